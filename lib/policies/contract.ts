@@ -1,0 +1,197 @@
+/**
+ * What a policy is: data, not code. A policy says what may go and when; lib/batch turns it into SQL and
+ * lib/runner runs it. Everything here is checked when the process starts, so that a policy that could
+ * delete the wrong thing never gets as far as a database.
+ *
+ * SQL fragments (`where`, `tenants.label`) are written by the developer of the policy and see the governed
+ * row as `t` (and the tenant's row as `o`); they are judged under the row's lock, and again on any new version.
+ */
+import { z } from 'zod';
+import { PolicyError } from '../errors';
+
+const identifier = z
+  .string()
+  .min(1)
+  .max(63)
+  .refine((s) => !s.includes('\0'), 'must not hold a NUL');
+/** A type name as PostgreSQL prints it; used in casts only. */
+const typeName = z
+  .string()
+  .regex(
+    /^("[^"]+"|[A-Za-z_][A-Za-z0-9_]*)(\.("[^"]+"|[A-Za-z_][A-Za-z0-9_]*))?( [a-z ]+)?(\(\d+(,\d+)?\))?$/,
+    'must be a type name',
+  );
+/** One expression: no statement separator, no comment, no parameter of its own. */
+const fragment = z
+  .string()
+  .min(1)
+  .refine((s) => !/;|--|\/\*|\$\d/.test(s), 'must be one expression without ;, comments or $1');
+
+const Table = z.object({ schema: identifier.default('public'), name: identifier });
+const KeyColumn = z.object({ column: identifier, type: typeName });
+
+/** How long to keep. `seconds: null` keeps for ever. `env` names the variable (whole days, −1 = for ever) that may change it. */
+const Period = z.object({
+  seconds: z.number().int().positive().nullable(),
+  env: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]*$/)
+    .optional(),
+});
+export type Period = z.infer<typeof Period>;
+
+export const days = (n: number, env?: string): Period => ({ seconds: n * 86_400, ...(env ? { env } : {}) });
+export const hours = (n: number): Period => ({ seconds: n * 3600 });
+export const forever = (env?: string): Period => ({ seconds: null, ...(env ? { env } : {}) });
+
+const Scope = z
+  .object({ organization: identifier.optional(), user: identifier.optional() })
+  .describe('columns by which a legal hold or an erasure request finds the row');
+
+const FileColumn = z.object({
+  /** Holds the blob's URL or pathname, or NULL. */
+  column: identifier,
+  /** Holds the file's size in bytes, when known. */
+  bytes: identifier.optional(),
+  /** `delete`: the blob goes once no live row refers to it. `keep`: it is never touched. */
+  fate: z.enum(['delete', 'keep']),
+  /** Other columns that may name the same blob; the last reference takes it along. */
+  sharedWith: z.array(z.object({ table: Table, column: identifier })).default([]),
+});
+
+const Dependant = z.object({
+  table: Table,
+  key: z.array(KeyColumn).min(1),
+  /** Columns that reference the governed table's key, in the key's order. */
+  references: z.array(identifier).min(1),
+  /** `delete`: goes with the row. `keep`: stays (foreign key ON DELETE SET NULL). `block`: keeps the row here. */
+  fate: z.enum(['delete', 'keep', 'block']),
+  scope: Scope.default({}),
+  files: z.array(FileColumn).default([]),
+});
+
+const Rule = z.object({
+  label: z.string().regex(/^[a-z][a-z0-9_-]*$/, 'must be lower case, e.g. "free"'),
+  keepFor: Period,
+  /** Columns of the row that must equal these values; the index starts with them. */
+  match: z.record(identifier, z.union([z.string(), z.number(), z.boolean()])).default({}),
+});
+
+const cron = z
+  .string()
+  .regex(/^(\S+ ){4}\S+$/, 'must have five fields')
+  .refine((s) => !/[A-Za-z]/.test(s), 'must use numbers, not names of months or days (PLATFORM §A1)');
+
+export const PolicySchema = z.object({
+  name: z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be lower case with dashes: it is the route and the file name'),
+  description: z.string().min(10),
+  /** Why this long, and the legal ground: shown to the compliance officer as written. */
+  justification: z.string().min(10),
+  ground: z.string().min(3),
+  /** UTC. `resume` is a second, later entry that finishes an unfinished pass. */
+  schedule: z.object({ run: cron, resume: cron.optional() }),
+  /** M4: a run is expected to be finished within this many seconds. */
+  allowedSeconds: z.number().int().positive().max(780).default(240),
+  table: Table,
+  key: z.array(KeyColumn).min(1),
+  clock: z.discriminatedUnion('type', [
+    z.object({ column: identifier, type: z.literal('timestamptz') }),
+    /** Without a zone of its own: `zone` says in which one the application wrote it. */
+    z.object({ column: identifier, type: z.enum(['timestamp', 'date']), zone: z.string().default('UTC') }),
+  ]),
+  strategy: z
+    .discriminatedUnion('kind', [
+      z.object({ kind: z.literal('delete') }),
+      z.object({ kind: z.literal('soft-delete'), column: identifier, purgeAfter: Period }),
+    ])
+    .default({ kind: 'delete' }),
+  /** Judged as well as the rule: a row for which it is not true stays. */
+  where: fragment.optional(),
+  rules: z.array(Rule).min(1),
+  /** With tenants, `label` names each tenant's rule; a label no rule has keeps its rows and is reported. */
+  tenants: z
+    .object({
+      table: Table,
+      key: KeyColumn,
+      /** The governed table's column that names the tenant. */
+      column: identifier,
+      label: fragment,
+      /** Tables the label is read from: each needs the gate trigger, so that a change waits for the batch. */
+      judgedBy: z.array(Table).default([]),
+    })
+    .optional(),
+  scope: Scope.default({}),
+  dependants: z.array(Dependant).default([]),
+  files: z.array(FileColumn).default([]),
+  /** Names of this table's own delete triggers that were looked at and may stay. */
+  knownTriggers: z.array(z.string()).default([]),
+});
+
+export type PolicyInput = z.input<typeof PolicySchema>;
+export type Policy = z.output<typeof PolicySchema>;
+export type Rule = Policy['rules'][number];
+export type Dependant = Policy['dependants'][number];
+export type FileColumn = Policy['files'][number];
+export type TableName = z.output<typeof Table>;
+export type KeyColumn = z.output<typeof KeyColumn>;
+
+/** A table nothing may ever expire (P4). */
+export interface PermanentTable {
+  readonly name: string;
+  readonly description: string;
+  readonly justification: string;
+  readonly ground: string;
+  readonly table: TableName;
+}
+
+/** Checks one declaration. Throws PolicyError with every problem, each naming its field. */
+export function definePolicy(input: PolicyInput): Policy {
+  const parsed = PolicySchema.safeParse(input);
+  if (!parsed.success) {
+    throw new PolicyError(
+      String(input?.name ?? '(unnamed)'),
+      parsed.error.issues.map((i) => `${i.path.join('.') || 'policy'}: ${i.message}`),
+    );
+  }
+  const p = parsed.data;
+  const problems: string[] = [];
+  const labels = p.rules.map((r) => r.label);
+  if (new Set(labels).size !== labels.length) problems.push('rules: two rules have the same label');
+  if (p.tenants && p.rules.some((r) => Object.keys(r.match).length > 0)) {
+    problems.push('rules: with tenants a rule is chosen by the label, not by match');
+  }
+  if (!p.tenants && p.rules.length > 1 && p.rules.some((r) => Object.keys(r.match).length === 0)) {
+    problems.push('rules: with several rules each needs a match, or a row would have two periods');
+  }
+  const columns = p.rules.map((r) => Object.keys(r.match).sort().join());
+  const values = p.rules.map((r) => JSON.stringify(Object.entries(r.match).sort()));
+  if (!p.tenants && (new Set(columns).size > 1 || new Set(values).size < values.length)) {
+    problems.push('rules: every match must name the same columns with different values, so that one row has one rule');
+  }
+  for (const [i, d] of p.dependants.entries()) {
+    if (d.references.length !== p.key.length) {
+      problems.push(`dependants.${i}.references: must list as many columns as the key has`);
+    }
+  }
+  if (p.strategy.kind === 'soft-delete' && p.strategy.column === p.clock.column) {
+    problems.push('strategy.column: the clock cannot be the column that marks a row as deleted');
+  }
+  if (p.clock.type !== 'timestamptz' && !isZone(p.clock.zone)) {
+    problems.push(`clock.zone: "${p.clock.zone}" is not a time zone`);
+  }
+  if (problems.length > 0) throw new PolicyError(p.name, problems);
+  return p;
+}
+
+export function definePermanentTable(t: PermanentTable): PermanentTable {
+  return t;
+}
+
+function isZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,65 @@
+/** What a run answers: the same object in the HTTP answer, the log and the record. */
+
+/** `succeeded` drained · `interrupted` cursor kept · `skipped` nothing tried, no error · `errored` someone is told. */
+export type Outcome = 'succeeded' | 'interrupted' | 'skipped' | 'errored';
+export type Mode = 'delete' | 'dry_run';
+export type SlaStatus = 'within_sla' | 'warning' | 'breached';
+
+/** Why a picked row stayed. `busy`: locked by someone else, or changed while we looked. */
+export const KEPT_REASONS = [
+  'held',
+  'extended',
+  'dead_letter',
+  'referenced',
+  'not_expired',
+  'unknown_rule',
+  'busy',
+] as const;
+export type KeptReason = (typeof KEPT_REASONS)[number];
+export type Kept = Record<KeptReason, number>;
+
+/** What a dry run found (R9). Counts are exact when `complete`, else what was seen until time ran out. */
+export interface Preview {
+  readonly complete: boolean;
+  readonly expired: number;
+  readonly bytes: number;
+  readonly files: number;
+  readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
+  readonly kept: Kept;
+  readonly sampleKeys: readonly string[];
+  /** The clocks of the oldest and newest row that would go, ISO 8601 in UTC with microseconds. */
+  readonly oldest: string | null;
+  readonly newest: string | null;
+  readonly estimatedRuns: number;
+}
+
+export interface RunResult {
+  readonly policy: string;
+  readonly runId: string | null;
+  readonly mode: Mode;
+  readonly outcome: Outcome;
+  /** Why not `succeeded`: `locked`, `paused`, `time`, `limit`, `busy`, `preflight`, `redis`, … ; null when drained. */
+  readonly reason: string | null;
+  /** One sentence for the reader, with what to do next where there is something to do. */
+  readonly message: string;
+  readonly correlationId: string;
+  /** The instant retention is counted back from, fixed for the pass. */
+  readonly asOf: string;
+  readonly startedAt: string;
+  readonly durationSeconds: number;
+  readonly batches: number;
+  readonly picked: number;
+  readonly deleted: number;
+  readonly dependantsDeleted: number;
+  readonly filesQueued: number;
+  readonly bytesFreed: number;
+  readonly byRule: Record<string, { deleted: number; bytes: number }>;
+  readonly kept: Kept;
+  /** Requests sent to PostgreSQL and commands sent to Redis by this run. */
+  readonly requests: { postgres: number; redis: number };
+  readonly slaStatus: SlaStatus;
+  /** Only when skipped because another run holds the lease. */
+  readonly heldBy?: { readonly holder: string; readonly secondsLeft: number };
+  /** Only for a dry run. */
+  readonly preview?: Preview;
+}

@@ -1,0 +1,122 @@
+/**
+ * All settings, read once and checked all at once: a missing or bad one names itself and nothing runs.
+ * The environment holds secrets, addresses and the few knobs the requirements name; other bounds are
+ * constants beside the code they bound. Retention periods are read by lib/policies (their variables are
+ * declared by the policies themselves).
+ */
+import { z } from 'zod';
+import { SettingsError } from './errors';
+
+const truthy = ['1', 'true', 'yes'];
+const falsy = ['0', 'false', 'no', ''];
+
+/** R9: true/1/yes in any case. Anything unreadable counts as "dry run" being asked for wrongly and is refused. */
+const flag = z
+  .string()
+  .default('')
+  .transform((v) => v.trim().toLowerCase())
+  .refine((v) => truthy.includes(v) || falsy.includes(v), 'must be true, 1, yes, false, 0 or no')
+  .transform((v) => truthy.includes(v));
+
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
+
+const secret = z
+  .string({ error: 'is required: at least 16 random characters' })
+  .min(16, 'must be at least 16 characters')
+  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
+
+const Environment = z.object({
+  DATABASE_URL: z
+    .string({ error: 'is required: the pooled Neon connection string of the role lapse_app' })
+    .regex(/^postgres(ql)?:\/\/[^@/]+@[^/]+\/.+/, 'must look like postgresql://user:password@host/database'),
+  /** Only where Neon's HTTP protocol is served elsewhere than at the host's own /sql (a proxy of your own). */
+  NEON_HTTP_ENDPOINT: z.url('must be a URL').optional(),
+  UPSTASH_REDIS_REST_URL: z.url({ error: 'is required: the REST URL of the Upstash database' }),
+  UPSTASH_REDIS_REST_TOKEN: z.string({ error: 'is required' }).min(1, 'must not be empty'),
+  BLOB_READ_WRITE_TOKEN: z.string().min(1, 'must not be empty').optional(),
+  CRON_SECRET: secret,
+  CLEANUP_BATCH_SIZE: whole(1, 10_000).default(1000),
+  CLEANUP_MAX_DURATION_SECONDS: whole(1, 1800).optional(),
+  CLEANUP_DRY_RUN: flag,
+  RETENTION_DRY_RUN: flag,
+  SLA_WARNING_THRESHOLD_PERCENT: whole(1, 1000).default(80),
+  SLA_CRITICAL_THRESHOLD_PERCENT: whole(1, 1000).default(100),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  SENTRY_DSN: z.url('must be a URL').optional(),
+  VERCEL_ENV: z.string().optional(),
+  VERCEL_TARGET_ENV: z.string().optional(),
+  VERCEL_GIT_COMMIT_SHA: z.string().optional(),
+});
+
+export interface Settings {
+  readonly databaseUrl: string;
+  readonly neonHttpEndpoint: string | undefined;
+  readonly redisUrl: string;
+  readonly redisToken: string;
+  readonly blobToken: string | undefined;
+  readonly cronSecret: string;
+  /** R1: rows per batch to start from. */
+  readonly batchSize: number;
+  /** R2: can only lower the budget. */
+  readonly maxDurationSeconds: number | undefined;
+  /** R9: true when asked for, and always outside production. */
+  readonly dryRun: boolean;
+  /** Why `dryRun` is on, for the answer and the log; null when off. */
+  readonly dryRunBecause: string | null;
+  readonly production: boolean;
+  readonly sla: { readonly warningPercent: number; readonly criticalPercent: number };
+  readonly logLevel: string;
+  readonly sentryDsn: string | undefined;
+  readonly environment: string;
+  readonly release: string | undefined;
+}
+
+/** Names the variable of each problem. `KV_REST_API_*` (Vercel's marketplace names) stand in for Upstash's own. */
+export function readSettings(env: Record<string, string | undefined>): Settings {
+  const parsed = Environment.safeParse({
+    ...env,
+    UPSTASH_REDIS_REST_URL: env.UPSTASH_REDIS_REST_URL ?? env.KV_REST_API_URL,
+    UPSTASH_REDIS_REST_TOKEN: env.UPSTASH_REDIS_REST_TOKEN ?? env.KV_REST_API_TOKEN,
+  });
+  if (!parsed.success) {
+    throw new SettingsError(parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`));
+  }
+  const e = parsed.data;
+  if (e.SLA_WARNING_THRESHOLD_PERCENT > e.SLA_CRITICAL_THRESHOLD_PERCENT) {
+    throw new SettingsError(['SLA_WARNING_THRESHOLD_PERCENT must not be above SLA_CRITICAL_THRESHOLD_PERCENT']);
+  }
+  const production = e.VERCEL_ENV === 'production';
+  const dryRunBecause = !production
+    ? `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`
+    : e.CLEANUP_DRY_RUN
+      ? 'CLEANUP_DRY_RUN'
+      : e.RETENTION_DRY_RUN
+        ? 'RETENTION_DRY_RUN'
+        : null;
+  return {
+    databaseUrl: e.DATABASE_URL,
+    neonHttpEndpoint: e.NEON_HTTP_ENDPOINT,
+    redisUrl: e.UPSTASH_REDIS_REST_URL,
+    redisToken: e.UPSTASH_REDIS_REST_TOKEN,
+    blobToken: e.BLOB_READ_WRITE_TOKEN,
+    cronSecret: e.CRON_SECRET,
+    batchSize: e.CLEANUP_BATCH_SIZE,
+    maxDurationSeconds: e.CLEANUP_MAX_DURATION_SECONDS,
+    dryRun: dryRunBecause !== null,
+    dryRunBecause,
+    production,
+    sla: {
+      warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
+      criticalPercent: e.SLA_CRITICAL_THRESHOLD_PERCENT,
+    },
+    logLevel: e.LOG_LEVEL,
+    sentryDsn: e.SENTRY_DSN,
+    environment: e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development',
+    release: e.VERCEL_GIT_COMMIT_SHA,
+  };
+}
