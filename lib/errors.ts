@@ -19,7 +19,10 @@ export class LapseError extends Error {
 /** One or more settings are missing or wrong. Lists each by its variable's name; nothing runs (R-G6). */
 export class SettingsError extends LapseError {
   constructor(readonly problems: readonly string[]) {
-    super('settings', `Lapse cannot start. Fix these settings and deploy again:\n  - ${problems.join('\n  - ')}`);
+    super(
+      'settings',
+      `Lapse cannot start. Fix these settings and deploy again:\n  - ${problems.join('\n  - ')}`,
+    );
   }
 }
 
@@ -52,14 +55,7 @@ export class PreflightError extends LapseError {
  * `unknown` the answer was lost, the transaction may have committed; `poisoned` a row refuses to go;
  * `timeout` the statement ran out of time; `fenced` this run may not delete any more; `fatal` nothing helps.
  */
-export type DatabaseFailure =
-  | 'transient'
-  | 'busy'
-  | 'unknown'
-  | 'poisoned'
-  | 'timeout'
-  | 'fenced'
-  | 'fatal';
+export type DatabaseFailure = 'transient' | 'busy' | 'unknown' | 'poisoned' | 'timeout' | 'fenced' | 'fatal';
 
 /** A failure of PostgreSQL or of the way to it. `sqlState` is null when no answer came. */
 export class DatabaseError extends LapseError {

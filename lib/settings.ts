@@ -48,6 +48,11 @@ const Environment = z.object({
   SLA_CRITICAL_THRESHOLD_PERCENT: whole(1, 1000).default(100),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   SENTRY_DSN: z.url('must be a URL').optional(),
+  /** Two installations may share one Redis: each has its own names. */
+  LAPSE_NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 lower-case letters, digits or dashes')
+    .optional(),
   VERCEL_ENV: z.string().optional(),
   VERCEL_TARGET_ENV: z.string().optional(),
   VERCEL_GIT_COMMIT_SHA: z.string().optional(),
@@ -72,6 +77,8 @@ export interface Settings {
   readonly sla: { readonly warningPercent: number; readonly criticalPercent: number };
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
+  /** Prefix of every Redis key; the environment's name unless set. */
+  readonly namespace: string;
   readonly environment: string;
   readonly release: string | undefined;
 }
@@ -88,7 +95,9 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   }
   const e = parsed.data;
   if (e.SLA_WARNING_THRESHOLD_PERCENT > e.SLA_CRITICAL_THRESHOLD_PERCENT) {
-    throw new SettingsError(['SLA_WARNING_THRESHOLD_PERCENT must not be above SLA_CRITICAL_THRESHOLD_PERCENT']);
+    throw new SettingsError([
+      'SLA_WARNING_THRESHOLD_PERCENT must not be above SLA_CRITICAL_THRESHOLD_PERCENT',
+    ]);
   }
   const production = e.VERCEL_ENV === 'production';
   const dryRunBecause = !production
@@ -116,6 +125,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     },
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
+    namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),
     environment: e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development',
     release: e.VERCEL_GIT_COMMIT_SHA,
   };

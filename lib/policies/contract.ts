@@ -83,7 +83,9 @@ const cron = z
   .refine((s) => !/[A-Za-z]/.test(s), 'must use numbers, not names of months or days (PLATFORM §A1)');
 
 export const PolicySchema = z.object({
-  name: z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be lower case with dashes: it is the route and the file name'),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, 'must be lower case with dashes: it is the route and the file name'),
   description: z.string().min(10),
   /** Why this long, and the legal ground: shown to the compliance officer as written. */
   justification: z.string().min(10),
@@ -166,7 +168,9 @@ export function definePolicy(input: PolicyInput): Policy {
   const columns = p.rules.map((r) => Object.keys(r.match).sort().join());
   const values = p.rules.map((r) => JSON.stringify(Object.entries(r.match).sort()));
   if (!p.tenants && (new Set(columns).size > 1 || new Set(values).size < values.length)) {
-    problems.push('rules: every match must name the same columns with different values, so that one row has one rule');
+    problems.push(
+      'rules: every match must name the same columns with different values, so that one row has one rule',
+    );
   }
   for (const [i, d] of p.dependants.entries()) {
     if (d.references.length !== p.key.length) {

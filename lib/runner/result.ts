@@ -63,3 +63,24 @@ export interface RunResult {
   /** Only for a dry run. */
   readonly preview?: Preview;
 }
+
+export const noneKept = (): Kept => ({
+  held: 0,
+  extended: 0,
+  dead_letter: 0,
+  referenced: 0,
+  not_expired: 0,
+  unknown_rule: 0,
+  busy: 0,
+});
+
+/** M4: the share of its allowed duration a run took, against the two thresholds in percent. */
+export function slaStatus(
+  seconds: number,
+  allowedSeconds: number,
+  sla: { readonly warningPercent: number; readonly criticalPercent: number },
+): SlaStatus {
+  const percent = (seconds / allowedSeconds) * 100;
+  if (percent >= sla.criticalPercent) return 'breached';
+  return percent >= sla.warningPercent ? 'warning' : 'within_sla';
+}

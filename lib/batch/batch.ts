@@ -1,0 +1,212 @@
+/**
+ * The one place that deletes. A batch is one request and one transaction:
+ * session → constraints immediate → enter_batch (locks, fence) → pick, judge and lock, delete, receipt,
+ * outbox → counts compared. With dependants the rows are locked in a statement of their own first, so that
+ * the deleting statement sees every child that exists: a locked parent gets no new ones (DELETION §2).
+ * A row leaves only by the `delete` below, and only into a receipt written by the same statement.
+ */
+import { z } from 'zod';
+import type { Statement } from '../database';
+import type { Dependant, Policy } from '../policies/contract';
+import { KEPT_REASONS } from '../runner/result';
+import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
+import { type Leg, Position } from './leg';
+import { picking, progress, reasons } from './pick';
+import { governed, held, mayGo, staysBecause } from './predicate';
+import { session } from './session';
+import { keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
+
+export interface BatchOrder {
+  readonly policy: Policy;
+  readonly version: string;
+  readonly runId: string;
+  readonly fence: string;
+  readonly seq: number;
+  readonly leg: Leg;
+  readonly position: Position | null;
+  readonly limit: number;
+  readonly asOf: string;
+  readonly actor: string;
+  readonly reason: string;
+  readonly statementTimeoutMs: number;
+}
+
+const count = z.coerce.number().int().nonnegative();
+export const BatchResult = z.object({
+  picked: count,
+  deleted: count,
+  dependants_deleted: count,
+  files: count,
+  bytes: count,
+  by_rule: z.record(z.string(), z.object({ deleted: count, bytes: count })),
+  kept: z.partialRecord(z.enum(KEPT_REASONS), count),
+  /** `ended`: this leg has nothing after what was picked. */
+  after: Position.extend({ ended: z.boolean() }),
+});
+export type BatchResult = z.infer<typeof BatchResult>;
+
+/** The statements of one batch, and which of them answers with a BatchResult. */
+export function batch(order: BatchOrder): { statements: Statement[]; answer: number } {
+  const deciding =
+    goingDependants(order.policy).length > 0 ? [lockFirst(order), thenDelete(order)] : [atOnce(order)];
+  const statements = [
+    session(order.statementTimeoutMs),
+    { text: 'set constraints all immediate', params: [] },
+    {
+      text: 'select retention.enter_batch($1, $2::bigint, $3::uuid, $4::int, $5)',
+      params: [order.policy.name, order.fence, order.runId, order.seq, order.version],
+    },
+    ...deciding,
+    confirm(order),
+  ];
+  return { statements, answer: statements.length - 2 };
+}
+
+function atOnce(order: BatchOrder): Statement {
+  const p = new Parameters();
+  const asOf = p.add(order.asOf, 'timestamptz');
+  return p.statement(`with ${pickAndLock(order, asOf, p)},
+  ${seen(order, asOf, p)},
+  ${remove(order, asOf, p)}`);
+}
+
+function lockFirst(order: BatchOrder): Statement {
+  const p = new Parameters();
+  const asOf = p.add(order.asOf, 'timestamptz');
+  return p.statement(`with ${pickAndLock(order, asOf, p)},
+  ${seen(order, asOf, p)}
+  select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
+    set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true),
+    set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`);
+}
+
+function thenDelete(order: BatchOrder): Statement {
+  const p = new Parameters();
+  const asOf = p.add(order.asOf, 'timestamptz');
+  const rows = `current_setting('lapse.rows')::tid[]`;
+  return p.statement(`with locked as materialized (
+    select t.ctid as c, l.label from only ${table(order.policy.table)} t
+    join unnest(${rows}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid
+    where t.ctid = any(${rows}) and ${token(order, p)} and not ${held(order.policy)}
+  ),
+  seen as materialized (
+    select s.picked, s.kept, s.after from jsonb_to_record(current_setting('lapse.seen')::jsonb) s(picked int, kept jsonb, after jsonb)
+  ),
+  ${remove(order, asOf, p)}`);
+}
+
+/** Demands statement 3: without enter_batch, or with another batch's, nothing matches. */
+const token = (order: BatchOrder, p: Parameters): string =>
+  `current_setting('lapse.batch', true) = ${p.add(`${order.runId}:${order.seq}`)}`;
+
+function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): string {
+  const { policy, leg } = order;
+  const label = leg.kind === 'rule' ? p.add(leg.rule.label, 'text') : 'w.label';
+  return `${picking(policy, leg, order.position, order.limit, asOf, p)},
+  locked as materialized (
+    select t.ctid as c, ${label} as label from ${governed(policy, leg)}
+    where t.ctid = any(array(select c from picked)) and ${token(order, p)}
+      and ${mayGo(policy, leg, asOf, p)}
+    for update of t skip locked
+  )`;
+}
+
+/** CTEs `at`, `stayed` and `seen`: what was looked at, why the others stay, and where the leg goes on. */
+function seen(order: BatchOrder, asOf: string, p: Parameters): string {
+  const { policy, leg } = order;
+  // Rows that stay are looked at again only when there are any; what may go and is not locked is busy.
+  return `${progress(policy, leg, order.limit, p)},
+  stayed as materialized (
+    select coalesce(${staysBecause(policy, leg, asOf, p)}, 'busy') as reason, count(*) as n
+    from ${governed(policy, leg)}
+    where (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any(array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (select at.picked, ${reasons('stayed')} as kept, at.after from at)`;
+}
+
+/** From `locked(c, label)` and `seen` to the receipt and the answer. */
+function remove(order: BatchOrder, asOf: string, p: Parameters): string {
+  const { policy } = order;
+  const soft = policy.strategy.kind === 'soft-delete' ? policy.strategy : null;
+  const files = ownFiles(policy);
+  const dependants = goingDependants(policy);
+  const label = text(tableLabel(policy.table));
+  const returning = `returning t.ctid as c, ${keyText('t', policy.key)} as key, (${bytesOf('t', files)})::bigint as bytes${fileColumns('t', files)}`;
+  const rows = 't.ctid = any(array(select c from locked))';
+  const children = dependants.map((d, i) => removeChildren(d, i, policy, rows));
+  const queued = [
+    ...fileRows('gone', label, files),
+    ...dependants.flatMap((d, i) => fileRows(`d${i}`, text(tableLabel(d.table)), d.files)),
+  ];
+  const childCount = dependants.map((_, i) => `(select count(*) from d${i})`).join(' + ') || '0';
+  const childBytes =
+    dependants.map((_, i) => `(select coalesce(sum(bytes), 0) from d${i})`).join(' + ') || '0';
+  const childKeys = dependants
+    .map((d, i) => `${text(tableLabel(d.table))}, coalesce((select jsonb_agg(key) from d${i}), '[]')`)
+    .join(', ');
+  const run = p.add(order.runId, 'uuid');
+  const seq = p.add(order.seq, 'int');
+  const policyName = p.add(policy.name, 'text');
+  // An update returns the new version's place, so a soft delete is counted from what was locked.
+  const perLabel = soft
+    ? 'select label, count(*) as n, 0 as bytes from locked group by 1'
+    : 'select l.label, count(*) as n, coalesce(sum(g.bytes), 0) as bytes from gone g join locked l using (c) group by 1';
+  const byRule =
+    order.leg.kind === 'rule'
+      ? `case when count(*) = 0 then '{}' else jsonb_build_object(${p.add(order.leg.rule.label, 'text')},
+        jsonb_build_object('deleted', count(*), 'bytes', coalesce(sum(bytes), 0) + ${childBytes})) end`
+      : `coalesce((select jsonb_object_agg(r.label, jsonb_build_object('deleted', r.n, 'bytes', r.bytes)) from (${perLabel}) r), '{}')`;
+  // For a soft delete the row stays, and so do its files and dependants until the purge.
+  const gone = soft
+    ? `update only ${table(policy.table)} t set ${name(soft.column)} = ${asOf} where ${rows} ${returning}`
+    : `delete from only ${table(policy.table)} t where ${rows} ${returning}`;
+  const outbox =
+    queued.length > 0
+      ? `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes)
+      select ${run}, ${seq}, ${policyName}, table_name, key, url, bytes from (${queued.join(' union all ')}) f order by url returning 1`
+      : 'select 1 where false';
+  return `gone as (${gone}),
+  ${children.map((c) => `${c},\n  `).join('')}queued as (${outbox}),
+  totals as materialized (
+    select count(*) as deleted, coalesce(sum(bytes), 0) + ${childBytes} as bytes, array_agg(key) as keys,
+      ${childCount} as dependants_deleted, (select count(*) from queued) as files,
+      ${byRule} as by_rule
+    from gone
+  ),
+  receipt as (
+    insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys,
+      dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after)
+    select ${run}, ${seq}, ${policyName}, ${p.add(order.version)}, ${soft ? "'soft_delete'" : "'delete'"},
+      ${p.add(order.actor)}, ${p.add(order.reason)}, ${asOf}, ${label}, x.keys,
+      jsonb_build_object(${childKeys}), x.by_rule, (select count(*) from locked), x.deleted, x.dependants_deleted,
+      x.files, x.bytes, s.picked, s.kept, s.after
+    from totals x, seen s where x.deleted > 0
+    returning 1
+  )
+  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+  from totals x, seen s`;
+}
+
+function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): string {
+  return `d${i} as (
+    delete from ${table(d.table)} d using only ${table(policy.table)} t where ${rows} and ${belongs(d, policy)}
+    returning ${keyText('d', d.key)} as key, (${bytesOf('d', d.files)})::bigint as bytes${fileColumns('d', d.files)}
+  )`;
+}
+
+/** The count after, in a statement that sees what the delete did. */
+function confirm(order: BatchOrder): Statement {
+  const { policy } = order;
+  const p = new Parameters();
+  const run = p.add(order.runId, 'uuid');
+  const seq = p.add(order.seq, 'int');
+  const keys = `(select keys from retention.receipt where run = ${run} and seq = ${seq})`;
+  const left = policy.strategy.kind === 'soft-delete' ? ` and t.${name(policy.strategy.column)} is null` : '';
+  const single = policy.key.length === 1 ? policy.key[0]! : null;
+  const from = single
+    ? `only ${table(policy.table)} t where t.${name(single.column)} = any(${keys}::${single.type}[])${left}`
+    : `only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}`;
+  return p.statement(`select retention.confirm_batch(${run}, ${seq}, (select count(*) from ${from}))`);
+}

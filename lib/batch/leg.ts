@@ -1,0 +1,41 @@
+/**
+ * A pass walks a policy leg by leg. A leg is one rule with its cutoff, in the order of (clock, key), or all
+ * tenants, in the order of (tenant, clock, key), each with the cutoff of its own rule. Rules that keep for
+ * ever have no leg: what they keep costs nothing.
+ */
+import { z } from 'zod';
+import type { Policy, Rule } from '../policies/contract';
+
+export type Leg =
+  | { readonly kind: 'rule'; readonly rule: Rule; readonly cutoff: string }
+  | { readonly kind: 'tenants'; readonly cutoffs: Readonly<Record<string, string | null>> };
+
+/** Where a leg goes on, all values as PostgreSQL's text: nothing is rounded on the way (PLATFORM §B2). */
+export const Position = z.object({
+  /** Tenants only. With `clock` null, everything of this tenant is behind us. */
+  tenant: z.string().optional(),
+  clock: z.string().nullable(),
+  key: z.array(z.string()),
+});
+export type Position = z.infer<typeof Position>;
+
+/** The instant before which rows under a period may go: exact seconds back from `asOf`, in no time zone. */
+export const cutoffOf = (asOf: Date, seconds: number): string =>
+  new Date(asOf.getTime() - seconds * 1000).toISOString();
+
+export function legsOf(policy: Policy, asOf: Date): Leg[] {
+  if (policy.tenants) {
+    const cutoffs = Object.fromEntries(
+      policy.rules.map((r) => [
+        r.label,
+        r.keepFor.seconds === null ? null : cutoffOf(asOf, r.keepFor.seconds),
+      ]),
+    );
+    return [{ kind: 'tenants', cutoffs }];
+  }
+  return policy.rules.flatMap((rule) =>
+    rule.keepFor.seconds === null
+      ? []
+      : [{ kind: 'rule' as const, rule, cutoff: cutoffOf(asOf, rule.keepFor.seconds) }],
+  );
+}

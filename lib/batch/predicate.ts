@@ -1,0 +1,113 @@
+/**
+ * What decides whether a row may go, written once and used by the batch, the dry run and the proof of being
+ * drained. Everything here is judged under the row's lock and, by PostgreSQL, again on any newer version.
+ * Holds, extensions and dead letters are looked up per row only when there are any at all: the guarding
+ * `select exists` runs once a statement, and the gate (7001, 0) keeps its answer true until commit.
+ */
+import type { Policy } from '../policies/contract';
+import { belongs, goingDependants } from './files';
+import type { Leg } from './leg';
+import { keyText, name, type Parameters, table, tableLabel, text } from './sql';
+
+type Scope = { organization?: string | undefined; user?: string | undefined };
+
+/** The clock before an instant, compared in the column's own type (DELETION §4). */
+export function before(policy: Policy, alias: string, cutoff: string): string {
+  const column = `${alias}.${name(policy.clock.column)}`;
+  const clock = policy.clock;
+  if (clock.type === 'timestamptz') return `${column} < ${cutoff}`;
+  const local = `(${cutoff} at time zone ${text(clock.zone)})`;
+  return `${column} < ${clock.type === 'date' ? `${local}::date` : local}`;
+}
+
+/** A legal hold on the row itself, by organisation, user or item. */
+function heldRow(alias: string, scope: Scope, label: string, key: string): string {
+  const inForce = (s: string, subject: string, more = '') =>
+    `exists (select 1 from retention.hold h where h.released_at is null and h.scope = '${s}' and h.subject = ${subject}${more})`;
+  return [
+    scope.organization && inForce('organization', `${alias}.${name(scope.organization)}::text`),
+    scope.user && inForce('user', `${alias}.${name(scope.user)}::text`),
+    inForce('item', key, ` and h.table_name = ${text(label)}`),
+  ]
+    .filter(Boolean)
+    .join(' or ');
+}
+
+/** G1: a hold on the row or on anything that would go with it. */
+export function held(policy: Policy): string {
+  const own = heldRow('t', policy.scope, tableLabel(policy.table), keyText('t', policy.key));
+  const theirs = goingDependants(policy).map(
+    (d) =>
+      `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)} and (${heldRow('d', d.scope, tableLabel(d.table), keyText('d', d.key))}))`,
+  );
+  const any = '(select exists (select 1 from retention.hold where released_at is null))';
+  return `(case when ${any} then ${[own, ...theirs].join(' or ')} else false end)`;
+}
+
+export function extended(policy: Policy, asOf: string): string {
+  const label = text(tableLabel(policy.table));
+  return `(case when (select exists (select 1 from retention.extension where table_name = ${label} and keep_until > ${asOf}))
+      then exists (select 1 from retention.extension e where e.table_name = ${label} and e.row_key = ${keyText('t', policy.key)} and e.keep_until > ${asOf})
+      else false end)`;
+}
+
+/** A row that failed waits for its own next attempt; a discarded one stays for good. */
+export function deadLettered(policy: Policy, asOf: string): string {
+  const label = text(tableLabel(policy.table));
+  const waiting = `(state = 'discarded' or (state = 'open' and next_attempt_at > ${asOf}))`;
+  return `(case when (select exists (select 1 from retention.dead_letter where table_name = ${label} and ${waiting}))
+      then exists (select 1 from retention.dead_letter where table_name = ${label} and row_key = ${keyText('t', policy.key)} and ${waiting})
+      else false end)`;
+}
+
+/** A declared dependant that keeps the row here. */
+export function referenced(policy: Policy): string {
+  const blocks = policy.dependants
+    .filter((d) => d.fate === 'block')
+    .map((d) => `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)})`);
+  return blocks.length > 0 ? `(${blocks.join(' or ')})` : 'false';
+}
+
+/**
+ * The policy's own judgement: past the cutoff of its rule, its `match` and its `where` true, not already
+ * soft-deleted. With tenants the row's cutoff is `w.cutoff` of the joined relation `tenants w`.
+ */
+export function expired(policy: Policy, leg: Leg, p: Parameters): string {
+  const parts: string[] = [];
+  if (leg.kind === 'rule') {
+    for (const [column, value] of Object.entries(leg.rule.match)) {
+      parts.push(`t.${name(column)} = ${p.add(value)}`);
+    }
+    parts.push(before(policy, 't', p.add(leg.cutoff, 'timestamptz')));
+  } else {
+    parts.push(before(policy, 't', 'w.cutoff'));
+  }
+  parts.push(`isfinite(t.${name(policy.clock.column)})`);
+  if (policy.strategy.kind === 'soft-delete') parts.push(`t.${name(policy.strategy.column)} is null`);
+  if (policy.where) parts.push(`(${policy.where})`);
+  return parts.join(' and ');
+}
+
+/** The whole predicate. `asOf` is a typed parameter already placed in the statement. */
+export function mayGo(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
+  return [
+    expired(policy, leg, p),
+    `not ${held(policy)}`,
+    `not ${extended(policy, asOf)}`,
+    `not ${deadLettered(policy, asOf)}`,
+    `not ${referenced(policy)}`,
+  ].join('\n      and ');
+}
+
+/** Why a row that was picked stays: one of KEPT_REASONS, the weightiest first. Null when it may go. */
+export function staysBecause(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
+  return `case when ${held(policy)} then 'held' when ${extended(policy, asOf)} then 'extended'
+        when ${deadLettered(policy, asOf)} then 'dead_letter' when ${referenced(policy)} then 'referenced'
+        when not (${expired(policy, leg, p)}) then 'not_expired' end`;
+}
+
+/** The relation `t`, joined to its tenant's cutoff where the leg has tenants. */
+export function governed(policy: Policy, leg: Leg): string {
+  const t = `only ${table(policy.table)} t`;
+  return leg.kind === 'rule' ? t : `${t} join tenants w on w.tenant = t.${name(policy.tenants!.column)}`;
+}

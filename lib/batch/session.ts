@@ -1,0 +1,30 @@
+/**
+ * The first statement of every request: limits and formats for this transaction only. Always a SELECT, so
+ * that a READ ONLY transaction cannot be turned into a writing one after it (DELETION §9, §10).
+ */
+import type { Statement } from '../database';
+
+/** Longer than any batch should take, short enough that a stuck one ends well inside the run. */
+export const STATEMENT_TIMEOUT_MS = 5_000;
+/** Under PostgreSQL's deadlock_timeout of 1 s: a batch gives way before it can be part of a deadlock. */
+const LOCK_TIMEOUT_MS = 500;
+/** What the whole transaction may take where the server knows such a limit (PostgreSQL 17). */
+const TRANSACTION_FACTOR = 2;
+/** Longer than the server's own limit: the answer should say what happened. */
+const ANSWER_MARGIN_MS = 3_000;
+
+export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT_MS): Statement {
+  const ms = (n: number) => `${Math.max(1, Math.round(n))}ms`;
+  return {
+    text: `select set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
+      set_config('idle_in_transaction_session_timeout', $1, true), set_config('TimeZone', 'UTC', true),
+      set_config('DateStyle', 'ISO, YMD', true), set_config('row_security', 'off', true),
+      case when current_setting('server_version_num')::int >= 170000
+        then set_config('transaction_timeout', $3, true) end`,
+    params: [ms(statementTimeoutMs), ms(lockTimeoutMs), ms(statementTimeoutMs * TRANSACTION_FACTOR)],
+  };
+}
+
+/** How long to wait for the answer of a request whose statements may each take `statementTimeoutMs`. */
+export const answerTimeoutMs = (statementTimeoutMs: number): number =>
+  statementTimeoutMs * TRANSACTION_FACTOR + ANSWER_MARGIN_MS;

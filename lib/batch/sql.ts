@@ -1,0 +1,44 @@
+/** Quoting and parameters: the one place where names become SQL and values become `$n`. */
+import type { Statement } from '../database';
+import type { KeyColumn, TableName } from '../policies/contract';
+
+/** A name, quoted so that any name is only a name. */
+export const name = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`;
+export const table = (t: TableName): string => `${name(t.schema)}.${name(t.name)}`;
+/** A literal. Only for names of tables inside text; values are parameters. */
+export const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+/** How a table is called in receipts, holds and dead letters. */
+export const tableLabel = (t: TableName): string => `${t.schema}.${t.name}`;
+
+/** The key as one text: the value itself, or a JSON array of the values as text. */
+export function keyText(alias: string, key: readonly KeyColumn[]): string {
+  const columns = key.map((k) => `${alias}.${name(k.column)}::text`);
+  return columns.length === 1 ? columns[0]! : `jsonb_build_array(${columns.join(', ')})::text`;
+}
+
+/** The way back: a relation `kt(k0, k1, …)` of typed key values from an expression of type text[]. */
+export function keysFrom(array: string, key: readonly KeyColumn[]): string {
+  const columns =
+    key.length === 1
+      ? [`x::${key[0]!.type} as k0`]
+      : key.map((k, i) => `(x::jsonb ->> ${i})::${k.type} as k${i}`);
+  return `(select ${columns.join(', ')} from unnest(${array}) x) kt`;
+}
+
+/** `t.a = kt.k0 and t.b = kt.k1` */
+export const sameKey = (alias: string, key: readonly KeyColumn[], other = 'kt'): string =>
+  key.map((k, i) => `${alias}.${name(k.column)} = ${other}.k${i}`).join(' and ');
+
+/** Collects parameters while a statement is written. */
+export class Parameters {
+  readonly #values: (string | null)[] = [];
+
+  add(value: string | number | boolean | null, type?: string): string {
+    this.#values.push(value === null ? null : String(value));
+    return `$${this.#values.length}${type ? `::${type}` : ''}`;
+  }
+
+  statement(sql: string): Statement {
+    return { text: sql, params: this.#values };
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The one way to Upstash Redis, with the client's traps switched off: no automatic pipelining (it reorders),
+ * no retry (it repeats what is not idempotent), a fresh time limit per call (a static signal fabricates
+ * answers), no automatic deserialisation (it turns numeric strings into numbers). PLATFORM §C2.
+ */
+import { Redis } from '@upstash/redis';
+import { RedisError } from './errors';
+
+/** A command's answer well inside a batch's time. */
+const TIMEOUT_MS = 2_000;
+
+export interface RedisClient {
+  /** Runs a Lua script: one command, atomic. Throws RedisError. */
+  eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  get(key: string): Promise<string | null>;
+  mget(keys: readonly string[]): Promise<(string | null)[]>;
+  /** Every key of this installation starts with this. */
+  readonly prefix: string;
+}
+
+export function connectRedis(url: string, token: string, namespace: string): RedisClient {
+  const redis = new Redis({
+    url,
+    token,
+    enableAutoPipelining: false,
+    automaticDeserialization: false,
+    enableTelemetry: false,
+    retry: { retries: 0 },
+    signal: () => AbortSignal.timeout(TIMEOUT_MS),
+  });
+  return {
+    prefix: `lapse:${namespace}:`,
+    eval: (script, keys, args) => asked(() => redis.eval(script, [...keys], [...args])),
+    get: (key) => asked(() => redis.get<string>(key)),
+    mget: (keys) => asked(() => redis.mget<(string | null)[]>(...keys)),
+  };
+}
+
+/** Counts the commands of one run. */
+export function countedRedis(redis: RedisClient): RedisClient & { readonly commands: number } {
+  let commands = 0;
+  const count = <T>(value: T): T => {
+    commands += 1;
+    return value;
+  };
+  return {
+    get commands() {
+      return commands;
+    },
+    prefix: redis.prefix,
+    eval: (...a) => count(redis.eval(...a)),
+    get: (...a) => count(redis.get(...a)),
+    mget: (...a) => count(redis.mget(...a)),
+  };
+}
+
+async function asked<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    // The client's messages repeat the command with its values: only the class of the failure leaves here.
+    const name = error instanceof Error ? error.name : typeof error;
+    throw new RedisError(
+      `Upstash Redis did not answer as expected (${name}); check UPSTASH_REDIS_REST_URL and its token`,
+    );
+  }
+}

@@ -1,0 +1,491 @@
+/**
+ * One execution of a policy. The order keeps the promises: lease → begin (fence, preflight, what is due: one
+ * request) → batches until drained or out of time, each followed by its checkpoint → proof of being drained →
+ * end of the record → lease given back. Correctness is the fence's and the batch's; the lease only keeps a
+ * second runner from wasting its time. Stopped anywhere, the next run goes on from the cursor, or, without
+ * one, from the start.
+ */
+import { randomUUID } from 'node:crypto';
+import pRetry from 'p-retry';
+import type { Logger } from 'pino';
+import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
+import { type Leg, legsOf } from '../batch/leg';
+import { catalogFacts, judgeFacts } from '../batch/preflight';
+import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
+import { counted, type Database, type Row } from '../database';
+import { DatabaseError, PreflightError, RedisError } from '../errors';
+import { permanentTables } from '../policies';
+import type { Policy } from '../policies/contract';
+import { countedRedis, type RedisClient } from '../redis';
+import type { Services } from '../services';
+import { acquire, type Cursor, release, save } from '../stores/checkpoint';
+import {
+  BEGIN_STATEMENT_MS,
+  Begun,
+  beginRun,
+  beginSession,
+  endIfIdle,
+  endRun,
+  type RunEnd,
+  type RunTotals,
+} from '../stores/run';
+import { startPace } from './pace';
+import { previewPolicy } from './preview';
+import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
+import { BACKOFF, mayPass, settle } from './settle';
+import { versionOf } from './version';
+
+export interface RunRequest {
+  readonly trigger: 'cron' | 'manual';
+  readonly actor: string;
+  readonly correlationId: string;
+  /** Finished, with the answer sent, by then. */
+  readonly deadline: Date;
+  readonly dryRun: boolean;
+  /** At most this many rows of the governed table. */
+  readonly limit?: number;
+  /** Exactly this batch size, instead of the adaptive one. */
+  readonly batchSize?: number;
+}
+
+/** Kept back for the proof, the end of the record and the release of the lease. */
+const CLOSING_MS = 1_500;
+
+/** Never throws for what can happen to a run: outcome `errored` says what happened and what to do. */
+export async function runPolicy(services: Services, policy: Policy, request: RunRequest): Promise<RunResult> {
+  if (request.dryRun || services.settings.dryRun) return previewPolicy(services, policy, request);
+  return new Run(services, policy, request).execute();
+}
+
+interface Ending {
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly message: string;
+}
+
+class Run {
+  readonly #runId = randomUUID();
+  readonly #version: string;
+  readonly #startedAt: Date;
+  readonly #database: Database & { readonly requests: number };
+  readonly #redis: RedisClient & { readonly commands: number };
+  readonly #log: Logger;
+  readonly #kept: Kept = noneKept();
+  #asOf: string;
+  #fence = '0';
+  #seq = 1;
+  #batches = 0;
+  #picked = 0;
+  #deleted = 0;
+  #total: number | null = null;
+  #begun = false;
+  #ended = false;
+  #totals: RunTotals | null = null;
+
+  constructor(
+    private readonly services: Services,
+    private readonly policy: Policy,
+    private readonly request: RunRequest,
+  ) {
+    this.#version = versionOf(policy);
+    this.#startedAt = services.clock();
+    this.#asOf = this.#startedAt.toISOString();
+    this.#database = counted(services.database);
+    this.#redis = countedRedis(services.redis);
+    this.#log = services.log.child({
+      correlation_id: request.correlationId,
+      script: policy.name,
+      run_id: this.#runId,
+    });
+  }
+
+  async execute(): Promise<RunResult> {
+    let heldBy: RunResult['heldBy'];
+    let leased = false;
+    let ending: Ending;
+    try {
+      const lease = await acquire(this.#redis, this.policy.name, this.#runId);
+      if (lease.held) {
+        leased = true;
+        ending = await this.#runHolding(lease.cursor);
+      } else {
+        const secondsLeft = Math.ceil(lease.millisecondsLeft / 1000);
+        heldBy = { holder: lease.holder, secondsLeft };
+        ending = {
+          outcome: 'skipped',
+          reason: 'locked',
+          message: `run ${lease.holder} holds the lease; it ends or expires within ${secondsLeft} s unless renewed`,
+        };
+      }
+    } catch (error) {
+      ending = explain(error);
+    }
+    if (this.#begun && !this.#ended) await this.#end(ending);
+    if (leased) await this.#release(ending.outcome === 'succeeded');
+    return this.#result(ending, heldBy);
+  }
+
+  async #runHolding(cursor: Cursor | null): Promise<Ending> {
+    const begun = await this.#begin();
+    if (begun.refused) {
+      const how = begun.refused === 'stopped' ? 'everything is stopped' : 'this policy is paused';
+      return { outcome: 'skipped', reason: begun.refused, message: `${how}; resume it to let it run` };
+    }
+    if (begun.problems.length > 0) throw new PreflightError(this.policy.name, begun.problems);
+    if (this.#total === 0) return drained;
+    this.#log.info({ event: 'run.started', as_of: this.#asOf, due: this.#total }, 'run started');
+    let resumed =
+      cursor !== null && cursor.version === this.#version && cursor.asOf <= this.#asOf ? cursor : null;
+    for (;;) {
+      const asOf = resumed?.asOf ?? this.#asOf;
+      const ending = await this.#pass(asOf, resumed);
+      // A pass of an earlier day keeps its cutoff; what has expired since is the next pass's.
+      if (ending.outcome !== 'succeeded' || asOf === this.#asOf) return ending;
+      resumed = null;
+    }
+  }
+
+  /** One request: fence and record, catalog facts, what is due, and, when nothing is, the end of the record. */
+  async #begin(): Promise<Begun & { problems: { problem: string; remedy: string }[] }> {
+    const legs = legsOf(this.policy, this.#startedAt);
+    const idle = this.#runEnd(drained, this.#startedAt);
+    const start = [
+      beginSession(),
+      beginRun({
+        policy: this.policy.name,
+        runId: this.#runId,
+        version: this.#version,
+        startedAt: this.#startedAt,
+        trigger: this.request.trigger,
+        actor: this.request.actor,
+        correlationId: this.request.correlationId,
+      }),
+      catalogFacts(this.policy),
+    ];
+    const look = [countDue(this.policy, legs, this.#startedAt.toISOString()), endIfIdle(idle)];
+    const rows = await this.#ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
+      // A missing table, column or index fails the count: let preflight say which.
+      const unfit =
+        error instanceof DatabaseError && (/^42/.test(error.sqlState ?? '') || error.failure === 'timeout');
+      if (!unfit) throw error;
+      return this.#ask(start, BEGIN_STATEMENT_MS);
+    });
+    const begun = Begun.parse(rows[1]?.[0]);
+    if (begun.refused) return { ...begun, problems: [] };
+    this.#begun = true;
+    this.#fence = begun.fence ?? '0';
+    this.#asOf = begun.as_of ?? this.#asOf;
+    const problems = judgeFacts(this.policy, rows[2]?.[0]?.facts, permanentTables);
+    const due = rows[3]?.[0]?.due;
+    this.#total = due === undefined ? null : Number(due);
+    this.#ended = this.#total === 0 && problems.length === 0;
+    return { ...begun, problems };
+  }
+
+  async #pass(asOf: string, from: Cursor | null): Promise<Ending> {
+    const legs = legsOf(this.policy, new Date(asOf));
+    const pass = from?.pass ?? randomUUID();
+    const stopped = await this.#sweep(legs, {
+      pass,
+      asOf,
+      leg: from?.leg ?? 0,
+      position: from?.position ?? null,
+    });
+    if (stopped) return stopped;
+    for (let again = 0; ; again += 1) {
+      const left = await this.#left(legs, asOf);
+      if (left === null) return unproved;
+      if (!left) return drained;
+      if (again > 0) return busy;
+      // Rows that were locked, or moved behind the walk: once more from the start.
+      const ending = await this.#sweep(legs, { pass, asOf, leg: 0, position: null });
+      if (ending) return ending;
+    }
+  }
+
+  /** Walks the legs from a position. Gives null at the end, or why it stopped before. */
+  async #sweep(
+    legs: readonly Leg[],
+    at: { pass: string; asOf: string; leg: number; position: Cursor['position'] },
+  ): Promise<Ending | null> {
+    const pace = startPace(
+      this.request.batchSize ?? this.services.settings.batchSize,
+      this.request.batchSize !== undefined,
+    );
+    let slowest = 0;
+    let saving: Promise<boolean> | null = null;
+    const saved = async (): Promise<boolean> => (saving === null ? true : saving);
+    let { leg: index, position } = at;
+    while (index < legs.length) {
+      const room = (this.request.limit ?? Number.POSITIVE_INFINITY) - this.#deleted;
+      if (room <= 0) return (await saved()) ? limited : leaseLost;
+      if (this.#remaining() < slowest * 1.5 + CLOSING_MS) return (await saved()) ? outOfTime : leaseLost;
+      const limit = Math.min(pace.size, room);
+      const began = performance.now();
+      let result: Awaited<ReturnType<typeof settle>>;
+      try {
+        result = await settle(
+          this.#database,
+          {
+            policy: this.policy,
+            version: this.#version,
+            runId: this.#runId,
+            fence: this.#fence,
+            seq: this.#seq,
+            leg: legs[index]!,
+            position,
+            limit,
+            asOf: at.asOf,
+            actor: this.request.actor,
+            reason: 'retention',
+            statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
+          },
+          () => this.#remaining() > CLOSING_MS,
+        );
+      } catch (error) {
+        await saved().catch(() => false);
+        if (error instanceof DatabaseError && error.failure === 'timeout' && limit > 1) {
+          pace.tooMuch();
+          continue;
+        }
+        throw error;
+      }
+      const took = performance.now() - began;
+      slowest = Math.max(slowest, took);
+      if (result.picked >= limit) pace.took(took);
+      this.#count(result);
+      ({ position, index } = next(result, index));
+      // The checkpoint travels while the next batch runs; its answer is read before the one after.
+      if (!(await saved())) return leaseLost;
+      saving = save(this.#redis, this.policy.name, this.#runId, this.#cursor(at, index, position));
+      saving.catch(() => undefined);
+      this.#log.info(
+        {
+          event: 'rows.deleted',
+          records_deleted: result.deleted,
+          seq: this.#seq - 1,
+          batch_size: limit,
+          duration_seconds: Math.round(took) / 1000,
+        },
+        `Processed ${this.#deleted}/${this.#totalText()}`,
+      );
+    }
+    return (await saved()) ? null : leaseLost;
+  }
+
+  #count(result: Awaited<ReturnType<typeof settle>>): void {
+    if (result.deleted > 0) {
+      this.#seq += 1;
+      this.#batches += 1;
+    }
+    this.#picked += result.picked;
+    this.#deleted += result.deleted;
+    for (const [reason, n] of Object.entries(result.kept)) this.#kept[reason as keyof Kept] += n ?? 0;
+  }
+
+  #cursor(at: { pass: string; asOf: string }, leg: number, position: Cursor['position']): Cursor {
+    return {
+      pass: at.pass,
+      asOf: at.asOf,
+      version: this.#version,
+      leg,
+      position,
+      runId: this.#runId,
+      processed: this.#deleted,
+      total: this.#total !== null && this.#total <= DUE_CAP ? this.#total : null,
+      updatedAt: this.services.clock().toISOString(),
+      kept: this.#kept,
+    };
+  }
+
+  /** Whether a row that may go is left; null when the database could not say in time. */
+  async #left(legs: readonly Leg[], asOf: string): Promise<boolean | null> {
+    try {
+      const rows = await this.#ask(
+        [session(STATEMENT_TIMEOUT_MS), leftBehind(this.policy, legs, asOf)],
+        STATEMENT_TIMEOUT_MS,
+        true,
+      );
+      return Boolean(rows[1]?.[0]?.left);
+    } catch (error) {
+      if (error instanceof DatabaseError && error.failure === 'timeout') return null;
+      throw error;
+    }
+  }
+
+  #ask(
+    statements: Parameters<Database['transaction']>[0],
+    statementMs: number,
+    readOnly = false,
+  ): Promise<Row[][]> {
+    return pRetry(
+      () => this.#database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
+      {
+        ...BACKOFF,
+        shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > CLOSING_MS,
+      },
+    );
+  }
+
+  async #end(ending: Ending): Promise<void> {
+    try {
+      this.#totals = await pRetry(() => endRun(this.#database, this.#runEnd(ending, this.services.clock())), {
+        ...BACKOFF,
+        retries: 3,
+        shouldRetry: ({ error }) => mayPass(error),
+      });
+    } catch (error) {
+      // The next run closes the record from the receipts.
+      this.#log.error(
+        { event: 'run.unrecorded', error_code: codeOf(error) },
+        'the end of the run could not be recorded',
+      );
+    }
+  }
+
+  async #release(isDrained: boolean): Promise<void> {
+    try {
+      await release(this.#redis, this.policy.name, this.#runId, isDrained);
+    } catch (error) {
+      this.#log.warn(
+        { event: 'lease.unreleased', error_code: codeOf(error) },
+        'the lease will expire by itself',
+      );
+    }
+  }
+
+  #runEnd(ending: Ending, finishedAt: Date): RunEnd {
+    return {
+      policy: this.policy.name,
+      runId: this.#runId,
+      outcome: ending.outcome,
+      reason: ending.reason,
+      finishedAt,
+      picked: this.#picked,
+      kept: this.#kept,
+      slaStatus: slaStatus(this.#seconds(finishedAt), this.policy.allowedSeconds, this.services.settings.sla),
+    };
+  }
+
+  #result(ending: Ending, heldBy: RunResult['heldBy']): RunResult {
+    const now = this.services.clock();
+    const result: RunResult = {
+      policy: this.policy.name,
+      runId: this.#begun ? this.#runId : null,
+      mode: 'delete',
+      outcome: ending.outcome,
+      reason: ending.reason,
+      message: ending.message,
+      correlationId: this.request.correlationId,
+      asOf: this.#asOf,
+      startedAt: this.#startedAt.toISOString(),
+      durationSeconds: this.#seconds(now),
+      batches: this.#totals?.batches ?? this.#batches,
+      picked: this.#picked,
+      deleted: this.#totals?.deleted ?? this.#deleted,
+      dependantsDeleted: this.#totals?.dependants_deleted ?? 0,
+      filesQueued: this.#totals?.files_queued ?? 0,
+      bytesFreed: this.#totals?.bytes_freed ?? 0,
+      byRule: this.#totals?.by_rule ?? {},
+      kept: this.#kept,
+      requests: { postgres: this.#database.requests, redis: this.#redis.commands },
+      slaStatus: slaStatus(this.#seconds(now), this.policy.allowedSeconds, this.services.settings.sla),
+      ...(heldBy ? { heldBy } : {}),
+    };
+    const level = ending.outcome === 'errored' ? 'error' : 'info';
+    this.#log[level](
+      {
+        event: 'cleanup_completed',
+        outcome: result.outcome,
+        reason: result.reason,
+        records_deleted: result.deleted,
+        duration_seconds: result.durationSeconds,
+        sla_status: result.slaStatus,
+        kept: result.kept,
+        batches: result.batches,
+      },
+      ending.message,
+    );
+    return result;
+  }
+
+  #seconds(until: Date): number {
+    return Math.max(0, until.getTime() - this.#startedAt.getTime()) / 1000;
+  }
+
+  #remaining(): number {
+    return this.request.deadline.getTime() - this.services.clock().getTime();
+  }
+
+  #totalText(): string {
+    if (this.#total === null) return '?';
+    return this.#total > DUE_CAP ? `${DUE_CAP}+` : String(this.#total);
+  }
+}
+
+function next(
+  result: { after: { ended: boolean; tenant?: string | undefined; clock: string | null; key: string[] } },
+  index: number,
+): { index: number; position: Cursor['position'] } {
+  const { ended, ...position } = result.after;
+  return ended ? { index: index + 1, position: null } : { index, position };
+}
+
+const drained: Ending = {
+  outcome: 'succeeded',
+  reason: null,
+  message: 'drained: nothing is left before the cutoff',
+};
+const outOfTime: Ending = {
+  outcome: 'interrupted',
+  reason: 'time',
+  message: 'out of time; the next run goes on from the cursor',
+};
+const limited: Ending = {
+  outcome: 'interrupted',
+  reason: 'limit',
+  message: 'the limit of this run is reached; the next run goes on from the cursor',
+};
+const busy: Ending = {
+  outcome: 'interrupted',
+  reason: 'busy',
+  message: 'rows that may go are locked by someone else; the next run tries them again',
+};
+const unproved: Ending = {
+  outcome: 'interrupted',
+  reason: 'unproved',
+  message: 'the proof of being drained took too long; the next run looks again',
+};
+const leaseLost: Ending = {
+  outcome: 'interrupted',
+  reason: 'lease',
+  message: 'the lease was lost to another run, or Redis lost it; this run stopped',
+};
+
+/** What a failure means for the run, in words that say what to do and hold no row values. */
+function explain(error: unknown): Ending {
+  if (error instanceof DatabaseError && error.failure === 'fenced') {
+    return error.sqlState === 'LP003'
+      ? {
+          outcome: 'interrupted',
+          reason: 'paused',
+          message: 'paused while running; resume the policy to go on',
+        }
+      : {
+          outcome: 'interrupted',
+          reason: 'fenced',
+          message: 'another run took over; this one may delete nothing more',
+        };
+  }
+  if (error instanceof DatabaseError) {
+    if (error.failure === 'busy') return { ...busy, message: `locks were not to be had: ${error.message}` };
+    return { outcome: 'errored', reason: error.code, message: error.message };
+  }
+  if (error instanceof PreflightError || error instanceof RedisError) {
+    return { outcome: 'errored', reason: error.code, message: error.message };
+  }
+  throw error;
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof DatabaseError || error instanceof RedisError ? error.code : 'unexpected';

@@ -1,0 +1,42 @@
+/**
+ * Sends a batch until it is known what became of it. A lost answer is asked again under the same (run, seq):
+ * the batch's own lock makes the second wait for the first, and the receipt of a committed one stands in for
+ * the answer. Never seq + 1 while seq is unknown: its rows would lie behind the cursor (DELETION §5).
+ */
+import pRetry from 'p-retry';
+import { type BatchOrder, BatchResult, batch } from '../batch/batch';
+import { answerTimeoutMs } from '../batch/session';
+import type { Database } from '../database';
+import { DatabaseError } from '../errors';
+import { readReceipt } from '../stores/receipt';
+
+/** From 50 ms to 2 s, doubled with jitter: about 8 s in all, well inside a run (R8). */
+export const BACKOFF = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor: 2, randomize: true } as const;
+
+export const mayPass = (error: unknown): boolean =>
+  error instanceof DatabaseError && ['transient', 'busy', 'unknown'].includes(error.failure);
+
+/** The batch's result. Throws DatabaseError when it did not commit, or when `inTime` says the time is up. */
+export async function settle(
+  database: Database,
+  order: BatchOrder,
+  inTime: () => boolean,
+): Promise<BatchResult> {
+  const { statements, answer } = batch(order);
+  const timeoutMs = answerTimeoutMs(order.statementTimeoutMs);
+  return pRetry(
+    async () => {
+      try {
+        const rows = await database.transaction(statements, { timeoutMs });
+        return BatchResult.parse(rows[answer]?.[0]);
+      } catch (error) {
+        if (error instanceof DatabaseError && error.sqlState === 'LP004') {
+          const receipt = await readReceipt(database, order.runId, order.seq);
+          if (receipt) return receipt;
+        }
+        throw error;
+      }
+    },
+    { ...BACKOFF, shouldRetry: ({ error }) => mayPass(error) && inTime() },
+  );
+}

@@ -1,0 +1,9 @@
+/** The fingerprint of a declaration: another period, predicate or dependant is another version (G3, R3). */
+import { createHash } from 'node:crypto';
+import type { Policy } from '../policies/contract';
+
+export function versionOf(policy: Policy): string {
+  // Words for the reader and the hour of the day change nothing about what goes.
+  const { description, justification, ground, schedule, allowedSeconds, ...decides } = policy;
+  return createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,33 @@
+/**
+ * Everything a run needs, made once per instance and passed in: tests pass their own clock and addresses.
+ * Holds no state of any run: overlapping invocations share one instance on Vercel.
+ */
+import type { Logger } from 'pino';
+import { connect, type Database } from './database';
+import { createLog } from './log';
+import { resolvePolicies } from './policies';
+import type { Policy } from './policies/contract';
+import { connectRedis, type RedisClient } from './redis';
+import { readSettings, type Settings } from './settings';
+
+export interface Services {
+  readonly settings: Settings;
+  readonly policies: readonly Policy[];
+  readonly database: Database;
+  readonly redis: RedisClient;
+  readonly clock: () => Date;
+  readonly log: Logger;
+}
+
+/** Throws SettingsError naming every variable that is missing or wrong; then nothing runs. */
+export function createServices(env: Record<string, string | undefined> = process.env): Services {
+  const settings = readSettings(env);
+  return {
+    settings,
+    policies: resolvePolicies(env),
+    database: connect(settings.databaseUrl, settings.neonHttpEndpoint),
+    redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),
+    clock: () => new Date(),
+    log: createLog({ level: settings.logLevel }),
+  };
+}
