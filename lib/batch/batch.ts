@@ -150,9 +150,13 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const seq = p.add(order.seq, 'int');
   const policyName = p.add(policy.name, 'text');
   // An update returns the new version's place, so a soft delete is counted from what was locked.
+  const went = [
+    'select c, bytes, 1 as n from gone',
+    ...dependants.map((_, i) => `select c, bytes, 0 as n from d${i}`),
+  ].join(' union all ');
   const perLabel = soft
     ? 'select label, count(*) as n, 0 as bytes from locked group by 1'
-    : 'select l.label, count(*) as n, coalesce(sum(g.bytes), 0) as bytes from gone g join locked l using (c) group by 1';
+    : `select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${went}) x join locked l using (c) group by 1`;
   const byRule =
     order.leg.kind === 'rule'
       ? `case when count(*) = 0 then '{}' else jsonb_build_object(${p.add(order.leg.rule.label, 'text')},
@@ -192,7 +196,7 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
 function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): string {
   return `d${i} as (
     delete from ${table(d.table)} d using only ${table(policy.table)} t where ${rows} and ${belongs(d, policy)}
-    returning ${keyText('d', d.key)} as key, (${bytesOf('d', d.files)})::bigint as bytes${fileColumns('d', d.files)}
+    returning t.ctid as c, ${keyText('d', d.key)} as key, (${bytesOf('d', d.files)})::bigint as bytes${fileColumns('d', d.files)}
   )`;
 }
 
