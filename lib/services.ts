@@ -10,6 +10,18 @@ import type { Policy } from './policies/contract';
 import { connectRedis, type RedisClient } from './redis';
 import { readSettings, type Settings } from './settings';
 
+/** Waiting between attempts, in p-retry's terms. */
+export interface Backoff {
+  readonly retries: number;
+  readonly minTimeout: number;
+  readonly maxTimeout: number;
+  readonly factor: number;
+  readonly randomize: boolean;
+}
+
+/** From 50 ms to 2 s, doubled with jitter: about 8 s in all, well inside a run (R8). */
+const BACKOFF: Backoff = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor: 2, randomize: true };
+
 export interface Services {
   readonly settings: Settings;
   readonly policies: readonly Policy[];
@@ -17,6 +29,7 @@ export interface Services {
   readonly redis: RedisClient;
   readonly clock: () => Date;
   readonly log: Logger;
+  readonly backoff: Backoff;
 }
 
 /** Throws SettingsError naming every variable that is missing or wrong; then nothing runs. */
@@ -29,5 +42,6 @@ export function createServices(env: Record<string, string | undefined> = process
     redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),
     clock: () => new Date(),
     log: createLog({ level: settings.logLevel }),
+    backoff: BACKOFF,
   };
 }

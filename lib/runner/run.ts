@@ -32,7 +32,7 @@ import {
 import { startPace } from './pace';
 import { previewPolicy } from './preview';
 import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
-import { BACKOFF, mayPass, settle } from './settle';
+import { mayPass, settle } from './settle';
 import { versionOf } from './version';
 
 export interface RunRequest {
@@ -240,6 +240,7 @@ class Run {
             reason: 'retention',
             statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
           },
+          this.services.backoff,
           () => this.#remaining() > CLOSING_MS,
         );
       } catch (error) {
@@ -321,7 +322,7 @@ class Run {
     return pRetry(
       () => this.#database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
       {
-        ...BACKOFF,
+        ...this.services.backoff,
         shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > CLOSING_MS,
       },
     );
@@ -330,7 +331,7 @@ class Run {
   async #end(ending: Ending): Promise<void> {
     try {
       this.#totals = await pRetry(() => endRun(this.#database, this.#runEnd(ending, this.services.clock())), {
-        ...BACKOFF,
+        ...this.services.backoff,
         retries: 3,
         shouldRetry: ({ error }) => mayPass(error),
       });

@@ -8,10 +8,8 @@ import { type BatchOrder, BatchResult, batch } from '../batch/batch';
 import { answerTimeoutMs } from '../batch/session';
 import type { Database } from '../database';
 import { DatabaseError } from '../errors';
+import type { Backoff } from '../services';
 import { readReceipt } from '../stores/receipt';
-
-/** From 50 ms to 2 s, doubled with jitter: about 8 s in all, well inside a run (R8). */
-export const BACKOFF = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor: 2, randomize: true } as const;
 
 export const mayPass = (error: unknown): boolean =>
   error instanceof DatabaseError && ['transient', 'busy', 'unknown'].includes(error.failure);
@@ -20,6 +18,7 @@ export const mayPass = (error: unknown): boolean =>
 export async function settle(
   database: Database,
   order: BatchOrder,
+  backoff: Backoff,
   inTime: () => boolean,
 ): Promise<BatchResult> {
   const { statements, answer } = batch(order);
@@ -37,6 +36,6 @@ export async function settle(
         throw error;
       }
     },
-    { ...BACKOFF, shouldRetry: ({ error }) => mayPass(error) && inTime() },
+    { ...backoff, shouldRetry: ({ error }) => mayPass(error) && inTime() },
   );
 }

@@ -15,8 +15,9 @@ export function serverSettings(port: number, durable: boolean): string {
     checkpoint_timeout: '15min',
     timezone: "'UTC'",
     log_timezone: "'UTC'",
-    // The session reset after each request warns "no transaction in progress": not worth a line each.
-    log_min_messages: 'error',
+    // A client's errors travel in its answers, and the session reset warns "no transaction in progress" each time.
+    log_min_messages: 'log',
+    log_checkpoints: 'off',
     log_min_error_statement: 'panic',
     ...(durable ? {} : throwAway),
   };

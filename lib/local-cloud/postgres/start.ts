@@ -154,7 +154,7 @@ async function whenReady(m: Machine, child: ChildProcess): Promise<{ pid: number
     if (failed.error) throw failed.error;
     if (process.platform !== 'win32' && (child.exitCode !== null || child.signalCode !== null)) {
       const tail = (await readFile(m.log, 'utf8')).trimEnd().split('\n').slice(-8).join('\n');
-      const mayPass = /Address already in use|still in use/.test(tail);
+      const mayPass = /Address already in use|could not create any TCP|still in use/.test(tail);
       throw new StartError(`PostgreSQL did not start; the end of ${m.log} says:\n${tail}`, mayPass);
     }
     const found = await readPostmaster(m.data);

@@ -1,0 +1,112 @@
+/**
+ * Sessions behind the Neon endpoint: one pool per connection string. The user, password and database are the
+ * client's own, so PostgreSQL itself refuses a wrong one; host and port are the server's we stand before.
+ */
+import { createConnection } from 'node:net';
+import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+
+/** Neon's own pool has 20 per endpoint; more wait for a free one. */
+const MAX_SESSIONS = 20;
+/** Long enough for a run's batches, short enough that a hundred test databases do not use up max_connections. */
+const IDLE_MS = 5_000;
+
+export interface Upstream {
+  readonly host: string;
+  readonly port: number;
+  /** True for a server elsewhere that speaks TLS. */
+  readonly tls: boolean;
+}
+
+export interface Login {
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** Throws when the string is not a PostgreSQL URL with a user and a database. */
+export function readLogin(connectionString: string): Login {
+  const url = new URL(connectionString);
+  if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error('not a postgres URL');
+  const login = {
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: decodeURIComponent(url.pathname.slice(1)),
+  };
+  if (!login.user || !login.database) throw new Error('no user or no database');
+  return login;
+}
+
+/** Every value stays the text PostgreSQL sent: the client converts. */
+const asText = { getTypeParser: () => (value: string) => value } as unknown as ClientConfig['types'];
+
+export class Sessions {
+  readonly #pools = new Map<string, { pool: Pool; login: Login }>();
+
+  constructor(readonly upstream: Upstream) {}
+
+  config(login: Login): ClientConfig {
+    return {
+      host: this.upstream.host,
+      port: this.upstream.port,
+      ...login,
+      types: asText,
+      ssl: this.upstream.tls ? { rejectUnauthorized: false } : false,
+    };
+  }
+
+  async acquire(login: Login): Promise<PoolClient> {
+    const key = JSON.stringify(login);
+    let entry = this.#pools.get(key);
+    if (!entry) {
+      const pool = new Pool({ ...this.config(login), max: MAX_SESSIONS, idleTimeoutMillis: IDLE_MS });
+      // A session that dies while idle (server stopped, database dropped) is only removed from the pool.
+      pool.on('error', () => {});
+      entry = { pool, login };
+      this.#pools.set(key, entry);
+    }
+    return entry.pool.connect();
+  }
+
+  /** Ends every session of one database, so that it can be dropped or copied. */
+  async leave(database: string): Promise<void> {
+    const theirs = [...this.#pools].filter(([, entry]) => entry.login.database === database);
+    for (const [key] of theirs) this.#pools.delete(key);
+    await Promise.all(theirs.map(([, entry]) => entry.pool.end()));
+  }
+
+  async close(): Promise<void> {
+    const entries = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(entries.map((entry) => entry.pool.end()));
+  }
+
+  /** PostgreSQL's CancelRequest: a connection of its own that names the session to interrupt. */
+  async cancel(session: PoolClient): Promise<void> {
+    const { processID, secretKey } = session as unknown as { processID: number; secretKey: number };
+    if (this.upstream.tls) return this.#cancelByStatement(session, processID);
+    const packet = Buffer.alloc(16);
+    packet.writeInt32BE(16, 0);
+    packet.writeInt32BE(80877102, 4);
+    packet.writeInt32BE(processID, 8);
+    packet.writeInt32BE(secretKey, 12);
+    await new Promise<void>((done) => {
+      const socket = createConnection(this.upstream.port, this.upstream.host, () => socket.end(packet));
+      socket.once('error', () => done());
+      socket.once('close', () => done());
+      socket.resume();
+    });
+  }
+
+  async #cancelByStatement(session: PoolClient, processID: number): Promise<void> {
+    const { user, password, database } = session as unknown as Login;
+    const client = new Client(this.config({ user, password, database }));
+    try {
+      await client.connect();
+      await client.query('select pg_cancel_backend($1)', [processID]);
+    } catch {
+      // The session may have ended by itself; nothing is left to cancel then.
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+}
