@@ -52,15 +52,17 @@ export function batch(order: BatchOrder): { statements: Statement[]; answer: num
   const statements = [
     session(order.statementTimeoutMs),
     { text: 'set constraints all immediate', params: [] },
-    {
-      text: 'select retention.enter_batch($1, $2::bigint, $3::uuid, $4::int, $5)',
-      params: [order.policy.name, order.fence, order.runId, order.seq, order.version],
-    },
+    enter(order),
     ...deciding,
     confirm(order),
   ];
   return { statements, answer: statements.length - 2 };
 }
+
+export const enter = (order: BatchOrder): Statement => ({
+  text: 'select retention.enter_batch($1, $2::bigint, $3::uuid, $4::int, $5)',
+  params: [order.policy.name, order.fence, order.runId, order.seq, order.version],
+});
 
 function atOnce(order: BatchOrder): Statement {
   const p = new Parameters();
@@ -99,7 +101,7 @@ function thenDelete(order: BatchOrder): Statement {
 const token = (order: BatchOrder, p: Parameters): string =>
   `current_setting('lapse.batch', true) = ${p.add(`${order.runId}:${order.seq}`)}`;
 
-function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): string {
+export function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): string {
   const { policy, leg } = order;
   const label = leg.kind === 'rule' ? p.add(leg.rule.label, 'text') : 'w.label';
   return `${picking(policy, leg, order.position, order.limit, asOf, p)},

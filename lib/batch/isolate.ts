@@ -1,0 +1,94 @@
+/**
+ * Poisoned rows (R7): which rows of a failing batch refuse to go? Each picked row is tried alone in a block of
+ * its own and undone, whatever happened, so nothing is deleted here; rows that refuse become dead letters in
+ * the same transaction, behind the same locks and fence as the batch. The batch is then sent again without
+ * them, and is still the one place that deletes. Two requests where splitting needs up to 147 (DELETION §6).
+ */
+import type { Statement } from '../database';
+import { type BatchOrder, enter, pickAndLock } from './batch';
+import { belongs, goingDependants } from './files';
+import { picking } from './pick';
+import { governed, mayGo } from './predicate';
+import { session } from './session';
+import { keyText, name, Parameters, table, tableLabel, text } from './sql';
+
+/** Answers with one row: `letters`, how many rows were set aside, and their classes (`states`). */
+export function setAside(order: BatchOrder): { statements: Statement[]; answer: number } {
+  const p = new Parameters();
+  const asOf = p.add(order.asOf, 'timestamptz');
+  const lock = p.statement(`with ${pickAndLock(order, asOf, p)}
+    select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`);
+  const q = new Parameters();
+  const found = q.statement(`with refused as materialized (
+      select r.* from retention.try_each(current_setting('lapse.rows')::tid[], ${q.add(attempt(order))}, ${q.add(order.asOf, 'timestamptz')}) r
+    ),
+    rows as (
+      select ${keyText('t', order.policy.key)} as key, r.sql_state, r.constraint_name
+      from only ${table(order.policy.table)} t join refused r on r.place = t.ctid
+      where t.ctid = any(current_setting('lapse.rows')::tid[])
+    ),
+    ${letters(order, 'select key, sql_state, constraint_name from rows', q)}`);
+  const statements = [
+    session(order.statementTimeoutMs),
+    { text: 'set constraints all immediate', params: [] },
+    enter(order),
+    lock,
+    found,
+  ];
+  return { statements, answer: statements.length - 1 };
+}
+
+/** The picked rows as they are, without trying them: for a row that took too long, or failed alone. */
+export function setAsideUntried(
+  order: BatchOrder,
+  why: { sqlState: string; constraint: string | null },
+): { statements: Statement[]; answer: number } {
+  const p = new Parameters();
+  const asOf = p.add(order.asOf, 'timestamptz');
+  const { policy, leg } = order;
+  const statement = p.statement(`with ${picking(policy, leg, order.position, order.limit, asOf, p)},
+    rows as (
+      select ${keyText('t', policy.key)} as key from ${governed(policy, leg)}
+      where t.ctid = any(array(select c from picked)) and ${mayGo(policy, leg, asOf, p)}
+    ),
+    ${letters(order, `select key, ${p.add(why.sqlState)}, ${p.add(why.constraint)} from rows`, p)}`);
+  const statements = [session(order.statementTimeoutMs), enter(order), statement];
+  return { statements, answer: statements.length - 1 };
+}
+
+/** One hour, doubled with each failure, a week at most: a nightly run tries a fresh one the next night. */
+const FIRST_WAIT = "interval '1 hour'";
+const LONGEST_WAIT = "interval '7 days'";
+/** 2^8 hours is past the longest wait: more doublings would only overflow. */
+const MOST_DOUBLINGS = 8;
+
+function letters(order: BatchOrder, rows: string, p: Parameters): string {
+  const asOf = p.add(order.asOf, 'timestamptz');
+  const wait = (failures: string) =>
+    `${asOf} + least(${FIRST_WAIT} * power(2, least(${failures}, ${MOST_DOUBLINGS})), ${LONGEST_WAIT})`;
+  return `written as (
+      insert into retention.dead_letter as l (policy, table_name, row_key, sql_state, constraint_name, run, next_attempt_at)
+      select ${p.add(order.policy.name)}, ${text(tableLabel(order.policy.table))}, x.key, x.sql_state, x.constraint_name, ${p.add(order.runId, 'uuid')}, ${wait('0')}
+      from (${rows}) x(key, sql_state, constraint_name) order by x.key
+      on conflict (table_name, row_key) where state = 'open' do update set
+        attempts = l.attempts + 1, policy = excluded.policy, sql_state = excluded.sql_state, run = excluded.run,
+        constraint_name = excluded.constraint_name, next_attempt_at = ${wait('l.attempts')}
+      returning sql_state, constraint_name
+    )
+    select count(*)::int as letters, coalesce(jsonb_agg(distinct sql_state), '[]') as states,
+      coalesce(jsonb_agg(distinct constraint_name) filter (where constraint_name is not null), '[]') as constraints
+    from written`;
+}
+
+/** What the batch would do to one row: `$1` is its place, `$2` the instant counted back from. */
+function attempt({ policy }: BatchOrder): string {
+  const row = `only ${table(policy.table)} t`;
+  if (policy.strategy.kind === 'soft-delete') {
+    return `update ${row} set ${name(policy.strategy.column)} = $2 where t.ctid = $1`;
+  }
+  const children = goingDependants(policy).map(
+    (d, i) =>
+      `d${i} as (delete from ${table(d.table)} d using ${row} where t.ctid = $1 and ${belongs(d, policy)})`,
+  );
+  return `${children.length > 0 ? `with ${children.join(', ')} ` : ''}delete from ${row} where t.ctid = $1`;
+}
