@@ -71,7 +71,7 @@ function letters(order: BatchOrder, rows: string, p: Parameters): string {
       select ${p.add(order.policy.name)}, ${text(tableLabel(order.policy.table))}, x.key, x.sql_state, x.constraint_name, ${p.add(order.runId, 'uuid')}, ${wait('0')}
       from (${rows}) x(key, sql_state, constraint_name) order by x.key
       on conflict (table_name, row_key) where state = 'open' do update set
-        attempts = l.attempts + 1, policy = excluded.policy, sql_state = excluded.sql_state, run = excluded.run,
+        attempts = l.attempts + (l.run is distinct from excluded.run)::int, policy = excluded.policy, sql_state = excluded.sql_state, run = excluded.run,
         constraint_name = excluded.constraint_name, next_attempt_at = ${wait('l.attempts')}
       returning sql_state, constraint_name
     )

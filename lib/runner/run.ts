@@ -8,12 +8,14 @@
 import { randomUUID } from 'node:crypto';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
+import type { BatchOrder } from '../batch/batch';
 import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
 import { type Leg, legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import { counted, type Database, type Row } from '../database';
 import { DatabaseError, PreflightError, RedisError } from '../errors';
+import { afterFailure } from '../guard/poison';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import { countedRedis, type RedisClient } from '../redis';
@@ -222,34 +224,34 @@ class Run {
       if (this.#remaining() < slowest * 1.5 + CLOSING_MS) return (await saved()) ? outOfTime : leaseLost;
       const limit = Math.min(pace.size, room);
       const began = performance.now();
+      const order: BatchOrder = {
+        policy: this.policy,
+        version: this.#version,
+        runId: this.#runId,
+        fence: this.#fence,
+        seq: this.#seq,
+        leg: legs[index]!,
+        position,
+        limit,
+        asOf: at.asOf,
+        actor: this.request.actor,
+        reason: 'retention',
+        statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
+      };
       let result: Awaited<ReturnType<typeof settle>>;
       try {
         result = await settle(
           this.#database,
-          {
-            policy: this.policy,
-            version: this.#version,
-            runId: this.#runId,
-            fence: this.#fence,
-            seq: this.#seq,
-            leg: legs[index]!,
-            position,
-            limit,
-            asOf: at.asOf,
-            actor: this.request.actor,
-            reason: 'retention',
-            statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
-          },
+          order,
           this.services.backoff,
           () => this.#remaining() > CLOSING_MS,
         );
       } catch (error) {
         await saved().catch(() => false);
-        if (error instanceof DatabaseError && error.failure === 'timeout' && limit > 1) {
-          pace.tooMuch();
-          continue;
-        }
-        throw error;
+        const advice = await afterFailure((s, ms) => this.#ask(s, ms), order, error, this.#log);
+        if (advice === 'no') throw error;
+        if (advice === 'fewer') pace.tooMuch();
+        continue;
       }
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
