@@ -1,0 +1,94 @@
+/**
+ * Every policy there is. `resolvePolicies` applies the periods the environment may change (G6): whole days,
+ * −1 keeps for ever, anything else that is not a sensible period is refused with the variable's name.
+ */
+import { PolicyError, SettingsError } from '../errors';
+import { artifacts } from './artifacts';
+import type { Period, PermanentTable, Policy } from './contract';
+import { documents } from './documents';
+import { emailBlacklist } from './email-blacklist';
+import { generatedPdfs } from './generated-pdfs';
+import { magicLinks } from './magic-links';
+import { quizResponses } from './quiz-responses';
+import { renderJobs } from './render-jobs';
+import { webhookEvents } from './webhook-events';
+
+export const permanentTables: readonly PermanentTable[] = [emailBlacklist];
+
+export const policies: readonly Policy[] = registered([
+  quizResponses,
+  generatedPdfs,
+  magicLinks,
+  webhookEvents,
+  renderJobs,
+  artifacts,
+  documents,
+]);
+
+/** A hundred years: more is a mistake, and −1 says "for ever". */
+const MOST_DAYS = 36_500;
+const DAY_SECONDS = 86_400;
+
+/** The names of all variables that change a period, for .env.example and the settings check. */
+export function periodVariables(all: readonly Policy[] = policies): Map<string, Period> {
+  return new Map(all.flatMap(periodsOf).flatMap((p) => (p.env ? [[p.env, p] as const] : [])));
+}
+
+/** Throws SettingsError naming every variable that does not hold a period. */
+export function resolvePolicies(
+  env: Record<string, string | undefined>,
+  all: readonly Policy[] = policies,
+): readonly Policy[] {
+  const problems: string[] = [];
+  const resolve = (period: Period): Period => {
+    const value = period.env === undefined ? undefined : env[period.env];
+    if (value === undefined) return period;
+    const days = /^(-1|[1-9]\d*)$/.test(value.trim()) ? Number(value) : Number.NaN;
+    if (!(days === -1 || (days >= 1 && days <= MOST_DAYS))) {
+      problems.push(
+        `${period.env} must be a whole number of days from 1 to ${MOST_DAYS}, or -1 to keep for ever; it is "${value}"`,
+      );
+      return period;
+    }
+    return { ...period, seconds: days === -1 ? null : days * DAY_SECONDS };
+  };
+  const resolved = all.map((policy) => ({
+    ...policy,
+    rules: policy.rules.map((rule) => ({ ...rule, keepFor: resolve(rule.keepFor) })),
+    strategy:
+      policy.strategy.kind === 'soft-delete'
+        ? { ...policy.strategy, purgeAfter: resolve(policy.strategy.purgeAfter) }
+        : policy.strategy,
+  }));
+  if (problems.length > 0) throw new SettingsError([...new Set(problems)]);
+  return resolved;
+}
+
+function periodsOf(policy: Policy): Period[] {
+  const purge = policy.strategy.kind === 'soft-delete' ? [policy.strategy.purgeAfter] : [];
+  return [...policy.rules.map((rule) => rule.keepFor), ...purge];
+}
+
+/** Refuses what no single policy can see: a name twice, or a table that nothing may ever expire (P4). */
+export function registered(
+  all: readonly Policy[],
+  permanent: readonly PermanentTable[] = permanentTables,
+): readonly Policy[] {
+  const names = new Set<string>(permanent.map((t) => t.name));
+  for (const policy of all) {
+    const problems: string[] = [];
+    if (names.has(policy.name)) problems.push('name: another policy has it');
+    names.add(policy.name);
+    const touched = [
+      policy.table,
+      ...policy.dependants.filter((d) => d.fate === 'delete').map((d) => d.table),
+    ];
+    for (const t of permanent) {
+      if (touched.some((x) => x.schema === t.table.schema && x.name === t.table.name)) {
+        problems.push(`table: ${t.table.schema}.${t.table.name} is permanent, nothing may expire it`);
+      }
+    }
+    if (problems.length > 0) throw new PolicyError(policy.name, problems);
+  }
+  return all;
+}
