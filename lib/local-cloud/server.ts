@@ -2,7 +2,7 @@
  * One HTTP port for the three services, each below a path of its own. A service is a function from a request
  * to an answer and never sees a socket, so a lost answer (faults.ts) is simply an answer not sent.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -37,12 +37,22 @@ export interface ServiceHandler {
   refuse(fault: Extract<Fault, { kind: 'refuse' }>): Answer;
 }
 
+/** What the local cloud itself answers below `/local-cloud`, which no client asks for. */
+export type Control = (method: string, url: URL) => Promise<unknown>;
+
 export async function serve(
   handlers: readonly ServiceHandler[],
   faults: FaultInjector,
   port: number,
-): Promise<{ server: Server; port: number; close(): Promise<void> }> {
+  control: Control,
+): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer((request, response) => {
+    if (request.url?.startsWith('/local-cloud')) {
+      void control(request.method ?? 'GET', new URL(request.url, 'http://local')).then((answer) =>
+        response.end(JSON.stringify(answer)),
+      );
+      return;
+    }
     void respond(handlers, faults, request, response).catch(() => response.destroy());
   });
   // A client may keep its connection as long as it likes: closing it under a request about to be sent
@@ -54,7 +64,6 @@ export async function serve(
     server.listen(port, '127.0.0.1', done);
   });
   return {
-    server,
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((done) => {

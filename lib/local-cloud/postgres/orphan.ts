@@ -11,6 +11,8 @@ import { promisify } from 'node:util';
 
 /** A fast shutdown takes well under a second; a checkpoint of a large buffer cache on a slow disk may not. */
 const CLEAN_STOP_MS = 30_000;
+/** A killed process is gone at once, unless the disk holds it. */
+const KILL_MS = 2_000;
 
 export interface Postmaster {
   readonly pid: number;
@@ -52,10 +54,22 @@ export async function stopPostmaster(
   }
   // SIGINT is PostgreSQL's fast shutdown.
   signal(pid, 'SIGINT');
-  const until = Date.now() + CLEAN_STOP_MS;
-  while (isAlive(pid) && Date.now() < until) await sleep(5);
-  if (isAlive(pid)) signal(pid, 'SIGKILL');
-  while (isAlive(pid)) await sleep(5);
+  if (await ended(pid, data, CLEAN_STOP_MS)) return;
+  signal(pid, 'SIGKILL');
+  await ended(pid, data, KILL_MS);
+}
+
+/**
+ * It removes its lock file last. The process id alone proves nothing: an orphan's stays a zombie where the
+ * first process of a container reaps nobody.
+ */
+async function ended(pid: number, data: string, withinMs: number): Promise<boolean> {
+  const until = Date.now() + withinMs;
+  while (Date.now() < until) {
+    if (!isAlive(pid) || (await readPostmaster(data))?.pid !== pid) return true;
+    await sleep(5);
+  }
+  return false;
 }
 
 export function isAlive(pid: number): boolean {

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { appendFile, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -90,7 +90,8 @@ async function createCluster(m: Machine, options: StartOptions): Promise<void> {
   await mkdir(m.data, { mode: 0o700 });
   await prepareFor(m.identity, m.data, []);
   const passwordFile = join(options.folder, 'initdb-password');
-  await writeFile(passwordFile, `${options.password}\n`, { mode: 0o644 });
+  await writeFile(passwordFile, `${options.password}\n`, { mode: 0o600 });
+  if (m.identity.owner !== undefined) await chown(passwordFile, m.identity.owner, m.identity.owner);
   const [program, args] = m.identity.wrap(m.binaries.initdb, [
     `--pgdata=${m.data}`,
     `--username=${options.user}`,

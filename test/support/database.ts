@@ -1,0 +1,78 @@
+/**
+ * A database of its own for a test file or a test: a copy of the migrated template, reached by the real
+ * clients through the local cloud with the rights of the app, and by `sql` as its owner to look behind the
+ * app's back. Redis and the store are shared: tests keep apart by names of their own.
+ */
+import { randomUUID } from 'node:crypto';
+import { Pool, type PoolClient } from 'pg';
+import { inject } from 'vitest';
+import { createDatabase, dropDatabase } from '@/lib/local-cloud/roles';
+import { DATABASE_NAME } from './provided';
+
+export type TestRow = Record<string, unknown>;
+
+export interface TestDatabase {
+  readonly name: string;
+  /** The settings of an app that uses this database. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly ownerUrl: string;
+  /** Asks as the owner, over TCP. */
+  sql<R extends TestRow = TestRow>(text: string, params?: readonly unknown[]): Promise<R[]>;
+  /** A session of its own of the owner, for locks and open transactions; ended by `stop`. */
+  session(): Promise<TestSession>;
+  stop(): Promise<void>;
+}
+
+export interface TestSession {
+  sql<R extends TestRow = TestRow>(text: string, params?: readonly unknown[]): Promise<R[]>;
+  end(): void;
+}
+
+/** `empty` leaves the migrations out. */
+export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+  const cloud = inject('cloud');
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await createDatabase(cloud.ownerUrl, name, (!options.empty && cloud.template) || undefined);
+  const env = Object.fromEntries(
+    Object.entries(cloud.env).map(([key, value]) => [key, value.replaceAll(DATABASE_NAME, name)]),
+  );
+  // The Blob client reads its address from nowhere else.
+  for (const key of ['VERCEL_BLOB_API_URL', 'VERCEL_BLOB_RETRIES']) {
+    if (env[key] !== undefined) process.env[key] = env[key];
+  }
+  const ownerUrl = env.MIGRATION_DATABASE_URL!;
+  const pool = new Pool({ connectionString: ownerUrl, max: 8, idleTimeoutMillis: 2_000 });
+  // Dropping the database ends the sessions that a test forgot.
+  pool.on('error', () => {});
+  const open: PoolClient[] = [];
+  let stopped = false;
+  return {
+    name,
+    env,
+    ownerUrl,
+    sql: async <R extends TestRow>(text: string, params: readonly unknown[] = []) =>
+      (await pool.query<R>(text, [...params])).rows,
+    session: async () => {
+      const client = await pool.connect();
+      client.on('error', () => {});
+      open.push(client);
+      return {
+        sql: async <R extends TestRow>(text: string, params: readonly unknown[] = []) =>
+          (await client.query<R>(text, [...params])).rows,
+        end: () => {
+          if (open.includes(client)) open.splice(open.indexOf(client), 1)[0]?.release(true);
+        },
+      };
+    },
+    stop: async () => {
+      if (stopped) return;
+      stopped = true;
+      for (const client of open.splice(0)) client.release(true);
+      await Promise.all([
+        pool.end(),
+        fetch(`${cloud.url}/local-cloud/sessions?database=${name}`, { method: 'DELETE' }),
+      ]);
+      await dropDatabase(cloud.ownerUrl, name);
+    },
+  };
+}
