@@ -6,7 +6,7 @@
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import type { Leg } from './leg';
-import { tenantsOf } from './pick';
+import { tenantsOf, unmarked } from './pick';
 import { before, mayGo } from './predicate';
 import { name, Parameters, table } from './sql';
 
@@ -45,6 +45,7 @@ export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): St
         ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),
         before(policy, 't', p.add(leg.cutoff, 'timestamptz')),
         `isfinite(${clock})`,
+        ...unmarked(policy),
       ];
       return `(select count(*) from (select 1 from only ${table(policy.table)} t where ${where.join(' and ')} limit ${DUE_CAP + 1}) x)`;
     }
@@ -53,7 +54,7 @@ export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): St
       select count(*) from (
         select 1 from tenants w cross join lateral (
           select 1 from only ${table(policy.table)} t
-          where t.${name(policy.tenants!.column)} = w.tenant and ${before(policy, 't', 'w.cutoff')} and isfinite(${clock})
+          where t.${name(policy.tenants!.column)} = w.tenant and ${[before(policy, 't', 'w.cutoff'), `isfinite(${clock})`, ...unmarked(policy)].join(' and ')}
         ) r limit ${DUE_CAP + 1}
       ) x)`;
   });

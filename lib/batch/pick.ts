@@ -45,6 +45,10 @@ export function picking(
   ${pickByTenant(policy, position, limit, p)}`;
 }
 
+/** Rows a soft delete has marked already would be looked at every night until their purge. */
+export const unmarked = (policy: Policy): string[] =>
+  policy.strategy.kind === 'soft-delete' ? [`t.${name(policy.strategy.column)} is null`] : [];
+
 function pickByRule(
   policy: Policy,
   leg: Leg & { kind: 'rule' },
@@ -55,6 +59,7 @@ function pickByRule(
   const where = [
     ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),
     before(policy, 't', p.add(leg.cutoff, 'timestamptz')),
+    ...unmarked(policy),
     ...(position ? [after(policy, position, p)] : []),
   ];
   return `picked as materialized (
@@ -98,7 +103,11 @@ export function tenantsOf(
 }
 
 function pickByTenant(policy: Policy, position: Position | null, limit: number, p: Parameters): string {
-  const where = [`t.${name(policy.tenants!.column)} = w.tenant`, before(policy, 't', 'w.cutoff')];
+  const where = [
+    `t.${name(policy.tenants!.column)} = w.tenant`,
+    before(policy, 't', 'w.cutoff'),
+    ...unmarked(policy),
+  ];
   if (position?.clock) {
     const tenant = p.add(position.tenant ?? null, policy.tenants!.key.type);
     const clock = p.add(position.clock, policy.clock.type);

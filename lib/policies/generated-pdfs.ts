@@ -8,7 +8,7 @@ export const generatedPdfs = definePolicy({
   justification:
     'An offer nobody took is of no use after a month. A bought document is what was delivered for the money, and may be asked for as long as claims and tax audits can be.',
   ground: 'GDPR Art. 5(1)(e), storage limitation; Art. 6(1)(c), legal obligation to keep commercial records',
-  schedule: { run: '30 3 * * *', resume: '50 3 * * *' },
+  schedule: { run: '15 3 * * *', resume: '45 3 * * *' },
   table: { name: 'generated_pdfs' },
   key: [{ column: 'id', type: 'uuid' }],
   clock: { column: 'created_at', type: 'timestamptz' },

@@ -310,7 +310,7 @@ create table documents (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-create index documents_clock on documents (last_opened_at, id);
+create index documents_clock on documents (last_opened_at, id) where deleted_at is null;
 create index documents_purge on documents (deleted_at, id);
 create index documents_organization_id on documents (organization_id);
 create index documents_user_id on documents (user_id);
