@@ -5,6 +5,7 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
+import { type Operator, operatorList, signingKey } from './control/operators';
 import { SettingsError } from './errors';
 
 const truthy = ['1', 'true', 'yes'];
@@ -30,6 +31,11 @@ const secret = z
   .min(16, 'must be at least 16 characters')
   .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
 
+const onOff = z
+  .enum(['on', 'off'], { error: 'must be on or off' })
+  .default('on')
+  .transform((v) => v === 'on');
+
 const Environment = z.object({
   DATABASE_URL: z
     .string({ error: 'is required: the pooled Neon connection string of the role lapse_app' })
@@ -46,6 +52,15 @@ const Environment = z.object({
   RETENTION_DRY_RUN: flag,
   SLA_WARNING_THRESHOLD_PERCENT: whole(1, 1000).default(80),
   SLA_CRITICAL_THRESHOLD_PERCENT: whole(1, 1000).default(100),
+  /** G2, R10: on unless switched off by name; a run says so when they are off. */
+  LAPSE_MASS_DELETION_GUARD: onOff,
+  LAPSE_PROGRESSIVE_ROLLOUT: onOff,
+  /** G6: how long a shorter period, a downgrade or a removed override waits. */
+  LAPSE_COOLING_OFF_DAYS: whole(0, 365).default(7),
+  /** Named operators of the control endpoints: name:sha256 of the token in hex, comma separated. */
+  LAPSE_OPERATORS: operatorList.default([]),
+  /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
+  LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   SENTRY_DSN: z.url('must be a URL').optional(),
   /** Two installations may share one Redis: each has its own names. */
@@ -75,6 +90,15 @@ export interface Settings {
   readonly dryRunBecause: string | null;
   readonly production: boolean;
   readonly sla: { readonly warningPercent: number; readonly criticalPercent: number };
+  readonly guards: {
+    /** G2: the mass-deletion guard judges each run. */
+    readonly massDeletion: boolean;
+    /** R10: a new version deletes 10, 100, 1000, then all. */
+    readonly rollout: boolean;
+    readonly coolingOffSeconds: number;
+  };
+  readonly operators: readonly Operator[];
+  readonly auditSigningKey: string | undefined;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
   /** Prefix of every Redis key; the environment's name unless set. */
@@ -123,6 +147,13 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
       warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
       criticalPercent: e.SLA_CRITICAL_THRESHOLD_PERCENT,
     },
+    guards: {
+      massDeletion: e.LAPSE_MASS_DELETION_GUARD,
+      rollout: e.LAPSE_PROGRESSIVE_ROLLOUT,
+      coolingOffSeconds: e.LAPSE_COOLING_OFF_DAYS * 86_400,
+    },
+    operators: e.LAPSE_OPERATORS,
+    auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
     namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),

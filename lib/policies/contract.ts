@@ -82,6 +82,16 @@ const cron = z
   .regex(/^(\S+ ){4}\S+$/, 'must have five fields')
   .refine((s) => !/[A-Za-z]/.test(s), 'must use numbers, not names of months or days (PLATFORM §A1)');
 
+/** G2: a run with more candidates than any of these stops before its first delete and waits for an approval. */
+const Guard = z.object({
+  /** Rows in one run: what a night may need after a few missed ones, and still a mistake one can survive. */
+  rows: z.number().int().positive().default(100_000),
+  /** Share of the table: retention takes a slice off the old end, not a quarter of everything. */
+  share: z.number().positive().max(1).default(0.25),
+  /** Times the median of the past runs: a wrong period shows as a jump long before it is a large share. */
+  multiple: z.number().min(1).default(10),
+});
+
 export const PolicySchema = z.object({
   name: z
     .string()
@@ -125,6 +135,9 @@ export const PolicySchema = z.object({
   scope: Scope.default({}),
   dependants: z.array(Dependant).default([]),
   files: z.array(FileColumn).default([]),
+  guard: Guard.prefault({}),
+  /** R10: a new version deletes 10, then 100, then 1000 rows, then all. `false`: all from its first run. */
+  rollout: z.boolean().default(true),
   /** Names of this table's own delete triggers that were looked at and may stay. */
   knownTriggers: z.array(z.string()).default([]),
 });

@@ -30,6 +30,10 @@ export async function engine(options: { now?: Date; env?: Record<string, string>
       CRON_SECRET: 'a-secret-of-the-tests',
       VERCEL_ENV: 'production',
       LOG_LEVEL: 'silent',
+      // The guard rails have tests of their own; the engine's are about what happens once they let go.
+      LAPSE_MASS_DELETION_GUARD: 'off',
+      LAPSE_PROGRESSIVE_ROLLOUT: 'off',
+      LAPSE_COOLING_OFF_DAYS: '0',
       LAPSE_NAMESPACE: `test-${randomUUID()}`,
       ...options.env,
     }),
