@@ -1,0 +1,60 @@
+/**
+ * Who may act: operators by name, each with a token of their own. The environment keeps only SHA-256 hashes
+ * (tokens are long and random, so a plain hash is enough); a token is compared with every hash in constant
+ * time, so that neither its content nor its owner shows in the time it takes.
+ */
+import { createHash, createPrivateKey, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+
+export interface Operator {
+  readonly name: string;
+  readonly sha256: string;
+}
+
+const FORM = 'must be name:sha256 pairs, e.g. alice:9f86…(64 hex digits),bob:…';
+
+/** Reads `alice:<hex>,bob:<hex>`. Two operators with one name or one token would make the audit ambiguous. */
+export const operatorList = z.string().transform((text, context): Operator[] => {
+  const entries = text
+    .split(',')
+    .map((e) => e.trim())
+    .filter(Boolean);
+  const operators = entries.map((e) => /^([a-z][a-z0-9._-]{0,63}):([0-9a-f]{64})$/.exec(e.toLowerCase()));
+  if (operators.some((o) => o === null)) {
+    context.addIssue({ code: 'custom', message: FORM });
+    return z.NEVER;
+  }
+  const list = operators.map((o) => ({ name: o![1]!, sha256: o![2]! }));
+  for (const field of ['name', 'sha256'] as const) {
+    if (new Set(list.map((o) => o[field])).size < list.length) {
+      context.addIssue({
+        code: 'custom',
+        message: `names two operators with the same ${field === 'name' ? 'name' : 'token'}`,
+      });
+      return z.NEVER;
+    }
+  }
+  return list;
+});
+
+/** A PKCS #8 Ed25519 key in base64, checked when the process starts. */
+export const signingKey = z.string().refine((text) => {
+  try {
+    const key = createPrivateKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'pkcs8' });
+    return key.asymmetricKeyType === 'ed25519';
+  } catch {
+    return false;
+  }
+}, 'must be an Ed25519 private key, PKCS #8 DER in base64');
+
+/** The operator a request's `Authorization: Bearer` names, or null. */
+export function operatorOf(authorization: string | null, operators: readonly Operator[]): string | null {
+  const token = /^Bearer ([\x21-\x7e]{16,512})$/.exec(authorization ?? '')?.[1];
+  if (token === undefined) return null;
+  const given = createHash('sha256').update(token).digest();
+  let found: string | null = null;
+  for (const o of operators) {
+    if (timingSafeEqual(given, Buffer.from(o.sha256, 'hex'))) found = o.name;
+  }
+  return found;
+}
