@@ -45,3 +45,11 @@ export function createServices(env: Record<string, string | undefined> = process
     backoff: BACKOFF,
   };
 }
+
+let made: Services | null = null;
+
+/** The services of this instance, made on first use. Clients only: no state of a run is kept here. */
+export function services(): Services {
+  made ??= createServices();
+  return made;
+}

@@ -270,11 +270,13 @@ describe('locked rows', () => {
     e = await engine();
     const policy = await govern(e.db);
     const ids = await things(e.db, [40 * DAY, 41 * DAY, 42 * DAY]);
-    const release = await e.db.hold(`select 1 from things where id = '${ids[1]}' for update`);
+    const other = await e.db.session();
+    await other.sql('begin');
+    await other.sql('select 1 from things where id = $1 for update', [ids[1]]);
     const result = await e.run(policy);
     expect(result).toMatchObject({ outcome: 'interrupted', reason: 'busy', deleted: 2 });
     expect(result.kept.busy).toBeGreaterThan(0);
-    await release();
+    other.end();
     expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
   });
 });

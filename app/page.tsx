@@ -1,0 +1,84 @@
+/** What every policy does, when it last ran and how it went. Shows no row values and no personal data. */
+import { connection } from 'next/server';
+import type { Policy } from '@/lib/policies/contract';
+import { inWords } from '@/lib/policies/in-words';
+import { services } from '@/lib/services';
+import { type Cursor, readProgress } from '@/lib/stores/checkpoint';
+import { type RecentRun, recentRuns } from '@/lib/stores/run';
+
+export default async function StatusPage() {
+  await connection();
+  const { database, redis, policies, settings } = services();
+  const names = policies.map((p) => p.name);
+  const [runs, progress] = await Promise.all([
+    recentRuns(database, 1).catch(() => null),
+    readProgress(redis, names).catch(() => null),
+  ]);
+  return (
+    <main>
+      <h1>Lapse</h1>
+      <p>
+        {settings.dryRun
+          ? `Nothing is deleted here: every run is a dry run (${settings.dryRunBecause}).`
+          : 'Production: runs delete.'}{' '}
+        Times are UTC.
+      </p>
+      {runs === null && <p role="alert">The database does not answer, so no runs are shown.</p>}
+      {progress === null && (
+        <p role="alert">Redis does not answer: no live progress, and no run will start.</p>
+      )}
+      <table>
+        <caption>Policies and their last runs</caption>
+        <thead>
+          <tr>
+            <th scope="col">Policy</th>
+            <th scope="col">What goes</th>
+            <th scope="col">Schedule</th>
+            <th scope="col">Last run</th>
+            <th scope="col">Outcome</th>
+            <th scope="col">Deleted</th>
+            <th scope="col">Kept</th>
+          </tr>
+        </thead>
+        <tbody>
+          {policies.map((policy) => (
+            <PolicyRow
+              key={policy.name}
+              policy={policy}
+              run={runs?.find((r) => r.policy === policy.name)}
+              live={progress?.get(policy.name)}
+            />
+          ))}
+        </tbody>
+      </table>
+    </main>
+  );
+}
+
+function PolicyRow(props: {
+  policy: Policy;
+  run: RecentRun | undefined;
+  live: { running: boolean; cursor: Cursor | null } | undefined;
+}) {
+  const { policy, run, live } = props;
+  const kept = Object.entries(run?.kept ?? {}).filter(([, n]) => n > 0);
+  return (
+    <tr>
+      <th scope="row">{policy.name}</th>
+      <td>{inWords(policy).join('; ')}</td>
+      <td>
+        <code>{policy.schedule.run}</code>
+      </td>
+      <td>{run ? `${run.started_at.slice(0, 16)}${run.mode === 'dry_run' ? ' (dry run)' : ''}` : 'never'}</td>
+      <td className={run?.outcome ?? undefined}>
+        {live?.running
+          ? `running: processed ${live.cursor?.processed ?? 0}/${live.cursor?.total ?? '?'}`
+          : run
+            ? `${run.outcome ?? 'lost'}${run.reason ? ` (${run.reason})` : ''}`
+            : ''}
+      </td>
+      <td className="number">{run?.deleted.toLocaleString('en') ?? ''}</td>
+      <td>{kept.map(([why, n]) => `${n} ${why.replaceAll('_', ' ')}`).join(', ')}</td>
+    </tr>
+  );
+}

@@ -1,0 +1,17 @@
+/** Runs once per server instance: a wrong setting stops it here, by name, before anything can be deleted. */
+import * as Sentry from '@sentry/nextjs';
+
+export async function register() {
+  if (process.env.NEXT_RUNTIME !== 'nodejs') return;
+  await import('./sentry.server.config');
+  const { services } = await import('./lib/services');
+  try {
+    services();
+  } catch (error) {
+    // The names of the variables, for whoever reads the deployment's log; then every request is refused.
+    console.error(error instanceof Error ? error.message : error);
+    throw error;
+  }
+}
+
+export const onRequestError = Sentry.captureRequestError;

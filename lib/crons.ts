@@ -1,0 +1,47 @@
+/**
+ * The one page that shows everything that happens on a clock: vercel.json, written from the policies and from
+ * Lapse's own jobs below. A second, later entry per daily policy resumes a pass that ran out of time, and
+ * costs one request when there is none.
+ */
+import type { Policy } from './policies/contract';
+
+export interface Cron {
+  readonly path: string;
+  readonly schedule: string;
+}
+
+/** Lapse's own jobs (P9, P10): their routes are written by hand. */
+export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [];
+
+/** `hobby`: Vercel's free plan allows one run a day per entry (PLATFORM §A3); the runs then also resume. */
+export function crons(policies: readonly Policy[], plan: 'pro' | 'hobby'): Cron[] {
+  const path = (name: string) => `/api/cron/${name}`;
+  const own = OWN_JOBS.map((j) => ({
+    path: path(j.name),
+    schedule: plan === 'hobby' ? j.daily : j.schedule,
+  }));
+  const ofPolicies = policies.flatMap((p) =>
+    plan === 'hobby'
+      ? [{ path: path(p.name), schedule: daily(p.schedule.run) }]
+      : [p.schedule.run, p.schedule.resume]
+          .filter((s) => s !== undefined)
+          .map((schedule) => ({ path: path(p.name), schedule })),
+  );
+  return [...ofPolicies, ...own];
+}
+
+/** An hourly schedule becomes one at its minute, shortly after midnight. */
+function daily(schedule: string): string {
+  const [minute, hour, ...rest] = schedule.split(' ');
+  return [/^\d+$/.test(minute ?? '') ? minute : '0', /^\d+$/.test(hour ?? '') ? hour : '0', ...rest].join(
+    ' ',
+  );
+}
+
+export function vercelJson(
+  policies: readonly Policy[],
+  plan: 'pro' | 'hobby',
+  current: Record<string, unknown> = {},
+): Record<string, unknown> & { crons: Cron[] } {
+  return { $schema: 'https://openapi.vercel.sh/vercel.json', ...current, crons: crons(policies, plan) };
+}

@@ -1,0 +1,35 @@
+/** Answers: JSON, never cached. 5xx for a run that errored, so that it shows in the platform's log in red. */
+import { LapseError, RequestError } from '../errors';
+import type { RunResult } from '../runner/result';
+
+const headers = (correlationId: string) => ({
+  'cache-control': 'no-store',
+  'x-correlation-id': correlationId,
+});
+
+export const answerJson = (body: unknown, correlationId: string, status = 200): Response =>
+  Response.json(body, { status, headers: headers(correlationId) });
+
+/** 200 for succeeded, interrupted and skipped: none of them is an error. */
+export const answerRun = (result: RunResult): Response =>
+  answerJson(result, result.correlationId, result.outcome === 'errored' ? 500 : 200);
+
+/** A refused request says why and which field; anything else says only that it failed, and the log says more. */
+export function answerError(error: unknown, correlationId: string): Response {
+  if (error instanceof RequestError) {
+    const { code, message, field } = error;
+    const response = answerJson(
+      { error: { code, message, ...(field ? { field } : {}) } },
+      correlationId,
+      error.status,
+    );
+    if (error.status === 401) response.headers.set('www-authenticate', 'Bearer');
+    return response;
+  }
+  const code = error instanceof LapseError ? error.code : 'internal';
+  const message =
+    code === 'settings'
+      ? 'a setting is missing or wrong; the log of this deployment names it'
+      : 'something went wrong; look for the correlation id in the log';
+  return answerJson({ error: { code, message, correlationId } }, correlationId, 500);
+}

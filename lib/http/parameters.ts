@@ -1,0 +1,47 @@
+/** What a manual call may ask for (R14): stricter than the policy, never laxer. Unknown names are refused. */
+import { z } from 'zod';
+import { RequestError } from '../errors';
+
+const whole = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .refine((n) => n >= least && n <= most, `must be a whole number from ${least} to ${most}`);
+
+const Parameters = z.strictObject({
+  dryRun: z
+    .enum(['1', 'true', 'yes', '0', 'false', 'no'], { error: 'must be 1, true, yes, 0, false or no' })
+    .transform((v) => ['1', 'true', 'yes'].includes(v))
+    .default(false),
+  /** Rows of the governed table this run may delete at most. */
+  limit: whole(1, 100_000_000).optional(),
+  /** Rows a batch. The ceiling is that of the adaptive size. */
+  batchSize: whole(1, 10_000).optional(),
+  /** Seconds this run may take; the function's own limit stays. */
+  maxSeconds: whole(1, 1_800).optional(),
+});
+export type Parameters = z.infer<typeof Parameters>;
+
+/** Throws RequestError 400 that names the parameter. */
+export function readParameters(url: URL): Parameters {
+  const given: Record<string, string> = {};
+  for (const [name, value] of url.searchParams) {
+    if (name in given) throw new RequestError(400, 'bad_parameter', `${name} is given twice`, name);
+    given[name] = value;
+  }
+  const parsed = Parameters.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  if (issue.code === 'unrecognized_keys') {
+    const known = Object.keys(Parameters.shape).join(', ');
+    throw new RequestError(
+      400,
+      'unknown_parameter',
+      `${issue.keys[0]} is not a parameter; there are ${known}`,
+      issue.keys[0],
+    );
+  }
+  const field = String(issue.path[0]);
+  throw new RequestError(400, 'bad_parameter', `${field} ${issue.message}`, field);
+}
