@@ -8,7 +8,15 @@ import type { Policy, Rule } from '../policies/contract';
 
 export type Leg =
   | { readonly kind: 'rule'; readonly rule: Rule; readonly cutoff: string }
-  | { readonly kind: 'tenants'; readonly cutoffs: Readonly<Record<string, string | null>> };
+  | {
+      readonly kind: 'tenants';
+      readonly cutoffs: Readonly<Record<string, string | null>>;
+      /** A label or override that ended less than this long ago still counts, if it keeps longer (G6). */
+      readonly coolingSeconds: number;
+    };
+
+/** G6: unless LAPSE_COOLING_OFF_DAYS says otherwise. */
+const COOLING_OFF_SECONDS = 7 * 86_400;
 
 /** Where a leg goes on, all values as PostgreSQL's text: nothing is rounded on the way (PLATFORM §B2). */
 export const Position = z.object({
@@ -23,7 +31,7 @@ export type Position = z.infer<typeof Position>;
 export const cutoffOf = (asOf: Date, seconds: number): string =>
   new Date(asOf.getTime() - seconds * 1000).toISOString();
 
-export function legsOf(policy: Policy, asOf: Date): Leg[] {
+export function legsOf(policy: Policy, asOf: Date, coolingSeconds = COOLING_OFF_SECONDS): Leg[] {
   if (policy.tenants) {
     const cutoffs = Object.fromEntries(
       policy.rules.map((r) => [
@@ -31,7 +39,7 @@ export function legsOf(policy: Policy, asOf: Date): Leg[] {
         r.keepFor.seconds === null ? null : cutoffOf(asOf, r.keepFor.seconds),
       ]),
     );
-    return [{ kind: 'tenants', cutoffs }];
+    return [{ kind: 'tenants', cutoffs, coolingSeconds }];
   }
   return policy.rules.flatMap((rule) =>
     rule.keepFor.seconds === null

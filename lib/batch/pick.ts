@@ -70,8 +70,9 @@ function pickByRule(
 }
 
 /**
- * The next tenants with the cutoff of each: its override, else its label's rule. A label no rule has, and a
- * rule that keeps for ever, give NULL: nothing of that tenant is picked.
+ * The next tenants with the cutoff of each: its override, else its label's rule; and of those and what was in
+ * force within the cooling-off (labels seen, overrides changed), the one that keeps longest (G6). A label no
+ * rule has, and a rule that keeps for ever, give NULL: nothing of that tenant is picked.
  */
 export function tenantsOf(
   policy: Policy,
@@ -88,18 +89,46 @@ export function tenantsOf(
       ? 'true'
       : `${key} ${position.clock === null ? '>' : '>='} ${p.add(position.tenant, t.key.type)}`;
   const cutoffs = p.add(JSON.stringify(leg.cutoffs), 'jsonb');
+  const policyName = p.add(policy.name);
+  const now = `case when v.tenant is not null then ${asOf} - make_interval(secs => v.keep_seconds)
+        else (${cutoffs} ->> l.label)::timestamptz end`;
+  const counts =
+    leg.coolingSeconds > 0 ? longest(leg, asOf, cutoffs, policyName, p) : `(select ${now} as cutoff)`;
   return `tenants as materialized (
     select l.tenant, case when v.tenant is not null then 'override' else l.label end as label,
-      v.tenant is null and not coalesce(${cutoffs} ? l.label, false) as unknown,
-      case when v.tenant is not null then ${asOf} - make_interval(secs => v.keep_seconds)
-        else (${cutoffs} ->> l.label)::timestamptz end as cutoff
+      v.tenant is null and not coalesce(${cutoffs} ? l.label, false) as unknown, e.cutoff
     from (
       select ${key} as tenant, (${t.label}) as label from ${table(t.table)} o
       where ${from} order by ${key}${window === null ? '' : ` limit ${window}`}
     ) l
-    left join retention.period_override v on v.policy = ${p.add(policy.name)} and v.tenant = l.tenant::text
+    left join retention.period_override v on v.policy = ${policyName} and v.tenant = l.tenant::text
+    cross join lateral ${counts} e
     order by l.tenant
   )`;
+}
+
+/** Of override `v`, live label `l` and all that ended within the cooling-off, the cutoff furthest back (G6). */
+function longest(
+  leg: Leg & { kind: 'tenants' },
+  asOf: string,
+  cutoffs: string,
+  policyName: string,
+  p: Parameters,
+): string {
+  const ended = `(${asOf} - make_interval(secs => ${p.add(leg.coolingSeconds, 'float8')}))`;
+  // An override shortens only once it has been there that long itself.
+  const byLabel = `(v.tenant is null or v.created_at > ${ended})`;
+  return `(
+      select case when bool_or(x.cutoff is null) then null else min(x.cutoff) end as cutoff from (
+        select ${asOf} - make_interval(secs => v.keep_seconds) as cutoff where v.tenant is not null
+        union all select (${cutoffs} ->> l.label)::timestamptz where ${byLabel}
+        union all select (${cutoffs} ->> h.label)::timestamptz from retention.tenant_label h
+          where h.policy = ${policyName} and h.tenant = l.tenant::text and h.label is distinct from l.label
+            and (h.ended_at is null or h.ended_at > ${ended}) and ${byLabel}
+        union all select ${asOf} - make_interval(secs => h.keep_seconds) from retention.past_override h
+          where h.policy = ${policyName} and h.tenant = l.tenant::text and h.ended_at > ${ended}
+      ) x
+    )`;
 }
 
 function pickByTenant(policy: Policy, position: Position | null, limit: number, p: Parameters): string {
