@@ -15,6 +15,9 @@ import { catalogFacts, judgeFacts } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import { counted, type Database, type Row } from '../database';
 import { DatabaseError, PreflightError, RedisError } from '../errors';
+import { admit } from '../guard/admit';
+import { alert } from '../guard/alert';
+import { admissionFacts, declareVersion, Facts } from '../guard/facts';
 import { afterFailure } from '../guard/poison';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
@@ -74,6 +77,10 @@ class Run {
   readonly #log: Logger;
   readonly #kept: Kept = noneKept();
   #asOf: string;
+  /** The policy with the periods that count now (G6). */
+  #effective: Policy;
+  /** How many rows this run may delete; `ending` null: there are no more than these. */
+  #cap: { readonly rows: number; readonly ending: Ending | null };
   #fence = '0';
   #seq = 1;
   #batches = 0;
@@ -90,6 +97,8 @@ class Run {
     private readonly request: RunRequest,
   ) {
     this.#version = versionOf(policy);
+    this.#effective = policy;
+    this.#cap = { rows: request.limit ?? Number.POSITIVE_INFINITY, ending: limited };
     this.#startedAt = services.clock();
     this.#asOf = this.#startedAt.toISOString();
     this.#database = counted(services.database);
@@ -135,6 +144,8 @@ class Run {
     }
     if (begun.problems.length > 0) throw new PreflightError(this.policy.name, begun.problems);
     if (this.#total === 0) return drained;
+    const stopped = await this.#admit(begun.facts);
+    if (stopped) return stopped;
     this.#log.info({ event: 'run.started', as_of: this.#asOf, due: this.#total }, 'run started');
     let resumed =
       cursor !== null && cursor.version === this.#version && cursor.asOf <= this.#asOf ? cursor : null;
@@ -147,9 +158,46 @@ class Run {
     }
   }
 
+  /** The guard rails: gives why the run may not begin to delete, or sets what it may. */
+  async #admit(facts: Facts): Promise<Ending | null> {
+    const admission = await admit({
+      policy: this.policy,
+      version: this.#version,
+      runId: this.#runId,
+      asOf: this.#asOf,
+      facts,
+      due: this.#total,
+      guards: this.services.settings.guards,
+      read: (s, ms) => this.#ask(s, ms, true),
+      write: (s, ms) => this.#ask(s, ms),
+      now: this.services.clock().toISOString(),
+      inTime: () => this.#remaining() > CLOSING_MS,
+      log: this.#log,
+    });
+    if (admission.stop) {
+      const { reason, message } = admission.stop;
+      const about = { policy: this.policy.name, correlationId: this.request.correlationId };
+      if (reason === 'guarded') alert(this.#log, 'guard.stopped', about, message);
+      return { outcome: 'skipped', reason, message };
+    }
+    this.#effective = admission.policy;
+    this.#asOf = admission.asOf;
+    const { limit, approved } = admission;
+    if (limit && limit.rows < this.#cap.rows) {
+      const { rows, message } = limit;
+      const ending: Ending = { outcome: 'interrupted', reason: 'rollout', message };
+      this.#cap = { rows, ending: approved ? null : ending };
+    }
+    return null;
+  }
+
   /** One request: fence and record, catalog facts, what is due, and, when nothing is, the end of the record. */
-  async #begin(): Promise<Begun & { problems: { problem: string; remedy: string }[] }> {
-    const legs = legsOf(this.policy, this.#startedAt);
+  async #begin(): Promise<Begun & { problems: { problem: string; remedy: string }[]; facts: Facts }> {
+    const cooling = this.services.settings.guards.coolingOffSeconds;
+    // With the declared periods: those that count now are never shorter, so "nothing is due" stays true.
+    const legs = legsOf(this.policy, this.#startedAt, cooling);
+    const release = this.services.settings.release ?? 'unreleased';
+    const by = `${this.request.actor} (${release})`;
     const idle = this.#runEnd(drained, this.#startedAt);
     const start = [
       beginSession(),
@@ -163,6 +211,8 @@ class Run {
         correlationId: this.request.correlationId,
       }),
       catalogFacts(this.policy),
+      declareVersion(this.policy, this.#version, this.#runId, by, this.#startedAt),
+      admissionFacts(this.policy, this.#version, this.#startedAt, cooling),
     ];
     const look = [countDue(this.policy, legs, this.#startedAt.toISOString()), endIfIdle(idle)];
     const rows = await this.#ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
@@ -173,19 +223,20 @@ class Run {
       return this.#ask(start, BEGIN_STATEMENT_MS);
     });
     const begun = Begun.parse(rows[1]?.[0]);
-    if (begun.refused) return { ...begun, problems: [] };
+    const facts = Facts.parse(rows[4]?.[0]?.admission);
+    if (begun.refused) return { ...begun, problems: [], facts };
     this.#begun = true;
     this.#fence = begun.fence ?? '0';
     this.#asOf = begun.as_of ?? this.#asOf;
     const problems = judgeFacts(this.policy, rows[2]?.[0]?.facts, permanentTables);
-    const due = rows[3]?.[0]?.due;
+    const due = rows[5]?.[0]?.due;
     this.#total = due === undefined ? null : Number(due);
     this.#ended = this.#total === 0 && problems.length === 0;
-    return { ...begun, problems };
+    return { ...begun, problems, facts };
   }
 
   async #pass(asOf: string, from: Cursor | null): Promise<Ending> {
-    const legs = legsOf(this.policy, new Date(asOf));
+    const legs = legsOf(this.#effective, new Date(asOf), this.services.settings.guards.coolingOffSeconds);
     const pass = from?.pass ?? randomUUID();
     const stopped = await this.#sweep(legs, {
       pass,
@@ -219,8 +270,8 @@ class Run {
     const saved = async (): Promise<boolean> => (saving === null ? true : saving);
     let { leg: index, position } = at;
     while (index < legs.length) {
-      const room = (this.request.limit ?? Number.POSITIVE_INFINITY) - this.#deleted;
-      if (room <= 0) return (await saved()) ? limited : leaseLost;
+      const room = this.#cap.rows - this.#deleted;
+      if (room <= 0) return (await saved()) ? this.#cap.ending : leaseLost;
       if (this.#remaining() < slowest * 1.5 + CLOSING_MS) return (await saved()) ? outOfTime : leaseLost;
       const limit = Math.min(pace.size, room);
       const began = performance.now();

@@ -1,0 +1,68 @@
+/**
+ * Using an approval (G3): the data is counted again at the approved cutoff; the same digest, and the run may
+ * delete exactly that many rows at exactly that cutoff; anything else voids the approval. Claimed once, by the
+ * first run; later runs resume its pass with what is left of it.
+ */
+import type { Leg } from '../batch/leg';
+import { session } from '../batch/session';
+import type { Policy } from '../policies/contract';
+import { digestOf } from './digest';
+import type { Approval } from './facts';
+import type { Ask } from './poison';
+import { recount } from './recount';
+
+const STATEMENT_MS = 5_000;
+
+export type Claim =
+  | { readonly use: true; readonly rows: number; readonly asOf: string; readonly id: string }
+  | { readonly use: false; readonly why: string };
+
+export interface Claimant {
+  readonly policy: Policy;
+  readonly version: string;
+  readonly runId: string;
+  readonly legs: (asOf: string) => Leg[];
+  readonly read: Ask;
+  readonly write: Ask;
+  readonly now: string;
+  readonly inTime: () => boolean;
+}
+
+export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
+  const { id, as_of: asOf } = approval;
+  if (!approval.used) {
+    const counts = await recount(c.read, c.policy, c.legs(asOf), asOf, c.inTime);
+    if (!counts) return { use: false, why: 'there was no time to count again what was approved' };
+    const digest = digestOf({
+      policy: c.policy.name,
+      version: c.version,
+      asOf,
+      expiresAt: approval.expires_at,
+      ...counts,
+    });
+    if (digest !== approval.digest) {
+      const why = `the data has changed since: ${approval.expired} rows were approved, ${counts.expired} would go`;
+      await c.write([session(STATEMENT_MS), voided(id, c.now, why)], STATEMENT_MS);
+      return { use: false, why };
+    }
+  }
+  const [, claimed] = await c.write([session(STATEMENT_MS), claiming(id, c.runId, c.now)], STATEMENT_MS);
+  if (!claimed?.[0]) return { use: false, why: 'another run has used it, or it was withdrawn' };
+  return { use: true, rows: approval.expired - approval.gone, asOf, id };
+}
+
+const voided = (id: string, at: string, why: string) => ({
+  text: `update retention.approval set voided_at = $2::timestamptz, void_reason = $3
+    where id = $1::uuid and used_at is null and voided_at is null`,
+  params: [id, at, why],
+});
+
+/** The lease and the fence allow one run of a policy at a time, so a used approval is only ever resumed. */
+const claiming = (id: string, runId: string, at: string) => ({
+  text: `with mine as (
+      update retention.approval set used_at = coalesce(used_at, $3::timestamptz), used_by = coalesce(used_by, $2::uuid)
+      where id = $1::uuid and voided_at is null and done_at is null returning id
+    )
+    update retention.run set approval = mine.id from mine where run.id = $2::uuid returning run.id`,
+  params: [id, runId, at],
+});

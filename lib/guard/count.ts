@@ -1,0 +1,32 @@
+/**
+ * How many rows would go, counted with the batch's own predicate and no further than asked: the answer is a
+ * number or "more than" it. Asked only when the cheap count of what is before the cutoffs passes a limit.
+ */
+import type { Leg } from '../batch/leg';
+import { tenantsOf } from '../batch/pick';
+import { mayGo } from '../batch/predicate';
+import { name, Parameters, table } from '../batch/sql';
+import type { Statement } from '../database';
+import type { Policy } from '../policies/contract';
+
+/** One row `{ candidates }`, at most `cap + 1`. */
+export function countCandidates(
+  policy: Policy,
+  legs: readonly Leg[],
+  asOfText: string,
+  cap: number,
+): Statement {
+  const p = new Parameters();
+  const asOf = p.add(asOfText, 'timestamptz');
+  const most = p.add(cap + 1, 'bigint');
+  const rows = legs.map((leg) =>
+    leg.kind === 'rule'
+      ? `(select 1 from only ${table(policy.table)} t where ${mayGo(policy, leg, asOf, p)} limit ${most})`
+      : `(with ${tenantsOf(policy, leg, null, asOf, p, null)}
+          select 1 from tenants w cross join lateral (
+            select 1 from only ${table(policy.table)} t where t.${name(policy.tenants!.column)} = w.tenant and ${mayGo(policy, leg, asOf, p)}
+          ) r limit ${most})`,
+  );
+  const all = rows.join(' union all ') || '(select 1 where false)';
+  return p.statement(`select count(*)::text as candidates from (select 1 from (${all}) a limit ${most}) x`);
+}

@@ -1,0 +1,27 @@
+/**
+ * What an approval names (G3): a SHA-256 over everything that would make it another deletion. The same bytes
+ * from the preview, and again from the recount just before the first delete, or the approval is void.
+ */
+import { createHash } from 'node:crypto';
+import type { Preview } from '../runner/result';
+
+export interface Previewed extends Pick<Preview, 'expired' | 'bytes' | 'files' | 'byRule'> {
+  readonly policy: string;
+  readonly version: string;
+  readonly asOf: string;
+  readonly expiresAt: string;
+}
+
+/** A day: long enough to ask a colleague, short enough that the data is still what was looked at. */
+const VALID_SECONDS = 86_400;
+
+export const expiryOf = (asOf: string): string =>
+  new Date(new Date(asOf).getTime() + VALID_SECONDS * 1000).toISOString();
+
+export function digestOf(p: Previewed): string {
+  const byRule = Object.entries(p.byRule)
+    .map(([label, r]) => [label, r.expired, r.bytes, r.files])
+    .sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
+  const facts = [p.policy, p.version, p.asOf, p.expired, p.bytes, p.files, byRule, p.expiresAt];
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+}
