@@ -77,6 +77,24 @@ export class RedisError extends LapseError {
   }
 }
 
+/**
+ * What the caller of the store may do: `transient` ask again, not before `retryAfterSeconds`; `not_found` no such
+ * file; `changed` the file is another one than expected; `refused` this request will never do; `fatal` nothing will.
+ */
+export type BlobFailure = 'transient' | 'not_found' | 'changed' | 'refused' | 'fatal';
+
+/** A failure of Vercel Blob or of the way to it. The message never holds a file's name. */
+export class BlobError extends LapseError {
+  constructor(
+    readonly failure: BlobFailure,
+    message: string,
+    readonly retryAfterSeconds: number | null = null,
+    options?: ErrorOptions,
+  ) {
+    super(`blob.${failure}`, message, options);
+  }
+}
+
 /** A request to Lapse is wrong: `status` is the 4xx to answer, `field` the parameter at fault. */
 export class RequestError extends LapseError {
   constructor(

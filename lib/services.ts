@@ -3,6 +3,7 @@
  * Holds no state of any run: overlapping invocations share one instance on Vercel.
  */
 import type { Logger } from 'pino';
+import { type Blob, connectBlob } from './blob';
 import { connect, type Database } from './database';
 import { createLog } from './log';
 import { resolvePolicies } from './policies';
@@ -27,6 +28,8 @@ export interface Services {
   readonly policies: readonly Policy[];
   readonly database: Database;
   readonly redis: RedisClient;
+  /** Undefined without a token: a policy whose rows name files refuses to delete then. */
+  readonly blob: Blob | undefined;
   readonly clock: () => Date;
   readonly log: Logger;
   readonly backoff: Backoff;
@@ -40,6 +43,7 @@ export function createServices(env: Record<string, string | undefined> = process
     policies: resolvePolicies(env),
     database: connect(settings.databaseUrl, settings.neonHttpEndpoint),
     redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),
+    blob: settings.blobToken === undefined ? undefined : connectBlob(settings.blobToken),
     clock: () => new Date(),
     log: createLog({ level: settings.logLevel }),
     backoff: BACKOFF,

@@ -1,0 +1,201 @@
+/**
+ * The one way to Vercel Blob, with the client's traps switched off (PLATFORM §D5): no retries of its own (ten by
+ * default, up to half an hour), an abort without a reason (any other is slept through), the token always named
+ * (else an OIDC token in the environment wins), errors told apart by class (they all have the same name).
+ * Errors leave here mapped to BlobError: no name of a file travels further.
+ */
+import {
+  BlobAccessError,
+  BlobFileTooLargeError,
+  BlobNotFoundError,
+  BlobPreconditionFailedError,
+  BlobRequestAbortedError,
+  BlobServiceNotAvailable,
+  BlobServiceRateLimited,
+  BlobStoreNotFoundError,
+  BlobStoreSuspendedError,
+  BlobUnknownError,
+  BlobError as ClientError,
+  del,
+  head,
+  list,
+  put,
+} from '@vercel/blob';
+import { BlobError } from './errors';
+
+export interface StoredFile {
+  readonly pathname: string;
+  readonly url: string;
+  readonly bytes: number;
+  readonly uploadedAt: Date;
+  readonly etag: string;
+}
+
+export interface Listing {
+  readonly files: readonly StoredFile[];
+  /** Null: this was the last page. */
+  readonly cursor: string | null;
+}
+
+export interface Blob {
+  put(
+    pathname: string,
+    body: string | Buffer,
+    options?: PutOptions,
+  ): Promise<{ url: string; pathname: string }>;
+  /** Null when there is no such file. */
+  head(urlOrPathname: string): Promise<StoredFile | null>;
+  /** Names that are not there are no error. With `ifMatch` one name only; throws `changed` when it is another file now. */
+  del(urlsOrPathnames: readonly string[], options?: { ifMatch?: string }): Promise<void>;
+  /** In the order of the pathnames, `limit` at most (1,000 is the store's own maximum). */
+  list(options: { prefix?: string; cursor?: string | null; limit?: number }): Promise<Listing>;
+  /** The content; null when there is no such file. */
+  get(urlOrPathname: string): Promise<Buffer | null>;
+}
+
+export interface PutOptions {
+  readonly access?: 'public' | 'private';
+  readonly overwrite?: boolean;
+  readonly contentType?: string;
+}
+
+/** A question about one file: Blob answers in tens of milliseconds; five seconds is no answer. */
+export const HEAD_TIMEOUT_MS = 5_000;
+/** A hundred files in one call, or a page of a thousand. */
+export const CALL_TIMEOUT_MS = 10_000;
+/** A file's content on its way. */
+const TRANSFER_TIMEOUT_MS = 60_000;
+
+export function connectBlob(token: string): Blob {
+  // Read by the client at each call; backing off is the outbox's business, across runs.
+  process.env.VERCEL_BLOB_RETRIES = '0';
+  const find = (name: string): Promise<StoredFile & { downloadUrl: string }> =>
+    asked(HEAD_TIMEOUT_MS, async (abortSignal) => {
+      const found = await head(name, { token, abortSignal });
+      return { ...stored(found), downloadUrl: found.downloadUrl };
+    });
+  return {
+    put: (pathname, body, options = {}) =>
+      asked(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
+        const { url, pathname: at } = await put(pathname, body, {
+          token,
+          abortSignal,
+          access: options.access ?? 'private',
+          allowOverwrite: options.overwrite ?? false,
+          ...(options.contentType ? { contentType: options.contentType } : {}),
+        });
+        return { url, pathname: at };
+      }),
+    head: (name) => orNull(find(name)),
+    del: (names, options = {}) =>
+      asked(CALL_TIMEOUT_MS, (abortSignal) =>
+        del(names.length === 1 ? names[0]! : [...names], {
+          token,
+          abortSignal,
+          ...(options.ifMatch ? { ifMatch: options.ifMatch } : {}),
+        }),
+      ),
+    list: (options) =>
+      asked(CALL_TIMEOUT_MS, async (abortSignal) => {
+        const page = await list({
+          token,
+          abortSignal,
+          limit: options.limit ?? 1_000,
+          ...(options.prefix ? { prefix: options.prefix } : {}),
+          ...(options.cursor ? { cursor: options.cursor } : {}),
+        });
+        return { files: page.blobs.map(stored), cursor: page.hasMore ? (page.cursor ?? null) : null };
+      }),
+    // The client's own get() knows only Vercel's hosts; the address the store itself gives works everywhere.
+    get: async (name) => {
+      const found = await orNull(find(name));
+      if (!found) return null;
+      return asked(TRANSFER_TIMEOUT_MS, async (signal) => {
+        const answer = await fetch(found.downloadUrl, {
+          signal,
+          headers: { authorization: `Bearer ${token}` },
+        });
+        if (answer.status === 404) return null;
+        if (!answer.ok)
+          throw new BlobError(
+            answer.status >= 500 ? 'transient' : 'refused',
+            `the store answered HTTP ${answer.status}`,
+          );
+        return Buffer.from(await answer.arrayBuffer());
+      });
+    },
+  };
+}
+
+const stored = (b: {
+  pathname: string;
+  url: string;
+  size: number;
+  uploadedAt: Date;
+  etag?: string;
+}): StoredFile => ({
+  pathname: b.pathname,
+  url: b.url,
+  bytes: b.size,
+  uploadedAt: new Date(b.uploadedAt),
+  etag: b.etag ?? '',
+});
+
+async function orNull<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof BlobError && error.failure === 'not_found') return null;
+    throw error;
+  }
+}
+
+async function asked<T>(timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  // Without a reason: the only abort the client recognises.
+  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  try {
+    return await call(controller.signal);
+  } catch (error) {
+    throw mapBlobError(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Every class has the name `Error`: only `instanceof` tells them apart (PLATFORM §D4). */
+export function mapBlobError(error: unknown): BlobError {
+  if (error instanceof BlobError) return error;
+  if (error instanceof BlobNotFoundError) return new BlobError('not_found', 'the store has no such file');
+  if (error instanceof BlobPreconditionFailedError)
+    return new BlobError('changed', 'the file has been written again');
+  if (error instanceof BlobServiceRateLimited) {
+    return new BlobError(
+      'transient',
+      'the store asks to slow down',
+      error.retryAfter > 0 ? error.retryAfter : null,
+    );
+  }
+  if (error instanceof BlobRequestAbortedError)
+    return new BlobError('transient', 'the store did not answer in time');
+  if (error instanceof BlobServiceNotAvailable || error instanceof BlobUnknownError) {
+    return new BlobError('transient', 'the store is not available');
+  }
+  if (error instanceof BlobAccessError) {
+    return new BlobError('fatal', 'the store refuses the token; check BLOB_READ_WRITE_TOKEN');
+  }
+  if (error instanceof BlobStoreNotFoundError || error instanceof BlobStoreSuspendedError) {
+    return new BlobError(
+      'fatal',
+      'the store does not exist or is suspended; check BLOB_READ_WRITE_TOKEN and the billing of the store',
+    );
+  }
+  if (error instanceof BlobFileTooLargeError || error instanceof ClientError) {
+    return new BlobError('refused', 'the store refuses this request');
+  }
+  // fetch's own failure, or an answer that is no JSON: nobody knows what happened.
+  return new BlobError(
+    'transient',
+    `no answer from the store (${error instanceof Error ? error.name : typeof error})`,
+  );
+}
