@@ -9,6 +9,9 @@ import { PreviewPage, previewPage } from '../batch/preview';
 import { answerTimeoutMs, session } from '../batch/session';
 import { counted } from '../database';
 import { DatabaseError } from '../errors';
+import { digestOf, expiryOf } from '../guard/digest';
+import { withPeriods } from '../guard/effective';
+import { admissionFacts, Facts } from '../guard/facts';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
@@ -50,12 +53,19 @@ export async function previewPolicy(
     });
   const remaining = () => request.deadline.getTime() - services.clock().getTime();
   try {
-    const [, facts, now] = await read([catalogFacts(policy), nowAndRate(policy.name, startedAt)]);
+    const cooling = services.settings.guards.coolingOffSeconds;
+    const [, facts, now, admission] = await read([
+      catalogFacts(policy),
+      nowAndRate(policy.name, startedAt),
+      admissionFacts(policy, versionOf(policy), startedAt, cooling),
+    ]);
+    const { periods, waits_until } = Facts.parse(admission?.[0]?.admission);
     asOf = String(now?.[0]?.as_of);
     const problems = judgeFacts(policy, facts?.[0]?.facts, permanentTables);
     if (problems.length > 0)
       message = `dry run: nothing was deleted. Before it may delete: ${list(problems)}`;
-    for (const leg of legsOf(policy, new Date(asOf))) {
+    if (waits_until) message += `. This version waits out the cooling-off until ${waits_until}`;
+    for (const leg of legsOf(withPeriods(policy, periods), new Date(asOf), cooling)) {
       for await (const page of pages(leg)) {
         picked += page.picked;
         add(preview, page);
@@ -65,6 +75,11 @@ export async function previewPolicy(
         );
       }
       if (!preview.complete) break;
+    }
+    if (preview.complete && problems.length === 0 && !waits_until) {
+      const expiresAt = expiryOf(asOf);
+      const previewed = { ...preview, policy: policy.name, version: versionOf(policy), asOf, expiresAt };
+      preview.approvable = { digest: digestOf(previewed), expiresAt };
     }
     const rate = Number(now?.[0]?.rate ?? RATE_UNKNOWN);
     const seconds = Math.max(1, (request.deadline.getTime() - startedAt.getTime()) / 1000);
@@ -163,6 +178,7 @@ const nothing = (): Draft => ({
   oldest: null,
   newest: null,
   estimatedRuns: 0,
+  approvable: null,
 });
 
 function add(preview: Draft & { byRule: Preview['byRule'] }, page: PreviewPage): void {

@@ -31,6 +31,8 @@ export interface Preview {
   readonly oldest: string | null;
   readonly newest: string | null;
   readonly estimatedRuns: number;
+  /** G3: what an approval of exactly this names, and until when; null when there is nothing to approve yet. */
+  readonly approvable: { readonly digest: string; readonly expiresAt: string } | null;
 }
 
 export interface RunResult {
