@@ -17,6 +17,7 @@ import { counted, type Database, type Row } from '../database';
 import { DatabaseError, PreflightError, RedisError } from '../errors';
 import { admit } from '../guard/admit';
 import { alert } from '../guard/alert';
+import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
 import { admissionFacts, declareVersion, Facts } from '../guard/facts';
 import { afterFailure } from '../guard/poison';
 import { permanentTables } from '../policies';
@@ -114,9 +115,17 @@ class Run {
     let heldBy: RunResult['heldBy'];
     let leased = false;
     let ending: Ending;
+    let breaker: BreakerState | null = null;
     try {
-      const lease = await acquire(this.#redis, this.policy.name, this.#runId);
-      if (lease.held) {
+      breaker = await readBreaker(this.#redis, this.policy.name);
+      const lease = breaker.open ? null : await acquire(this.#redis, this.policy.name, this.#runId);
+      if (lease === null) {
+        ending = {
+          outcome: 'skipped',
+          reason: 'breaker',
+          message: `${breaker.failures} runs failed in a row; tried again in ${breaker.secondsLeft} s, or close the breaker`,
+        };
+      } else if (lease.held) {
         leased = true;
         ending = await this.#runHolding(lease.cursor);
       } else {
@@ -133,6 +142,7 @@ class Run {
     }
     if (this.#begun && !this.#ended) await this.#end(ending);
     if (leased) await this.#release(ending.outcome === 'succeeded');
+    if (leased && breaker) await this.#feedBreaker(breaker, ending);
     return this.#result(ending, heldBy);
   }
 
@@ -406,6 +416,13 @@ class Run {
         'the lease will expire by itself',
       );
     }
+  }
+
+  async #feedBreaker(before: BreakerState, ending: Ending): Promise<void> {
+    const about = { policy: this.policy.name, correlationId: this.request.correlationId };
+    const now = await feedBreaker(this.#redis, this.policy.name, before, ending).catch(() => null);
+    if (now === 'opened') alert(this.#log, 'breaker.opened', about, `the breaker is open: ${ending.message}`);
+    if (now === 'recovered') this.#log.info({ event: 'breaker.closed' }, 'the policy works again');
   }
 
   #runEnd(ending: Ending, finishedAt: Date): RunEnd {

@@ -1,0 +1,89 @@
+/**
+ * Circuit breaker per policy (R8), in Redis so that it outlives instances:
+ *   <prefix><policy>:failures  how many runs failed in a row, forgotten after FORGET_SECONDS
+ *   <prefix><policy>:breaker   present while open, expires after the cool-down
+ * Opens after FAILURES in a row, then lets one run try (the lease keeps it at one): success closes it, another
+ * failure opens it again for twice as long. Losing Redis loses no safety: without it no run gets its lease.
+ */
+import type { RedisClient } from '../redis';
+import type { RunResult } from '../runner/result';
+
+/** One failure is weather and two are bad luck: a nightly policy gets three nights. */
+export const FAILURES = 3;
+/** Time for an operator to look, and two tries an hour at most for the others sharing the database. */
+const FIRST_OPEN_MS = 30 * 60_000;
+/** So that a nightly policy is tried again the next night. */
+const LONGEST_OPEN_MS = 12 * 3_600_000;
+/** A policy that has not run for a month starts anew. */
+const FORGET_SECONDS = 30 * 86_400;
+
+const keysOf = (redis: RedisClient, policy: string) => [
+  `${redis.prefix}${policy}:breaker`,
+  `${redis.prefix}${policy}:failures`,
+];
+
+const ADMIT = `local left = redis.call('pttl', KEYS[1])
+if left > 0 then return {0, left, redis.call('get', KEYS[2])} end
+return {1, 0, redis.call('get', KEYS[2])}`;
+
+const FAILED = `local n = tonumber(redis.call('get', KEYS[2]) or '0') + 1
+redis.call('set', KEYS[2], tostring(n), 'ex', ARGV[1])
+local over = n - tonumber(ARGV[2])
+if over >= 0 then
+  local ms = tonumber(ARGV[3])
+  for _ = 1, over do ms = math.min(ms * 2, tonumber(ARGV[4])) end
+  redis.call('set', KEYS[1], 'open', 'px', string.format('%d', ms))
+end
+return n`;
+
+const CLOSE = `return redis.call('del', KEYS[1], KEYS[2])`;
+
+export interface BreakerState {
+  readonly open: boolean;
+  readonly secondsLeft: number;
+  /** Runs that failed in a row. */
+  readonly failures: number;
+}
+
+/** One command. */
+export async function readBreaker(redis: RedisClient, policy: string): Promise<BreakerState> {
+  const [closed, left, failures] = (await redis.eval(ADMIT, keysOf(redis, policy), [])) as [
+    number,
+    number,
+    string | null,
+  ];
+  return {
+    open: Number(closed) === 0,
+    secondsLeft: Math.ceil(Number(left) / 1000),
+    failures: Number(failures ?? 0),
+  };
+}
+
+/** Closes it and forgets the failures. */
+export async function closeBreaker(redis: RedisClient, policy: string): Promise<void> {
+  await redis.eval(CLOSE, keysOf(redis, policy), []);
+}
+
+/** Endings that say nothing about whether the policy works. */
+const NEUTRAL = ['busy', 'paused', 'stopped', 'fenced', 'lease'];
+
+/**
+ * Tells the breaker how a run ended. Gives `opened` once, when this failure opened it, and `recovered` when
+ * this success closed it; costs a command only when there is something to change.
+ */
+export async function feedBreaker(
+  redis: RedisClient,
+  policy: string,
+  before: BreakerState,
+  ended: Pick<RunResult, 'outcome' | 'reason'>,
+): Promise<'opened' | 'recovered' | null> {
+  if (ended.outcome === 'errored') {
+    const args = [FORGET_SECONDS, FAILURES, FIRST_OPEN_MS, LONGEST_OPEN_MS].map(String);
+    const failures = Number(await redis.eval(FAILED, keysOf(redis, policy), args));
+    return failures === FAILURES ? 'opened' : null;
+  }
+  const worked = ended.outcome !== 'skipped' && !NEUTRAL.includes(ended.reason ?? '');
+  if (!worked || before.failures === 0) return null;
+  await closeBreaker(redis, policy);
+  return before.failures >= FAILURES ? 'recovered' : null;
+}
