@@ -7,6 +7,9 @@ import { join, resolve } from 'node:path';
 import { FaultInjector, type Faults } from './faults';
 import { markRunning, readSecrets, refuseIfInUse, unmark } from './folder';
 import { type RunningPostgres, startPostgres } from './postgres/start';
+import { RedisEngine } from './redis/engine';
+import { RedisConnection } from './redis/resp';
+import { redisEndpoint } from './redis/rest';
 import { APP_LOGIN, appPassword, createDatabase, databaseExists, dropDatabase, ensureRoles } from './roles';
 import { type Control, serve } from './server';
 import { sqlEndpoint } from './sql/endpoint';
@@ -25,6 +28,8 @@ export interface LocalCloudOptions {
   readonly redisUrl?: string;
   /** False for throw-away data: no waiting for the disk. Default true. */
   readonly durable?: boolean;
+  /** Milliseconds since 1970, for the expiry of keys in the built-in engine. */
+  readonly clock?: () => number;
   readonly faults?: Faults;
   /** Stop on SIGINT and SIGTERM and end the process. Default true; false when the caller does so itself. */
   readonly handleSignals?: boolean;
@@ -79,8 +84,20 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       tls: /^(require|verify)/.test(owner.searchParams.get('sslmode') ?? ''),
     });
     undo.push(() => sessions.close());
+    const redis = options.redisUrl
+      ? new RedisConnection(options.redisUrl)
+      : new RedisEngine({
+          file: join(folder, 'redis.json'),
+          ...(options.clock ? { clock: options.clock } : {}),
+        });
+    undo.push(() => redis.close());
     const faults = new FaultInjector(options.faults);
-    const http = await serve([sqlEndpoint(sessions)], faults, options.port ?? 0, control(folder, sessions));
+    const http = await serve(
+      [sqlEndpoint(sessions), redisEndpoint(redis, secrets.redisToken)],
+      faults,
+      options.port ?? 0,
+      control(folder, sessions),
+    );
     undo.push(() => http.close());
     const url = `http://127.0.0.1:${http.port}`;
     await markRunning(folder, url);
@@ -102,6 +119,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
           DATABASE_URL: app.href,
           MIGRATION_DATABASE_URL: ownerUrl(database),
           NEON_HTTP_ENDPOINT: `${url}/sql`,
+          UPSTASH_REDIS_REST_URL: `${url}/redis`,
+          UPSTASH_REDIS_REST_TOKEN: secrets.redisToken,
         };
       },
       createDatabase: async (name, template) => {
