@@ -222,6 +222,133 @@ end $$;
 comment on function retention.declare_version(text, text, text, jsonb, text, timestamptz) is
   'Makes this version the one in force and ends the one before it.';
 
+-- The audit chain: what operators did and what each run deleted, one entry after the other (G4). Each entry's
+-- hash covers the one before it, so an edited, removed or reordered entry shows; a cut-off tail shows against a
+-- head kept elsewhere. `n`, `at`, `prev` and `hash` are given here, never by the writer.
+create table retention.audit_event (
+  n       bigint primary key,
+  at      timestamptz not null,
+  actor   text not null check (actor <> ''),
+  action  text not null check (action ~ '^[a-z_]+\.[a-z_]+$'),
+  subject text not null check (subject <> ''),
+  reason  text not null default '',
+  detail  jsonb not null default '{}',
+  prev    text not null unique,
+  hash    text not null unique
+);
+create index audit_event_subject on retention.audit_event (subject, n);
+create index audit_event_at on retention.audit_event (at);
+create unique index audit_event_run on retention.audit_event (subject) where action = 'run.sealed';
+comment on table retention.audit_event is 'The audit chain, append-only: one entry an action, each with a hash over itself and the entry before.';
+comment on column retention.audit_event.n is 'Dense from 1: a gap is a removed entry.';
+comment on column retention.audit_event.at is 'When it was written, by the database''s clock.';
+comment on column retention.audit_event.actor is 'Who or what did it.';
+comment on column retention.audit_event.action is 'What was done, e.g. hold.placed or run.sealed.';
+comment on column retention.audit_event.subject is 'To what: an id or a name, never personal data.';
+comment on column retention.audit_event.reason is 'Why, as given by the actor.';
+comment on column retention.audit_event.detail is 'What else there is to know: ids, counts and instants.';
+comment on column retention.audit_event.prev is 'Hash of the entry before; 64 zeros for the first.';
+comment on column retention.audit_event.hash is 'SHA-256 over n, at, actor, action, subject, reason, detail and prev, each as length:value.';
+
+-- A value as length:value, so that no two different entries give the same text.
+create function retention.audit_field(value text) returns text
+language sql immutable strict security invoker set search_path = pg_catalog, pg_temp as $$
+  select octet_length(convert_to(value, 'UTF8')) || ':' || value || ','
+$$;
+comment on function retention.audit_field(text) is 'One field of what is hashed.';
+
+create function retention.audit_hash(e retention.audit_event) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select encode(sha256(convert_to(
+    retention.audit_field(e.n::text)
+    || retention.audit_field(to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    || retention.audit_field(e.actor) || retention.audit_field(e.action) || retention.audit_field(e.subject)
+    || retention.audit_field(e.reason) || retention.audit_field(e.detail::text) || retention.audit_field(e.prev),
+    'UTF8')), 'hex')
+$$;
+comment on function retention.audit_hash(retention.audit_event) is 'The hash of an entry: fixed order, UTC, whatever the session is set to.';
+
+create function retention.chain_event() returns trigger
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  head record;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'lapse: the audit chain needs READ COMMITTED' using errcode = 'LP005';
+  end if;
+  -- In a statement of its own, before the head is read. Always the last lock of a transaction.
+  perform pg_advisory_xact_lock(7003, 0);
+  select n, hash into head from retention.audit_event order by n desc limit 1;
+  new.n := coalesce(head.n, 0) + 1;
+  new.at := clock_timestamp();
+  new.prev := coalesce(head.hash, repeat('0', 64));
+  new.hash := retention.audit_hash(new);
+  return new;
+end $$;
+comment on function retention.chain_event() is 'Gives an entry its place in the chain.';
+create trigger lapse_chain before insert on retention.audit_event
+  for each row execute function retention.chain_event();
+
+create function retention.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'lapse: % is append-only', tg_table_name using errcode = 'LP008';
+end $$;
+comment on function retention.refuse_change() is 'Keeps even the owner from changing the chain by accident.';
+create trigger lapse_append_only before update or delete or truncate on retention.audit_event
+  for each statement execute function retention.refuse_change();
+
+create function retention.receipt_hash(c retention.receipt) returns bytea
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select sha256(convert_to(
+    retention.audit_field(c.run::text) || retention.audit_field(c.seq::text) || retention.audit_field(c.policy)
+    || retention.audit_field(c.policy_version) || retention.audit_field(c.action) || retention.audit_field(c.actor)
+    || retention.audit_field(c.reason)
+    || retention.audit_field(to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    || retention.audit_field(c.table_name) || retention.audit_field(to_jsonb(c.keys)::text)
+    || retention.audit_field(c.dependants::text) || retention.audit_field(c.by_rule::text)
+    || retention.audit_field(c.locked::text) || retention.audit_field(c.deleted::text)
+    || retention.audit_field(c.dependants_deleted::text) || retention.audit_field(c.files::text)
+    || retention.audit_field(c.bytes::text) || retention.audit_field(c.picked::text) || retention.audit_field(c.kept::text)
+    || retention.audit_field(to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), 'UTF8'))
+$$;
+comment on function retention.receipt_hash(retention.receipt) is 'SHA-256 over a receipt, fields in fixed order; the cursor, which is no evidence, is left out.';
+
+create function retention.run_digest(r uuid, out receipts bigint, out last_seq int, out deleted numeric, out digest text)
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select count(*), coalesce(max(c.seq), 0), coalesce(sum(c.deleted), 0),
+    encode(sha256(coalesce(string_agg(retention.receipt_hash(c), ''::bytea order by c.seq), ''::bytea)), 'hex')
+  from retention.receipt c where c.run = r
+$$;
+comment on function retention.run_digest(uuid) is 'One hash over all receipts of a run, in their order.';
+
+-- Under the policy's exclusive lock, and after the run has lost the right to delete: nothing can be added.
+create function retention.seal_run(r uuid) returns boolean
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  it record;
+  st record;
+  d record;
+begin
+  select id, policy, policy_version, actor, outcome, finished_at, sealed_at, mode into it from retention.run where id = r;
+  if not found or it.sealed_at is not null or it.finished_at is null or it.mode <> 'delete' then
+    return false;
+  end if;
+  perform pg_advisory_xact_lock(7001, lock_id) from retention.policy_state where policy = it.policy;
+  select run_now into st from retention.policy_state where policy = it.policy;
+  if st.run_now is not distinct from r then
+    return false;
+  end if;
+  select * into d from retention.run_digest(r);
+  if d.receipts > 0 then
+    insert into retention.audit_event (actor, action, subject, reason, detail)
+      values (it.actor, 'run.sealed', r::text, 'retention', jsonb_build_object('policy', it.policy,
+        'version', it.policy_version, 'outcome', it.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'deleted', d.deleted, 'digest', d.digest));
+  end if;
+  update retention.run set sealed_at = clock_timestamp() where id = r;
+  return d.receipts > 0;
+end $$;
+comment on function retention.seal_run(uuid) is 'Puts a finished run''s receipts into the chain; true when there were any.';
+
 -- A clean run that deleted something is one step of the rollout; one that was limited by hand, or set rows
 -- aside, is none. A drained pass ends its approval.
 create function retention.run_ended() returns trigger
@@ -236,9 +363,11 @@ begin
   if new.approval is not null and new.outcome = 'succeeded' then
     update retention.approval set done_at = new.finished_at where id = new.approval;
   end if;
+  -- Atomic with the end of the run: what is recorded as finished is sealed.
+  perform retention.seal_run(new.id);
   return null;
 end $$;
-comment on function retention.run_ended() is 'What the end of a run means for the rollout of its version and for its approval.';
+comment on function retention.run_ended() is 'What the end of a run means for the rollout of its version, for its approval and for the audit chain.';
 create trigger lapse_ended after update on retention.run for each row
   when (old.finished_at is null and new.finished_at is not null and new.mode = 'delete')
   execute function retention.run_ended();
@@ -277,6 +406,8 @@ comment on function retention.admission(text, text, text, jsonb, timestamptz, in
 
 grant select, insert, update on retention.policy_version, retention.tenant_label, retention.approval to lapse_app;
 grant select, insert on retention.past_override to lapse_app;
+grant select on retention.audit_event to lapse_app;
+grant insert (actor, action, subject, reason, detail) on retention.audit_event to lapse_app;
 
 revoke execute on all functions in schema retention from public;
 grant execute on all functions in schema retention to lapse_app;
@@ -288,6 +419,13 @@ drop trigger lapse_ended on retention.run;
 drop function retention.run_ended();
 drop function retention.declare_version(text, text, text, jsonb, text, timestamptz);
 drop function retention.effective_periods(text, text, jsonb, timestamptz, interval);
+drop function retention.seal_run(uuid);
+drop function retention.run_digest(uuid);
+drop function retention.receipt_hash(retention.receipt);
+drop table retention.audit_event cascade;
+drop function retention.chain_event();
+drop function retention.refuse_change();
+drop function retention.audit_field(text);
 alter table retention.run drop column approval;
 drop table retention.approval;
 drop trigger lapse_remember on retention.period_override;
