@@ -225,7 +225,7 @@ comment on function retention.declare_version(text, text, text, jsonb, text, tim
 -- The audit chain: what operators did and what each run deleted, one entry after the other (G4). Each entry's
 -- hash covers the one before it, so an edited, removed or reordered entry shows; a cut-off tail shows against a
 -- head kept elsewhere. `n`, `at`, `prev` and `hash` are given here, never by the writer.
-create table retention.audit_event (
+create table retention.audit_entry (
   n       bigint primary key,
   at      timestamptz not null,
   actor   text not null check (actor <> ''),
@@ -236,19 +236,19 @@ create table retention.audit_event (
   prev    text not null unique,
   hash    text not null unique
 );
-create index audit_event_subject on retention.audit_event (subject, n);
-create index audit_event_at on retention.audit_event (at);
-create unique index audit_event_run on retention.audit_event (subject) where action = 'run.sealed';
-comment on table retention.audit_event is 'The audit chain, append-only: one entry an action, each with a hash over itself and the entry before.';
-comment on column retention.audit_event.n is 'Dense from 1: a gap is a removed entry.';
-comment on column retention.audit_event.at is 'When it was written, by the database''s clock.';
-comment on column retention.audit_event.actor is 'Who or what did it.';
-comment on column retention.audit_event.action is 'What was done, e.g. hold.placed or run.sealed.';
-comment on column retention.audit_event.subject is 'To what: an id or a name, never personal data.';
-comment on column retention.audit_event.reason is 'Why, as given by the actor.';
-comment on column retention.audit_event.detail is 'What else there is to know: ids, counts and instants.';
-comment on column retention.audit_event.prev is 'Hash of the entry before; 64 zeros for the first.';
-comment on column retention.audit_event.hash is 'SHA-256 over n, at, actor, action, subject, reason, detail and prev, each as length:value.';
+create index audit_entry_subject on retention.audit_entry (subject, n);
+create index audit_entry_at on retention.audit_entry (at);
+create unique index audit_entry_run on retention.audit_entry (subject) where action = 'run.sealed';
+comment on table retention.audit_entry is 'The audit chain, append-only: one entry an action, each with a hash over itself and the entry before.';
+comment on column retention.audit_entry.n is 'Dense from 1: a gap is a removed entry.';
+comment on column retention.audit_entry.at is 'When it was written, by the database''s clock.';
+comment on column retention.audit_entry.actor is 'Who or what did it.';
+comment on column retention.audit_entry.action is 'What was done, e.g. hold.placed or run.sealed.';
+comment on column retention.audit_entry.subject is 'To what: an id or a name, never personal data.';
+comment on column retention.audit_entry.reason is 'Why, as given by the actor.';
+comment on column retention.audit_entry.detail is 'What else there is to know: ids, counts and instants.';
+comment on column retention.audit_entry.prev is 'Hash of the entry before; 64 zeros for the first.';
+comment on column retention.audit_entry.hash is 'SHA-256 over n, at, actor, action, subject, reason, detail and prev, each as length:value.';
 
 -- A value as length:value, so that no two different entries give the same text.
 create function retention.audit_field(value text) returns text
@@ -257,7 +257,7 @@ language sql immutable strict security invoker set search_path = pg_catalog, pg_
 $$;
 comment on function retention.audit_field(text) is 'One field of what is hashed.';
 
-create function retention.audit_hash(e retention.audit_event) returns text
+create function retention.audit_hash(e retention.audit_entry) returns text
 language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   select encode(sha256(convert_to(
     retention.audit_field(e.n::text)
@@ -266,7 +266,7 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
     || retention.audit_field(e.reason) || retention.audit_field(e.detail::text) || retention.audit_field(e.prev),
     'UTF8')), 'hex')
 $$;
-comment on function retention.audit_hash(retention.audit_event) is 'The hash of an entry: fixed order, UTC, whatever the session is set to.';
+comment on function retention.audit_hash(retention.audit_entry) is 'The hash of an entry: fixed order, UTC, whatever the session is set to.';
 
 create function retention.chain_event() returns trigger
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
@@ -278,7 +278,7 @@ begin
   end if;
   -- In a statement of its own, before the head is read. Always the last lock of a transaction.
   perform pg_advisory_xact_lock(7003, 0);
-  select n, hash into head from retention.audit_event order by n desc limit 1;
+  select n, hash into head from retention.audit_entry order by n desc limit 1;
   new.n := coalesce(head.n, 0) + 1;
   new.at := clock_timestamp();
   new.prev := coalesce(head.hash, repeat('0', 64));
@@ -286,15 +286,15 @@ begin
   return new;
 end $$;
 comment on function retention.chain_event() is 'Gives an entry its place in the chain.';
-create trigger lapse_chain before insert on retention.audit_event
+create trigger lapse_chain before insert on retention.audit_entry
   for each row execute function retention.chain_event();
 
 create function retention.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  raise exception 'lapse: % is append-only', tg_table_name using errcode = 'LP008';
+  raise exception 'lapse: % is append-only', tg_table_name using errcode = 'LP009';
 end $$;
 comment on function retention.refuse_change() is 'Keeps even the owner from changing the chain by accident.';
-create trigger lapse_append_only before update or delete or truncate on retention.audit_event
+create trigger lapse_append_only before update or delete or truncate on retention.audit_entry
   for each statement execute function retention.refuse_change();
 
 create function retention.receipt_hash(c retention.receipt) returns bytea
@@ -340,9 +340,12 @@ begin
   end if;
   select * into d from retention.run_digest(r);
   if d.receipts > 0 then
-    insert into retention.audit_event (actor, action, subject, reason, detail)
+    insert into retention.audit_entry (actor, action, subject, reason, detail)
       values (it.actor, 'run.sealed', r::text, 'retention', jsonb_build_object('policy', it.policy,
-        'version', it.policy_version, 'outcome', it.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'deleted', d.deleted, 'digest', d.digest));
+        'version', it.policy_version, 'outcome', it.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'deleted', d.deleted, 'digest', d.digest)
+        -- The artifact policy's own line (G4) goes into the chain with its run.
+        || coalesce((select jsonb_build_object(a.event, to_jsonb(a) - 'id' - 'run' - 'event' - 'at')
+          from retention.audit_event a where a.run = r), '{}'));
   end if;
   update retention.run set sealed_at = clock_timestamp() where id = r;
   return d.receipts > 0;
@@ -406,8 +409,8 @@ comment on function retention.admission(text, text, text, jsonb, timestamptz, in
 
 grant select, insert, update on retention.policy_version, retention.tenant_label, retention.approval to lapse_app;
 grant select, insert on retention.past_override to lapse_app;
-grant select on retention.audit_event to lapse_app;
-grant insert (actor, action, subject, reason, detail) on retention.audit_event to lapse_app;
+grant select on retention.audit_entry to lapse_app;
+grant insert (actor, action, subject, reason, detail) on retention.audit_entry to lapse_app;
 
 revoke execute on all functions in schema retention from public;
 grant execute on all functions in schema retention to lapse_app;
@@ -422,7 +425,7 @@ drop function retention.effective_periods(text, text, jsonb, timestamptz, interv
 drop function retention.seal_run(uuid);
 drop function retention.run_digest(uuid);
 drop function retention.receipt_hash(retention.receipt);
-drop table retention.audit_event cascade;
+drop table retention.audit_entry cascade;
 drop function retention.chain_event();
 drop function retention.refuse_change();
 drop function retention.audit_field(text);
