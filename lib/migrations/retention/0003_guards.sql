@@ -10,10 +10,11 @@ create index dead_letter_policy on retention.dead_letter (policy, state, next_at
 -- Also discarded letters are looked up by row, for as long as the row is there.
 create index dead_letter_row on retention.dead_letter (table_name, row_key) where state <> 'resolved';
 
--- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6).
+-- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6). Without a
+-- search_path of its own: the table's triggers must find what they find in the batch.
 create function retention.try_each(places tid[], attempt text, as_of timestamptz)
 returns table (place tid, sql_state text, constraint_name text)
-language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security invoker as $$
 begin
   foreach place in array places loop
     begin
