@@ -38,6 +38,8 @@ export interface Listing {
 }
 
 export interface Blob {
+  /** What stands before the pathname in the URLs of this store. */
+  readonly bases: readonly string[];
   put(
     pathname: string,
     body: string | Buffer,
@@ -75,6 +77,7 @@ export function connectBlob(token: string): Blob {
       return { ...stored(found), downloadUrl: found.downloadUrl };
     });
   return {
+    bases: basesOf(token),
     put: (pathname, body, options = {}) =>
       asked(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
         const { url, pathname: at } = await put(pathname, body, {
@@ -125,6 +128,13 @@ export function connectBlob(token: string): Blob {
       });
     },
   };
+}
+
+/** `vercel_blob_rw_<store>_<secret>`: a store's files live at two hosts named after it. */
+export function basesOf(token: string): string[] {
+  const store = /^vercel_blob_rw_([^_]+)_/.exec(token)?.[1]?.toLowerCase();
+  if (!store) return [];
+  return ['public', 'private'].map((access) => `https://${store}.${access}.blob.vercel-storage.com/`);
 }
 
 const stored = (b: {

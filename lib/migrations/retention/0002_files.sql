@@ -38,7 +38,7 @@ begin
     select distinct retention.blob_path(due.url) as path from (
       select url from retention.outbox
       where state in ('pending', 'deleting') and next_attempt_at <= at
-      order by next_attempt_at, id limit n
+      order by next_attempt_at, id limit n for update skip locked
     ) due
   ) d where pg_try_advisory_xact_lock(hashtextextended(d.path, 7002));
   perform set_config('lapse.files', paths::text, true);

@@ -1,0 +1,228 @@
+/**
+ * Empties the outbox: claim a page (locks, then judgement), delete at the store, confirm; until nothing is due
+ * or time is up. Rows went before, in committed batches; from here on a file goes only if no live row names it.
+ * Stopped between any two steps, the claim falls due again and is done again: deleting twice is deleting once.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
+import type { Logger } from 'pino';
+import { answerTimeoutMs, session } from '../batch/session';
+import { CALL_TIMEOUT_MS, HEAD_TIMEOUT_MS } from '../blob';
+import { type BlobError, DatabaseError, PreflightError } from '../errors';
+import { mayPass } from '../runner/settle';
+import type { Services } from '../services';
+import { CLAIM_SECONDS, claim, outboxState, PAGE, settleFiles } from '../stores/outbox';
+import { judgeReferences, referencesOf, unfitReferences } from './references';
+import { deleteAtStore } from './store';
+
+export interface DrainRequest {
+  readonly correlationId: string;
+  readonly deadline: Date;
+  readonly dryRun: boolean;
+  /** How long to wait for entries whose next attempt is near, or for a store that asks to slow down. */
+  readonly patienceMs?: number;
+  /** Pages at once: one waits for the store while another is claimed. */
+  readonly lanes?: number;
+  readonly wait?: (milliseconds: number) => Promise<unknown>;
+  readonly random?: () => number;
+}
+
+export interface DrainResult {
+  readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
+  /** `time`, `waiting` (next attempts lie ahead), `rate_limited`, `dry_run`, or an error's code; null when empty. */
+  readonly reason: string | null;
+  readonly message: string;
+  /** Entries by how they ended. */
+  readonly deleted: number;
+  readonly missing: number;
+  readonly rewritten: number;
+  readonly referenced: number;
+  readonly failed: number;
+  readonly dead: number;
+  readonly bytesFreed: number;
+  readonly calls: number;
+  readonly pages: number;
+  /** Entries the store has not confirmed yet, now. */
+  readonly open: number;
+  readonly openBytes: number;
+  readonly durationSeconds: number;
+}
+
+/** Two pages: one at the store, one at the database. More would only press the store. */
+const LANES = 2;
+/** For the settlement of the last page and the answer. */
+const CLOSING_MS = 2_000;
+/** Looking again at least this often while waiting. */
+const LONGEST_NAP_MS = 5_000;
+
+export async function drainOutbox(services: Services, request: DrainRequest): Promise<DrainResult> {
+  return new Drain(services, request).execute();
+}
+
+class Drain {
+  readonly #log: Logger;
+  readonly #references;
+  readonly #startedAt: Date;
+  readonly #counts = { deleted: 0, missing: 0, rewritten: 0, referenced: 0, failed: 0, dead: 0 };
+  #bytesFreed = 0;
+  #calls = 0;
+  #pages = 0;
+  #notBefore: Date | null = null;
+  #fatal: BlobError | null = null;
+
+  constructor(
+    private readonly services: Services,
+    private readonly request: DrainRequest,
+  ) {
+    this.#references = referencesOf(services.policies);
+    this.#startedAt = services.clock();
+    this.#log = services.log.child({ correlation_id: request.correlationId, script: 'blob-outbox' });
+  }
+
+  async execute(): Promise<DrainResult> {
+    try {
+      if (this.request.dryRun || this.services.settings.dryRun) {
+        return await this.#result('skipped', 'dry_run', 'dry run: no file was deleted');
+      }
+      if (!this.services.blob) {
+        return await this.#result(
+          'errored',
+          'settings',
+          'BLOB_READ_WRITE_TOKEN is not set: files of deleted rows cannot be deleted',
+        );
+      }
+      await this.#preflight();
+      return await this.#drain();
+    } catch (error) {
+      if (!(error instanceof DatabaseError || error instanceof PreflightError)) throw error;
+      return this.#answer('errored', error.code, error.message, { open: 0, openBytes: 0 });
+    }
+  }
+
+  async #drain(): Promise<DrainResult> {
+    for (;;) {
+      await Promise.all(Array.from({ length: this.request.lanes ?? LANES }, () => this.#lane()));
+      if (this.#fatal) return this.#result('errored', this.#fatal.code, this.#fatal.message);
+      const state = await this.#ask(() => outboxState(this.services.database));
+      if (state.open === 0) return this.#result('succeeded', null, 'the outbox is empty');
+      if (this.#remaining() < CLOSING_MS)
+        return this.#result('interrupted', 'time', 'out of time; the next run goes on');
+      const due = Math.max(Date.parse(state.next_at ?? ''), this.#notBefore?.getTime() ?? 0);
+      const napMs = due - this.services.clock().getTime();
+      if (napMs > Math.min(this.request.patienceMs ?? 0, this.#remaining() - CLOSING_MS)) {
+        return this.#notBefore
+          ? this.#result('interrupted', 'rate_limited', 'the store asks to slow down; the next run goes on')
+          : this.#result('interrupted', 'waiting', 'what is left waits for its next attempt');
+      }
+      if (napMs > 0) await (this.request.wait ?? sleep)(Math.min(napMs, LONGEST_NAP_MS));
+      if (this.#notBefore && this.services.clock() >= this.#notBefore) this.#notBefore = null;
+    }
+  }
+
+  async #lane(): Promise<void> {
+    const blob = this.services.blob!;
+    while (this.#remaining() > CLOSING_MS && !this.#notBefore && !this.#fatal) {
+      const at = this.services.clock();
+      const page = await this.#ask(() => claim(this.services.database, this.#references, blob.bases, at));
+      this.#counts.referenced += page.kept;
+      if (page.paths === 0) return;
+      this.#pages += 1;
+      const asked = await deleteAtStore(page.files, {
+        blob,
+        clock: this.services.clock,
+        random: this.request.random ?? Math.random,
+        // A call begun by then has ended before the claim is anyone else's.
+        until: new Date(
+          Math.min(
+            at.getTime() + CLAIM_SECONDS * 1000 - CALL_TIMEOUT_MS - HEAD_TIMEOUT_MS,
+            this.request.deadline.getTime() - CLOSING_MS,
+          ),
+        ),
+      });
+      const dead = await this.#ask(() => settleFiles(this.services.database, asked.settlements));
+      for (const s of asked.settlements) if (s.as !== 'untried') this.#counts[s.as] += s.ids.length;
+      this.#counts.dead += dead;
+      this.#bytesFreed += asked.deletedBytes;
+      this.#calls += asked.calls;
+      if (asked.notBefore && (!this.#notBefore || asked.notBefore > this.#notBefore))
+        this.#notBefore = asked.notBefore;
+      this.#fatal ??= asked.fatal;
+      this.#log.info(
+        {
+          event: 'files.deleted',
+          files_deleted: this.#counts.deleted,
+          files_failed: this.#counts.failed,
+          bytes_freed: this.#bytesFreed,
+        },
+        `Deleted ${this.#counts.deleted} files`,
+      );
+      if (dead > 0)
+        this.#log.error({ event: 'files.dead', dead_letters: dead }, `${dead} outbox entries need a person`);
+    }
+  }
+
+  async #preflight(): Promise<void> {
+    const rows = await this.#ask(() =>
+      this.services.database.transaction([session(5_000), unfitReferences(this.#references)], {
+        readOnly: true,
+        timeoutMs: answerTimeoutMs(5_000),
+      }),
+    );
+    const problems = judgeReferences(rows[1] ?? []);
+    if (problems.length > 0) throw new PreflightError('blob-outbox', problems);
+  }
+
+  #ask<T>(work: () => Promise<T>): Promise<T> {
+    return pRetry(work, {
+      ...this.services.backoff,
+      shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > 0,
+    });
+  }
+
+  #remaining(): number {
+    return this.request.deadline.getTime() - this.services.clock().getTime();
+  }
+
+  async #result(
+    outcome: DrainResult['outcome'],
+    reason: string | null,
+    message: string,
+  ): Promise<DrainResult> {
+    const state = await this.#ask(() => outboxState(this.services.database));
+    return this.#answer(outcome, reason, message, { open: state.open, openBytes: state.open_bytes });
+  }
+
+  #answer(
+    outcome: DrainResult['outcome'],
+    reason: string | null,
+    message: string,
+    state: { open: number; openBytes: number },
+  ): DrainResult {
+    const durationSeconds = Math.max(0, this.services.clock().getTime() - this.#startedAt.getTime()) / 1000;
+    const result: DrainResult = {
+      outcome,
+      reason,
+      message,
+      ...this.#counts,
+      bytesFreed: this.#bytesFreed,
+      calls: this.#calls,
+      pages: this.#pages,
+      ...state,
+      durationSeconds,
+    };
+    this.#log[outcome === 'errored' ? 'error' : 'info'](
+      {
+        event: 'outbox.drained',
+        page_size: PAGE,
+        ...this.#counts,
+        bytes_freed: this.#bytesFreed,
+        open: state.open,
+        outcome,
+        reason,
+        duration_seconds: durationSeconds,
+      },
+      message,
+    );
+    return result;
+  }
+}
