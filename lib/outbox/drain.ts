@@ -144,8 +144,7 @@ class Drain {
       this.#counts.dead += dead;
       this.#bytesFreed += asked.deletedBytes;
       this.#calls += asked.calls;
-      if (asked.notBefore && (!this.#notBefore || asked.notBefore > this.#notBefore))
-        this.#notBefore = asked.notBefore;
+      this.#slowDown(asked.notBefore);
       this.#fatal ??= asked.fatal;
       this.#log.info(
         {
@@ -159,6 +158,10 @@ class Drain {
       if (dead > 0)
         this.#log.error({ event: 'files.dead', dead_letters: dead }, `${dead} outbox entries need a person`);
     }
+  }
+
+  #slowDown(until: Date | null): void {
+    if (until && (!this.#notBefore || until > this.#notBefore)) this.#notBefore = until;
   }
 
   async #preflight(): Promise<void> {

@@ -89,11 +89,9 @@ export async function claim(
 
 /** How one file's deletion ended. `failed` is tried again at `retryAt`, or is dead after MOST_ATTEMPTS or when `hopeless`. */
 export type Settlement =
-  | {
-      readonly ids: readonly string[];
-      readonly as: 'deleted' | 'missing' | 'rewritten';
-      readonly etag?: string;
-    }
+  | { readonly ids: readonly string[]; readonly as: 'deleted' | 'missing' | 'rewritten' }
+  /** The store was not asked: as before, at `retryAt`. */
+  | { readonly ids: readonly string[]; readonly as: 'untried'; readonly retryAt: Date }
   | {
       readonly ids: readonly string[];
       readonly as: 'failed';
