@@ -64,8 +64,8 @@ export async function closeBreaker(redis: RedisClient, policy: string): Promise<
   await redis.eval(CLOSE, keysOf(redis, policy), []);
 }
 
-/** Endings that say nothing about whether the policy works. */
-const NEUTRAL = ['busy', 'paused', 'stopped', 'fenced', 'lease'];
+/** Endings that say nothing about whether the policy works; a refusal by preflight costs one request and names its cure. */
+const NEUTRAL = ['busy', 'paused', 'stopped', 'fenced', 'lease', 'preflight', 'redis'];
 
 /**
  * Tells the breaker how a run ended. Gives `opened` once, when this failure opened it, and `recovered` when
@@ -77,13 +77,13 @@ export async function feedBreaker(
   before: BreakerState,
   ended: Pick<RunResult, 'outcome' | 'reason'>,
 ): Promise<'opened' | 'recovered' | null> {
+  if (NEUTRAL.includes(ended.reason ?? '')) return null;
   if (ended.outcome === 'errored') {
     const args = [FORGET_SECONDS, FAILURES, FIRST_OPEN_MS, LONGEST_OPEN_MS].map(String);
     const failures = Number(await redis.eval(FAILED, keysOf(redis, policy), args));
     return failures === FAILURES ? 'opened' : null;
   }
-  const worked = ended.outcome !== 'skipped' && !NEUTRAL.includes(ended.reason ?? '');
-  if (!worked || before.failures === 0) return null;
+  if (ended.outcome === 'skipped' || before.failures === 0) return null;
   await closeBreaker(redis, policy);
   return before.failures >= FAILURES ? 'recovered' : null;
 }

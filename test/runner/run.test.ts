@@ -88,12 +88,12 @@ describe('what goes and what stays', () => {
     expect(await e.run(policy)).toMatchObject({ deleted: 1 });
   });
 
-  it('says so when there is nothing to do, for one request to PostgreSQL and two commands to Redis', async () => {
+  it('says so when there is nothing to do, for one request to PostgreSQL and three commands to Redis', async () => {
     e = await engine();
     const policy = await govern(e.db);
     await things(e.db, [DAY]);
     const result = await e.run(policy);
-    expect(result).toMatchObject({ outcome: 'succeeded', deleted: 0, requests: { postgres: 1, redis: 2 } });
+    expect(result).toMatchObject({ outcome: 'succeeded', deleted: 0, requests: { postgres: 1, redis: 3 } });
     const runs = await e.db.sql('select outcome from retention.run');
     expect(runs).toEqual([{ outcome: 'succeeded' }]);
   });
