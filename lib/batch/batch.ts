@@ -10,7 +10,7 @@ import type { Statement } from '../database';
 import type { Dependant, Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
-import { type Leg, Position } from './leg';
+import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
 import { governed, held, mayGo, staysBecause } from './predicate';
 import { session } from './session';
@@ -103,7 +103,8 @@ const token = (order: BatchOrder, p: Parameters): string =>
 
 export function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): string {
   const { policy, leg } = order;
-  const label = leg.kind === 'rule' ? p.add(leg.rule.label, 'text') : 'w.label';
+  const ownLabel = labelOf(leg);
+  const label = ownLabel === null ? 'w.label' : p.add(ownLabel, 'text');
   return `${picking(policy, leg, order.position, order.limit, asOf, p)},
   locked as materialized (
     select t.ctid as c, ${label} as label from ${governed(policy, leg)}
@@ -134,8 +135,11 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const soft = policy.strategy.kind === 'soft-delete' ? policy.strategy : null;
   const files = ownFiles(policy);
   const dependants = goingDependants(policy);
+  // Bytes and rows of each organisation, summed up over the run's batches (G4).
+  const byTenant = policy.tenants !== undefined && !soft;
+  const tenant = byTenant ? `, t.${name(policy.tenants!.column)}::text as tenant` : '';
   const label = text(tableLabel(policy.table));
-  const returning = `returning t.ctid as c, ${keyText('t', policy.key)} as key, (${bytesOf('t', files)})::bigint as bytes${fileColumns('t', files)}`;
+  const returning = `returning t.ctid as c, ${keyText('t', policy.key)} as key, (${bytesOf('t', files)})::bigint as bytes${tenant}${fileColumns('t', files)}`;
   const rows = 't.ctid = any(array(select c from locked))';
   const children = dependants.map((d, i) => removeChildren(d, i, policy, rows));
   const queued = [
@@ -159,9 +163,10 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const perLabel = soft
     ? 'select label, count(*) as n, 0 as bytes from locked group by 1'
     : `select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${went}) x join locked l using (c) group by 1`;
+  const ownLabel = labelOf(order.leg);
   const byRule =
-    order.leg.kind === 'rule'
-      ? `case when count(*) = 0 then '{}' else jsonb_build_object(${p.add(order.leg.rule.label, 'text')},
+    ownLabel !== null
+      ? `case when count(*) = 0 then '{}' else jsonb_build_object(${p.add(ownLabel, 'text')},
         jsonb_build_object('deleted', count(*), 'bytes', coalesce(sum(bytes), 0) + ${childBytes})) end`
       : `coalesce((select jsonb_object_agg(r.label, jsonb_build_object('deleted', r.n, 'bytes', r.bytes)) from (${perLabel}) r), '{}')`;
   // For a soft delete the row stays, and so do its files and dependants until the purge.
@@ -181,7 +186,17 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
       ${byRule} as by_rule
     from gone
   ),
-  receipt as (
+  ${
+    byTenant
+      ? `tenant_totals as (
+    insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
+    select ${run}, g.tenant, l.label, sum(x.n), coalesce(sum(x.bytes), 0)
+    from (${went}) x join gone g using (c) join locked l using (c) group by 2, 3 order by 2, 3
+    on conflict (run, tenant, label) do update set deleted = tt.deleted + excluded.deleted, bytes = tt.bytes + excluded.bytes
+  ),
+  `
+      : ''
+  }receipt as (
     insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys,
       dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after)
     select ${run}, ${seq}, ${policyName}, ${p.add(order.version)}, ${soft ? "'soft_delete'" : "'delete'"},

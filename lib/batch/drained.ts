@@ -7,7 +7,7 @@ import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import type { Leg } from './leg';
 import { tenantsOf, unmarked } from './pick';
-import { before, mayGo } from './predicate';
+import { before, mayGo, ofSubject } from './predicate';
 import { name, Parameters, table } from './sql';
 
 const orderOf = (policy: Policy): string =>
@@ -18,7 +18,7 @@ export function leftBehind(policy: Policy, legs: readonly Leg[], asOf: string): 
   const p = new Parameters();
   const at = p.add(asOf, 'timestamptz');
   const looks = legs.map((leg) =>
-    leg.kind === 'rule'
+    leg.kind !== 'tenants'
       ? `exists (select 1 from (select 1 from only ${table(policy.table)} t where ${mayGo(policy, leg, at, p)}
           order by ${orderOf(policy)} limit 1) x)`
       : `(with ${tenantsOf(policy, leg, null, at, p, null)}
@@ -40,6 +40,9 @@ export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): St
   const p = new Parameters();
   const clock = `t.${name(policy.clock.column)}`;
   const counts = legs.map((leg) => {
+    if (leg.kind === 'subject') {
+      return `(select count(*) from (select 1 from only ${table(policy.table)} t where ${ofSubject(leg, p)} limit ${DUE_CAP + 1}) x)`;
+    }
     if (leg.kind === 'rule') {
       const where = [
         ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),

@@ -2,6 +2,7 @@
  * A pass walks a policy leg by leg. A leg is one rule with its cutoff, in the order of (clock, key), or all
  * tenants, in the order of (tenant, clock, key), each with the cutoff of its own rule. Rules that keep for
  * ever have no leg: what they keep costs nothing.
+ * A subject's leg walks in the order of the key alone: its rows need no clock.
  */
 import { z } from 'zod';
 import type { Policy, Rule } from '../policies/contract';
@@ -13,7 +14,13 @@ export type Leg =
       readonly cutoffs: Readonly<Record<string, string | null>>;
       /** A label or override that ended less than this long ago still counts, if it keeps longer (G6). */
       readonly coolingSeconds: number;
-    };
+    }
+  /** Everything of one organisation or user, whatever its age and tier; only holds keep it (erasure). */
+  | { readonly kind: 'subject'; readonly column: string; readonly subject: string };
+
+/** The label of every row of this leg; null where each row has its own. */
+export const labelOf = (leg: Leg): string | null =>
+  leg.kind === 'rule' ? leg.rule.label : leg.kind === 'subject' ? 'erasure' : null;
 
 /** G6: unless LAPSE_COOLING_OFF_DAYS says otherwise. */
 const COOLING_OFF_SECONDS = 7 * 86_400;

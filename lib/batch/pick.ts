@@ -4,7 +4,7 @@
  */
 import type { Policy } from '../policies/contract';
 import type { Leg, Position } from './leg';
-import { before } from './predicate';
+import { before, ofSubject } from './predicate';
 import { name, type Parameters, table } from './sql';
 
 /** Tenants looked at by one statement: a probe each, so about 2 ms when none of them has anything to give. */
@@ -39,6 +39,7 @@ export function picking(
   asOf: string,
   p: Parameters,
 ): string {
+  if (leg.kind === 'subject') return pickBySubject(policy, leg, position, limit, p);
   return leg.kind === 'rule'
     ? pickByRule(policy, leg, position, limit, p)
     : `${tenantsOf(policy, leg, position, asOf, p)},
@@ -66,6 +67,25 @@ function pickByRule(
     select ${columnsOf(policy)} from only ${table(policy.table)} t
     where ${where.join(' and ')}
     order by ${orderOf(policy)} limit ${p.add(limit, 'int')}
+  )`;
+}
+
+/** Through the index on the subject's column; sorting what is left of one subject is what an erasure costs. */
+function pickBySubject(
+  policy: Policy,
+  leg: Leg & { kind: 'subject' },
+  position: Position | null,
+  limit: number,
+  p: Parameters,
+): string {
+  const columns = policy.key.map((k) => `t.${name(k.column)}`).join(', ');
+  const from = position
+    ? ` and (${columns}) > (${policy.key.map((k, i) => p.add(position.key[i] ?? null, k.type)).join(', ')})`
+    : '';
+  return `picked as materialized (
+    select t.ctid as c, null::text as clk, ${policy.key.map((k, i) => `t.${name(k.column)} as k${i}`).join(', ')}
+    from only ${table(policy.table)} t where ${ofSubject(leg, p)}${from}
+    order by ${columns} limit ${p.add(limit, 'int')}
   )`;
 }
 
@@ -162,28 +182,28 @@ function pickByTenant(policy: Policy, position: Position | null, limit: number, 
  * the position to go on from, with `ended` when the leg has nothing behind it.
  */
 export function progress(policy: Policy, leg: Leg, limit: number, p: Parameters): string {
-  const order = [...(policy.tenants ? ['tenant'] : []), 'clk', ...policy.key.map((_, i) => `k${i}`)];
+  const order = [...(leg.kind === 'tenants' ? ['tenant'] : []), 'clk', ...policy.key.map((_, i) => `k${i}`)];
   const key = policy.key.map((_, i) => `k${i}::text`).join(', ');
   const position = `'clock', l.clock, 'key', coalesce(l.key, '[]')`;
   const after =
-    leg.kind === 'rule'
+    leg.kind !== 'tenants'
       ? `jsonb_build_object('ended', not x.full_batch, ${position})`
       : `case when x.full_batch then jsonb_build_object('ended', false, 'tenant', l.tenant, ${position})
         else jsonb_build_object('ended', z.n < ${TENANT_WINDOW}, 'clock', null, 'key', '[]'::jsonb)
           || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end end`;
   const tenants =
-    leg.kind === 'rule'
+    leg.kind !== 'tenants'
       ? ''
       : ` cross join (select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last from tenants) z`;
   const unknown =
-    leg.kind === 'rule'
+    leg.kind !== 'tenants'
       ? '0'
       : `(select count(*) from tenants w where w.unknown and (not x.full_batch or w.tenant <= l.raw_tenant))`;
   return `at as materialized (
     select x.n as picked, ${unknown} as unknown, ${after} as after
     from (select count(*)::int as n, count(*) >= ${p.add(limit, 'int')} as full_batch from picked) x
     left join (
-      select ${policy.tenants ? 'tenant as raw_tenant, tenant::text as tenant, ' : ''}clk::text as clock, jsonb_build_array(${key}) as key
+      select ${leg.kind === 'tenants' ? 'tenant as raw_tenant, tenant::text as tenant, ' : ''}clk::text as clock, jsonb_build_array(${key}) as key
       from picked order by ${order.map((c) => `${c} desc`).join(', ')} limit 1
     ) l on true${tenants}
   )`;

@@ -73,6 +73,8 @@ export function referenced(policy: Policy): string {
  * soft-deleted. With tenants the row's cutoff is `w.cutoff` of the joined relation `tenants w`.
  */
 export function expired(policy: Policy, leg: Leg, p: Parameters): string {
+  // Age, tier, `where` and an earlier soft deletion mean nothing to an erasure.
+  if (leg.kind === 'subject') return ofSubject(leg, p);
   const parts: string[] = [];
   if (leg.kind === 'rule') {
     for (const [column, value] of Object.entries(leg.rule.match)) {
@@ -88,12 +90,16 @@ export function expired(policy: Policy, leg: Leg, p: Parameters): string {
   return parts.join(' and ');
 }
 
+/** Compared in the column's own type: the parameter takes it from there. */
+export const ofSubject = (leg: Leg & { kind: 'subject' }, p: Parameters): string =>
+  `t.${name(leg.column)} = ${p.add(leg.subject)}`;
+
 /** The whole predicate. `asOf` is a typed parameter already placed in the statement. */
 export function mayGo(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
   return [
     expired(policy, leg, p),
     `not ${held(policy)}`,
-    `not ${extended(policy, asOf)}`,
+    ...(leg.kind === 'subject' ? [] : [`not ${extended(policy, asOf)}`]),
     `not ${deadLettered(policy, asOf)}`,
     `not ${referenced(policy)}`,
   ].join('\n      and ');
@@ -101,7 +107,7 @@ export function mayGo(policy: Policy, leg: Leg, asOf: string, p: Parameters): st
 
 /** Why a row that was picked stays: one of KEPT_REASONS, the weightiest first. Null when it may go. */
 export function staysBecause(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
-  return `case when ${held(policy)} then 'held' when ${extended(policy, asOf)} then 'extended'
+  return `case when ${held(policy)} then 'held' when ${leg.kind === 'subject' ? 'false' : extended(policy, asOf)} then 'extended'
         when ${deadLettered(policy, asOf)} then 'dead_letter' when ${referenced(policy)} then 'referenced'
         when not (${expired(policy, leg, p)}) then 'not_expired' end`;
 }
@@ -109,5 +115,5 @@ export function staysBecause(policy: Policy, leg: Leg, asOf: string, p: Paramete
 /** The relation `t`, joined to its tenant's cutoff where the leg has tenants. */
 export function governed(policy: Policy, leg: Leg): string {
   const t = `only ${table(policy.table)} t`;
-  return leg.kind === 'rule' ? t : `${t} join tenants w on w.tenant = t.${name(policy.tenants!.column)}`;
+  return leg.kind !== 'tenants' ? t : `${t} join tenants w on w.tenant = t.${name(policy.tenants!.column)}`;
 }

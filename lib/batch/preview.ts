@@ -7,7 +7,7 @@ import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, filesOf, goingDependants, goingFiles, ownFiles } from './files';
-import { type Leg, Position } from './leg';
+import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
 import { keyText, name, Parameters, table, text } from './sql';
@@ -38,7 +38,8 @@ export function previewPage(
 ): Statement {
   const p = new Parameters();
   const asOf = p.add(asOfText, 'timestamptz');
-  const label = leg.kind === 'rule' ? p.add(leg.rule.label, 'text') : 'w.label';
+  const ownLabel = labelOf(leg);
+  const label = ownLabel === null ? 'w.label' : p.add(ownLabel, 'text');
   const total = (sum: (alias: string, files: Policy['files']) => string) =>
     [
       sum('t', ownFiles(policy)),

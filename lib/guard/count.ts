@@ -20,7 +20,7 @@ export function countCandidates(
   const asOf = p.add(asOfText, 'timestamptz');
   const most = p.add(cap + 1, 'bigint');
   const rows = legs.map((leg) =>
-    leg.kind === 'rule'
+    leg.kind !== 'tenants'
       ? `(select 1 from only ${table(policy.table)} t where ${mayGo(policy, leg, asOf, p)} limit ${most})`
       : `(with ${tenantsOf(policy, leg, null, asOf, p, null)}
           select 1 from tenants w cross join lateral (
