@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limitOf } from '@/lib/guard/mass';
+import { govern, left, thingsPolicy } from '@/test/support/engine';
+import { aged, type Guarded, guarded, later } from '@/test/support/guarded';
+
+describe('the tightest limit counts', () => {
+  const noRuns = { runs: 0, median: null };
+  it.each([
+    ['a quarter of the table', {}, { estimate: 20_000, usual: noRuns }, 5_000],
+    ['the absolute cap', {}, { estimate: 10_000_000, usual: noRuns }, 100_000],
+    ['half of a small table', {}, { estimate: 300, usual: noRuns }, 150],
+    ['ten rows of a tiny table', {}, { estimate: 4, usual: noRuns }, 10],
+    ['ten rows of a table never analysed', {}, { estimate: -1, usual: noRuns }, 10],
+    ['ten rows of an unknown table', {}, { estimate: null, usual: noRuns }, 10],
+    ['ten times the usual run', {}, { estimate: 1_000_000, usual: { runs: 5, median: 400 } }, 4_000],
+    ['not the usual of four runs', {}, { estimate: 100_000, usual: { runs: 4, median: 400 } }, 25_000],
+    [
+      'a thousand rows, however small the usual run',
+      {},
+      { estimate: 100_000, usual: { runs: 20, median: 2 } },
+      1_000,
+    ],
+    [
+      'what the policy declares',
+      { rows: 300, share: 1, multiple: 50 },
+      { estimate: 1000, usual: noRuns },
+      300,
+    ],
+  ])('%s', (_, guard, facts, most) => {
+    expect(limitOf(thingsPolicy({ guard }), facts).most).toBe(most);
+  });
+});
+
+describe('a run with too many candidates', () => {
+  let e: Guarded;
+  beforeEach(async () => {
+    e = await guarded();
+  });
+  afterEach(() => e.stop());
+
+  it('stops before its first delete and says why and what to do', async () => {
+    const policy = await govern(e.db);
+    await aged(e, 1, 100, 30);
+    await e.analyze();
+    const result = await e.run(policy);
+    expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0, batches: 0 });
+    expect(result.message).toContain('750, 25 % of about 3000 rows');
+    expect(result.message).toContain('approve');
+    expect(await left(e.db)).toBe(3_000);
+  });
+
+  it('works when no more would go than the limit, whatever lies before the cutoff', async () => {
+    const policy = await govern(e.db, { where: 't.note is null' });
+    await aged(e, 1, 100, 30);
+    await e.db.sql(
+      "update things set note = 'kept' where id in (select id from things order by at limit 1800)",
+    );
+    await e.analyze();
+    expect(await e.run(policy)).toMatchObject({
+      outcome: 'succeeded',
+      deleted: 71 * 30 - 1800,
+    });
+  });
+
+  it('of a table never analysed asks for ANALYZE', async () => {
+    const policy = await govern(e.db);
+    await aged(e, 40, 40, 11);
+    const result = await e.run(policy);
+    expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
+    expect(result.message).toContain('ANALYZE "public"."things"');
+  });
+
+  it('lets ten rows go from any table', async () => {
+    const policy = await govern(e.db);
+    await aged(e, 40, 40, 10);
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 10 });
+  });
+
+  it('stops a jump above the usual run, however large the table', async () => {
+    const policy = await govern(e.db);
+    await aged(e, 1, 1, 17_000);
+    await aged(e, 25, 30, 100);
+    await e.analyze();
+    for (let day = 0; day < 5; day += 1) {
+      expect(await e.at(later(day), policy)).toMatchObject({ outcome: 'succeeded', deleted: 100 });
+    }
+    await e.db.sql(
+      "update things set at = at - interval '60 days' where id in (select id from things order by at desc limit 2000)",
+    );
+    await e.analyze();
+    const result = await e.at(later(5), policy);
+    expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
+    expect(result.message).toContain('times the usual run');
+  });
+});
