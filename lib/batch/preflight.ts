@@ -148,11 +148,13 @@ export function judgeFacts(policy: Policy, raw: unknown, permanent: readonly Per
     );
   }
 
+  const unmarked =
+    policy.strategy.kind === 'soft-delete' ? `(${plain(policy.strategy.column)} IS NULL)` : null;
   for (const rule of policy.rules) {
     if (rule.keepFor.seconds === null) continue;
     const first = policy.tenants ? [policy.tenants.column] : Object.keys(rule.match);
     const then = [policy.clock.column, ...policy.key.map((k) => k.column)];
-    if (!facts.indexes.some((i) => serves(i, first, then, Object.values(rule.match).map(String)))) {
+    if (!facts.indexes.some((i) => serves(i, first, then, Object.values(rule.match).map(String), unmarked))) {
       const columns = [...first, ...then].map(name).join(', ');
       say(
         `${here} has no index on (${columns}): each batch would read the whole table`,
@@ -252,15 +254,21 @@ function serves(
   first: readonly string[],
   then: readonly string[],
   values: readonly string[],
+  unmarked: string | null,
 ): boolean {
   const rest = (from: number) => then.every((c, i) => index.columns[from + i] === c);
-  const partial = index.partial;
+  // A soft delete's own batches only ask for rows that are not marked yet.
+  const partial = index.partial === unmarked ? null : index.partial;
   if (partial !== null) {
     return values.length > 0 && [...first, ...values].every((word) => partial.includes(word)) && rest(0);
   }
   const head = index.columns.slice(0, first.length);
   return [...head].sort().join() === [...first].sort().join() && rest(first.length);
 }
+
+/** A name as PostgreSQL prints it in an index's predicate. */
+const plain = (identifier: string): string =>
+  /^[a-z_][a-z0-9_]*$/.test(identifier) ? identifier : name(identifier);
 
 function split(label: string): [string, string] {
   const dot = label.indexOf('.');

@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { crons } from '@/lib/crons';
+import { policies } from '@/lib/policies';
+
+const written = JSON.parse(readFileSync('vercel.json', 'utf8')) as {
+  crons: { path: string; schedule: string }[];
+};
+const line = (c: { path: string; schedule: string }) =>
+  JSON.stringify({ path: c.path, schedule: c.schedule });
+
+it('vercel.json holds exactly the schedules that are declared; `npm run crons` writes them', () => {
+  const declared = crons(policies, 'pro').map(line);
+  const there = written.crons.map(line);
+  expect({
+    missing: declared.filter((c) => !there.includes(c)),
+    unknown: there.filter((c) => !declared.includes(c)),
+  }).toEqual({
+    missing: [],
+    unknown: [],
+  });
+});
+
+it('every path has its route', () => {
+  const without = written.crons.filter((c) => !existsSync(`app${c.path}/route.ts`)).map((c) => c.path);
+  expect(without).toEqual([]);
+});
+
+it('on the Hobby plan nothing runs more than once a day', () => {
+  const all = crons(policies, 'hobby');
+  expect(all.filter((c) => !/^\d+ \d+ \* \* \*$/.test(c.schedule))).toEqual([]);
+  expect(new Set(all.map((c) => c.path)).size).toBe(all.length);
+});

@@ -1,0 +1,10 @@
+import { expect, it } from 'vitest';
+import { deadlineOf } from '@/lib/http/deadline';
+
+const start = new Date('2026-03-01T02:00:00Z');
+const after = (...lower: (number | undefined)[]) =>
+  (deadlineOf(start, 300, lower).getTime() - start.getTime()) / 1000;
+
+it('keeps 15 seconds back from the function’s own time', () => expect(after()).toBe(285));
+it('is lowered by a setting or a parameter, whichever is less', () => expect(after(60, 20)).toBe(20));
+it('is never raised by them', () => expect(after(1800, undefined)).toBe(285));

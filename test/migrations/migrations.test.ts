@@ -1,0 +1,77 @@
+import { afterEach, expect, it } from 'vitest';
+import { migrate } from '@/lib/migrations/migrate';
+import { type TestDatabase, testDatabase } from '../support/database';
+
+let db: TestDatabase;
+afterEach(() => db?.stop());
+
+/** Everything a migration can make, in words that do not depend on oids. */
+const CATALOG = `select 'column ' || c.oid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull
+    || coalesce(' ' || pg_get_expr(d.adbin, d.adrelid), '') || coalesce(' ' || col_description(c.oid, a.attnum), '') as x
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+  left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+  where n.nspname in ('public', 'retention') and c.relkind in ('r', 'p', 'v') and a.attnum > 0 and not a.attisdropped
+    and c.relname not like 'lapse%migrations'
+  union all select 'index ' || indexdef from pg_indexes where schemaname in ('public', 'retention') and tablename not like 'lapse%migrations'
+  union all select 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint
+    where connamespace in ('public'::regnamespace, to_regnamespace('retention')) and conrelid <> 0 and conrelid::regclass::text not like 'lapse%migrations'
+  union all select 'function ' || p.oid::regprocedure || ' ' || md5(pg_get_functiondef(p.oid)) from pg_proc p
+    where p.pronamespace in ('public'::regnamespace, to_regnamespace('retention')) and p.prokind = 'f'
+  union all select 'trigger ' || pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+  union all select 'grant ' || table_schema || '.' || table_name || ' ' || privilege_type from information_schema.role_table_grants
+    where grantee = 'lapse_app' and table_name not like 'lapse%migrations'
+  order by 1`;
+
+it('up, down and up again leaves the same schema, and down leaves nothing', async () => {
+  db = await testDatabase({ empty: true });
+  const sets = ['retention', 'example'] as const;
+  const up = await migrate(db.ownerUrl, { sets, direction: 'up' });
+  const before = await db.sql(CATALOG);
+  expect(before.length).toBeGreaterThan(200);
+  await migrate(db.ownerUrl, {
+    sets: ['example'],
+    direction: 'down',
+    count: up.filter((m) => m.startsWith('example/')).length,
+  });
+  await migrate(db.ownerUrl, {
+    sets: ['retention'],
+    direction: 'down',
+    count: up.filter((m) => m.startsWith('retention/')).length,
+  });
+  expect(await db.sql(CATALOG)).toEqual([]);
+  await migrate(db.ownerUrl, { sets, direction: 'up' });
+  expect(await db.sql(CATALOG)).toEqual(before);
+});
+
+it('does nothing the second time', async () => {
+  db = await testDatabase({ empty: true });
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
+  expect(await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' })).toEqual([]);
+});
+
+it('every table and column is explained', async () => {
+  db = await testDatabase();
+  const bare = await db.sql(`select c.oid::regclass || coalesce('.' || a.attname, '') as what
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where n.nspname in ('public', 'retention') and c.relkind in ('r', 'p') and c.relname not like 'lapse%migrations'
+      and (obj_description(c.oid) is null or col_description(c.oid, a.attnum) is null)`);
+  expect(bare).toEqual([]);
+});
+
+it('every foreign key has an index', async () => {
+  db = await testDatabase();
+  const bare =
+    await db.sql(`select f.conrelid::regclass || ' ' || pg_get_constraintdef(f.oid) as what from pg_constraint f
+    where f.contype = 'f' and f.connamespace in ('public'::regnamespace, 'retention'::regnamespace)
+      and not exists (select 1 from pg_index i where i.indrelid = f.conrelid
+        and (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)`);
+  expect(bare).toEqual([]);
+});
+
+it('the app can neither edit nor remove a receipt', async () => {
+  db = await testDatabase();
+  const may = await db.sql(`select p as right from unnest(array['UPDATE', 'DELETE', 'TRUNCATE']) p
+    where has_table_privilege('lapse_app', 'retention.receipt', p)`);
+  expect(may).toEqual([]);
+});

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { PolicyError } from '@/lib/errors';
+import { permanentTables, policies, registered } from '@/lib/policies';
+import { days, definePolicy, type PolicyInput } from '@/lib/policies/contract';
+import { thingsPolicy } from '../support/engine';
+
+const refused = (changes: Partial<PolicyInput>): string => {
+  try {
+    thingsPolicy(changes);
+  } catch (error) {
+    if (error instanceof PolicyError) return error.message;
+    throw error;
+  }
+  throw new Error('it was accepted');
+};
+
+describe('a declaration that could delete the wrong thing is refused when the process starts', () => {
+  it.each<[string, Partial<PolicyInput>, string]>([
+    ['two statements in where', { where: 'true; delete from users' }, 'where'],
+    ['a comment in where', { where: 'true -- and' }, 'where'],
+    ['a parameter in where', { where: 't.a = $1' }, 'where'],
+    ['a name that is no route', { name: 'Quiz Responses' }, 'name'],
+    ['a type that is SQL', { key: [{ column: 'id', type: 'uuid); drop table users' }] }, 'key'],
+    ['no key', { key: [] }, 'key'],
+    ['no rule', { rules: [] }, 'rules'],
+    ['a period of nothing', { rules: [{ label: 'all', keepFor: { seconds: 0 } }] }, 'keepFor'],
+    ['a negative period', { rules: [{ label: 'all', keepFor: days(-3) }] }, 'keepFor'],
+    ['a schedule with names', { schedule: { run: '0 2 * JAN *' } }, 'schedule'],
+    ['a schedule of six fields', { schedule: { run: '0 0 2 * * *' } }, 'schedule'],
+    ['a zone nobody knows', { clock: { column: 'at', type: 'timestamp', zone: 'Mars/Olympus' } }, 'zone'],
+    [
+      'two rules for one row',
+      {
+        rules: [
+          { label: 'a', keepFor: days(1) },
+          { label: 'b', keepFor: days(2) },
+        ],
+      },
+      'rules',
+    ],
+    [
+      'two rules that match the same',
+      {
+        rules: [
+          { label: 'a', keepFor: days(1), match: { note: 'x' } },
+          { label: 'b', keepFor: days(2), match: { note: 'x' } },
+        ],
+      },
+      'rules',
+    ],
+    [
+      'a dependant without the whole key',
+      {
+        dependants: [
+          {
+            table: { name: 'd' },
+            key: [{ column: 'id', type: 'int' }],
+            references: ['a', 'b'],
+            fate: 'delete',
+          },
+        ],
+      },
+      'references',
+    ],
+  ])('%s', (_, changes, field) => expect(refused(changes)).toContain(field));
+});
+
+describe('the permanent blacklist', () => {
+  const blacklist = { schema: 'public', name: 'email_blacklist' };
+  it('cannot be the table of a policy', () => {
+    expect(() => registered([thingsPolicy({ table: blacklist })])).toThrow(/permanent/);
+  });
+  it('cannot go with the rows of a policy', () => {
+    const policy = thingsPolicy({
+      dependants: [
+        { table: blacklist, key: [{ column: 'id', type: 'uuid' }], references: ['thing'], fate: 'delete' },
+      ],
+    });
+    expect(() => registered([policy])).toThrow(/permanent/);
+  });
+  it('is declared permanent', () => expect(permanentTables.map((t) => t.name)).toContain('email-blacklist'));
+});
+
+describe('the policies that ship', () => {
+  it('have names, and no two the same', () => {
+    expect(() => registered([...policies, definePolicy(policies[0] as PolicyInput)])).toThrow(
+      /another policy/,
+    );
+  });
+  it('run at different minutes', () => {
+    const all = policies.flatMap((p) => [p.schedule.run, p.schedule.resume].filter(Boolean));
+    expect(new Set(all).size).toBe(all.length);
+  });
+});

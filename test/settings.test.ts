@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { SettingsError } from '@/lib/errors';
+import { resolvePolicies } from '@/lib/policies';
+import { readSettings } from '@/lib/settings';
+
+const good = {
+  DATABASE_URL: 'postgresql://app:pw@host.example/db',
+  UPSTASH_REDIS_REST_URL: 'https://redis.example',
+  UPSTASH_REDIS_REST_TOKEN: 'token',
+  CRON_SECRET: 'sixteen-characters',
+  VERCEL_ENV: 'production',
+};
+const problems = (env: Record<string, string | undefined>): string => {
+  try {
+    readSettings({ ...good, ...env });
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message;
+    throw error;
+  }
+  throw new Error('it was accepted');
+};
+
+describe('a wrong setting names itself', () => {
+  it.each([
+    ['DATABASE_URL', undefined],
+    ['DATABASE_URL', ''],
+    ['DATABASE_URL', 'mysql://a:b@c/d'],
+    ['UPSTASH_REDIS_REST_URL', undefined],
+    ['UPSTASH_REDIS_REST_URL', 'not a url'],
+    ['UPSTASH_REDIS_REST_TOKEN', ''],
+    ['CRON_SECRET', undefined],
+    ['CRON_SECRET', 'short'],
+    ['CRON_SECRET', 'has a space in the middle'],
+    ['CLEANUP_BATCH_SIZE', '0'],
+    ['CLEANUP_BATCH_SIZE', '-1'],
+    ['CLEANUP_BATCH_SIZE', 'many'],
+    ['CLEANUP_BATCH_SIZE', ''],
+    ['CLEANUP_MAX_DURATION_SECONDS', 'NaN'],
+    ['CLEANUP_DRY_RUN', 'perhaps'],
+    ['LOG_LEVEL', 'loud'],
+  ])('%s = %s', (name, value) => expect(problems({ [name]: value })).toContain(`- ${name} `));
+
+  it('all of them at once', () => {
+    const message = problems({ DATABASE_URL: undefined, CRON_SECRET: 'short', CLEANUP_BATCH_SIZE: '0' });
+    for (const name of ['DATABASE_URL', 'CRON_SECRET', 'CLEANUP_BATCH_SIZE']) expect(message).toContain(name);
+  });
+
+  it('and its value is not repeated when it may be a secret', () => {
+    expect(problems({ CRON_SECRET: 'hunter2' })).not.toContain('hunter2');
+    expect(problems({ DATABASE_URL: 'mysql://a:hunter2@c/d' })).not.toContain('hunter2');
+  });
+});
+
+describe('dry runs', () => {
+  it.each(['true', '1', 'yes', 'TRUE', ' Yes '])('are on for CLEANUP_DRY_RUN=%s', (v) =>
+    expect(readSettings({ ...good, CLEANUP_DRY_RUN: v }).dryRun).toBe(true),
+  );
+  it('are on for RETENTION_DRY_RUN', () =>
+    expect(readSettings({ ...good, RETENTION_DRY_RUN: '1' })).toMatchObject({
+      dryRun: true,
+      dryRunBecause: 'RETENTION_DRY_RUN',
+    }));
+  it.each([undefined, 'preview', 'development', 'Production', ''])(
+    'are always on when VERCEL_ENV is %s',
+    (v) => expect(readSettings({ ...good, VERCEL_ENV: v, CLEANUP_DRY_RUN: 'false' }).dryRun).toBe(true),
+  );
+  it('are off in production unless asked for', () => expect(readSettings(good).dryRun).toBe(false));
+});
+
+describe('periods from the environment', () => {
+  it.each(['', ' ', '0', '-2', '-0', 'NaN', '30 days', '1.5', '1e3', '99999', 'Infinity', '--1'])(
+    'refuse "%s" by name',
+    (v) => {
+      expect(() => resolvePolicies({ RETENTION_DAYS_PRO: v })).toThrow(/RETENTION_DAYS_PRO/);
+    },
+  );
+  it('take whole days, and -1 for ever', () => {
+    const rules = (env: Record<string, string>) =>
+      Object.fromEntries(
+        resolvePolicies(env)
+          .find((p) => p.name === 'artifacts')!
+          .rules.map((r) => [r.label, r.keepFor.seconds]),
+      );
+    expect(rules({})).toEqual({ free: 30 * 86400, basic: 90 * 86400, pro: 365 * 86400, enterprise: null });
+    expect(rules({ RETENTION_DAYS_PRO: '400', RETENTION_DAYS_FREE: '-1' })).toMatchObject({
+      pro: 400 * 86400,
+      free: null,
+    });
+  });
+});
