@@ -73,6 +73,9 @@ const Environment = z.object({
   VERCEL_GIT_COMMIT_SHA: z.string().optional(),
 });
 
+/** Every variable that is read here, for the check of .env.example. */
+export const SETTING_NAMES: readonly string[] = Object.keys(Environment.shape);
+
 export interface Settings {
   readonly databaseUrl: string;
   readonly neonHttpEndpoint: string | undefined;
