@@ -4,9 +4,12 @@
  * clients talk to it; only lib/cli and the tests import it. Its state lies in one folder and survives a stop.
  */
 import { join, resolve } from 'node:path';
+import { blobEndpoint } from './blob/endpoint';
+import { BlobStore } from './blob/store';
 import { FaultInjector, type Faults } from './faults';
 import { markRunning, readSecrets, refuseIfInUse, unmark } from './folder';
 import { type RunningPostgres, startPostgres } from './postgres/start';
+import type { RedisBackend } from './redis/backend';
 import { RedisEngine } from './redis/engine';
 import { RedisConnection } from './redis/resp';
 import { redisEndpoint } from './redis/rest';
@@ -28,7 +31,11 @@ export interface LocalCloudOptions {
   readonly redisUrl?: string;
   /** False for throw-away data: no waiting for the disk. Default true. */
   readonly durable?: boolean;
-  /** Milliseconds since 1970, for the expiry of keys in the built-in engine. */
+  /** `memory` keeps blobs nowhere else: for tests with very many. Default `files`. */
+  readonly contents?: 'memory' | 'files';
+  /** URLs the store accepts in one delete. */
+  readonly maxBlobDeletes?: number;
+  /** Milliseconds since 1970, for the expiry of keys in the built-in engine and the upload time of blobs. */
   readonly clock?: () => number;
   readonly faults?: Faults;
   /** Stop on SIGINT and SIGTERM and end the process. Default true; false when the caller does so itself. */
@@ -45,6 +52,12 @@ export interface LocalCloud {
   databaseExists(name: string): Promise<boolean>;
   /** Ends the sessions in it first. */
   dropDatabase(name: string): Promise<void>;
+  /** The store itself: bulk loads for seeds, and a look behind the API for tests. */
+  readonly blob: BlobStore;
+  /** Redis itself, past the REST protocol and its faults; texts are byte strings. */
+  readonly redis: RedisBackend;
+  /** What a Node process needs in NODE_OPTIONS for the Blob client's `get()` to come here. */
+  readonly nodeOptions: string;
   /** See faults.ts; undefined makes everything well again. */
   setFaults(faults: Faults | undefined): void;
   /** Saves the state and stops everything that was started here. Safe to call twice. */
@@ -52,15 +65,22 @@ export interface LocalCloud {
 }
 
 const OWNER = 'postgres';
+/** Vercel documents no limit of its own. */
+const MAX_BLOB_DELETES = 1000;
 
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
   const folder = resolve(options.folder);
   const durable = options.durable ?? true;
+  const clock = options.clock ?? Date.now;
   await refuseIfInUse(folder);
   const secrets = await readSecrets(folder);
   const undo: (() => Promise<unknown>)[] = [];
-  const undoAll = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+  let undone: Promise<void> | undefined;
+  const undoAll = () => {
+    undone ??= (async () => {
+      for (const step of undo.reverse()) await step();
+    })();
+    return undone;
   };
   try {
     const postgres = options.postgresUrl
@@ -86,18 +106,28 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     undo.push(() => sessions.close());
     const redis = options.redisUrl
       ? new RedisConnection(options.redisUrl)
-      : new RedisEngine({
-          file: join(folder, 'redis.json'),
-          ...(options.clock ? { clock: options.clock } : {}),
-        });
+      : new RedisEngine({ file: join(folder, 'redis.json'), clock });
     undo.push(() => redis.close());
+    const blob = new BlobStore({
+      folder: join(folder, 'blob'),
+      durable,
+      contents: options.contents ?? 'files',
+      clock,
+    });
+    undo.push(async () => blob.close());
+    const blobToken = `vercel_blob_rw_${secrets.blobStoreId}_${secrets.blobSecret}`;
     const faults = new FaultInjector(options.faults);
-    const http = await serve(
-      [sqlEndpoint(sessions), redisEndpoint(redis, secrets.redisToken)],
-      faults,
-      options.port ?? 0,
-      control(folder, sessions),
-    );
+    const handlers = [
+      sqlEndpoint(sessions),
+      redisEndpoint(redis, secrets.redisToken),
+      blobEndpoint({
+        store: blob,
+        token: blobToken,
+        maxDeletes: options.maxBlobDeletes ?? MAX_BLOB_DELETES,
+        address: () => ({ storeId: secrets.blobStoreId, filesUrl: `${url}/blob/files` }),
+      }),
+    ];
+    const http = await serve(handlers, faults, options.port ?? 0, control(folder, sessions));
     undo.push(() => http.close());
     const url = `http://127.0.0.1:${http.port}`;
     await markRunning(folder, url);
@@ -121,6 +151,10 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
           NEON_HTTP_ENDPOINT: `${url}/sql`,
           UPSTASH_REDIS_REST_URL: `${url}/redis`,
           UPSTASH_REDIS_REST_TOKEN: secrets.redisToken,
+          BLOB_READ_WRITE_TOKEN: blobToken,
+          VERCEL_BLOB_API_URL: `${url}/blob`,
+          // The client's own ten retries take up to half an hour.
+          VERCEL_BLOB_RETRIES: '1',
         };
       },
       createDatabase: async (name, template) => {
@@ -132,6 +166,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         await sessions.leave(name);
         await dropDatabase(owner.href, name);
       },
+      blob,
+      redis,
+      nodeOptions: `--import=${new URL('./preload.mjs', import.meta.url)}`,
       setFaults: (next) => faults.set(next),
       stop: undoAll,
     };

@@ -3,12 +3,15 @@
  * client's own, so PostgreSQL itself refuses a wrong one; host and port are the server's we stand before.
  */
 import { createConnection } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 
 /** Neon's own pool has 20 per endpoint; more wait for a free one. */
 const MAX_SESSIONS = 20;
 /** Long enough for a run's batches, short enough that a hundred test databases do not use up max_connections. */
 const IDLE_MS = 5_000;
+/** An idle session ends within a few milliseconds; waiting longer is waiting for somebody's statement. */
+const LEAVE_MS = 200;
 
 export interface Upstream {
   readonly host: string;
@@ -67,11 +70,12 @@ export class Sessions {
     return entry.pool.connect();
   }
 
-  /** Ends every session of one database, so that it can be dropped or copied. */
+  /** Ends every idle session of one database, so that it can be dropped or copied; busy ones end when done. */
   async leave(database: string): Promise<void> {
     const theirs = [...this.#pools].filter(([, entry]) => entry.login.database === database);
     for (const [key] of theirs) this.#pools.delete(key);
-    await Promise.all(theirs.map(([, entry]) => entry.pool.end()));
+    const ended = Promise.all(theirs.map(([, entry]) => entry.pool.end()));
+    await Promise.race([ended, sleep(LEAVE_MS, undefined, { ref: false })]);
   }
 
   async close(): Promise<void> {

@@ -69,6 +69,9 @@ export function scanPage(
   kindOf?: (key: string) => string | undefined,
 ): Reply {
   if (!/^\d+$/.test(cursor)) throw new ReplyError('ERR invalid cursor');
+  const flat = all();
+  // Redis looks at the options only when there is something to walk over.
+  if (!kindOf && flat.length === 0) return ['0', []];
   let matches: (text: string) => boolean = () => true;
   let kind: string | undefined;
   for (let i = 0; i < words.length; i += 2) {
@@ -81,7 +84,6 @@ export function scanPage(
     else throw syntaxError();
   }
   if (cursor !== '0') return ['0', []];
-  const flat = all();
   const page: string[] = [];
   for (let i = 0; i < flat.length; i += width) {
     const key = flat[i]!;

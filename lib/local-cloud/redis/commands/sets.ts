@@ -17,8 +17,9 @@ const first = (
 
 function move(keys: Keyspace, [from, to, member]: readonly string[]): number {
   const source = keys.get(from!, 'set');
+  if (!source) return 0;
   keys.get(to!, 'set');
-  if (!source?.has(member!)) return 0;
+  if (!source.has(member!)) return 0;
   if (from === to) return 1;
   source.delete(member!);
   keys.shrunk(from!);
