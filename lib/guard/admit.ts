@@ -1,6 +1,6 @@
 /**
  * May this run begin to delete, and how much? Asked once, after the fence and before the first batch:
- * cooling-off → labels observed → mass-deletion guard → rollout's step → an approval, where one of the two
+ * cooling-off → mass-deletion guard → rollout's step → an approval, where one of the two
  * stands in the way. Everything here can only stop a run or make it smaller.
  */
 import type { Logger } from 'pino';
@@ -14,7 +14,6 @@ import { claim } from './approval';
 import { countCandidates } from './count';
 import { withPeriods } from './effective';
 import type { Facts } from './facts';
-import { observeLabels } from './labels';
 import { limitOf } from './mass';
 import type { Ask } from './poison';
 import { rolloutMessage, stepOf } from './rollout';
@@ -62,8 +61,6 @@ export async function admit(a: Applicant): Promise<Admission> {
   }
   const policy = withPeriods(a.policy, a.facts.periods);
   const legs = (asOf: string): Leg[] => legsOf(policy, new Date(asOf), a.guards.coolingOffSeconds);
-  const observed = a.guards.coolingOffSeconds > 0 ? observeLabels(policy, a.asOf) : [];
-  if (observed.length > 0) await a.write([session(COUNT_MS), ...observed], COUNT_MS);
 
   const stopped = a.guards.massDeletion ? await guarded(a, policy, legs(a.asOf)) : null;
   if (!a.guards.massDeletion) {

@@ -7,18 +7,23 @@ import { name, Parameters, table } from '../batch/sql';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 
-/** Statements for a policy with tenants; `at` is the run's as-of. */
-export function observeLabels(policy: Policy, at: string): Statement[] {
+/**
+ * Statements for a policy with tenants, none for others. They belong into every run's first request, also when
+ * nothing is due: a change that nobody observes would never cool off.
+ */
+export function observeLabels(policy: Policy, startedAt: Date, coolingSeconds: number): Statement[] {
   const t = policy.tenants;
-  if (!t) return [];
+  if (!t || coolingSeconds === 0) return [];
+  const at = startedAt.toISOString();
+  const now = (p: Parameters) => `least(${p.add(at, 'timestamptz')}, clock_timestamp())`;
   const live = `select o.${name(t.key.column)}::text as tenant, coalesce((${t.label})::text, '') as label from ${table(t.table)} o`;
   const p = new Parameters();
   const ended = p.statement(`update retention.tenant_label h
-    set ended_at = greatest(${p.add(at, 'timestamptz')}, h.seen_at) from (${live}) l
+    set ended_at = greatest(${now(p)}, h.seen_at) from (${live}) l
     where h.policy = ${p.add(policy.name)} and h.tenant = l.tenant and h.ended_at is null and h.label <> l.label`);
   const q = new Parameters();
   const began = q.statement(`insert into retention.tenant_label as h (policy, tenant, label, seen_at)
-    select ${q.add(policy.name)}, l.tenant, l.label, ${q.add(at, 'timestamptz')} from (${live}) l
+    select ${q.add(policy.name)}, l.tenant, l.label, ${now(q)} from (${live}) l
     where not exists (select 1 from retention.tenant_label c
       where c.policy = ${q.add(policy.name)} and c.tenant = l.tenant and c.label = l.label and c.ended_at is null)
     on conflict (policy, tenant, label) do update set ended_at = null where h.ended_at is not null`);

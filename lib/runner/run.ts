@@ -19,6 +19,7 @@ import { admit } from '../guard/admit';
 import { alert } from '../guard/alert';
 import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
 import { admissionFacts, declareVersion, Facts } from '../guard/facts';
+import { observeLabels } from '../guard/labels';
 import { afterFailure } from '../guard/poison';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
@@ -224,7 +225,8 @@ class Run {
       declareVersion(this.policy, this.#version, this.#runId, by, this.#startedAt),
       admissionFacts(this.policy, this.#version, this.#startedAt, cooling),
     ];
-    const look = [countDue(this.policy, legs, this.#startedAt.toISOString()), endIfIdle(idle)];
+    const observe = observeLabels(this.policy, this.#startedAt, cooling);
+    const look = [...observe, countDue(this.policy, legs, this.#startedAt.toISOString()), endIfIdle(idle)];
     const rows = await this.#ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
       // A missing table, column or index fails the count: let preflight say which.
       const unfit =
@@ -239,7 +241,7 @@ class Run {
     this.#fence = begun.fence ?? '0';
     this.#asOf = begun.as_of ?? this.#asOf;
     const problems = judgeFacts(this.policy, rows[2]?.[0]?.facts, permanentTables);
-    const due = rows[5]?.[0]?.due;
+    const due = rows[start.length + observe.length]?.[0]?.due;
     this.#total = due === undefined ? null : Number(due);
     this.#ended = this.#total === 0 && problems.length === 0;
     return { ...begun, problems, facts };
