@@ -69,8 +69,6 @@ export const CALL_TIMEOUT_MS = 10_000;
 const TRANSFER_TIMEOUT_MS = 60_000;
 
 export function connectBlob(token: string): Blob {
-  // Read by the client at each call; backing off is the outbox's business, across runs.
-  process.env.VERCEL_BLOB_RETRIES = '0';
   const find = (name: string): Promise<StoredFile & { downloadUrl: string }> =>
     asked(HEAD_TIMEOUT_MS, async (abortSignal) => {
       const found = await head(name, { token, abortSignal });
@@ -132,9 +130,12 @@ export function connectBlob(token: string): Blob {
 
 /** `vercel_blob_rw_<store>_<secret>`: a store's files live at two hosts named after it. */
 export function basesOf(token: string): string[] {
-  const store = /^vercel_blob_rw_([^_]+)_/.exec(token)?.[1]?.toLowerCase();
+  const store = /^vercel_blob_rw_([^_]+)_/.exec(token)?.[1];
   if (!store) return [];
-  return ['public', 'private'].map((access) => `https://${store}.${access}.blob.vercel-storage.com/`);
+  // Hosts know no case, but rows hold the URL as it was written.
+  return [...new Set([store, store.toLowerCase()])].flatMap((s) =>
+    ['public', 'private'].map((access) => `https://${s}.${access}.blob.vercel-storage.com/`),
+  );
 }
 
 const stored = (b: {
@@ -161,6 +162,8 @@ async function orNull<T>(found: Promise<T>): Promise<T | null> {
 }
 
 async function asked<T>(timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  // Read by the client at each call; backing off is the outbox's business, across runs.
+  process.env.VERCEL_BLOB_RETRIES = '0';
   const controller = new AbortController();
   // Without a reason: the only abort the client recognises.
   const timer = setTimeout(() => controller.abort(), timeoutMs);

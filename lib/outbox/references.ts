@@ -57,6 +57,6 @@ export function judgeReferences(rows: readonly Row[]): Problem[] {
   );
 }
 
-/** The ways a row may write a path: as it is, or behind an address of the store. */
+/** The ways a row may write a path: as it is, or behind an address of the store, encoded as URLs are. */
 export const formsOf = (path: string, bases: readonly string[]): string =>
-  `(array[${path}]${bases.map((b) => ` || (${text(b)} || ${path})`).join('')})`;
+  `(array[${path}]${bases.map((b) => ` || (${text(b)} || retention.blob_url_path(${path}))`).join('')})`;

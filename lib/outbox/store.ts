@@ -104,7 +104,7 @@ export async function deleteAtStore(files: readonly Claimed[], context: StoreCon
       settled(file, 'deleted');
     } catch (error) {
       const why = blobError(error);
-      if (why.failure === 'changed') return settled(file, 'rewritten');
+      // Gone or written again between the look and the deletion: the next attempt will see which.
       failures += 1;
       slowDown(why);
       if (why.failure === 'fatal') stop.fatal = why;

@@ -18,9 +18,30 @@ create index outbox_dead on retention.outbox (updated_at) where state = 'dead';
 -- One name for a file, however a row writes it: the pathname of its URL.
 create function retention.blob_path(url text) returns text
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select ltrim(regexp_replace(split_part(url, '?', 1), '^[a-zA-Z]+://[^/]+', ''), '/')
+  select case
+    when url !~ '^[a-zA-Z]+://' then ltrim(url, '/')
+    when strpos(p.path, '%') = 0 then p.path
+    else (
+      select convert_from(decode(string_agg(
+        case when c.m[1] ~ '^%' then substr(c.m[1], 2) else encode(convert_to(c.m[1], 'UTF8'), 'hex') end, '' order by c.n), 'hex'), 'UTF8')
+      from regexp_matches(p.path, '%[0-9a-fA-F]{2}|.', 'g') with ordinality c(m, n)
+    )
+  end
+  from (select ltrim(regexp_replace(split_part(url, '?', 1), '^[a-zA-Z]+://[^/]+', ''), '/') as path) p
 $$;
 comment on function retention.blob_path(text) is 'Pathname of a blob, from its URL or pathname.';
+
+create function retention.blob_url_path(path text) returns text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+  select case when path !~ '[^A-Za-z0-9_.!~*''()/-]' then path
+    else (
+      select string_agg(case when c.m[1] ~ '[A-Za-z0-9_.!~*''()/-]' then c.m[1]
+        else upper(regexp_replace(encode(convert_to(c.m[1], 'UTF8'), 'hex'), '(..)', '%\1', 'g')) end, '' order by c.n)
+      from regexp_matches(path, '.', 'g') with ordinality c(m, n)
+    )
+  end
+$$;
+comment on function retention.blob_url_path(text) is 'A pathname as it stands in the URL of its blob.';
 create index outbox_path on retention.outbox (retention.blob_path(url));
 
 -- First half of a claim: takes (7002, path) for up to n paths that are due, and leaves them in `lapse.files`.
@@ -287,6 +308,7 @@ drop table retention.audit_event, retention.tenant_total;
 drop function retention.guard_file_reference() cascade;
 drop function retention.lock_files(int, timestamptz);
 drop index retention.outbox_path;
+drop function retention.blob_url_path(text);
 drop function retention.blob_path(text);
 drop index retention.outbox_dead;
 delete from retention.outbox where run is null;
