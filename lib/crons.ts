@@ -11,7 +11,10 @@ export interface Cron {
 }
 
 /** Lapse's own jobs (P9, P10): their routes are written by hand. */
-export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [];
+export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [
+  // Behind every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
+  { name: 'blob-outbox', schedule: '*/10 * * * *', daily: '50 5 * * *' },
+];
 
 /** `hobby`: Vercel's free plan allows one run a day per entry (PLATFORM §A3); the runs then also resume. */
 export function crons(policies: readonly Policy[], plan: 'pro' | 'hobby'): Cron[] {

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Statement } from '../database';
 import type { PermanentTable, Policy, TableName } from '../policies/contract';
+import { goingDependants, goingFiles, ownFiles } from './files';
 import { name, Parameters, table, tableLabel } from './sql';
 
 export interface Problem {
@@ -202,6 +203,18 @@ export function judgeFacts(policy: Policy, raw: unknown, permanent: readonly Per
     );
   }
   return problems;
+}
+
+/** Rows whose files could not follow them are not deleted: the files would be nobody's. */
+export function judgeStore(policy: Policy, hasStore: boolean): Problem[] {
+  const names = ownFiles(policy).length + goingDependants(policy).flatMap((d) => goingFiles(d.files)).length;
+  if (hasStore || names === 0) return [];
+  return [
+    {
+      problem: 'its rows name files, and BLOB_READ_WRITE_TOKEN is not set',
+      remedy: 'set BLOB_READ_WRITE_TOKEN to the token of the store that holds them',
+    },
+  ];
 }
 
 function judgeReference(policy: Policy, f: Facts['references'][number]): Problem[] {

@@ -1,4 +1,5 @@
 /** What a run answers: the same object in the HTTP answer, the log and the record. */
+import type { DrainResult } from '../outbox/drain';
 
 /** `succeeded` drained · `interrupted` cursor kept · `skipped` nothing tried, no error · `errored` someone is told. */
 export type Outcome = 'succeeded' | 'interrupted' | 'skipped' | 'errored';
@@ -62,6 +63,8 @@ export interface RunResult {
   readonly slaStatus: SlaStatus;
   /** Only when skipped because another run holds the lease. */
   readonly heldBy?: { readonly holder: string; readonly secondsLeft: number };
+  /** Only when the run queued files and the outbox was drained behind it. */
+  readonly files?: DrainResult;
   /** Only for a dry run. */
   readonly preview?: Preview;
 }

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import type { BatchOrder } from '../batch/batch';
 import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
 import { type Leg, legsOf } from '../batch/leg';
-import { catalogFacts, judgeFacts } from '../batch/preflight';
+import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import { counted, type Database, type Row } from '../database';
 import { DatabaseError, PreflightError, RedisError } from '../errors';
@@ -21,6 +21,7 @@ import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
 import { admissionFacts, declareVersion, Facts } from '../guard/facts';
 import { observeLabels } from '../guard/labels';
 import { afterFailure } from '../guard/poison';
+import { afterRun } from '../outbox/after-run';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import { countedRedis, type RedisClient } from '../redis';
@@ -144,7 +145,20 @@ class Run {
     if (this.#begun && !this.#ended) await this.#end(ending);
     if (leased) await this.#release(ending.outcome === 'succeeded');
     if (leased && breaker) await this.#feedBreaker(breaker, ending);
-    return this.#result(ending, heldBy);
+    const result = this.#result(ending, heldBy);
+    const files = this.#begun ? await this.#afterRun(result) : null;
+    return files ? { ...result, files } : result;
+  }
+
+  async #afterRun(result: RunResult): Promise<RunResult['files'] | null> {
+    const finished = {
+      policy: this.policy.name,
+      runId: this.#runId,
+      filesQueued: result.filesQueued,
+      deadline: this.request.deadline,
+      correlationId: this.request.correlationId,
+    };
+    return afterRun({ ...this.services, database: this.#database }, finished, this.#log);
   }
 
   async #runHolding(cursor: Cursor | null): Promise<Ending> {
@@ -240,7 +254,10 @@ class Run {
     this.#begun = true;
     this.#fence = begun.fence ?? '0';
     this.#asOf = begun.as_of ?? this.#asOf;
-    const problems = judgeFacts(this.policy, rows[2]?.[0]?.facts, permanentTables);
+    const problems = [
+      ...judgeFacts(this.policy, rows[2]?.[0]?.facts, permanentTables),
+      ...judgeStore(this.policy, this.services.blob !== undefined),
+    ];
     const due = rows[start.length + observe.length]?.[0]?.due;
     this.#total = due === undefined ? null : Number(due);
     this.#ended = this.#total === 0 && problems.length === 0;
