@@ -36,7 +36,10 @@ const FAR = ['100000', '200000', '0', '-5', 'x'];
 
 type Word = 'key' | 'value' | 'integer' | 'score' | 'limit' | 'ttl' | 'far' | 'field' | (string & {});
 
-/** One line a form of a command; `word|word` is a choice, `word*` some of them, `word?` perhaps one. */
+/**
+ * GT and LT only with an absolute time: the two clocks may differ by a millisecond.
+ * One line a form of a command; `word|word` is a choice, `word*` some of them, `word?` perhaps one.
+ */
 const FORMS = `
 GET key
 SET key value nx|xx|get|keepttl? ex|px? far?
@@ -60,7 +63,7 @@ SETRANGE key integer value
 DEL key key*
 EXISTS key key*
 TYPE key
-EXPIRE key ttl NX|XX|GT|LT?
+EXPIRE key ttl NX|XX?
 PEXPIREAT key 4102444800000|1|x NX|XX|GT|LT?
 PERSIST key
 RENAME key key
@@ -131,7 +134,7 @@ PTTL missing
 TTL missing
 PING value?
 ECHO value
-SCAN 0 MATCH mine
+SCAN 0 MATCH mine COUNT 100000
 EVAL script 1 key value
 NONSENSE key
 GET

@@ -9,7 +9,7 @@ import { type Reply, ReplyError, Status } from '@/lib/local-cloud/redis/reply';
 import { RedisConnection } from '@/lib/local-cloud/redis/resp';
 import { fuzzer } from './redis-commands';
 
-const COMMANDS = Number(process.env.FUZZ_COMMANDS ?? 5_000);
+const COMMANDS = Number(process.env.FUZZ_COMMANDS ?? 20_000);
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_121);
 
 /** Their members have no order of their own. */
@@ -19,7 +19,7 @@ function plain(reply: Reply): unknown {
   if (reply instanceof Status) return { status: reply.text };
   if (reply instanceof ReplyError) return { error: firstWords(reply.message) };
   // Redis 7.0 prints a score with 17 digits, later ones as short as possible: the same number.
-  if (typeof reply === 'string' && /^-?\d+\.\d{15,}$/.test(reply)) return String(Number(reply));
+  if (typeof reply === 'string' && /^-?\d+\.\d{13,}$/.test(reply)) return String(Number(reply));
   return Array.isArray(reply) ? reply.map(plain) : reply;
 }
 
@@ -31,6 +31,8 @@ function firstWords(message: string): string {
 function comparable(command: readonly string[], reply: Reply, prefix: string): string {
   const name = command[0]!.toUpperCase();
   let shown = JSON.stringify(plain(reply)).replaceAll(prefix, '');
+  // Inside Redis' Lua an integer beyond 2^53 loses its last digits, or overflows; the engine keeps it.
+  if (name === 'EVAL') shown = shown.replaceAll(/"-?\d{16,}"/g, '"beyond 2^53"');
   if (UNORDERED.test(name) && Array.isArray(reply)) {
     const flat = (name.endsWith('SCAN') ? reply[1] : reply) as string[];
     const items = Array.isArray(flat) ? flat.map((v) => String(v).replaceAll(prefix, '')) : [];

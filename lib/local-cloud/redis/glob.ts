@@ -7,15 +7,14 @@ export function globMatcher(pattern: string): (text: string) => boolean {
     else if (c === '?') source += '[^]';
     else if (c === '\\' && i + 1 < pattern.length) source += escaped(pattern[++i]!);
     else if (c === '[') {
-      const end = pattern.indexOf(']', i + 1);
-      if (end < 0) source += '\\[';
-      else {
-        const inside = pattern.slice(i + 1, end);
-        const negated = inside.startsWith('^');
-        const set = (negated ? inside.slice(1) : inside).replaceAll(/[\\\]^]/g, '\\$&');
-        source += set ? `[${negated ? '^' : ''}${set}]` : negated ? '[^]' : '[]';
-        i = end;
-      }
+      // Without its end it goes on to the end of the pattern.
+      const found = pattern.indexOf(']', i + 1);
+      const end = found < 0 ? pattern.length : found;
+      const inside = pattern.slice(i + 1, end);
+      const negated = inside.startsWith('^');
+      const set = (negated ? inside.slice(1) : inside).replaceAll(/[\\\]^[]/g, '\\$&');
+      source += set ? `[${negated ? '^' : ''}${set}]` : negated ? '[^]' : '[]';
+      i = end;
     } else source += escaped(c);
   }
   const expression = new RegExp(`^${source}$`);

@@ -83,10 +83,14 @@ function getEx(keys: Keyspace, [key, ...words]: readonly string[]): Reply {
   return value;
 }
 
-/** The part from `from` to `to`, both included, negative ones counted from the end. */
+/**
+ * The part from `from` to `to`, both included, negative ones counted from the end. Before the beginning means
+ * the first byte, at either side: Redis gives `a` for GETRANGE of `a` from -100 to -2.
+ */
 function range(value: string, from: number, to: number): string {
+  if (from < 0 && to < 0 && from > to) return '';
   const start = Math.max(from < 0 ? value.length + from : from, 0);
-  const end = Math.min(to < 0 ? value.length + to : to, value.length - 1);
+  const end = Math.max(to < 0 ? value.length + to : to, 0);
   return start > end ? '' : value.slice(start, end + 1);
 }
 
