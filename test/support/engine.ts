@@ -3,6 +3,8 @@
  * policy that governs it, for the cases the shipped policies do not show.
  */
 import { randomUUID } from 'node:crypto';
+import { catalogFacts, judgeFacts, type Problem } from '@/lib/batch/preflight';
+import { permanentTables } from '@/lib/policies';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import type { RunResult } from '@/lib/runner/result';
 import { type RunRequest, runPolicy } from '@/lib/runner/run';
@@ -105,3 +107,12 @@ export async function receipted(db: TestDatabase): Promise<Map<string, number>> 
 
 export const left = async (db: TestDatabase, table = 'things'): Promise<number> =>
   Number((await db.sql(`select count(*)::int as n from ${table}`))[0]?.n);
+
+/** What keeps a policy from deleting in a migrated database; empty when it fits. */
+export async function fitsDatabase(e: Engine, policy: Policy): Promise<readonly Problem[]> {
+  const [rows] = await e.services.database.transaction([catalogFacts(policy)], {
+    readOnly: true,
+    timeoutMs: 10_000,
+  });
+  return judgeFacts(policy, rows?.[0]?.facts, permanentTables);
+}

@@ -1,0 +1,44 @@
+/**
+ * `npm run local`: the local cloud with a migrated and seeded database, and the settings to use it.
+ * `npm run dev`: the same, with `next dev` on top. State survives in .lapse/local; Ctrl-C stops everything.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { seed } from '../example/seed';
+import { startLocalCloud } from '../local-cloud';
+import { migrate } from '../migrations/migrate';
+
+const DATABASE = 'lapse_local';
+const ROWS = 10_000;
+
+const cloud = await startLocalCloud({ folder: '.lapse/local', handleSignals: false });
+let app: ChildProcess | null = null;
+const stop = async () => {
+  app?.kill('SIGTERM');
+  await cloud.stop();
+  process.exit(0);
+};
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
+
+const isNew = !(await cloud.databaseExists(DATABASE));
+if (isNew) await cloud.createDatabase(DATABASE);
+await migrate(cloud.ownerUrl(DATABASE), { sets: ['retention', 'example'], direction: 'up' });
+if (isNew) await seed(cloud.ownerUrl(DATABASE), { rows: ROWS, asOf: new Date() });
+
+const env = {
+  ...cloud.env(DATABASE),
+  CRON_SECRET: randomBytes(24).toString('hex'),
+  LAPSE_NAMESPACE: 'local',
+};
+console.log(
+  Object.entries(env)
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n'),
+);
+console.log('\nVERCEL_ENV is not production here, so every run is a dry run. Ctrl-C stops everything.');
+if (process.argv[2] === 'dev') {
+  const next = path.join('node_modules', 'next', 'dist', 'bin', 'next');
+  app = spawn(process.execPath, [next, 'dev'], { env: { ...process.env, ...env }, stdio: 'inherit' });
+  app.on('close', () => void stop());
+}

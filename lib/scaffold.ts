@@ -1,0 +1,104 @@
+/** What `npm run policy:new` writes: a policy, its three-line route, its test, and its place in the registry. */
+import { definePolicy, type PolicyInput } from './policies/contract';
+
+export interface NewPolicy {
+  readonly name: string;
+  readonly table: string;
+  readonly key: string;
+  readonly keyType: string;
+  readonly clock: string;
+  readonly clockType: 'timestamptz' | 'timestamp' | 'date';
+  readonly days: number;
+  readonly schedule: string;
+  readonly organization?: string;
+  readonly user?: string;
+  readonly description: string;
+  readonly justification: string;
+  readonly ground: string;
+}
+
+/** `quiz-responses` → `quizResponses` */
+export const exportName = (name: string): string =>
+  name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
+
+const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+
+/** Checks the answers as the contract would, so that nothing is written that would not start. Throws PolicyError. */
+export function checked(p: NewPolicy): PolicyInput {
+  const [schema, table] = p.table.includes('.') ? p.table.split('.', 2) : ['public', p.table];
+  const input: PolicyInput = {
+    name: p.name,
+    description: p.description,
+    justification: p.justification,
+    ground: p.ground,
+    schedule: { run: p.schedule },
+    table: { schema: schema ?? 'public', name: table ?? '' },
+    key: [{ column: p.key, type: p.keyType }],
+    clock: { column: p.clock, type: p.clockType },
+    rules: [{ label: 'all', keepFor: { seconds: p.days * 86_400 } }],
+    scope: {
+      ...(p.organization ? { organization: p.organization } : {}),
+      ...(p.user ? { user: p.user } : {}),
+    },
+  };
+  definePolicy(input);
+  return input;
+}
+
+export function policyFile(p: NewPolicy): string {
+  const { schema, name } = checked(p).table as { schema: string; name: string };
+  const table =
+    schema === 'public' ? `{ name: ${quote(name)} }` : `{ schema: ${quote(schema)}, name: ${quote(name)} }`;
+  const scope = [
+    p.organization ? `organization: ${quote(p.organization)}` : '',
+    p.user ? `user: ${quote(p.user)}` : '',
+  ].filter(Boolean);
+  return `/** ${p.description} */
+import { days, definePolicy } from './contract';
+
+export const ${exportName(p.name)} = definePolicy({
+  name: ${quote(p.name)},
+  description: ${quote(p.description)},
+  justification: ${quote(p.justification)},
+  ground: ${quote(p.ground)},
+  schedule: { run: ${quote(p.schedule)} },
+  table: ${table},
+  key: [{ column: ${quote(p.key)}, type: ${quote(p.keyType)} }],
+  clock: { column: ${quote(p.clock)}, type: ${quote(p.clockType)} },
+  rules: [{ label: 'all', keepFor: days(${p.days}) }],
+${scope.length > 0 ? `  scope: { ${scope.join(', ')} },\n` : ''}});
+`;
+}
+
+export const routeFile = (name: string): string => `import { cronRoute } from '@/lib/http/cron-route';
+
+export const maxDuration = 300;
+export const { GET, POST, HEAD } = cronRoute('${name}');
+`;
+
+export function testFile(p: NewPolicy): string {
+  return `import { afterEach, expect, it } from 'vitest';
+import { ${exportName(p.name)} } from '@/lib/policies/${p.name}';
+import { type Engine, engine, fitsDatabase } from '../support/engine';
+
+let e: Engine;
+afterEach(() => e?.stop());
+
+it('${p.name} fits the database: table, columns, index, rights, foreign keys', async () => {
+  e = await engine();
+  expect(await fitsDatabase(e, ${exportName(p.name)})).toEqual([]);
+});
+`;
+}
+
+/** The registry with the policy imported and listed. Throws when its place cannot be found. */
+export function registered(index: string, name: string): string {
+  const line = `import { ${exportName(name)} } from './${name}';\n`;
+  const imports = [...index.matchAll(/^import .*;\n/gm)];
+  const last = imports.at(-1);
+  const list = /(export const policies: readonly Policy\[\] = [^[]*\[[^\]]*?)(\n\]|\])/;
+  if (!last || !list.test(index))
+    throw new Error('lib/policies/index.ts has another form than expected: add the policy by hand');
+  const at = last.index + last[0].length;
+  return (index.slice(0, at) + line + index.slice(at)).replace(list, `$1\n  ${exportName(name)},$2`);
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { checked, type NewPolicy, policyFile, registered, routeFile, testFile } from '@/lib/scaffold';
+
+const answers: NewPolicy = {
+  name: 'chat-messages',
+  table: 'support.messages',
+  key: 'id',
+  keyType: 'bigint',
+  clock: 'sent_at',
+  clockType: 'timestamptz',
+  days: 45,
+  schedule: '20 5 * * *',
+  user: 'author_id',
+  description: "A customer's messages, after 45 days.",
+  justification: 'Support looks back six weeks at most.',
+  ground: 'GDPR Art. 5(1)(e)',
+};
+
+describe('a new policy', () => {
+  it('is a declaration with the answers in it, quotes and all', () => {
+    const file = policyFile(answers);
+    expect(file).toContain('export const chatMessages = definePolicy({');
+    expect(file).toContain("table: { schema: 'support', name: 'messages' }");
+    expect(file).toContain("description: 'A customer\\'s messages, after 45 days.'");
+    expect(file).toContain("scope: { user: 'author_id' }");
+  });
+
+  it('has a route like the others', () => {
+    const written = readFileSync('app/api/cron/quiz-responses/route.ts', 'utf8');
+    expect(routeFile('quiz-responses')).toBe(written);
+  });
+
+  it('has a test that says what is missing in the database', () => {
+    expect(testFile(answers)).toContain('fitsDatabase(e, chatMessages)');
+  });
+
+  it('is imported and listed once in the registry', () => {
+    const index = registered(readFileSync('lib/policies/index.ts', 'utf8'), 'chat-messages');
+    expect(index.match(/import \{ chatMessages \} from '\.\/chat-messages';/g)).toHaveLength(1);
+    expect(index).toMatch(/export const policies[^;]*\n {2}chatMessages,\n\]/);
+  });
+
+  it.each<[string, Partial<NewPolicy>]>([
+    ['a name with capitals', { name: 'ChatMessages' }],
+    ['no days', { days: 0 }],
+    ['half a day', { days: Number.NaN }],
+    ['a schedule of words', { schedule: 'daily' }],
+    ['a type that is SQL', { keyType: 'int; drop table x' }],
+    ['an empty table', { table: 'support.' }],
+  ])('is refused with %s', (_, wrong) => {
+    expect(() => checked({ ...answers, ...wrong })).toThrow(/not valid/);
+  });
+});
