@@ -9,6 +9,7 @@ import { documents } from './documents';
 import { emailBlacklist } from './email-blacklist';
 import { generatedPdfs } from './generated-pdfs';
 import { magicLinks } from './magic-links';
+import { withPurges } from './purge';
 import { quizResponses } from './quiz-responses';
 import { renderJobs } from './render-jobs';
 import { webhookEvents } from './webhook-events';
@@ -69,11 +70,12 @@ function periodsOf(policy: Policy): Period[] {
   return [...policy.rules.map((rule) => rule.keepFor), ...purge];
 }
 
-/** Refuses what no single policy can see: a name twice, or a table that nothing may ever expire (P4). */
+/** Adds the purge of each soft-delete policy (P8) and refuses what no single policy can see: a name twice, or a table that nothing may ever expire (P4). */
 export function registered(
-  all: readonly Policy[],
+  declared: readonly Policy[],
   permanent: readonly PermanentTable[] = permanentTables,
 ): readonly Policy[] {
+  const all = withPurges(declared);
   const names = new Set<string>(permanent.map((t) => t.name));
   for (const policy of all) {
     const problems: string[] = [];
