@@ -68,6 +68,8 @@ const Environment = z.object({
     .string()
     .regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 lower-case letters, digits or dashes')
     .optional(),
+  /** `public` shows the status page to anyone; else it asks for CRON_SECRET in production (proxy.ts). */
+  LAPSE_STATUS_PAGE: z.enum(['public', 'private'], { error: 'must be public or private' }).default('private'),
   VERCEL_ENV: z.string().optional(),
   VERCEL_TARGET_ENV: z.string().optional(),
   VERCEL_GIT_COMMIT_SHA: z.string().optional(),

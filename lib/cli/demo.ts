@@ -70,6 +70,7 @@ async function main(): Promise<void> {
       VERCEL_ENV: 'production',
       CRON_SECRET: randomBytes(24).toString('hex'),
       LAPSE_NAMESPACE: `demo-${Date.now()}`,
+      LAPSE_STATUS_PAGE: 'public',
       // The guard rails would rightly stop a first run that deletes most of a table, and then let 10 rows go.
       LAPSE_MASS_DELETION_GUARD: 'off',
       LAPSE_PROGRESSIVE_ROLLOUT: 'off',

@@ -16,6 +16,14 @@ export const isBearer = (request: Request, secret: string | undefined): boolean 
   return timingSafeEqual(digest(header), digest(`Bearer ${secret}`));
 };
 
+/** For a browser: the secret as password, under any user name. */
+export function isBasicPassword(request: Request, secret: string | undefined): boolean {
+  const header = request.headers.get('authorization');
+  if (!secret || secret.length < SHORTEST_SECRET || !header?.startsWith('Basic ')) return false;
+  const [, password = ''] = Buffer.from(header.slice('Basic '.length), 'base64').toString().split(/:(.*)/s);
+  return timingSafeEqual(digest(password), digest(secret));
+}
+
 /** Throws RequestError 401 unless the request carries the secret. */
 export function authorize(request: Request, secret: string | undefined): void {
   if (!isBearer(request, secret)) {

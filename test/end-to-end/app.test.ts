@@ -1,0 +1,92 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type App, build, freePort, startApp } from '@/lib/demo/app';
+import { type TestDatabase, testDatabase } from '../support/database';
+import { DAY } from '../support/engine';
+
+const SECRET = randomBytes(24).toString('hex');
+let db: TestDatabase;
+const lines: string[] = [];
+const running: App[] = [];
+
+const env = (more: Record<string, string> = {}) => ({
+  ...db.env,
+  CRON_SECRET: SECRET,
+  VERCEL_ENV: 'production',
+  LAPSE_MASS_DELETION_GUARD: 'off',
+  LAPSE_PROGRESSIVE_ROLLOUT: 'off',
+  LAPSE_NAMESPACE: `e2e-${randomUUID()}`,
+  ...more,
+});
+async function start(more: Record<string, string> = {}): Promise<App> {
+  const app = await startApp(env(more), await freePort(), (line) => lines.push(line));
+  running.push(app);
+  return app;
+}
+
+beforeAll(async () => {
+  [db] = await Promise.all([testDatabase(), build(() => undefined)]);
+  await db.sql(
+    `insert into quiz_responses (quiz, completed_at) select 'q', now() - make_interval(secs => ${40 * DAY}) from generate_series(1, 300)`,
+  );
+  await db.sql(`insert into quiz_responses (quiz, completed_at) values ('q', now()), ('q', null)`);
+}, 120_000);
+afterAll(async () => {
+  await Promise.all(running.map((app) => app.stop()));
+  await db.stop();
+});
+
+it('the built app: dry run, refusal of a stranger, real run, one correlation id through answer, log and record', async () => {
+  const app = await start();
+  const dry = await app.call('quiz-responses', '0 2 * * *', { dryRun: '1' });
+  expect(dry).toMatchObject({ mode: 'dry_run', outcome: 'succeeded', preview: { expired: 300 } });
+
+  const stranger = await fetch(`${app.url}/api/cron/quiz-responses`);
+  expect(stranger.status).toBe(401);
+  expect((await fetch(`${app.url}/api/cron/quiz-responses`, { method: 'HEAD' })).status).toBe(405);
+
+  const real = await app.call('quiz-responses', '0 2 * * *');
+  expect(real).toMatchObject({ outcome: 'succeeded', deleted: 300 });
+  const own = lines
+    .filter((l) => l.includes(real.correlationId))
+    .map((l) => JSON.parse(l) as Record<string, unknown>);
+  expect(own.every((l) => l.timestamp && l.level && l.script === 'quiz-responses')).toBe(true);
+  expect(own.find((l) => l.event === 'cleanup_completed')).toMatchObject({
+    records_deleted: 300,
+    sla_status: 'within_sla',
+  });
+  const record = await db.sql('select deleted::int from retention.run where correlation_id = $1', [
+    real.correlationId,
+  ]);
+  expect(record).toEqual([{ deleted: 300 }]);
+});
+
+it('the status page asks for the secret in production, and shows the last run', async () => {
+  const app = await start();
+  expect((await fetch(app.url)).status).toBe(401);
+  const page = await fetch(app.url, { headers: { authorization: `Basic ${btoa(`me:${SECRET}`)}` } });
+  expect(page.status).toBe(200);
+  const text = await page.text();
+  expect(text).toContain('quiz-responses');
+  expect(text).toContain('completed: after 30 days');
+});
+
+it('outside production nothing is deleted, whatever is asked', async () => {
+  await db.sql(`insert into magic_links (token_hash, issued_at) values ('h', now() - interval '2 days')`);
+  const app = await start({ VERCEL_ENV: 'preview' });
+  expect(await app.call('magic-links', '5 * * * *', { dryRun: '0' })).toMatchObject({
+    mode: 'dry_run',
+    deleted: 0,
+    preview: { expired: 1 },
+  });
+  expect(await db.sql('select count(*)::int as n from magic_links')).toEqual([{ n: 1 }]);
+});
+
+it('a wrong setting stops the start, by name, and no request gets through', async () => {
+  const app = await start({ RETENTION_DAYS_PRO: '0', CLEANUP_BATCH_SIZE: 'many' });
+  const response = await fetch(`${app.url}/api/cron/magic-links`, {
+    headers: { authorization: `Bearer ${SECRET}` },
+  });
+  expect(response.status).toBe(500);
+  expect(lines.join('\n')).toContain('CLEANUP_BATCH_SIZE must be a whole number');
+});
