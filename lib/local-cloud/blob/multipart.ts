@@ -33,6 +33,8 @@ export async function multipart(uploads: Uploads, request: ServiceRequest, finis
     }
     case 'complete': {
       const listed = JSON.parse(request.body.toString('utf8')) as { partNumber: number; etag: string }[];
+      // The client lists them in the order in which they were done.
+      listed.sort((a, b) => a.partNumber - b.partNumber);
       const parts = listed.map(({ partNumber, etag }) => {
         const part = upload.parts.get(partNumber);
         if (!part || etagOf(part) !== etag) {

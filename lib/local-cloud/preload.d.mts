@@ -1,0 +1,2 @@
+/** preload.mjs has only its effect. */
+export {};
