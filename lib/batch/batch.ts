@@ -10,6 +10,7 @@ import type { Statement } from '../database';
 import type { Dependant, Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
+import { type Blocks, pinBlockPlan, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
 import { governed, held, mayGo, staysBecause } from './predicate';
@@ -29,6 +30,8 @@ export interface BatchOrder {
   readonly actor: string;
   readonly reason: string;
   readonly statementTimeoutMs: number;
+  /** Walk these blocks of the table instead of the index; `position` and `limit` do not count then. */
+  readonly blocks?: Blocks;
 }
 
 const count = z.coerce.number().int().nonnegative();
@@ -51,6 +54,7 @@ export function batch(order: BatchOrder): { statements: Statement[]; answer: num
     goingDependants(order.policy).length > 0 ? [lockFirst(order), thenDelete(order)] : [atOnce(order)];
   const statements = [
     session(order.statementTimeoutMs),
+    ...(order.blocks ? [pinBlockPlan] : []),
     { text: 'set constraints all immediate', params: [] },
     enter(order),
     ...deciding,
@@ -105,6 +109,14 @@ export function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): str
   const { policy, leg } = order;
   const ownLabel = labelOf(leg);
   const label = ownLabel === null ? 'w.label' : p.add(ownLabel, 'text');
+  if (order.blocks) {
+    return `locked as materialized (
+    select t.ctid as c, ${label} as label from ${governed(policy, leg)}
+    where ${withinBlocks(order.blocks, p)} and ${token(order, p)}
+      and ${mayGo(policy, leg, asOf, p)}
+    for update of t skip locked
+  )`;
+  }
   return `${picking(policy, leg, order.position, order.limit, asOf, p)},
   locked as materialized (
     select t.ctid as c, ${label} as label from ${governed(policy, leg)}
@@ -116,7 +128,14 @@ export function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): str
 
 /** CTEs `at`, `stayed` and `seen`: what was looked at, why the others stay, and where the leg goes on. */
 function seen(order: BatchOrder, asOf: string, p: Parameters): string {
-  const { policy, leg } = order;
+  const { policy, leg, blocks } = order;
+  if (blocks) {
+    // What stays is counted by the index sweep that follows every heap walk.
+    const after = { ended: blocks.to >= blocks.end, clock: null, key: [], block: blocks.to };
+    return `seen as materialized (
+    select count(*)::int as picked, '{}'::jsonb as kept, ${p.add(JSON.stringify(after), 'jsonb')} as after from locked
+  )`;
+  }
   // Rows that stay are looked at again only when there are any; what may go and is not locked is busy.
   return `${progress(policy, leg, order.limit, p)},
   stayed as materialized (

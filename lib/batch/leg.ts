@@ -31,6 +31,11 @@ export const Position = z.object({
   tenant: z.string().optional(),
   clock: z.string().nullable(),
   key: z.array(z.string()),
+  /** Heap walk only: everything before this block is behind us; `clock` is null then. */
+  block: z.number().int().nonnegative().optional(),
+  /** Heap walk only: the first block that is not walked, and the file the blocks are in. */
+  end: z.number().int().nonnegative().optional(),
+  filenode: z.string().optional(),
 });
 export type Position = z.infer<typeof Position>;
 

@@ -1,0 +1,76 @@
+/**
+ * The heap walk: for a large backlog, block after block of the table itself instead of the index. Rows leave in
+ * the order they lie on disk, so each page is read, locked and logged once: several times the index walk's
+ * speed (DELETION §3). Reaching the last block proves nothing, so an index sweep and the proof always follow.
+ */
+import { z } from 'zod';
+import type { Statement } from '../database';
+import type { Policy } from '../policies/contract';
+import type { Leg } from './leg';
+import { before } from './predicate';
+import { name, Parameters, table } from './sql';
+
+/** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
+const LEAST_SHARE = 0.1;
+
+/** Blocks [from, to) of a walk that ends before `end`. */
+export interface Blocks {
+  readonly from: number;
+  readonly to: number;
+  readonly end: number;
+}
+
+/**
+ * The plan of a walk by block range is pinned: statistics that say "few" would turn it into an index scan that
+ * reads everything for each range. For these statements only, never for an index walk.
+ */
+export const pinBlockPlan: Statement = {
+  text: `select set_config('enable_indexscan', 'off', true), set_config('enable_indexonlyscan', 'off', true),
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)`,
+  params: [],
+};
+
+/** `t` within the range, as a condition on its place. */
+export const withinBlocks = (blocks: Blocks, p: Parameters): string =>
+  `t.ctid >= ${p.add(`(${blocks.from},0)`)}::text::tid and t.ctid < ${p.add(`(${blocks.to},0)`)}::text::tid`;
+
+const Facts = z.object({
+  blocks: z.coerce.number().int().nonnegative(),
+  filenode: z.coerce.string(),
+  rows: z.coerce.number(),
+});
+const Plan = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }) })]);
+
+/** How large the table is and where it lies; and the planner's estimate of what is due in this leg. */
+export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): Statement[] {
+  const p = new Parameters();
+  const q = new Parameters();
+  const relation = `${q.add(table(policy.table))}::text::regclass`;
+  const where = [
+    ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),
+    before(policy, 't', p.add(leg.cutoff, 'timestamptz')),
+  ];
+  return [
+    q.statement(`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
+      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows from pg_class c where c.oid = ${relation}`),
+    p.statement(
+      `explain (format json) select 1 from only ${table(policy.table)} t where ${where.join(' and ')}`,
+    ),
+  ];
+}
+
+/** Where a walk would end, and whether it is worth while. `rows` are those of the two statements above. */
+export function judgeHeap(rows: readonly (readonly Record<string, unknown>[])[]): {
+  worthWhile: boolean;
+  end: number;
+  filenode: string;
+} {
+  const facts = Facts.parse(rows[0]?.[0]);
+  const plan = Plan.safeParse(Object.values(rows[1]?.[0] ?? {})[0]);
+  const due = plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
+  return {
+    worthWhile: facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
+    end: facts.blocks,
+    filenode: facts.filenode,
+  };
+}
