@@ -14,6 +14,10 @@ export interface Cron {
 export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [
   // Behind every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
   { name: 'blob-outbox', schedule: '*/10 * * * *', daily: '50 5 * * *' },
+  // What a hold, a running pass or the clock left open.
+  { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
+  // When the night's runs are over: the head that goes to the log covers all of them.
+  { name: 'audit-seal', schedule: '55 5 * * *', daily: '55 5 * * *' },
 ];
 
 /** `hobby`: Vercel's free plan allows one run a day per entry (PLATFORM §A3); the runs then also resume. */
