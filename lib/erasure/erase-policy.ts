@@ -1,0 +1,253 @@
+/**
+ * Erases one subject from one policy's table, through the same batch transaction, lease, fence and receipts as
+ * a run: age, tier, extensions and soft deletion count for nothing, holds win. Needs no cursor: what was done is
+ * gone, and the next attempt starts from the beginning.
+ */
+import { randomUUID } from 'node:crypto';
+import pRetry from 'p-retry';
+import type { Logger } from 'pino';
+import type { BatchOrder } from '../batch/batch';
+import { leftBehind } from '../batch/drained';
+import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
+import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
+import type { Row, Statement } from '../database';
+import { DatabaseError, LapseError, PreflightError } from '../errors';
+import { afterFailure } from '../guard/poison';
+import { permanentTables } from '../policies';
+import { startPace } from '../runner/pace';
+import { type Kept, noneKept, type Outcome, slaStatus } from '../runner/result';
+import { mayPass, settle } from '../runner/settle';
+import { versionOf } from '../runner/version';
+import type { Services } from '../services';
+import { acquire, release } from '../stores/checkpoint';
+import { BEGIN_STATEMENT_MS, Begun, beginRun, beginSession, endRun } from '../stores/run';
+import type { Reach } from './subject';
+
+export interface ErasureOrder {
+  readonly actor: string;
+  readonly correlationId: string;
+  readonly deadline: Date;
+}
+
+export interface Erased {
+  readonly policy: string;
+  readonly outcome: Outcome | 'out_of_reach';
+  readonly reason: string | null;
+  readonly runId: string | null;
+  readonly deleted: number;
+  readonly dependantsDeleted: number;
+  readonly files: number;
+  readonly bytes: number;
+  /** Rows of the subject that stay, by reason. */
+  readonly kept: Kept;
+}
+
+/** For the proof, the end of the record and the release of the lease. */
+const CLOSING_MS = 1_500;
+
+export async function erasePolicy(
+  services: Services,
+  reach: Reach,
+  order: ErasureOrder,
+  log: Logger,
+): Promise<Erased> {
+  const { policy } = reach;
+  const nothing = {
+    policy: policy.name,
+    runId: null,
+    deleted: 0,
+    dependantsDeleted: 0,
+    files: 0,
+    bytes: 0,
+    kept: noneKept(),
+  };
+  if (!reach.leg) return { ...nothing, outcome: 'out_of_reach', reason: null };
+  const runId = randomUUID();
+  let leased = false;
+  try {
+    leased = (await acquire(services.redis, policy.name, runId)).held;
+    if (!leased) return { ...nothing, outcome: 'skipped', reason: 'locked' };
+    return await new Erasing(services, reach, order, runId, log).execute();
+  } catch (error) {
+    if (!(error instanceof LapseError)) throw error;
+    return { ...nothing, outcome: 'errored', reason: error.code };
+  } finally {
+    // Kept: the cursor is that of the policy's own pass. A lease that cannot be given back expires.
+    if (leased) await release(services.redis, policy.name, runId, false).catch(() => false);
+  }
+}
+
+class Erasing {
+  readonly #version: string;
+  readonly #startedAt: Date;
+  #fence = '0';
+  #asOf: string;
+  #seq = 1;
+  #picked = 0;
+  #kept: Kept = noneKept();
+
+  constructor(
+    private readonly services: Services,
+    private readonly reach: Reach,
+    private readonly order: ErasureOrder,
+    private readonly runId: string,
+    private readonly log: Logger,
+  ) {
+    this.#version = versionOf(reach.policy);
+    this.#startedAt = services.clock();
+    this.#asOf = this.#startedAt.toISOString();
+  }
+
+  async execute(): Promise<Erased> {
+    const refused = await this.#begin();
+    let outcome: Outcome = 'skipped';
+    let reason: string | null = refused;
+    if (refused === null) {
+      try {
+        reason = await this.#sweeps();
+        outcome = reason === null ? 'succeeded' : 'interrupted';
+      } catch (error) {
+        if (!(error instanceof LapseError)) throw error;
+        outcome = error instanceof DatabaseError && error.failure === 'fenced' ? 'interrupted' : 'errored';
+        reason = error instanceof DatabaseError && error.sqlState === 'LP003' ? 'paused' : error.code;
+      }
+    }
+    const at = this.services.clock();
+    const seconds = Math.max(0, at.getTime() - this.#startedAt.getTime()) / 1000;
+    const totals = refused
+      ? null
+      : await this.#retried(() =>
+          endRun(this.services.database, {
+            policy: this.reach.policy.name,
+            runId: this.runId,
+            outcome,
+            reason,
+            finishedAt: at,
+            picked: this.#picked,
+            kept: this.#kept,
+            slaStatus: slaStatus(seconds, this.reach.policy.allowedSeconds, this.services.settings.sla),
+          }),
+        );
+    return {
+      policy: this.reach.policy.name,
+      outcome,
+      reason,
+      runId: refused ? null : this.runId,
+      deleted: totals?.deleted ?? 0,
+      dependantsDeleted: totals?.dependants_deleted ?? 0,
+      files: totals?.files_queued ?? 0,
+      bytes: totals?.bytes_freed ?? 0,
+      kept: this.#kept,
+    };
+  }
+
+  /** Moves the fence; gives why it may not begin. */
+  async #begin(): Promise<string | null> {
+    const { policy } = this.reach;
+    const rows = await this.#ask(
+      [
+        beginSession(),
+        beginRun({
+          policy: policy.name,
+          runId: this.runId,
+          version: this.#version,
+          startedAt: this.#startedAt,
+          trigger: 'manual',
+          actor: this.order.actor,
+          correlationId: this.order.correlationId,
+        }),
+        catalogFacts(policy),
+      ],
+      BEGIN_STATEMENT_MS,
+    );
+    const begun = Begun.parse(rows[1]?.[0]);
+    if (begun.refused) return begun.refused;
+    this.#fence = begun.fence ?? '0';
+    this.#asOf = begun.as_of ?? this.#asOf;
+    const problems = [
+      ...judgeFacts(policy, rows[2]?.[0]?.facts, permanentTables),
+      ...judgeStore(this.reach.erasing, this.services.blob !== undefined),
+    ];
+    if (problems.length > 0) throw new PreflightError(policy.name, problems);
+    return null;
+  }
+
+  /** Until a last look finds nothing that may go: null. Else why it stopped. */
+  async #sweeps(): Promise<string | null> {
+    for (let again = 0; again < 3; again += 1) {
+      const stopped = await this.#sweep();
+      if (stopped) return stopped;
+      const rows = await this.#ask(
+        [session(STATEMENT_TIMEOUT_MS), leftBehind(this.reach.erasing, [this.reach.leg!], this.#asOf)],
+        STATEMENT_TIMEOUT_MS,
+        true,
+      );
+      if (!rows[1]?.[0]?.left) return null;
+    }
+    return 'busy';
+  }
+
+  async #sweep(): Promise<string | null> {
+    const pace = startPace(this.services.settings.batchSize);
+    let position: BatchOrder['position'] = null;
+    this.#kept = noneKept();
+    for (;;) {
+      if (this.#remaining() < CLOSING_MS) return 'time';
+      // The same token takes it again: this is what renews it.
+      if (!(await acquire(this.services.redis, this.reach.policy.name, this.runId)).held) return 'lease';
+      const order: BatchOrder = {
+        policy: this.reach.erasing,
+        version: this.#version,
+        runId: this.runId,
+        fence: this.#fence,
+        seq: this.#seq,
+        leg: this.reach.leg!,
+        position,
+        limit: pace.size,
+        asOf: this.#asOf,
+        actor: this.order.actor,
+        reason: 'erasure',
+        statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
+      };
+      const began = performance.now();
+      let result: Awaited<ReturnType<typeof settle>>;
+      try {
+        result = await settle(
+          this.services.database,
+          order,
+          this.services.backoff,
+          () => this.#remaining() > CLOSING_MS,
+        );
+      } catch (error) {
+        const advice = await afterFailure((s, ms) => this.#ask(s, ms), order, error, this.log);
+        if (advice === 'no') throw error;
+        if (advice === 'fewer') pace.tooMuch();
+        continue;
+      }
+      if (result.picked >= order.limit) pace.took(performance.now() - began);
+      if (result.deleted > 0) this.#seq += 1;
+      this.#picked += result.picked;
+      for (const [why, n] of Object.entries(result.kept)) this.#kept[why as keyof Kept] += n ?? 0;
+      const { ended, ...after } = result.after;
+      if (ended) return null;
+      position = after;
+    }
+  }
+
+  #ask(statements: Statement[], statementMs: number, readOnly = false): Promise<Row[][]> {
+    return this.#retried(() =>
+      this.services.database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
+    );
+  }
+
+  #retried<T>(work: () => Promise<T>): Promise<T> {
+    return pRetry(work, {
+      ...this.services.backoff,
+      shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > 0,
+    });
+  }
+
+  #remaining(): number {
+    return this.order.deadline.getTime() - this.services.clock().getTime();
+  }
+}
