@@ -47,6 +47,8 @@ describe('a file', () => {
     expect(await client.head(stored.url)).toMatchObject({ pathname: path });
     const found = await client.get(stored.url, { access: 'private' });
     expect(Buffer.from(await new Response(found!.stream as ReadableStream).arrayBuffer())).toEqual(bytes);
+    const authorization = `Bearer ${process.env.BLOB_READ_WRITE_TOKEN}`;
+    expect((await fetch(stored.url, { headers: { authorization } })).headers.get('etag')).toBe(stored.etag);
     const same = await client.get(path, { access: 'private', ifNoneMatch: stored.etag });
     expect(same?.statusCode).toBe(304);
   });

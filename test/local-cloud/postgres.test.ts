@@ -88,6 +88,35 @@ describe.skipIf(process.platform === 'win32')('a local cloud that is killed', ()
   });
 });
 
+describe.skipIf(process.platform === 'win32')('a server that goes away', () => {
+  it('ends the statement with its code and answers 500 while it is down', async () => {
+    const folder = await freshFolder();
+    const cloud = await startLocalCloud({ folder, durable: false, handleSignals: false });
+    cleanUp.push(() => cloud.stop());
+    const post = (query: string) =>
+      fetch(`${cloud.url}/sql`, {
+        method: 'POST',
+        body: JSON.stringify({ query, params: [] }),
+        headers: { 'Neon-Connection-String': cloud.ownerUrl('postgres') },
+      });
+    const sleeping = post('select pg_sleep(60)');
+    await expect
+      .poll(
+        () => ask(cloud.ownerUrl('postgres'), "select from pg_stat_activity where wait_event = 'PgSleep'"),
+        {
+          interval: 5,
+        },
+      )
+      .toHaveLength(1);
+    const data = join(folder, 'postgres', 'data');
+    const { pid } = (await readPostmaster(data))!;
+    await stopPostmaster(pid, data, 'pg_ctl', process.env);
+    const ended = await sleeping;
+    expect([ended.status, await ended.json()]).toMatchObject([400, { code: '57P01' }]);
+    expect((await post('select 1')).status).toBe(500);
+  });
+});
+
 describe('a restart', () => {
   it('keeps rows, keys, files, secrets and roles', async () => {
     const folder = await freshFolder();
@@ -151,7 +180,7 @@ describe('a restart', () => {
   });
 });
 
-describe('the server', () => {
+describe.skipIf(process.env.TEST_POSTGRES_URL)('the server', () => {
   it('is UTF-8, sorts by bytes, runs in UTC and listens on this machine only', async () => {
     const rows = await ask(
       inject('cloud').ownerUrl,

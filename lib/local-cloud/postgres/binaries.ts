@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { access, chmod, lstat, mkdir, readFile, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, delimiter, dirname, join, relative, resolve } from 'node:path';
 
 export interface Binaries {
   readonly initdb: string;
@@ -79,7 +79,9 @@ async function linkLibraries(root: string, linksFolder: string): Promise<Record<
   for (const { source, target } of missing) {
     await symlinkOnce(join(root, source), join(linksFolder, basename(target)));
   }
-  return { [process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH']: linksFolder };
+  const variable = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
+  // A library found by its link looks for its own needs beside the link: the real folder comes second.
+  return { [variable]: [linksFolder, join(root, 'native', 'lib')].join(delimiter) };
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -84,8 +84,9 @@ export class RedisConnection implements RedisBackend {
         if (pathname.length > 1) login.push(['SELECT', pathname.slice(1)]);
         this.#write(socket, login).then((replies) => {
           const refused = replies.find((r) => r instanceof ReplyError) as ReplyError | undefined;
-          if (refused) failed(refused);
-          else done(socket);
+          if (!refused) return done(socket);
+          failed(refused);
+          socket.destroy();
         }, failed);
       });
     });

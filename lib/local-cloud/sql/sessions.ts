@@ -64,6 +64,8 @@ export class Sessions {
       const pool = new Pool({ ...this.config(login), max: MAX_SESSIONS, idleTimeoutMillis: IDLE_MS });
       // A session that dies while idle (server stopped, database dropped) is only removed from the pool.
       pool.on('error', () => {});
+      // One that dies between two statements of a request makes the next one fail, which is told there.
+      pool.on('connect', (client) => client.on('error', () => {}));
       entry = { pool, login };
       this.#pools.set(key, entry);
     }
