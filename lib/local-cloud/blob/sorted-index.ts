@@ -29,7 +29,8 @@ export class SortedIndex {
     this.#metas.set(meta.pathname, meta);
     if (!isNew || this.#fresh.has(meta.pathname)) return;
     // A name that was there before left a gap, which it fills again.
-    if (this.#gaps > 0 && this.#names[this.#lowerBound(meta.pathname)] === meta.pathname) this.#gaps -= 1;
+    if (this.#gaps > 0 && this.#names[lowerBound(this.#names, meta.pathname)] === meta.pathname)
+      this.#gaps -= 1;
     else this.#fresh.add(meta.pathname);
   }
 
@@ -48,22 +49,14 @@ export class SortedIndex {
   /** Blobs from the first name that is `from` or later, in order. */
   *from(from: string): Generator<BlobMeta, void, string | undefined> {
     this.#settle();
-    for (let i = this.#lowerBound(from); i < this.#names.length; i += 1) {
-      const meta = this.#metas.get(this.#names[i]!);
+    // Another walk may settle anew while this one waits: it goes on over the names it began with.
+    const names = this.#names;
+    for (let i = lowerBound(names, from); i < names.length; i += 1) {
+      const meta = this.#metas.get(names[i]!);
       if (meta === undefined) continue;
       const jump = yield meta;
-      if (jump !== undefined) i = this.#lowerBound(jump) - 1;
+      if (jump !== undefined) i = lowerBound(names, jump) - 1;
     }
-  }
-
-  #lowerBound(name: string): number {
-    let [low, high] = [0, this.#names.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#names[middle]! < name) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   #settle(): void {
@@ -80,4 +73,14 @@ export class SortedIndex {
     this.#fresh.clear();
     this.#gaps = 0;
   }
+}
+
+function lowerBound(names: readonly string[], name: string): number {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (names[middle]! < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
