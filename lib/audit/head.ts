@@ -28,7 +28,7 @@ export async function exportHead(services: Services): Promise<ExportedHead | nul
       session(STATEMENT_MS),
       {
         text: `select n::text, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-          from retention.audit_entry order by n desc limit 1`,
+          from retention.audit_entry e order by e.n desc limit 1`,
         params: [],
       },
     ],

@@ -46,7 +46,7 @@ const Sealed = z.object({ receipts: z.number(), last_seq: z.number(), digest: z.
 const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 const entriesAfter = (n: number): Statement => ({
   text: `select n::text, hash, array[n::text, to_char(at at time zone 'UTC', ${UTC}), actor, action, subject, reason, detail::text, prev] as fields
-    from retention.audit_entry where n > $1::bigint order by n limit ${PAGE}`,
+    from retention.audit_entry e where e.n > $1::bigint order by e.n limit ${PAGE}`,
   params: [n],
 });
 const receiptFields = (run: string, seq: number): Statement => ({
