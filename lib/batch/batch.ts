@@ -13,7 +13,7 @@ import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } fr
 import { type Blocks, pinBlockPlan, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
-import { governed, held, mayGo, staysBecause } from './predicate';
+import { expired, governed, held, mayGo, staysBecause } from './predicate';
 import { session } from './session';
 import { keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
 
@@ -71,10 +71,21 @@ export const enter = (order: BatchOrder): Statement => ({
 function atOnce(order: BatchOrder): Statement {
   const p = new Parameters();
   const asOf = p.add(order.asOf, 'timestamptz');
+  if (isPlain(order)) return p.statement(`with ${remove(order, asOf, p)}`);
   return p.statement(`with ${pickAndLock(order, asOf, p)},
   ${seen(order, asOf, p)},
   ${remove(order, asOf, p)}`);
 }
+
+/**
+ * A block range without dependants needs no locks taken first: the delete itself carries the whole predicate,
+ * and PostgreSQL judges it again on any version that is newer than the one it saw (DELETION §2).
+ */
+const isPlain = (order: BatchOrder): boolean =>
+  order.blocks !== undefined &&
+  !order.blocks.skipLocked &&
+  order.policy.strategy.kind === 'delete' &&
+  goingDependants(order.policy).length === 0;
 
 function lockFirst(order: BatchOrder): Statement {
   const p = new Parameters();
@@ -133,7 +144,8 @@ function seen(order: BatchOrder, asOf: string, p: Parameters): string {
     // What stays is counted by the index sweep that follows every heap walk.
     const after = { ended: blocks.to >= blocks.end, clock: null, key: [], block: blocks.to };
     return `seen as materialized (
-    select count(*)::int as picked, '{}'::jsonb as kept, ${p.add(JSON.stringify(after), 'jsonb')} as after from locked
+    select ${isPlain(order) ? 'deleted::int as picked' : 'count(*)::int as picked'}, '{}'::jsonb as kept,
+      ${p.add(JSON.stringify(after), 'jsonb')} as after from ${isPlain(order) ? 'totals' : 'locked'}
   )`;
   }
   // Rows that stay are looked at again only when there are any; what may go and is not locked is busy.
@@ -189,14 +201,20 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
         jsonb_build_object('deleted', count(*), 'bytes', coalesce(sum(bytes), 0) + ${childBytes})) end`
       : `coalesce((select jsonb_object_agg(r.label, jsonb_build_object('deleted', r.n, 'bytes', r.bytes)) from (${perLabel}) r), '{}')`;
   // For a soft delete the row stays, and so do its files and dependants until the purge.
-  const gone = soft
-    ? `update only ${table(policy.table)} t set ${name(soft.column)} = ${asOf} where ${rows} ${returning}`
-    : `delete from only ${table(policy.table)} t where ${rows} ${returning}`;
+  const gone = isPlain(order)
+    ? `delete from only ${table(policy.table)} t
+      where ${withinBlocks(order.blocks!, p)} and ${token(order, p)} and ${mayGo(policy, order.leg, asOf, p)} ${returning}`
+    : soft
+      ? `update only ${table(policy.table)} t set ${name(soft.column)} = ${asOf} where ${rows} ${returning}`
+      : `delete from only ${table(policy.table)} t where ${rows} ${returning}`;
   const outbox =
     queued.length > 0
       ? `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes)
       select ${run}, ${seq}, ${policyName}, table_name, key, url, bytes from (${queued.join(' union all ')}) f order by url returning 1`
       : 'select 1 where false';
+  // A plain delete's rows are locked by being deleted.
+  const plainly = isPlain(order);
+  const seenAfter = plainly ? `  ${seen(order, asOf, p)},\n` : '';
   return `gone as (${gone}),
   ${children.map((c) => `${c},\n  `).join('')}queued as (${outbox}),
   totals as materialized (
@@ -205,7 +223,7 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
       ${byRule} as by_rule
     from gone
   ),
-  ${
+${seenAfter}  ${
     byTenant
       ? `tenant_totals as (
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
@@ -220,7 +238,7 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
       dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after)
     select ${run}, ${seq}, ${policyName}, ${p.add(order.version)}, ${soft ? "'soft_delete'" : "'delete'"},
       ${p.add(order.actor)}, ${p.add(order.reason)}, ${asOf}, ${label}, x.keys,
-      jsonb_build_object(${childKeys}), x.by_rule, (select count(*) from locked), x.deleted, x.dependants_deleted,
+      jsonb_build_object(${childKeys}), x.by_rule, ${plainly ? 'x.deleted' : '(select count(*) from locked)'}, x.deleted, x.dependants_deleted,
       x.files, x.bytes, s.picked, s.kept, s.after
     from totals x, seen s where x.deleted > 0
     returning 1
@@ -238,7 +256,7 @@ function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): 
 
 /** The count after, in a statement that sees what the delete did. */
 function confirm(order: BatchOrder): Statement {
-  const { policy } = order;
+  const { policy, blocks } = order;
   const p = new Parameters();
   const run = p.add(order.runId, 'uuid');
   const seq = p.add(order.seq, 'int');
@@ -248,5 +266,14 @@ function confirm(order: BatchOrder): Statement {
   const from = single
     ? `only ${table(policy.table)} t where t.${name(single.column)} = any(${keys}::${single.type}[])${left}`
     : `only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}`;
-  return p.statement(`select retention.confirm_batch(${run}, ${seq}, (select count(*) from ${from}))`);
+  const still = blocks
+    ? // Looking up every key again would cost more than the delete: only if anything expired is left in the blocks.
+      `select case when exists (
+          select 1 from ${governed(policy, order.leg)} where ${withinBlocks(blocks, p)} and ${expired(policy, order.leg, p)}
+        ) then (
+          select count(*) from only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}
+          where ${withinBlocks(blocks, p)}
+        ) else 0 end`
+    : `select count(*) from ${from}`;
+  return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still}))`);
 }

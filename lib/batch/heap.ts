@@ -18,6 +18,8 @@ export interface Blocks {
   readonly from: number;
   readonly to: number;
   readonly end: number;
+  /** Step over rows somebody else has locked, instead of waiting for them: slower, so only once one was met. */
+  readonly skipLocked: boolean;
 }
 
 /**
