@@ -48,6 +48,8 @@ const Environment = z.object({
   CRON_SECRET: secret,
   CLEANUP_BATCH_SIZE: whole(1, 10_000).default(1000),
   CLEANUP_MAX_DURATION_SECONDS: whole(1, 1800).optional(),
+  /** Batches of a heap walk under way at once; small work has one. */
+  CLEANUP_LANES: whole(1, 8).default(2),
   CLEANUP_DRY_RUN: flag,
   RETENTION_DRY_RUN: flag,
   SLA_WARNING_THRESHOLD_PERCENT: whole(1, 1000).default(80),
@@ -87,6 +89,7 @@ export interface Settings {
   readonly cronSecret: string;
   /** R1: rows per batch to start from. */
   readonly batchSize: number;
+  readonly lanes: number;
   /** R2: can only lower the budget. */
   readonly maxDurationSeconds: number | undefined;
   /** R9: true when asked for, and always outside production. */
@@ -144,6 +147,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     blobToken: e.BLOB_READ_WRITE_TOKEN,
     cronSecret: e.CRON_SECRET,
     batchSize: e.CLEANUP_BATCH_SIZE,
+    lanes: e.CLEANUP_LANES,
     maxDurationSeconds: e.CLEANUP_MAX_DURATION_SECONDS,
     dryRun: dryRunBecause !== null,
     dryRunBecause,

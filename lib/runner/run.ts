@@ -8,8 +8,9 @@
 import { randomUUID } from 'node:crypto';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
-import type { BatchOrder } from '../batch/batch';
+import type { BatchOrder, BatchResult } from '../batch/batch';
 import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
+import { type Blocks, heapFacts, judgeHeap } from '../batch/heap';
 import { type Leg, legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
@@ -37,9 +38,11 @@ import {
   type RunEnd,
   type RunTotals,
 } from '../stores/run';
+import { walkHeap } from './heap-walk';
 import { startPace } from './pace';
 import { previewPolicy } from './preview';
 import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
+import { Sequence } from './seqs';
 import { mayPass, settle } from './settle';
 import { versionOf } from './version';
 
@@ -65,6 +68,16 @@ export async function runPolicy(services: Services, policy: Policy, request: Run
   return new Run(services, policy, request).execute();
 }
 
+/** Where a sweep begins. */
+interface Start {
+  readonly pass: string;
+  readonly asOf: string;
+  readonly leg: number;
+  readonly position: Cursor['position'];
+  /** Whether a large backlog may go by the blocks of the table first. */
+  readonly heap: boolean;
+}
+
 interface Ending {
   readonly outcome: Outcome;
   readonly reason: string | null;
@@ -85,7 +98,8 @@ class Run {
   /** How many rows this run may delete; `ending` null: there are no more than these. */
   #cap: { readonly rows: number; readonly ending: Ending | null };
   #fence = '0';
-  #seq = 1;
+  readonly #seqs = new Sequence();
+  #path: NonNullable<RunResult['path']> = 'index';
   #batches = 0;
   #picked = 0;
   #deleted = 0;
@@ -206,6 +220,7 @@ class Run {
       return { outcome: 'skipped', reason, message };
     }
     this.#effective = admission.policy;
+    if (this.policy.tenants) this.#path = 'tenant';
     this.#asOf = admission.asOf;
     const { limit, approved } = admission;
     if (limit && limit.rows < this.#cap.rows) {
@@ -272,6 +287,7 @@ class Run {
       asOf,
       leg: from?.leg ?? 0,
       position: from?.position ?? null,
+      heap: true,
     });
     if (stopped) return stopped;
     for (let again = 0; ; again += 1) {
@@ -280,16 +296,13 @@ class Run {
       if (!left) return drained;
       if (again > 0) return busy;
       // Rows that were locked, or moved behind the walk: once more from the start.
-      const ending = await this.#sweep(legs, { pass, asOf, leg: 0, position: null });
+      const ending = await this.#sweep(legs, { pass, asOf, leg: 0, position: null, heap: false });
       if (ending) return ending;
     }
   }
 
   /** Walks the legs from a position. Gives null at the end, or why it stopped before. */
-  async #sweep(
-    legs: readonly Leg[],
-    at: { pass: string; asOf: string; leg: number; position: Cursor['position'] },
-  ): Promise<Ending | null> {
+  async #sweep(legs: readonly Leg[], at: Start): Promise<Ending | null> {
     const pace = startPace(
       this.request.batchSize ?? this.services.settings.batchSize,
       this.request.batchSize !== undefined,
@@ -299,26 +312,20 @@ class Run {
     const saved = async (): Promise<boolean> => (saving === null ? true : saving);
     let { leg: index, position } = at;
     while (index < legs.length) {
+      if (at.heap && (position === null || position.block !== undefined)) {
+        if (!(await saved())) return leaseLost;
+        const stopped = await this.#heap(legs, index, at, position);
+        if (stopped) return stopped;
+        position = null;
+      }
       const room = this.#cap.rows - this.#deleted;
       if (room <= 0) return (await saved()) ? this.#cap.ending : leaseLost;
       if (this.#remaining() < slowest * 1.5 + CLOSING_MS) return (await saved()) ? outOfTime : leaseLost;
       const limit = Math.min(pace.size, room);
+      const seq = this.#seqs.take();
       const began = performance.now();
-      const order: BatchOrder = {
-        policy: this.policy,
-        version: this.#version,
-        runId: this.#runId,
-        fence: this.#fence,
-        seq: this.#seq,
-        leg: legs[index]!,
-        position,
-        limit,
-        asOf: at.asOf,
-        actor: this.request.actor,
-        reason: 'retention',
-        statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
-      };
-      let result: Awaited<ReturnType<typeof settle>>;
+      const order: BatchOrder = { ...this.#order(legs[index]!, at.asOf, seq), position, limit };
+      let result: BatchResult;
       try {
         result = await settle(
           this.#database,
@@ -328,6 +335,7 @@ class Run {
         );
       } catch (error) {
         await saved().catch(() => false);
+        this.#seqs.giveBack(seq);
         const advice = await afterFailure((s, ms) => this.#ask(s, ms), order, error, this.#log);
         if (advice === 'no') throw error;
         if (advice === 'fewer') pace.tooMuch();
@@ -336,7 +344,7 @@ class Run {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       if (result.picked >= limit) pace.took(took);
-      this.#count(result);
+      this.#count(result, seq);
       ({ position, index } = next(result, index));
       // The checkpoint travels while the next batch runs; its answer is read before the one after.
       if (!(await saved())) return leaseLost;
@@ -346,7 +354,7 @@ class Run {
         {
           event: 'rows.deleted',
           records_deleted: result.deleted,
-          seq: this.#seq - 1,
+          seq,
           batch_size: limit,
           duration_seconds: Math.round(took) / 1000,
         },
@@ -356,11 +364,109 @@ class Run {
     return (await saved()) ? null : leaseLost;
   }
 
-  #count(result: Awaited<ReturnType<typeof settle>>): void {
-    if (result.deleted > 0) {
-      this.#seq += 1;
-      this.#batches += 1;
+  /**
+   * A large backlog of a rule goes by the blocks of the table first. Null: done, or not worth while; the index
+   * sweep follows either way. A limited run, or one with a batch size of its own, keeps to the index.
+   */
+  async #heap(
+    legs: readonly Leg[],
+    index: number,
+    at: Start,
+    position: Cursor['position'],
+  ): Promise<Ending | null> {
+    const leg = legs[index]!;
+    const large = this.#total === null || this.#total > DUE_CAP;
+    const free = this.#cap.rows === Number.POSITIVE_INFINITY && this.request.batchSize === undefined;
+    if (leg.kind !== 'rule' || !large || !free) return null;
+    const facts = judgeHeap(
+      (
+        await this.#ask(
+          [session(STATEMENT_TIMEOUT_MS), ...heapFacts(this.policy, leg)],
+          STATEMENT_TIMEOUT_MS,
+          true,
+        )
+      ).slice(1),
+    );
+    const resumed = position?.block !== undefined && position.filenode === facts.filenode ? position : null;
+    if (!resumed && !facts.worthWhile) return null;
+    const end = resumed?.end ?? facts.end;
+    this.#path = 'heap';
+    let saving: Promise<boolean> = Promise.resolve(true);
+    const poisoned = (error: unknown) =>
+      error instanceof DatabaseError && ['poisoned', 'timeout'].includes(error.failure);
+    try {
+      const why = await walkHeap({
+        from: resumed?.block ?? 0,
+        end,
+        lanes: this.services.settings.lanes,
+        send: (blocks) => this.#send(leg, at.asOf, blocks),
+        stopBefore: (slowest) => (this.#remaining() < slowest * 1.5 + CLOSING_MS ? 'time' : null),
+        done: async (result, low, took) => {
+          if (!(await saving)) return false;
+          const here = { clock: null, key: [], block: low, end, filenode: facts.filenode };
+          saving = save(this.#redis, this.policy.name, this.#runId, this.#cursor(at, index, here));
+          saving.catch(() => undefined);
+          this.#log.info(
+            {
+              event: 'rows.deleted',
+              path: 'heap',
+              records_deleted: result.deleted,
+              block: low,
+              duration_seconds: Math.round(took) / 1000,
+            },
+            `Processed ${this.#deleted}/${this.#totalText()}`,
+          );
+          return true;
+        },
+      });
+      const ok = await saving;
+      return why === 'lease' || !ok ? leaseLost : why === 'time' ? outOfTime : null;
+    } catch (error) {
+      // A row that refuses to go, or a range that takes too long: the index walk knows what to do about either.
+      if (!poisoned(error)) throw error;
+      this.#log.warn({ event: 'heap.left' }, 'going on by the index');
+      return null;
     }
+  }
+
+  /** One batch of a heap walk. */
+  async #send(leg: Leg, asOf: string, blocks: Blocks): Promise<BatchResult> {
+    const seq = this.#seqs.take();
+    const order = { ...this.#order(leg, asOf, seq), position: null, limit: 0, blocks };
+    try {
+      const result = await settle(
+        this.#database,
+        order,
+        this.services.backoff,
+        () => this.#remaining() > CLOSING_MS,
+      );
+      this.#count(result, seq);
+      return result;
+    } catch (error) {
+      // An unknown batch keeps its number: its receipt may still appear.
+      if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(seq);
+      throw error;
+    }
+  }
+
+  #order(leg: Leg, asOf: string, seq: number): Omit<BatchOrder, 'position' | 'limit'> {
+    return {
+      policy: this.policy,
+      version: this.#version,
+      runId: this.#runId,
+      fence: this.#fence,
+      seq,
+      leg,
+      asOf,
+      actor: this.request.actor,
+      reason: 'retention',
+      statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
+    };
+  }
+
+  #count(result: BatchResult, seq: number): void {
+    if (result.deleted > 0) this.#batches += 1;
+    else this.#seqs.giveBack(seq);
     this.#picked += result.picked;
     this.#deleted += result.deleted;
     for (const [reason, n] of Object.entries(result.kept)) this.#kept[reason as keyof Kept] += n ?? 0;
@@ -467,6 +573,7 @@ class Run {
       reason: ending.reason,
       message: ending.message,
       correlationId: this.request.correlationId,
+      path: this.#path,
       asOf: this.#asOf,
       startedAt: this.#startedAt.toISOString(),
       durationSeconds: this.#seconds(now),

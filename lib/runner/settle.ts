@@ -36,6 +36,10 @@ export async function settle(
         throw error;
       }
     },
-    { ...backoff, shouldRetry: ({ error }) => mayPass(error) && inTime() },
+    { ...backoff, shouldRetry: ({ error }) => mayPass(error) && !stepsAside(order, error) && inTime() },
   );
 }
+
+/** A plain block range that meets a locked row is asked again in another form, not again in this one. */
+const stepsAside = (order: BatchOrder, error: unknown): boolean =>
+  order.blocks?.skipLocked === false && error instanceof DatabaseError && error.failure === 'busy';

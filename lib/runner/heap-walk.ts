@@ -1,0 +1,83 @@
+/**
+ * Walks the blocks of a table in lanes. Each lane takes the next range, so none waits for a slow one; what the
+ * cursor saves is the first block not yet known to be done, so a resumed walk repeats at most the ranges that
+ * were under way, and a repeated range deletes nothing twice.
+ */
+import type { BatchResult } from '../batch/batch';
+import type { Blocks } from '../batch/heap';
+import { DatabaseError } from '../errors';
+import { TARGET_MS } from './pace';
+
+/** About 4,000 rows of a hundred bytes each: a first batch well under the target time. */
+const FIRST_BLOCKS = 64;
+/** 8 MB of table a batch. */
+const MOST_BLOCKS = 1_024;
+/** A receipt of so many keys is about 800 kB, far from the 10 MB a request may hold. */
+const MOST_ROWS = 20_000;
+const MOST_GROWTH = 1.5;
+
+export interface HeapWalkOrder {
+  readonly from: number;
+  readonly end: number;
+  readonly lanes: number;
+  /** Sends one batch and waits until it is known what became of it. */
+  send(blocks: Blocks): Promise<BatchResult>;
+  /** Why to stop before the next batch of about this many milliseconds; null to go on. */
+  stopBefore(slowestMs: number): string | null;
+  /** After each batch: its result, and the first block not known to be done. False: stop, the lease is lost. */
+  done(result: BatchResult, low: number, tookMs: number): Promise<boolean>;
+}
+
+/** Gives null at the end of the table, or why it stopped before: `lease`, or what `stopBefore` said. */
+export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
+  let next = order.from;
+  let size = FIRST_BLOCKS;
+  let slowest = 0;
+  let stopped: string | null = null;
+  const underWay = new Set<number>();
+
+  const batch = async (from: number, to: number): Promise<BatchResult> => {
+    try {
+      return await order.send({ from, to, end: order.end, skipLocked: false });
+    } catch (error) {
+      // Somebody holds a row of this range: step over it, the index sweep comes back for it.
+      if (error instanceof DatabaseError && error.failure === 'busy') {
+        return order.send({ from, to, end: order.end, skipLocked: true });
+      }
+      throw error;
+    }
+  };
+
+  const lane = async (): Promise<void> => {
+    while (next < order.end && stopped === null) {
+      stopped ??= order.stopBefore(slowest);
+      if (stopped !== null) return;
+      const from = next;
+      const to = Math.min(order.end, from + size);
+      next = to;
+      underWay.add(from);
+      const began = performance.now();
+      const result = await batch(from, to).catch((error: unknown) => {
+        stopped ??= 'error';
+        throw error;
+      });
+      const took = performance.now() - began;
+      slowest = Math.max(slowest, took);
+      underWay.delete(from);
+      size = steer(size, to - from, took, result.deleted);
+      if (!(await order.done(result, Math.min(next, ...underWay), took))) stopped ??= 'lease';
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: order.lanes }, lane));
+  const failed = ended.find((e) => e.status === 'rejected');
+  if (failed) throw failed.reason;
+  return stopped;
+}
+
+/** Blocks for the next batch: towards the target time, and not over the rows a receipt should hold. */
+function steer(size: number, blocks: number, tookMs: number, rows: number): number {
+  const byTime = TARGET_MS / Math.max(1, tookMs);
+  const byRows = MOST_ROWS / Math.max(1, rows);
+  const wanted = blocks * Math.min(MOST_GROWTH, byTime, byRows);
+  return Math.max(1, Math.min(MOST_BLOCKS, Math.round(Math.min(wanted, size * MOST_GROWTH))));
+}
