@@ -1,6 +1,7 @@
 /**
- * `npm run proof:holds [-- --rounds N] [--seed S]`: ten thousand random interleavings of holds and batches on
+ * `npm run proof:holds [-- --rounds N] [--seed S] [--control]`: ten thousand random interleavings of holds and batches on
  * real sessions; prints every held row that went after its hold had returned. Code 1 if there is one.
+ * `--control` takes the gate away first: the same race then loses rows, so the proof can fail.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -16,6 +17,7 @@ import { interleave } from '../support/interleave';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '10000' },
+    control: { type: 'boolean', default: false },
     seed: { type: 'string', default: String(Date.now() % 1e9) },
   },
 });
@@ -44,6 +46,7 @@ async function lane(i: number) {
     sql: async <R extends Record<string, unknown>>(text: string, params: readonly unknown[] = []) =>
       (await pool.query<R>(text, [...params])).rows,
   };
+  if (values.control) await pool.query('drop trigger lapse_gate on retention.hold');
   const told = () => {
     done += 1;
     if (done % 500 === 0)
