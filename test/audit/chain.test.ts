@@ -98,6 +98,28 @@ describe('the chain', () => {
     expect(await verified()).toMatchObject({ ok: true, runs: 2, receipts: 2 });
   });
 
+  it('takes a number that lanes left out for what it is, and a receipt taken out later for missing', async () => {
+    await things(
+      e.db,
+      [40, 41, 42].map((d) => d * DAY),
+    );
+    const { runId } = await e.run(policy, { batchSize: 1 });
+    // As two lanes leave it when the batch of one of them found nothing.
+    await e.db.sql(
+      'update retention.run set outcome = null, finished_at = null, sealed_at = null where id = $1::uuid',
+      [runId],
+    );
+    await tamper('delete from retention.audit_entry; delete from retention.receipt where seq = 2');
+    await things(e.db, [43 * DAY]);
+    await e.run(policy);
+    expect(await verified()).toMatchObject({ ok: true, runs: 2, receipts: 3 });
+    await tamper(`delete from retention.receipt where seq = 1 and run = '${runId}'`);
+    expect((await verified()).problems.map((p) => p.message)).toEqual([
+      `receipt 1 of run ${runId} is missing`,
+      expect.stringContaining('are not those'),
+    ]);
+  });
+
   it('has nothing of a run that deleted nothing', async () => {
     await e.run(policy);
     expect(await verified()).toMatchObject({ ok: true, entries: 0 });

@@ -314,13 +314,19 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function retention.receipt_hash(retention.receipt) is 'SHA-256 over a receipt, fields in fixed order; the cursor, which is no evidence, is left out.';
 
-create function retention.run_digest(r uuid, out receipts bigint, out last_seq int, out deleted numeric, out digest text)
+create function retention.run_digest(r uuid, out receipts bigint, out last_seq int, out deleted numeric, out digest text, out gaps jsonb)
 language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   select count(*), coalesce(max(c.seq), 0), coalesce(sum(c.deleted), 0),
-    encode(sha256(coalesce(string_agg(retention.receipt_hash(c), ''::bytea order by c.seq), ''::bytea)), 'hex')
+    encode(sha256(coalesce(string_agg(retention.receipt_hash(c), ''::bytea order by c.seq), ''::bytea)), 'hex'),
+    (
+      select coalesce(jsonb_agg(g.seq order by g.seq), '[]')
+      from generate_series(1, (select max(seq) from retention.receipt where run = r)) g(seq)
+      where not exists (select 1 from retention.receipt x where x.run = r and x.seq = g.seq)
+    )
   from retention.receipt c where c.run = r
 $$;
-comment on function retention.run_digest(uuid) is 'One hash over all receipts of a run, in their order.';
+comment on function retention.run_digest(uuid) is
+  'One hash over all receipts of a run, in their order; gaps are numbers whose batch deleted nothing, as lanes may leave.';
 
 -- Under the policy's exclusive lock, and after the run has lost the right to delete: nothing can be added.
 create function retention.seal_run(r uuid) returns boolean
@@ -343,7 +349,7 @@ begin
   if d.receipts > 0 then
     insert into retention.audit_entry (actor, action, subject, reason, detail)
       values (it.actor, 'run.sealed', r::text, 'retention', jsonb_build_object('policy', it.policy,
-        'version', it.policy_version, 'outcome', it.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'deleted', d.deleted, 'digest', d.digest)
+        'version', it.policy_version, 'outcome', it.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', d.gaps, 'deleted', d.deleted, 'digest', d.digest)
         -- The artifact policy's own line (G4) goes into the chain with its run.
         || coalesce((select jsonb_build_object(a.event, to_jsonb(a) - 'id' - 'run' - 'event' - 'at')
           from retention.audit_event a where a.run = r), '{}'));
