@@ -223,3 +223,85 @@ it('nothing is changed when the audit entry cannot be written', async () => {
   expect(await e.db.sql('select 1 from retention.hold')).toEqual([]);
   expect(await left(e.db)).toBe(1);
 });
+
+it('an override counts for its organisation, and removed it does until the cooling-off is over', async () => {
+  await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
+    create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();
+    create index on things (org, at, id); grant select on orgs to lapse_app`);
+  const [org] = await e.db.sql<{ id: string }>("insert into orgs (plan) values ('free') returning id");
+  const tiers = {
+    ...policy,
+    rules: [{ label: 'free', keepFor: { seconds: 7 * DAY }, match: {} }],
+    tenants: {
+      table: { schema: 'public', name: 'orgs' },
+      key: { column: 'id', type: 'uuid' },
+      column: 'org',
+      label: 'o.plan',
+      judgedBy: [{ schema: 'public', name: 'orgs' }],
+    },
+  };
+  const services = { ...e.services, policies: [tiers] };
+  await things(e.db, [40 * DAY]);
+  await e.db.sql('update things set org = $1', [org?.id]);
+  const tenant = { policy: 'things', tenant: org?.id };
+  const set = await act(services, 'alice', {
+    action: 'override.set',
+    ...tenant,
+    keepDays: -1,
+    reason: 'contract',
+  });
+  expect([set.status, set.body.detail]).toEqual([200, { keep_seconds: null }]);
+  expect(await e.run(tiers)).toMatchObject({ deleted: 0 });
+  expect((await list(services, '?list=overrides')).body.entries).toMatchObject([
+    { policy: 'things', set_by: 'alice' },
+  ]);
+  expect(
+    (await act(services, 'bob', { action: 'override.remove', ...tenant, reason: 'contract over' })).status,
+  ).toBe(200);
+  expect(await e.run(tiers)).toMatchObject({ deleted: 0 });
+  await e.db.sql('update retention.past_override set ended_at = $1::timestamptz', [ago(6.9 * DAY)]);
+  expect(await e.run(tiers)).toMatchObject({ deleted: 0 });
+  await e.db.sql('update retention.past_override set ended_at = $1::timestamptz', [ago(7.1 * DAY)]);
+  expect(await e.run(tiers)).toMatchObject({ deleted: 1 });
+});
+
+it('a dead file is retried, or kept with a reason', async () => {
+  await things(e.db, [40 * DAY]);
+  const { runId } = await e.run(policy);
+  const files = await e.db.sql<{ id: string }>(
+    `insert into retention.outbox (run, seq, policy, table_name, row_key, url, state, attempts)
+     select $1::uuid, 1, 'things', 'public.things', i::text, 'tmp/' || i, 'dead', 9 from generate_series(1, 2) i returning id::text`,
+    [runId],
+  );
+  const [a, b] = files.map((f) => f.id);
+  expect((await list(e.services, '?list=files')).body.entries).toHaveLength(2);
+  expect(
+    (
+      await act(e.services, 'alice', {
+        action: 'letter.assign',
+        kind: 'file',
+        id: a,
+        to: 'bob',
+        reason: 'yours',
+      })
+    ).status,
+  ).toBe(200);
+  expect(
+    (await act(e.services, 'bob', { action: 'letter.retry', kind: 'file', id: a, reason: 'store is back' }))
+      .status,
+  ).toBe(200);
+  expect(
+    (await act(e.services, 'bob', { action: 'letter.discard', kind: 'file', id: b, reason: 'evidence' }))
+      .status,
+  ).toBe(200);
+  expect(
+    (await act(e.services, 'bob', { action: 'letter.discard', kind: 'file', id: b, reason: 'evidence' }))
+      .status,
+  ).toBe(404);
+  expect(
+    await e.db.sql('select state, attempts, assigned_to, resolution from retention.outbox order by id'),
+  ).toEqual([
+    { state: 'pending', attempts: 0, assigned_to: 'bob', resolution: null },
+    { state: 'kept', attempts: 9, assigned_to: null, resolution: 'evidence' },
+  ]);
+});

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { eraseSubject } from '@/lib/erasure/erase';
 import { days, type Policy } from '@/lib/policies/contract';
 import { ago, DAY, govern, left, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded, later } from '@/test/support/guarded';
@@ -81,4 +82,23 @@ it('advances when the first step drained everything there was', async () => {
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 6 });
   await aged(e, 31, 131, 3);
   expect(await e.at(later(1), policy)).toMatchObject({ reason: 'rollout', deleted: 100 });
+});
+
+it('an erasure on request is no step, and no usual run', async () => {
+  await e.run(policy, { limit: 4 });
+  await e.db.sql(
+    "update things set org = '00000000-0000-4000-8000-000000000009' where id in (select id from things order by at limit 40)",
+  );
+  await e.db.sql('create index on things (org)');
+  const services = { ...e.services, policies: [policy] };
+  const erased = await eraseSubject(services, {
+    subject: { scope: 'organization', id: '00000000-0000-4000-8000-000000000009' },
+    reason: 'request 7',
+    dryRun: false,
+    actor: 'alice',
+    correlationId: 'c',
+    deadline: later(1),
+  });
+  expect(JSON.stringify(erased)).toContain('"deleted":40');
+  expect(await e.run(policy)).toMatchObject({ reason: 'rollout', deleted: 10 });
 });

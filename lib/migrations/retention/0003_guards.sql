@@ -328,6 +328,12 @@ $$;
 comment on function retention.run_digest(uuid) is
   'One hash over all receipts of a run, in their order; gaps are numbers whose batch deleted nothing, as lanes may leave.';
 
+create function retention.run_reason(r uuid) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select c.reason from retention.receipt c where c.run = r order by c.seq limit 1
+$$;
+comment on function retention.run_reason(uuid) is 'Why a run deleted: the reason its receipts give. Null when it deleted nothing.';
+
 -- Under the policy's exclusive lock, and after the run has lost the right to delete: nothing can be added.
 create function retention.seal_run(r uuid) returns boolean
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
@@ -348,7 +354,7 @@ begin
   select * into d from retention.run_digest(r);
   if d.receipts > 0 then
     insert into retention.audit_entry (actor, action, subject, reason, detail)
-      values (it.actor, 'run.sealed', r::text, 'retention', jsonb_build_object('policy', it.policy,
+      values (it.actor, 'run.sealed', r::text, retention.run_reason(r), jsonb_build_object('policy', it.policy,
         'version', it.policy_version, 'outcome', it.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', d.gaps, 'deleted', d.deleted, 'digest', d.digest)
         -- The artifact policy's own line (G4) goes into the chain with its run.
         || coalesce((select jsonb_build_object(a.event, to_jsonb(a) - 'id' - 'run' - 'event' - 'at')
@@ -359,14 +365,15 @@ begin
 end $$;
 comment on function retention.seal_run(uuid) is 'Puts a finished run''s receipts into the chain; true when there were any.';
 
--- A clean run that deleted something is one step of the rollout; one that was limited by hand, or set rows
--- aside, is none. A drained pass ends its approval.
+-- A clean run that deleted something is one step of the rollout; one that was limited by hand, set rows aside
+-- or erased on request is none. A drained pass ends its approval.
 create function retention.run_ended() returns trigger
 language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
 begin
   if new.deleted > 0 and new.approval is null
     and (new.outcome = 'succeeded' or (new.outcome = 'interrupted' and new.reason in ('rollout', 'time')))
-    and not exists (select 1 from retention.dead_letter l where l.run = new.id) then
+    and not exists (select 1 from retention.dead_letter l where l.run = new.id)
+    and retention.run_reason(new.id) <> 'erasure' then
     update retention.policy_version set clean_runs = clean_runs + 1
       where policy = new.policy and version = new.policy_version;
   end if;
@@ -397,6 +404,7 @@ create function retention.admission(
         select deleted from retention.run
         where policy = p and mode = 'delete' and deleted > 0 and approval is null and finished_at is not null
           and (outcome = 'succeeded' or (outcome = 'interrupted' and reason = 'time'))
+          and retention.run_reason(id) <> 'erasure'
         order by started_at desc limit 20
       ) x),
     'approval', (
@@ -430,6 +438,7 @@ drop function retention.run_ended();
 drop function retention.declare_version(text, text, text, jsonb, text, timestamptz);
 drop function retention.effective_periods(text, text, jsonb, timestamptz, interval);
 drop function retention.seal_run(uuid);
+drop function retention.run_reason(uuid);
 drop function retention.run_digest(uuid);
 drop function retention.receipt_hash(retention.receipt);
 drop table retention.audit_entry cascade;
