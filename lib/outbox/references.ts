@@ -23,10 +23,16 @@ export function referencesOf(policies: readonly Policy[]): Reference[] {
   return [...new Map(all.map((r) => [`${tableLabel(r.table)}.${r.column}`, r])).values()];
 }
 
-/** True where a live row names one of `forms`, an expression of type text[]; each column by its index. */
+/**
+ * True where a live row names one of `forms`, an expression of type text[]. Form by form through the column's
+ * index: `= any(array)` of unknown length made the planner read small tables whole, once a file.
+ */
 export const referenced = (references: readonly Reference[], forms: string): string =>
   references
-    .map((r) => `exists (select 1 from ${table(r.table)} x where x.${name(r.column)} = any(${forms}))`)
+    .map(
+      (r) => `exists (select 1 from unnest(${forms}) u(form) cross join lateral (
+          select 1 from ${table(r.table)} x where x.${name(r.column)} = u.form limit 1) y)`,
+    )
     .join(' or ') || 'false';
 
 /** One row a column that no index answers for, or that may not be read: `{ table_name, column_name, indexed, may }`. */

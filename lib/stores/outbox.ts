@@ -49,19 +49,22 @@ export async function claim(
   bases: readonly string[],
   at: Date,
 ): Promise<Claim> {
+  // Compiling the judgement would take longer than asking it.
   const lock = new Parameters();
   const p = new Parameters();
   const until = p.add(new Date(at.getTime() + CLAIM_SECONDS * 1000).toISOString(), 'timestamptz');
   const statements = [
     claimSession(),
     lock.statement(
-      `select retention.lock_files(${lock.add(PAGE, 'int')}, ${lock.add(at.toISOString(), 'timestamptz')}) as paths`,
+      `select set_config('jit', 'off', true), retention.lock_files(${lock.add(PAGE, 'int')}, ${lock.add(at.toISOString(), 'timestamptz')}) as paths`,
     ),
     p.statement(`with entries as materialized (
       select p.path, o.id, o.url, o.attempts, o.bytes, o.created_at
       from unnest(current_setting('lapse.files')::text[]) p(path)
-      join retention.outbox o on retention.blob_path(o.url) = p.path
-      where o.state in ('pending', 'deleting')
+      -- Path by path through the index, whatever the planner thinks of the array's length.
+      cross join lateral (
+        select * from retention.outbox where path = p.path and state in ('pending', 'deleting') offset 0
+      ) o
     ),
     judged as materialized (
       select e.path, e.decided_at, ${referenced(references, '(e.urls || e.forms)')} as live

@@ -16,11 +16,9 @@ comment on column retention.outbox.resolution is 'What was decided about a dead 
 create index outbox_dead on retention.outbox (updated_at) where state = 'dead';
 
 -- One name for a file, however a row writes it: the pathname of its URL.
-create function retention.blob_path(url text) returns text
+create function retention.blob_url_decoded(url text) returns text
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select case
-    when url !~ '^[a-zA-Z]+://' then ltrim(url, '/')
-    when strpos(p.path, '%') = 0 then p.path
+  select case when strpos(p.path, '%') = 0 then p.path
     else (
       select convert_from(decode(string_agg(
         case when c.m[1] ~ '^%' then substr(c.m[1], 2) else encode(convert_to(c.m[1], 'UTF8'), 'hex') end, '' order by c.n), 'hex'), 'UTF8')
@@ -28,6 +26,13 @@ language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
     )
   end
   from (select ltrim(regexp_replace(split_part(url, '?', 1), '^[a-zA-Z]+://[^/]+', ''), '/') as path) p
+$$;
+comment on function retention.blob_url_decoded(text) is 'Pathname of a blob, from its URL.';
+
+-- Without a search_path of its own, so that it is inlined: it is evaluated once a file, by the deleting statement.
+create function retention.blob_path(url text) returns text
+language sql immutable parallel safe as $$
+  select case when url ~ '^[a-zA-Z]+://' then retention.blob_url_decoded(url) else pg_catalog.ltrim(url, '/') end
 $$;
 comment on function retention.blob_path(text) is 'Pathname of a blob, from its URL or pathname.';
 
@@ -42,7 +47,9 @@ language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   end
 $$;
 comment on function retention.blob_url_path(text) is 'A pathname as it stands in the URL of its blob.';
-create index outbox_path on retention.outbox (retention.blob_path(url));
+alter table retention.outbox add column path text not null generated always as (retention.blob_path(url)) stored;
+comment on column retention.outbox.path is 'Pathname of the blob: one name however a row writes it.';
+create index outbox_path on retention.outbox (path);
 
 -- First half of a claim: takes (7002, path) for up to n paths that are due, and leaves them in `lapse.files`.
 -- The judgement follows in a statement of its own, which sees every row committed before the locks (DELETION §11).
@@ -56,8 +63,8 @@ begin
     raise exception 'lapse: a claim needs READ COMMITTED' using errcode = 'LP005';
   end if;
   select coalesce(array_agg(d.path), '{}') into paths from (
-    select distinct retention.blob_path(due.url) as path from (
-      select url from retention.outbox
+    select distinct due.path from (
+      select path from retention.outbox
       where state in ('pending', 'deleting') and next_attempt_at <= at
       order by next_attempt_at, id limit n for update skip locked
     ) due
@@ -83,7 +90,7 @@ begin
     perform pg_advisory_xact_lock_shared(hashtextextended(retention.blob_path(named), 7002));
     if exists (
       select 1 from retention.outbox
-      where retention.blob_path(url) = retention.blob_path(named)
+      where path = retention.blob_path(named)
         and (state = 'deleting' or (state = 'deleted' and updated_at > clock_timestamp() - interval '1 day'))
     ) then
       raise exception 'lapse: the file named by %.%.% is being deleted; upload it under another name',
@@ -307,9 +314,10 @@ drop function retention.artifact_event();
 drop table retention.audit_event, retention.tenant_total;
 drop function retention.guard_file_reference() cascade;
 drop function retention.lock_files(int, timestamptz);
-drop index retention.outbox_path;
+alter table retention.outbox drop column path;
 drop function retention.blob_url_path(text);
 drop function retention.blob_path(text);
+drop function retention.blob_url_decoded(text);
 drop index retention.outbox_dead;
 delete from retention.outbox where run is null;
 alter table retention.outbox drop constraint outbox_source, drop column resolution, drop column assigned_to, drop column settled_as;
