@@ -1,9 +1,10 @@
 /**
- * The nightly look at the audit chain: seals what an older release left unsealed, verifies the whole chain, and
+ * The nightly look at the audit chain and at what waits for a person: seals what an older release left unsealed, verifies the whole chain, and
  * writes its signed head to the log, which the database's owner cannot rewrite. A broken chain raises an alert.
  */
 import { answerTimeoutMs, session } from '../batch/session';
 import { alert } from '../guard/alert';
+import { type Waiting, watchLetters } from '../guard/overdue';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
 import { type ExportedHead, exportHead } from './head';
@@ -19,12 +20,15 @@ const CLOSING_MS = 5_000;
 export async function sealAudit(
   services: Services,
   order: JobOrder,
-): Promise<JobResult & { sealed: number; verification: Verification; head: ExportedHead | null }> {
+): Promise<
+  JobResult & { sealed: number; verification: Verification; head: ExportedHead | null; waiting: Waiting[] }
+> {
   const log = services.log.child({ correlation_id: order.correlationId, script: 'audit-seal' });
   const inTime = () => order.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
   const sealed = order.dryRun ? 0 : await sealLeftovers(services, inTime);
   const verification = await verify(services.database, { inTime });
   const head = await exportHead(services);
+  const waiting = await watchLetters({ ...services, log }, order.correlationId);
   const { entries, runs, receipts, problems, complete } = verification;
   const counts = `${entries} entries, ${runs} runs, ${receipts} receipts`;
   log.info(
@@ -43,7 +47,7 @@ export async function sealAudit(
         : { outcome: 'interrupted', reason: 'time', message: `whole as far as there was time: ${counts}` };
   if (problems.length > 0) alert(log, 'audit.broken', { correlationId: order.correlationId }, ending.message);
   else log.info({ event: 'audit.verified', entries, runs, receipts, complete }, ending.message);
-  return { ...ending, sealed, verification, head };
+  return { ...ending, sealed, verification, head, waiting };
 }
 
 async function sealLeftovers(services: Services, inTime: () => boolean): Promise<number> {

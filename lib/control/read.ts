@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { RequestError } from '../errors';
 import { readBreaker } from '../guard/breaker';
+import { readWaiting, waitingLetters } from '../guard/overdue';
 import { stepOf } from '../guard/rollout';
 import { versionOf } from '../runner/version';
 import type { Services } from '../services';
@@ -12,8 +13,6 @@ import { send } from './carry-out';
 
 /** What fits a screen several times over, and always an answer. */
 const PAGE = 200;
-/** A dead letter nobody has dealt with for three days has been seen by one nightly run too many. */
-export const LETTER_SLA_SECONDS = 3 * 86_400;
 
 const utc = (column: string) =>
   `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${column}`;
@@ -68,7 +67,6 @@ export async function readList(services: Services, url: URL): Promise<unknown> {
 
 /** Each policy: may it run, does it run, how far is its rollout; and what waits for a person, with its age. */
 async function readState(services: Services): Promise<unknown> {
-  const now = services.clock().toISOString();
   const [, states, everything, letters] = await send(
     services,
     [
@@ -82,14 +80,7 @@ async function readState(services: Services): Promise<unknown> {
         text: `select stopped, stopped_by, reason, ${utc('stopped_at')} from retention.kill_switch`,
         params: [],
       },
-      {
-        text: `select 'row' as kind, count(*)::int as open,
-            extract(epoch from $1::timestamptz - min(created_at))::float8 as oldest_seconds
-          from retention.dead_letter where state = 'open'
-          union all select 'file', count(*)::int, extract(epoch from $1::timestamptz - min(created_at))::float8
-          from retention.outbox where state = 'dead'`,
-        params: [now],
-      },
+      waitingLetters(services.clock()),
     ],
     true,
   );
@@ -112,11 +103,5 @@ async function readState(services: Services): Promise<unknown> {
       };
     }),
   );
-  const deadLetters = (letters ?? []).map((l) => ({
-    kind: l.kind,
-    open: Number(l.open),
-    oldestSeconds: l.oldest_seconds === null ? null : Number(l.oldest_seconds),
-    sla: Number(l.oldest_seconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
-  }));
-  return { stopped: everything?.[0], policies, deadLetters };
+  return { stopped: everything?.[0], policies, deadLetters: readWaiting(letters) };
 }

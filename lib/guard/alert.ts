@@ -8,7 +8,7 @@ class Stopped extends LapseError {}
 /** `message` must hold no row values. */
 export function alert(
   log: Logger,
-  event: 'guard.stopped' | 'breaker.opened' | 'rows.set_aside' | 'audit.broken',
+  event: 'guard.stopped' | 'breaker.opened' | 'letters.overdue' | 'audit.broken',
   about: { policy?: string; correlationId?: string },
   message: string,
 ): void {

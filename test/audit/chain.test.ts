@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportHead, readHead } from '@/lib/audit/head';
 import { sealAudit } from '@/lib/audit/seal';
@@ -255,6 +256,35 @@ describe('the nightly look', () => {
       sealed: 1,
       verification: { ok: true, entries: 5 },
     });
+  });
+
+  it('raises an alert for dead letters that wait longer than three days', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
+    const letter = (days: number) =>
+      e.db.sql(
+        `insert into retention.dead_letter (policy, table_name, row_key, sql_state, next_attempt_at, created_at)
+         values ('things', 'public.things', $1, '23503', now(), $2::timestamptz - make_interval(secs => $3))`,
+        [String(days), NOW.toISOString(), days * DAY],
+      );
+    const order = {
+      correlationId: 'c',
+      deadline: new Date(NOW.getTime() + 60_000),
+      dryRun: false,
+      trigger: 'cron',
+    } as const;
+    await letter(2.9);
+    expect((await sealAudit({ ...e.services, log }, order)).waiting[0]).toMatchObject({
+      open: 1,
+      sla: 'within_sla',
+    });
+    expect(lines).toEqual([]);
+    await letter(3.1);
+    expect((await sealAudit({ ...e.services, log }, order)).waiting[0]).toMatchObject({
+      open: 2,
+      sla: 'breached',
+    });
+    expect(lines.map((l) => JSON.parse(l).event)).toEqual(['letters.overdue']);
   });
 
   it('errs, loudly, when the chain is broken', async () => {

@@ -1,0 +1,57 @@
+/**
+ * Dead letters nobody has dealt with: of rows and of files, by the age of the oldest. Past three days each
+ * nightly look raises an alert until they are retried with success or discarded by an operator.
+ */
+import { answerTimeoutMs, session } from '../batch/session';
+import type { Row, Statement } from '../database';
+import type { Services } from '../services';
+import { alert } from './alert';
+
+/** A nightly run has met it three times, and somebody has had a working day to look. */
+export const LETTER_SLA_SECONDS = 3 * 86_400;
+const STATEMENT_MS = 5_000;
+
+export interface Waiting {
+  readonly kind: 'row' | 'file';
+  readonly open: number;
+  readonly oldestSeconds: number | null;
+  readonly sla: 'within_sla' | 'breached';
+}
+
+export const waitingLetters = (now: Date): Statement => ({
+  text: `select 'row' as kind, count(*)::int as open, extract(epoch from $1::timestamptz - min(created_at))::float8 as oldest_seconds
+      from retention.dead_letter where state = 'open'
+    union all select 'file', count(*)::int, extract(epoch from $1::timestamptz - min(created_at))::float8
+      from retention.outbox where state = 'dead'`,
+  params: [now.toISOString()],
+});
+
+export const readWaiting = (rows: readonly Row[] | undefined): Waiting[] =>
+  (rows ?? []).map((r) => ({
+    kind: r.kind === 'file' ? 'file' : 'row',
+    open: Number(r.open),
+    oldestSeconds: r.oldest_seconds === null ? null : Number(r.oldest_seconds),
+    sla: Number(r.oldest_seconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
+  }));
+
+/** Gives what waits, and raises one alert a kind that waits too long. */
+export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
+  const [, rows] = await services.database.transaction(
+    [session(STATEMENT_MS), waitingLetters(services.clock())],
+    {
+      readOnly: true,
+      timeoutMs: answerTimeoutMs(STATEMENT_MS),
+    },
+  );
+  const waiting = readWaiting(rows);
+  for (const w of waiting.filter((x) => x.sla === 'breached')) {
+    const days = Math.floor((w.oldestSeconds ?? 0) / 86_400);
+    alert(
+      services.log,
+      'letters.overdue',
+      { correlationId },
+      `${w.open} dead letters of ${w.kind}s wait for a person, the oldest for ${days} days`,
+    );
+  }
+  return waiting;
+}
