@@ -1,15 +1,13 @@
 import * as Sentry from '@sentry/nextjs';
+import { NO_COLLECTION, scrubEvent, scrubSpan } from './lib/scrub';
 
-// Without a public DSN this stays silent; the console shows no personal data, and none is collected.
+// Without a public DSN this stays silent; the pages show no personal data, and none is collected.
 Sentry.init({
   ...(process.env.NEXT_PUBLIC_SENTRY_DSN ? { dsn: process.env.NEXT_PUBLIC_SENTRY_DSN } : {}),
-  dataCollection: {
-    userInfo: false,
-    cookies: false,
-    httpHeaders: { request: false, response: false },
-    httpBodies: [],
-    urlQueryParams: false,
-  },
+  dataCollection: NO_COLLECTION,
+  beforeSend: scrubEvent,
+  beforeSendSpan: scrubSpan,
+  beforeBreadcrumb: () => null,
 });
 
 export const onRouterTransitionStart = Sentry.captureRouterTransitionStart;

@@ -1,11 +1,11 @@
 /**
- * The status page shows what is deleted and how much, never whose: still nobody's business outside. In
- * production it asks for CRON_SECRET as the password of any user name. API routes check their own secrets.
+ * Pages show what is deleted and how much, never whose: still nobody's business outside. In production each
+ * asks for CRON_SECRET as the password of any user name, a new page too. API routes check their own secrets.
  */
 import { type NextRequest, NextResponse } from 'next/server';
 import { isBasicPassword } from '@/lib/http/authorize';
 
-export const config = { matcher: '/' };
+export const config = { matcher: '/((?!api/|_next/).*)' };
 
 export function proxy(request: NextRequest): Response {
   const open = process.env.VERCEL_ENV !== 'production' || process.env.LAPSE_STATUS_PAGE === 'public';

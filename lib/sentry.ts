@@ -5,9 +5,8 @@
  */
 import * as Sentry from '@sentry/nextjs';
 import { LapseError } from './errors';
-import type { Policy } from './policies/contract';
-import type { RunResult } from './runner/result';
-import type { RunRequest } from './runner/run';
+import type { Outcome } from './runner/result';
+import { NO_COLLECTION, OWN_ERROR, scrubEvent, scrubSpan } from './scrub';
 
 /** The answer waits at most this long for the alerts to be out; a frozen function sends nothing later. */
 const FLUSH_MS = 2_000;
@@ -22,24 +21,10 @@ export const sentryOptions = (
   environment: env.VERCEL_TARGET_ENV ?? env.VERCEL_ENV ?? 'development',
   ...(env.VERCEL_GIT_COMMIT_SHA ? { release: env.VERCEL_GIT_COMMIT_SHA } : {}),
   tracesSampleRate: 1,
-  dataCollection: {
-    userInfo: false,
-    cookies: false,
-    httpHeaders: { request: false, response: false },
-    httpBodies: [],
-    urlQueryParams: false,
-    databaseQueryData: false,
-    stackFrameVariables: false,
-  },
-  beforeSend(event) {
-    const next = event.contexts?.nextjs as { request_path?: string } | undefined;
-    if (next?.request_path) next.request_path = next.request_path.split('?')[0] ?? '';
-    for (const value of event.exception?.values ?? []) {
-      // A message nobody has vouched for may hold row values.
-      if (!value.type?.startsWith('Lapse:')) value.value = '(message withheld)';
-    }
-    return event;
-  },
+  dataCollection: NO_COLLECTION,
+  beforeSend: scrubEvent,
+  beforeSendSpan: scrubSpan,
+  beforeBreadcrumb: () => null,
 });
 
 /** Reports a failure by its class and code. */
@@ -51,7 +36,7 @@ export function capture(
   const safe = new Error(
     error instanceof LapseError ? error.message : error instanceof Error ? error.name : typeof error,
   );
-  safe.name = `Lapse:${code}`;
+  safe.name = `${OWN_ERROR}${code}`;
   if (error instanceof Error && error.stack)
     safe.stack = `${safe.name}\n${error.stack
       .split('\n')
@@ -68,22 +53,36 @@ export function capture(
   });
 }
 
+/** What a check-in needs to know of the result of a policy's run or of a job. */
+interface Finished {
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly message: string;
+}
+
 /** Thrown inside the monitor only, so that its check-in says "error" although an answer is returned. */
-class RunErrored extends Error {
-  constructor(readonly result: RunResult) {
+class RunErrored<R extends Finished> extends Error {
+  constructor(readonly result: R) {
     super(result.reason ?? 'errored');
   }
 }
 
-/** Runs with a check-in per policy where the schedule asked for it: a missed one is noticed by Sentry. */
-export async function checkIn(
-  policy: Policy,
-  order: RunRequest,
-  run: () => Promise<RunResult>,
-): Promise<RunResult> {
+export interface Monitor {
+  readonly name: string;
+  /** The declared schedules, the one of the first run first. */
+  readonly schedules: readonly (string | undefined)[];
+  readonly allowedSeconds: number;
+}
+
+/** Runs with a check-in where a schedule asked for it: a run that does not come is noticed by Sentry. */
+export async function checkIn<R extends Finished>(
+  monitor: Monitor,
+  by: { readonly schedule: string | null; readonly correlationId: string },
+  run: () => Promise<R>,
+): Promise<R> {
   const traced = () =>
     Sentry.startSpan(
-      { name: `run ${policy.name}`, op: 'lapse.run', attributes: { policy: policy.name } },
+      { name: `run ${monitor.name}`, op: 'lapse.run', attributes: { policy: monitor.name } },
       async () => {
         const result = await run();
         if (result.outcome === 'errored') throw new RunErrored(result);
@@ -91,23 +90,30 @@ export async function checkIn(
       },
     );
   try {
-    if (order.trigger !== 'cron') return await traced();
-    return await Sentry.withMonitor(policy.name, traced, {
-      schedule: { type: 'crontab', value: policy.schedule.run },
+    if (by.schedule === null) return await traced();
+    return await Sentry.withMonitor(monitor.name, traced, {
+      schedule: { type: 'crontab', value: expected(monitor, by.schedule) },
       checkinMargin: MARGIN_MINUTES,
-      maxRuntime: Math.ceil(policy.allowedSeconds / 60) + 1,
+      maxRuntime: Math.ceil(monitor.allowedSeconds / 60) + 1,
       timezone: 'UTC',
       failureIssueThreshold: 1,
       recoveryThreshold: 1,
     });
   } catch (error) {
     if (!(error instanceof RunErrored)) throw error;
-    capture(new LapseError(error.result.reason ?? 'errored', error.result.message), {
-      policy: policy.name,
-      correlationId: order.correlationId,
+    const result = error.result as R;
+    capture(new LapseError(result.reason ?? 'errored', result.message), {
+      policy: monitor.name,
+      correlationId: by.correlationId,
     });
-    return error.result;
+    return result;
   }
+}
+
+/** The declared schedule; the one that fired where it is another (one run a day on Vercel's Hobby plan). */
+function expected({ schedules }: Monitor, fired: string): string {
+  const isCron = /^[\d*,/-]+( [\d*,/-]+){4}$/.test(fired);
+  return isCron && !schedules.includes(fired) ? fired : (schedules[0] ?? fired);
 }
 
 /** A span of the current trace. */

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DatabaseError, LapseError } from '@/lib/errors';
 import { noneKept, type RunResult } from '@/lib/runner/result';
 import { capture, checkIn, flush, sentryOptions } from '@/lib/sentry';
-import { NOW, order, thingsPolicy } from './support/engine';
+import { NOW, thingsPolicy } from './support/engine';
 
 const PERSON = 'somebody@example.com';
 let envelopes: string;
@@ -55,7 +55,9 @@ const result = (outcome: RunResult['outcome']): RunResult => ({
   requests: { postgres: 1, redis: 1 },
   slaStatus: 'within_sla',
 });
-const policy = thingsPolicy();
+const { name, schedule, allowedSeconds } = thingsPolicy();
+const monitor = { name, schedules: [schedule.run, schedule.resume], allowedSeconds };
+const fired = (by: string | null) => ({ schedule: by, correlationId: 'c' });
 
 it('sends what Lapse says itself, by code', async () => {
   capture(new LapseError('preflight', 'no index on (at, id)'), { policy: 'things', correlationId: 'c-1' });
@@ -89,10 +91,10 @@ it('sends no row values of a database error', async () => {
 });
 
 it('checks in for a scheduled run, with its schedule, and says error when it errored although an answer is given', async () => {
-  expect(await checkIn(policy, order(NOW), async () => result('succeeded'))).toMatchObject({
+  expect(await checkIn(monitor, fired('0 2 * * *'), async () => result('succeeded'))).toMatchObject({
     outcome: 'succeeded',
   });
-  expect(await checkIn(policy, order(NOW), async () => result('errored'))).toMatchObject({
+  expect(await checkIn(monitor, fired('0 2 * * *'), async () => result('errored'))).toMatchObject({
     outcome: 'errored',
   });
   await flush();
@@ -102,7 +104,44 @@ it('checks in for a scheduled run, with its schedule, and says error when it err
 });
 
 it('does not check in for a manual run', async () => {
-  await checkIn(policy, order(NOW, { trigger: 'manual' }), async () => result('succeeded'));
+  await checkIn(monitor, fired(null), async () => result('succeeded'));
   await flush();
   expect(envelopes).not.toContain('check_in');
+});
+
+it('expects the schedule that fired where it is not the declared one, and not that of a resumption', async () => {
+  await checkIn(monitor, fired('5 0 * * *'), async () => result('succeeded'));
+  await flush();
+  expect(envelopes).toContain('"value":"5 0 * * *"');
+  envelopes = '';
+  await checkIn({ ...monitor, schedules: ['0 2 * * *', '30 2 * * *'] }, fired('30 2 * * *'), async () =>
+    result('succeeded'),
+  );
+  await checkIn(monitor, fired('<script>'), async () => result('succeeded'));
+  await flush();
+  const expected = [...envelopes.matchAll(/"type":"crontab","value":"([^"]*)"/g)].map((m) => m[1]);
+  expect(new Set(expected)).toEqual(new Set(['0 2 * * *']));
+});
+
+it('sends no trail of console lines and requests, no extras, no user', async () => {
+  console.debug(PERSON);
+  await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/?q=${PERSON}`);
+  Sentry.setUser({ email: PERSON });
+  Sentry.captureException(new Error('x'), { extra: { row: PERSON } });
+  Sentry.captureMessage(`hello ${PERSON}`);
+  await Sentry.startSpan({ name: `GET /x?q=${PERSON}`, attributes: { 'url.query': PERSON } }, async () => {});
+  await flush();
+  Sentry.setUser(null);
+  expect(envelopes).toContain('(message withheld)');
+  expect(envelopes).not.toContain(PERSON);
+});
+
+it('is silent without a DSN: the run goes on, and nothing waits', async () => {
+  await Sentry.close(1_000);
+  Sentry.init(sentryOptions({ VERCEL_ENV: 'production' }));
+  expect(await checkIn(monitor, fired('0 2 * * *'), async () => result('errored'))).toMatchObject({
+    outcome: 'errored',
+  });
+  await flush();
+  expect(envelopes).toBe('');
 });

@@ -25,23 +25,20 @@ export type Parameters = z.infer<typeof Parameters>;
 
 /** Throws RequestError 400 that names the parameter. */
 export function readParameters(url: URL): Parameters {
-  const given: Record<string, string> = {};
+  const given = new Map<string, string>();
   for (const [name, value] of url.searchParams) {
-    if (name in given) throw new RequestError(400, 'bad_parameter', `${name} is given twice`, name);
-    given[name] = value;
+    if (given.has(name)) throw new RequestError(400, 'bad_parameter', `${name} is given twice`, name);
+    if (!Object.hasOwn(Parameters.shape, name)) throw unknown(name);
+    given.set(name, value);
   }
-  const parsed = Parameters.safeParse(given);
+  const parsed = Parameters.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(Parameters.shape).join(', ');
-    throw new RequestError(
-      400,
-      'unknown_parameter',
-      `${issue.keys[0]} is not a parameter; there are ${known}`,
-      issue.keys[0],
-    );
-  }
   const field = String(issue.path[0]);
   throw new RequestError(400, 'bad_parameter', `${field} ${issue.message}`, field);
 }
+
+const unknown = (name: string): RequestError => {
+  const known = Object.keys(Parameters.shape).join(', ');
+  return new RequestError(400, 'unknown_parameter', `${name} is not a parameter; there are ${known}`, name);
+};
