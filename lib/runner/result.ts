@@ -67,6 +67,8 @@ export interface RunResult {
   readonly heldBy?: { readonly holder: string; readonly secondsLeft: number };
   /** Only when the run queued files and the outbox was drained behind it. */
   readonly files?: DrainResult;
+  /** Only when the rollout's step or an approval bounds this run: it may delete so many rows. */
+  readonly bounded?: { readonly by: 'rollout' | 'approval'; readonly rows: number };
   /** Only for a dry run. */
   readonly preview?: Preview;
 }

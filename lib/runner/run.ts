@@ -95,6 +95,7 @@ class Run {
   #asOf: string;
   /** The policy with the periods that count now (G6). */
   #effective: Policy;
+  #bounded: RunResult['bounded'];
   /** How many rows this run may delete; `ending` null: there are no more than these. */
   #cap: { readonly rows: number; readonly ending: Ending | null };
   #fence = '0';
@@ -223,6 +224,7 @@ class Run {
     if (this.policy.tenants) this.#path = 'tenant';
     this.#asOf = admission.asOf;
     const { limit, approved } = admission;
+    if (limit) this.#bounded = { by: approved ? 'approval' : 'rollout', rows: limit.rows };
     if (limit && limit.rows < this.#cap.rows) {
       const { rows, message } = limit;
       const ending: Ending = { outcome: 'interrupted', reason: 'rollout', message };
@@ -588,6 +590,7 @@ class Run {
       requests: { postgres: this.#database.requests, redis: this.#redis.commands },
       slaStatus: slaStatus(this.#seconds(now), this.policy.allowedSeconds, this.services.settings.sla),
       ...(heldBy ? { heldBy } : {}),
+      ...(this.#bounded ? { bounded: this.#bounded } : {}),
     };
     const level = ending.outcome === 'errored' ? 'error' : 'info';
     this.#log[level](

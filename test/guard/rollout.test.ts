@@ -26,6 +26,7 @@ it('a new version deletes 10, then 100, then 1000 rows, then all', async () => {
     ['interrupted', 'rollout', 1000],
     ['succeeded', null, 890],
   ]);
+  expect(results.map((r) => r.bounded?.rows)).toEqual([10, 100, 1000, undefined]);
   expect(results[0]?.message).toContain('step 1 of 4');
   expect(results[0]?.message).toContain('the next clean run may delete 100');
   expect(results[2]?.message).toContain('the next clean run may delete all');
@@ -62,7 +63,11 @@ it('a run that had to set rows aside is no step', async () => {
 
 it('an approval of the preview replaces the steps', async () => {
   await e.approve(await e.run(policy, { dryRun: true }));
-  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 2_000 });
+  expect(await e.run(policy)).toMatchObject({
+    outcome: 'succeeded',
+    deleted: 2_000,
+    bounded: { by: 'approval', rows: 2_000 },
+  });
 });
 
 it('a policy may declare that it needs none', async () => {
