@@ -8,6 +8,7 @@ import { type BatchOrder, BatchResult, batch } from '../batch/batch';
 import { answerTimeoutMs } from '../batch/session';
 import type { Database } from '../database';
 import { DatabaseError } from '../errors';
+import { span } from '../sentry';
 import type { Backoff } from '../services';
 import { readReceipt } from '../stores/receipt';
 
@@ -26,8 +27,10 @@ export async function settle(
   return pRetry(
     async () => {
       try {
-        const rows = await database.transaction(statements, { timeoutMs });
-        return BatchResult.parse(rows[answer]?.[0]);
+        return await span('batch', { seq: order.seq, limit: order.limit }, async () => {
+          const rows = await database.transaction(statements, { timeoutMs });
+          return BatchResult.parse(rows[answer]?.[0]);
+        });
       } catch (error) {
         if (error instanceof DatabaseError && error.sqlState === 'LP004') {
           const receipt = await readReceipt(database, order.runId, order.seq);
