@@ -14,6 +14,8 @@ export interface Cron {
 export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [
   // Behind every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
   { name: 'blob-outbox', schedule: '*/10 * * * *', daily: '50 5 * * *' },
+  // By day: it reads much and changes little.
+  { name: 'blob-reconcile', schedule: '10,40 9-12 * * *', daily: '10 9 * * *' },
   // What a hold, a running pass or the clock left open.
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.

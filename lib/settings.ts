@@ -5,8 +5,10 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
+import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/settings';
 import { type Operator, operatorList, signingKey } from './control/operators';
 import { SettingsError } from './errors';
+import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
 
 const truthy = ['1', 'true', 'yes'];
 const falsy = ['0', 'false', 'no', ''];
@@ -52,6 +54,8 @@ const Environment = z.object({
   CLEANUP_LANES: whole(1, 8).default(2),
   CLEANUP_DRY_RUN: flag,
   RETENTION_DRY_RUN: flag,
+  /** Orphans are only reported until this is true. */
+  RECONCILE_DELETE: flag,
   SLA_WARNING_THRESHOLD_PERCENT: whole(1, 1000).default(80),
   SLA_CRITICAL_THRESHOLD_PERCENT: whole(1, 1000).default(100),
   /** G2, R10: on unless switched off by name; a run says so when they are off. */
@@ -63,6 +67,8 @@ const Environment = z.object({
   LAPSE_OPERATORS: operatorList.default([]),
   /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
+  ...orderEnvironment,
+  ...alertEnvironment,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   SENTRY_DSN: z.url('must be a URL').optional(),
   /** Two installations may share one Redis: each has its own names. */
@@ -97,6 +103,8 @@ export interface Settings {
   /** Why `dryRun` is on, for the answer and the log; null when off. */
   readonly dryRunBecause: string | null;
   readonly production: boolean;
+  /** The reconciliation may hand orphans to the outbox. */
+  readonly reconcileDelete: boolean;
   readonly sla: { readonly warningPercent: number; readonly criticalPercent: number };
   readonly guards: {
     /** G2: the mass-deletion guard judges each run. */
@@ -107,6 +115,8 @@ export interface Settings {
   };
   readonly operators: readonly Operator[];
   readonly auditSigningKey: string | undefined;
+  readonly orders: OrderSettings;
+  readonly alerts: AlertSettings;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
   /** Prefix of every Redis key; the environment's name unless set. */
@@ -131,6 +141,10 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
       'SLA_WARNING_THRESHOLD_PERCENT must not be above SLA_CRITICAL_THRESHOLD_PERCENT',
     ]);
   }
+  const orders = orderSettings(e);
+  const alerts = alertSettings(e);
+  const problems = [...orders.problems, ...alerts.problems];
+  if (problems.length > 0) throw new SettingsError(problems);
   const production = e.VERCEL_ENV === 'production';
   const dryRunBecause = !production
     ? `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`
@@ -152,6 +166,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     dryRun: dryRunBecause !== null,
     dryRunBecause,
     production,
+    reconcileDelete: e.RECONCILE_DELETE,
     sla: {
       warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
       criticalPercent: e.SLA_CRITICAL_THRESHOLD_PERCENT,
@@ -163,6 +178,8 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     },
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
+    orders: orders.settings,
+    alerts: alerts.settings,
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
     namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),

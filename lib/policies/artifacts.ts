@@ -37,5 +37,5 @@ export const artifacts = definePolicy({
       files: [{ column: 'storage_key', bytes: 'size_bytes', fate: 'delete' }],
     },
   ],
-  files: [{ column: 'storage_key', bytes: 'size_bytes', fate: 'delete' }],
+  files: [{ column: 'storage_key', bytes: 'size_bytes', fate: 'delete', prefix: 'artifacts/' }],
 });

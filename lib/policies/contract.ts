@@ -55,6 +55,11 @@ const FileColumn = z.object({
   bytes: identifier.optional(),
   /** `delete`: the blob goes once no live row refers to it. `keep`: it is never touched. */
   fate: z.enum(['delete', 'keep']),
+  /** Every file below this belongs to such columns: one that no row names is an orphan (reconciliation). */
+  prefix: z
+    .string()
+    .regex(/^[^/].*\/$/, 'must end in a slash, e.g. "artifacts/"')
+    .optional(),
   /** Other columns that may name the same blob; the last reference takes it along. */
   sharedWith: z.array(z.object({ table: Table, column: identifier })).default([]),
 });

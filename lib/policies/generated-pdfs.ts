@@ -35,5 +35,5 @@ export const generatedPdfs = definePolicy({
       fate: 'keep',
     },
   ],
-  files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'delete' }],
+  files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'delete', prefix: 'pdfs/' }],
 });
