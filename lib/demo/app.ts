@@ -1,6 +1,6 @@
 /** The built app as a child process on a free port, called over HTTP exactly as Vercel Cron calls it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import type { RunResult } from '../runner/result';
@@ -18,10 +18,44 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Builds the app unless the last build is newer than every source. */
+/** Builds the app unless the last build is newer than every source. One at a time, whoever asks for it. */
 export async function build(log: (line: string) => void): Promise<void> {
-  const stamp = path.join('.next', 'BUILD_ID');
-  if (existsSync(stamp) && newest() < statSync(stamp).mtimeMs) return;
+  const unlock = await lock();
+  try {
+    const stamp = path.join('.next', 'BUILD_ID');
+    if (existsSync(stamp) && newest() < statSync(stamp).mtimeMs) return;
+    await nextBuild(log);
+  } finally {
+    unlock();
+  }
+}
+
+/** Next refuses a second build of the same folder: this waits for the first, and takes over from a dead one. */
+async function lock(): Promise<() => void> {
+  const file = path.join('.lapse', 'build.pid');
+  mkdirSync('.lapse', { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      return () => rmSync(file, { force: true });
+    } catch {
+      if (!isAlive(file)) rmSync(file, { force: true });
+      await new Promise((done) => setTimeout(done, 250));
+    }
+  }
+}
+
+function isAlive(file: string): boolean {
+  try {
+    process.kill(Number(readFileSync(file, 'utf8')), 0);
+    return true;
+  } catch (error) {
+    // Another user's process is alive too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function nextBuild(log: (line: string) => void): Promise<void> {
   log('building the app (about 15 seconds)');
   const child = spawn(process.execPath, [NEXT, 'build'], {
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
@@ -39,7 +73,14 @@ function newest(): number {
   const sources = ['app', 'lib'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => path.join(folder, file)),
   );
-  const settings = ['package.json', 'next.config.ts', 'instrumentation.ts', 'sentry.server.config.ts'];
+  const settings = [
+    'package-lock.json',
+    'next.config.ts',
+    'proxy.ts',
+    'instrumentation.ts',
+    'instrumentation-client.ts',
+    'sentry.server.config.ts',
+  ];
   return Math.max(...[...sources, ...settings].map((file) => statSync(file).mtimeMs));
 }
 
