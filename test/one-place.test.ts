@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+
+const sources = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => path.join(folder, file));
+
+/** Development and proof, never deployed: they may do with their own databases what they like. */
+const WORKSHOP = /^lib\/(local-cloud|cli|demo|bench|example|proof|migrations)\//;
+
+it('rows of a business table are deleted in one place', () => {
+  const statement = /\bdelete\s+from\s+(?!retention\.)|\btruncate\s+(table\s+)?["a-z$]|\bdrop\s+table\b/i;
+  const found = [...sources('app'), ...sources('lib')].filter(
+    (file) =>
+      !WORKSHOP.test(file) && statement.test(readFileSync(file, 'utf8').replace(/^\s*(\/?\*|\/\/).*$/gm, '')),
+  );
+  expect(found).toEqual(['lib/batch/batch.ts']);
+});
+
+it('nothing that is deployed knows of the local cloud', () => {
+  const found = [...sources('app'), ...sources('lib')].filter(
+    (file) =>
+      !WORKSHOP.test(file) &&
+      /from '[^']*(local-cloud|\/demo\/|\/bench\/|\/example\/)/.test(readFileSync(file, 'utf8')),
+  );
+  expect(found).toEqual([]);
+});
