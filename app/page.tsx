@@ -2,13 +2,15 @@
 import { connection } from 'next/server';
 import type { Policy } from '@/lib/policies/contract';
 import { inWords } from '@/lib/policies/in-words';
+import { nextRun } from '@/lib/policies/next-run';
 import { services } from '@/lib/services';
 import { type Cursor, readProgress } from '@/lib/stores/checkpoint';
 import { type RecentRun, recentRuns } from '@/lib/stores/run';
 
 export default async function StatusPage() {
   await connection();
-  const { database, redis, policies, settings } = services();
+  const { database, redis, policies, settings, clock } = services();
+  const now = clock();
   const names = policies.map((p) => p.name);
   const [runs, progress] = await Promise.all([
     recentRuns(database, 1).catch(() => null),
@@ -38,6 +40,7 @@ export default async function StatusPage() {
             <th scope="col">Outcome</th>
             <th scope="col">Deleted</th>
             <th scope="col">Kept</th>
+            <th scope="col">Next run</th>
           </tr>
         </thead>
         <tbody>
@@ -45,22 +48,43 @@ export default async function StatusPage() {
             <PolicyRow
               key={policy.name}
               policy={policy}
+              next={nextRun(policy.schedule.run, now)}
               run={runs?.find((r) => r.policy === policy.name)}
               live={progress?.get(policy.name)}
             />
           ))}
         </tbody>
       </table>
+      <section aria-labelledby="stop">
+        <h2 id="stop">How to stop it</h2>
+        <p>
+          In the database, as its owner or as an operator of <code>/api/control</code>. It takes effect at the
+          next batch, about a tenth of a second later:
+        </p>
+        <pre>{STOP}</pre>
+      </section>
     </main>
   );
 }
 
+const STOP = `update retention.kill_switch
+   set stopped = true, stopped_by = 'you', reason = 'why', stopped_at = now();
+
+-- or one policy only
+update retention.policy_state
+   set paused = true, paused_by = 'you', paused_reason = 'why', paused_at = now()
+ where policy = 'quiz-responses';`;
+
+/** An instant to the minute, as people read it. */
+const minute = (instant: string): string => instant.slice(0, 16).replace('T', ' ');
+
 function PolicyRow(props: {
   policy: Policy;
+  next: Date | null;
   run: RecentRun | undefined;
   live: { running: boolean; cursor: Cursor | null } | undefined;
 }) {
-  const { policy, run, live } = props;
+  const { policy, next, run, live } = props;
   const kept = Object.entries(run?.kept ?? {}).filter(([, n]) => n > 0);
   return (
     <tr>
@@ -69,7 +93,7 @@ function PolicyRow(props: {
       <td>
         <code>{policy.schedule.run}</code>
       </td>
-      <td>{run ? `${run.started_at.slice(0, 16)}${run.mode === 'dry_run' ? ' (dry run)' : ''}` : 'never'}</td>
+      <td>{run ? `${minute(run.started_at)}${run.mode === 'dry_run' ? ' (dry run)' : ''}` : 'never'}</td>
       <td className={run?.outcome ?? undefined}>
         {live?.running
           ? `running: processed ${live.cursor?.processed ?? 0}/${live.cursor?.total ?? '?'}`
@@ -79,6 +103,7 @@ function PolicyRow(props: {
       </td>
       <td className="number">{run?.deleted.toLocaleString('en') ?? ''}</td>
       <td>{kept.map(([why, n]) => `${n} ${why.replaceAll('_', ' ')}`).join(', ')}</td>
+      <td>{next ? <time dateTime={next.toISOString()}>{minute(next.toISOString())}</time> : 'never'}</td>
     </tr>
   );
 }

@@ -69,6 +69,8 @@ it('the status page asks for the secret in production, and shows the last run', 
   const text = await page.text();
   expect(text).toContain('quiz-responses');
   expect(text).toContain('completed: after 30 days');
+  expect(text).toMatch(/<time dateTime="[\dT:.-]+Z">/);
+  expect(text).toContain('update retention.kill_switch');
 });
 
 it('outside production nothing is deleted, whatever is asked', async () => {
