@@ -64,7 +64,7 @@ export const controlRoute = (provide: () => Services = services): { GET: Handler
   ),
 });
 
-async function jsonOf(request: Request): Promise<unknown> {
+export async function jsonOf(request: Request): Promise<unknown> {
   const type = request.headers.get('content-type') ?? '';
   // A form of another site cannot send this type without asking first.
   if (!/^application\/json\b/i.test(type)) {

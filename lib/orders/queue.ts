@@ -1,0 +1,57 @@
+/** How long the review queue is and how old: its latency is the age of its oldest order. Index look-ups, no scan of the orders. */
+import { name, Parameters, table } from '../batch/sql';
+import type { Row, Statement } from '../database';
+import type { OrderReview } from './contract';
+import type { OrderSettings } from './settings';
+import { orderColumns } from './sql';
+
+/** Counting stops here; a queue this long is an incident whatever its exact length. */
+const MOST = 20_000;
+
+export interface OrderQueue {
+  readonly inReview: number;
+  /** Past the warning, not yet breached. */
+  readonly warning: number;
+  readonly breached: number;
+  readonly oldestInReviewSeconds: number;
+  /** Claimed, and not confirmed by the provider. */
+  readonly refunding: number;
+  readonly oldestRefundSeconds: number;
+  readonly manual: number;
+  readonly oldestManualSeconds: number;
+}
+
+export function queueStatement(review: OrderReview, s: OrderSettings, now: Date): Statement {
+  const p = new Parameters();
+  const o = orderColumns(review, s, p);
+  const at = p.add(now.toISOString(), 'timestamptz');
+  const age = (x: string) => `coalesce(greatest(extract(epoch from ${at} - ${x}), 0), 0)::float8`;
+  return p.statement(`select q.*, f.* from (
+      select count(*)::int as in_review, count(*) filter (where breach <= ${at})::int as breached,
+        count(*) filter (where warn <= ${at} and breach > ${at})::int as warning, ${age('min(started)')} as oldest_in_review
+      from (
+        select ${o.started} as started, ${o.at(s.warningPercent)} as warn, ${o.at(s.breachPercent)} as breach
+        from ${table(review.table)} t where t.${name(review.columns.status)} = ${p.add(review.states.inReview)}
+        order by ${o.started} limit ${MOST}
+      ) x
+    ) q, (
+      select count(*) filter (where state <> 'manual')::int as refunding, count(*) filter (where state = 'manual')::int as manual,
+        ${age("min(claimed_at) filter (where state <> 'manual')")} as oldest_refund,
+        ${age("min(claimed_at) filter (where state = 'manual')")} as oldest_manual
+      from retention.refund_intent where state in ('pending', 'submitted', 'manual')
+    ) f`);
+}
+
+export function readQueue(rows: readonly Row[]): OrderQueue {
+  const n = (column: string) => Number(rows[0]?.[column] ?? 0);
+  return {
+    inReview: n('in_review'),
+    warning: n('warning'),
+    breached: n('breached'),
+    oldestInReviewSeconds: n('oldest_in_review'),
+    refunding: n('refunding'),
+    oldestRefundSeconds: n('oldest_refund'),
+    manual: n('manual'),
+    oldestManualSeconds: n('oldest_manual'),
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * One attempt at one intent. The provider is looked at before it is asked: a refund made for this intent is
+ * adopted, whatever became of an earlier answer or of its idempotency key; one made elsewhere sends the order to
+ * a person. Only then is a refund asked for, under the stored key.
+ */
+import { type Ending, type Intent, idempotencyKey } from './intents';
+import { ProviderError, type Refund, type RefundProvider } from './provider';
+
+/** The next watch but one at the earliest; an hour at most, so that an outage of a night costs an hour after it. */
+const FIRST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = 3_600_000;
+/** Stripe confirms most refunds at once; the others take minutes to days. */
+const CONFIRM_WAIT_MS = 300_000;
+/** After an error the provider keeps repeating: time for what it had begun to show in its lists. */
+const SPENT_WAIT_MS = 900_000;
+
+const ALREADY = 'charge_already_refunded';
+/** Lists are up to date within seconds; after these looks it is nobody's refund that can be found. */
+const LOOKS = 5;
+
+export interface Attempt {
+  readonly provider: RefundProvider;
+  readonly clock: () => Date;
+  /** After this the lease may be another's: nothing is asked for any more. */
+  readonly leaseEnds: Date;
+}
+
+/** Throws ProviderError only when it is `fatal`: then no refund can be made at all. */
+export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending> {
+  const wait = (ms: number) => new Date(a.clock().getTime() + ms).toISOString();
+  const backoff = Math.min(FIRST_WAIT_MS * 2 ** Math.min(intent.attempts - 1, 10), LONGEST_WAIT_MS);
+  const ending = (e: Partial<Ending>): Ending => ({
+    id: intent.id,
+    state: intent.refund_id === null ? 'pending' : 'submitted',
+    refund_id: intent.refund_id,
+    refused_because: null,
+    error_class: null,
+    key_generation: intent.key_generation,
+    next_attempt_at: wait(backoff),
+    ...e,
+  });
+  const adopt = (r: Refund): Ending =>
+    r.state === 'succeeded'
+      ? ending({ state: 'succeeded', refund_id: r.id })
+      : r.state === 'failed'
+        ? ending({ state: 'manual', refund_id: r.id, refused_because: 'refund_failed' })
+        : ending({
+            state: 'submitted',
+            refund_id: r.id,
+            next_attempt_at: wait(Math.max(CONFIRM_WAIT_MS, backoff)),
+          });
+  try {
+    if (intent.refund_id !== null) return adopt(await a.provider.retrieve(intent.refund_id));
+    const standing = (await a.provider.ofPayment(intent.payment)).filter((r) => r.state !== 'failed');
+    const own = standing.find((r) => r.intent === intent.id);
+    if (own) return adopt(own);
+    if (standing.length > 0) return ending({ state: 'manual', refused_because: 'refunded_elsewhere' });
+    if (a.clock().getTime() >= a.leaseEnds.getTime()) return ending({ error_class: 'lease_over' });
+    return adopt(
+      await a.provider.create({
+        intent: intent.id,
+        payment: intent.payment,
+        amount: intent.amount,
+        idempotencyKey: idempotencyKey(intent),
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.failure === 'fatal') throw error;
+    switch (error.failure) {
+      case 'refused':
+        // Made between the look and the request: the next look says by whom.
+        if (error.reason === ALREADY && intent.attempts <= LOOKS) return ending({ error_class: ALREADY });
+        return ending({ state: 'manual', refused_because: error.reason });
+      case 'spent':
+        return ending({
+          error_class: error.reason,
+          key_generation: intent.key_generation + 1,
+          next_attempt_at: wait(SPENT_WAIT_MS),
+        });
+      default:
+        return ending({ error_class: error.reason });
+    }
+  }
+}
