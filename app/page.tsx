@@ -71,9 +71,10 @@ const STOP = `update retention.kill_switch
    set stopped = true, stopped_by = 'you', reason = 'why', stopped_at = now();
 
 -- or one policy only
-update retention.policy_state
-   set paused = true, paused_by = 'you', paused_reason = 'why', paused_at = now()
- where policy = 'quiz-responses';`;
+insert into retention.policy_state (policy, paused, paused_by, paused_reason, paused_at)
+values ('quiz-responses', true, 'you', 'why', now())
+on conflict (policy) do update set paused = true, paused_by = excluded.paused_by,
+  paused_reason = excluded.paused_reason, paused_at = excluded.paused_at;`;
 
 /** An instant to the minute, as people read it. */
 const minute = (instant: string): string => instant.slice(0, 16).replace('T', ' ');
