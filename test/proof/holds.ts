@@ -47,7 +47,8 @@ async function lane(i: number) {
       (await pool.query<R>(text, [...params])).rows,
   };
   if (values.control) await pool.query('drop trigger lapse_gate on retention.hold');
-  const told = () => {
+  const told = (fresh: readonly string[]) => {
+    for (const v of fresh) console.error(`VIOLATION ${v}`);
     done += 1;
     if (done % 500 === 0)
       console.log(`${done} of ${rounds} rounds, ${Math.round((performance.now() - began) / 1000)} s`);
@@ -61,7 +62,6 @@ try {
   const lanes = await Promise.all(Array.from({ length: LANES }, (_, i) => lane(i)));
   const sum = (f: 'rounds' | 'holdsWithRowsLeft' | 'holdsTooLate') => lanes.reduce((n, l) => n + l[f], 0);
   const violations = lanes.flatMap((l) => l.violations);
-  for (const v of violations) console.error(`VIOLATION ${v}`);
   console.log(
     `${violations.length} violations in ${sum('rounds')} interleavings, seed ${seed}: ${sum('holdsWithRowsLeft')} holds kept rows, ${sum('holdsTooLate')} came after theirs had gone`,
   );

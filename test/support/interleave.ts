@@ -40,7 +40,7 @@ const ROWS_AN_ORG = 6;
 export async function interleave(
   db: { sql<R extends Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<R[]> },
   services: Services,
-  options: { rounds: number; seed: number; told?: (round: number) => void },
+  options: { rounds: number; seed: number; told?: (violations: readonly string[]) => void },
 ): Promise<Interleaved> {
   await db.sql(`create table if not exists things (id uuid primary key default gen_random_uuid(), at timestamptz, org uuid, person uuid, note text);
     create index if not exists things_at on things (at, id); create index if not exists things_org on things (org); grant select, update, delete on things to lapse_app`);
@@ -58,6 +58,7 @@ export async function interleave(
   const rowsOf = async (org: string): Promise<number> =>
     Number((await db.sql('select count(*)::int as n from things where org = $1::uuid', [org]))[0]?.n);
   const violations: string[] = [];
+  let known = 0;
   let [withRows, tooLate] = [0, 0];
   // Holds are spread over the length of a run as it turns out to be on this machine.
   let usualMs = 40;
@@ -107,7 +108,8 @@ export async function interleave(
     await db.sql(
       "update retention.hold set released_by = 'bob', released_at = now(), release_reason = 'next round' where released_at is null",
     );
-    options.told?.(round + 1);
+    options.told?.(violations.slice(known));
+    known = violations.length;
   }
   return { rounds: options.rounds, holdsWithRowsLeft: withRows, holdsTooLate: tooLate, violations };
 }
