@@ -1,0 +1,148 @@
+/**
+ * Plans of the statements a run sends, for the shipped policies on seeded tables with fresh statistics.
+ * EXPLAIN only plans: what it says is the same on a slow machine.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BatchOrder, batch } from '@/lib/batch/batch';
+import { countDue, leftBehind } from '@/lib/batch/drained';
+import { type Leg, legsOf } from '@/lib/batch/leg';
+import { session } from '@/lib/batch/session';
+import type { Row, Statement } from '@/lib/database';
+import { seed } from '@/lib/example/seed';
+import type { Policy } from '@/lib/policies/contract';
+import { quizResponses } from '@/lib/policies/quiz-responses';
+import { renderJobs } from '@/lib/policies/render-jobs';
+import { webhookEvents } from '@/lib/policies/webhook-events';
+import { type Engine, engine, NOW } from '../support/engine';
+
+interface Node {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Subplan Name'?: string;
+  readonly Plans?: readonly Node[];
+}
+
+let e: Engine;
+beforeAll(async () => {
+  e = await engine();
+  await seed(e.db.ownerUrl, { rows: 100_000, asOf: NOW });
+  await e.db.sql('vacuum analyze');
+}, 120_000);
+afterAll(() => e?.stop());
+
+/** Plans one statement of a request as the app's role; those before it take effect, itself it is not run. */
+async function plan(before: readonly Statement[], statement: Statement): Promise<Node> {
+  const rows = await e.services.database.transaction(
+    [...before, { ...statement, text: `explain (format json) ${statement.text}` }],
+    { timeoutMs: 20_000 },
+  );
+  const answer = Object.values((rows.at(-1) as Row[])[0]!)[0] as [{ Plan: Node }];
+  return answer[0].Plan;
+}
+const nodes = (n: Node): Node[] => [n, ...(n.Plans ?? []).flatMap(nodes)];
+const cte = (n: Node, name: string): Node[] => {
+  const found = nodes(n).find((x) => x['Subplan Name'] === `CTE ${name}`);
+  if (!found) throw new Error(`the plan has no CTE ${name}`);
+  return nodes(found);
+};
+const scans = (all: readonly Node[], table: string): string[] =>
+  all
+    .filter((n) => n['Relation Name'] === table && /Scan/.test(n['Node Type']))
+    .map((n) => `${n['Node Type']}${n['Index Name'] ? ` ${n['Index Name']}` : ''}`);
+
+const order = (policy: Policy, leg: Leg, more: Partial<BatchOrder> = {}): BatchOrder => ({
+  policy,
+  version: 'v',
+  runId: '00000000-0000-4000-8000-000000000001',
+  fence: '1',
+  seq: 1,
+  leg,
+  position: null,
+  limit: 1_000,
+  asOf: NOW.toISOString(),
+  actor: 'test',
+  reason: 'retention',
+  statementTimeoutMs: 5_000,
+  ...more,
+});
+const firstLeg = (policy: Policy): Leg => legsOf(policy, NOW)[0]!;
+/** A place in the middle of what is due. */
+const middle = {
+  clock: '2025-12-01 00:00:00+00',
+  key: ['80000000-0000-4000-8000-000000000000'],
+};
+const cases = [
+  { policy: quizResponses, index: 'quiz_responses_clock' },
+  { policy: webhookEvents, index: 'webhook_events_clock' },
+  { policy: renderJobs, index: 'render_jobs_clock' },
+];
+
+describe.each(cases)('$policy.name', ({ policy, index }) => {
+  const t = policy.table.name;
+
+  it.each([
+    ['from the start', null],
+    ['from a cursor', middle],
+  ])('picks %s by the index in its order, without a sort, and locks by place', async (_, position) => {
+    const { statements, answer } = batch(order(policy, firstLeg(policy), { position }));
+    // With dependants the pick and the lock are a statement of their own.
+    const deciding = statements.findIndex((s) => s.text.includes('picked as materialized'));
+    const p = await plan([statements[0]!], statements[deciding]!);
+    const picked = cte(p, 'picked');
+    expect(scans(picked, t)[0]).toMatch(new RegExp(`^Index (Only )?Scan ${index}$`));
+    expect(picked.map((n) => n['Node Type'])).not.toContain('Sort');
+    expect(scans(cte(p, 'locked'), t)).toEqual(['Tid Scan']);
+    expect(scans(nodes(p), t)).not.toContain('Seq Scan');
+    if (deciding === answer) expect(scans(cte(p, 'gone'), t)).toEqual(['Tid Scan']);
+  });
+
+  it('counts after by the primary key', async () => {
+    const { statements } = batch(order(policy, firstLeg(policy)));
+    const p = await plan([statements[0]!], statements.at(-1)!);
+    expect(scans(nodes(p), t)).toEqual([expect.stringMatching(new RegExp(`^Index (Only )?Scan ${t}_pkey$`))]);
+  });
+
+  it('proves itself drained by the index, without a sort', async () => {
+    const legs = legsOf(policy, NOW);
+    const p = await plan([session(5_000)], leftBehind(policy, legs, NOW.toISOString()));
+    expect(scans(nodes(p), t)).toEqual(
+      legs.map(() => expect.stringMatching(new RegExp(`^Index (Only )?Scan ${index}$`))),
+    );
+    expect(nodes(p).map((n) => n['Node Type'])).not.toContain('Sort');
+  });
+});
+
+describe('the heap walk', () => {
+  const blocks = { from: 8, to: 72, end: 100, skipLocked: false };
+  /** As many blocks as a batch may have: enough for an index to look cheaper. */
+  const wide = { ...blocks, to: 1_032, end: 1_032 };
+
+  it.each([
+    ['plainly', false],
+    ['stepping over locked rows', true],
+  ])('reads its range of blocks and nothing else, %s', async (_, skipLocked) => {
+    const { statements, answer } = batch(
+      order(quizResponses, firstLeg(quizResponses), { blocks: { ...blocks, skipLocked } }),
+    );
+    const p = await plan(statements.slice(0, 2), statements[answer]!);
+    const all = scans(nodes(p), 'quiz_responses');
+    expect(all).toContain('Tid Range Scan');
+    expect(all.filter((s) => !s.startsWith('Tid'))).toEqual([]);
+  });
+
+  it('keeps to the range though statistics say that next to nothing is due', async () => {
+    const leg = { ...firstLeg(quizResponses), cutoff: '2001-01-01T00:00:00Z' } as Leg;
+    const { statements, answer } = batch(order(quizResponses, leg, { blocks: wide }));
+    const p = await plan(statements.slice(0, 2), statements[answer]!);
+    expect(scans(nodes(p), 'quiz_responses')).toEqual(['Tid Range Scan']);
+  });
+});
+
+it('counts what is due by the index when little is', async () => {
+  const leg = { ...firstLeg(quizResponses), cutoff: '2001-01-01T00:00:00Z' } as Leg;
+  const p = await plan([session(5_000)], countDue(quizResponses, [leg], NOW.toISOString()));
+  expect(scans(nodes(p), 'quiz_responses')).toEqual([
+    expect.stringMatching(/^Index (Only )?Scan quiz_responses_clock$/),
+  ]);
+});
