@@ -17,6 +17,7 @@ const EXPIRED: Record<string, string> = {
     where coalesce(s.plan, 'free') <> 'enterprise' and a.created_at < $1::timestamptz - case coalesce(s.plan, 'free')
       when 'basic' then interval '2160 hours' when 'pro' then interval '8760 hours' else interval '720 hours' end`,
   documents: `select id from documents where deleted_at is null and last_opened_at < $1::timestamptz - interval '8760 hours'`,
+  'documents-purge': `select id from documents where deleted_at < $1::timestamptz - interval '720 hours'`,
 };
 const TABLE: Record<string, string> = {
   'quiz-responses': 'quiz_responses',
@@ -26,6 +27,7 @@ const TABLE: Record<string, string> = {
   'generated-pdfs': 'generated_pdfs',
   artifacts: 'artifacts',
   documents: 'documents',
+  'documents-purge': 'documents',
 };
 
 export interface Truth {
