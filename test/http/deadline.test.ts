@@ -8,3 +8,16 @@ const after = (...lower: (number | undefined)[]) =>
 it('keeps 15 seconds back from the function’s own time', () => expect(after()).toBe(285));
 it('is lowered by a setting or a parameter, whichever is less', () => expect(after(60, 20)).toBe(20));
 it('is never raised by them', () => expect(after(1800, undefined)).toBe(285));
+
+it('obeys the deadline the platform gives, which counts from the function’s own start', () => {
+  const context = Symbol.for('@vercel/request-context');
+  const platform = globalThis as unknown as Record<symbol, unknown>;
+  platform[context] = { get: () => ({ deadline: start.getTime() + 100_000 }) };
+  try {
+    expect(after()).toBe(85);
+    expect(after(200)).toBe(85);
+    expect(after(30)).toBe(30);
+  } finally {
+    delete platform[context];
+  }
+});
