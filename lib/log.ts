@@ -14,7 +14,16 @@ export function createLog(options: { level: string; destination?: DestinationStr
       timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: {
-        paths: ['authorization', 'token', 'secret', 'password', '*.authorization', '*.token', '*.secret', '*.password'],
+        paths: [
+          'authorization',
+          'token',
+          'secret',
+          'password',
+          '*.authorization',
+          '*.token',
+          '*.secret',
+          '*.password',
+        ],
         censor: '[redacted]',
       },
     },
