@@ -59,8 +59,7 @@ export function alertSettings(e: z.output<typeof Shape>): { settings: AlertSetti
         e.ALERT_WEBHOOK_URL === undefined
           ? undefined
           : { url: e.ALERT_WEBHOOK_URL, secret: e.ALERT_WEBHOOK_SECRET },
-      email:
-        smtp !== undefined && from !== undefined && to !== undefined ? { smtp, from, to } : undefined,
+      email: smtp !== undefined && from !== undefined && to !== undefined ? { smtp, from, to } : undefined,
     },
   };
 }

@@ -26,6 +26,12 @@ export interface Done {
   readonly detail: Record<string, unknown>;
 }
 
+/** A change in several parts: `before` holds common table expressions, which PostgreSQL wants at the top. */
+export interface Change {
+  readonly before: string;
+  readonly change: string;
+}
+
 /**
  * `change` writes one statement that returns `subject text, detail jsonb`. No row means that it did not apply:
  * then nothing was changed, nothing is recorded, and the answer is null.
@@ -33,10 +39,12 @@ export interface Done {
 export async function carryOut(
   { services, operator, reason }: Acting,
   action: string,
-  change: (p: Parameters) => string,
+  change: (p: Parameters) => string | Change,
 ): Promise<Done | null> {
   const p = new Parameters();
-  const done = p.statement(`with done(subject, detail) as (${change(p)})
+  const changed = change(p);
+  const { before, change: last } = typeof changed === 'string' ? { before: '', change: changed } : changed;
+  const done = p.statement(`with ${before && `${before}, `}done(subject, detail) as (${last})
     insert into retention.audit_entry (actor, action, subject, reason, detail)
     select ${p.add(operator)}, ${p.add(action)}, d.subject, ${p.add(reason)}, coalesce(d.detail, '{}') from done d
     returning n::text, subject, detail`);

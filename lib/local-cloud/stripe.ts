@@ -77,7 +77,12 @@ export async function startLocalStripe(): Promise<LocalStripe> {
   let between: ((payment: string) => Promise<void>) | undefined;
   let n = 0;
 
-  function make(payment: string, amount: number, status: StripeRefund['status'], metadata = {}): StripeRefund {
+  function make(
+    payment: string,
+    amount: number,
+    status: StripeRefund['status'],
+    metadata = {},
+  ): StripeRefund {
     const refund: StripeRefund = {
       id: `re_${randomUUID().replaceAll('-', '')}`,
       object: 'refund',
@@ -109,7 +114,8 @@ export async function startLocalStripe(): Promise<LocalStripe> {
     if (!Number.isInteger(amount) || amount <= 0 || standing + amount > payment.amount) {
       return problem(400, 'amount_too_large', 'Refund amount is greater than unrefunded amount');
     }
-    if (fault?.kind === 'error' && !fault.done) return problem(500, undefined, 'Something went wrong', 'api_error');
+    if (fault?.kind === 'error' && !fault.done)
+      return problem(500, undefined, 'Something went wrong', 'api_error');
     const metadata = Object.fromEntries(
       [...form].flatMap(([k, v]) => {
         const field = /^metadata\[(.+)\]$/.exec(k)?.[1];
@@ -160,25 +166,40 @@ export async function startLocalStripe(): Promise<LocalStripe> {
     const one = /^\/v1\/refunds\/(re_\w+)$/.exec(url.pathname)?.[1];
     if (request.method === 'GET' && one) {
       const refund = refunds.get(one);
-      return send(refund ? { status: 200, body: refund } : problem(404, 'resource_missing', 'No such refund'));
+      return send(
+        refund ? { status: 200, body: refund } : problem(404, 'resource_missing', 'No such refund'),
+      );
     }
     if (request.method === 'GET' && url.pathname === '/v1/refunds') return send(list(url.searchParams));
     if (request.method !== 'POST' || url.pathname !== '/v1/refunds') {
       return send(problem(404, undefined, `Unrecognized request URL (${request.method}: ${url.pathname})`));
     }
-    const parameters = [...form].map(([k, v]) => `${k}=${v}`).sort().join('&');
+    const parameters = [...form]
+      .map(([k, v]) => `${k}=${v}`)
+      .sort()
+      .join('&');
     const known = key === null ? undefined : keys.get(key);
     if (known && known.parameters !== parameters) {
-      return send(problem(400, undefined, 'Keys can only be used with the same parameters', 'idempotency_error'));
+      return send(
+        problem(400, undefined, 'Keys can only be used with the same parameters', 'idempotency_error'),
+      );
     }
     if (known) return send(known.answer, true);
     if (key !== null && underWay.has(key)) {
-      return send(problem(409, 'idempotency_key_in_use', 'Another request with this key is under way', 'idempotency_error'));
+      return send(
+        problem(
+          409,
+          'idempotency_key_in_use',
+          'Another request with this key is under way',
+          'idempotency_error',
+        ),
+      );
     }
     if (key !== null) underWay.add(key);
     const made = await create(form, fault).finally(() => key !== null && underWay.delete(key));
     // Only requests that began to execute are remembered; a validation that failed is not.
-    if (key !== null && (made.status < 400 || made.status >= 500)) keys.set(key, { parameters, answer: made });
+    if (key !== null && (made.status < 400 || made.status >= 500))
+      keys.set(key, { parameters, answer: made });
     send(made);
   }
 

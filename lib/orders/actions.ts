@@ -126,7 +126,8 @@ async function resolve(
     const to = p.add(decision);
     const now = p.add(acting.services.clock().toISOString(), 'timestamptz');
     // From the manual queue too: then its intent is closed, unless the provider may have the refund.
-    return `with found as (
+    return {
+      before: `found as (
         select t.ctid as place, t.${status} as before, ${keyText('t', [review.key])} as order_key from ${table(review.table)} t
         where ${orderIs(review, key)} and t.${status} in (${p.add(states.inReview)}, ${p.add(states.manual)}) for update
       ), closed as (
@@ -135,7 +136,9 @@ async function resolve(
       ), moved as (
         update ${table(review.table)} t set ${status} = ${to}, ${name(columns.resolvedAt)} = ${now} from found f where t.ctid = f.place
         returning f.order_key, f.before
-      ) select order_key, jsonb_build_object('decision', ${to}::text, 'before', before) from moved`;
+      )`,
+      change: `select order_key, jsonb_build_object('decision', ${to}::text, 'before', before) from moved`,
+    };
   });
   return done ?? Promise.reject(await notNow(acting, review, order));
 }
@@ -154,24 +157,17 @@ async function extend(acting: Acting, review: OrderReview, order: string, until:
   const column = name(columns.reviewExtendedUntil);
   const done = await carryOut(acting, 'order.extended', (p) => {
     const to = p.add(until.toISOString(), 'timestamptz');
-    return `with moved as (
-        update ${table(review.table)} t set ${column} = ${to}
+    return `update ${table(review.table)} t set ${column} = ${to}
         where ${orderIs(review, p.add(order))} and t.${name(columns.status)} = ${p.add(states.inReview)}
           and (t.${column} is null or t.${column} < ${to})
           and t.${name(columns.reviewStartedAt)} + make_interval(secs => ${p.add(acting.services.settings.orders.allowedSeconds, 'float8')}) < ${to}
-        returning ${keyText('t', [review.key])} as order_key
-      ) select order_key, jsonb_build_object('until', ${to}) from moved`;
+        returning ${keyText('t', [review.key])}, jsonb_build_object('until', ${to})`;
   });
   return done ?? Promise.reject(await notNow(acting, review, order, 'or its deadline is later already'));
 }
 
 /** Why nothing was changed. */
-async function notNow(
-  acting: Acting,
-  review: OrderReview,
-  order: string,
-  or = '',
-): Promise<RequestError> {
+async function notNow(acting: Acting, review: OrderReview, order: string, or = ''): Promise<RequestError> {
   const [, rows] = await send(
     acting.services,
     [
@@ -185,5 +181,9 @@ async function notNow(
   const status = rows?.[0]?.status;
   return status === undefined
     ? new RequestError(404, 'unknown_order', 'there is no such order', 'order')
-    : new RequestError(409, 'wrong_state', `the order is ${String(status)}${or && ` ${or}`}; nothing was changed`);
+    : new RequestError(
+        409,
+        'wrong_state',
+        `the order is ${String(status)}${or && ` ${or}`}; nothing was changed`,
+      );
 }

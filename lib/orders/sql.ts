@@ -58,8 +58,9 @@ export function claim(review: OrderReview, s: OrderSettings, order: ClaimOrder):
           and ${o.started} <= ${now} - make_interval(secs => ${p.add(s.allowedSeconds * breach, 'float8')})
           and ${o.at(s.breachPercent)} <= ${now}`
       : `${orderIs(review, p.add(order.order))} and ${o.c('status')} in (${p.add(states.inReview)}, ${p.add(states.manual)})`;
-  const capped = (condition: string, because: string) =>
-    order.order === undefined ? `when ${condition} then '${because}'` : '';
+  // A parameter that no statement uses has no type: only written where it counts.
+  const capped = (condition: () => string, because: string) =>
+    order.order === undefined ? `when ${condition()} then '${because}'` : '';
   const max = p.add(s.maxAmount, 'bigint');
   const reached = review.steps.filter((x) => percentOf(x, s) <= s.breachPercent);
   const steps = p.add(JSON.stringify(reached.map((x) => x.name)), 'jsonb');
@@ -77,7 +78,7 @@ export function claim(review: OrderReview, s: OrderSettings, order: ClaimOrder):
       from due d
     ), judged as (
       select x.*, case when x.payment is null then 'no_payment' when not ${p.add(order.canRefund, 'boolean')} then 'no_provider'
-        ${capped(`x.amount > ${max}`, 'amount_cap')} ${capped(`x.day > ${p.add(s.dailyAmount, 'numeric')}`, 'daily_cap')} end as refused
+        ${capped(() => `x.amount > ${max}`, 'amount_cap')} ${capped(() => `x.day > ${p.add(s.dailyAmount, 'numeric')}`, 'daily_cap')} end as refused
       from summed x
     ), intended as (
       insert into retention.refund_intent as i (order_key, payment, amount, currency, requested_by, reason, state,

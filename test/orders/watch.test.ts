@@ -19,7 +19,10 @@ describe('an order in review', () => {
     expect(await w.audit(early)).toEqual([]);
     expect(await w.audit(warned)).toEqual(['order.escalated']);
     expect(await w.audit(breached)).toEqual(['refund.claimed', 'refund.succeeded']);
-    expect(await w.state(breached)).toMatchObject({ status: 'refunded', refund_id: expect.stringMatching(/^re_/) });
+    expect(await w.state(breached)).toMatchObject({
+      status: 'refunded',
+      refund_id: expect.stringMatching(/^re_/),
+    });
     expect(w.paidBack(await payment(breached))).toBe(4_200);
     expect(w.stripe.refunds.size).toBe(1);
   });
@@ -42,7 +45,9 @@ describe('an order in review', () => {
     const order = await w.order(23);
     await w.watch();
     const until = new Date(w.services.clock().getTime() + 10 * HOUR * 1000).toISOString();
-    expect((await w.act({ action: 'order.extend', order, until, reason: 'waiting for papers' })).status).toBe(200);
+    expect((await w.act({ action: 'order.extend', order, until, reason: 'waiting for papers' })).status).toBe(
+      200,
+    );
     w.pass(2 * HOUR);
     expect(await w.watch()).toMatchObject({ claimed: 0, steps: {} });
     w.pass(8 * HOUR - 1);
@@ -183,9 +188,13 @@ describe('caps', () => {
 
   it('of a day hold also when two watches claim at once, and the rest waits for a person', async () => {
     const orders = await Promise.all(Array.from({ length: 12 }, () => w.order(25, { amount: 100_00 })));
-    const services = { settings: { ...w.services.settings, orders: { ...w.services.settings.orders, dailyAmount: 500_00 } } };
+    const services = {
+      settings: { ...w.services.settings, orders: { ...w.services.settings.orders, dailyAmount: 500_00 } },
+    };
     await Promise.all([w.watch(services), w.watch(services)]);
-    const states = await w.db.sql('select state, refused_because, count(*)::int as n from retention.refund_intent group by 1, 2 order by 1');
+    const states = await w.db.sql(
+      'select state, refused_because, count(*)::int as n from retention.refund_intent group by 1, 2 order by 1',
+    );
     expect(states).toEqual([
       { state: 'manual', refused_because: 'daily_cap', n: 7 },
       { state: 'succeeded', refused_because: null, n: 5 },
@@ -268,5 +277,8 @@ it('the latency of the queue is the age of its oldest order', async () => {
   const first = await w.watch();
   expect(first.queue).toMatchObject({ inReview: 2, oldestInReviewSeconds: 7 * HOUR, manual: 1 });
   w.pass(HOUR);
-  expect((await w.watch()).queue).toMatchObject({ oldestInReviewSeconds: 8 * HOUR, oldestManualSeconds: HOUR });
+  expect((await w.watch()).queue).toMatchObject({
+    oldestInReviewSeconds: 8 * HOUR,
+    oldestManualSeconds: HOUR,
+  });
 });

@@ -18,11 +18,17 @@ export interface OrderWorld {
   pass(seconds: number): void;
   watch(changes?: Partial<Services>, dryRun?: boolean): Promise<WatchResult>;
   /** An order that has been in review for so many hours; paid for at Stripe. */
-  order(hours: number | null, changes?: { amount?: number; payment?: string | null; refuse?: string }): Promise<string>;
+  order(
+    hours: number | null,
+    changes?: { amount?: number; payment?: string | null; refuse?: string },
+  ): Promise<string>;
   state(order: string): Promise<Record<string, unknown>>;
   intent(order: string): Promise<Record<string, unknown> | undefined>;
   audit(order: string): Promise<string[]>;
-  act(body: Record<string, unknown>, who?: keyof typeof TOKENS): Promise<{ status: number; body: Record<string, never> }>;
+  act(
+    body: Record<string, unknown>,
+    who?: keyof typeof TOKENS,
+  ): Promise<{ status: number; body: Record<string, never> }>;
   list(query?: string): Promise<{ status: number; body: Record<string, never> }>;
   /** Money that went back, by payment. */
   paidBack(payment: string): number;
@@ -32,11 +38,19 @@ export interface OrderWorld {
 export async function orderWorld(env: Record<string, string> = {}): Promise<OrderWorld> {
   const stripe = await startLocalStripe();
   const e = await engine({
-    env: { STRIPE_SECRET_KEY: 'sk_test_local0000', STRIPE_API_BASE: stripe.url, LAPSE_OPERATORS: OPERATORS, ...env },
+    env: {
+      STRIPE_SECRET_KEY: 'sk_test_local0000',
+      STRIPE_API_BASE: stripe.url,
+      LAPSE_OPERATORS: OPERATORS,
+      ...env,
+    },
   });
   let now = NOW.getTime();
   const services: Services = { ...e.services, clock: () => new Date(now) };
-  const answer = async (r: Response) => ({ status: r.status, body: (await r.json()) as Record<string, never> });
+  const answer = async (r: Response) => ({
+    status: r.status,
+    body: (await r.json()) as Record<string, never>,
+  });
   const headers = (who: keyof typeof TOKENS) => ({
     authorization: `Bearer ${TOKENS[who]}`,
     'content-type': 'application/json',
@@ -59,9 +73,15 @@ export async function orderWorld(env: Record<string, string> = {}): Promise<Orde
         },
       ),
     order: async (hours, changes = {}) => {
-      const payment = changes.payment === undefined ? `pi_${randomUUID().replaceAll('-', '')}` : changes.payment;
+      const payment =
+        changes.payment === undefined ? `pi_${randomUUID().replaceAll('-', '')}` : changes.payment;
       const amount = changes.amount ?? 4_200;
-      if (payment) stripe.pay(payment, { amount, currency: 'eur', ...(changes.refuse ? { refuse: changes.refuse } : {}) });
+      if (payment)
+        stripe.pay(payment, {
+          amount,
+          currency: 'eur',
+          ...(changes.refuse ? { refuse: changes.refuse } : {}),
+        });
       const [row] = await e.db.sql(
         `insert into orders (status, amount_cents, payment_intent_id, review_started_at)
          values ('in_review', $1, $2, $3::timestamptz) returning id::text`,
@@ -73,13 +93,17 @@ export async function orderWorld(env: Record<string, string> = {}): Promise<Orde
     intent: async (order) =>
       (await e.db.sql('select * from retention.refund_intent where order_key = $1', [order]))[0],
     audit: async (order) =>
-      (await e.db.sql('select action from retention.audit_entry where subject = $1 order by n', [order])).map((r) =>
-        String(r.action),
+      (await e.db.sql('select action from retention.audit_entry where subject = $1 order by n', [order])).map(
+        (r) => String(r.action),
       ),
     act: async (body, who = 'alice') =>
       answer(
         await ordersRoute(() => services).POST(
-          new Request('http://localhost/api/orders', { method: 'POST', headers: headers(who), body: JSON.stringify(body) }),
+          new Request('http://localhost/api/orders', {
+            method: 'POST',
+            headers: headers(who),
+            body: JSON.stringify(body),
+          }),
         ),
       ),
     list: async (query = '') =>
