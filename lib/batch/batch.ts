@@ -45,8 +45,17 @@ export const BatchResult = z.object({
   kept: z.partialRecord(z.enum(KEPT_REASONS), count),
   /** `ended`: this leg has nothing after what was picked. */
   after: Position.extend({ ended: z.boolean() }),
+  /** Sessions of this database that wait for a lock; not in a receipt. */
+  waiting: count.default(0),
 });
 export type BatchResult = z.infer<typeof BatchResult>;
+
+/**
+ * Seen at the end of the deciding statement, while this batch holds its locks: a sign to make the next one
+ * shorter. `transactionid` locks name no database, the session that waits does.
+ */
+const WAITING = `(select count(*) from pg_locks l join pg_stat_activity a using (pid)
+      where not l.granted and a.datname = current_database())`;
 
 /** The statements of one batch, and which of them answers with a BatchResult. */
 export function batch(order: BatchOrder): { statements: Statement[]; answer: number } {
@@ -243,7 +252,8 @@ ${seenAfter}  ${
     from totals x, seen s where x.deleted > 0
     returning 1
   )
-  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after,
+    ${WAITING} as waiting
   from totals x, seen s`;
 }
 

@@ -224,7 +224,8 @@ class Erasing {
         if (advice === 'fewer') pace.tooMuch();
         continue;
       }
-      if (result.picked >= order.limit) pace.took(performance.now() - began);
+      if (result.waiting > 0) pace.giveWay();
+      else if (result.picked >= order.limit) pace.took(performance.now() - began);
       if (result.deleted > 0) this.#seq += 1;
       this.#picked += result.picked;
       for (const [why, n] of Object.entries(result.kept)) this.#kept[why as keyof Kept] += n ?? 0;

@@ -10,6 +10,8 @@ import { TARGET_MS } from './pace';
 
 /** About 4,000 rows of a hundred bytes each: a first batch well under the target time. */
 const FIRST_BLOCKS = 64;
+/** About 500 rows of a hundred bytes: below this a batch is all overhead. */
+const LEAST_BLOCKS = 8;
 /** 8 MB of table a batch. */
 const MOST_BLOCKS = 1_024;
 /** A receipt of so many keys is about 800 kB, far from the 10 MB a request may hold. */
@@ -64,7 +66,7 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       underWay.delete(from);
-      size = steer(size, to - from, took, result.deleted);
+      size = result.waiting > 0 ? yielded(size) : steer(size, to - from, took, result.deleted);
       if (!(await order.done(result, Math.min(next, ...underWay), took))) stopped ??= 'lease';
     }
   };
@@ -73,6 +75,9 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
   if (failed) throw failed.reason;
   return stopped;
 }
+
+/** While others wait for locks: half, down to what is still worth its round trip. */
+const yielded = (size: number): number => Math.max(Math.min(LEAST_BLOCKS, size), Math.floor(size / 2));
 
 /** Blocks for the next batch: towards the target time, and not over the rows a receipt should hold. */
 function steer(size: number, blocks: number, tookMs: number, rows: number): number {

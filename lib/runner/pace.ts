@@ -1,6 +1,6 @@
 /**
  * How many rows the next batch takes (R1): steers towards a target time for the deleting request, halves when
- * the database says it was too much, and recovers by itself.
+ * the database says it was too much, yields while others wait for locks, and recovers by itself.
  */
 
 /** Below this a batch is all overhead. A limit or a poisoned row may still ask for fewer. */
@@ -19,6 +19,8 @@ export interface Pace {
   took(milliseconds: number): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;
+  /** Somebody waits for a lock, perhaps one of ours: hold fewer for a shorter time, but go on. */
+  giveWay(): void;
 }
 
 /** `fixed`: the caller asked for exactly this size (R14). */
@@ -35,6 +37,10 @@ export function startPace(start: number, fixed = false): Pace {
     },
     tooMuch() {
       size = Math.max(1, Math.floor(size / 2));
+    },
+    giveWay() {
+      if (fixed) return;
+      size = Math.max(Math.min(FLOOR, size), Math.floor(size / 2));
     },
   };
 }

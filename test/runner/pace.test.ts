@@ -1,0 +1,78 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { CEILING, FLOOR, startPace, TARGET_MS } from '@/lib/runner/pace';
+import { type Engine, engine, govern, NOW } from '../support/engine';
+
+describe('pace', () => {
+  it('grows towards the target by small steps, never over the ceiling', () => {
+    const pace = startPace(1_000);
+    pace.took(1);
+    expect(pace.size).toBe(1_500);
+    for (let i = 0; i < 20; i += 1) pace.took(1);
+    expect(pace.size).toBe(CEILING);
+    pace.took(TARGET_MS * 4);
+    expect(pace.size).toBe(CEILING / 4);
+  });
+
+  it('halves when it was too much, and recovers by itself', () => {
+    const pace = startPace(1_000);
+    pace.tooMuch();
+    expect(pace.size).toBe(500);
+    pace.took(TARGET_MS / 2);
+    expect(pace.size).toBe(750);
+  });
+
+  it('gives way down to the floor, and no further', () => {
+    const pace = startPace(1_000);
+    for (let i = 0; i < 20; i += 1) pace.giveWay();
+    expect(pace.size).toBe(FLOOR);
+  });
+
+  it('keeps a size that was asked for', () => {
+    const pace = startPace(7, true);
+    pace.took(1);
+    pace.giveWay();
+    expect(pace.size).toBe(7);
+  });
+});
+
+describe('a busy database', () => {
+  let e: Engine;
+  afterEach(() => e?.stop());
+
+  async function sizesWhileSomebodyWaits(): Promise<number[]> {
+    e = await engine();
+    const policy = await govern(e.db);
+    await e.db.sql(
+      `insert into things (at) select $1::timestamptz - interval '40 days' from generate_series(1, 3000)`,
+      [NOW.toISOString()],
+    );
+    await e.db.sql('analyze things');
+    const [holder, waiter] = [await e.db.session(), await e.db.session()];
+    await holder.sql('select pg_advisory_lock(1)');
+    const wait = waiter.sql('select pg_advisory_lock(1)').catch(() => []);
+    for (let seen = 0; seen === 0; ) {
+      seen = Number(
+        (
+          await e.db.sql(
+            `select count(*)::int as n from pg_locks join pg_stat_activity using (pid)
+             where not granted and datname = current_database()`,
+          )
+        )[0]?.n,
+      );
+    }
+    const result = await e.run(policy);
+    expect(result).toMatchObject({ outcome: 'succeeded', deleted: 3_000 });
+    const rows = await e.db.sql('select deleted::int as n from retention.receipt order by seq');
+    await holder.sql('select pg_advisory_unlock(1)');
+    await wait;
+    holder.end();
+    waiter.end();
+    return rows.map((r) => Number(r.n));
+  }
+
+  it('gets smaller batches while somebody waits for a lock, without a request more', async () => {
+    const waiting = await sizesWhileSomebodyWaits();
+    expect(waiting.slice(0, 4)).toEqual([1_000, 500, 250, 125]);
+    expect(waiting.at(-2)).toBe(FLOOR);
+  });
+});
