@@ -1,9 +1,6 @@
 /** The ways people delete a backlog today, each on a fresh copy of the same table, and Lapse's own. */
-import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import { quizResponses } from '../policies/quiz-responses';
-import { runPolicy } from '../runner/run';
-import { createServices } from '../services';
+import { runLapse } from './lapse';
 
 export interface Way {
   readonly name: string;
@@ -84,27 +81,6 @@ export const ways: readonly Way[] = [
 ];
 
 async function lapse(how: string, cutoff: string, env: Record<string, string>): Promise<number> {
-  const services = createServices({
-    ...env,
-    CRON_SECRET: randomUUID(),
-    VERCEL_ENV: 'production',
-    LOG_LEVEL: 'silent',
-    LAPSE_NAMESPACE: randomUUID(),
-    // What is measured is the deleting; the guard rails decide before it begins.
-    LAPSE_MASS_DELETION_GUARD: 'off',
-    LAPSE_PROGRESSIVE_ROLLOUT: 'off',
-    CLEANUP_LANES: how.includes('2') ? '2' : '1',
-  });
-  const now = new Date(new Date(cutoff).getTime() + 30 * 86_400_000);
-  const result = await runPolicy({ ...services, clock: () => now }, quizResponses, {
-    trigger: 'manual',
-    actor: 'bench',
-    correlationId: randomUUID(),
-    deadline: new Date(now.getTime() + 3_600_000),
-    dryRun: false,
-    // A limit keeps a run to the index.
-    ...(how === 'index' ? { limit: 1_000_000_000 } : {}),
-  });
-  if (result.outcome !== 'succeeded') throw new Error(`the run ended ${result.outcome}: ${result.message}`);
-  return result.deleted;
+  const lanes = how.includes('2') ? 2 : 1;
+  return (await runLapse(env, cutoff, { path: how === 'index' ? 'index' : 'auto', lanes })).deleted;
 }

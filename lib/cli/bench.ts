@@ -1,12 +1,14 @@
 /**
- * `npm run bench -- [--rows N] [--rounds N] [--json FILE]`: deletes the same backlog in every way, on fresh
- * copies of the same table on the same server, one after the other; each round in another order. Reports the
- * median of the rounds. A benchmark, not a test: nothing depends on its figures.
+ * `npm run bench -- [--quick] [--only NAME] [--rows N] [--rounds N] [--folder DIR] [--json FILE]`: deletes the
+ * same backlog in every way, on fresh copies of the same table on the same server, one after the other, each
+ * round in another order (the median counts); then shows how the speed holds as things around it change.
+ * A benchmark, not a test: nothing depends on its figures.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { Client } from 'pg';
+import { type Copy, scenes } from '../bench/scenes';
 import { type Way, ways } from '../bench/ways';
 import { seed } from '../example/seed';
 import { startLocalCloud } from '../local-cloud';
@@ -14,21 +16,32 @@ import { migrate } from '../migrations/migrate';
 
 const { values } = parseArgs({
   options: {
-    rows: { type: 'string', default: '1000000' },
-    rounds: { type: 'string', default: '3' },
+    rows: { type: 'string' },
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    folder: { type: 'string', default: '.lapse/bench' },
     json: { type: 'string' },
   },
 });
-if (!/^[1-9]\d*$/.test(values.rows) || !/^[1-9]\d?$/.test(values.rounds)) {
+const rowsGiven = values.rows ?? (values.quick ? '200000' : '1000000');
+const roundsGiven = values.rounds ?? (values.quick ? '1' : '3');
+if (!/^[1-9]\d*$/.test(rowsGiven) || !/^[1-9]\d?$/.test(roundsGiven)) {
   console.error('--rows and --rounds take whole numbers from 1');
   process.exit(2);
 }
-const rows = Number(values.rows);
-const rounds = Number(values.rounds);
+const names = ['ways', ...scenes.map((s) => s.name)];
+if (values.only !== undefined && !names.includes(values.only)) {
+  console.error(`--only takes one of ${names.join(', ')}`);
+  process.exit(2);
+}
+const wanted = (name: string) => values.only === undefined || values.only === name;
+const rows = Number(rowsGiven);
+const rounds = Number(roundsGiven);
 const TEMPLATE = 'lapse_bench_template';
 const COPY = 'lapse_bench';
 
-const cloud = await startLocalCloud({ folder: '.lapse/bench' });
+const cloud = await startLocalCloud({ folder: values.folder });
 try {
   console.log(`seeding ${rows.toLocaleString('en')} rows`);
   await cloud.dropDatabase(TEMPLATE);
@@ -39,7 +52,7 @@ try {
   const cutoff = new Date(asOf.getTime() - 30 * 86_400_000).toISOString();
 
   const seen = new Map<string, { perSecond: number[]; walBytes: number[]; gone: number }>();
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; wanted('ways') && round < rounds; round += 1) {
     for (const way of round % 2 === 0 ? ways : [...ways].reverse()) {
       const m = await measure(way, cutoff);
       const all = seen.get(way.name) ?? { perSecond: [], walBytes: [], gone: m.gone };
@@ -51,25 +64,55 @@ try {
       );
     }
   }
-  report(seen);
+  const ratios: Record<string, number> = seen.size > 0 ? compare(seen) : {};
+  const found: Record<string, Record<string, unknown>> = {};
+  const lines = new Table({ head: ['ratio', 'measured', 'wanted'], style: { head: [], border: [] } });
+  for (const scene of scenes.filter((s) => wanted(s.name))) {
+    let last: Copy | null = null;
+    const fresh = async () => {
+      await last?.owner.end();
+      last = await copy();
+      return last;
+    };
+    const { ratio, figures } = await scene.run({ rows, cutoff, fresh });
+    await (last as Copy | null)?.owner.end();
+    ratios[scene.name] = ratio;
+    found[scene.name] = figures;
+    console.log(`${scene.name}: ${ratio.toFixed(2)} (wanted ${scene.target})`);
+    lines.push([scene.name, ratio.toFixed(2), scene.target]);
+  }
+  if (lines.length > 0) console.log(lines.toString());
+  if (values.json) {
+    writeFileSync(
+      values.json,
+      `${JSON.stringify({ rows, rounds, ratios, ways: waysOf(seen), scenes: found }, null, 2)}\n`,
+    );
+  }
 } finally {
   await cloud.stop();
 }
 process.exit(0);
 
-async function measure(way: Way, cutoff: string) {
+async function copy(): Promise<Copy> {
   await cloud.dropDatabase(COPY);
   await cloud.createDatabase(COPY, TEMPLATE);
   const owner = new Client(cloud.ownerUrl(COPY));
   await owner.connect();
+  // Dropping the copy ends what is still connected.
+  owner.on('error', () => {});
+  await owner.query('vacuum analyze quiz_responses');
+  await owner.query('checkpoint');
+  // Every way begins with a warm cache.
+  await owner.query('select count(*) from quiz_responses');
+  return { owner, url: cloud.ownerUrl(COPY), env: cloud.env(COPY) };
+}
+
+async function measure(way: Way, cutoff: string) {
+  const { owner, env } = await copy();
   try {
-    await owner.query('vacuum analyze quiz_responses');
-    await owner.query('checkpoint');
-    // Every way begins with a warm cache.
-    await owner.query('select count(*) from quiz_responses');
     const before = await wal(owner);
     const began = performance.now();
-    const gone = await way.run(owner, cutoff, cloud.env(COPY));
+    const gone = await way.run(owner, cutoff, env);
     const seconds = (performance.now() - began) / 1000;
     const left = await owner.query(
       `select count(*)::int as n from quiz_responses where completed_at < $1 and completed_at > '-infinity'`,
@@ -86,39 +129,45 @@ async function wal(owner: Client): Promise<number> {
   return Number((await owner.query(`select pg_current_wal_insert_lsn() - '0/0' as n`)).rows[0].n);
 }
 
-function report(seen: Map<string, { perSecond: number[]; walBytes: number[]; gone: number }>): void {
-  const median = (n: number[]) => [...n].sort((a, b) => a - b)[Math.floor(n.length / 2)] ?? 0;
-  const base = median(seen.get('one unbounded DELETE')!.perSecond);
+type Seen = ReadonlyMap<string, { perSecond: number[]; walBytes: number[]; gone: number }>;
+
+function median(n: readonly number[]): number {
+  return [...n].sort((a, b) => a - b)[Math.floor(n.length / 2)] ?? 0;
+}
+
+/** Prints the ways side by side; gives the ratios. */
+function compare(seen: Seen): Record<string, number> {
+  const speed = (name: string) => median(seen.get(name)?.perSecond ?? []);
+  const base = speed('one unbounded DELETE');
   const table = new Table({
     head: ['way', 'rows', 'rows/s (median)', 'of one DELETE', 'WAL bytes a row'],
     colAligns: ['left', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [] },
   });
   for (const [name, m] of seen) {
-    const speed = median(m.perSecond);
     table.push([
       name,
       m.gone.toLocaleString('en'),
-      Math.round(speed).toLocaleString('en'),
-      (speed / base).toFixed(2),
+      Math.round(speed(name)).toLocaleString('en'),
+      (speed(name) / base).toFixed(2),
       Math.round(median(m.walBytes)),
     ]);
   }
   console.log(table.toString());
-  if (!values.json) return;
-  const speed = (name: string) => median(seen.get(name)!.perSecond);
   const best = (part: string) => Math.max(...[...seen.keys()].filter((n) => n.startsWith(part)).map(speed));
   const ours = best('Lapse, heap');
-  const ratios = {
+  return {
     bulkVsUnboundedDelete: ours / base,
     bulkVsProcedure: ours / best('PL/pgSQL procedure'),
     bulkVsRowByRow: ours / best('row by row'),
   };
-  const all = Object.fromEntries(
+}
+
+function waysOf(seen: Seen) {
+  return Object.fromEntries(
     [...seen].map(([name, m]) => [
       name,
-      { rowsPerSecond: speed(name), walBytesPerRow: median(m.walBytes), rows: m.gone },
+      { rowsPerSecond: median(m.perSecond), walBytesPerRow: median(m.walBytes), rows: m.gone },
     ]),
   );
-  writeFileSync(values.json, `${JSON.stringify({ rows, rounds, ratios, ways: all }, null, 2)}\n`);
 }

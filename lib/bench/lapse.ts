@@ -1,0 +1,88 @@
+/** One run of Lapse on a database of the bench, with what a client can see of it measured from outside. */
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../database';
+import { quizResponses } from '../policies/quiz-responses';
+import { runPolicy } from '../runner/run';
+import { createServices } from '../services';
+
+export interface LapseOptions {
+  /** `index` keeps the run to the index; `auto` lets it choose as in production. */
+  readonly path: 'index' | 'auto';
+  readonly lanes: number;
+}
+
+export interface LapseFigures {
+  readonly deleted: number;
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly path: string;
+  readonly batches: number;
+  readonly requests: { readonly postgres: number; readonly redis: number };
+  /** The longest batch from sending to answer: no row lock can have been held longer. */
+  readonly longestLockMs: number;
+  /** Growth of this process after the first batches, the local cloud's buffers included. */
+  readonly rssGrowthMb: number;
+}
+
+/** The first batches grow the heap once; what grows after them is what would grow with the backlog. */
+const WARM_UP_BATCHES = 10;
+
+export async function runLapse(
+  env: Record<string, string>,
+  cutoff: string,
+  options: LapseOptions,
+): Promise<LapseFigures> {
+  const services = createServices({
+    ...env,
+    CRON_SECRET: randomUUID(),
+    VERCEL_ENV: 'production',
+    LOG_LEVEL: 'silent',
+    LAPSE_NAMESPACE: randomUUID(),
+    // What is measured is the deleting; the guard rails decide before it begins.
+    LAPSE_MASS_DELETION_GUARD: 'off',
+    LAPSE_PROGRESSIVE_ROLLOUT: 'off',
+    CLEANUP_LANES: String(options.lanes),
+  });
+  let longestLockMs = 0;
+  let batches = 0;
+  let rssAtStart = 0;
+  let rssMost = 0;
+  const database: Database = {
+    async transaction(statements, request) {
+      if (!statements.some((s) => s.text.includes('enter_batch'))) {
+        return services.database.transaction(statements, request);
+      }
+      const began = performance.now();
+      const rows = await services.database.transaction(statements, request);
+      longestLockMs = Math.max(longestLockMs, performance.now() - began);
+      batches += 1;
+      const { rss } = process.memoryUsage();
+      if (batches <= WARM_UP_BATCHES) rssAtStart = Math.max(rssAtStart, rss);
+      rssMost = Math.max(rssMost, rss);
+      return rows;
+    },
+  };
+  const now = new Date(new Date(cutoff).getTime() + 30 * 86_400_000);
+  const began = performance.now();
+  const result = await runPolicy({ ...services, database, clock: () => now }, quizResponses, {
+    trigger: 'manual',
+    actor: 'bench',
+    correlationId: randomUUID(),
+    deadline: new Date(now.getTime() + 3_600_000),
+    dryRun: false,
+    // A limit keeps a run to the index.
+    ...(options.path === 'index' ? { limit: 1_000_000_000 } : {}),
+  });
+  const seconds = (performance.now() - began) / 1000;
+  if (result.outcome !== 'succeeded') throw new Error(`the run ended ${result.outcome}: ${result.message}`);
+  return {
+    deleted: result.deleted,
+    seconds,
+    perSecond: result.deleted / seconds,
+    path: result.path ?? 'index',
+    batches: result.batches,
+    requests: result.requests,
+    longestLockMs,
+    rssGrowthMb: (rssMost - rssAtStart) / 1_048_576,
+  };
+}

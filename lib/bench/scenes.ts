@@ -1,0 +1,176 @@
+/** What a comparison of ways does not show: how the speed holds as things around it change. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { during } from './foreground';
+import { type LapseFigures, runLapse } from './lapse';
+
+export interface Copy {
+  readonly owner: Client;
+  readonly url: string;
+  readonly env: Record<string, string>;
+}
+
+export interface Stage {
+  /** Rows of the table that is copied. */
+  readonly rows: number;
+  readonly cutoff: string;
+  /** A fresh copy with a warm cache; the one before is gone. */
+  fresh(): Promise<Copy>;
+}
+
+export interface Scene {
+  /** Key under `ratios`. */
+  readonly name: string;
+  readonly target: string;
+  run(stage: Stage): Promise<{ ratio: number; figures: Record<string, unknown> }>;
+}
+
+/** How long the foreground is watched undisturbed. */
+const QUIET_MS = 5_000;
+/** Rows of a nightly trickle. */
+const TRICKLE = 10_000;
+
+const index = { path: 'index', lanes: 1 } as const;
+const auto = { path: 'auto', lanes: 2 } as const;
+const due = `completed_at < $1 and completed_at > '-infinity'`;
+
+/** The instant before which exactly about `n` rows were completed. */
+async function cutoffFor(owner: Client, n: number): Promise<string> {
+  const r = await owner.query(
+    `select completed_at from quiz_responses where completed_at > '-infinity' order by completed_at offset $1 limit 1`,
+    [n],
+  );
+  return (r.rows[0].completed_at as Date).toISOString();
+}
+
+const backlog: Scene = {
+  name: 'longestLockMs',
+  target: '<= 150',
+  async run(stage) {
+    const { env } = await stage.fresh();
+    const ours = await runLapse(env, stage.cutoff, auto);
+    return { ratio: ours.longestLockMs, figures: { ...ours } };
+  },
+};
+
+const memory: Scene = {
+  name: 'rssGrowthMb',
+  target: '<= 30',
+  async run(stage) {
+    const { env } = await stage.fresh();
+    const ours = await runLapse(env, stage.cutoff, index);
+    return { ratio: ours.rssGrowthMb, figures: { ...ours } };
+  },
+};
+
+const tenTimes: Scene = {
+  name: 'tenTimesBacklog',
+  target: '>= 0.85',
+  async run(stage) {
+    const small = await stage.fresh();
+    const one = await runLapse(small.env, await cutoffFor(small.owner, stage.rows * 0.06), index);
+    const large = await stage.fresh();
+    const ten = await runLapse(large.env, await cutoffFor(large.owner, stage.rows * 0.6), index);
+    return { ratio: ten.perSecond / one.perSecond, figures: { one, ten } };
+  },
+};
+
+const reader: Scene = {
+  name: 'longReader',
+  target: '>= 0.75',
+  async run(stage) {
+    const alone = await withReader(stage, false);
+    const watched = await withReader(stage, true);
+    return {
+      ratio: watched.lapse.perSecond / alone.lapse.perSecond,
+      figures: { alone, watched, withoutCursor: watched.withoutCursor / alone.withoutCursor },
+    };
+  },
+};
+
+async function withReader(
+  stage: Stage,
+  open: boolean,
+): Promise<{ lapse: LapseFigures; withoutCursor: number }> {
+  const run = async <T>(work: (copy: Copy, cutoff: string) => Promise<T>): Promise<T> => {
+    const copy = await stage.fresh();
+    const cutoff = await cutoffFor(copy.owner, Math.min(100_000, stage.rows * 0.3));
+    const other = new Client(copy.url);
+    await other.connect();
+    try {
+      if (open) {
+        await other.query('begin isolation level repeatable read');
+        await other.query('select count(*) from quiz_responses');
+      }
+      return await work(copy, cutoff);
+    } finally {
+      await other.end();
+    }
+  };
+  const lapse = await run(({ env }, cutoff) => runLapse(env, cutoff, index));
+  const withoutCursor = await run(async ({ owner }, cutoff) => {
+    const began = performance.now();
+    for (let gone = 0; ; ) {
+      const r = await owner.query(
+        `delete from quiz_responses where id in (select id from quiz_responses where ${due} order by completed_at, id limit 1000)`,
+        [cutoff],
+      );
+      if (!r.rowCount) return gone / ((performance.now() - began) / 1000);
+      gone += r.rowCount;
+    }
+  });
+  return { lapse, withoutCursor };
+}
+
+const foreground: Scene = {
+  name: 'foregroundP99',
+  target: '<= 1.5',
+  async run(stage) {
+    const idsOf = async (owner: Client) =>
+      (
+        await owner.query(
+          'select id::text from quiz_responses where completed_at > $1 order by md5(id::text) limit 2000',
+          [stage.cutoff],
+        )
+      ).rows.map((r) => String(r.id));
+    const first = await stage.fresh();
+    const ids = await idsOf(first.owner);
+    const quiet = await during(first.url, ids, () => sleep(QUIET_MS));
+    const ours = await during(first.url, ids, () => runLapse(first.env, stage.cutoff, auto));
+    const second = await stage.fresh();
+    const plain = await during(second.url, ids, () =>
+      second.owner.query(`delete from quiz_responses where ${due}`, [stage.cutoff]),
+    );
+    return {
+      ratio: ours.latency.p99 / quiet.latency.p99,
+      figures: { quiet: quiet.latency, lapse: ours.latency, oneDelete: plain.latency },
+    };
+  },
+};
+
+/** Ten times the table around the same trickle; the copies of the small one are what it is held against. */
+const trickle: Scene = {
+  name: 'trickleTenMillion',
+  target: '<= 1.3',
+  async run(stage) {
+    const n = Math.min(TRICKLE, stage.rows * 0.05);
+    const measure = async (grow: boolean) => {
+      const { owner, env } = await stage.fresh();
+      const cutoff = await cutoffFor(owner, n);
+      if (grow) {
+        await owner.query(
+          `insert into quiz_responses (user_id, organization_id, quiz, answers, started_at, completed_at)
+           select user_id, organization_id, quiz, answers, started_at, now() - random() * interval '20 days'
+           from quiz_responses cross join generate_series(1, 9)`,
+        );
+        await owner.query('vacuum analyze quiz_responses');
+      }
+      return runLapse(env, cutoff, index);
+    };
+    const small = await measure(false);
+    const large = await measure(true);
+    return { ratio: large.seconds / small.seconds, figures: { small, large } };
+  },
+};
+
+export const scenes: readonly Scene[] = [backlog, memory, tenTimes, reader, foreground, trickle];
