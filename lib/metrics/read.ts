@@ -1,0 +1,58 @@
+/**
+ * What a scrape reads: running totals and small indexed sets of Lapse's own tables, one READ ONLY request. Nothing
+ * here grows with the number of runs or of business rows: totals are kept by the end of each run, and every
+ * count stops at its bound.
+ */
+import { answerTimeoutMs, session } from '../batch/session';
+import type { Row } from '../database';
+import { orderReview } from '../orders/order-review';
+import { queueStatement } from '../orders/queue';
+import type { Services } from '../services';
+
+/** A scrape that takes longer is given up by Prometheus anyway. */
+const STATEMENT_MS = 5_000;
+/** Entries counted at most of each kind: beyond it the exact number changes nothing. */
+const MOST = 10_000;
+
+export interface Readings {
+  readonly bounds: readonly number[];
+  readonly deleted: Row[];
+  readonly runs: Row[];
+  readonly last: Row[];
+  readonly backlog: Row[];
+  readonly open: Row[];
+  readonly queue: Row[];
+}
+
+export async function readMetrics(services: Services): Promise<Readings> {
+  const at = services.clock().toISOString();
+  const plain = (text: string, params: string[] = []) => ({ text, params });
+  const [, bounds = [], deleted = [], runs = [], last = [], backlog = [], open = [], queue = []] =
+    await services.database.transaction(
+      [
+        session(STATEMENT_MS),
+        plain('select unnest(retention.run_bounds())::float8 as bound'),
+        plain('select policy, plan, deleted::float8, bytes::float8 from retention.deleted_total'),
+        plain(
+          'select policy, mode, outcome, runs::float8, seconds, buckets::text[] from retention.run_total',
+        ),
+        plain(`select policy, sla_status, seconds, extract(epoch from started_at)::float8 as started,
+          extract(epoch from completed_at)::float8 as completed from retention.last_run`),
+        plain('select policy, plan, waiting::float8, seconds_past_cutoff from retention.backlog'),
+        plain(
+          `select 'dead_letters' as what, count(*)::float8 as n, coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8 as age
+            from (select created_at from retention.dead_letter where state = 'open' limit ${MOST}) x
+          union all select 'outbox', count(*), coalesce(extract(epoch from $1::timestamptz - min(next_attempt_at)), 0)::float8
+            from (select next_attempt_at from retention.outbox where state in ('pending', 'deleting') order by next_attempt_at limit ${MOST}) x
+          union all select 'outbox_dead', count(*), coalesce(extract(epoch from $1::timestamptz - min(updated_at)), 0)::float8
+            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x
+          union all select 'incidents', count(*), coalesce(extract(epoch from $1::timestamptz - min(opened_at)), 0)::float8
+            from (select opened_at from retention.incident where recovered_at is null limit ${MOST}) x`,
+          [at],
+        ),
+        queueStatement(orderReview, services.settings.orders, services.clock()),
+      ],
+      { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
+    );
+  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, backlog, open, queue };
+}
