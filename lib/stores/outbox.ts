@@ -49,14 +49,16 @@ export async function claim(
   bases: readonly string[],
   at: Date,
 ): Promise<Claim> {
-  // Compiling the judgement would take longer than asking it.
+  // Every look of the judgement is one probe of an index. An outbox that was never analyzed would be read whole
+  // for each path, and compiling the judgement would take longer than asking it.
   const lock = new Parameters();
   const p = new Parameters();
   const until = p.add(new Date(at.getTime() + CLAIM_SECONDS * 1000).toISOString(), 'timestamptz');
   const statements = [
     claimSession(),
     lock.statement(
-      `select set_config('jit', 'off', true), retention.lock_files(${lock.add(PAGE, 'int')}, ${lock.add(at.toISOString(), 'timestamptz')}) as paths`,
+      `select set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true), retention.lock_files(${lock.add(PAGE, 'int')}, ${lock.add(at.toISOString(), 'timestamptz')}) as paths`,
     ),
     p.statement(`with entries as materialized (
       select p.path, o.id, o.url, o.attempts, o.bytes, o.created_at
