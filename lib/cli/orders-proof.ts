@@ -5,8 +5,8 @@ import { startLocalCloud } from '../local-cloud';
 import { createDatabase, dropDatabase } from '../local-cloud/roles';
 import { startLocalStripe } from '../local-cloud/stripe';
 import { migrate } from '../migrations/migrate';
-import { proveOrders, randomFrom } from '../proof/orders';
 import { createServices } from '../services';
+import { proveOrders, randomFrom } from './orders-trial';
 
 const { values } = parseArgs({
   options: { orders: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' } },
