@@ -30,9 +30,12 @@ export async function build(log: (line: string) => void): Promise<void> {
   }
 }
 
+/** The process that builds: the asker at first, then Next itself, which may outlive whoever asked. */
+const BUILDER = path.join('.lapse', 'build.pid');
+
 /** Next refuses a second build of the same folder: this waits for the first, and takes over from a dead one. */
 async function lock(): Promise<() => void> {
-  const file = path.join('.lapse', 'build.pid');
+  const file = BUILDER;
   mkdirSync('.lapse', { recursive: true });
   for (;;) {
     try {
@@ -61,6 +64,7 @@ async function nextBuild(log: (line: string) => void): Promise<void> {
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  if (child.pid) writeFileSync(BUILDER, String(child.pid));
   let output = '';
   child.stdout.on('data', (d) => (output += d));
   child.stderr.on('data', (d) => (output += d));

@@ -33,7 +33,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(async () => {
   await Promise.all(running.map((app) => app.stop()));
-  await db.stop();
+  await db?.stop();
 });
 
 it('the built app: dry run, refusal of a stranger, real run, one correlation id through answer, log and record', async () => {
