@@ -5,7 +5,6 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
-import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/settings';
 import { type Operator, operatorList, signingKey } from './control/operators';
 import { SettingsError } from './errors';
 import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
@@ -68,7 +67,8 @@ const Environment = z.object({
   /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
   ...orderEnvironment,
-  ...alertEnvironment,
+  /** Bearer of /api/metrics; CRON_SECRET opens it too. */
+  METRICS_TOKEN: secret.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   SENTRY_DSN: z.url('must be a URL').optional(),
   /** Two installations may share one Redis: each has its own names. */
@@ -116,7 +116,6 @@ export interface Settings {
   readonly operators: readonly Operator[];
   readonly auditSigningKey: string | undefined;
   readonly orders: OrderSettings;
-  readonly alerts: AlertSettings;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
   /** Prefix of every Redis key; the environment's name unless set. */
@@ -142,9 +141,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     ]);
   }
   const orders = orderSettings(e);
-  const alerts = alertSettings(e);
-  const problems = [...orders.problems, ...alerts.problems];
-  if (problems.length > 0) throw new SettingsError(problems);
+  if (orders.problems.length > 0) throw new SettingsError(orders.problems);
   const production = e.VERCEL_ENV === 'production';
   const dryRunBecause = !production
     ? `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`
@@ -179,7 +176,6 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
     orders: orders.settings,
-    alerts: alerts.settings,
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
     namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),

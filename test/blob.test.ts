@@ -7,7 +7,6 @@ let cloud: PrivateCloud;
 let blob: Blob;
 beforeEach(async () => {
   cloud = await privateCloud();
-  // biome-ignore lint/correctness/useHookAtTopLevel: no hook of React's, only a name that looks like one
   cloud.useBlob();
   blob = connectBlob(cloud.env('none').BLOB_READ_WRITE_TOKEN!);
 });

@@ -19,7 +19,6 @@ export interface Readings {
   readonly deleted: Row[];
   readonly runs: Row[];
   readonly last: Row[];
-  readonly backlog: Row[];
   readonly open: Row[];
   readonly queue: Row[];
 }
@@ -27,7 +26,7 @@ export interface Readings {
 export async function readMetrics(services: Services): Promise<Readings> {
   const at = services.clock().toISOString();
   const plain = (text: string, params: string[] = []) => ({ text, params });
-  const [, bounds = [], deleted = [], runs = [], last = [], backlog = [], open = [], queue = []] =
+  const [, bounds = [], deleted = [], runs = [], last = [], open = [], queue = []] =
     await services.database.transaction(
       [
         session(STATEMENT_MS),
@@ -38,21 +37,18 @@ export async function readMetrics(services: Services): Promise<Readings> {
         ),
         plain(`select policy, sla_status, seconds, extract(epoch from started_at)::float8 as started,
           extract(epoch from completed_at)::float8 as completed from retention.last_run`),
-        plain('select policy, plan, waiting::float8, seconds_past_cutoff from retention.backlog'),
         plain(
           `select 'dead_letters' as what, count(*)::float8 as n, coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8 as age
             from (select created_at from retention.dead_letter where state = 'open' limit ${MOST}) x
-          union all select 'outbox', count(*), coalesce(extract(epoch from $1::timestamptz - min(next_attempt_at)), 0)::float8
-            from (select next_attempt_at from retention.outbox where state in ('pending', 'deleting') order by next_attempt_at limit ${MOST}) x
+          union all select 'outbox', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
+            from (select created_at from retention.outbox where state in ('pending', 'deleting') order by next_attempt_at limit ${MOST}) x
           union all select 'outbox_dead', count(*), coalesce(extract(epoch from $1::timestamptz - min(updated_at)), 0)::float8
-            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x
-          union all select 'incidents', count(*), coalesce(extract(epoch from $1::timestamptz - min(opened_at)), 0)::float8
-            from (select opened_at from retention.incident where recovered_at is null limit ${MOST}) x`,
+            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x`,
           [at],
         ),
         queueStatement(orderReview, services.settings.orders, services.clock()),
       ],
       { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
     );
-  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, backlog, open, queue };
+  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, queue };
 }

@@ -55,22 +55,7 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
     took.set({ policy }, Number(l.seconds));
     for (const s of SLA) sla.set({ policy, sla_status: s }, l.sla_status === s ? 1 : 0);
   }
-  const waiting = gauge('retention_backlog_rows', 'Expired rows still there when the watch last looked.', [
-    'policy',
-    'plan',
-  ]);
-  const past = gauge('retention_seconds_past_cutoff', 'How long the oldest of them should have been gone.', [
-    'policy',
-    'plan',
-  ]);
-  for (const b of r.backlog) {
-    const labels = { policy: String(b.policy), plan: String(b.plan) };
-    waiting.set(labels, Number(b.waiting));
-    past.set(labels, Number(b.seconds_past_cutoff));
-  }
-  const entries = gauge('retention_open_entries', 'Entries waiting: dead letters, outbox, incidents.', [
-    'kind',
-  ]);
+  const entries = gauge('retention_open_entries', 'Entries waiting: dead letters, outbox.', ['kind']);
   const oldest = gauge('retention_open_oldest_seconds', 'Age of the oldest of them.', ['kind']);
   for (const o of r.open) {
     entries.set({ kind: String(o.what) }, Number(o.n));

@@ -1,6 +1,5 @@
 /**
- * Settings of the order review, of the refunds and of the alerts' channels: read and checked with all others,
- * so that a wrong one names itself at start. Without STRIPE_SECRET_KEY orders are watched, and a breach goes to
+ * Settings of the order review and of the refunds: read and checked with all others, so that a wrong one names itself at start. Without STRIPE_SECRET_KEY orders are watched, and a breach goes to
  * the manual queue.
  */
 import { z } from 'zod';

@@ -59,6 +59,8 @@ export async function drainOutbox(services: Services, request: DrainRequest): Pr
   return new Drain(services, request).execute();
 }
 
+const timedOut = (error: unknown): boolean => error instanceof DatabaseError && error.failure === 'timeout';
+
 class Drain {
   readonly #log: Logger;
   readonly #references;
@@ -178,7 +180,8 @@ class Drain {
   #ask<T>(work: () => Promise<T>): Promise<T> {
     return pRetry(work, {
       ...this.services.backoff,
-      shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > 0,
+      // A claim that ran out of its time changed nothing: it is asked again, as often as anything else.
+      shouldRetry: ({ error }) => (mayPass(error) || timedOut(error)) && this.#remaining() > 0,
     });
   }
 

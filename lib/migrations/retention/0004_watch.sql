@@ -1,6 +1,5 @@
--- Watching: refunds of orders whose review took too long, running totals for the metrics, incidents and what
--- the watch and the data-quality job last saw. Totals are kept by the end of each run, so that reading them
--- costs the same at one run and at a million.
+-- Watching: refunds of orders whose review took too long, and running totals for the metrics, kept by the end of
+-- each run, so that reading them costs the same at one run and at a million.
 
 -- Up Migration
 
@@ -205,95 +204,15 @@ begin
   end loop;
 end $$;
 
-create table retention.backlog (
-  policy              text not null,
-  plan                text not null,
-  waiting             bigint not null check (waiting >= 0),
-  waiting_is_floor    boolean not null,
-  seconds_past_cutoff double precision not null check (seconds_past_cutoff >= 0),
-  arrivals_per_day    double precision,
-  drained_per_day     double precision,
-  forecast            text not null check (forecast in ('clear', 'catching_up', 'never', 'unknown')),
-  clear_at            timestamptz,
-  advice              text,
-  measured_at         timestamptz not null,
-  created_at          timestamptz not null default now(),
-  updated_at          timestamptz not null default now(),
-  primary key (policy, plan)
-);
-comment on table retention.backlog is 'What was expired and still there when the watch last looked, by policy and label.';
-comment on column retention.backlog.policy is 'The policy.';
-comment on column retention.backlog.plan is 'Label of the rule: a tier or a case.';
-comment on column retention.backlog.waiting is 'Expired rows found within the bound of the look.';
-comment on column retention.backlog.waiting_is_floor is 'True when there are more than the look counts.';
-comment on column retention.backlog.seconds_past_cutoff is 'How long the oldest of them should have been gone.';
-comment on column retention.backlog.arrivals_per_day is 'Rows that expire in a day, from those about to.';
-comment on column retention.backlog.drained_per_day is 'Rows deleted a day, over the last week''s runs.';
-comment on column retention.backlog.forecast is 'clear: nothing older than one interval. catching_up. never: more expires than is deleted. unknown.';
-comment on column retention.backlog.clear_at is 'When it will be gone at this rate.';
-comment on column retention.backlog.advice is 'The schedule that would catch up.';
-comment on column retention.backlog.measured_at is 'When the watch looked.';
-comment on column retention.backlog.created_at is 'When the row was written.';
-comment on column retention.backlog.updated_at is 'When the row last changed.';
-create trigger lapse_touch before update on retention.backlog for each row execute function retention.touch();
-
-create table retention.incident (
-  id           uuid primary key default gen_random_uuid(),
-  cause        text not null check (cause <> ''),
-  severity     text not null check (severity in ('warning', 'critical')),
-  message      text not null check (message <> ''),
-  opened_at    timestamptz not null,
-  last_seen_at timestamptz not null,
-  times        int not null default 1 check (times >= 1),
-  recovered_at timestamptz,
-  told_opened  text[] not null default '{}',
-  told_recovery text[] not null default '{}',
-  created_at   timestamptz not null default now(),
-  updated_at   timestamptz not null default now(),
-  check (recovered_at is null or recovered_at >= opened_at)
-);
-create unique index incident_open on retention.incident (cause) where recovered_at is null;
-create index incident_recovered_at on retention.incident (recovered_at);
-comment on table retention.incident is 'Something is wrong, from when it was first seen until it recovered; told once at each end.';
-comment on column retention.incident.id is 'Identifies the incident.';
-comment on column retention.incident.cause is 'What it is grouped by, e.g. run.late:artifacts.';
-comment on column retention.incident.severity is 'warning or critical.';
-comment on column retention.incident.message is 'What is wrong and what to do; no row values.';
-comment on column retention.incident.opened_at is 'When it was first seen.';
-comment on column retention.incident.last_seen_at is 'When it was last seen.';
-comment on column retention.incident.times is 'How often it was seen.';
-comment on column retention.incident.recovered_at is 'When it was gone.';
-comment on column retention.incident.told_opened is 'Channels that have been told that it began; one that failed is tried again.';
-comment on column retention.incident.told_recovery is 'Channels that have been told that it is over.';
-comment on column retention.incident.created_at is 'When the row was written.';
-comment on column retention.incident.updated_at is 'When the row last changed.';
-create trigger lapse_touch before update on retention.incident for each row execute function retention.touch();
-
-create table retention.quality_report (
-  id         uuid primary key default gen_random_uuid(),
-  as_of      timestamptz not null,
-  complete   boolean not null,
-  findings   jsonb not null,
-  created_at timestamptz not null default now()
-);
-create index quality_report_as_of on retention.quality_report (as_of desc);
-comment on table retention.quality_report is 'What the data-quality job found, by table and check: counts and thresholds, no row values.';
-comment on column retention.quality_report.id is 'Identifies the report.';
-comment on column retention.quality_report.as_of is 'When it looked.';
-comment on column retention.quality_report.complete is 'False when time ran out before the last check.';
-comment on column retention.quality_report.findings is 'One object a check: table, check, rows, looked_at, threshold, breached.';
-comment on column retention.quality_report.created_at is 'When the row was written.';
-
 grant select on retention.refund_intent, retention.order_step, retention.deleted_total, retention.run_total,
-  retention.last_run, retention.backlog, retention.incident, retention.quality_report to lapse_app;
-grant insert, update on retention.refund_intent, retention.backlog, retention.incident to lapse_app;
-grant insert on retention.order_step, retention.quality_report to lapse_app;
+  retention.last_run to lapse_app;
+grant insert, update on retention.refund_intent to lapse_app;
+grant insert on retention.order_step to lapse_app;
 revoke execute on function retention.run_bounds(), retention.count_run(retention.run), retention.run_counted() from public;
 grant execute on function retention.run_bounds() to lapse_app;
 
 -- Down Migration
 
-drop table retention.quality_report, retention.incident, retention.backlog;
 drop trigger lapse_totals_written on retention.run;
 drop trigger lapse_totals_ended on retention.run;
 drop function retention.run_counted();
