@@ -47,6 +47,8 @@ export const BatchResult = z.object({
   after: Position.extend({ ended: z.boolean() }),
   /** Sessions of this database that wait for a lock; not in a receipt. */
   waiting: count.default(0),
+  /** How long the deciding statement took at the server, in milliseconds; null when read from a receipt. */
+  statement_ms: z.coerce.number().nonnegative().nullable().default(null),
 });
 export type BatchResult = z.infer<typeof BatchResult>;
 
@@ -253,7 +255,8 @@ ${seenAfter}  ${
     returning 1
   )
   select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after,
-    ${WAITING} as waiting
+    ${WAITING} as waiting,
+    extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000 as statement_ms
   from totals x, seen s`;
 }
 

@@ -66,7 +66,10 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       underWay.delete(from);
-      size = result.waiting > 0 ? yielded(size) : steer(size, to - from, took, result.deleted);
+      size =
+        result.waiting > 0
+          ? yielded(size)
+          : steer(size, to - from, result.statement_ms ?? took, result.deleted);
       if (!(await order.done(result, Math.min(next, ...underWay), took))) stopped ??= 'lease';
     }
   };

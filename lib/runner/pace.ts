@@ -1,6 +1,7 @@
 /**
- * How many rows the next batch takes (R1): steers towards a target time for the deleting request, halves when
- * the database says it was too much, yields while others wait for locks, and recovers by itself.
+ * How many rows the next batch takes (R1): steers towards a target time of the deleting statement at the server
+ * (a slow network makes no batch smaller), halves when the database says it was too much, yields while others
+ * wait for locks, and recovers by itself.
  */
 
 /** Below this a batch is all overhead. A limit or a poisoned row may still ask for fewer. */
@@ -15,7 +16,7 @@ const MOST_GROWTH = 1.5;
 export interface Pace {
   /** Rows for the next batch. */
   readonly size: number;
-  /** A full batch took this long. */
+  /** A full batch's deleting statement took this long. */
   took(milliseconds: number): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;

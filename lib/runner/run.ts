@@ -346,7 +346,7 @@ class Run {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       if (result.waiting > 0) pace.giveWay();
-      else if (result.picked >= limit) pace.took(took);
+      else if (result.picked >= limit) pace.took(result.statement_ms ?? took);
       this.#count(result, seq);
       ({ position, index } = next(result, index));
       // The checkpoint travels while the next batch runs; its answer is read before the one after.
