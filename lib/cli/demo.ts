@@ -17,7 +17,7 @@ import { policies } from '../policies';
 
 const DATABASE = 'lapse_demo';
 /** Small enough that the largest policy is seen to stop and to resume. */
-const BUDGET_SECONDS = 5;
+const BUDGET_SECONDS = 1;
 /** A policy that is not drained after so many runs is stuck. */
 const MOST_RUNS = 1_000;
 

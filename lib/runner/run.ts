@@ -59,8 +59,10 @@ export interface RunRequest {
   readonly batchSize?: number;
 }
 
-/** Kept back for the proof, the end of the record and the release of the lease. */
-const CLOSING_MS = 1_500;
+/** Kept back for the proof, the end of the record and the release of the lease, */
+const MOST_CLOSING_MS = 1_500;
+/** but never so much of a small budget that nothing would ever get done. */
+const CLOSING_SHARE = 0.25;
 
 /** Never throws for what can happen to a run: outcome `errored` says what happened and what to do. */
 export async function runPolicy(services: Services, policy: Policy, request: RunRequest): Promise<RunResult> {
@@ -88,6 +90,7 @@ class Run {
   readonly #runId = randomUUID();
   readonly #version: string;
   readonly #startedAt: Date;
+  readonly #closingMs: number;
   readonly #database: Database & { readonly requests: number };
   readonly #redis: RedisClient & { readonly commands: number };
   readonly #log: Logger;
@@ -119,6 +122,8 @@ class Run {
     this.#cap = { rows: request.limit ?? Number.POSITIVE_INFINITY, ending: limited };
     this.#startedAt = services.clock();
     this.#asOf = this.#startedAt.toISOString();
+    const budgetMs = request.deadline.getTime() - this.#startedAt.getTime();
+    this.#closingMs = Math.min(MOST_CLOSING_MS, budgetMs * CLOSING_SHARE);
     this.#database = counted(services.database);
     this.#redis = countedRedis(services.redis);
     this.#log = services.log.child({
@@ -211,7 +216,7 @@ class Run {
       read: (s, ms) => this.#ask(s, ms, true),
       write: (s, ms) => this.#ask(s, ms),
       now: this.services.clock().toISOString(),
-      inTime: () => this.#remaining() > CLOSING_MS,
+      inTime: () => this.#remaining() > this.#closingMs,
       log: this.#log,
     });
     if (admission.stop) {
@@ -322,7 +327,7 @@ class Run {
       }
       const room = this.#cap.rows - this.#deleted;
       if (room <= 0) return (await saved()) ? this.#cap.ending : leaseLost;
-      if (this.#remaining() < slowest * 1.5 + CLOSING_MS) return (await saved()) ? outOfTime : leaseLost;
+      if (this.#remaining() <= slowest * 1.5 + this.#closingMs) return (await saved()) ? outOfTime : leaseLost;
       const limit = Math.min(pace.size, room);
       const seq = this.#seqs.take();
       const began = performance.now();
@@ -333,7 +338,7 @@ class Run {
           this.#database,
           order,
           this.services.backoff,
-          () => this.#remaining() > CLOSING_MS,
+          () => this.#remaining() > this.#closingMs,
         );
       } catch (error) {
         await saved().catch(() => false);
@@ -403,7 +408,7 @@ class Run {
         end,
         lanes: this.services.settings.lanes,
         send: (blocks) => this.#send(leg, at.asOf, blocks),
-        stopBefore: (slowest) => (this.#remaining() < slowest * 1.5 + CLOSING_MS ? 'time' : null),
+        stopBefore: (slowest) => (this.#remaining() <= slowest * 1.5 + this.#closingMs ? 'time' : null),
         done: async (result, low, took) => {
           if (!(await saving)) return false;
           const here = { clock: null, key: [], block: low, end, filenode: facts.filenode };
@@ -441,7 +446,7 @@ class Run {
         this.#database,
         order,
         this.services.backoff,
-        () => this.#remaining() > CLOSING_MS,
+        () => this.#remaining() > this.#closingMs,
       );
       this.#count(result, seq);
       return result;
@@ -463,7 +468,7 @@ class Run {
       asOf,
       actor: this.request.actor,
       reason: 'retention',
-      statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - CLOSING_MS)),
+      statementTimeoutMs: Math.min(STATEMENT_TIMEOUT_MS, Math.max(500, this.#remaining() - this.#closingMs)),
     };
   }
 
@@ -514,7 +519,7 @@ class Run {
       () => this.#database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
       {
         ...this.services.backoff,
-        shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > CLOSING_MS,
+        shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > this.#closingMs,
       },
     );
   }
