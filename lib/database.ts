@@ -36,7 +36,7 @@ export function connect(url: string, endpoint?: string): Database {
           {
             isolationLevel: 'ReadCommitted',
             readOnly: options.readOnly ?? false,
-            fetchOptions: { signal: AbortSignal.timeout(options.timeoutMs) },
+            fetchOptions: { signal: AbortSignal.timeout(Math.ceil(options.timeoutMs)) },
           },
         );
         return answer as Row[][];

@@ -123,7 +123,7 @@ class Run {
     this.#startedAt = services.clock();
     this.#asOf = this.#startedAt.toISOString();
     const budgetMs = request.deadline.getTime() - this.#startedAt.getTime();
-    this.#closingMs = Math.min(MOST_CLOSING_MS, budgetMs * CLOSING_SHARE);
+    this.#closingMs = Math.min(MOST_CLOSING_MS, Math.floor(budgetMs * CLOSING_SHARE));
     this.#database = counted(services.database);
     this.#redis = countedRedis(services.redis);
     this.#log = services.log.child({
