@@ -327,7 +327,8 @@ class Run {
       }
       const room = this.#cap.rows - this.#deleted;
       if (room <= 0) return (await saved()) ? this.#cap.ending : leaseLost;
-      if (this.#remaining() <= slowest * 1.5 + this.#closingMs) return (await saved()) ? outOfTime : leaseLost;
+      if (this.#remaining() <= slowest * 1.5 + this.#closingMs)
+        return (await saved()) ? outOfTime : leaseLost;
       const limit = Math.min(pace.size, room);
       const seq = this.#seqs.take();
       const began = performance.now();
