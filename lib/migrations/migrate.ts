@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { runner } from 'node-pg-migrate';
+import { Client } from 'pg';
 
 export const SETS = ['retention', 'example'] as const;
 export type MigrationSet = (typeof SETS)[number];
@@ -29,21 +30,30 @@ export async function migrate(ownerUrl: string, options: MigrateOptions): Promis
   const done: string[] = [];
   // Tables of the example use functions of schema retention: up in this order, down in the other.
   const sets = options.direction === 'up' ? options.sets : [...options.sets].reverse();
-  for (const set of sets) {
-    const ran = await runner({
-      databaseUrl: ownerUrl,
-      dir: path.join(folder(), set),
-      migrationsSchema: 'public',
-      migrationsTable: BOOKKEEPING[set],
-      direction: options.direction,
-      checkOrder: true,
-      advisoryLockMode: 'wait',
-      ...(options.count === undefined ? {} : { count: options.count }),
-      log: options.log ?? (() => undefined),
-    });
-    done.push(...ran.map((m) => `${set}/${m.name}`));
+  // A session of our own: the runner does not wait until the one it opens has ended.
+  const dbClient = new Client({ connectionString: ownerUrl });
+  await dbClient.connect();
+  try {
+    for (const set of sets) done.push(...(await migrateSet(dbClient, set, options)));
+  } finally {
+    await dbClient.end();
   }
   return done;
+}
+
+async function migrateSet(dbClient: Client, set: MigrationSet, options: MigrateOptions): Promise<string[]> {
+  const ran = await runner({
+    dbClient,
+    dir: path.join(folder(), set),
+    migrationsSchema: 'public',
+    migrationsTable: BOOKKEEPING[set],
+    direction: options.direction,
+    checkOrder: true,
+    advisoryLockMode: 'wait',
+    ...(options.count === undefined ? {} : { count: options.count }),
+    log: options.log ?? (() => undefined),
+  });
+  return ran.map((m) => `${set}/${m.name}`);
 }
 
 function folder(): string {

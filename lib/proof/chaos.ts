@@ -1,8 +1,16 @@
-/** A store that fails at random: errors, lost requests, lost answers, rate limits, and answers later than anyone waits. */
+/**
+ * A store that fails at random: errors, lost requests, lost answers, rate limits, and answers later than anyone
+ * waits. What happens to a call follows from the seed, from what is asked and from how often it was asked before,
+ * so that the same seed brings the same misfortunes in whatever order calls under way at once arrive.
+ */
+import { createHash } from 'node:crypto';
 import { HEAD_TIMEOUT_MS } from '../blob';
 
 interface Request {
   readonly service: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
 }
 export type Misfortune =
   | { readonly kind: 'refuse'; readonly status: number; readonly code: string; readonly retryAfter?: number }
@@ -17,11 +25,15 @@ export interface Chaos {
 
 /** `share` of all blob calls fail. `late`: some of them by an answer after the client's time limit, in real time. */
 export function chaos(share: number, seed: number, late = false): Chaos {
-  const random = randomOf(seed);
+  const asked = new Map<string, number>();
   const counts = { calls: 0, failed: 0 };
   const faults = (request: Request): Misfortune | undefined => {
     if (request.service !== 'blob') return undefined;
     counts.calls += 1;
+    const what = `${request.method} ${request.path} ${JSON.stringify(request.body)}`;
+    const times = (asked.get(what) ?? 0) + 1;
+    asked.set(what, times);
+    const random = randomOf(createHash('sha256').update(`${seed} ${times} ${what}`).digest().readUInt32LE());
     if (random() >= share) return undefined;
     counts.failed += 1;
     const kind = random();

@@ -17,8 +17,11 @@ import { formsOf, type Reference, referenced } from '../outbox/references';
 export const PAGE = 500;
 /** A page takes seconds, a call at most ten: after two minutes nobody works on the claim any more. */
 export const CLAIM_SECONDS = 120;
-/** With a third of all calls failing, one entry in a million gets here; at full backoff that is two days. */
-export const MOST_ATTEMPTS = 12;
+/**
+ * At full backoff two days: a store that is away for a night leaves nothing for a person to do. With a third of
+ * all calls failing, one entry in half a million gets here.
+ */
+export const MOST_ATTEMPTS = 20;
 
 const CLAIM_MS = 5_000;
 const claimSession = (): Statement => session(CLAIM_MS);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { MOST_ATTEMPTS } from '@/lib/stores/outbox';
 import { type Files, files, suffixed } from '../support/files';
 
 let f: Files;
@@ -258,14 +259,14 @@ describe('a store that fails', () => {
         : undefined,
     );
     let died = 0;
-    for (let i = 0; i < 12; i += 1) {
+    for (let i = 0; i < MOST_ATTEMPTS; i += 1) {
       f.pass(7 * 3_600);
       died += (await f.drain()).dead;
     }
     expect(died).toBe(1);
     expect(await f.entries()).toEqual({ dead: 1, deleted: 1 });
     const [row] = await f.db.sql("select attempts, error_class from retention.outbox where state = 'dead'");
-    expect(row).toEqual({ attempts: 12, error_class: 'blob.transient' });
+    expect(row).toEqual({ attempts: MOST_ATTEMPTS, error_class: 'blob.transient' });
     f.pass(86_400);
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', calls: 0 });
   });
