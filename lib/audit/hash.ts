@@ -6,6 +6,8 @@ import { createHash } from 'node:crypto';
 
 export const GENESIS = '0'.repeat(64);
 
+export const bytesHash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
 const field = (value: string): string => `${Buffer.byteLength(value)}:${value},`;
 
 /** Over n, at, actor, action, subject, reason, detail, prev, in this order. */

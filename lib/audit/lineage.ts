@@ -94,9 +94,9 @@ const receiptsOf = (tableName: string, key: string): Statement => ({
       to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
       c.table_name <> $1 as as_dependant, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
     from retention.receipt c
-    where (c.table_name = $1 and $2 = any(c.keys)) or c.dependants -> $1 ? $2
+    where (c.table_name = $1 and ($2 = any(c.keys) or $3::uuid = any(c.uuid_keys))) or c.dependants -> $1 ? $2
     order by c.id limit ${MOST_RECEIPTS}`,
-  params: [tableName, key],
+  params: [tableName, key, z.guid().safeParse(key).success ? key : null],
 });
 
 const Judged = z.object({

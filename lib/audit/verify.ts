@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { answerTimeoutMs, session } from '../batch/session';
 import type { Database, Row, Statement } from '../database';
-import { entryHash, GENESIS, RunDigest } from './hash';
+import { bytesHash, entryHash, GENESIS, RunDigest } from './hash';
 
 export interface Problem {
   /** Number of the entry at fault; null for a run without one. */
@@ -48,6 +48,9 @@ const Sealed = z.object({
   digest: z.string(),
 });
 
+/** Where the keys are among a receipt's fields: as JSON text, or in form 2 the binary array that is hashed here. */
+const KEYS = 9;
+
 const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 const entriesAfter = (n: number): Statement => ({
   text: `select n::text, hash, array[n::text, to_char(at at time zone 'UTC', ${UTC}), actor, action, subject, reason, detail::text, prev] as fields
@@ -56,8 +59,8 @@ const entriesAfter = (n: number): Statement => ({
 });
 const receiptFields = (run: string, seq: number): Statement => ({
   text: `select seq, array[run::text, seq::text, policy, policy_version, action, actor, reason, to_char(as_of at time zone 'UTC', ${UTC}),
-      table_name, to_jsonb(keys)::text, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
-      files::text, bytes::text, picked::text, kept::text, to_char(committed_at at time zone 'UTC', ${UTC})] as fields
+      table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
+      files::text, bytes::text, picked::text, kept::text, to_char(committed_at at time zone 'UTC', ${UTC})] as fields, form
     from retention.receipt where run = $1::uuid and seq > $2::int order by seq limit ${RECEIPTS_PAGE}`,
   params: [run, seq],
 });
@@ -162,7 +165,9 @@ export async function verify(
     for (;;) {
       const rows = await read(receiptFields(run, seq));
       for (const row of rows) {
-        digest.add(z.array(z.string()).parse(row.fields));
+        const fields = z.array(z.string()).parse(row.fields);
+        if (Number(row.form) === 2) fields[KEYS] = bytesHash(Buffer.from(fields[KEYS] ?? '', 'base64'));
+        digest.add(fields);
         for (seq += 1; seq < Number(row.seq); seq += 1) {
           if (!gaps.has(seq)) say(entry.n, 'receipts changed', `receipt ${seq} of run ${run} is missing`);
         }

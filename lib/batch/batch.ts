@@ -6,7 +6,7 @@
  * A row leaves only by the `delete` below, and only into a receipt written by the same statement.
  */
 import { z } from 'zod';
-import type { Statement } from '../database';
+import type { Row, Statement } from '../database';
 import type { Dependant, Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
@@ -15,7 +15,7 @@ import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
 import { expired, governed, held, mayGo, staysBecause } from './predicate';
 import { session } from './session';
-import { keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
+import { isUuid, keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
 
 export interface BatchOrder {
   readonly policy: Policy;
@@ -47,8 +47,8 @@ export const BatchResult = z.object({
   after: Position.extend({ ended: z.boolean() }),
   /** Sessions of this database that wait for a lock; not in a receipt. */
   waiting: count.default(0),
-  /** How long the deciding statement took at the server, in milliseconds; null when read from a receipt. */
-  statement_ms: z.coerce.number().nonnegative().nullable().default(null),
+  /** From begin to just before commit at the server, in milliseconds: so long were locks held; null when read from a receipt. */
+  held_ms: z.coerce.number().nonnegative().nullable().default(null),
 });
 export type BatchResult = z.infer<typeof BatchResult>;
 
@@ -59,8 +59,11 @@ export type BatchResult = z.infer<typeof BatchResult>;
 const WAITING = `(select count(*) from pg_locks l join pg_stat_activity a using (pid)
       where not l.granted and a.datname = current_database())`;
 
-/** The statements of one batch, and which of them answers with a BatchResult. */
-export function batch(order: BatchOrder): { statements: Statement[]; answer: number } {
+/** The statements of one batch, and how to read their answer. */
+export function batch(order: BatchOrder): {
+  statements: Statement[];
+  read: (rows: readonly Row[][]) => BatchResult;
+} {
   const deciding =
     goingDependants(order.policy).length > 0 ? [lockFirst(order), thenDelete(order)] : [atOnce(order)];
   const statements = [
@@ -71,7 +74,7 @@ export function batch(order: BatchOrder): { statements: Statement[]; answer: num
     ...deciding,
     confirm(order),
   ];
-  return { statements, answer: statements.length - 2 };
+  return { statements, read: (rows) => BatchResult.parse({ ...rows.at(-2)?.[0], ...rows.at(-1)?.[0] }) };
 }
 
 export const enter = (order: BatchOrder): Statement => ({
@@ -181,7 +184,8 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const byTenant = policy.tenants !== undefined && !soft;
   const tenant = byTenant ? `, t.${name(policy.tenants!.column)}::text as tenant` : '';
   const label = text(tableLabel(policy.table));
-  const returning = `returning t.ctid as c, ${keyText('t', policy.key)} as key, (${bytesOf('t', files)})::bigint as bytes${tenant}${fileColumns('t', files)}`;
+  const key = isUuid(policy.key) ? `t.${name(policy.key[0]!.column)}` : keyText('t', policy.key);
+  const returning = `returning t.ctid as c, ${key} as key, (${bytesOf('t', files)})::bigint as bytes${tenant}${fileColumns('t', files)}`;
   const rows = 't.ctid = any(array(select c from locked))';
   const children = dependants.map((d, i) => removeChildren(d, i, policy, rows));
   const queued = [
@@ -245,7 +249,7 @@ ${seenAfter}  ${
   `
       : ''
   }receipt as (
-    insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys,
+    insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, ${keysColumn(policy)},
       dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after)
     select ${run}, ${seq}, ${policyName}, ${p.add(order.version)}, ${soft ? "'soft_delete'" : "'delete'"},
       ${p.add(order.actor)}, ${p.add(order.reason)}, ${asOf}, ${label}, x.keys,
@@ -255,10 +259,11 @@ ${seenAfter}  ${
     returning 1
   )
   select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after,
-    ${WAITING} as waiting,
-    extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000 as statement_ms
+    ${WAITING} as waiting
   from totals x, seen s`;
 }
+
+const keysColumn = (policy: Policy): string => (isUuid(policy.key) ? 'uuid_keys' : 'keys');
 
 function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): string {
   return `d${i} as (
@@ -273,7 +278,7 @@ function confirm(order: BatchOrder): Statement {
   const p = new Parameters();
   const run = p.add(order.runId, 'uuid');
   const seq = p.add(order.seq, 'int');
-  const keys = `(select keys from retention.receipt where run = ${run} and seq = ${seq})`;
+  const keys = `(select ${keysColumn(policy)} from retention.receipt where run = ${run} and seq = ${seq})`;
   const left = policy.strategy.kind === 'soft-delete' ? ` and t.${name(policy.strategy.column)} is null` : '';
   const single = policy.key.length === 1 ? policy.key[0]! : null;
   const from = single
@@ -288,5 +293,6 @@ function confirm(order: BatchOrder): Statement {
           where ${withinBlocks(blocks, p)}
         ) else 0 end`
     : `select count(*) from ${from}`;
-  return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still}))`);
+  return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still})) as confirmed,
+    extract(epoch from clock_timestamp() - transaction_timestamp())::float8 * 1000 as held_ms`);
 }

@@ -42,5 +42,5 @@ export const fileColumns = (alias: string, files: readonly FileColumn[]): string
 export const fileRows = (relation: string, label: string, files: readonly FileColumn[]): string[] =>
   goingFiles(files).map(
     (_, i) =>
-      `select ${label} as table_name, key, f${i} as url, b${i} as bytes from ${relation} where f${i} <> ''`,
+      `select ${label} as table_name, key::text as key, f${i} as url, b${i} as bytes from ${relation} where f${i} <> ''`,
   );

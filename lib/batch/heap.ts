@@ -1,14 +1,16 @@
 /**
  * The heap walk: for a large backlog, block after block of the table itself instead of the index. Rows leave in
  * the order they lie on disk, so each page is read, locked and logged once: several times the index walk's
- * speed (DELETION §3). Reaching the last block proves nothing, so an index sweep and the proof always follow.
+ * speed (DELETION §3). Reaching the last block proves nothing, so a look through all blocks follows: what is still
+ * before the cutoff, and why. Only where something of it may go does the index sweep follow.
  */
 import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import type { Leg } from './leg';
-import { before } from './predicate';
-import { name, Parameters, table } from './sql';
+import { dueByRule } from './pick';
+import { governed, staysBecause } from './predicate';
+import { Parameters, table } from './sql';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
 const LEAST_SHARE = 0.1;
@@ -33,8 +35,30 @@ export const pinBlockPlan: Statement = {
 };
 
 /** `t` within the range, as a condition on its place. */
-export const withinBlocks = (blocks: Blocks, p: Parameters): string =>
-  `t.ctid >= ${p.add(`(${blocks.from},0)`)}::text::tid and t.ctid < ${p.add(`(${blocks.to},0)`)}::text::tid`;
+export const withinBlocks = (blocks: { from: number; to: number | null }, p: Parameters): string =>
+  [
+    `t.ctid >= ${p.add(`(${blocks.from},0)`)}::text::tid`,
+    ...(blocks.to === null ? [] : [`t.ctid < ${p.add(`(${blocks.to},0)`)}::text::tid`]),
+  ].join(' and ');
+
+/**
+ * What is before the cutoff in these blocks, one row `{ reason, n }` each; `reason` null: it may go. `to` null: to
+ * the table's end. Without a cursor and without `skip locked`, so over the whole table it is the proof (DELETION §4).
+ */
+export function whatIsLeft(
+  policy: Policy,
+  leg: Leg & { kind: 'rule' },
+  blocks: { from: number; to: number | null },
+  asOfText: string,
+): Statement[] {
+  const p = new Parameters();
+  const asOf = p.add(asOfText, 'timestamptz');
+  return [
+    pinBlockPlan,
+    p.statement(`select ${staysBecause(policy, leg, asOf, p)} as reason, count(*)::text as n from ${governed(policy, leg)}
+      where ${[withinBlocks(blocks, p), ...dueByRule(policy, leg, p)].join(' and ')} group by 1`),
+  ];
+}
 
 const Facts = z.object({
   blocks: z.coerce.number().int().nonnegative(),
@@ -48,10 +72,7 @@ export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): Statemen
   const p = new Parameters();
   const q = new Parameters();
   const relation = `${q.add(table(policy.table))}::text::regclass`;
-  const where = [
-    ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),
-    before(policy, 't', p.add(leg.cutoff, 'timestamptz')),
-  ];
+  const where = dueByRule(policy, leg, p);
   return [
     q.statement(`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
       pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows from pg_class c where c.oid = ${relation}`),

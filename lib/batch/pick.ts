@@ -50,6 +50,13 @@ export function picking(
 export const unmarked = (policy: Policy): string[] =>
   policy.strategy.kind === 'soft-delete' ? [`t.${name(policy.strategy.column)} is null`] : [];
 
+/** What a rule's walk looks at: matched, before the cutoff, and not marked already. */
+export const dueByRule = (policy: Policy, leg: Leg & { kind: 'rule' }, p: Parameters): string[] => [
+  ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),
+  before(policy, 't', p.add(leg.cutoff, 'timestamptz')),
+  ...unmarked(policy),
+];
+
 function pickByRule(
   policy: Policy,
   leg: Leg & { kind: 'rule' },
@@ -57,12 +64,7 @@ function pickByRule(
   limit: number,
   p: Parameters,
 ): string {
-  const where = [
-    ...Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`),
-    before(policy, 't', p.add(leg.cutoff, 'timestamptz')),
-    ...unmarked(policy),
-    ...(position ? [after(policy, position, p)] : []),
-  ];
+  const where = [...dueByRule(policy, leg, p), ...(position ? [after(policy, position, p)] : [])];
   return `picked as materialized (
     select ${columnsOf(policy)} from only ${table(policy.table)} t
     where ${where.join(' and ')}

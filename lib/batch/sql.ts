@@ -16,6 +16,9 @@ export function keyText(alias: string, key: readonly KeyColumn[]): string {
   return columns.length === 1 ? columns[0]! : `jsonb_build_array(${columns.join(', ')})::text`;
 }
 
+/** A key of one uuid, which receipts hold as such: less than half the bytes of its text. */
+export const isUuid = (key: readonly KeyColumn[]): boolean => key.length === 1 && key[0]!.type === 'uuid';
+
 /** The way back: a relation `kt(k0, k1, …)` of typed key values from an expression of type text[]. */
 export function keysFrom(array: string, key: readonly KeyColumn[]): string {
   const columns =

@@ -308,7 +308,7 @@ async function killed(): Promise<void> {
   }
   check('the same end as undisturbed', same(stored('artifacts/'), f.expected), `${number(kills)} kills`);
   const { rows } = await f.sql.query<{ n: string; twice: string }>(
-    'select count(*) as n, count(*) filter (where c > 1) as twice from (select count(*) as c from retention.receipt, unnest(keys) k group by k) x',
+    'select count(*) as n, count(*) filter (where c > 1) as twice from (select count(*) as c from retention.receipt r, unnest(retention.keys_of(r)) k group by k) x',
   );
   check(
     'each row is in exactly one receipt',

@@ -64,7 +64,7 @@ export async function differences(owner: Client, policy: string): Promise<string
   const soft = policy === 'documents' ? ' and t.deleted_at is null' : '';
   const counts = await owner.query(
     `with named as materialized (
-       select k::uuid as id from retention.receipt r cross join lateral unnest(r.keys) k where r.policy = $1
+       select k::uuid as id from retention.receipt r cross join lateral unnest(retention.keys_of(r)) k where r.policy = $1
      )
      select
       (select count(*) from demo."${policy}" d join ${table} t using (id) where d.expired${soft})::int as left_over,

@@ -14,8 +14,10 @@ const FIRST_BLOCKS = 64;
 const LEAST_BLOCKS = 8;
 /** 8 MB of table a batch. */
 const MOST_BLOCKS = 1_024;
-/** A receipt of so many keys is about 800 kB, far from the 10 MB a request may hold. */
-const MOST_ROWS = 20_000;
+/** A receipt of so many keys is 0.8 MB of uuids or 1.6 MB of text, far from the 10 MB a request may hold. */
+const MOST_ROWS = 40_000;
+/** 32 MB of table a look: some tens of milliseconds. */
+const LOOK_BLOCKS = 4_096;
 const MOST_GROWTH = 1.5;
 
 export interface HeapWalkOrder {
@@ -67,16 +69,45 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
       slowest = Math.max(slowest, took);
       underWay.delete(from);
       size =
-        result.waiting > 0
-          ? yielded(size)
-          : steer(size, to - from, result.statement_ms ?? took, result.deleted);
+        result.waiting > 0 ? yielded(size) : steer(size, to - from, result.held_ms ?? took, result.deleted);
       if (!(await order.done(result, Math.min(next, ...underWay), took))) stopped ??= 'lease';
     }
   };
-  const ended = await Promise.allSettled(Array.from({ length: order.lanes }, lane));
+  await inLanes(order.lanes, lane);
+  return stopped;
+}
+
+export interface LookOrder {
+  /** The table's blocks when the walk began; what was added since belongs to the last look. */
+  readonly end: number;
+  readonly lanes: number;
+  look(blocks: { from: number; to: number | null }): Promise<void>;
+  /** Whether to stop before the next look. */
+  outOfTime(): boolean;
+}
+
+/** Looks at every block once. Gives false when there was no time for all of them. */
+export async function lookThrough(order: LookOrder): Promise<boolean> {
+  let from = 0;
+  let isDone = false;
+  const lane = async (): Promise<void> => {
+    while (!isDone && !order.outOfTime()) {
+      const to = from + LOOK_BLOCKS < order.end ? from + LOOK_BLOCKS : null;
+      isDone = to === null;
+      const blocks = { from, to };
+      from += LOOK_BLOCKS;
+      await order.look(blocks);
+    }
+  };
+  await inLanes(order.lanes, lane);
+  return isDone;
+}
+
+/** Waits for all lanes, then throws what the first that failed threw. */
+async function inLanes(lanes: number, lane: () => Promise<void>): Promise<void> {
+  const ended = await Promise.allSettled(Array.from({ length: lanes }, lane));
   const failed = ended.find((e) => e.status === 'rejected');
   if (failed) throw failed.reason;
-  return stopped;
 }
 
 /** While others wait for locks: half, down to what is still worth its round trip. */

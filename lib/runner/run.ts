@@ -10,7 +10,7 @@ import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import type { BatchOrder, BatchResult } from '../batch/batch';
 import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
-import { type Blocks, heapFacts, judgeHeap } from '../batch/heap';
+import { type Blocks, heapFacts, judgeHeap, whatIsLeft } from '../batch/heap';
 import { type Leg, legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
@@ -38,7 +38,7 @@ import {
   type RunEnd,
   type RunTotals,
 } from '../stores/run';
-import { walkHeap } from './heap-walk';
+import { lookThrough, walkHeap } from './heap-walk';
 import { startPace } from './pace';
 import { previewPolicy } from './preview';
 import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
@@ -78,6 +78,8 @@ interface Start {
   readonly position: Cursor['position'];
   /** Whether a large backlog may go by the blocks of the table first. */
   readonly heap: boolean;
+  /** Legs of which a look through all blocks found nothing that may go: no sweep, no further proof. */
+  readonly proved: Set<Leg>;
 }
 
 interface Ending {
@@ -289,21 +291,24 @@ class Run {
   async #pass(asOf: string, from: Cursor | null): Promise<Ending> {
     const legs = legsOf(this.#effective, new Date(asOf), this.services.settings.guards.coolingOffSeconds);
     const pass = from?.pass ?? randomUUID();
+    const proved = new Set<Leg>();
     const stopped = await this.#sweep(legs, {
       pass,
       asOf,
       leg: from?.leg ?? 0,
       position: from?.position ?? null,
       heap: true,
+      proved,
     });
     if (stopped) return stopped;
     for (let again = 0; ; again += 1) {
-      const left = await this.#left(legs, asOf);
+      const open = legs.filter((leg) => !proved.has(leg));
+      const left = open.length > 0 && (await this.#left(open, asOf));
       if (left === null) return unproved;
       if (!left) return drained;
       if (again > 0) return busy;
       // Rows that were locked, or moved behind the walk: once more from the start.
-      const ending = await this.#sweep(legs, { pass, asOf, leg: 0, position: null, heap: false });
+      const ending = await this.#sweep(legs, { pass, asOf, leg: 0, position: null, heap: false, proved });
       if (ending) return ending;
     }
   }
@@ -319,11 +324,17 @@ class Run {
     const saved = async (): Promise<boolean> => (saving === null ? true : saving);
     let { leg: index, position } = at;
     while (index < legs.length) {
+      if (at.proved.has(legs[index]!)) {
+        index += 1;
+        position = null;
+        continue;
+      }
       if (at.heap && (position === null || position.block !== undefined)) {
         if (!(await saved())) return leaseLost;
         const stopped = await this.#heap(legs, index, at, position);
         if (stopped) return stopped;
         position = null;
+        if (at.proved.has(legs[index]!)) continue;
       }
       const room = this.#cap.rows - this.#deleted;
       if (room <= 0) return (await saved()) ? this.#cap.ending : leaseLost;
@@ -352,7 +363,7 @@ class Run {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       if (result.waiting > 0) pace.giveWay();
-      else if (result.picked >= limit) pace.took(result.statement_ms ?? took);
+      else if (result.picked >= limit) pace.took(result.held_ms ?? took);
       this.#count(result, seq);
       ({ position, index } = next(result, index));
       // The checkpoint travels while the next batch runs; its answer is read before the one after.
@@ -374,8 +385,8 @@ class Run {
   }
 
   /**
-   * A large backlog of a rule goes by the blocks of the table first. Null: done, or not worth while; the index
-   * sweep follows either way. A limited run, or one with a batch size of its own, keeps to the index.
+   * A large backlog of a rule goes by the blocks of the table first. Null: done and `at.proved`, or not worth
+   * while, or something is left for the index. A limited run, or one with a batch size of its own, keeps to the index.
    */
   async #heap(
     legs: readonly Leg[],
@@ -428,14 +439,39 @@ class Run {
           return true;
         },
       });
-      const ok = await saving;
-      return why === 'lease' || !ok ? leaseLost : why === 'time' ? outOfTime : null;
+      if (why === 'lease' || !(await saving)) return leaseLost;
+      if (why === 'time') return outOfTime;
+      return await this.#look(leg, end, at);
     } catch (error) {
       // A row that refuses to go, or a range that takes too long: the index walk knows what to do about either.
       if (!poisoned(error)) throw error;
       this.#log.warn({ event: 'heap.left' }, 'going on by the index');
       return null;
     }
+  }
+
+  /** The proof behind a heap walk, and the count of what stays. */
+  async #look(leg: Leg & { kind: 'rule' }, end: number, at: Start): Promise<Ending | null> {
+    const left = new Map<string | null, number>();
+    const isDone = await lookThrough({
+      end,
+      lanes: this.services.settings.lanes,
+      outOfTime: () => this.#remaining() <= this.#closingMs,
+      look: async (blocks) => {
+        const look = [session(STATEMENT_TIMEOUT_MS), ...whatIsLeft(this.#effective, leg, blocks, at.asOf)];
+        const rows = (await this.#ask(look, STATEMENT_TIMEOUT_MS, true)).at(-1) ?? [];
+        for (const row of rows) {
+          const reason = row.reason === null ? null : String(row.reason);
+          left.set(reason, (left.get(reason) ?? 0) + Number(row.n));
+        }
+      },
+    });
+    if (!isDone) return outOfTime;
+    // Locked, or moved behind the walk: the index sweep comes back for it, and counts what stays.
+    if (left.has(null)) return null;
+    for (const [reason, n] of left) this.#kept[reason as keyof Kept] += n;
+    at.proved.add(leg);
+    return null;
   }
 
   /** One batch of a heap walk. */

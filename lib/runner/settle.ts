@@ -4,7 +4,7 @@
  * the answer. Never seq + 1 while seq is unknown: its rows would lie behind the cursor (DELETION §5).
  */
 import pRetry from 'p-retry';
-import { type BatchOrder, BatchResult, batch } from '../batch/batch';
+import { type BatchOrder, type BatchResult, batch } from '../batch/batch';
 import { answerTimeoutMs } from '../batch/session';
 import type { Database } from '../database';
 import { DatabaseError } from '../errors';
@@ -22,14 +22,13 @@ export async function settle(
   backoff: Backoff,
   inTime: () => boolean,
 ): Promise<BatchResult> {
-  const { statements, answer } = batch(order);
+  const { statements, read } = batch(order);
   const timeoutMs = answerTimeoutMs(order.statementTimeoutMs);
   return pRetry(
     async () => {
       try {
         return await span('batch', { seq: order.seq, limit: order.limit }, async () => {
-          const rows = await database.transaction(statements, { timeoutMs });
-          return BatchResult.parse(rows[answer]?.[0]);
+          return read(await database.transaction(statements, { timeoutMs }));
         });
       } catch (error) {
         if (error instanceof DatabaseError && error.sqlState === 'LP004') {

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BatchOrder, batch } from '@/lib/batch/batch';
 import { countDue, leftBehind } from '@/lib/batch/drained';
+import { whatIsLeft } from '@/lib/batch/heap';
 import { type Leg, legsOf } from '@/lib/batch/leg';
 import { session } from '@/lib/batch/session';
 import type { Row, Statement } from '@/lib/database';
@@ -85,7 +86,7 @@ describe.each(cases)('$policy.name', ({ policy, index }) => {
     ['from the start', null],
     ['from a cursor', middle],
   ])('picks %s by the index in its order, without a sort, and locks by place', async (_, position) => {
-    const { statements, answer } = batch(order(policy, firstLeg(policy), { position }));
+    const { statements } = batch(order(policy, firstLeg(policy), { position }));
     // With dependants the pick and the lock are a statement of their own.
     const deciding = statements.findIndex((s) => s.text.includes('picked as materialized'));
     const p = await plan([statements[0]!], statements[deciding]!);
@@ -94,7 +95,7 @@ describe.each(cases)('$policy.name', ({ policy, index }) => {
     expect(picked.map((n) => n['Node Type'])).not.toContain('Sort');
     expect(scans(cte(p, 'locked'), t)).toEqual(['Tid Scan']);
     expect(scans(nodes(p), t)).not.toContain('Seq Scan');
-    if (deciding === answer) expect(scans(cte(p, 'gone'), t)).toEqual(['Tid Scan']);
+    if (deciding === statements.length - 2) expect(scans(cte(p, 'gone'), t)).toEqual(['Tid Scan']);
   });
 
   it('counts after by the primary key', async () => {
@@ -122,10 +123,10 @@ describe('the heap walk', () => {
     ['plainly', false],
     ['stepping over locked rows', true],
   ])('reads its range of blocks and nothing else, %s', async (_, skipLocked) => {
-    const { statements, answer } = batch(
+    const { statements } = batch(
       order(quizResponses, firstLeg(quizResponses), { blocks: { ...blocks, skipLocked } }),
     );
-    const p = await plan(statements.slice(0, 2), statements[answer]!);
+    const p = await plan(statements.slice(0, 2), statements.at(-2)!);
     const all = scans(nodes(p), 'quiz_responses');
     expect(all).toContain('Tid Range Scan');
     expect(all.filter((s) => !s.startsWith('Tid'))).toEqual([]);
@@ -133,8 +134,18 @@ describe('the heap walk', () => {
 
   it('keeps to the range though statistics say that next to nothing is due', async () => {
     const leg = { ...firstLeg(quizResponses), cutoff: '2001-01-01T00:00:00Z' } as Leg;
-    const { statements, answer } = batch(order(quizResponses, leg, { blocks: wide }));
-    const p = await plan(statements.slice(0, 2), statements[answer]!);
+    const { statements } = batch(order(quizResponses, leg, { blocks: wide }));
+    const p = await plan(statements.slice(0, 2), statements.at(-2)!);
+    expect(scans(nodes(p), 'quiz_responses')).toEqual(['Tid Range Scan']);
+  });
+
+  it.each([
+    ['a range', 72],
+    ['the last blocks', null],
+  ])('looks back at %s by its blocks', async (_, to) => {
+    const leg = firstLeg(quizResponses) as Leg & { kind: 'rule' };
+    const [pin, look] = whatIsLeft(quizResponses, leg, { from: 8, to }, NOW.toISOString());
+    const p = await plan([session(5_000), pin!], look!);
     expect(scans(nodes(p), 'quiz_responses')).toEqual(['Tid Range Scan']);
   });
 });

@@ -190,7 +190,7 @@ describe('artifacts by tier', () => {
     expect(kills).toBeGreaterThan(10);
     expect(f.stored()).toEqual(left);
     const named = await f.db.sql<{ n: number }>(
-      'select count(*)::int as n from (select k from retention.receipt, unnest(keys) k group by k having count(*) = 1) x',
+      'select count(*)::int as n from (select k from retention.receipt r, unnest(retention.keys_of(r)) k group by k having count(*) = 1) x',
     );
     expect(named[0]?.n).toBe(total(tiers, 'artifacts'));
     const sums = await f.db.sql<{ n: number }>('select sum(deleted)::int as n from retention.tenant_total');

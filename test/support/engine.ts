@@ -101,7 +101,9 @@ export async function things(
 
 /** Ids named by receipts, each with how often. */
 export async function receipted(db: TestDatabase): Promise<Map<string, number>> {
-  const rows = await db.sql('select k, count(*)::int as n from retention.receipt, unnest(keys) k group by k');
+  const rows = await db.sql(
+    'select k, count(*)::int as n from retention.receipt r, unnest(retention.keys_of(r)) k group by k',
+  );
   return new Map(rows.map((r) => [String(r.k), Number(r.n)]));
 }
 
