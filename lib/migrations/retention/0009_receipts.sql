@@ -65,6 +65,19 @@ begin
   end if;
 end $$;
 
+-- Naming a row as a whole reads all its keys: only where there is no hash.
+create or replace function retention.run_digest(r uuid, out receipts bigint, out last_seq int, out deleted numeric, out digest text, out gaps jsonb)
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select count(*), coalesce(max(c.seq), 0), coalesce(sum(c.deleted), 0),
+    encode(sha256(coalesce(string_agg(coalesce(c.hash, (select retention.receipt_hash(x) from retention.receipt x where x.id = c.id)), ''::bytea order by c.seq), ''::bytea)), 'hex'),
+    (
+      select coalesce(jsonb_agg(g.seq order by g.seq), '[]')
+      from generate_series(1, (select max(seq) from retention.receipt where run = r)) g(seq)
+      where not exists (select 1 from retention.receipt x where x.run = r and x.seq = g.seq)
+    )
+  from retention.receipt c where c.run = r
+$$;
+
 grant insert (uuid_keys) on retention.receipt to lapse_app;
 revoke execute on function retention.keys_of(retention.receipt) from public;
 grant execute on function retention.keys_of(retention.receipt) to lapse_app;
@@ -116,6 +129,18 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
     || retention.audit_field(c.dependants_deleted::text) || retention.audit_field(c.files::text)
     || retention.audit_field(c.bytes::text) || retention.audit_field(c.picked::text) || retention.audit_field(c.kept::text)
     || retention.audit_field(to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')), 'UTF8'))
+$$;
+
+create or replace function retention.run_digest(r uuid, out receipts bigint, out last_seq int, out deleted numeric, out digest text, out gaps jsonb)
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select count(*), coalesce(max(c.seq), 0), coalesce(sum(c.deleted), 0),
+    encode(sha256(coalesce(string_agg(coalesce(c.hash, retention.receipt_hash(c)), ''::bytea order by c.seq), ''::bytea)), 'hex'),
+    (
+      select coalesce(jsonb_agg(g.seq order by g.seq), '[]')
+      from generate_series(1, (select max(seq) from retention.receipt where run = r)) g(seq)
+      where not exists (select 1 from retention.receipt x where x.run = r and x.seq = g.seq)
+    )
+  from retention.receipt c where c.run = r
 $$;
 
 drop function retention.keys_of(retention.receipt);
