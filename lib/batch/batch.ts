@@ -286,7 +286,8 @@ function confirm(order: BatchOrder): Statement {
     : `only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}`;
   const still = blocks
     ? // Looking up every key again would cost more than the delete: only if anything expired is left in the blocks.
-      `select case when exists (
+      `select case when not exists (select 1 from retention.receipt where run = ${run} and seq = ${seq}) then 0
+        when exists (
           select 1 from ${governed(policy, order.leg)} where ${withinBlocks(blocks, p)} and ${expired(policy, order.leg, p)}
         ) then (
           select count(*) from only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}
