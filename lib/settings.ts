@@ -51,6 +51,9 @@ const Environment = z.object({
   CLEANUP_MAX_DURATION_SECONDS: whole(1, 1800).optional(),
   /** Batches of a heap walk under way at once; small work has one. */
   CLEANUP_LANES: whole(1, 8).default(2),
+  /** R1: with more sessions than this inside transactions, or a standby further behind, the runner rests between batches. */
+  CLEANUP_BUSY_SESSIONS: whole(1, 10_000).default(20),
+  CLEANUP_REPLICATION_LAG_SECONDS: whole(1, 86_400).default(30),
   CLEANUP_DRY_RUN: flag,
   RETENTION_DRY_RUN: flag,
   /** Orphans are only reported until this is true. */
@@ -96,6 +99,8 @@ export interface Settings {
   /** R1: rows per batch to start from. */
   readonly batchSize: number;
   readonly lanes: number;
+  /** From where on others are thought to need the database more (R1). */
+  readonly pressure: { readonly sessions: number; readonly lagSeconds: number };
   /** R2: can only lower the budget. */
   readonly maxDurationSeconds: number | undefined;
   /** R9: true when asked for, and always outside production. */
@@ -159,6 +164,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     cronSecret: e.CRON_SECRET,
     batchSize: e.CLEANUP_BATCH_SIZE,
     lanes: e.CLEANUP_LANES,
+    pressure: { sessions: e.CLEANUP_BUSY_SESSIONS, lagSeconds: e.CLEANUP_REPLICATION_LAG_SECONDS },
     maxDurationSeconds: e.CLEANUP_MAX_DURATION_SECONDS,
     dryRun: dryRunBecause !== null,
     dryRunBecause,

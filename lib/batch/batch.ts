@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import type { Row, Statement } from '../database';
 import type { Dependant, Policy } from '../policies/contract';
+import { Pressure, SEEN_PRESSURE } from '../runner/pressure';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
 import { type Blocks, pinBlockPlan, withinBlocks } from './heap';
@@ -45,19 +46,12 @@ export const BatchResult = z.object({
   kept: z.partialRecord(z.enum(KEPT_REASONS), count),
   /** `ended`: this leg has nothing after what was picked. */
   after: Position.extend({ ended: z.boolean() }),
-  /** Sessions of this database that wait for a lock; not in a receipt. */
-  waiting: count.default(0),
+  /** What else goes on at the server; not in a receipt. */
+  pressure: Pressure.prefault({}),
   /** From begin to just before commit at the server, in milliseconds: so long were locks held; null when read from a receipt. */
   held_ms: z.coerce.number().nonnegative().nullable().default(null),
 });
 export type BatchResult = z.infer<typeof BatchResult>;
-
-/**
- * Seen at the end of the deciding statement, while this batch holds its locks: a sign to make the next one
- * shorter. `transactionid` locks name no database, the session that waits does.
- */
-const WAITING = `(select count(*) from pg_locks l join pg_stat_activity a using (pid)
-      where not l.granted and a.datname = current_database())`;
 
 /** The statements of one batch, and how to read their answer. */
 export function batch(order: BatchOrder): {
@@ -258,8 +252,7 @@ ${seenAfter}  ${
     from totals x, seen s where x.deleted > 0
     returning 1
   )
-  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after,
-    ${WAITING} as waiting
+  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
   from totals x, seen s`;
 }
 
@@ -295,5 +288,5 @@ function confirm(order: BatchOrder): Statement {
         ) else 0 end`
     : `select count(*) from ${from}`;
   return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still})) as confirmed,
-    extract(epoch from clock_timestamp() - transaction_timestamp())::float8 * 1000 as held_ms`);
+    ${SEEN_PRESSURE} as pressure, extract(epoch from clock_timestamp() - transaction_timestamp())::float8 * 1000 as held_ms`);
 }

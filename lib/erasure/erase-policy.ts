@@ -15,6 +15,7 @@ import { DatabaseError, LapseError, PreflightError } from '../errors';
 import { afterFailure } from '../guard/poison';
 import { permanentTables } from '../policies';
 import { startPace } from '../runner/pace';
+import { pressedBy } from '../runner/pressure';
 import { type Kept, noneKept, type Outcome, slaStatus } from '../runner/result';
 import { mayPass, settle } from '../runner/settle';
 import { versionOf } from '../runner/version';
@@ -224,7 +225,7 @@ class Erasing {
         if (advice === 'fewer') pace.tooMuch();
         continue;
       }
-      if (result.waiting > 0) pace.giveWay();
+      if (pressedBy(result.pressure, this.services.settings.pressure)) pace.giveWay();
       else if (result.picked >= order.limit) pace.took(result.held_ms ?? performance.now() - began);
       if (result.deleted > 0) this.#seq += 1;
       this.#picked += result.picked;

@@ -28,6 +28,8 @@ export interface HeapWalkOrder {
   send(blocks: Blocks): Promise<BatchResult>;
   /** Why to stop before the next batch of about this many milliseconds; null to go on. */
   stopBefore(slowestMs: number): string | null;
+  /** Whether others need the database more: the next batch is smaller. */
+  isPressed(result: BatchResult): boolean;
   /** After each batch: its result, and the first block not known to be done. False: stop, the lease is lost. */
   done(result: BatchResult, low: number, tookMs: number): Promise<boolean>;
 }
@@ -68,8 +70,9 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       underWay.delete(from);
-      size =
-        result.waiting > 0 ? yielded(size) : steer(size, to - from, result.held_ms ?? took, result.deleted);
+      size = order.isPressed(result)
+        ? yielded(size)
+        : steer(size, to - from, result.held_ms ?? took, result.deleted);
       if (!(await order.done(result, Math.min(next, ...underWay), took))) stopped ??= 'lease';
     }
   };

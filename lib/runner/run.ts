@@ -6,6 +6,7 @@
  * one, from the start.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import type { BatchOrder, BatchResult } from '../batch/batch';
@@ -40,6 +41,7 @@ import {
 } from '../stores/run';
 import { lookThrough, walkHeap } from './heap-walk';
 import { startPace } from './pace';
+import { pressedBy, restMs } from './pressure';
 import { previewPolicy } from './preview';
 import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
 import { Sequence } from './seqs';
@@ -362,7 +364,7 @@ class Run {
       }
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
-      if (result.waiting > 0) pace.giveWay();
+      if (this.#pressedBy(result)) pace.giveWay();
       else if (result.picked >= limit) pace.took(result.held_ms ?? took);
       this.#count(result, seq);
       ({ position, index } = next(result, index));
@@ -380,6 +382,7 @@ class Run {
         },
         `Processed ${this.#deleted}/${this.#totalText()}`,
       );
+      await this.#rest(result, took);
     }
     return (await saved()) ? null : leaseLost;
   }
@@ -421,6 +424,7 @@ class Run {
         lanes: this.services.settings.lanes,
         send: (blocks) => this.#send(leg, at.asOf, blocks),
         stopBefore: (slowest) => (this.#remaining() <= slowest * 1.5 + this.#closingMs ? 'time' : null),
+        isPressed: (result) => this.#pressedBy(result) !== null,
         done: async (result, low, took) => {
           if (!(await saving)) return false;
           const here = { clock: null, key: [], block: low, end, filenode: facts.filenode };
@@ -436,6 +440,7 @@ class Run {
             },
             `Processed ${this.#deleted}/${this.#totalText()}`,
           );
+          await this.#rest(result, took);
           return true;
         },
       });
@@ -492,6 +497,22 @@ class Run {
       if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(seq);
       throw error;
     }
+  }
+
+  #pressedBy(result: BatchResult) {
+    return pressedBy(result.pressure, this.services.settings.pressure);
+  }
+
+  /** Leaves the database to others for a while, but never for the rest of the run's time. */
+  async #rest(result: BatchResult, tookMs: number): Promise<void> {
+    const by = this.#pressedBy(result);
+    const ms = Math.min(restMs(by, tookMs), this.#remaining() - this.#closingMs);
+    if (ms <= 0) return;
+    this.#log.debug(
+      { event: 'run.rested', by, duration_seconds: ms / 1000 },
+      'others need the database more',
+    );
+    await sleep(ms);
   }
 
   #order(leg: Leg, asOf: string, seq: number): Omit<BatchOrder, 'position' | 'limit'> {

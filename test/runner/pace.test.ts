@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { CEILING, FLOOR, startPace, TARGET_MS } from '@/lib/runner/pace';
+import { pressedBy, restMs } from '@/lib/runner/pressure';
 import { type Engine, engine, govern, NOW } from '../support/engine';
 
 describe('pace', () => {
@@ -74,5 +75,31 @@ describe('a busy database', () => {
     const waiting = await sizesWhileSomebodyWaits();
     expect(waiting.slice(0, 4)).toEqual([1_000, 500, 250, 125]);
     expect(waiting.at(-2)).toBe(FLOOR);
+  });
+
+  it('gets smaller batches while many sessions are inside transactions, and all the work is done', async () => {
+    e = await engine({ env: { CLEANUP_BUSY_SESSIONS: '2' } });
+    const policy = await govern(e.db);
+    await e.db.sql(
+      `insert into things (at) select $1::timestamptz - interval '40 days' from generate_series(1, 2000)`,
+      [NOW.toISOString()],
+    );
+    await e.db.sql('analyze things');
+    const others = await Promise.all([1, 2, 3].map(() => e.db.session()));
+    for (const other of others) await other.sql('begin');
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 2_000 });
+    for (const other of others) other.end();
+    const rows = await e.db.sql('select deleted::int as n from retention.receipt order by seq');
+    expect(rows.map((r) => r.n).slice(0, 4)).toEqual([1_000, 500, 250, 125]);
+  });
+
+  it.each([
+    ['a standby far behind', { waiting: 0, sessions: 0, lag: 31 }, 'lag', 1_000],
+    ['a crowd', { waiting: 1, sessions: 21, lag: null }, 'sessions', 40],
+    ['somebody who waits', { waiting: 1, sessions: 20, lag: 30 }, 'locks', 0],
+    ['nobody', { waiting: 0, sessions: 20, lag: null }, null, 0],
+  ] as const)('is told by %s', (_, seen, by, rest) => {
+    expect(pressedBy(seen, { sessions: 20, lagSeconds: 30 })).toBe(by);
+    expect(restMs(by, 40)).toBe(rest);
   });
 });

@@ -1,0 +1,48 @@
+/**
+ * Signs, seen by each batch at the server, that others need the database more (R1): sessions that wait for a lock,
+ * many sessions at work, a standby that falls behind. Batches then get smaller; a crowd or a lag also makes the
+ * runner rest between them.
+ */
+import { z } from 'zod';
+
+const count = z.coerce.number().nonnegative();
+export const Pressure = z.object({
+  /** Sessions of this database that wait for a lock. */
+  waiting: count.default(0),
+  /** Other sessions of this database inside a transaction. */
+  sessions: count.default(0),
+  /** Seconds the slowest standby is behind; null where there is none, or none that may be seen. */
+  lag: count.nullable().default(null),
+});
+export type Pressure = z.infer<typeof Pressure>;
+
+export interface PressureLimits {
+  readonly sessions: number;
+  readonly lagSeconds: number;
+}
+
+/** No rest is longer: the next batch looks again. */
+const LONGEST_REST_MS = 1_000;
+
+/**
+ * One value, `Pressure` as jsonb; read while the batch holds its locks. What others do is hidden from the app's
+ * role, but not their locks: whoever is inside a transaction holds one. Batches themselves hold (7001, …).
+ */
+export const SEEN_PRESSURE = `(select jsonb_build_object('waiting', count(*) filter (where l.waits), 'sessions', count(*) filter (where not l.ours),
+      'lag', (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r))
+    from (
+      select pid, bool_or(not granted) as waits, bool_or(locktype = 'advisory' and classid = 7001) as ours from pg_locks group by pid
+    ) l join pg_stat_activity a using (pid) where a.datname = current_database())`;
+
+/** Why to go gently; null when there is no need. */
+export function pressedBy(seen: Pressure, limits: PressureLimits): 'locks' | 'sessions' | 'lag' | null {
+  if (seen.lag !== null && seen.lag > limits.lagSeconds) return 'lag';
+  if (seen.sessions > limits.sessions) return 'sessions';
+  return seen.waiting > 0 ? 'locks' : null;
+}
+
+/** How long to rest behind a batch that took `tookMs`. Whoever waits for a lock is served by a shorter batch. */
+export function restMs(by: ReturnType<typeof pressedBy>, tookMs: number): number {
+  if (by === 'lag') return LONGEST_REST_MS;
+  return by === 'sessions' ? Math.min(LONGEST_REST_MS, tookMs) : 0;
+}
