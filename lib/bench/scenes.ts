@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { during } from './foreground';
 import { type LapseFigures, runLapse } from './lapse';
+import { byKeyset, byOneDelete, byProcedure } from './ways';
 
 export interface Copy {
   readonly owner: Client;
@@ -32,7 +33,6 @@ const TRICKLE = 10_000;
 
 const index = { path: 'index', lanes: 1 } as const;
 const auto = { path: 'auto', lanes: 2 } as const;
-const due = `completed_at < $1 and completed_at > '-infinity'`;
 
 /** The instant before which exactly about `n` rows were completed. */
 async function cutoffFor(owner: Client, n: number): Promise<string> {
@@ -53,15 +53,28 @@ const backlog: Scene = {
   },
 };
 
+/** Ten times the rows, all of them expired: ten million with the usual million. */
 const memory: Scene = {
   name: 'rssGrowthMb',
   target: '<= 30',
   async run(stage) {
-    const { env } = await stage.fresh();
-    const ours = await runLapse(env, stage.cutoff, index);
+    const { owner, env } = await stage.fresh();
+    await grow(owner, "now() - interval '40 days' - random() * interval '300 days'");
+    const ours = await runLapse(env, stage.cutoff, auto);
     return { ratio: ours.rssGrowthMb, figures: { ...ours } };
   },
 };
+
+/** Nine copies of every row, completed at `completedAt`. */
+async function grow(owner: Client, completedAt: string): Promise<void> {
+  await owner.query(
+    `insert into quiz_responses (user_id, organization_id, quiz, answers, started_at, completed_at)
+     select user_id, organization_id, quiz, answers, started_at, ${completedAt}
+     from quiz_responses cross join generate_series(1, 9)`,
+  );
+  await owner.query('vacuum analyze quiz_responses');
+  await owner.query('checkpoint');
+}
 
 const tenTimes: Scene = {
   name: 'tenTimesBacklog',
@@ -110,14 +123,8 @@ async function withReader(
   const lapse = await run(({ env }, cutoff) => runLapse(env, cutoff, index));
   const withoutCursor = await run(async ({ owner }, cutoff) => {
     const began = performance.now();
-    for (let gone = 0; ; ) {
-      const r = await owner.query(
-        `delete from quiz_responses where id in (select id from quiz_responses where ${due} order by completed_at, id limit 1000)`,
-        [cutoff],
-      );
-      if (!r.rowCount) return gone / ((performance.now() - began) / 1000);
-      gone += r.rowCount;
-    }
+    const { gone } = await byKeyset(owner, cutoff);
+    return gone / ((performance.now() - began) / 1000);
   });
   return { lapse, withoutCursor };
 }
@@ -137,14 +144,20 @@ const foreground: Scene = {
     const ids = await idsOf(first.owner);
     const quiet = await during(first.url, ids, () => sleep(QUIET_MS));
     const ours = await during(first.url, ids, () => runLapse(first.env, stage.cutoff, auto));
-    const second = await stage.fresh();
-    const plain = await during(second.url, ids, () =>
-      second.owner.query(`delete from quiz_responses where ${due}`, [stage.cutoff]),
-    );
-    return {
-      ratio: ours.latency.p99 / quiet.latency.p99,
-      figures: { quiet: quiet.latency, lapse: ours.latency, oneDelete: plain.latency },
+    const beside = async (work: (copy: Copy) => Promise<unknown>) => {
+      const copy = await stage.fresh();
+      return (await during(copy.url, ids, () => work(copy))).latency;
     };
+    const figures = {
+      quiet: quiet.latency,
+      lapse: ours.latency,
+      lapseOneLane: await beside(({ env }) => runLapse(env, stage.cutoff, { path: 'auto', lanes: 1 })),
+      lapseIndex: await beside(({ env }) => runLapse(env, stage.cutoff, index)),
+      oneDelete: await beside(({ owner }) => byOneDelete(owner, stage.cutoff)),
+      procedure: await beside(({ owner }) => byProcedure(owner, stage.cutoff, 5_000)),
+      keysetWithoutCursor: await beside(({ owner }) => byKeyset(owner, stage.cutoff)),
+    };
+    return { ratio: ours.latency.p99 / quiet.latency.p99, figures };
   },
 };
 
@@ -154,17 +167,10 @@ const trickle: Scene = {
   target: '<= 1.3',
   async run(stage) {
     const n = Math.min(TRICKLE, stage.rows * 0.05);
-    const measure = async (grow: boolean) => {
+    const measure = async (isLarge: boolean) => {
       const { owner, env } = await stage.fresh();
       const cutoff = await cutoffFor(owner, n);
-      if (grow) {
-        await owner.query(
-          `insert into quiz_responses (user_id, organization_id, quiz, answers, started_at, completed_at)
-           select user_id, organization_id, quiz, answers, started_at, now() - random() * interval '20 days'
-           from quiz_responses cross join generate_series(1, 9)`,
-        );
-        await owner.query('vacuum analyze quiz_responses');
-      }
+      if (isLarge) await grow(owner, "now() - random() * interval '20 days'");
       return runLapse(env, cutoff, index);
     };
     const small = await measure(false);

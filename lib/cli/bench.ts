@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [--quick] [--only NAME] [--rows N] [--rounds N] [--folder DIR] [--json FILE]`: deletes the
+ * `npm run bench -- [--quick] [--only NAME] [--rows N] [--rounds N] [--database URL] [--folder DIR] [--json FILE]`: deletes the
  * same backlog in every way, on fresh copies of the same table on the same server, one after the other, each
  * round in another order (the median counts); then shows how the speed holds as things around it change.
  * A benchmark, not a test: nothing depends on its figures.
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    database: { type: 'string' },
     folder: { type: 'string', default: '.lapse/bench' },
     json: { type: 'string' },
   },
@@ -41,7 +42,11 @@ const rounds = Number(roundsGiven);
 const TEMPLATE = 'lapse_bench_template';
 const COPY = 'lapse_bench';
 
-const cloud = await startLocalCloud({ folder: values.folder });
+// `--database`: the owner's address of any PostgreSQL; two databases of the bench's own are made there and dropped.
+const cloud = await startLocalCloud({
+  folder: values.folder,
+  ...(values.database === undefined ? {} : { postgresUrl: values.database }),
+});
 try {
   console.log(`seeding ${rows.toLocaleString('en')} rows`);
   await cloud.dropDatabase(TEMPLATE);
@@ -51,13 +56,22 @@ try {
   await seed(cloud.ownerUrl(TEMPLATE), { rows, asOf });
   const cutoff = new Date(asOf.getTime() - 30 * 86_400_000).toISOString();
 
-  const seen = new Map<string, { perSecond: number[]; walBytes: number[]; gone: number }>();
+  const seen: Seen = new Map();
   for (let round = 0; wanted('ways') && round < rounds; round += 1) {
     for (const way of round % 2 === 0 ? ways : [...ways].reverse()) {
       const m = await measure(way, cutoff);
-      const all = seen.get(way.name) ?? { perSecond: [], walBytes: [], gone: m.gone };
+      const all = seen.get(way.name) ?? {
+        perSecond: [],
+        walBytes: [],
+        longestLockMs: [],
+        deadTuples: [],
+        gone: m.gone,
+        requests: m.requests,
+      };
       all.perSecond.push(m.gone / m.seconds);
       all.walBytes.push(m.walBytes / m.gone);
+      all.longestLockMs.push(m.longestLockMs);
+      all.deadTuples.push(m.deadTuples);
       seen.set(way.name, all);
       console.log(
         `round ${round + 1}: ${way.name}: ${Math.round(m.gone / m.seconds).toLocaleString('en')} rows/s`,
@@ -112,14 +126,14 @@ async function measure(way: Way, cutoff: string) {
   try {
     const before = await wal(owner);
     const began = performance.now();
-    const gone = await way.run(owner, cutoff, env);
+    const figures = await way.run(owner, cutoff, env);
     const seconds = (performance.now() - began) / 1000;
     const left = await owner.query(
       `select count(*)::int as n from quiz_responses where completed_at < $1 and completed_at > '-infinity'`,
       [cutoff],
     );
     if (!way.most && left.rows[0].n !== 0) throw new Error(`${way.name} left ${left.rows[0].n} rows`);
-    return { gone, seconds, walBytes: (await wal(owner)) - before };
+    return { ...figures, seconds, walBytes: (await wal(owner)) - before, deadTuples: await dead(owner) };
   } finally {
     await owner.end();
   }
@@ -129,10 +143,29 @@ async function wal(owner: Client): Promise<number> {
   return Number((await owner.query(`select pg_current_wal_insert_lsn() - '0/0' as n`)).rows[0].n);
 }
 
-type Seen = ReadonlyMap<string, { perSecond: number[]; walBytes: number[]; gone: number }>;
+/** Dead rows of the table itself; what autovacuum took away meanwhile is not among them. */
+async function dead(owner: Client): Promise<number> {
+  await owner.query('select pg_stat_force_next_flush()');
+  const { rows: found } = await owner.query(
+    "select n_dead_tup::int as n from pg_stat_user_tables where relname = 'quiz_responses'",
+  );
+  return found[0].n;
+}
+
+interface Measured {
+  readonly perSecond: number[];
+  readonly walBytes: number[];
+  readonly longestLockMs: number[];
+  readonly deadTuples: number[];
+  readonly gone: number;
+  readonly requests: number;
+}
+type Seen = Map<string, Measured>;
 
 function median(n: readonly number[]): number {
-  return [...n].sort((a, b) => a - b)[Math.floor(n.length / 2)] ?? 0;
+  const sorted = [...n].sort((a, b) => a - b);
+  const [below, above] = [sorted[Math.floor((n.length - 1) / 2)], sorted[Math.floor(n.length / 2)]];
+  return ((below ?? 0) + (above ?? 0)) / 2;
 }
 
 /** Prints the ways side by side; gives the ratios. */
@@ -140,8 +173,17 @@ function compare(seen: Seen): Record<string, number> {
   const speed = (name: string) => median(seen.get(name)?.perSecond ?? []);
   const base = speed('one unbounded DELETE');
   const table = new Table({
-    head: ['way', 'rows', 'rows/s (median)', 'of one DELETE', 'WAL bytes a row'],
-    colAligns: ['left', 'right', 'right', 'right', 'right'],
+    head: [
+      'way',
+      'rows',
+      'rows/s (median)',
+      'of one DELETE',
+      'longest lock, ms',
+      'WAL bytes a row',
+      'dead rows',
+      'requests',
+    ],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [] },
   });
   for (const [name, m] of seen) {
@@ -150,7 +192,10 @@ function compare(seen: Seen): Record<string, number> {
       m.gone.toLocaleString('en'),
       Math.round(speed(name)).toLocaleString('en'),
       (speed(name) / base).toFixed(2),
+      Math.round(median(m.longestLockMs)).toLocaleString('en'),
       Math.round(median(m.walBytes)),
+      median(m.deadTuples).toLocaleString('en'),
+      m.requests.toLocaleString('en'),
     ]);
   }
   console.log(table.toString());
@@ -167,7 +212,14 @@ function waysOf(seen: Seen) {
   return Object.fromEntries(
     [...seen].map(([name, m]) => [
       name,
-      { rowsPerSecond: median(m.perSecond), walBytesPerRow: median(m.walBytes), rows: m.gone },
+      {
+        rows: m.gone,
+        rowsPerSecond: median(m.perSecond),
+        longestLockMs: median(m.longestLockMs),
+        walBytesPerRow: median(m.walBytes),
+        deadTuples: median(m.deadTuples),
+        requests: m.requests,
+      },
     ]),
   );
 }
