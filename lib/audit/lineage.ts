@@ -5,9 +5,18 @@
 import { z } from 'zod';
 import { type Leg, legsOf } from '../batch/leg';
 import { tenantsOf } from '../batch/pick';
-import { before, deadLettered, extended, governed, held, mayGo, staysBecause } from '../batch/predicate';
+import {
+  before,
+  deadLettered,
+  extended,
+  governed,
+  held,
+  mayGo,
+  source,
+  staysBecause,
+} from '../batch/predicate';
 import { answerTimeoutMs, session } from '../batch/session';
-import { keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from '../batch/sql';
+import { keysFrom, keyText, name, Parameters, sameKey, tableLabel, text } from '../batch/sql';
 import type { Row, Statement } from '../database';
 import { DatabaseError, RequestError } from '../errors';
 import { withPeriods } from '../guard/effective';
@@ -201,7 +210,7 @@ function presence(policy: Policy, key: string, asOfText: string): Statement {
   const asOf = p.add(asOfText, 'timestamptz');
   return p.statement(`select ${utc(instantOf(policy))} as clock, ${held(policy)} as held, ${extended(policy, asOf)} as extended,
       ${deadLettered(policy, asOf)} as dead_letter, ${keyText('t', policy.key)} as key
-    from only ${table(policy.table)} t ${keyed(policy, key, p)}`);
+    from ${source(policy)} t ${keyed(policy, key, p)}`);
 }
 
 /** One row when the row belongs to this leg. */

@@ -60,7 +60,8 @@ const entriesAfter = (n: number): Statement => ({
 const receiptFields = (run: string, seq: number): Statement => ({
   text: `select seq, array[run::text, seq::text, policy, policy_version, action, actor, reason, to_char(as_of at time zone 'UTC', ${UTC}),
       table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
-      files::text, bytes::text, picked::text, kept::text, to_char(committed_at at time zone 'UTC', ${UTC})] as fields, form
+      files::text, bytes::text, picked::text, kept::text, to_char(committed_at at time zone 'UTC', ${UTC})]
+      || case when partition is null then '{}' else array[partition::text] end as fields, form
     from retention.receipt where run = $1::uuid and seq > $2::int order by seq limit ${RECEIPTS_PAGE}`,
   params: [run, seq],
 });

@@ -7,8 +7,8 @@ import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import type { Leg } from './leg';
 import { tenantsOf, unmarked } from './pick';
-import { before, mayGo, ofSubject } from './predicate';
-import { name, Parameters, table } from './sql';
+import { before, mayGo, ofSubject, source } from './predicate';
+import { name, Parameters } from './sql';
 
 const orderOf = (policy: Policy): string =>
   [policy.clock.column, ...policy.key.map((k) => k.column)].map((c) => `t.${name(c)}`).join(', ');
@@ -19,11 +19,11 @@ export function leftBehind(policy: Policy, legs: readonly Leg[], asOf: string): 
   const at = p.add(asOf, 'timestamptz');
   const looks = legs.map((leg) =>
     leg.kind !== 'tenants'
-      ? `exists (select 1 from (select 1 from only ${table(policy.table)} t where ${mayGo(policy, leg, at, p)}
+      ? `exists (select 1 from (select 1 from ${source(policy)} t where ${mayGo(policy, leg, at, p)}
           order by ${orderOf(policy)} limit 1) x)`
       : `(with ${tenantsOf(policy, leg, null, at, p, null)}
           select exists (select 1 from tenants w cross join lateral (
-            select 1 from only ${table(policy.table)} t where t.${name(policy.tenants!.column)} = w.tenant and ${mayGo(policy, leg, at, p)}
+            select 1 from ${source(policy)} t where t.${name(policy.tenants!.column)} = w.tenant and ${mayGo(policy, leg, at, p)}
             order by ${orderOf(policy)} limit 1) x))`,
   );
   return p.statement(`select ${looks.join(' or ') || 'false'} as left, ${at} as as_of`);
@@ -41,7 +41,7 @@ export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): St
   const clock = `t.${name(policy.clock.column)}`;
   const counts = legs.map((leg) => {
     if (leg.kind === 'subject') {
-      return `(select count(*) from (select 1 from only ${table(policy.table)} t where ${ofSubject(leg, p)} limit ${DUE_CAP + 1}) x)`;
+      return `(select count(*) from (select 1 from ${source(policy)} t where ${ofSubject(leg, p)} limit ${DUE_CAP + 1}) x)`;
     }
     if (leg.kind === 'rule') {
       const where = [
@@ -50,13 +50,13 @@ export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): St
         `isfinite(${clock})`,
         ...unmarked(policy),
       ];
-      return `(select count(*) from (select 1 from only ${table(policy.table)} t where ${where.join(' and ')} limit ${DUE_CAP + 1}) x)`;
+      return `(select count(*) from (select 1 from ${source(policy)} t where ${where.join(' and ')} limit ${DUE_CAP + 1}) x)`;
     }
     const tenants = tenantsOf(policy, leg, null, p.add(asOf, 'timestamptz'), p, null);
     return `(with ${tenants}
       select count(*) from (
         select 1 from tenants w cross join lateral (
-          select 1 from only ${table(policy.table)} t
+          select 1 from ${source(policy)} t
           where t.${name(policy.tenants!.column)} = w.tenant and ${[before(policy, 't', 'w.cutoff'), `isfinite(${clock})`, ...unmarked(policy)].join(' and ')}
         ) r limit ${DUE_CAP + 1}
       ) x)`;

@@ -5,9 +5,9 @@
  * A subject's leg walks in the order of the key alone: its rows need no clock.
  */
 import { z } from 'zod';
-import type { Policy, Rule } from '../policies/contract';
+import type { Policy, Rule, TableName } from '../policies/contract';
 
-export type Leg =
+export type Leg = (
   | { readonly kind: 'rule'; readonly rule: Rule; readonly cutoff: string }
   | {
       readonly kind: 'tenants';
@@ -16,7 +16,11 @@ export type Leg =
       readonly coolingSeconds: number;
     }
   /** Everything of one organisation or user, whatever its age and tier; only holds keep it (erasure). */
-  | { readonly kind: 'subject'; readonly column: string; readonly subject: string };
+  | { readonly kind: 'subject'; readonly column: string; readonly subject: string }
+) & {
+  /** Of a partitioned table: the partition whose rows this leg walks. */
+  readonly leaf?: TableName;
+};
 
 /** The label of every row of this leg; null where each row has its own. */
 export const labelOf = (leg: Leg): string | null =>

@@ -112,8 +112,12 @@ export function staysBecause(policy: Policy, leg: Leg, asOf: string, p: Paramete
         when not (${expired(policy, leg, p)}) then 'not_expired' end`;
 }
 
+/** What rows are read from; of a partitioned table all partitions, so never by their place. */
+export const source = (policy: Policy): string =>
+  policy.partitioned ? table(policy.table) : `only ${table(policy.table)}`;
+
 /** The relation `t`, joined to its tenant's cutoff where the leg has tenants. */
 export function governed(policy: Policy, leg: Leg): string {
-  const t = `only ${table(policy.table)} t`;
+  const t = `${source(policy)} t`;
   return leg.kind !== 'tenants' ? t : `${t} join tenants w on w.tenant = t.${name(policy.tenants!.column)}`;
 }

@@ -6,12 +6,10 @@ import { z } from 'zod';
 import type { Statement } from '../database';
 import type { PermanentTable, Policy, TableName } from '../policies/contract';
 import { goingDependants, goingFiles, ownFiles } from './files';
+import { judgePartitioning, Partitioning, type Problem, partitioningFacts } from './fit-partitions';
 import { name, Parameters, table, tableLabel } from './sql';
 
-export interface Problem {
-  readonly problem: string;
-  readonly remedy: string;
-}
+export type { Problem };
 
 const Facts = z.object({
   relation: z
@@ -44,6 +42,8 @@ const Facts = z.object({
     }),
   ),
   triggers: z.array(z.string()),
+  /** Only of a partitioned policy. */
+  partitioning: Partitioning.nullable().default(null),
   /** Tables the decision is read from that lack the gate trigger. */
   ungated: z.array(z.string()),
 });
@@ -91,6 +91,7 @@ export function catalogFacts(policy: Policy): Statement {
       where f.contype = 'f' and f.confrelid = target.oid and f.conparentid = 0), '[]'),
     'triggers', coalesce((select jsonb_agg(g.tgname) from pg_trigger g
       where g.tgrelid = target.oid and not g.tgisinternal and g.tgenabled <> 'D' and (g.tgtype & 8) = 8), '[]'),
+    ${policy.partitioned ? `'partitioning', ${partitioningFacts('target.oid')},` : ''}
     'ungated', coalesce((select jsonb_agg(x) from jsonb_array_elements_text(${p.add(judged, 'jsonb')}) x
       where not exists (select 1 from pg_trigger g join pg_proc f on f.oid = g.tgfoid join pg_namespace fn on fn.oid = f.pronamespace
         where g.tgrelid = to_regclass(x) and fn.nspname = 'retention' and f.proname = 'gate' and g.tgenabled <> 'D')), '[]')
@@ -109,13 +110,18 @@ export function judgeFacts(policy: Policy, raw: unknown, permanent: readonly Per
   const problems: Problem[] = [];
   const say = (problem: string, remedy: string) => problems.push({ problem, remedy });
 
-  if (r.kind !== 'r') {
+  if (policy.partitioned) {
+    problems.push(...judgePartitioning(policy, r.kind, facts.partitioning));
+  } else if (r.kind !== 'r') {
     say(
       `${here} is not a plain table (relkind ${r.kind})`,
-      'govern its partitions, or name a plain table: a row of a partitioned parent cannot be locked by its place',
+      r.kind === 'p'
+        ? 'say so in the policy: partitioned: { by: … }, or name a plain table'
+        : 'name a plain table, or one that is partitioned',
     );
   }
-  if (r.has_children) say(`${here} has inheriting tables`, 'govern each of them by a policy of its own');
+  if (r.has_children && r.kind === 'r')
+    say(`${here} has inheriting tables`, 'govern each of them by a policy of its own');
   if (r.rls) {
     say(
       `${here} has row-level security: Lapse would see a part and call it drained`,
@@ -154,7 +160,7 @@ export function judgeFacts(policy: Policy, raw: unknown, permanent: readonly Per
   for (const rule of policy.rules) {
     if (rule.keepFor.seconds === null) continue;
     const first = policy.tenants ? [policy.tenants.column] : Object.keys(rule.match);
-    const then = [policy.clock.column, ...policy.key.map((k) => k.column)];
+    const then = [...new Set([policy.clock.column, ...policy.key.map((k) => k.column)])];
     if (!facts.indexes.some((i) => serves(i, first, then, Object.values(rule.match).map(String), unmarked))) {
       const columns = [...first, ...then].map(name).join(', ');
       say(

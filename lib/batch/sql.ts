@@ -8,7 +8,7 @@ export const table = (t: TableName): string => `${name(t.schema)}.${name(t.name)
 /** A literal. Only for names of tables inside text; values are parameters. */
 export const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 /** How a table is called in receipts, holds and dead letters. */
-export const tableLabel = (t: TableName): string => `${t.schema}.${t.name}`;
+export const tableLabel = (t: TableName): string => `${(t.of ?? t).schema}.${(t.of ?? t).name}`;
 
 /** The key as one text: the value itself, or a JSON array of the values as text. */
 export function keyText(alias: string, key: readonly KeyColumn[]): string {

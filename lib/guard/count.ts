@@ -4,8 +4,8 @@
  */
 import type { Leg } from '../batch/leg';
 import { tenantsOf } from '../batch/pick';
-import { mayGo } from '../batch/predicate';
-import { name, Parameters, table } from '../batch/sql';
+import { mayGo, source } from '../batch/predicate';
+import { name, Parameters } from '../batch/sql';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 
@@ -21,10 +21,10 @@ export function countCandidates(
   const most = p.add(cap + 1, 'bigint');
   const rows = legs.map((leg) =>
     leg.kind !== 'tenants'
-      ? `(select 1 from only ${table(policy.table)} t where ${mayGo(policy, leg, asOf, p)} limit ${most})`
+      ? `(select 1 from ${source(policy)} t where ${mayGo(policy, leg, asOf, p)} limit ${most})`
       : `(with ${tenantsOf(policy, leg, null, asOf, p, null)}
           select 1 from tenants w cross join lateral (
-            select 1 from only ${table(policy.table)} t where t.${name(policy.tenants!.column)} = w.tenant and ${mayGo(policy, leg, asOf, p)}
+            select 1 from ${source(policy)} t where t.${name(policy.tenants!.column)} = w.tenant and ${mayGo(policy, leg, asOf, p)}
           ) r limit ${most})`,
   );
   const all = rows.join(' union all ') || '(select 1 where false)';

@@ -31,6 +31,11 @@ export const Facts = z.object({
 });
 export type Facts = z.infer<typeof Facts>;
 
+/** Nothing ever counts a partitioned table itself; its partitions are analysed, or are empty. */
+const PARTITIONS_ESTIMATE = ` || (select jsonb_build_object('estimate', case
+      when bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0) then -1 else coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint end)
+    from pg_partition_tree(to_regclass($7)) t join pg_class c on c.oid = t.relid where t.isleaf)`;
+
 /** One row `{ admission }`. `at` is the run's start; changes nothing, so a dry run asks it too. */
 export const admissionFacts = (
   policy: Policy,
@@ -39,7 +44,7 @@ export const admissionFacts = (
   coolingSeconds: number,
 ): Statement => ({
   text: `select retention.admission($1, $2, $3, $4::jsonb, least($5::timestamptz, clock_timestamp()),
-    make_interval(secs => $6::float8), $7) as admission`,
+    make_interval(secs => $6::float8), $7)${policy.partitioned ? PARTITIONS_ESTIMATE : ''} as admission`,
   params: [
     policy.name,
     version,

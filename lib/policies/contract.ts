@@ -97,6 +97,9 @@ const Guard = z.object({
   multiple: z.number().min(1).default(10),
 });
 
+/** How long one partition is at most. */
+export const PARTITION_SPANS = ['day', 'week', 'month', 'quarter', 'year'] as const;
+
 export const PolicySchema = z.object({
   name: z
     .string()
@@ -125,6 +128,11 @@ export const PolicySchema = z.object({
   /** Judged as well as the rule: a row for which it is not true stays. */
   where: fragment.optional(),
   rules: z.array(Rule).min(1),
+  /**
+   * The table is partitioned by range of the clock, a partition no longer than this. One that lies wholly before
+   * the cutoff and whose every row may go is dropped; the rows of the others are walked as in any table.
+   */
+  partitioned: z.object({ by: z.enum(PARTITION_SPANS) }).optional(),
   /** With tenants, `label` names each tenant's rule; a label no rule has keeps its rows and is reported. */
   tenants: z
     .object({
@@ -152,7 +160,8 @@ export type Policy = z.output<typeof PolicySchema>;
 export type Rule = Policy['rules'][number];
 export type Dependant = Policy['dependants'][number];
 export type FileColumn = Policy['files'][number];
-export type TableName = z.output<typeof Table>;
+/** `of`: a partition of that table, by whose name holds, receipts and dead letters know its rows. */
+export type TableName = z.output<typeof Table> & { readonly of?: z.output<typeof Table> };
 export type KeyColumn = z.output<typeof KeyColumn>;
 
 /** A table nothing may ever expire (P4). */
@@ -201,8 +210,28 @@ export function definePolicy(input: PolicyInput): Policy {
   if (p.clock.type !== 'timestamptz' && !isZone(p.clock.zone)) {
     problems.push(`clock.zone: "${p.clock.zone}" is not a time zone`);
   }
+  if (p.partitioned) problems.push(...unfitForPartitions(p));
   if (problems.length > 0) throw new PolicyError(p.name, problems);
   return p;
+}
+
+/** A partition goes whole: nothing may decide about its rows one by one, but what the database itself looks up. */
+function unfitForPartitions(p: Policy): string[] {
+  const perRow = [
+    p.tenants && 'tenants',
+    p.where && 'where',
+    p.strategy.kind === 'soft-delete' && 'a soft delete',
+    p.rules.some((r) => Object.keys(r.match).length > 0) && 'match',
+  ].filter((x) => typeof x === 'string');
+  const problems = perRow.map(
+    (what) => `partitioned: a partition is dropped whole, so ${what} cannot spare some of its rows`,
+  );
+  if (!p.key.some((k) => k.column === p.clock.column)) {
+    problems.push(
+      `partitioned: the key of a partitioned table includes ${p.clock.column}, or nothing keeps it unique`,
+    );
+  }
+  return problems;
 }
 
 export function definePermanentTable(t: PermanentTable): PermanentTable {

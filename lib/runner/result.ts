@@ -46,8 +46,8 @@ export interface RunResult {
   /** One sentence for the reader, with what to do next where there is something to do. */
   readonly message: string;
   readonly correlationId: string;
-  /** How rows were found: by the index, tenant by tenant, or, for a large backlog, block by block. */
-  readonly path?: 'index' | 'tenant' | 'heap';
+  /** How rows were found: by the index, tenant by tenant, by whole partitions, or, for a large backlog, block by block. */
+  readonly path?: 'index' | 'tenant' | 'heap' | 'partition';
   /** The instant retention is counted back from, fixed for the pass. */
   readonly asOf: string;
   readonly startedAt: string;

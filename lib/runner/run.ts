@@ -13,8 +13,10 @@ import type { BatchOrder, BatchResult } from '../batch/batch';
 import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
 import { type Blocks, heapFacts, judgeHeap, whatIsLeft } from '../batch/heap';
 import { type Leg, legsOf } from '../batch/leg';
+import { onLeaf, partitionName } from '../batch/partition';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
+import { table } from '../batch/sql';
 import { counted, type Database, type Row } from '../database';
 import { DatabaseError, PreflightError, RedisError } from '../errors';
 import { admit } from '../guard/admit';
@@ -42,6 +44,7 @@ import {
 import { lookThrough, walkHeap } from './heap-walk';
 import { startPace } from './pace';
 import { pressedBy, restMs } from './pressure';
+import { dropPartitions } from './partitions';
 import { previewPolicy } from './preview';
 import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
 import { Sequence } from './seqs';
@@ -294,25 +297,55 @@ class Run {
     const legs = legsOf(this.#effective, new Date(asOf), this.services.settings.guards.coolingOffSeconds);
     const pass = from?.pass ?? randomUUID();
     const proved = new Set<Leg>();
-    const stopped = await this.#sweep(legs, {
-      pass,
-      asOf,
-      leg: from?.leg ?? 0,
-      position: from?.position ?? null,
-      heap: true,
-      proved,
-    });
+    const walked = this.policy.partitioned ? await this.#partitions(legs, pass, asOf) : legs;
+    if ('outcome' in walked) return walked;
+    const start = resumedAt(walked, from);
+    const stopped = await this.#sweep(walked, { pass, asOf, ...start, heap: true, proved });
     if (stopped) return stopped;
     for (let again = 0; ; again += 1) {
-      const open = legs.filter((leg) => !proved.has(leg));
+      // Of a partitioned table the last look is at all of it: also at a partition that came meanwhile.
+      const open = this.policy.partitioned ? legs : legs.filter((leg) => !proved.has(leg));
       const left = open.length > 0 && (await this.#left(open, asOf));
       if (left === null) return unproved;
       if (!left) return drained;
       if (again > 0) return busy;
       // Rows that were locked, or moved behind the walk: once more from the start.
-      const ending = await this.#sweep(legs, { pass, asOf, leg: 0, position: null, heap: false, proved });
+      const ending = await this.#sweep(walked, { pass, asOf, leg: 0, position: null, heap: false, proved });
       if (ending) return ending;
     }
+  }
+
+  /** Drops what may go whole; gives the legs that are left, one a partition, or why it stopped. */
+  async #partitions(legs: readonly Leg[], pass: string, asOf: string): Promise<readonly Leg[] | Ending> {
+    const left = await dropPartitions({
+      policy: this.policy,
+      legs,
+      database: this.#database,
+      backoff: this.services.backoff,
+      seqs: this.#seqs,
+      log: this.#log,
+      read: (s, ms) => this.#ask(s, ms, true),
+      order: (leg, seq) => this.#order(leg, asOf, seq),
+      room: () => this.#cap.rows - this.#deleted,
+      remainingMs: () => this.#remaining() - this.#closingMs,
+      done: async (result, partition) => {
+        this.#path = 'partition';
+        this.#batches += 1;
+        this.#picked += result.picked;
+        this.#deleted += result.deleted;
+        this.#log.info(
+          {
+            event: 'partition.dropped',
+            partition: partitionName(partition),
+            records_deleted: result.deleted,
+          },
+          `Processed ${this.#deleted}/${this.#totalText()}`,
+        );
+        return save(this.#redis, this.policy.name, this.#runId, this.#cursor({ pass, asOf }, 0, null));
+      },
+    });
+    if ('legs' in left) return left.legs;
+    return left.stopped === 'time' ? outOfTime : leaseLost;
   }
 
   /** Walks the legs from a position. Gives null at the end, or why it stopped before. */
@@ -370,7 +403,12 @@ class Run {
       ({ position, index } = next(result, index));
       // The checkpoint travels while the next batch runs; its answer is read before the one after.
       if (!(await saved())) return leaseLost;
-      saving = save(this.#redis, this.policy.name, this.#runId, this.#cursor(at, index, position));
+      saving = save(
+        this.#redis,
+        this.policy.name,
+        this.#runId,
+        this.#cursor(at, index, position, legs[index]),
+      );
       saving.catch(() => undefined);
       this.#log.info(
         {
@@ -404,7 +442,7 @@ class Run {
     const facts = judgeHeap(
       (
         await this.#ask(
-          [session(STATEMENT_TIMEOUT_MS), ...heapFacts(this.policy, leg)],
+          [session(STATEMENT_TIMEOUT_MS), ...heapFacts(onLeaf(this.policy, leg), leg)],
           STATEMENT_TIMEOUT_MS,
           true,
         )
@@ -428,7 +466,7 @@ class Run {
         done: async (result, low, took) => {
           if (!(await saving)) return false;
           const here = { clock: null, key: [], block: low, end, filenode: facts.filenode };
-          saving = save(this.#redis, this.policy.name, this.#runId, this.#cursor(at, index, here));
+          saving = save(this.#redis, this.policy.name, this.#runId, this.#cursor(at, index, here, leg));
           saving.catch(() => undefined);
           this.#log.info(
             {
@@ -463,7 +501,7 @@ class Run {
       lanes: this.services.settings.lanes,
       outOfTime: () => this.#remaining() <= this.#closingMs,
       look: async (blocks) => {
-        const look = [session(STATEMENT_TIMEOUT_MS), ...whatIsLeft(this.#effective, leg, blocks, at.asOf)];
+        const look = [session(STATEMENT_TIMEOUT_MS), ...whatIsLeft(onLeaf(this.#effective, leg), leg, blocks, at.asOf)];
         const rows = (await this.#ask(look, STATEMENT_TIMEOUT_MS, true)).at(-1) ?? [];
         for (const row of rows) {
           const reason = row.reason === null ? null : String(row.reason);
@@ -517,7 +555,7 @@ class Run {
 
   #order(leg: Leg, asOf: string, seq: number): Omit<BatchOrder, 'position' | 'limit'> {
     return {
-      policy: this.policy,
+      policy: onLeaf(this.policy, leg),
       version: this.#version,
       runId: this.#runId,
       fence: this.#fence,
@@ -538,8 +576,14 @@ class Run {
     for (const [reason, n] of Object.entries(result.kept)) this.#kept[reason as keyof Kept] += n ?? 0;
   }
 
-  #cursor(at: { pass: string; asOf: string }, leg: number, position: Cursor['position']): Cursor {
+  #cursor(
+    at: { pass: string; asOf: string },
+    leg: number,
+    position: Cursor['position'],
+    walked?: Leg,
+  ): Cursor {
     return {
+      ...(walked?.leaf ? { leaf: table(walked.leaf) } : {}),
       pass: at.pass,
       asOf: at.asOf,
       version: this.#version,
@@ -685,6 +729,14 @@ class Run {
     if (this.#total === null) return '?';
     return this.#total > DUE_CAP ? `${DUE_CAP}+` : String(this.#total);
   }
+}
+
+/** Where a resumed pass goes on: partitions are found by name, for those before them may be gone. */
+function resumedAt(legs: readonly Leg[], from: Cursor | null): Pick<Start, 'leg' | 'position'> {
+  if (from === null) return { leg: 0, position: null };
+  if (!legs.some((l) => l.leaf)) return { leg: from.leg, position: from.position };
+  const leg = legs.findIndex((l) => l.leaf && table(l.leaf) === from.leaf);
+  return leg < 0 ? { leg: 0, position: null } : { leg, position: from.position };
 }
 
 function next(

@@ -6,7 +6,7 @@
 import pRetry from 'p-retry';
 import { type BatchOrder, type BatchResult, batch } from '../batch/batch';
 import { answerTimeoutMs } from '../batch/session';
-import type { Database } from '../database';
+import type { Database, Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
 import { span } from '../sentry';
 import type { Backoff } from '../services';
@@ -15,25 +15,40 @@ import { readReceipt } from '../stores/receipt';
 export const mayPass = (error: unknown): boolean =>
   error instanceof DatabaseError && ['transient', 'busy', 'unknown'].includes(error.failure);
 
+/** What identifies a batch, whatever its statements are. */
+type Numbered = Pick<BatchOrder, 'runId' | 'seq' | 'statementTimeoutMs' | 'blocks'> & {
+  readonly limit?: number;
+};
+interface Request<R extends BatchResult> {
+  readonly statements: readonly Statement[];
+  read(rows: Row[][]): R;
+  /** The receipt of a committed batch, in the form of its answer. */
+  fromReceipt(receipt: BatchResult): R;
+}
+
+/** The result of a batch of rows. */
+export const settle = (database: Database, order: BatchOrder, backoff: Backoff, inTime: () => boolean) =>
+  settleAs(database, order, { ...batch(order), fromReceipt: (r) => r }, backoff, inTime);
+
 /** The batch's result. Throws DatabaseError when it did not commit, or when `inTime` says the time is up. */
-export async function settle(
+export async function settleAs<R extends BatchResult>(
   database: Database,
-  order: BatchOrder,
+  order: Numbered,
+  { statements, read, fromReceipt }: Request<R>,
   backoff: Backoff,
   inTime: () => boolean,
-): Promise<BatchResult> {
-  const { statements, read } = batch(order);
+): Promise<R> {
   const timeoutMs = answerTimeoutMs(order.statementTimeoutMs);
   return pRetry(
     async () => {
       try {
-        return await span('batch', { seq: order.seq, limit: order.limit }, async () => {
+        return await span('batch', { seq: order.seq, limit: order.limit ?? 0 }, async () => {
           return read(await database.transaction(statements, { timeoutMs }));
         });
       } catch (error) {
         if (error instanceof DatabaseError && error.sqlState === 'LP004') {
           const receipt = await readReceipt(database, order.runId, order.seq);
-          if (receipt) return receipt;
+          if (receipt) return fromReceipt(receipt);
         }
         throw error;
       }
@@ -43,5 +58,5 @@ export async function settle(
 }
 
 /** A plain block range that meets a locked row is asked again in another form, not again in this one. */
-const stepsAside = (order: BatchOrder, error: unknown): boolean =>
+const stepsAside = (order: Numbered, error: unknown): boolean =>
   order.blocks?.skipLocked === false && error instanceof DatabaseError && error.failure === 'busy';

@@ -21,6 +21,8 @@ export const Cursor = z.object({
   /** Of the declaration the pass began with; another one starts a new pass. */
   version: z.string(),
   leg: z.number().int().nonnegative(),
+  /** Of a partitioned table: which partition `position` is in. */
+  leaf: z.string().optional(),
   position: Position.nullable(),
   /** Which run wrote this, and how far it is: live progress. */
   runId: z.uuid(),

@@ -1,0 +1,103 @@
+/**
+ * Before any row of a partitioned table is walked: partitions that lie wholly before the cutoff are dropped, oldest
+ * first, each as a batch of its own with its number, fence and receipt. One that holds a row that must stay, or
+ * would take more rows than the run may delete, is left to the walk.
+ */
+import type { Logger } from 'pino';
+import type { Leg } from '../batch/leg';
+import {
+  type DropOrder,
+  type DropResult,
+  drop,
+  onLeaves,
+  Partition,
+  partitionName,
+  partitionsOf,
+} from '../batch/partition';
+import { session } from '../batch/session';
+import type { Database, Row, Statement } from '../database';
+import { DatabaseError } from '../errors';
+import type { Policy } from '../policies/contract';
+import type { Backoff } from '../services';
+import type { Sequence } from './seqs';
+import { settleAs } from './settle';
+
+/** Counting 100 million rows takes longer than this, and such a partition is better walked in the open. */
+const DROP_MS = 30_000;
+/** The catalogs of a few thousand partitions. */
+const CATALOG_MS = 5_000;
+
+export interface Dropping {
+  readonly policy: Policy;
+  readonly legs: readonly Leg[];
+  readonly database: Database;
+  readonly backoff: Backoff;
+  readonly seqs: Sequence;
+  readonly log: Logger;
+  readonly read: (statements: Statement[], statementMs: number) => Promise<Row[][]>;
+  readonly order: (leg: Leg, seq: number) => Omit<DropOrder, 'leg' | 'partition' | 'most'>;
+  /** Rows this run may still delete. */
+  readonly room: () => number;
+  readonly remainingMs: () => number;
+  /** After each drop. False: stop, the lease is lost. */
+  readonly done: (result: DropResult, partition: Partition) => Promise<boolean>;
+}
+
+/** Gives the legs that are left to walk, one a partition, or why it stopped before. */
+export async function dropPartitions(d: Dropping): Promise<{ stopped: 'time' | 'lease' } | { legs: Leg[] }> {
+  const walk: Leg[] = [];
+  for (const leg of d.legs) {
+    if (leg.kind !== 'rule') continue;
+    const left: Partition[] = [];
+    for (const partition of await partitions(d, leg)) {
+      if (!partition.expired || !mayBeDropped(d.policy, partition)) {
+        left.push(partition);
+        continue;
+      }
+      if (d.remainingMs() <= 0) return { stopped: 'time' };
+      const result = await tried(d, leg, partition);
+      if (result === null || result.obstacle !== null) left.push(partition);
+      else if (!(await d.done(result, partition))) return { stopped: 'lease' };
+    }
+    walk.push(...onLeaves(d.policy, [leg], left));
+  }
+  return { legs: walk };
+}
+
+/** Declared dependants need no foreign key to be there, and would be left behind. */
+export const mayBeDropped = (policy: Policy, partition: Partition): boolean =>
+  partition.obstacle === null && policy.dependants.length === 0;
+
+async function partitions(d: Dropping, leg: Leg & { kind: 'rule' }): Promise<Partition[]> {
+  const rows = await d.read([session(CATALOG_MS), partitionsOf(d.policy, leg.cutoff)], CATALOG_MS);
+  return (rows[1] ?? []).map((row) => Partition.parse(row));
+}
+
+/** Null: it was busy, or took too long to count; the walk comes for its rows. */
+async function tried(
+  d: Dropping,
+  leg: Leg & { kind: 'rule' },
+  partition: Partition,
+): Promise<DropResult | null> {
+  const seq = d.seqs.take();
+  const statementTimeoutMs = Math.min(DROP_MS, Math.max(500, d.remainingMs()));
+  const order: DropOrder = { ...d.order(leg, seq), leg, partition, most: d.room(), statementTimeoutMs };
+  const about = { event: 'partition.left', partition: partitionName(partition), seq };
+  try {
+    const result = await settleAs(d.database, order, drop(order), d.backoff, () => d.remainingMs() > 0);
+    if (result.obstacle !== null) {
+      d.seqs.giveBack(seq);
+      d.log.info({ ...about, obstacle: result.obstacle }, 'a partition stays; its rows are walked');
+    }
+    return result;
+  } catch (error) {
+    const passing = error instanceof DatabaseError && ['busy', 'timeout'].includes(error.failure);
+    if (!passing) throw error;
+    d.seqs.giveBack(seq);
+    d.log.warn(
+      { ...about, obstacle: error.failure },
+      'a partition could not be dropped now; its rows are walked',
+    );
+    return null;
+  }
+}
