@@ -82,7 +82,7 @@ export function judgePartitioning(policy: Policy, kind: string, facts: Partition
   }
   for (const t of facts.shut) {
     say(
-      `the role may not delete from partition ${t}`,
+      `the role may not DELETE rows of partition ${t}`,
       `GRANT SELECT, UPDATE, DELETE ON ${t} TO lapse_app; and for those to come ALTER DEFAULT PRIVILEGES GRANT SELECT, UPDATE, DELETE ON TABLES TO lapse_app;`,
     );
   }

@@ -28,7 +28,7 @@ export type Partition = z.infer<typeof Partition>;
 export const partitionName = (p: Partition): string => `${p.schema_name}.${p.table_name}`;
 
 /** One row a Partition, oldest first: those that may hold a row before the cutoff. No cutoff: all of them. */
-export function partitionsOf(policy: Policy, cutoff: string | null): Statement {
+function partitionsOf(policy: Policy, cutoff: string | null): Statement {
   const p = new Parameters();
   const relation = `to_regclass(${p.add(table(policy.table))})`;
   const at = p.add(cutoff ?? 'infinity', 'timestamptz');
@@ -50,15 +50,43 @@ export function onLeaf(policy: Policy, leg: Leg): Policy {
   return { ...rest, table: leg.leaf };
 }
 
-export const leafOf = (policy: Policy, p: Partition): TableName => ({
+const leafOf = (policy: Policy, p: Partition): TableName => ({
   schema: p.schema_name,
   name: p.table_name,
   of: policy.table,
 });
 
-/** Each leg once a partition. */
-export const onLeaves = (policy: Policy, legs: readonly Leg[], partitions: readonly Partition[]): Leg[] =>
-  legs.flatMap((leg) => partitions.map((p) => ({ ...leg, leaf: leafOf(policy, p) })));
+/** Declared dependants need no foreign key to be there, and would be left behind. */
+export const mayBeDropped = (policy: Policy, p: Partition): boolean =>
+  p.expired && p.obstacle === null && policy.dependants.length === 0;
+
+/** The catalogs of a few thousand partitions. */
+const CATALOG_MS = 5_000;
+
+export interface LeafLeg {
+  readonly leg: Leg;
+  /** Null for a table that has none. */
+  readonly partition: Partition | null;
+}
+
+/** Each leg once a partition that may hold a row of it; as they are for a table without. */
+export async function onLeaves(
+  policy: Policy,
+  legs: readonly Leg[],
+  read: (statements: Statement[], statementMs: number) => Promise<Row[][]>,
+): Promise<LeafLeg[]> {
+  if (!policy.partitioned) return legs.map((leg) => ({ leg, partition: null }));
+  const found: LeafLeg[] = [];
+  for (const leg of legs) {
+    const cutoff = leg.kind === 'rule' ? leg.cutoff : null;
+    const [, rows] = await read([session(CATALOG_MS), partitionsOf(policy, cutoff)], CATALOG_MS);
+    for (const row of rows ?? []) {
+      const partition = Partition.parse(row);
+      found.push({ leg: { ...leg, leaf: leafOf(policy, partition) }, partition });
+    }
+  }
+  return found;
+}
 
 export interface DropOrder {
   readonly policy: Policy;

@@ -8,6 +8,7 @@ import type { Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, filesOf, goingDependants, goingFiles, ownFiles } from './files';
 import { type Leg, labelOf, Position } from './leg';
+import { onLeaf } from './partition';
 import { picking, progress, reasons } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
 import { keyText, name, Parameters, table, text } from './sql';
@@ -31,11 +32,12 @@ export type PreviewPage = z.infer<typeof PreviewPage>;
 
 /** One row, a PreviewPage. Takes the same arguments as a batch and reads what it would delete. */
 export function previewPage(
-  policy: Policy,
+  declared: Policy,
   leg: Leg,
   position: Position | null,
   asOfText: string,
 ): Statement {
+  const policy = onLeaf(declared, leg);
   const p = new Parameters();
   const asOf = p.add(asOfText, 'timestamptz');
   const ownLabel = labelOf(leg);

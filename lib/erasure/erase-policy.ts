@@ -8,6 +8,8 @@ import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import type { BatchOrder } from '../batch/batch';
 import { leftBehind } from '../batch/drained';
+import type { Leg } from '../batch/leg';
+import { onLeaf, onLeaves } from '../batch/partition';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import type { Row, Statement } from '../database';
@@ -176,8 +178,12 @@ class Erasing {
   /** Until a last look finds nothing that may go: null. Else why it stopped. */
   async #sweeps(): Promise<string | null> {
     for (let again = 0; again < 3; again += 1) {
-      const stopped = await this.#sweep();
-      if (stopped) return stopped;
+      this.#kept = noneKept();
+      const legs = await onLeaves(this.reach.erasing, [this.reach.leg!], (s, ms) => this.#ask(s, ms, true));
+      for (const { leg } of legs) {
+        const stopped = await this.#sweep(leg);
+        if (stopped) return stopped;
+      }
       const rows = await this.#ask(
         [session(STATEMENT_TIMEOUT_MS), leftBehind(this.reach.erasing, [this.reach.leg!], this.#asOf)],
         STATEMENT_TIMEOUT_MS,
@@ -188,21 +194,20 @@ class Erasing {
     return 'busy';
   }
 
-  async #sweep(): Promise<string | null> {
+  async #sweep(leg: Leg): Promise<string | null> {
     const pace = startPace(this.services.settings.batchSize);
     let position: BatchOrder['position'] = null;
-    this.#kept = noneKept();
     for (;;) {
       if (this.#remaining() < CLOSING_MS) return 'time';
       // The same token takes it again: this is what renews it.
       if (!(await acquire(this.services.redis, this.reach.policy.name, this.runId)).held) return 'lease';
       const order: BatchOrder = {
-        policy: this.reach.erasing,
+        policy: onLeaf(this.reach.erasing, leg),
         version: this.#version,
         runId: this.runId,
         fence: this.#fence,
         seq: this.#seq,
-        leg: this.reach.leg!,
+        leg,
         position,
         limit: pace.size,
         asOf: this.#asOf,

@@ -18,6 +18,9 @@ const SLICE = 200_000;
 /** Nothing expires by itself within this many hours of `asOf`. */
 const QUIET_HOURS = 2;
 
+/** Usage goes back so far: five months more than it is kept. */
+const USAGE_DAYS = 550;
+
 /** A number from 0 to 1 that depends on `salt` (one letter) and the row's number only. */
 const chance = (salt: string): string =>
   `((hashint8extended(i, ${salt.charCodeAt(0)}) & 2147483647) / 2147483648.0)`;
@@ -53,6 +56,7 @@ export function tables(rows: number): Table[] {
   const pdfs = part(1 / 10, 40);
   const jobs = part(1 / 20, 30);
   const artifacts = part(1 / 10, 80);
+  const events = part(1 / 2, 100);
   const n = (name: string, count: number, columns: string, values: string, days = '0'): Table => ({
     name,
     rows: count,
@@ -161,6 +165,13 @@ export function tables(rows: number): Table[] {
         case when i % 15 = 0 then ${at('(20 + i % 40)')} end`,
     ),
     n(
+      'usage_events',
+      events,
+      'id, organization_id, user_id, kind, units, occurred_at',
+      `${id('usage')}, ${organization}, ${user}, (array['call', 'render', 'export'])[1 + i % 3], 1 + i % 20,
+        ${at(age(events, USAGE_DAYS, [395], 'e'))}`,
+    ),
+    n(
       'orders',
       part(1 / 100, 40),
       'id, user_id, organization_id, status, amount_cents, payment_intent_id, review_started_at, created_at',
@@ -195,6 +206,12 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<Reco
     await client.query('set session_replication_role = replica').catch(() => undefined);
     const asOf = options.asOf.toISOString();
     const counts: Record<string, number> = {};
+    // The jitter reaches a little further back, the application a month ahead.
+    await client.query(
+      `select add_usage_month(($1::timestamptz - make_interval(days => $2) + make_interval(months => m))::date)
+       from generate_series(-1, 21) m`,
+      [asOf, USAGE_DAYS],
+    );
     for (const table of tables(options.rows)) {
       for (let from = 1; from <= table.rows; from += SLICE) {
         await client.query(table.insert, [asOf, from, Math.min(table.rows, from + SLICE - 1)]);

@@ -3,6 +3,7 @@
  * inside READ ONLY transactions. Null when the time runs out first.
  */
 import type { Leg, Position } from '../batch/leg';
+import { onLeaves } from '../batch/partition';
 import { PreviewPage, previewPage } from '../batch/preview';
 import { session } from '../batch/session';
 import type { Policy } from '../policies/contract';
@@ -22,7 +23,7 @@ export async function recount(
   inTime: () => boolean,
 ): Promise<Counts | null> {
   const sum = { expired: 0, bytes: 0, files: 0, byRule: {} as Counts['byRule'] };
-  for (const leg of legs) {
+  for (const { leg } of await onLeaves(policy, legs, read)) {
     let position: Position | null = null;
     for (;;) {
       if (!inTime()) return null;

@@ -12,6 +12,7 @@ import { magicLinks } from './magic-links';
 import { withPurges } from './purge';
 import { quizResponses } from './quiz-responses';
 import { renderJobs } from './render-jobs';
+import { usageEvents } from './usage-events';
 import { webhookEvents } from './webhook-events';
 
 export const permanentTables: readonly PermanentTable[] = [emailBlacklist];
@@ -24,6 +25,7 @@ export const policies: readonly Policy[] = registered([
   renderJobs,
   artifacts,
   documents,
+  usageEvents,
 ]);
 
 /** A hundred years: more is a mistake, and −1 says "for ever". */

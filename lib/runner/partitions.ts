@@ -9,12 +9,11 @@ import {
   type DropOrder,
   type DropResult,
   drop,
+  mayBeDropped,
   onLeaves,
-  Partition,
+  type Partition,
   partitionName,
-  partitionsOf,
 } from '../batch/partition';
-import { session } from '../batch/session';
 import type { Database, Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
 import type { Policy } from '../policies/contract';
@@ -24,8 +23,6 @@ import { settleAs } from './settle';
 
 /** Counting 100 million rows takes longer than this, and such a partition is better walked in the open. */
 const DROP_MS = 30_000;
-/** The catalogs of a few thousand partitions. */
-const CATALOG_MS = 5_000;
 
 export interface Dropping {
   readonly policy: Policy;
@@ -35,7 +32,7 @@ export interface Dropping {
   readonly seqs: Sequence;
   readonly log: Logger;
   readonly read: (statements: Statement[], statementMs: number) => Promise<Row[][]>;
-  readonly order: (leg: Leg, seq: number) => Omit<DropOrder, 'leg' | 'partition' | 'most'>;
+  readonly order: (leg: Leg, seq: number) => Omit<DropOrder, 'policy' | 'leg' | 'partition' | 'most'>;
   /** Rows this run may still delete. */
   readonly room: () => number;
   readonly remainingMs: () => number;
@@ -46,31 +43,14 @@ export interface Dropping {
 /** Gives the legs that are left to walk, one a partition, or why it stopped before. */
 export async function dropPartitions(d: Dropping): Promise<{ stopped: 'time' | 'lease' } | { legs: Leg[] }> {
   const walk: Leg[] = [];
-  for (const leg of d.legs) {
-    if (leg.kind !== 'rule') continue;
-    const left: Partition[] = [];
-    for (const partition of await partitions(d, leg)) {
-      if (!partition.expired || !mayBeDropped(d.policy, partition)) {
-        left.push(partition);
-        continue;
-      }
-      if (d.remainingMs() <= 0) return { stopped: 'time' };
-      const result = await tried(d, leg, partition);
-      if (result === null || result.obstacle !== null) left.push(partition);
-      else if (!(await d.done(result, partition))) return { stopped: 'lease' };
-    }
-    walk.push(...onLeaves(d.policy, [leg], left));
+  for (const { leg, partition } of await onLeaves(d.policy, d.legs, d.read)) {
+    const whole = partition !== null && leg.kind === 'rule' && mayBeDropped(d.policy, partition);
+    if (whole && d.remainingMs() <= 0) return { stopped: 'time' };
+    const result = whole ? await tried(d, leg, partition) : null;
+    if (result === null || result.obstacle !== null) walk.push(leg);
+    else if (!(await d.done(result, partition!))) return { stopped: 'lease' };
   }
   return { legs: walk };
-}
-
-/** Declared dependants need no foreign key to be there, and would be left behind. */
-export const mayBeDropped = (policy: Policy, partition: Partition): boolean =>
-  partition.obstacle === null && policy.dependants.length === 0;
-
-async function partitions(d: Dropping, leg: Leg & { kind: 'rule' }): Promise<Partition[]> {
-  const rows = await d.read([session(CATALOG_MS), partitionsOf(d.policy, leg.cutoff)], CATALOG_MS);
-  return (rows[1] ?? []).map((row) => Partition.parse(row));
 }
 
 /** Null: it was busy, or took too long to count; the walk comes for its rows. */
@@ -81,7 +61,14 @@ async function tried(
 ): Promise<DropResult | null> {
   const seq = d.seqs.take();
   const statementTimeoutMs = Math.min(DROP_MS, Math.max(500, d.remainingMs()));
-  const order: DropOrder = { ...d.order(leg, seq), leg, partition, most: d.room(), statementTimeoutMs };
+  const order = {
+    ...d.order(leg, seq),
+    policy: d.policy,
+    leg,
+    partition,
+    most: d.room(),
+    statementTimeoutMs,
+  };
   const about = { event: 'partition.left', partition: partitionName(partition), seq };
   try {
     const result = await settleAs(d.database, order, drop(order), d.backoff, () => d.remainingMs() > 0);

@@ -4,10 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Leg, legsOf } from '../batch/leg';
+import { mayBeDropped, onLeaves, partitionName } from '../batch/partition';
 import { catalogFacts, judgeFacts, type Problem } from '../batch/preflight';
 import { PreviewPage, previewPage } from '../batch/preview';
 import { answerTimeoutMs, session } from '../batch/session';
-import { counted } from '../database';
+import { counted, type Statement } from '../database';
 import { DatabaseError } from '../errors';
 import { digestOf, expiryOf } from '../guard/digest';
 import { withPeriods } from '../guard/effective';
@@ -40,7 +41,12 @@ export async function previewPolicy(
     mode: 'dry_run',
   });
   const runId = randomUUID();
-  const preview = { ...nothing(), byRule: {} as Preview['byRule'], kept: noneKept() };
+  const preview = {
+    ...nothing(),
+    byRule: {} as Preview['byRule'],
+    kept: noneKept(),
+    partitions: [] as Preview['partitions'][number][],
+  };
   let asOf = startedAt.toISOString();
   let picked = 0;
   let outcome: Outcome = 'succeeded';
@@ -65,9 +71,14 @@ export async function previewPolicy(
     if (problems.length > 0)
       message = `dry run: nothing was deleted. Before it may delete: ${list(problems)}`;
     if (waits_until) message += `. This version waits out the cooling-off until ${waits_until}`;
-    for (const leg of legsOf(withPeriods(policy, periods), new Date(asOf), cooling)) {
+    const legs = legsOf(withPeriods(policy, periods), new Date(asOf), cooling);
+    const ask = (statements: Statement[]) => read(statements.slice(1));
+    for (const { leg, partition } of await onLeaves(policy, legs, ask)) {
+      const before = { expired: preview.expired, files: preview.files };
+      let kept = 0;
       for await (const page of pages(leg)) {
         picked += page.picked;
+        kept += Object.values(page.kept).reduce((sum, n) => sum + (n ?? 0), 0);
         add(preview, page);
         log.info(
           { event: 'preview.page', picked, expired: preview.expired },
@@ -75,6 +86,12 @@ export async function previewPolicy(
         );
       }
       if (!preview.complete) break;
+      const whole = kept === 0 && preview.files === before.files;
+      if (partition && whole && mayBeDropped(policy, partition)) {
+        const { lower: from, upper: to } = partition;
+        const rows = preview.expired - before.expired;
+        preview.partitions.push({ name: partitionName(partition), from, to, rows });
+      }
     }
     if (preview.complete && problems.length === 0 && !waits_until) {
       const expiresAt = expiryOf(asOf);
@@ -148,6 +165,7 @@ export async function previewPolicy(
     reason,
     message,
     correlationId: request.correlationId,
+    ...(preview.partitions.length > 0 ? { path: 'partition' } : {}),
     asOf,
     startedAt: startedAt.toISOString(),
     durationSeconds,
@@ -174,6 +192,7 @@ const nothing = (): Draft => ({
   files: 0,
   byRule: {},
   kept: noneKept(),
+  partitions: [],
   sampleKeys: [],
   oldest: null,
   newest: null,

@@ -27,6 +27,13 @@ export interface Preview {
   readonly files: number;
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
   readonly kept: Kept;
+  /** Whole partitions that would be dropped, with their bounds; their rows are among `expired`. */
+  readonly partitions: readonly {
+    readonly name: string;
+    readonly from: string | null;
+    readonly to: string | null;
+    readonly rows: number;
+  }[];
   readonly sampleKeys: readonly string[];
   /** The clocks of the oldest and newest row that would go, ISO 8601 in UTC with microseconds. */
   readonly oldest: string | null;
