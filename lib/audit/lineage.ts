@@ -72,7 +72,9 @@ export async function lineage(services: Services, tableName: string, key: string
       readOnly: true,
       timeoutMs: answerTimeoutMs(STATEMENT_MS),
     });
-  const [, deletions] = await read([receiptsOf(tableName, key)]);
+  const [, deletions] = await read([receiptsOf(tableName, key, clockIn(key, policies))]).catch(
+    badKey(tableName),
+  );
   const here: Standing[] = [];
   for (const policy of policies) here.push(await standing(services, policy, key, read));
   const known = policies.length > 0 || (deletions?.length ?? 0) > 0;
@@ -88,24 +90,50 @@ export async function lineage(services: Services, tableName: string, key: string
   const present = here.find((h) => h.present);
   const summary = present
     ? `still here under ${present.policy}: ${present.message}`
-    : last
-      ? `deleted by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
-      : 'neither here nor in any receipt: it was not there, or something else than Lapse removed it';
+    : last?.partition
+      ? `if it was there, it went with partition ${z.object({ name: z.string() }).parse(last.partition).name}, dropped by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
+      : last
+        ? `deleted by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
+        : 'neither here nor in any receipt: it was not there, or something else than Lapse removed it';
   return { table: tableName, key, deletions: deletions ?? [], here, summary };
 }
 
 const isDependant = (policies: readonly Policy[], tableName: string): boolean =>
   policies.some((p) => p.dependants.some((d) => tableLabel(d.table) === tableName));
 
-const receiptsOf = (tableName: string, key: string): Statement => ({
+/** The clock is part of the key of a partitioned table, and says in which partition a row lay. */
+function clockIn(key: string, policies: readonly Policy[]): string | null {
+  const policy = policies.find((p) => p.partitioned);
+  const parts = policy ? z.array(z.string()).safeParse(parsed(key)).data : undefined;
+  return parts?.[policy!.key.findIndex((k) => k.column === policy!.clock.column)] ?? null;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const badKey = (tableName: string) => (error: unknown) => {
+  if (error instanceof DatabaseError && error.sqlState?.startsWith('22')) {
+    throw new RequestError(400, 'bad_key', `this is no key of ${tableName}`, 'key');
+  }
+  throw error;
+};
+
+const receiptsOf = (tableName: string, key: string, clock: string | null): Statement => ({
   text: `select c.run, c.seq, c.policy, c.policy_version, c.action, c.actor, c.reason,
       to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as committed_at,
       to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
-      c.table_name <> $1 as as_dependant, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
+      c.table_name <> $1 as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
     from retention.receipt c
     where (c.table_name = $1 and ($2 = any(c.keys) or $3::uuid = any(c.uuid_keys))) or c.dependants -> $1 ? $2
+      or (c.action = 'drop_partition' and c.table_name = $1 and $4::timestamptz >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
+        and $4::timestamptz < coalesce((c.partition ->> 'to')::timestamptz, 'infinity'))
     order by c.id limit ${MOST_RECEIPTS}`,
-  params: [tableName, key, z.guid().safeParse(key).success ? key : null],
+  params: [tableName, key, z.guid().safeParse(key).success ? key : null, clock],
 });
 
 const Judged = z.object({
@@ -141,12 +169,7 @@ async function standing(
   const rows = await read([
     presence(policy, key, asOf),
     ...legs.map((leg) => judgement(policy, leg, key, asOf)),
-  ]).catch((error: unknown) => {
-    if (error instanceof DatabaseError && error.sqlState?.startsWith('22')) {
-      throw new RequestError(400, 'bad_key', `this is no key of ${tableLabel(policy.table)}`, 'key');
-    }
-    throw error;
-  });
+  ]).catch(badKey(tableLabel(policy.table)));
   const there = rows[1]?.[0];
   const base = { policy: policy.name, rule: null, clock: null, expiresAt: null };
   if (!there) return { ...base, present: false, status: 'absent', message: 'not in the table' };

@@ -44,7 +44,8 @@ export const partitioningFacts = (
       'grant', (select to_jsonb(g) from retention.partition_grant g, pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.oid = pt.partrelid and g.table_name = n.nspname || '.' || c.relname),
       'shut', coalesce(jsonb_agg(b.relation::text) filter (where not b.may), '[]'),
-      'pending', coalesce(jsonb_agg(b.relation::text) filter (where b.pending), '[]'),
+      'pending', (select coalesce(jsonb_agg(i.inhrelid::regclass::text), '[]') from pg_inherits i
+        where i.inhparent = pt.partrelid and i.inhdetachpending),
       'foreign', coalesce(jsonb_agg(b.relation::text) filter (where b.kind <> 'r'), '[]'),
       'not_owned', coalesce(jsonb_agg(b.relation::text) filter (where b.obstacle = 'not_owned'), '[]'),
       'longest_days', max(extract(epoch from b.upper_bound::timestamp - b.lower_bound::timestamp) / 86400)

@@ -1,6 +1,7 @@
 /** One run of Lapse on a database of the bench, with what a client can see of it measured from outside. */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database';
+import type { Policy } from '../policies/contract';
 import { quizResponses } from '../policies/quiz-responses';
 import { runPolicy } from '../runner/run';
 import { createServices } from '../services';
@@ -9,6 +10,8 @@ export interface LapseOptions {
   /** `index` keeps the run to the index; `auto` lets it choose as in production. */
   readonly path: 'index' | 'auto';
   readonly lanes: number;
+  /** Instead of the quiz responses. */
+  readonly policy?: Policy;
 }
 
 export interface LapseFigures {
@@ -49,7 +52,7 @@ export async function runLapse(
   let rssMost = 0;
   const database: Database = {
     async transaction(statements, request) {
-      if (!statements.some((s) => s.text.includes('enter_batch'))) {
+      if (!statements.some((s) => /enter_batch|drop_partition/.test(s.text))) {
         return services.database.transaction(statements, request);
       }
       const began = performance.now();
@@ -62,9 +65,10 @@ export async function runLapse(
       return rows;
     },
   };
-  const now = new Date(new Date(cutoff).getTime() + 30 * 86_400_000);
+  const policy = options.policy ?? quizResponses;
+  const now = new Date(new Date(cutoff).getTime() + policy.rules[0]!.keepFor.seconds! * 1000);
   const began = performance.now();
-  const result = await runPolicy({ ...services, database, clock: () => now }, quizResponses, {
+  const result = await runPolicy({ ...services, database, clock: () => now }, policy, {
     trigger: 'manual',
     actor: 'bench',
     correlationId: randomUUID(),

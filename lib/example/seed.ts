@@ -56,7 +56,7 @@ export function tables(rows: number): Table[] {
   const pdfs = part(1 / 10, 40);
   const jobs = part(1 / 20, 30);
   const artifacts = part(1 / 10, 80);
-  const events = part(1 / 2, 100);
+  const events = part(1 / 5, 100);
   const n = (name: string, count: number, columns: string, values: string, days = '0'): Table => ({
     name,
     rows: count,

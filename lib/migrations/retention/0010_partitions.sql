@@ -56,16 +56,17 @@ $$;
 
 -- One row a leaf: its bounds in UTC as text (null: none, as of a default partition), and why it could never go whole.
 create function retention.partitions(parent regclass)
-returns table (relation regclass, schema_name text, table_name text, kind text, direct boolean, is_default boolean, pending boolean,
+returns table (relation regclass, schema_name text, table_name text, kind text, direct boolean,
   lower_bound text, upper_bound text, may boolean, obstacle text)
 language sql stable security invoker set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$
   select c.oid::regclass, n.nspname::text, c.relname::text, c.relkind::text, i.inhparent is not distinct from parent::oid,
-    b.bound = 'DEFAULT', coalesce(i.inhdetachpending, false), nullif(b.m[1], 'MINVALUE'), nullif(b.m[2], 'MAXVALUE'),
+    nullif(b.m[1], 'MINVALUE'), nullif(b.m[2], 'MAXVALUE'),
     has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'DELETE') and has_table_privilege(c.oid, 'UPDATE'),
     case
       when i.inhparent is distinct from parent::oid then 'nested'
       when b.bound = 'DEFAULT' then 'default'
       when c.relkind <> 'r' then 'foreign'
+      when i.inhdetachpending then 'pending'
       when exists (select 1 from pg_constraint f where f.contype = 'f' and f.confrelid in (c.oid, parent)) then 'referenced'
       when exists (select 1 from pg_trigger g where g.tgrelid in (c.oid, parent) and not g.tgisinternal and g.tgenabled <> 'D'
         and (g.tgtype & 8) = 8) then 'trigger'
@@ -127,12 +128,14 @@ begin
   end if;
 
   -- Writers to this one partition wait from here on; its readers do not, nor does anyone at the others.
-  if it is not null then
+  if exists (select 1 from pg_inherits where inhrelid = it and inhparent = above) then
     begin
       execute format('lock table only %s in share row exclusive mode', it);
     exception when undefined_table then
       it := null;
     end;
+  else
+    it := null;
   end if;
   select * into b from retention.partitions(above) x where x.relation = it and x.direct;
   if not found then
@@ -147,9 +150,6 @@ begin
 
   perform retention.enter_batch(p, f, r, s, v);
   obstacle := b.obstacle;
-  if obstacle is null and b.pending then
-    obstacle := 'pending';
-  end if;
   if obstacle is null then
     if b.upper_bound is null then
       yes := false;
