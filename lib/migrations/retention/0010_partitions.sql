@@ -102,7 +102,7 @@ declare
   clock_type text;
   before text;
   key text;
-  young bigint;
+  all_old boolean;
   yes boolean;
 begin
   picked := 0;
@@ -145,8 +145,9 @@ begin
     return;
   end if;
   -- Counted before the advisory locks are taken, so that placing a hold does not wait for it.
-  execute format('select count(*), count(*) filter (where (isfinite(t.%1$I) and t.%1$I < %2$s) is not true) from only %3$s t', clock, before, it)
-    into picked, young using cutoff, zone;
+  execute format('select count(*) from only %s t', it) into picked;
+  execute format('select coalesce(isfinite(min(t.%1$I)) and max(t.%1$I) < %2$s, true) from only %3$s t', clock, before, it)
+    into all_old using cutoff, zone;
 
   perform retention.enter_batch(p, f, r, s, v);
   obstacle := b.obstacle;
@@ -157,7 +158,7 @@ begin
       execute format('select %1$L::%2$s <= %3$s and %1$L::%2$s <= %4$s', b.upper_bound, clock_type, before,
         replace(before, '$1', '$3')) into yes using cutoff, zone, clock_timestamp() - g.least_age;
     end if;
-    if not yes or young > 0 then
+    if not yes or not all_old then
       obstacle := 'not_expired';
     elsif picked > most then
       obstacle := 'limit';
