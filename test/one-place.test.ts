@@ -20,6 +20,15 @@ it('rows of a business table are deleted in one place', () => {
   expect(found).toEqual(['lib/batch/batch.ts', 'lib/batch/isolate.ts']);
 });
 
+it('whole partitions are dropped in one place', () => {
+  const folder = 'lib/migrations/retention';
+  const found = readdirSync(folder).flatMap((file) => {
+    const up = readFileSync(path.join(folder, file), 'utf8').split('-- Down Migration')[0]!;
+    return [...up.matchAll(/execute\s+(format\()?'(drop|delete|truncate|alter)\b/gi)].map(() => file);
+  });
+  expect(found).toEqual(['0008_partitions.sql']);
+});
+
 it('nothing that is deployed knows of the local cloud', () => {
   const found = [...sources('app'), ...sources('lib')].filter(
     (file) =>
