@@ -501,7 +501,10 @@ class Run {
       lanes: this.services.settings.lanes,
       outOfTime: () => this.#remaining() <= this.#closingMs,
       look: async (blocks) => {
-        const look = [session(STATEMENT_TIMEOUT_MS), ...whatIsLeft(onLeaf(this.#effective, leg), leg, blocks, at.asOf)];
+        const look = [
+          session(STATEMENT_TIMEOUT_MS),
+          ...whatIsLeft(onLeaf(this.#effective, leg), leg, blocks, at.asOf),
+        ];
         const rows = (await this.#ask(look, STATEMENT_TIMEOUT_MS, true)).at(-1) ?? [];
         for (const row of rows) {
           const reason = row.reason === null ? null : String(row.reason);
