@@ -21,8 +21,8 @@ import type { Backoff } from '../services';
 import type { Sequence } from './seqs';
 import { settleAs } from './settle';
 
-/** Counting 100 million rows takes longer than this, and such a partition is better walked in the open. */
-const DROP_MS = 30_000;
+/** Half a lease. A partition that takes longer to count is walked. */
+const DROP_MS = 15_000;
 
 export interface Dropping {
   readonly policy: Policy;
