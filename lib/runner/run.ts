@@ -43,8 +43,8 @@ import {
 } from '../stores/run';
 import { lookThrough, walkHeap } from './heap-walk';
 import { startPace } from './pace';
-import { pressedBy, restMs } from './pressure';
 import { dropPartitions } from './partitions';
+import { pressedBy, restMs } from './pressure';
 import { previewPolicy } from './preview';
 import { type Kept, noneKept, type Outcome, type RunResult, slaStatus } from './result';
 import { Sequence } from './seqs';
