@@ -20,23 +20,26 @@ export const OWN_JOBS: readonly { name: string; schedule: string; daily: string 
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
   // P9: a breach is paid back within five minutes. Once a day is all the Hobby plan gives.
   { name: 'order-review-sla', schedule: '*/5 * * * *', daily: '40 6 * * *' },
+  // Late and missing runs: often enough to tell of a skipped order watch before its next one is due.
+  { name: 'run-watch', schedule: '*/2 * * * *', daily: '0 7 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.
   { name: 'audit-seal', schedule: '55 5 * * *', daily: '55 5 * * *' },
 ];
 
+export const cronPath = (name: string): string => `/api/cron/${name}`;
+
 /** `hobby`: Vercel's free plan allows one run a day per entry (PLATFORM §A3); the runs then also resume. */
 export function crons(policies: readonly Policy[], plan: 'pro' | 'hobby'): Cron[] {
-  const path = (name: string) => `/api/cron/${name}`;
   const own = OWN_JOBS.map((j) => ({
-    path: path(j.name),
+    path: cronPath(j.name),
     schedule: plan === 'hobby' ? j.daily : j.schedule,
   }));
   const ofPolicies = policies.flatMap((p) =>
     plan === 'hobby'
-      ? [{ path: path(p.name), schedule: daily(p.schedule.run) }]
+      ? [{ path: cronPath(p.name), schedule: daily(p.schedule.run) }]
       : [p.schedule.run, p.schedule.resume]
           .filter((s) => s !== undefined)
-          .map((schedule) => ({ path: path(p.name), schedule })),
+          .map((schedule) => ({ path: cronPath(p.name), schedule })),
   );
   return [...ofPolicies, ...own];
 }

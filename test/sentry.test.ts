@@ -56,7 +56,12 @@ const result = (outcome: RunResult['outcome']): RunResult => ({
   slaStatus: 'within_sla',
 });
 const { name, schedule, allowedSeconds } = thingsPolicy();
-const monitor = { name, schedules: [schedule.run, schedule.resume], allowedSeconds };
+const monitor = {
+  name,
+  schedules: [schedule.run, schedule.resume],
+  allowedSeconds,
+  latenessSeconds: 7_200,
+};
 const fired = (by: string | null) => ({ schedule: by, correlationId: 'c' });
 
 it('sends what Lapse says itself, by code', async () => {
