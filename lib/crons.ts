@@ -20,6 +20,8 @@ export const OWN_JOBS: readonly { name: string; schedule: string; daily: string 
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
   // P9: a breach is paid back within five minutes. Once a day is all the Hobby plan gives.
   { name: 'order-review-sla', schedule: '*/5 * * * *', daily: '40 6 * * *' },
+  // What is past its cutoff; a cutoff moves slowly, and an hour is soon enough to tell of it.
+  { name: 'backlog', schedule: '35 * * * *', daily: '35 6 * * *' },
   // Late and missing runs: often enough to tell of a skipped order watch before its next one is due.
   { name: 'run-watch', schedule: '*/2 * * * *', daily: '0 7 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.

@@ -21,12 +21,16 @@ export interface Readings {
   readonly last: Row[];
   readonly open: Row[];
   readonly queue: Row[];
+  readonly backlog: Row[];
+  readonly forecast: Row[];
+  readonly watched: Row[];
+  readonly incidents: Row[];
 }
 
 export async function readMetrics(services: Services): Promise<Readings> {
   const at = services.clock().toISOString();
   const plain = (text: string, params: string[] = []) => ({ text, params });
-  const [, bounds = [], deleted = [], runs = [], last = [], open = [], queue = []] =
+  const [, bounds = [], deleted = [], runs = [], last = [], open = [], queue = [], ...watch] =
     await services.database.transaction(
       [
         session(STATEMENT_MS),
@@ -43,12 +47,26 @@ export async function readMetrics(services: Services): Promise<Readings> {
           union all select 'outbox', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
             from (select created_at from retention.outbox where state in ('pending', 'deleting') order by next_attempt_at limit ${MOST}) x
           union all select 'outbox_dead', count(*), coalesce(extract(epoch from $1::timestamptz - min(updated_at)), 0)::float8
-            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x`,
+            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x
+          union all select 'alerts', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
+            from (select created_at from retention.alert where state = 'pending' order by next_attempt_at limit ${MOST}) x`,
           [at],
         ),
         queueStatement(orderReview, services.settings.orders, services.clock()),
+        plain('select policy, plan, seconds_past_cutoff as seconds from retention.backlog'),
+        plain(
+          `select policy, waiting::float8, arrivals_per_day, drained_per_day, verdict, extract(epoch from measured_at)::float8 as measured
+            from retention.forecast`,
+        ),
+        plain(`select w.name, w.status, w.sla_status, extract(epoch from w.worked_at)::float8 as worked,
+          extract(epoch from nullif(t.looked_at, '-infinity'))::float8 as looked from retention.watched w cross join retention.watch_turn t`),
+        plain(
+          `select severity, count(*)::float8 as n from retention.incident where recovered_at is null group by severity`,
+        ),
       ],
       { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
     );
-  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, queue };
+  const [backlog = [], forecast = [], watched = [], incidents = []] = watch;
+  const known = { deleted, runs, last, open, queue, backlog, forecast, watched, incidents };
+  return { bounds: bounds.map((b) => Number(b.bound)), ...known };
 }
