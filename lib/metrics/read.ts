@@ -8,6 +8,7 @@ import type { Row } from '../database';
 import { orderReview } from '../orders/order-review';
 import { queueStatement } from '../orders/queue';
 import type { Services } from '../services';
+import { type WatchReadings, watchStatements } from './watch';
 
 /** A scrape that takes longer is given up by Prometheus anyway. */
 const STATEMENT_MS = 5_000;
@@ -21,10 +22,7 @@ export interface Readings {
   readonly last: Row[];
   readonly open: Row[];
   readonly queue: Row[];
-  readonly backlog: Row[];
-  readonly forecast: Row[];
-  readonly watched: Row[];
-  readonly incidents: Row[];
+  readonly watch: WatchReadings;
 }
 
 export async function readMetrics(services: Services): Promise<Readings> {
@@ -53,20 +51,9 @@ export async function readMetrics(services: Services): Promise<Readings> {
           [at],
         ),
         queueStatement(orderReview, services.settings.orders, services.clock()),
-        plain('select policy, plan, seconds_past_cutoff as seconds from retention.backlog'),
-        plain(
-          `select policy, waiting::float8, arrivals_per_day, drained_per_day, verdict, extract(epoch from measured_at)::float8 as measured
-            from retention.forecast`,
-        ),
-        plain(`select w.name, w.status, w.sla_status, extract(epoch from w.worked_at)::float8 as worked,
-          extract(epoch from nullif(t.looked_at, '-infinity'))::float8 as looked from retention.watched w cross join retention.watch_turn t`),
-        plain(
-          `select severity, count(*)::float8 as n from retention.incident where recovered_at is null group by severity`,
-        ),
+        ...watchStatements(services.policies),
       ],
       { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
     );
-  const [backlog = [], forecast = [], watched = [], incidents = []] = watch;
-  const known = { deleted, runs, last, open, queue, backlog, forecast, watched, incidents };
-  return { bounds: bounds.map((b) => Number(b.bound)), ...known };
+  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, queue, watch };
 }

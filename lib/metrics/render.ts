@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import { readQueue } from '../orders/queue';
 import type { Readings } from './read';
+import { renderWatch } from './watch';
 
 export interface BreakerReading {
   readonly policy: string;
@@ -12,9 +13,6 @@ export interface BreakerReading {
 }
 
 const SLA = ['within_sla', 'warning', 'breached'] as const;
-const STATUS = ['on_time', 'warning', 'breached', 'withheld'] as const;
-const VERDICT = ['clear', 'catching_up', 'never', 'unknown'] as const;
-const SEVERITY = ['warning', 'critical'] as const;
 
 export async function renderMetrics(r: Readings, breakers: readonly BreakerReading[]): Promise<string> {
   const registry = new Registry();
@@ -69,58 +67,7 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
   ]);
   for (const b of breakers) breaker.set({ policy: b.policy }, b.open ? 1 : 0);
 
-  const past = gauge(
-    'retention_backlog_seconds',
-    'How long the oldest row that may go should have been gone.',
-    ['policy', 'plan'],
-  );
-  for (const b of r.backlog) past.set({ policy: String(b.policy), plan: String(b.plan) }, Number(b.seconds));
-  const waiting = gauge(
-    'retention_backlog_rows',
-    'Rows before their cutoff, held or not, counted up to a bound.',
-    ['policy'],
-  );
-  const arrivals = gauge('retention_arrivals_per_day', 'Rows that expire a day, mean of a week.', ['policy']);
-  const drained = gauge('retention_drained_per_day', 'Rows deleted a day, mean of a week.', ['policy']);
-  const verdict = gauge('retention_backlog_verdict', '1 for whether the policy keeps up with what expires.', [
-    'policy',
-    'verdict',
-  ]);
-  const measured = gauge('retention_backlog_measured_timestamp_seconds', 'When the backlog was measured.', [
-    'policy',
-  ]);
-  for (const f of r.forecast) {
-    const policy = String(f.policy);
-    waiting.set({ policy }, Number(f.waiting));
-    arrivals.set({ policy }, Number(f.arrivals_per_day ?? 0));
-    if (f.drained_per_day !== null) drained.set({ policy }, Number(f.drained_per_day));
-    for (const v of VERDICT) verdict.set({ policy, verdict: v }, f.verdict === v ? 1 : 0);
-    measured.set({ policy }, Number(f.measured));
-  }
-  const status = gauge('retention_watch_status', '1 for how a policy or job stands against its schedule.', [
-    'name',
-    'status',
-  ]);
-  const worked = gauge('retention_last_worked_timestamp_seconds', 'Start of the latest that did its work.', [
-    'name',
-  ]);
-  const duration = gauge('retention_duration_sla', '1 for the latest against its allowed duration.', [
-    'name',
-    'sla_status',
-  ]);
-  const looked = gauge('retention_watch_timestamp_seconds', 'When somebody last looked for late runs.');
-  for (const w of r.watched) {
-    const name = String(w.name);
-    for (const s of STATUS) status.set({ name, status: s }, w.status === s ? 1 : 0);
-    if (w.worked !== null) worked.set({ name }, Number(w.worked));
-    if (w.sla_status !== null)
-      for (const s of SLA) duration.set({ name, sla_status: s }, w.sla_status === s ? 1 : 0);
-    if (w.looked !== null) looked.set(Number(w.looked));
-  }
-  const incidents = gauge('retention_incidents_open', 'Incidents that last.', ['severity']);
-  for (const severity of SEVERITY) {
-    incidents.set({ severity }, Number(r.incidents.find((i) => i.severity === severity)?.n ?? 0));
-  }
+  renderWatch(registry, r.watch);
 
   const q = readQueue(r.queue);
   const orders = gauge('retention_orders', 'Orders by where they wait.', ['queue']);

@@ -3,8 +3,7 @@
  * deployed with it (vercel.json), else by the one it declares.
  */
 import deployed from '../../vercel.json';
-import { cronPath, OWN_JOBS } from '../crons';
-import { MAX_DURATION_SECONDS } from '../http/door';
+import { cronPath, MAX_DURATION_SECONDS, OWN_JOBS } from '../crons';
 import type { Policy } from '../policies/contract';
 import { lastDue, nextRun } from '../policies/next-run';
 
