@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import type { Leg } from '../batch/leg';
 import { tenantsOf, unmarked } from '../batch/pick';
-import { before, inClock, mayGo } from '../batch/predicate';
-import { name, Parameters, table } from '../batch/sql';
+import { before, inClock, mayGo, source } from '../batch/predicate';
+import { name, Parameters } from '../batch/sql';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 
@@ -72,7 +72,7 @@ const lateness = (
   at: string,
   p: Parameters,
 ): string => {
-  const oldest = `select t.* from only ${table(policy.table)} t where ${where.join(' and ')} order by ${orderOf(policy)} limit ${most}`;
+  const oldest = `select t.* from ${source(policy)} t where ${where.join(' and ')} order by ${orderOf(policy)} limit ${most}`;
   const seconds = `extract(epoch from ${cutoff} - ${instantOf(policy)})::float8`;
   return `coalesce(
       (select ${seconds} from (${oldest}) t where ${mayGo(policy, leg, at, p)} order by ${clockOf(policy)} limit 1),
@@ -85,7 +85,7 @@ function ofRule(policy: Policy, leg: Leg & { kind: 'rule' }, at: string, p: Para
     ([column, value]) => `t.${name(column)} = ${p.add(value)}`,
   );
   const count = (where: readonly string[]) =>
-    `(select count(*) from (select 1 from only ${table(policy.table)} t where ${[...match, ...where].join(' and ')} limit ${COUNT_CAP + 1}) x)::text`;
+    `(select count(*) from (select 1 from ${source(policy)} t where ${[...match, ...where].join(' and ')} limit ${COUNT_CAP + 1}) x)::text`;
   return `select ${p.add(leg.rule.label)} as plan, ${count(past(policy, cutoff))} as waiting, ${count(soon(policy, cutoff))} as arriving,
     ${lateness(policy, leg, [...match, ...past(policy, cutoff)], cutoff, LOOKED_AT.rule, at, p)} as seconds`;
 }
@@ -94,7 +94,7 @@ function ofTenants(policy: Policy, leg: Leg & { kind: 'tenants' }, at: string, p
   const own = `t.${name(policy.tenants!.column)} = w.tenant`;
   const count = (where: readonly string[]) => `(select x.label, count(*) as n from (
       select w.label from tenants w cross join lateral (
-        select 1 from only ${table(policy.table)} t where ${[own, ...where].join(' and ')}) r limit ${COUNT_CAP + 1}
+        select 1 from ${source(policy)} t where ${[own, ...where].join(' and ')}) r limit ${COUNT_CAP + 1}
     ) x group by x.label)`;
   const late = lateness(policy, leg, [own, ...past(policy, 'w.cutoff')], 'w.cutoff', LOOKED_AT.tenant, at, p);
   return `(with ${tenantsOf(policy, leg, null, at, p, null)}

@@ -7,6 +7,7 @@ import { days, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import { runPolicy } from '@/lib/runner/run';
 import type { Services } from '@/lib/services';
 import { DAY, type Engine, engine, govern, NOW, order, things } from '../support/engine';
+import { BOUNDARY, EXPIRED, partitioned, visits } from '../support/partitioned';
 
 let e: Engine;
 let now: number;
@@ -109,6 +110,17 @@ it('by tenant: each under its own cutoff, an override included; what is kept for
   const { plans } = await measure();
   const by = Object.fromEntries(plans.map((m) => [m.plan, [m.waiting, m.seconds]]));
   expect(by).toEqual({ free: [2, 80 * DAY], pro: [1, 10 * DAY], override: [1, DAY] });
+});
+
+it('of a partitioned table all partitions are measured', async () => {
+  policy = await partitioned(e.db);
+  services = { ...e.services, policies: [policy], clock: () => new Date(now) };
+  await visits(e.db, EXPIRED, 3);
+  await visits(e.db, BOUNDARY, 2);
+  const oldest = new Date(`${EXPIRED}-10T03:20:00Z`).getTime();
+  expect((await measure()).plans).toEqual([
+    { plan: 'all', waiting: 5, arriving: 0, seconds: (NOW.getTime() - oldest) / 1000 - 30 * DAY },
+  ]);
 });
 
 it('a row that may not go is not late', async () => {
