@@ -10,6 +10,9 @@ export interface Cron {
   readonly schedule: string;
 }
 
+/** What vercel.json and the route files give a function: keep the literal in each route equal to this. */
+export const MAX_DURATION_SECONDS = 300;
+
 /** Lapse's own jobs (P9, P10): their routes are written by hand. */
 export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [
   // Behind every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
@@ -20,23 +23,28 @@ export const OWN_JOBS: readonly { name: string; schedule: string; daily: string 
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
   // P9: a breach is paid back within five minutes. Once a day is all the Hobby plan gives.
   { name: 'order-review-sla', schedule: '*/5 * * * *', daily: '40 6 * * *' },
+  // What is past its cutoff; a cutoff moves slowly, and an hour is soon enough to tell of it.
+  { name: 'backlog', schedule: '35 * * * *', daily: '35 6 * * *' },
+  // Late and missing runs: often enough to tell of a skipped order watch before its next one is due.
+  { name: 'run-watch', schedule: '*/2 * * * *', daily: '0 7 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.
   { name: 'audit-seal', schedule: '55 5 * * *', daily: '55 5 * * *' },
 ];
 
+export const cronPath = (name: string): string => `/api/cron/${name}`;
+
 /** `hobby`: Vercel's free plan allows one run a day per entry (PLATFORM §A3); the runs then also resume. */
 export function crons(policies: readonly Policy[], plan: 'pro' | 'hobby'): Cron[] {
-  const path = (name: string) => `/api/cron/${name}`;
   const own = OWN_JOBS.map((j) => ({
-    path: path(j.name),
+    path: cronPath(j.name),
     schedule: plan === 'hobby' ? j.daily : j.schedule,
   }));
   const ofPolicies = policies.flatMap((p) =>
     plan === 'hobby'
-      ? [{ path: path(p.name), schedule: daily(p.schedule.run) }]
+      ? [{ path: cronPath(p.name), schedule: daily(p.schedule.run) }]
       : [p.schedule.run, p.schedule.resume]
           .filter((s) => s !== undefined)
-          .map((schedule) => ({ path: path(p.name), schedule })),
+          .map((schedule) => ({ path: cronPath(p.name), schedule })),
   );
   return [...ofPolicies, ...own];
 }

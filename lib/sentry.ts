@@ -10,8 +10,6 @@ import { NO_COLLECTION, OWN_ERROR, scrubEvent, scrubSpan } from './scrub';
 
 /** The answer waits at most this long for the alerts to be out; a frozen function sends nothing later. */
 const FLUSH_MS = 2_000;
-/** Minutes a check-in may be late: crons are best effort within their minute, plus a cold start. */
-const MARGIN_MINUTES = 5;
 
 /** Options of Sentry.init: every collection of data off (PLATFORM §E2). */
 export const sentryOptions = (
@@ -30,7 +28,7 @@ export const sentryOptions = (
 /** Reports a failure by its class and code. */
 export function capture(
   error: unknown,
-  about: { policy?: string; correlationId?: string; code?: string },
+  about: { policy?: string; correlationId?: string; code?: string; level?: 'info' | 'warning' | 'error' },
 ): void {
   const code = about.code ?? (error instanceof LapseError ? error.code : 'unexpected');
   const safe = new Error(
@@ -43,6 +41,7 @@ export function capture(
       .filter((l) => /^\s+at /.test(l))
       .join('\n')}`;
   Sentry.withScope((scope) => {
+    if (about.level) scope.setLevel(about.level);
     scope.setFingerprint([code, about.policy ?? 'lapse']);
     scope.setTags({
       code,
@@ -72,6 +71,8 @@ export interface Monitor {
   /** The declared schedules, the one of the first run first. */
   readonly schedules: readonly (string | undefined)[];
   readonly allowedSeconds: number;
+  /** How late a run may begin. */
+  readonly latenessSeconds: number;
 }
 
 /** Runs with a check-in where a schedule asked for it: a run that does not come is noticed by Sentry. */
@@ -93,7 +94,7 @@ export async function checkIn<R extends Finished>(
     if (by.schedule === null) return await traced();
     return await Sentry.withMonitor(monitor.name, traced, {
       schedule: { type: 'crontab', value: expected(monitor, by.schedule) },
-      checkinMargin: MARGIN_MINUTES,
+      checkinMargin: Math.ceil(monitor.latenessSeconds / 60),
       maxRuntime: Math.ceil(monitor.allowedSeconds / 60) + 1,
       timezone: 'UTC',
       failureIssueThreshold: 1,

@@ -5,6 +5,7 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
+import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/settings';
 import { type Operator, operatorList, signingKey } from './control/operators';
 import { SettingsError } from './errors';
 import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
@@ -70,6 +71,7 @@ const Environment = z.object({
   /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
   ...orderEnvironment,
+  ...alertEnvironment,
   /** Bearer of /api/metrics; CRON_SECRET opens it too. */
   METRICS_TOKEN: secret.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -121,6 +123,7 @@ export interface Settings {
   readonly operators: readonly Operator[];
   readonly auditSigningKey: string | undefined;
   readonly orders: OrderSettings;
+  readonly alerts: AlertSettings;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
   /** Prefix of every Redis key; the environment's name unless set. */
@@ -146,7 +149,9 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     ]);
   }
   const orders = orderSettings(e);
-  if (orders.problems.length > 0) throw new SettingsError(orders.problems);
+  const alerts = alertSettings(e);
+  const problems = [...orders.problems, ...alerts.problems];
+  if (problems.length > 0) throw new SettingsError(problems);
   const production = e.VERCEL_ENV === 'production';
   const dryRunBecause = !production
     ? `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`
@@ -182,6 +187,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
     orders: orders.settings,
+    alerts: alerts.settings,
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
     namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),

@@ -56,7 +56,12 @@ const result = (outcome: RunResult['outcome']): RunResult => ({
   slaStatus: 'within_sla',
 });
 const { name, schedule, allowedSeconds } = thingsPolicy();
-const monitor = { name, schedules: [schedule.run, schedule.resume], allowedSeconds };
+const monitor = {
+  name,
+  schedules: [schedule.run, schedule.resume],
+  allowedSeconds,
+  latenessSeconds: 7_200,
+};
 const fired = (by: string | null) => ({ schedule: by, correlationId: 'c' });
 
 it('sends what Lapse says itself, by code', async () => {
@@ -101,6 +106,8 @@ it('checks in for a scheduled run, with its schedule, and says error when it err
   const statuses = [...envelopes.matchAll(/"monitor_slug":"things","status":"(\w+)"/g)].map((m) => m[1]);
   expect(statuses).toEqual(['in_progress', 'ok', 'in_progress', 'error']);
   expect(envelopes).toContain('"value":"0 2 * * *"');
+  // It may begin two hours late.
+  expect(envelopes).toContain('"checkin_margin":120');
 });
 
 it('does not check in for a manual run', async () => {

@@ -2,8 +2,10 @@
  * The nightly look at the audit chain and at what waits for a person: seals what an older release left unsealed, verifies the whole chain, and
  * writes its signed head to the log, which the database's owner cannot rewrite. A broken chain raises an alert.
  */
+
+import { report } from '../alerts/incidents';
 import { answerTimeoutMs, session } from '../batch/session';
-import { alert } from '../guard/alert';
+import { alert, causeOf } from '../guard/alert';
 import { type Waiting, watchLetters } from '../guard/overdue';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
@@ -45,8 +47,12 @@ export async function sealAudit(
       : complete
         ? { outcome: 'succeeded', reason: null, message: `the audit chain is whole: ${counts}` }
         : { outcome: 'interrupted', reason: 'time', message: `whole as far as there was time: ${counts}` };
-  if (problems.length > 0) alert(log, 'audit.broken', { correlationId: order.correlationId }, ending.message);
-  else log.info({ event: 'audit.verified', entries, runs, receipts, complete }, ending.message);
+  if (problems.length > 0) {
+    await alert({ ...services, log }, 'audit.broken', { correlationId: order.correlationId }, ending.message);
+  } else {
+    log.info({ event: 'audit.verified', entries, runs, receipts, complete }, ending.message);
+    if (complete) await report({ ...services, log }, { over: [causeOf('audit.broken')] });
+  }
   return { ...ending, sealed, verification, head, waiting };
 }
 

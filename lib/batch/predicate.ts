@@ -11,14 +11,17 @@ import { keyText, name, type Parameters, table, tableLabel, text } from './sql';
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 
-/** The clock before an instant, compared in the column's own type (DELETION §4). */
-export function before(policy: Policy, alias: string, cutoff: string): string {
-  const column = `${alias}.${name(policy.clock.column)}`;
+/** An instant as the clock's column would hold it, so that the index answers (DELETION §4). */
+export function inClock(policy: Policy, instant: string): string {
   const clock = policy.clock;
-  if (clock.type === 'timestamptz') return `${column} < ${cutoff}`;
-  const local = `(${cutoff} at time zone ${text(clock.zone)})`;
-  return `${column} < ${clock.type === 'date' ? `${local}::date` : local}`;
+  if (clock.type === 'timestamptz') return instant;
+  const local = `(${instant} at time zone ${text(clock.zone)})`;
+  return clock.type === 'date' ? `${local}::date` : local;
 }
+
+/** The clock before an instant, compared in the column's own type. */
+export const before = (policy: Policy, alias: string, cutoff: string): string =>
+  `${alias}.${name(policy.clock.column)} < ${inClock(policy, cutoff)}`;
 
 /** A legal hold on the row itself, by organisation, user or item. */
 function heldRow(alias: string, scope: Scope, label: string, key: string): string {

@@ -28,3 +28,9 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
 /** How long to wait for the answer of a request whose statements may each take `statementTimeoutMs`. */
 export const answerTimeoutMs = (statementTimeoutMs: number): number =>
   statementTimeoutMs * TRANSACTION_FACTOR + ANSWER_MARGIN_MS;
+
+/** For this transaction: ranges of an index in its order, which a limit ends; never a bitmap of a whole range, never the table. */
+export const indexesOnly: Statement = {
+  text: `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`,
+  params: [],
+};

@@ -5,12 +5,12 @@
 import { z } from 'zod';
 import { operatorOf } from '../control/operators';
 import { limitRate, NOBODY } from '../control/rate';
+import { MAX_DURATION_SECONDS } from '../crons';
 import { LapseError, RequestError } from '../errors';
 import { answerError, answerJson } from '../http/answer';
 import { authorize, isBearer } from '../http/authorize';
 import { correlationOf } from '../http/correlation';
 import { deadlineOf } from '../http/deadline';
-import { MAX_DURATION_SECONDS } from '../http/door';
 import { capture, flush } from '../sentry';
 import { type Services, services } from '../services';
 import { eraseSubject } from './erase';

@@ -1,17 +1,19 @@
-/** Something stopped itself and a person should look: one log line and one alert, grouped by cause and policy. */
-import type { Logger } from 'pino';
-import { LapseError } from '../errors';
-import { capture } from '../sentry';
+/** Something stopped itself and a person should look: one log line and one incident, grouped by event and policy. */
+import { report } from '../alerts/incidents';
+import type { Services } from '../services';
 
-class Stopped extends LapseError {}
+export type GuardEvent = 'guard.stopped' | 'breaker.opened' | 'letters.overdue' | 'audit.broken';
+
+/** What the incident of an event is grouped by; `of` is the policy, or what kind of thing waits. */
+export const causeOf = (event: GuardEvent, of = 'lapse'): string => `${event}:${of}`;
 
 /** `message` must hold no row values. */
-export function alert(
-  log: Logger,
-  event: 'guard.stopped' | 'breaker.opened' | 'letters.overdue' | 'audit.broken',
-  about: { policy?: string; correlationId?: string },
+export async function alert(
+  services: Services,
+  event: GuardEvent,
+  about: { of?: string; correlationId: string },
   message: string,
-): void {
-  log.error({ event }, message);
-  capture(new Stopped(event, message), { ...about, code: event });
+): Promise<void> {
+  services.log.error({ event, correlation_id: about.correlationId }, message);
+  await report(services, { wrong: [{ cause: causeOf(event, about.of), severity: 'critical', message }] });
 }

@@ -1,11 +1,13 @@
 /**
- * Dead letters nobody has dealt with: of rows and of files, by the age of the oldest. Past three days each
- * nightly look raises an alert until they are retried with success or discarded by an operator.
+ * Dead letters nobody has dealt with: of rows and of files, by the age of the oldest. Past three days they
+ * are an incident until they are retried with success or discarded by an operator.
  */
+
+import { report } from '../alerts/incidents';
 import { answerTimeoutMs, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { Services } from '../services';
-import { alert } from './alert';
+import { alert, causeOf } from './alert';
 
 /** A nightly run has met it three times, and somebody has had a working day to look. */
 export const LETTER_SLA_SECONDS = 3 * 86_400;
@@ -34,7 +36,7 @@ export const readWaiting = (rows: readonly Row[] | undefined): Waiting[] =>
     sla: Number(r.oldest_seconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
   }));
 
-/** Gives what waits, and raises one alert a kind that waits too long. */
+/** Gives what waits; what waits too long is an incident a kind. */
 export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
   const [, rows] = await services.database.transaction(
     [session(STATEMENT_MS), waitingLetters(services.clock())],
@@ -46,12 +48,14 @@ export async function watchLetters(services: Services, correlationId: string): P
   const waiting = readWaiting(rows);
   for (const w of waiting.filter((x) => x.sla === 'breached')) {
     const days = Math.floor((w.oldestSeconds ?? 0) / 86_400);
-    alert(
-      services.log,
+    await alert(
+      services,
       'letters.overdue',
-      { correlationId },
+      { of: `${w.kind}s`, correlationId },
       `${w.open} dead letters of ${w.kind}s wait for a person, the oldest for ${days} days`,
     );
   }
+  const inTime = waiting.filter((w) => w.sla === 'within_sla');
+  await report(services, { over: inTime.map((w) => causeOf('letters.overdue', `${w.kind}s`)) });
   return waiting;
 }

@@ -1,8 +1,9 @@
 /** A policy's route: the door, and the policy's run behind it with its check-in at Sentry. */
 import { RequestError } from '../errors';
 import { type RunRequest, runPolicy } from '../runner/run';
-import { checkIn } from '../sentry';
 import { type Services, services } from '../services';
+import { attend } from '../watch/attend';
+import { expectedOf } from '../watch/expected';
 import { answerRun } from './answer';
 import { type CronRoute, door } from './door';
 
@@ -20,8 +21,9 @@ export function cronRoute(policyName: string, provide: () => Services = services
       ...(limit === undefined ? {} : { limit }),
       ...(batchSize === undefined ? {} : { batchSize }),
     };
-    const { name, schedule, allowedSeconds } = policy;
-    const monitor = { name, schedules: [schedule.run, schedule.resume], allowedSeconds };
-    return answerRun(await checkIn(monitor, visit, () => runPolicy(visit.services, policy, order)));
+    const { run, resume } = policy.schedule;
+    const work = () => runPolicy(visit.services, policy, order);
+    const { result } = await attend(expectedOf(policy), [run, resume], visit, work);
+    return answerRun(result);
   });
 }

@@ -4,6 +4,7 @@
  * fails is in the log under the correlation id and at Sentry before the answer is sent.
  */
 import type { Logger } from 'pino';
+import { MAX_DURATION_SECONDS } from '../crons';
 import { LapseError, RequestError } from '../errors';
 import { createLog } from '../log';
 import { capture, flush } from '../sentry';
@@ -31,9 +32,6 @@ export interface Visit {
   /** The schedule that fired, as Vercel names it; null for a manual call. */
   readonly schedule: string | null;
 }
-
-/** What vercel.json and the route files give a function: keep the literal in each route equal to this. */
-export const MAX_DURATION_SECONDS = 300;
 
 /** `provide` makes the services on the first request, so that a wrong setting is an answer and not a crash. */
 export function door(

@@ -4,10 +4,12 @@
  */
 import { OWN_JOBS } from '../crons';
 import { RequestError } from '../errors';
-import { checkIn } from '../sentry';
+import type { SlaStatus } from '../runner/result';
 import { type Services, services } from '../services';
+import { attend } from '../watch/attend';
+import { expectedJob } from '../watch/expected';
 import { answerJson } from './answer';
-import { type CronRoute, door, MAX_DURATION_SECONDS } from './door';
+import { type CronRoute, door } from './door';
 
 export interface JobOrder {
   readonly correlationId: string;
@@ -22,16 +24,19 @@ export interface JobResult {
   readonly message: string;
 }
 
+interface JobAnswer extends JobResult {
+  readonly job: string;
+  readonly durationSeconds: number;
+  readonly slaStatus: SlaStatus;
+}
+
 export function jobRoute(
   name: string,
   job: (services: Services, order: JobOrder) => Promise<JobResult>,
   provide: () => Services = services,
 ): CronRoute {
-  const monitor = {
-    name,
-    schedules: [OWN_JOBS.find((j) => j.name === name)?.schedule],
-    allowedSeconds: MAX_DURATION_SECONDS,
-  };
+  const expected = expectedJob(name);
+  const schedules = [OWN_JOBS.find((j) => j.name === name)?.schedule];
   return door(name, provide, async (visit) => {
     for (const field of ['limit', 'batchSize'] as const) {
       if (visit.parameters[field] !== undefined) {
@@ -40,7 +45,21 @@ export function jobRoute(
     }
     const { correlationId, deadline, trigger, services: s } = visit;
     const dryRun = visit.parameters.dryRun || s.settings.dryRun;
-    const result = await checkIn(monitor, visit, () => job(s, { correlationId, deadline, dryRun, trigger }));
-    return answerJson({ job: name, ...result }, correlationId, result.outcome === 'errored' ? 500 : 200);
+    const work = () => job(s, { correlationId, deadline, dryRun, trigger });
+    const { result, durationSeconds, slaStatus } = await attend(expected, schedules, visit, work);
+    s.log[result.outcome === 'errored' ? 'error' : 'info'](
+      {
+        correlation_id: correlationId,
+        script: name,
+        event: 'job.completed',
+        outcome: result.outcome,
+        reason: result.reason,
+        duration_seconds: durationSeconds,
+        sla_status: slaStatus,
+      },
+      result.message,
+    );
+    const answer: JobAnswer = { job: name, ...result, durationSeconds, slaStatus };
+    return answerJson(answer, correlationId, result.outcome === 'errored' ? 500 : 200);
   });
 }

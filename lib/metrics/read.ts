@@ -8,6 +8,7 @@ import type { Row } from '../database';
 import { orderReview } from '../orders/order-review';
 import { queueStatement } from '../orders/queue';
 import type { Services } from '../services';
+import { type WatchReadings, watchStatements } from './watch';
 
 /** A scrape that takes longer is given up by Prometheus anyway. */
 const STATEMENT_MS = 5_000;
@@ -21,12 +22,13 @@ export interface Readings {
   readonly last: Row[];
   readonly open: Row[];
   readonly queue: Row[];
+  readonly watch: WatchReadings;
 }
 
 export async function readMetrics(services: Services): Promise<Readings> {
   const at = services.clock().toISOString();
   const plain = (text: string, params: string[] = []) => ({ text, params });
-  const [, bounds = [], deleted = [], runs = [], last = [], open = [], queue = []] =
+  const [, bounds = [], deleted = [], runs = [], last = [], open = [], queue = [], ...watch] =
     await services.database.transaction(
       [
         session(STATEMENT_MS),
@@ -43,12 +45,15 @@ export async function readMetrics(services: Services): Promise<Readings> {
           union all select 'outbox', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
             from (select created_at from retention.outbox where state in ('pending', 'deleting') order by next_attempt_at limit ${MOST}) x
           union all select 'outbox_dead', count(*), coalesce(extract(epoch from $1::timestamptz - min(updated_at)), 0)::float8
-            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x`,
+            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x
+          union all select 'alerts', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
+            from (select created_at from retention.alert where state = 'pending' order by next_attempt_at limit ${MOST}) x`,
           [at],
         ),
         queueStatement(orderReview, services.settings.orders, services.clock()),
+        ...watchStatements(services.policies),
       ],
       { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
     );
-  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, queue };
+  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, queue, watch };
 }

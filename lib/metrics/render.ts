@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import { readQueue } from '../orders/queue';
 import type { Readings } from './read';
+import { renderWatch } from './watch';
 
 export interface BreakerReading {
   readonly policy: string;
@@ -55,7 +56,7 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
     took.set({ policy }, Number(l.seconds));
     for (const s of SLA) sla.set({ policy, sla_status: s }, l.sla_status === s ? 1 : 0);
   }
-  const entries = gauge('retention_open_entries', 'Entries waiting: dead letters, outbox.', ['kind']);
+  const entries = gauge('retention_open_entries', 'Entries waiting: dead letters, outbox, alerts.', ['kind']);
   const oldest = gauge('retention_open_oldest_seconds', 'Age of the oldest of them.', ['kind']);
   for (const o of r.open) {
     entries.set({ kind: String(o.what) }, Number(o.n));
@@ -65,6 +66,8 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
     'policy',
   ]);
   for (const b of breakers) breaker.set({ policy: b.policy }, b.open ? 1 : 0);
+
+  renderWatch(registry, r.watch);
 
   const q = readQueue(r.queue);
   const orders = gauge('retention_orders', 'Orders by where they wait.', ['queue']);

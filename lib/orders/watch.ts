@@ -4,6 +4,7 @@
  * the work. A dry run counts and changes nothing.
  */
 import { randomUUID } from 'node:crypto';
+import { report, type Symptom } from '../alerts/incidents';
 import { answerTimeoutMs, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { JobOrder, JobResult } from '../http/job-route';
@@ -70,16 +71,21 @@ export async function watchOrders(
   const inTime = () => order.deadline.getTime() - clock().getTime() > CLOSING_MS;
   const counts = { claimed: 0, toManual: 0, refunded: 0, submitted: 0, unsettled: 0 };
   const steps: Record<string, number> = {};
+  const escalated: Symptom[] = [];
   const tookSteps = (sets: Row[][]) => {
     for (const [row] of sets) {
       const taken = Number(row?.taken ?? 0);
       if (taken === 0) continue;
       steps[String(row?.step)] = taken;
       const tell = review.steps.find((x) => x.name === row?.step)?.tell ?? [];
-      log.warn(
-        { event: 'order.escalated', step: row?.step, orders: taken, tell },
-        `${taken} orders reached ${row?.step}`,
-      );
+      const message = `${taken} orders reached the step ${row?.step}: for ${tell.join(' and ')}. See GET /api/orders`;
+      log.warn({ event: 'order.escalated', step: row?.step, orders: taken, tell }, message);
+      escalated.push({
+        cause: stepCause(String(row?.step)),
+        severity: row?.step === review.steps[0]?.name ? 'warning' : 'critical',
+        message,
+        again: true,
+      });
     }
   };
   let stopped: JobResult | null = null;
@@ -149,6 +155,8 @@ export async function watchOrders(
 
   const [rows = []] = await ask([queueStatement(review, settings.orders, clock())], true);
   const queue = readQueue(rows);
+  if (!order.dryRun)
+    await report({ ...services, log }, { wrong: escalated, over: overSteps(review, queue, escalated) });
   const summary = `${counts.claimed} breached, ${counts.refunded} paid back, ${counts.submitted} to be confirmed, ${counts.toManual} for a person`;
   const result: WatchResult = {
     ...(stopped ?? {
@@ -164,6 +172,17 @@ export async function watchOrders(
   };
   log.info({ event: 'orders.watched', outcome: result.outcome, ...counts, queue }, summary);
   return result;
+}
+
+const stepCause = (step: string): string => `order.escalated:${step}`;
+
+/** Steps nobody has to act on any more: their incidents are over. */
+function overSteps(review: OrderReview, queue: OrderQueue, taken: readonly Symptom[]): string[] {
+  const behind = queue.breached + queue.manual + queue.refunding;
+  return review.steps
+    .filter((s) => (s.at === 'warning' ? queue.warning + behind : behind) === 0)
+    .map((s) => stepCause(s.name))
+    .filter((cause) => !taken.some((t) => t.cause === cause));
 }
 
 async function inParallel<T, R>(

@@ -112,6 +112,8 @@ export const PolicySchema = z.object({
   schedule: z.object({ run: cron, resume: cron.optional() }),
   /** M4: a run is expected to be finished within this many seconds. */
   allowedSeconds: z.number().int().positive().max(780).default(240),
+  /** M4: how late a run may begin; without it, half of the schedule's interval, two hours at most. */
+  allowedLatenessSeconds: z.number().int().min(60).optional(),
   table: Table,
   key: z.array(KeyColumn).min(1),
   clock: z.discriminatedUnion('type', [

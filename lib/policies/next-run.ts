@@ -1,4 +1,4 @@
-/** When a schedule fires next: five fields, UTC, the forms Vercel takes (numbers, *, ranges, lists, steps). */
+/** When a schedule fires, next or last: five fields, UTC, the forms Vercel takes (numbers, *, ranges, lists, steps). */
 
 /** First and last value of minute, hour, day of month, month, day of week. */
 const BOUNDS: readonly (readonly [least: number, most: number])[] = [
@@ -15,26 +15,44 @@ const DAY = 86_400_000;
 
 /** The first instant after `from`; null for a schedule that never fires or cannot be read. */
 export function nextRun(schedule: string, from: Date): Date | null {
-  const parts = schedule.trim().split(/\s+/);
-  if (parts.length !== BOUNDS.length) return null;
-  const fields = parts.map((part, i) => values(part, BOUNDS[i]!));
-  const [minutes, hours, days, months, weekdays] = fields;
-  if (!minutes || !hours || !days || !months || !weekdays) return null;
+  const fields = read(schedule);
+  if (!fields) return null;
   const earliest = Math.floor(from.getTime() / MINUTE) * MINUTE + MINUTE;
   const midnight = Math.floor(earliest / DAY) * DAY;
   for (let day = 0; day <= FURTHEST_DAYS; day += 1) {
-    const date = new Date(midnight + day * DAY);
-    const isDue =
-      days.has(date.getUTCDate()) && months.has(date.getUTCMonth() + 1) && weekdays.has(date.getUTCDay());
-    if (!isDue) continue;
-    for (const hour of hours) {
-      for (const minute of minutes) {
-        const at = date.getTime() + (hour * 60 + minute) * MINUTE;
-        if (at >= earliest) return new Date(at);
-      }
-    }
+    const at = timesOf(fields, new Date(midnight + day * DAY)).find((t) => t >= earliest);
+    if (at !== undefined) return new Date(at);
   }
   return null;
+}
+
+/** The last instant at or before `from`; null for a schedule that never fires or cannot be read. */
+export function lastDue(schedule: string, from: Date): Date | null {
+  const fields = read(schedule);
+  if (!fields) return null;
+  const midnight = Math.floor(from.getTime() / DAY) * DAY;
+  for (let day = 0; day <= FURTHEST_DAYS; day += 1) {
+    const at = timesOf(fields, new Date(midnight - day * DAY)).findLast((t) => t <= from.getTime());
+    if (at !== undefined) return new Date(at);
+  }
+  return null;
+}
+
+type Fields = Record<'minutes' | 'hours' | 'days' | 'months' | 'weekdays', Set<number>>;
+
+function read(schedule: string): Fields | null {
+  const parts = schedule.trim().split(/\s+/);
+  if (parts.length !== BOUNDS.length) return null;
+  const [minutes, hours, days, months, weekdays] = parts.map((part, i) => values(part, BOUNDS[i]!));
+  return minutes && hours && days && months && weekdays ? { minutes, hours, days, months, weekdays } : null;
+}
+
+/** The instants of one day, in ascending order. */
+function timesOf({ minutes, hours, days, months, weekdays }: Fields, date: Date): number[] {
+  const isDue =
+    days.has(date.getUTCDate()) && months.has(date.getUTCMonth() + 1) && weekdays.has(date.getUTCDay());
+  if (!isDue) return [];
+  return [...hours].flatMap((h) => [...minutes].map((m) => date.getTime() + (h * 60 + m) * MINUTE));
 }
 
 /** The values of one field in ascending order; null when it is none. */

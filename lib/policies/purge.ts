@@ -22,6 +22,7 @@ export function purgeOf(policy: Policy): Policy | null {
       ...(schedule.resume ? { resume: anHourLater(schedule.resume) } : {}),
     },
     allowedSeconds: policy.allowedSeconds,
+    ...(policy.allowedLatenessSeconds ? { allowedLatenessSeconds: policy.allowedLatenessSeconds } : {}),
     table,
     key,
     clock: { column, type: 'timestamptz' },

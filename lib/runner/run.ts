@@ -20,7 +20,7 @@ import { table } from '../batch/sql';
 import { counted, type Database, type Row } from '../database';
 import { DatabaseError, PreflightError, RedisError } from '../errors';
 import { admit } from '../guard/admit';
-import { alert } from '../guard/alert';
+import { alert, type GuardEvent } from '../guard/alert';
 import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
 import { admissionFacts, declareVersion, Facts } from '../guard/facts';
 import { observeLabels } from '../guard/labels';
@@ -228,8 +228,7 @@ class Run {
     });
     if (admission.stop) {
       const { reason, message } = admission.stop;
-      const about = { policy: this.policy.name, correlationId: this.request.correlationId };
-      if (reason === 'guarded') alert(this.#log, 'guard.stopped', about, message);
+      if (reason === 'guarded') await this.#alert('guard.stopped', message);
       return { outcome: 'skipped', reason, message };
     }
     this.#effective = admission.policy;
@@ -657,10 +656,14 @@ class Run {
   }
 
   async #feedBreaker(before: BreakerState, ending: Ending): Promise<void> {
-    const about = { policy: this.policy.name, correlationId: this.request.correlationId };
     const now = await feedBreaker(this.#redis, this.policy.name, before, ending).catch(() => null);
-    if (now === 'opened') alert(this.#log, 'breaker.opened', about, `the breaker is open: ${ending.message}`);
+    if (now === 'opened') await this.#alert('breaker.opened', `the breaker is open: ${ending.message}`);
     if (now === 'recovered') this.#log.info({ event: 'breaker.closed' }, 'the policy works again');
+  }
+
+  #alert(event: GuardEvent, message: string): Promise<void> {
+    const about = { of: this.policy.name, correlationId: this.request.correlationId };
+    return alert({ ...this.services, log: this.#log }, event, about, message);
   }
 
   #runEnd(ending: Ending, finishedAt: Date): RunEnd {

@@ -4,6 +4,16 @@ import type { Policy } from '../policies/contract';
 
 export function versionOf(policy: Policy): string {
   // Words for the reader, the hour of the day and the guard rails change nothing about what may go.
-  const { description, justification, ground, schedule, allowedSeconds, guard, rollout, ...decides } = policy;
+  const {
+    description,
+    justification,
+    ground,
+    schedule,
+    allowedSeconds,
+    allowedLatenessSeconds,
+    guard,
+    rollout,
+    ...decides
+  } = policy;
   return createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
 }

@@ -284,7 +284,12 @@ describe('the nightly look', () => {
       open: 2,
       sla: 'breached',
     });
-    expect(lines.map((l) => JSON.parse(l).event)).toEqual(['letters.overdue']);
+    expect(lines.map((l) => JSON.parse(l).event)).toEqual(['letters.overdue', 'incident.opened']);
+    await e.db.sql(`update retention.dead_letter set state = 'discarded'`);
+    await sealAudit({ ...e.services, log }, order);
+    expect(
+      await e.db.sql('select cause, severity, recovered_at is not null as over from retention.incident'),
+    ).toEqual([{ cause: 'letters.overdue:rows', severity: 'critical', over: true }]);
   });
 
   it('errs, loudly, when the chain is broken', async () => {

@@ -3,13 +3,15 @@
  * EXPLAIN only plans: what it says is the same on a slow machine.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { measure } from '@/lib/backlog/measure';
 import { type BatchOrder, batch } from '@/lib/batch/batch';
 import { countDue, leftBehind } from '@/lib/batch/drained';
 import { whatIsLeft } from '@/lib/batch/heap';
 import { type Leg, legsOf } from '@/lib/batch/leg';
-import { session } from '@/lib/batch/session';
+import { indexesOnly, session } from '@/lib/batch/session';
 import type { Row, Statement } from '@/lib/database';
 import { seed } from '@/lib/example/seed';
+import { policies } from '@/lib/policies';
 import type { Policy } from '@/lib/policies/contract';
 import { quizResponses } from '@/lib/policies/quiz-responses';
 import { renderJobs } from '@/lib/policies/render-jobs';
@@ -156,4 +158,19 @@ it('counts what is due by the index when little is', async () => {
   expect(scans(nodes(p), 'quiz_responses')).toEqual([
     expect.stringMatching(/^Index (Only )?Scan quiz_responses_clock$/),
   ]);
+});
+
+describe('the measure of the backlog', () => {
+  it.each(policies.map((p) => [p.name, p] as const))(
+    '%s: ranges of an index, the table is never read',
+    async (_, policy) => {
+      const statement = measure(policy, legsOf(policy, NOW), NOW.toISOString());
+      const all = nodes(await plan([session(5_000), indexesOnly], statement!));
+      const partition = new RegExp(`^${policy.table.name}(_\\d{4}_\\d{2})?$`);
+      const relations = new Set(all.flatMap((n) => n['Relation Name'] ?? []));
+      const read = [...relations].filter((r) => partition.test(r)).flatMap((r) => scans(all, r));
+      expect(read.length).toBeGreaterThan(0);
+      for (const scan of read) expect(scan).toMatch(/^Index/);
+    },
+  );
 });

@@ -45,6 +45,8 @@ it('opens after three failures in a row, then skips, and alerts once', async () 
     requests: { postgres: 0, redis: 1 },
   });
   expect(skipped.message).toContain('3 runs failed in a row');
+  const incidents = await e.db.sql('select cause, severity, times from retention.incident');
+  expect(incidents).toEqual([{ cause: 'breaker.opened:things', severity: 'critical', times: 1 }]);
 });
 
 it('lets one run try after the cool-down, and closes when it works', async () => {

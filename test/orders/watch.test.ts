@@ -10,6 +10,29 @@ afterEach(() => w.stop());
 const payment = async (order: string) => String((await w.state(order)).payment_intent_id);
 
 describe('an order in review', () => {
+  it('that escalates is told to somebody, once, by role and without naming it, and so is the end', async () => {
+    const order = await w.order(20);
+    await w.watch();
+    await w.watch();
+    const incidents = () =>
+      w.db.sql(
+        'select cause, severity, message, times, recovered_at is not null as over from retention.incident',
+      );
+    const [incident, ...others] = await incidents();
+    expect(others).toEqual([]);
+    expect(incident).toMatchObject({
+      cause: 'order.escalated:warning',
+      severity: 'warning',
+      times: 1,
+      over: false,
+    });
+    expect(incident?.message).toContain('for reviewers');
+    expect(incident?.message).not.toContain(order);
+    await w.act({ action: 'order.resolve', order, decision: 'approved', reason: 'fine' });
+    await w.watch();
+    expect((await incidents()).map((i) => i.over)).toEqual([true]);
+  });
+
   it('is left alone before the warning, warned about once at 80 %, paid back once at 100 %', async () => {
     const [early, warned, breached] = [await w.order(19), await w.order(19.2), await w.order(24)];
     const first = await w.watch();

@@ -1,0 +1,107 @@
+/**
+ * The ways an alert leaves. Each carries the incident's id and the delivery's, so that a receiver can tell a
+ * repeated attempt; none carries anything but what Lapse worded itself: causes, counts, names of policies.
+ */
+import { createHmac } from 'node:crypto';
+import { createTransport } from 'nodemailer';
+import { LapseError } from '../errors';
+import { capture } from '../sentry';
+import type { Settings } from '../settings';
+import type { Channel } from './incidents';
+
+/** An alert is sent behind a run: its answer waits for it. What takes longer is tried again later. */
+const TIMEOUT_MS = 5_000;
+
+export interface Alert {
+  /** Of the delivery: the same on every attempt. */
+  readonly id: string;
+  readonly incident: string;
+  readonly cause: string;
+  readonly moment: 'warning' | 'critical' | 'again' | 'recovered';
+  readonly message: string;
+  readonly openedAt: string;
+  readonly recoveredAt: string | null;
+  readonly environment: string;
+}
+
+/** Throws what the channel threw; done when it took the alert. */
+export type Send = (alert: Alert) => Promise<void>;
+
+/** A refused or unreachable channel, by its class only: an answer may repeat the address it was sent to. */
+class Unsent extends LapseError {}
+
+export function sendersOf(settings: Settings): Partial<Record<Channel, Send>> {
+  const { webhook, email } = settings.alerts;
+  return {
+    ...(settings.sentryDsn === undefined ? {} : { sentry }),
+    ...(webhook ? { webhook: (alert) => post(webhook, alert) } : {}),
+    ...(email ? { email: (alert) => mail(email, alert) } : {}),
+  };
+}
+
+async function sentry(alert: Alert): Promise<void> {
+  const level =
+    alert.moment === 'recovered' ? 'info' : alert.moment === 'critical' ? 'error' : ('warning' as const);
+  const [event = alert.cause, policy] = alert.cause.split(':');
+  capture(new LapseError(event, line(alert)), { code: event, level, ...(policy ? { policy } : {}) });
+}
+
+/** `x-lapse-signature: t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`: an old request cannot be replayed. */
+export function signature(secret: string, body: string, at: Date): string {
+  const t = Math.floor(at.getTime() / 1000);
+  return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')}`;
+}
+
+async function post(to: { url: string; secret: string }, alert: Alert): Promise<void> {
+  const body = JSON.stringify(alert);
+  let status: number;
+  try {
+    const response = await fetch(to.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-lapse-delivery': alert.id,
+        'x-lapse-signature': signature(to.secret, body, new Date()),
+      },
+      body,
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    ({ status } = response);
+    await response.body?.cancel();
+  } catch (error) {
+    throw new Unsent('webhook.unreachable', error instanceof Error ? error.name : 'unreachable');
+  }
+  if (status < 200 || status > 299) throw new Unsent(`webhook.${status}`, `HTTP ${status}`);
+}
+
+async function mail(to: { smtp: string; from: string; to: readonly string[] }, alert: Alert): Promise<void> {
+  const transport = createTransport({
+    url: to.smtp,
+    connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
+    socketTimeout: TIMEOUT_MS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  try {
+    await transport.sendMail({
+      from: to.from,
+      to: [...to.to],
+      messageId: `<${alert.id}@lapse>`,
+      headers: { 'x-lapse-incident': alert.incident },
+      subject: `[Lapse ${alert.environment}] ${alert.moment}: ${alert.cause}`,
+      text: `${line(alert)}\n\nIncident ${alert.incident}, open since ${alert.openedAt}${
+        alert.recoveredAt === null ? '' : `, over at ${alert.recoveredAt}`
+      }.\nWhat to do: docs/RUNBOOK.md, "Alerts".\n`,
+    });
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    throw new Unsent(`email.${/^[A-Z]+$/.test(code ?? '') ? code : 'unsent'}`, 'the mail was not taken');
+  } finally {
+    transport.close();
+  }
+}
+
+const line = (a: Alert): string =>
+  a.moment === 'recovered' ? `over: ${a.cause}. It was: ${a.message}` : a.message;

@@ -1,0 +1,106 @@
+/**
+ * Tables retention.incident and retention.alert. What is wrong is grouped by its cause: the first to see it opens
+ * the incident and writes its alerts in the same statement, everybody else only counts; so two instances never
+ * alert twice, and an alert that was decided is sent even if this process dies. Over: closed once, told once.
+ */
+import { answerTimeoutMs, session } from '../batch/session';
+import type { Row, Statement } from '../database';
+import { LapseError } from '../errors';
+import { capture } from '../sentry';
+import type { Services } from '../services';
+import type { Settings } from '../settings';
+
+export interface Symptom {
+  /** `<event>:<policy, job or step>`; the group. */
+  readonly cause: string;
+  readonly severity: 'warning' | 'critical';
+  /** What is wrong and what to do. No row values, no person. */
+  readonly message: string;
+  /** Each time is news (an order more), not only the first: told again, at most hourly. */
+  readonly again?: boolean;
+}
+
+export type Channel = 'sentry' | 'webhook' | 'email';
+
+const STATEMENT_MS = 5_000;
+
+export const channelsOf = (settings: Settings): Channel[] => [
+  ...(settings.sentryDsn === undefined ? [] : (['sentry'] as const)),
+  ...(settings.alerts.webhook === undefined ? [] : (['webhook'] as const)),
+  ...(settings.alerts.email === undefined ? [] : (['email'] as const)),
+];
+
+/** Rows `{ cause, message, times }` of all that is wrong now; each cause at most once in `wrong`. */
+const raise = (wrong: readonly Symptom[], channels: readonly Channel[], at: string): Statement => ({
+  text: `with wrong as (
+      select * from jsonb_to_recordset($1::jsonb) x(cause text, severity text, message text, again boolean)
+    ), seen as (
+      insert into retention.incident as i (cause, severity, message, opened_at, last_seen_at)
+      select cause, severity, message, $2::timestamptz, $2::timestamptz from wrong order by cause
+      on conflict (cause) where recovered_at is null do update set
+        last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at), times = i.times + 1, message = excluded.message,
+        severity = case when i.severity = 'critical' then i.severity else excluded.severity end
+      returning id, cause, severity, message, times
+    ), channel as (select jsonb_array_elements_text($3::jsonb) as name
+    ), told as (
+      insert into retention.alert (incident, channel, moment, nth, next_attempt_at)
+      select s.id, c.name, s.severity, 1, $2::timestamptz from seen s cross join channel c
+      union all
+      select s.id, c.name, 'again', s.times, greatest($2::timestamptz,
+          (select max(a.sent_at) + interval '1 hour' from retention.alert a where a.incident = s.id and a.channel = c.name))
+        from seen s join wrong w using (cause) cross join channel c
+        where w.again and s.times > 1 and not exists (
+          select 1 from retention.alert a where a.incident = s.id and a.channel = c.name and a.state = 'pending')
+      on conflict (incident, channel, moment, nth) do nothing
+    )
+    select cause, severity, message, times from seen`,
+  params: [JSON.stringify(wrong), at, JSON.stringify(channels)],
+});
+
+/** Rows `{ cause }` of what was open and is over. */
+const recover = (causes: readonly string[], channels: readonly Channel[], at: string): Statement => ({
+  text: `with ended as (
+      update retention.incident set recovered_at = greatest($2::timestamptz, opened_at)
+      where recovered_at is null and cause in (select jsonb_array_elements_text($1::jsonb))
+      returning id, cause
+    ), told as (
+      insert into retention.alert (incident, channel, moment, next_attempt_at)
+      select e.id, c, 'recovered', $2::timestamptz from ended e cross join jsonb_array_elements_text($3::jsonb) c
+      on conflict (incident, channel, moment, nth) do nothing
+    )
+    select cause from ended`,
+  params: [JSON.stringify(causes), at, JSON.stringify(channels)],
+});
+
+/**
+ * One request: opens or counts what is wrong, closes what is over. Costs none when both are empty. An incident
+ * that cannot be written goes to the log and straight to Sentry: nothing is worse than a silent alarm.
+ */
+export async function report(
+  services: Services,
+  { wrong = [], over = [] }: { wrong?: readonly Symptom[]; over?: readonly string[] },
+): Promise<void> {
+  if (wrong.length === 0 && over.length === 0) return;
+  const at = services.clock().toISOString();
+  const channels = channelsOf(services.settings);
+  let opened: Row[] = [];
+  let ended: Row[] = [];
+  try {
+    [, opened = [], ended = []] = await services.database.transaction(
+      [session(STATEMENT_MS, STATEMENT_MS), raise(wrong, channels, at), recover(over, channels, at)],
+      { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
+    );
+  } catch (error) {
+    for (const { cause, message } of wrong) {
+      services.log.error({ event: 'incident.unrecorded', cause }, message);
+      capture(new LapseError(cause, message), { code: cause });
+    }
+    capture(error, { code: 'incident.unrecorded' });
+    return;
+  }
+  for (const { cause, severity, message, times } of opened) {
+    if (Number(times) === 1)
+      services.log.error({ event: 'incident.opened', cause, severity }, String(message));
+  }
+  for (const { cause } of ended) services.log.info({ event: 'incident.recovered', cause }, 'it is over');
+}

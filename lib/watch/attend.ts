@@ -1,0 +1,66 @@
+/**
+ * Around every cron: its check-in at Sentry, a durable record of when it began and how it ended, and then a look
+ * whether everybody else came too. The record and the look cost a request each and never change how the run ends.
+ */
+import { LapseError } from '../errors';
+import type { Visit } from '../http/door';
+import { type Outcome, type SlaStatus, slaStatus } from '../runner/result';
+import { checkIn } from '../sentry';
+import { noteBegin, noteEnd } from './attendance';
+import type { Expected } from './expected';
+import { look } from './look';
+
+interface Finished {
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly message: string;
+}
+
+export interface Attended<R> {
+  readonly result: R;
+  readonly durationSeconds: number;
+  readonly slaStatus: SlaStatus;
+}
+
+/** Less than this before the deadline, the next cron looks. */
+const LOOK_MS = 8_000;
+
+export async function attend<R extends Finished>(
+  expected: Expected,
+  schedules: readonly (string | undefined)[],
+  visit: Visit,
+  work: () => Promise<R>,
+): Promise<Attended<R>> {
+  const { services } = visit;
+  const { sla } = services.settings;
+  const startedAt = services.clock();
+  // A dry run somebody asked for is not the run that was due.
+  const counts = !visit.parameters.dryRun;
+  // Beside the work, not before it: a lost note is made up for by the end.
+  const began = counts ? noteBegin(services, expected, startedAt) : Promise.resolve();
+  const finish = async (ending: Pick<Finished, 'outcome' | 'reason'>) => {
+    const finishedAt = services.clock();
+    const durationSeconds = Math.max(0, finishedAt.getTime() - startedAt.getTime()) / 1000;
+    const status = slaStatus(durationSeconds, expected.allowedSeconds, sla);
+    await began;
+    if (counts) {
+      await noteEnd(services, expected, {
+        ...ending,
+        startedAt,
+        finishedAt,
+        durationSeconds,
+        slaStatus: status,
+      });
+    }
+    if (visit.deadline.getTime() - services.clock().getTime() > LOOK_MS) await look(services);
+    return { durationSeconds, slaStatus: status };
+  };
+  let result: R;
+  try {
+    result = await checkIn({ ...expected, schedules }, visit, work);
+  } catch (error) {
+    await finish({ outcome: 'errored', reason: error instanceof LapseError ? error.code : 'unexpected' });
+    throw error;
+  }
+  return { result, ...(await finish(result)) };
+}

@@ -1,0 +1,92 @@
+/**
+ * Did it run, and in time (M4)? Pure: what is expected and what is on record, judged at an instant. A run that
+ * came and was kept from working by somebody or something is not missing: it is withheld, and says by what.
+ */
+import type { Symptom } from '../alerts/incidents';
+import type { Settings } from '../settings';
+import { dueBefore, type Expected } from './expected';
+
+/** All that is on record; `null` where there is nothing. */
+export interface Attendance {
+  readonly expectedSince: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  /** Start of the latest that did its work. */
+  readonly workedAt: Date | null;
+  readonly outcome: string | null;
+  readonly reason: string | null;
+  readonly slaStatus: string | null;
+  /** Stopped by an operator right now: `paused`, `stopped`. */
+  readonly stopped: 'paused' | 'stopped' | null;
+}
+
+export type Status = 'on_time' | 'warning' | 'breached' | 'withheld';
+export interface Verdict {
+  readonly status: Status;
+  readonly symptoms: readonly Symptom[];
+}
+
+/** A run asked for a moment before its schedule stands for it; also what two clocks may differ by. */
+const EARLY_MS = 60_000;
+const WITHHOLDING: Readonly<Record<string, string>> = {
+  paused: 'it is paused; policy.resume lets it run',
+  stopped: 'everything is stopped; all.resume lets it run',
+  breaker: 'its breaker is open; see why its runs failed, then breaker.close',
+  guarded: 'its guard stopped it; look at a dry run, then approve it or correct the policy',
+  cooling: 'a changed policy waits out its cooling-off',
+};
+
+/** The causes a judgement may give for a name: whatever of them it does not give is over. */
+export const CAUSES = ['run.late', 'run.withheld', 'run.slow'] as const;
+
+export function judge(e: Expected, a: Attendance, now: Date, sla: Settings['sla']): Verdict {
+  const slow = slowness(e, a);
+  const late = (percent: number) => missed(e, a, now, (e.latenessSeconds * percent) / 100);
+  const breached = late(sla.criticalPercent);
+  const due = breached ?? late(sla.warningPercent);
+  if (due === null) return { status: 'on_time', symptoms: slow };
+  const came = a.startedAt !== null && a.startedAt.getTime() >= due.getTime() - EARLY_MS;
+  const by = WITHHOLDING[a.stopped ?? (came && a.outcome === 'skipped' ? (a.reason ?? '') : '')];
+  if (by !== undefined) {
+    const message = `${e.name} was due at ${at(due)} and does not work: ${by}`;
+    const withheld: Symptom = { cause: `run.withheld:${e.name}`, severity: 'warning', message };
+    return { status: 'withheld', symptoms: [...slow, withheld] };
+  }
+  const severity = breached ? 'critical' : 'warning';
+  const message = `${e.name} was due at ${at(due)} and has not done its work: ${came ? howItEnded(a) : itNeverCame(a)}`;
+  const symptom: Symptom = { cause: `run.late:${e.name}`, severity, message };
+  return { status: breached ? 'breached' : 'warning', symptoms: [...slow, symptom] };
+}
+
+/** The run that should have begun by now and did not; null when all is well. */
+function missed(e: Expected, a: Attendance, now: Date, lateSeconds: number): Date | null {
+  const due = dueBefore(e.schedule, now, lateSeconds);
+  if (due === null || due <= a.expectedSince) return null;
+  const since = due.getTime() - EARLY_MS;
+  if (a.workedAt !== null && a.workedAt.getTime() >= since) return null;
+  return isRunning(e, a, now) && a.startedAt!.getTime() >= since ? null : due;
+}
+
+const isRunning = (e: Expected, a: Attendance, now: Date): boolean =>
+  a.startedAt !== null &&
+  (a.finishedAt === null || a.finishedAt < a.startedAt) &&
+  now.getTime() - a.startedAt.getTime() <= e.allowedSeconds * 1000;
+
+const howItEnded = (a: Attendance): string =>
+  a.finishedAt === null || a.finishedAt < a.startedAt!
+    ? `it began at ${at(a.startedAt!)} and never ended`
+    : `it came at ${at(a.startedAt!)} and was ${a.outcome} (${a.reason ?? 'no reason given'})`;
+
+const itNeverCame = (a: Attendance): string =>
+  a.startedAt === null
+    ? 'it never came; check the crons of the deployment and CRON_SECRET'
+    : `it last came at ${at(a.startedAt)}; check the crons of the deployment and its log`;
+
+function slowness(e: Expected, a: Attendance): Symptom[] {
+  if (a.slaStatus !== 'warning' && a.slaStatus !== 'breached') return [];
+  const severity = a.slaStatus === 'breached' ? 'critical' : 'warning';
+  const message = `${e.name} took ${a.slaStatus === 'breached' ? 'longer than' : 'nearly all of'} the ${e.allowedSeconds} s it may take`;
+  return [{ cause: `run.slow:${e.name}`, severity, message }];
+}
+
+const at = (d: Date): string => `${d.toISOString().slice(0, 16)}Z`;

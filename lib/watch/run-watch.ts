@@ -1,0 +1,24 @@
+/** The cron of the watch: looks whether everything ran, whatever else comes, and sends what waits to be told. */
+import { deliver } from '../alerts/deliver';
+import type { JobOrder, JobResult } from '../http/job-route';
+import type { Services } from '../services';
+import { type Look, look } from './look';
+
+export async function watchRuns(services: Services, order: JobOrder): Promise<JobResult & Partial<Look>> {
+  const { production, dryRun } = services.settings;
+  // The watch deletes nothing: only a dry run somebody asked for keeps it from looking.
+  if (!production || (order.dryRun && !dryRun)) {
+    return {
+      outcome: 'succeeded',
+      reason: null,
+      message: '[DRY RUN] nobody is late where no crons run, and nothing is told',
+    };
+  }
+  const seen = await look(services, { force: true });
+  if (!seen.looked)
+    return { outcome: 'errored', reason: 'watch', message: 'the watch could not look; see its log' };
+  const { sent, failed } = await deliver(services);
+  const late = Object.values(seen.statuses).filter((s) => s !== 'on_time').length;
+  const message = `${Object.keys(seen.statuses).length} watched, ${late} not on time; ${sent} alerts sent, ${failed} to be tried again`;
+  return { outcome: 'succeeded', reason: null, message, ...seen };
+}
