@@ -29,6 +29,8 @@ export const OWN_JOBS: readonly { name: string; schedule: string; daily: string 
   { name: 'run-watch', schedule: '*/2 * * * *', daily: '0 7 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.
   { name: 'audit-seal', schedule: '55 5 * * *', daily: '55 5 * * *' },
+  // What the night left, before anybody is at work.
+  { name: 'data-quality', schedule: '25 6 * * *', daily: '25 6 * * *' },
 ];
 
 export const cronPath = (name: string): string => `/api/cron/${name}`;

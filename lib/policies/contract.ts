@@ -99,6 +99,24 @@ const Guard = z.object({
 
 /** How long one partition is at most. */
 export const PARTITION_SPANS = ['day', 'week', 'month', 'quarter', 'year'] as const;
+const share = z.number().min(0).max(1);
+
+/** M6: what the data itself must be like; a measurement beyond any of these is reported (lib/quality). */
+const Quality = z.object({
+  /** Share of rows without a clock, which never expire; null where an empty clock is how a row waits. */
+  emptyClocks: share.nullable().default(0),
+  /** Share of clocks ahead of now by more than `aheadSeconds`: clocks of servers differ by less. */
+  futureClocks: share.default(0),
+  aheadSeconds: z.number().int().nonnegative().default(300),
+  /** Columns in which no two rows may agree, beyond the key. */
+  unique: z.array(z.array(identifier).min(1)).default([]),
+  /** References of the table that no foreign key guards, beyond those of `dependants`. */
+  references: z
+    .array(z.object({ columns: z.array(identifier).min(1), table: Table, key: z.array(identifier).min(1) }))
+    .default([]),
+  /** Share of references that lead nowhere. */
+  orphans: share.default(0),
+});
 
 export const PolicySchema = z.object({
   name: z
@@ -153,6 +171,7 @@ export const PolicySchema = z.object({
   guard: Guard.prefault({}),
   /** R10: a new version deletes 10, then 100, then 1000 rows, then all. `false`: all from its first run. */
   rollout: z.boolean().default(true),
+  quality: Quality.prefault({}),
   /** Names of this table's own delete triggers that were looked at and may stay. */
   knownTriggers: z.array(z.string()).default([]),
 });
@@ -204,6 +223,11 @@ export function definePolicy(input: PolicyInput): Policy {
   for (const [i, d] of p.dependants.entries()) {
     if (d.references.length !== p.key.length) {
       problems.push(`dependants.${i}.references: must list as many columns as the key has`);
+    }
+  }
+  for (const [i, r] of p.quality.references.entries()) {
+    if (r.columns.length !== r.key.length) {
+      problems.push(`quality.references.${i}.key: must list as many columns as the reference has`);
     }
   }
   if (p.strategy.kind === 'soft-delete' && p.strategy.column === p.clock.column) {

@@ -30,6 +30,8 @@ export function purgeOf(policy: Policy): Policy | null {
     scope,
     dependants,
     files,
+    // A row that is not marked has no clock yet.
+    quality: { emptyClocks: null },
     knownTriggers,
   });
 }

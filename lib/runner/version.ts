@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Policy } from '../policies/contract';
 
 export function versionOf(policy: Policy): string {
-  // Words for the reader, the hour of the day and the guard rails change nothing about what may go.
+  // Words for the reader, the hour of the day, the guard rails and what is measured change nothing about what may go.
   const {
     description,
     justification,
@@ -13,6 +13,7 @@ export function versionOf(policy: Policy): string {
     allowedLatenessSeconds,
     guard,
     rollout,
+    quality,
     ...decides
   } = policy;
   return createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);

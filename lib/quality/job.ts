@@ -1,0 +1,91 @@
+/**
+ * The daily look at the data itself (M6): what never expires because its clock is empty, what claims to be from the
+ * future, what refers to nothing, what occurs twice. Changes no row of anybody's; a dry run measures and keeps no record.
+ */
+import { answerTimeoutMs, session } from '../batch/session';
+import type { Row, Statement } from '../database';
+import type { JobOrder, JobResult } from '../http/job-route';
+import type { Services } from '../services';
+import { measurePolicy } from './measure';
+import type { Measurement } from './measurement';
+import { forgetOld, measuredLongestAgo, saveMeasurements } from './store';
+
+const STATEMENT_MS = 10_000;
+/** Kept back for what one policy may still take, and the answer. */
+const CLOSING_MS = 45_000;
+
+export interface QualityResult extends JobResult {
+  readonly policies: number;
+  /** Counts of measurements by status. */
+  readonly statuses: Readonly<Record<Measurement['status'], number>>;
+  /** Beyond their threshold, or not to be measured. */
+  readonly findings: readonly Measurement[];
+}
+
+export async function measureQuality(services: Services, order: JobOrder): Promise<QualityResult> {
+  const { clock, policies } = services;
+  const log = services.log.child({ correlation_id: order.correlationId, script: 'data-quality' });
+  const ask = async (statements: Statement[], readOnly: boolean): Promise<Row[][]> =>
+    (
+      await services.database.transaction([session(STATEMENT_MS), ...statements], {
+        readOnly,
+        timeoutMs: answerTimeoutMs(STATEMENT_MS),
+      })
+    ).slice(1);
+  const now = clock();
+  const [turns = []] = await ask([measuredLongestAgo(policies.map((p) => p.name))], true);
+  const all: Measurement[] = [];
+  let done = 0;
+  for (const turn of turns) {
+    if (order.deadline.getTime() - clock().getTime() < CLOSING_MS) break;
+    const policy = policies.find((p) => p.name === turn.name)!;
+    const found = await measurePolicy(services, policy, { now });
+    if (!order.dryRun) await ask([saveMeasurements(found, now)], false);
+    all.push(...found);
+    done += 1;
+  }
+  if (!order.dryRun) await ask([forgetOld(now)], false);
+
+  const statuses = { ok: 0, breached: 0, guarded: 0, unknown: 0 };
+  for (const m of all) statuses[m.status] += 1;
+  const findings = all.filter((m) => m.status === 'breached' || m.status === 'unknown');
+  for (const {
+    policy,
+    measure,
+    subject,
+    status,
+    found,
+    lookedAt,
+    share,
+    most,
+    sampled,
+    detail,
+  } of findings) {
+    log.warn(
+      {
+        event: `quality.${status}`,
+        policy,
+        measure,
+        subject,
+        found,
+        looked_at: lookedAt,
+        share,
+        most,
+        sampled,
+        detail,
+      },
+      `${measure} of ${policy}: ${subject} is ${status}`,
+    );
+  }
+  const complete = done === policies.length;
+  const message = `${order.dryRun ? '[DRY RUN] ' : ''}${done} of ${policies.length} policies measured: ${statuses.breached} measurements beyond their threshold, ${statuses.unknown} not possible${complete ? '' : '; the next one goes on'}`;
+  log.info({ event: 'quality.measured', policies: done, ...statuses }, message);
+  return {
+    outcome: complete ? 'succeeded' : 'interrupted',
+    reason: complete ? null : 'time',
+    message,
+    policies: done,
+    statuses,
+    findings,
+  };
+}
