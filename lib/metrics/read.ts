@@ -7,6 +7,7 @@ import { answerTimeoutMs, session } from '../batch/session';
 import type { Row } from '../database';
 import { orderReview } from '../orders/order-review';
 import { queueStatement } from '../orders/queue';
+import { latestMeasurements } from '../quality/store';
 import type { Services } from '../services';
 import { type WatchReadings, watchStatements } from './watch';
 
@@ -21,14 +22,26 @@ export interface Readings {
   readonly runs: Row[];
   readonly last: Row[];
   readonly open: Row[];
+  readonly quality: Row[];
   readonly queue: Row[];
   readonly watch: WatchReadings;
 }
 
+/** Counts stop at MOST; the oldest is the oldest of all, by an index of its own. */
+const waitingOf = (what: string, from: string, since: string): string =>
+  `select '${what}' as what, (select count(*) from (select 1 from ${from} limit ${MOST}) x)::float8 as n,
+    coalesce(extract(epoch from $1::timestamptz - (select ${since} from ${from} order by ${since} limit 1)), 0)::float8 as age`;
+const waiting = [
+  waitingOf('dead_letters', `retention.dead_letter where state = 'open'`, 'created_at'),
+  waitingOf('outbox', `retention.outbox where state in ('pending', 'deleting')`, 'created_at'),
+  waitingOf('outbox_dead', `retention.outbox where state = 'dead'`, 'updated_at'),
+  waitingOf('alerts', `retention.alert where state = 'pending'`, 'created_at'),
+].join(' union all ');
+
 export async function readMetrics(services: Services): Promise<Readings> {
   const at = services.clock().toISOString();
   const plain = (text: string, params: string[] = []) => ({ text, params });
-  const [, bounds = [], deleted = [], runs = [], last = [], open = [], queue = [], ...watch] =
+  const [, bounds = [], deleted = [], runs = [], last = [], open = [], quality = [], queue = [], ...watch] =
     await services.database.transaction(
       [
         session(STATEMENT_MS),
@@ -39,21 +52,12 @@ export async function readMetrics(services: Services): Promise<Readings> {
         ),
         plain(`select policy, sla_status, seconds, extract(epoch from started_at)::float8 as started,
           extract(epoch from completed_at)::float8 as completed from retention.last_run`),
-        plain(
-          `select 'dead_letters' as what, count(*)::float8 as n, coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8 as age
-            from (select created_at from retention.dead_letter where state = 'open' limit ${MOST}) x
-          union all select 'outbox', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
-            from (select created_at from retention.outbox where state in ('pending', 'deleting') order by next_attempt_at limit ${MOST}) x
-          union all select 'outbox_dead', count(*), coalesce(extract(epoch from $1::timestamptz - min(updated_at)), 0)::float8
-            from (select updated_at from retention.outbox where state = 'dead' order by updated_at limit ${MOST}) x
-          union all select 'alerts', count(*), coalesce(extract(epoch from $1::timestamptz - min(created_at)), 0)::float8
-            from (select created_at from retention.alert where state = 'pending' order by next_attempt_at limit ${MOST}) x`,
-          [at],
-        ),
+        plain(waiting, [at]),
+        latestMeasurements(services.policies.map((p) => p.name)),
         queueStatement(orderReview, services.settings.orders, services.clock()),
         ...watchStatements(services.policies),
       ],
       { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
     );
-  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, queue, watch };
+  return { bounds: bounds.map((b) => Number(b.bound)), deleted, runs, last, open, quality, queue, watch };
 }

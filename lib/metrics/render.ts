@@ -13,6 +13,8 @@ export interface BreakerReading {
 }
 
 const SLA = ['within_sla', 'warning', 'breached'] as const;
+const OUTCOMES = ['succeeded', 'interrupted', 'skipped', 'errored'] as const;
+const MODES = ['delete', 'dry_run'] as const;
 
 export async function renderMetrics(r: Readings, breakers: readonly BreakerReading[]): Promise<string> {
   const registry = new Registry();
@@ -33,6 +35,10 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
     freed.inc(labels, Number(d.bytes));
   }
   const runs = counter('retention_cleanup_runs_total', 'Finished runs.', ['policy', 'outcome', 'mode']);
+  // A counter that begins at 1 has no increase: the first error of a policy would alert nobody.
+  for (const policy of new Set(r.runs.map((x) => String(x.policy)))) {
+    for (const outcome of OUTCOMES) for (const mode of MODES) runs.inc({ policy, outcome, mode }, 0);
+  }
   for (const x of r.runs) {
     runs.inc({ policy: String(x.policy), outcome: String(x.outcome), mode: String(x.mode) }, Number(x.runs));
   }
@@ -68,6 +74,27 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
   for (const b of breakers) breaker.set({ policy: b.policy }, b.open ? 1 : 0);
 
   renderWatch(registry, r.watch);
+  const findings = gauge(
+    'retention_quality_findings',
+    'Measurements of the data beyond their threshold, and those not possible.',
+    ['policy', 'measure', 'status'],
+  );
+  const share = gauge('retention_quality_share', 'Share of the rows looked at that are at fault.', [
+    'policy',
+    'measure',
+    'subject',
+  ]);
+  const measured = gauge('retention_quality_timestamp_seconds', 'When the data was last measured.', [
+    'policy',
+  ]);
+  for (const m of r.quality) {
+    const about = { policy: String(m.policy), measure: String(m.measure) };
+    for (const status of ['breached', 'unknown'])
+      findings.inc({ ...about, status }, m.status === status ? 1 : 0);
+    if (m.share !== null && m.measure !== 'profile')
+      share.set({ ...about, subject: String(m.subject) }, Number(m.share));
+    measured.set({ policy: about.policy }, Number(m.measured));
+  }
 
   const q = readQueue(r.queue);
   const orders = gauge('retention_orders', 'Orders by where they wait.', ['queue']);

@@ -35,10 +35,11 @@ export function queueStatement(review: OrderReview, s: OrderSettings, now: Date)
         order by ${o.started} limit ${MOST}
       ) x
     ) q, (
-      select count(*) filter (where state <> 'manual')::int as refunding, count(*) filter (where state = 'manual')::int as manual,
-        ${age("min(claimed_at) filter (where state <> 'manual')")} as oldest_refund,
-        ${age("min(claimed_at) filter (where state = 'manual')")} as oldest_manual
-      from retention.refund_intent where state in ('pending', 'submitted', 'manual')
+      select refunding, oldest_refund, manual, oldest_manual from
+        (select count(*)::int as refunding, ${age('min(claimed_at)')} as oldest_refund
+          from retention.refund_intent where state in ('pending', 'submitted')) w,
+        (select count(*)::int as manual, ${age('min(claimed_at)')} as oldest_manual
+          from retention.refund_intent where state = 'manual') m
     ) f`);
 }
 

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Database, Statement } from '@/lib/database';
 import { readMetrics } from '@/lib/metrics/read';
 import { metricsRoute } from '@/lib/metrics/route';
-import { DAY, type Engine, engine, govern, things } from '@/test/support/engine';
+import { measureQuality } from '@/lib/quality/job';
+import { DAY, type Engine, engine, govern, NOW, order, things } from '@/test/support/engine';
 
 let e: Engine;
 beforeEach(async () => {
@@ -37,6 +38,40 @@ it('counts what was deleted by policy and label; a dry run shows as a run and ne
   expect(text).toMatch(/^retention_cleanup_seconds_bucket\{policy="things",mode="delete",le="\+Inf"\} 1$/m);
   expect(text).toMatch(/^retention_cleanup_seconds_count\{policy="things",mode="delete"\} 1$/m);
   expect(text).toMatch(/^retention_run_sla\{policy="things",sla_status="within_sla"\} 1$/m);
+});
+
+it('tells the age of the oldest file that waits, also when more wait than are counted', async () => {
+  const policy = await govern(e.db);
+  await things(e.db, [40 * DAY]);
+  await e.run(policy);
+  // The oldest is the one to be tried last.
+  await e.db.sql(
+    `insert into retention.outbox (run, seq, policy, table_name, row_key, url, next_attempt_at, created_at)
+      select r.id, 1, 'things', 'public.things', i::text, 'f/' || i, $1::timestamptz - make_interval(secs => i), $1::timestamptz - make_interval(secs => 10002 - i)
+      from (select id from retention.run limit 1) r, generate_series(1, 10001) i`,
+    [NOW.toISOString()],
+  );
+  const text = await (await scrape()).text();
+  expect(text).toContain('retention_open_entries{kind="outbox"} 10000\n');
+  expect(text).toContain('retention_open_oldest_seconds{kind="outbox"} 10001\n');
+});
+
+it('tells what a measurement of the data found, by policy', async () => {
+  const policy = await govern(e.db);
+  await things(e.db, [DAY, null]);
+  e = { ...e, services: { ...e.services, policies: [policy] } };
+  await measureQuality(e.services, order(NOW));
+  const text = await (await scrape()).text();
+  expect(text).toContain(
+    'retention_quality_findings{policy="things",measure="completeness",status="breached"} 1\n',
+  );
+  expect(text).toContain(
+    'retention_quality_findings{policy="things",measure="timeliness",status="breached"} 0\n',
+  );
+  expect(text).toContain(
+    'retention_quality_share{policy="things",measure="completeness",subject="at"} 0.5\n',
+  );
+  expect(text).toContain(`retention_quality_timestamp_seconds{policy="things"} ${NOW.getTime() / 1000}\n`);
 });
 
 it('each line is a comment or a sample, and every sample has its type', async () => {
@@ -74,6 +109,7 @@ it('reads no table that grows with the history: neither runs nor receipts nor go
     'last_run',
     'orders',
     'outbox',
+    'quality',
     'refund_intent',
     'run_total',
     'watch_turn',

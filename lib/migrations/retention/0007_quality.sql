@@ -42,6 +42,12 @@ create trigger lapse_touch before update on retention.quality for each row execu
 
 grant select, insert, update, delete on retention.quality to lapse_app;
 
+-- The oldest entry that waits, however many do.
+create index outbox_waiting on retention.outbox (created_at) where state in ('pending', 'deleting');
+create index dead_letter_open_created_at on retention.dead_letter (created_at) where state = 'open';
+
 -- Down Migration
 
+drop index retention.dead_letter_open_created_at;
+drop index retention.outbox_waiting;
 drop table retention.quality;
