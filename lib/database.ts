@@ -76,7 +76,9 @@ const BY_STATE: readonly [RegExp, DatabaseFailure][] = [
   [/^(23...|P0001|27000|55000|2F...|38...|39...)$/, 'poisoned'],
 ];
 /** Classes whose messages name objects and states, never row values. */
-const SPEAKING = /^(LP|08|25|3D|40|42(?!804)|53|55P|57|28|LP)/;
+const SPEAKING = /^(LP|08|25|3D|40|42(?!804)|53|55P|57|28)/;
+/** Where PL/pgSQL raises what a function words itself, under any code: only Lapse's own functions are known to name no row. */
+const RAISED = 'exec_stmt_raise';
 
 /**
  * Maps what the driver throws. Only an HTTP 400 carries fields of PostgreSQL; no code means the answer was
@@ -102,9 +104,12 @@ export function mapDatabaseError(error: unknown): DatabaseError {
     ...(error.table ? { table: error.table } : {}),
     ...(error.constraint ? { constraint: error.constraint } : {}),
   };
-  const detail = SPEAKING.test(error.code)
-    ? error.message
-    : [error.table, error.constraint].filter(Boolean).join(', ');
+  const isForeign = error.routine === RAISED && !error.code.startsWith('LP');
+  const detail = isForeign
+    ? ''
+    : SPEAKING.test(error.code)
+      ? error.message
+      : [error.table, error.constraint].filter(Boolean).join(', ');
   return new DatabaseError(failure, error.code, `PostgreSQL ${error.code}${detail ? `: ${detail}` : ''}`, at);
 }
 

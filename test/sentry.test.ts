@@ -1,36 +1,22 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { gunzipSync } from 'node:zlib';
 import * as Sentry from '@sentry/nextjs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DatabaseError, LapseError } from '@/lib/errors';
 import { noneKept, type RunResult } from '@/lib/runner/result';
 import { capture, checkIn, flush, sentryOptions } from '@/lib/sentry';
 import { NOW, thingsPolicy } from './support/engine';
+import { type Envelopes, envelopes } from './support/envelopes';
 
 const PERSON = 'somebody@example.com';
-let envelopes: string;
-let server: ReturnType<typeof createServer>;
+let sink: Envelopes;
 
 beforeEach(async () => {
-  envelopes = '';
-  server = createServer((request, response) => {
-    const parts: Buffer[] = [];
-    request.on('data', (d: Buffer) => parts.push(d));
-    request.on('end', () => {
-      const raw = Buffer.concat(parts);
-      envelopes += (request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString();
-      response.end('{}');
-    });
-  });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  Sentry.init(sentryOptions({ SENTRY_DSN: `http://pub@127.0.0.1:${port}/42`, VERCEL_ENV: 'production' }));
+  sink = await envelopes();
+  Sentry.init(sentryOptions({ SENTRY_DSN: sink.dsn, VERCEL_ENV: 'production' }));
 });
 afterEach(async () => {
   await Sentry.close(1_000);
   Sentry.getCurrentScope().setClient(undefined);
-  server.close();
+  await sink.stop();
 });
 
 const result = (outcome: RunResult['outcome']): RunResult => ({
@@ -67,16 +53,16 @@ const fired = (by: string | null) => ({ schedule: by, correlationId: 'c' });
 it('sends what Lapse says itself, by code', async () => {
   capture(new LapseError('preflight', 'no index on (at, id)'), { policy: 'things', correlationId: 'c-1' });
   await flush();
-  expect(envelopes).toContain('Lapse:preflight');
-  expect(envelopes).toContain('no index on (at, id)');
+  expect(sink.text).toContain('Lapse:preflight');
+  expect(sink.text).toContain('no index on (at, id)');
 });
 
 it('withholds a message it does not know, which may hold a row', async () => {
   capture(new Error(`Key (email)=(${PERSON}) already exists`), {});
   Sentry.captureException(new Error(`Failing row contains (${PERSON})`));
   await flush();
-  expect(envelopes).toContain('unexpected');
-  expect(envelopes).not.toContain(PERSON);
+  expect(sink.text).toContain('unexpected');
+  expect(sink.text).not.toContain(PERSON);
 });
 
 it('sends no row values of a database error', async () => {
@@ -91,8 +77,8 @@ it('sends no row values of a database error', async () => {
     {},
   );
   await flush();
-  expect(envelopes).toContain('notes_thing_fkey');
-  expect(envelopes).not.toContain(PERSON);
+  expect(sink.text).toContain('notes_thing_fkey');
+  expect(sink.text).not.toContain(PERSON);
 });
 
 it('checks in for a scheduled run, with its schedule, and says error when it errored although an answer is given', async () => {
@@ -103,44 +89,44 @@ it('checks in for a scheduled run, with its schedule, and says error when it err
     outcome: 'errored',
   });
   await flush();
-  const statuses = [...envelopes.matchAll(/"monitor_slug":"things","status":"(\w+)"/g)].map((m) => m[1]);
+  const statuses = [...sink.text.matchAll(/"monitor_slug":"things","status":"(\w+)"/g)].map((m) => m[1]);
   expect(statuses).toEqual(['in_progress', 'ok', 'in_progress', 'error']);
-  expect(envelopes).toContain('"value":"0 2 * * *"');
+  expect(sink.text).toContain('"value":"0 2 * * *"');
   // It may begin two hours late.
-  expect(envelopes).toContain('"checkin_margin":120');
+  expect(sink.text).toContain('"checkin_margin":120');
 });
 
 it('does not check in for a manual run', async () => {
   await checkIn(monitor, fired(null), async () => result('succeeded'));
   await flush();
-  expect(envelopes).not.toContain('check_in');
+  expect(sink.text).not.toContain('check_in');
 });
 
 it('expects the schedule that fired where it is not the declared one, and not that of a resumption', async () => {
   await checkIn(monitor, fired('5 0 * * *'), async () => result('succeeded'));
   await flush();
-  expect(envelopes).toContain('"value":"5 0 * * *"');
-  envelopes = '';
+  expect(sink.text).toContain('"value":"5 0 * * *"');
+  sink.forget();
   await checkIn({ ...monitor, schedules: ['0 2 * * *', '30 2 * * *'] }, fired('30 2 * * *'), async () =>
     result('succeeded'),
   );
   await checkIn(monitor, fired('<script>'), async () => result('succeeded'));
   await flush();
-  const expected = [...envelopes.matchAll(/"type":"crontab","value":"([^"]*)"/g)].map((m) => m[1]);
+  const expected = [...sink.text.matchAll(/"type":"crontab","value":"([^"]*)"/g)].map((m) => m[1]);
   expect(new Set(expected)).toEqual(new Set(['0 2 * * *']));
 });
 
 it('sends no trail of console lines and requests, no extras, no user', async () => {
   console.debug(PERSON);
-  await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/?q=${PERSON}`);
+  await fetch(`${sink.url}/?q=${PERSON}`);
   Sentry.setUser({ email: PERSON });
   Sentry.captureException(new Error('x'), { extra: { row: PERSON } });
   Sentry.captureMessage(`hello ${PERSON}`);
   await Sentry.startSpan({ name: `GET /x?q=${PERSON}`, attributes: { 'url.query': PERSON } }, async () => {});
   await flush();
   Sentry.setUser(null);
-  expect(envelopes).toContain('(message withheld)');
-  expect(envelopes).not.toContain(PERSON);
+  expect(sink.text).toContain('(message withheld)');
+  expect(sink.text).not.toContain(PERSON);
 });
 
 it('is silent without a DSN: the run goes on, and nothing waits', async () => {
@@ -150,5 +136,5 @@ it('is silent without a DSN: the run goes on, and nothing waits', async () => {
     outcome: 'errored',
   });
   await flush();
-  expect(envelopes).toBe('');
+  expect(sink.text).toBe('');
 });
