@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seed } from '@/lib/example/seed';
 import type { JobOrder } from '@/lib/http/job-route';
+import { policies } from '@/lib/policies';
 import type { Policy, PolicyInput } from '@/lib/policies/contract';
 import { measureQuality, type QualityResult } from '@/lib/quality/job';
 import { measurePolicy } from '@/lib/quality/measure';
@@ -230,6 +232,23 @@ describe('a table larger than its sample', () => {
     expect(sample.lookedAt).toBeGreaterThan(4_000);
     expect(sample.lookedAt).toBeLessThan(8_400);
   });
+});
+
+it('measures every policy that ships, partitions with their parent, and finds what the seed holds of each kind', async () => {
+  await seed(e.db.ownerUrl, { rows: 400, asOf: NOW });
+  const { statuses, findings, policies: measured } = await job(e.services, policies);
+  expect(measured).toBe(policies.length);
+  expect(statuses.unknown).toBe(0);
+  // Its edges: completed in a day, and at the end of time.
+  expect(findings.map((m) => [m.policy, m.measure, m.found])).toEqual([['quiz-responses', 'timeliness', 2]]);
+  for (const { name, table } of policies) {
+    const [stored] = await e.db.sql(
+      `select (detail->>'rows')::int as rows from retention.quality where policy = $1 and measure = 'profile'`,
+      [name],
+    );
+    const [real] = await e.db.sql(`select count(*)::int as rows from ${table.schema}.${table.name}`);
+    expect([name, stored?.rows]).toEqual([name, real?.rows]);
+  }
 });
 
 describe('the job', () => {
