@@ -7,8 +7,9 @@ import { measureQuality, type QualityResult } from '@/lib/quality/job';
 import { measurePolicy } from '@/lib/quality/measure';
 import type { Measurement } from '@/lib/quality/measurement';
 import { qualityRoute } from '@/lib/quality/report';
+import { versionOf } from '@/lib/runner/version';
 import type { Services } from '@/lib/services';
-import { ago, DAY, type Engine, engine, govern, NOW, things } from '@/test/support/engine';
+import { ago, DAY, type Engine, engine, govern, NOW, things, thingsPolicy } from '@/test/support/engine';
 import { OPERATORS, TOKENS } from '@/test/support/operators';
 
 let e: Engine;
@@ -104,7 +105,6 @@ describe('timeliness', () => {
     await e.db.sql('create table things (id uuid primary key default gen_random_uuid(), at timestamp)');
     await e.db.sql('grant select on things to lapse_app');
     await e.db.sql(`insert into things (at) values ($1)`, ['2026-03-01 03:00:00']);
-    const { thingsPolicy } = await import('@/test/support/engine');
     const clock = (zone: string) =>
       thingsPolicy({ clock: { column: 'at', type: 'timestamp', zone }, scope: {} });
     // NOW is 02:00 UTC: three o'clock is now in Berlin, and an hour ahead in UTC.
@@ -249,6 +249,12 @@ it('measures every policy that ships, partitions with their parent, and finds wh
     const [real] = await e.db.sql(`select count(*)::int as rows from ${table.schema}.${table.name}`);
     expect([name, stored?.rows]).toEqual([name, real?.rows]);
   }
+});
+
+it('what is measured decides about no row: another threshold is no other version of the policy', () => {
+  expect(versionOf(thingsPolicy({ quality: { emptyClocks: 0.5, unique: [['note']] } }))).toBe(
+    versionOf(thingsPolicy()),
+  );
 });
 
 describe('the job', () => {
