@@ -5,13 +5,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Pool } from 'pg';
 import { startLocalCloud } from '@/lib/local-cloud';
 import { migrate } from '@/lib/migrations/migrate';
 import { createServices } from '@/lib/services';
+import { testRoot } from '../support/folder';
 import { interleave } from '../support/interleave';
 
 const { values } = parseArgs({
@@ -25,7 +25,7 @@ const [rounds, seed] = [Number(values.rounds), Number(values.seed)];
 /** Each lane on a database of its own: more of them than cores widen the windows of the race. */
 const LANES = 4;
 
-const folder = await mkdtemp(join(tmpdir(), 'lapse-proof-'));
+const folder = await mkdtemp(join(testRoot(), 'lapse-proof-'));
 const cloud = await startLocalCloud({ folder, durable: false, handleSignals: false });
 const began = performance.now();
 let done = 0;

@@ -3,10 +3,10 @@
  * that break the network (`cloud.setFaults`), move the clock of the keys, or look into the store.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { type LocalCloud, type LocalCloudOptions, startLocalCloud } from '@/lib/local-cloud';
+import { testRoot } from './folder';
 
 export type PrivateCloud = LocalCloud & {
   /** Points the Blob client of this process here; it reads its address from the environment only. */
@@ -16,7 +16,7 @@ export type PrivateCloud = LocalCloud & {
 export async function privateCloud(options: Partial<LocalCloudOptions> = {}): Promise<PrivateCloud> {
   const shared = inject('cloud');
   // Where a killed run's folders are swept up (global-setup.ts).
-  const folder = await mkdtemp(join(tmpdir(), `lapse-test-${process.pid}-`));
+  const folder = await mkdtemp(join(testRoot(), `lapse-test-${process.pid}-`));
   const cloud = await startLocalCloud({
     folder,
     durable: false,

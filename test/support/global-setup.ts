@@ -5,19 +5,19 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { type LocalCloud, startLocalCloud } from '@/lib/local-cloud';
 import { isAlive, readPostmaster, stopPostmaster } from '@/lib/local-cloud/postgres/orphan';
+import { testRoot } from './folder';
 import { DATABASE_NAME } from './provided';
 
 const FOLDER = 'lapse-test-';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeLeftovers();
-  const folder = await mkdtemp(join(tmpdir(), `${FOLDER}${process.pid}-`));
+  const folder = await mkdtemp(join(testRoot(), `${FOLDER}${process.pid}-`));
   const { TEST_POSTGRES_URL: postgresUrl, TEST_REDIS_URL: redisUrl } = process.env;
   const cloud = await startLocalCloud({
     folder,
@@ -57,10 +57,10 @@ async function makeTemplate(cloud: LocalCloud, name: string): Promise<string | n
 
 /** A run that was killed could not clean up behind itself. */
 async function removeLeftovers(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
+  for (const name of await readdir(testRoot())) {
     const pid = Number(/^lapse-test-(\d+)-/.exec(name)?.[1]);
     if (!pid || isAlive(pid)) continue;
-    const folder = join(tmpdir(), name);
+    const folder = join(testRoot(), name);
     const data = join(folder, 'postgres', 'data');
     const postmaster = await readPostmaster(data);
     if (postmaster && isAlive(postmaster.pid) && process.platform !== 'win32') {
