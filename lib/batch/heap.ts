@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
+import { NEXT_TRANSACTION } from '../runner/pressure';
 import type { Leg } from './leg';
 import { dueByRule } from './pick';
 import { governed, staysBecause } from './predicate';
@@ -64,6 +65,7 @@ const Facts = z.object({
   blocks: z.coerce.number().int().nonnegative(),
   filenode: z.coerce.string(),
   rows: z.coerce.number(),
+  next: z.coerce.number(),
 });
 const Plan = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }) })]);
 
@@ -75,7 +77,7 @@ export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): Statemen
   const where = dueByRule(policy, leg, p);
   return [
     q.statement(`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
-      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows from pg_class c where c.oid = ${relation}`),
+      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next from pg_class c where c.oid = ${relation}`),
     p.statement(
       `explain (format json) select 1 from only ${table(policy.table)} t where ${where.join(' and ')}`,
     ),
@@ -87,6 +89,8 @@ export function judgeHeap(rows: readonly (readonly Record<string, unknown>[])[])
   worthWhile: boolean;
   end: number;
   filenode: string;
+  /** First transaction number not given out yet. */
+  next: number;
 } {
   const facts = Facts.parse(rows[0]?.[0]);
   const plan = Plan.safeParse(Object.values(rows[1]?.[0] ?? {})[0]);
@@ -95,5 +99,6 @@ export function judgeHeap(rows: readonly (readonly Record<string, unknown>[])[])
     worthWhile: facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
     end: facts.blocks,
     filenode: facts.filenode,
+    next: facts.next,
   };
 }

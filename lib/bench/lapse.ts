@@ -23,12 +23,9 @@ export interface LapseFigures {
   readonly requests: { readonly postgres: number; readonly redis: number };
   /** The longest batch from sending to answer: no row lock can have been held longer. */
   readonly longestLockMs: number;
-  /** Growth of this process after the first batches, the local cloud's buffers included. */
-  readonly rssGrowthMb: number;
+  /** The most memory this process had while it ran, the local cloud in it included. */
+  readonly rssMostMb: number;
 }
-
-/** The first batches grow the heap once; what grows after them is what would grow with the backlog. */
-const WARM_UP_BATCHES = 10;
 
 export async function runLapse(
   env: Record<string, string>,
@@ -47,8 +44,6 @@ export async function runLapse(
     CLEANUP_LANES: String(options.lanes),
   });
   let longestLockMs = 0;
-  let batches = 0;
-  let rssAtStart = 0;
   let rssMost = 0;
   const database: Database = {
     async transaction(statements, request) {
@@ -58,10 +53,7 @@ export async function runLapse(
       const began = performance.now();
       const rows = await services.database.transaction(statements, request);
       longestLockMs = Math.max(longestLockMs, performance.now() - began);
-      batches += 1;
-      const { rss } = process.memoryUsage();
-      if (batches <= WARM_UP_BATCHES) rssAtStart = Math.max(rssAtStart, rss);
-      rssMost = Math.max(rssMost, rss);
+      rssMost = Math.max(rssMost, process.memoryUsage.rss());
       return rows;
     },
   };
@@ -87,6 +79,6 @@ export async function runLapse(
     batches: result.batches,
     requests: result.requests,
     longestLockMs,
-    rssGrowthMb: (rssMost - rssAtStart) / 1_048_576,
+    rssMostMb: rssMost / 1_048_576,
   };
 }

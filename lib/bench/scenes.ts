@@ -55,15 +55,17 @@ const backlog: Scene = {
   },
 };
 
-/** Ten times the rows, all of them expired: ten million with the usual million. */
+/** A hundred thousand deletions, then ten times the bench's rows, all of them expired: ten million with the usual million. */
 const memory: Scene = {
   name: 'rssGrowthMb',
   target: '<= 30',
   async run(stage) {
+    const small = await stage.fresh();
+    const few = await runLapse(small.env, await cutoffFor(small.owner, stage.rows * 0.1), auto);
     const { owner, env } = await stage.fresh();
     await grow(owner, "now() - interval '40 days' - random() * interval '300 days'");
-    const ours = await runLapse(env, stage.cutoff, auto);
-    return { ratio: ours.rssGrowthMb, figures: { ...ours } };
+    const many = await runLapse(env, stage.cutoff, auto);
+    return { ratio: many.rssMostMb - few.rssMostMb, figures: { few, many } };
   },
 };
 

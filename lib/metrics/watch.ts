@@ -85,7 +85,6 @@ export function renderWatch(registry: Registry, readings: WatchReadings): void {
     'name',
     'sla_status',
   ]);
-  const looked = gauge('retention_watch_timestamp_seconds', 'When somebody last looked for late runs.');
   for (const w of watched) {
     const name = String(w.name);
     for (const s of STATUS) status.set({ name, status: s }, w.status === s ? 1 : 0);
@@ -93,7 +92,13 @@ export function renderWatch(registry: Registry, readings: WatchReadings): void {
     if (w.sla_status !== null) {
       for (const s of SLA) duration.set({ name, sla_status: s }, w.sla_status === s ? 1 : 0);
     }
-    if (w.looked !== null) looked.set(Number(w.looked));
+  }
+  // Not served before the first look: 0 would be a look in 1970.
+  const lookedAt = watched[0]?.looked ?? null;
+  if (lookedAt !== null) {
+    gauge('retention_watch_timestamp_seconds', 'When somebody last looked for late runs.').set(
+      Number(lookedAt),
+    );
   }
 
   const open = gauge('retention_incidents_open', 'Incidents that last.', ['severity']);

@@ -2,6 +2,8 @@
  * The daily look at the data itself (M6): what never expires because its clock is empty, what claims to be from the
  * future, what refers to nothing, what occurs twice. Changes no row of anybody's; a dry run measures and keeps no record.
  */
+
+import { report } from '../alerts/incidents';
 import { answerTimeoutMs, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { JobOrder, JobResult } from '../http/job-route';
@@ -44,7 +46,10 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
     all.push(...found);
     done += 1;
   }
-  if (!order.dryRun) await ask([forgetOld(now)], false);
+  if (!order.dryRun) {
+    await ask([forgetOld(now)], false);
+    await report(services, incidentsOf(all));
+  }
 
   const statuses = { ok: 0, breached: 0, guarded: 0, unknown: 0 };
   for (const m of all) statuses[m.status] += 1;
@@ -87,5 +92,22 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
     policies: done,
     statuses,
     findings,
+  };
+}
+
+/** One incident a policy and measure, over when it is measured within its threshold again. */
+function incidentsOf(all: readonly Measurement[]) {
+  const causeOf = (m: Measurement) => `quality.breached:${m.policy}.${m.measure}`;
+  const breached = new Map<string, Measurement>();
+  for (const m of all) if (m.status === 'breached' && !breached.has(causeOf(m))) breached.set(causeOf(m), m);
+  // What could not be measured says nothing about whether it is over.
+  const open = new Set([...all].filter((m) => m.status === 'unknown').map(causeOf));
+  return {
+    wrong: [...breached].map(([cause, m]) => ({
+      cause,
+      severity: 'warning' as const,
+      message: `${m.measure} of ${m.policy}: ${m.subject} is beyond its threshold; /api/reports/quality names how much and some keys`,
+    })),
+    over: [...new Set(all.map(causeOf))].filter((cause) => !breached.has(cause) && !open.has(cause)),
   };
 }

@@ -3,22 +3,26 @@
  * cursor saves is the first block not yet known to be done, so a resumed walk repeats at most the ranges that
  * were under way, and a repeated range deletes nothing twice.
  */
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BatchResult } from '../batch/batch';
 import type { Blocks } from '../batch/heap';
 import { DatabaseError } from '../errors';
-import { TARGET_MS } from './pace';
+import { TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
 
 /** About 4,000 rows of a hundred bytes each: a first batch well under the target time. */
 const FIRST_BLOCKS = 64;
 /** About 500 rows of a hundred bytes: below this a batch is all overhead. */
 const LEAST_BLOCKS = 8;
-/** 8 MB of table a batch. */
-const MOST_BLOCKS = 1_024;
+/** 6 MB of table a batch: with two lanes on two cores its locks are held for about 80 ms. */
+const MOST_BLOCKS = 768;
 /** A receipt of so many keys is 0.8 MB of uuids or 1.6 MB of text, far from the 10 MB a request may hold. */
 const MOST_ROWS = 40_000;
 /** 32 MB of table a look: some tens of milliseconds. */
 const LOOK_BLOCKS = 4_096;
-const MOST_GROWTH = 1.5;
+const MOST_GROWTH = 4;
+/** How often a lane that makes room looks whether the others have gone. */
+const COMPANY_LOOK_MS = 100;
 
 export interface HeapWalkOrder {
   readonly from: number;
@@ -30,6 +34,8 @@ export interface HeapWalkOrder {
   stopBefore(slowestMs: number): string | null;
   /** Whether others need the database more: the next batch is smaller. */
   isPressed(result: BatchResult): boolean;
+  /** Others write: one lane, short batches. */
+  isInCompany(): boolean;
   /** After each batch: its result, and the first block not known to be done. False: stop, the lease is lost. */
   done(result: BatchResult, low: number, tookMs: number): Promise<boolean>;
 }
@@ -54,8 +60,12 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
     }
   };
 
-  const lane = async (): Promise<void> => {
+  const lane = async (first: boolean): Promise<void> => {
     while (next < order.end && stopped === null) {
+      if (!first && order.isInCompany()) {
+        await sleep(COMPANY_LOOK_MS);
+        continue;
+      }
       stopped ??= order.stopBefore(slowest);
       if (stopped !== null) return;
       const from = next;
@@ -72,7 +82,12 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
       underWay.delete(from);
       size = order.isPressed(result)
         ? yielded(size)
-        : steer(size, to - from, result.held_ms ?? took, result.deleted);
+        : steer(size, {
+            blocks: to - from,
+            rows: result.deleted,
+            tookMs: result.held_ms ?? took,
+            targetMs: order.isInCompany() ? TARGET_IN_COMPANY_MS : TARGET_MS,
+          });
       if (!(await order.done(result, Math.min(next, ...underWay), took))) stopped ??= 'lease';
     }
   };
@@ -84,6 +99,7 @@ export interface LookOrder {
   /** The table's blocks when the walk began; what was added since belongs to the last look. */
   readonly end: number;
   readonly lanes: number;
+  isInCompany(): boolean;
   look(blocks: { from: number; to: number | null }): Promise<void>;
   /** Whether to stop before the next look. */
   outOfTime(): boolean;
@@ -93,8 +109,9 @@ export interface LookOrder {
 export async function lookThrough(order: LookOrder): Promise<boolean> {
   let from = 0;
   let isDone = false;
-  const lane = async (): Promise<void> => {
+  const lane = async (first: boolean): Promise<void> => {
     while (!isDone && !order.outOfTime()) {
+      if (!first && order.isInCompany()) return;
       const to = from + LOOK_BLOCKS < order.end ? from + LOOK_BLOCKS : null;
       isDone = to === null;
       const blocks = { from, to };
@@ -107,8 +124,8 @@ export async function lookThrough(order: LookOrder): Promise<boolean> {
 }
 
 /** Waits for all lanes, then throws what the first that failed threw. */
-async function inLanes(lanes: number, lane: () => Promise<void>): Promise<void> {
-  const ended = await Promise.allSettled(Array.from({ length: lanes }, lane));
+async function inLanes(lanes: number, lane: (first: boolean) => Promise<void>): Promise<void> {
+  const ended = await Promise.allSettled(Array.from({ length: lanes }, (_, i) => lane(i === 0)));
   const failed = ended.find((e) => e.status === 'rejected');
   if (failed) throw failed.reason;
 }
@@ -116,10 +133,17 @@ async function inLanes(lanes: number, lane: () => Promise<void>): Promise<void> 
 /** While others wait for locks: half, down to what is still worth its round trip. */
 const yielded = (size: number): number => Math.max(Math.min(LEAST_BLOCKS, size), Math.floor(size / 2));
 
-/** Blocks for the next batch: towards the target time, and not over the rows a receipt should hold. */
-function steer(size: number, blocks: number, tookMs: number, rows: number): number {
-  const byTime = TARGET_MS / Math.max(1, tookMs);
-  const byRows = MOST_ROWS / Math.max(1, rows);
-  const wanted = blocks * Math.min(MOST_GROWTH, byTime, byRows);
-  return Math.max(1, Math.min(MOST_BLOCKS, Math.round(Math.min(wanted, size * MOST_GROWTH))));
+/**
+ * Blocks for the next batch: towards the target time, and not over the rows a receipt should hold. Upwards by the
+ * square root of what there is room for, so that even a step that was too large stays under the target.
+ */
+function steer(
+  size: number,
+  last: { blocks: number; rows: number; tookMs: number; targetMs: number },
+): number {
+  const room = last.targetMs / Math.max(1, last.tookMs);
+  const byTime = room > 1 ? Math.min(MOST_GROWTH, Math.sqrt(room)) : room;
+  const byRows = MOST_ROWS / Math.max(1, last.rows);
+  const wanted = Math.min(last.blocks * Math.min(byTime, byRows), size * MOST_GROWTH);
+  return Math.max(1, Math.min(MOST_BLOCKS, Math.round(wanted)));
 }

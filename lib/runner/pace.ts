@@ -10,14 +10,16 @@ export const FLOOR = 50;
 export const CEILING = 10_000;
 /** Long enough to be worth its round trip, short enough that nobody waits noticeably for its locks. */
 export const TARGET_MS = 100;
+/** While others write: their commits wait behind ours, for the disk as well as for locks. */
+export const TARGET_IN_COMPANY_MS = 15;
 /** One step up at most: a fast batch on a warm cache says little about the next. */
 const MOST_GROWTH = 1.5;
 
 export interface Pace {
   /** Rows for the next batch. */
   readonly size: number;
-  /** A full batch's deleting statement took this long. */
-  took(milliseconds: number): void;
+  /** A full batch held its locks this long; the next should take `targetMs`. */
+  took(milliseconds: number, targetMs?: number): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;
   /** Somebody waits for a lock, perhaps one of ours: hold fewer for a shorter time, but go on. */
@@ -31,9 +33,9 @@ export function startPace(start: number, fixed = false): Pace {
     get size() {
       return size;
     },
-    took(milliseconds) {
+    took(milliseconds, targetMs = TARGET_MS) {
       if (fixed) return;
-      const factor = Math.min(MOST_GROWTH, TARGET_MS / Math.max(1, milliseconds));
+      const factor = Math.min(MOST_GROWTH, targetMs / Math.max(1, milliseconds));
       size = Math.round(Math.min(CEILING, Math.max(Math.min(FLOOR, start), size * factor)));
     },
     tooMuch() {

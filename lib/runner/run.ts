@@ -41,8 +41,9 @@ import {
   type RunEnd,
   type RunTotals,
 } from '../stores/run';
+import { Company } from './company';
 import { lookThrough, walkHeap } from './heap-walk';
-import { startPace } from './pace';
+import { startPace, TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
 import { dropPartitions } from './partitions';
 import { pressedBy, restMs } from './pressure';
 import { previewPolicy } from './preview';
@@ -68,6 +69,9 @@ export interface RunRequest {
 const MOST_CLOSING_MS = 1_500;
 /** but never so much of a small budget that nothing would ever get done. */
 const CLOSING_SHARE = 0.25;
+
+/** The first look at who else is here is a short one: the walk is about to begin. */
+const FIRST_LOOK_MS = 20;
 
 /** Never throws for what can happen to a run: outcome `errored` says what happened and what to do. */
 export async function runPolicy(services: Services, policy: Policy, request: RunRequest): Promise<RunResult> {
@@ -110,6 +114,7 @@ class Run {
   #cap: { readonly rows: number; readonly ending: Ending | null };
   #fence = '0';
   readonly #seqs = new Sequence();
+  readonly #company = new Company();
   #path: NonNullable<RunResult['path']> = 'index';
   #batches = 0;
   #picked = 0;
@@ -280,6 +285,8 @@ class Run {
     const facts = Facts.parse(rows[4]?.[0]?.admission);
     if (begun.refused) return { ...begun, problems: [], facts };
     this.#begun = true;
+    this.#company.saw(begun.next, performance.now());
+    this.#company.wrote();
     this.#fence = begun.fence ?? '0';
     this.#asOf = begun.as_of ?? this.#asOf;
     const problems = [
@@ -397,7 +404,8 @@ class Run {
       const took = performance.now() - began;
       slowest = Math.max(slowest, took);
       if (this.#pressedBy(result)) pace.giveWay();
-      else if (result.picked >= limit) pace.took(result.held_ms ?? took);
+      else if (result.picked >= limit)
+        pace.took(result.held_ms ?? took, this.#company.isHere ? TARGET_IN_COMPANY_MS : TARGET_MS);
       this.#count(result, seq);
       ({ position, index } = next(result, index));
       // The checkpoint travels while the next batch runs; its answer is read before the one after.
@@ -447,6 +455,7 @@ class Run {
         )
       ).slice(1),
     );
+    this.#company.saw(facts.next, performance.now(), FIRST_LOOK_MS);
     const resumed = position?.block !== undefined && position.filenode === facts.filenode ? position : null;
     if (!resumed && !facts.worthWhile) return null;
     const end = resumed?.end ?? facts.end;
@@ -462,6 +471,7 @@ class Run {
         send: (blocks) => this.#send(leg, at.asOf, blocks),
         stopBefore: (slowest) => (this.#remaining() <= slowest * 1.5 + this.#closingMs ? 'time' : null),
         isPressed: (result) => this.#pressedBy(result) !== null,
+        isInCompany: () => this.#company.isHere,
         done: async (result, low, took) => {
           if (!(await saving)) return false;
           const here = { clock: null, key: [], block: low, end, filenode: facts.filenode };
@@ -498,6 +508,7 @@ class Run {
     const isDone = await lookThrough({
       end,
       lanes: this.services.settings.lanes,
+      isInCompany: () => this.#company.isHere,
       outOfTime: () => this.#remaining() <= this.#closingMs,
       look: async (blocks) => {
         const look = [
@@ -571,6 +582,8 @@ class Run {
   }
 
   #count(result: BatchResult, seq: number): void {
+    this.#company.saw(result.pressure.next, performance.now());
+    if (result.deleted > 0) this.#company.wrote();
     if (result.deleted > 0) this.#batches += 1;
     else this.#seqs.giveBack(seq);
     this.#picked += result.picked;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { answerTimeoutMs, session } from '../batch/session';
 import type { Database, Statement } from '../database';
+import { NEXT_TRANSACTION } from '../runner/pressure';
 import type { Kept, Outcome, Preview, SlaStatus } from '../runner/result';
 
 /** Beginning waits for a batch of an earlier run that is still under way. */
@@ -22,6 +23,7 @@ export const Begun = z.object({
   fence: z.coerce.string().nullable(),
   as_of: z.string().nullable(),
   refused: z.enum(['paused', 'stopped']).nullable(),
+  next: z.coerce.number().nullable(),
 });
 export type Begun = z.infer<typeof Begun>;
 
@@ -29,7 +31,7 @@ export const beginSession = (): Statement => session(BEGIN_STATEMENT_MS, BEGIN_L
 
 /** One row, a Begun: the new fence, and the instant to count back from, never later than the database's own clock. */
 export const beginRun = (r: RunStart): Statement => ({
-  text: `select fence::text, to_char(as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of, refused
+  text: `select fence::text, to_char(as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of, refused, ${NEXT_TRANSACTION} as next
     from retention.begin_run($1, $2::uuid, $3, $4::timestamptz, $5, $6, $7)`,
   params: [r.policy, r.runId, r.version, r.startedAt.toISOString(), r.trigger, r.actor, r.correlationId],
 });

@@ -2,8 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { watchBacklog } from '@/lib/backlog/watch-backlog';
+import type { Visit } from '@/lib/http/door';
 import { metricsRoute } from '@/lib/metrics/route';
 import { measureQuality } from '@/lib/quality/job';
+import type { Services } from '@/lib/services';
+import { attend } from '@/lib/watch/attend';
+import { expectedOf } from '@/lib/watch/expected';
+import { look } from '@/lib/watch/look';
 import { DAY, type Engine, engine, govern, NOW, order, things } from '@/test/support/engine';
 
 const CASES = ['docs/monitoring/alerts.test.yml', 'docs/monitoring/alerts.days.test.yml'];
@@ -13,6 +19,13 @@ const dashboard = JSON.parse(readFileSync('docs/monitoring/dashboard.json', 'utf
   panels: { title: string; targets?: { expr: string; legendFormat: string }[] }[];
 };
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+
+const visit = (services: Services): Visit => ({
+  ...order(NOW),
+  services,
+  parameters: { dryRun: false },
+  schedule: null,
+});
 
 let e: Engine;
 let scrape: string;
@@ -26,6 +39,12 @@ beforeAll(async () => {
   await e.run(policy);
   const services = { ...e.services, policies: [policy] };
   await measureQuality(services, order(NOW));
+  const tomorrow = new Date(NOW.getTime() + DAY * 1_000);
+  await watchBacklog(services, order(NOW));
+  // How much is deleted a day shows from the second day on.
+  await watchBacklog({ ...services, clock: () => tomorrow }, order(tomorrow));
+  await attend(expectedOf(policy), [], visit(services), () => e.run(policy));
+  await look(services, { force: true });
   vi.stubEnv('CRON_SECRET', 'a-secret-of-the-tests');
   const answer = await metricsRoute(() => services)(
     new Request('http://localhost/api/metrics', {
@@ -50,7 +69,7 @@ afterAll(async () => {
 const expressions = [...rules.matchAll(/^\s+expr: (.*)$/gm)].map((m) => m[1]!);
 const targets = dashboard.panels.flatMap((p) => p.targets ?? []);
 /** Labels whose values are the installation's own. */
-const OWN = ['policy', 'plan', 'subject'];
+const OWN = ['policy', 'plan', 'subject', 'name'];
 
 /** What of an expression is not served: metrics, labels of theirs, values of those labels. */
 function unserved(expr: string): string[] {

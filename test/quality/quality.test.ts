@@ -46,6 +46,25 @@ const fill = (column = 'note') =>
     [NOW.toISOString()],
   );
 
+it('opens one incident a policy and measure, told once, and ends it when the data is mended', async () => {
+  const policy = await governed({ emptyClocks: 0 });
+  await things(e.db, [DAY, null]);
+  const incidents = () =>
+    e.db.sql('select cause, times, recovered_at is not null as over from retention.incident order by cause');
+  await job(e.services, [policy], { dryRun: true });
+  expect(await incidents()).toEqual([]);
+  await job(e.services, [policy]);
+  await job(e.services, [policy]);
+  expect(await incidents()).toEqual([
+    { cause: 'quality.breached:things.completeness', times: 2, over: false },
+  ]);
+  await e.db.sql('delete from things where at is null');
+  await job(e.services, [policy]);
+  expect(await incidents()).toEqual([
+    { cause: 'quality.breached:things.completeness', times: 2, over: true },
+  ]);
+});
+
 describe('completeness', () => {
   it('reports rows without a clock, which never expire, by key and against the declared share', async () => {
     const policy = await governed({ emptyClocks: 0.2 });

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { CEILING, FLOOR, startPace, TARGET_MS } from '@/lib/runner/pace';
+import { Company } from '@/lib/runner/company';
+import { CEILING, FLOOR, startPace, TARGET_IN_COMPANY_MS, TARGET_MS } from '@/lib/runner/pace';
 import { pressedBy, restMs } from '@/lib/runner/pressure';
 import { type Engine, engine, govern, NOW } from '../support/engine';
 
@@ -33,6 +34,65 @@ describe('pace', () => {
     pace.took(1);
     pace.giveWay();
     expect(pace.size).toBe(7);
+  });
+});
+
+describe('company', () => {
+  /** `others` and `own` transactions in each window of a quarter second; who was there after each. */
+  const after = (...windows: readonly (readonly [others: number, own: number])[]) => {
+    const company = new Company();
+    company.saw(1_000, 0);
+    let number = 1_000;
+    return windows.map(([others, own], i) => {
+      for (let n = 0; n < own; n += 1) company.wrote();
+      number += others + own;
+      company.saw(number, (i + 1) * 250);
+      return company.isHere;
+    });
+  };
+
+  it('is nobody while only our own batches write, or next to nobody else does', () => {
+    expect(after([0, 8], [1, 12], [0, 3])).toEqual([false, false, false]);
+  });
+
+  it('is noticed when others write, and gone when they stop', () => {
+    expect(after([0, 8], [20, 3], [2, 30], [0, 2])).toEqual([false, true, true, false]);
+  });
+
+  it('makes the next batch shorter', () => {
+    const pace = startPace(1_000);
+    pace.took(TARGET_MS, TARGET_IN_COMPANY_MS);
+    expect(pace.size).toBe(150);
+  });
+
+  it('keeps lanes and long batches away while another session writes, and all the work is done', async () => {
+    const e = await engine({ env: { CLEANUP_LANES: '2' } });
+    try {
+      const policy = await govern(e.db);
+      await e.db.sql(
+        `insert into things (at, note) select $1::timestamptz - interval '40 days', repeat('x', 200) from generate_series(1, 150000)`,
+        [NOW.toISOString()],
+      );
+      await e.db.sql('analyze things');
+      const other = await e.db.session();
+      await other.sql('create table elsewhere as select 0 as n');
+      let isOver = false;
+      const writing = (async () => {
+        while (!isOver) await other.sql('update elsewhere set n = n + 1');
+      })();
+      // The rows are many enough for the walk by blocks.
+      expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 150_000, path: 'heap' });
+      isOver = true;
+      await writing;
+      other.end();
+      const [seen] = await e.db.sql(
+        'select max(deleted)::int as most, count(*)::int as n from retention.receipt',
+      );
+      // Alone, a walk of these blocks takes batches of ten thousand rows and more.
+      expect(Number(seen?.most)).toBeLessThan(10_000);
+    } finally {
+      await e.stop();
+    }
   });
 });
 
