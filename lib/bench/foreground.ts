@@ -1,13 +1,11 @@
 /**
  * A small foreground load: clients that read one row and change another in turn, at an even rate, and note how
- * long each took from when it was due. Only rows that stay are touched: what is measured is being in the way.
+ * long each took from when it was due. Only rows that stay are touched: what is measured is being in the way. In a
+ * process of its own, so that it does not wait for the runner's own event loop.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
-
-const CLIENTS = 4;
-/** 25 ms between two operations of a client: 160 a second in all, far from what the server can do. */
-const INTERVAL_MS = 25;
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 
 export interface Latency {
   readonly operations: number;
@@ -15,35 +13,19 @@ export interface Latency {
   readonly p99: number;
 }
 
-/** Loads the server while `work` runs; gives its result and the latencies. */
+/** Loads the server while `work` runs; gives its result and the latencies, in milliseconds. */
 export async function during<T>(url: string, ids: readonly string[], work: () => Promise<T>) {
-  const clients = Array.from({ length: CLIENTS }, () => new Client(url));
-  await Promise.all(clients.map((c) => c.connect()));
-  const took: number[] = [];
-  let over = false;
-  const loops = clients.map(async (client, lane) => {
-    let due = performance.now() + (lane * INTERVAL_MS) / CLIENTS;
-    for (let i = lane; !over; i += CLIENTS) {
-      await sleep(Math.max(0, due - performance.now()));
-      const id = ids[i % ids.length];
-      await client.query(
-        i % (2 * CLIENTS) < CLIENTS
-          ? 'select * from quiz_responses where id = $1'
-          : 'update quiz_responses set updated_at = now() where id = $1',
-        [id],
-      );
-      // From when it was due: a server that stalls delays everything behind it, too.
-      took.push(performance.now() - due);
-      due += INTERVAL_MS;
-    }
-  });
+  const load = fork(fileURLToPath(new URL('./foreground-load.ts', import.meta.url)));
   try {
+    load.send({ url, ids });
+    await once(load, 'message');
     const result = await work();
+    const ended = once(load, 'message') as Promise<[number[]]>;
+    load.send('stop');
+    const [took] = await ended;
     return { result, latency: summary(took) };
   } finally {
-    over = true;
-    await Promise.allSettled(loops);
-    await Promise.all(clients.map((c) => c.end()));
+    load.kill();
   }
 }
 
