@@ -3,6 +3,8 @@
  * transactions that the database enforces. Takes no lease and moves no fence, so it disturbs no run.
  */
 import { randomUUID } from 'node:crypto';
+import { DUE_CAP } from '../batch/drained';
+import { heapFacts, judgeHeap } from '../batch/heap';
 import { type Leg, legsOf } from '../batch/leg';
 import { mayBeDropped, onLeaves, partitionName } from '../batch/partition';
 import { catalogFacts, judgeFacts, type Problem } from '../batch/preflight';
@@ -49,6 +51,7 @@ export async function previewPolicy(
   };
   let asOf = startedAt.toISOString();
   let picked = 0;
+  let path: RunResult['path'];
   let outcome: Outcome = 'succeeded';
   let reason: string | null = null;
   let message = 'dry run: nothing was deleted';
@@ -93,6 +96,7 @@ export async function previewPolicy(
         preview.partitions.push({ name: partitionName(partition), from, to, rows });
       }
     }
+    path = preview.partitions.length > 0 ? 'partition' : await pathOf(legs);
     if (preview.complete && problems.length === 0 && !waits_until) {
       const expiresAt = expiryOf(asOf);
       const previewed = { ...preview, policy: policy.name, version: versionOf(policy), asOf, expiresAt };
@@ -111,6 +115,16 @@ export async function previewPolicy(
     outcome = 'errored';
     reason = error.code;
     message = error.message;
+  }
+
+  /** The path a run that nothing limits would take now. */
+  async function pathOf(legs: readonly Leg[]): Promise<NonNullable<RunResult['path']>> {
+    if (policy.tenants) return 'tenant';
+    const rules = legs.filter((leg) => leg.kind === 'rule');
+    for (const leg of preview.expired > DUE_CAP ? rules : []) {
+      if (judgeHeap((await read(heapFacts(policy, leg))).slice(1)).worthWhile) return 'heap';
+    }
+    return 'index';
   }
 
   async function* pages(leg: Leg): AsyncGenerator<PreviewPage> {
@@ -165,7 +179,7 @@ export async function previewPolicy(
     reason,
     message,
     correlationId: request.correlationId,
-    ...(preview.partitions.length > 0 ? { path: 'partition' } : {}),
+    ...(path ? { path } : {}),
     asOf,
     startedAt: startedAt.toISOString(),
     durationSeconds,

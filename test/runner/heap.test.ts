@@ -30,6 +30,11 @@ async function expectDone() {
 
 it('takes a large backlog block by block in lanes, and proves it drained', async () => {
   const policy = await backlog();
+  // A dry run says which way a run would go.
+  expect(await e.run(policy, { dryRun: true })).toMatchObject({
+    path: 'heap',
+    preview: { expired: EXPIRED },
+  });
   const result = await e.run(policy);
   expect(result).toMatchObject({ outcome: 'succeeded', path: 'heap', deleted: EXPIRED });
   expect(result.batches).toBeLessThan(80);
