@@ -48,8 +48,8 @@ export const BatchResult = z.object({
   after: Position.extend({ ended: z.boolean() }),
   /** What else goes on at the server; not in a receipt. */
   pressure: Pressure.prefault({}),
-  /** From begin to just before commit at the server, in milliseconds: so long were locks held; null when read from a receipt. */
-  held_ms: z.coerce.number().nonnegative().nullable().default(null),
+  /** What deciding and deleting took at the server, in milliseconds, without what each batch costs whatever its size; null when read from a receipt. */
+  statement_ms: z.coerce.number().nonnegative().nullable().default(null),
 });
 export type BatchResult = z.infer<typeof BatchResult>;
 
@@ -72,7 +72,7 @@ export function batch(order: BatchOrder): {
 }
 
 export const enter = (order: BatchOrder): Statement => ({
-  text: 'select retention.enter_batch($1, $2::bigint, $3::uuid, $4::int, $5)',
+  text: `select retention.enter_batch($1, $2::bigint, $3::uuid, $4::int, $5), set_config('lapse.entered', clock_timestamp()::text, true)`,
   params: [order.policy.name, order.fence, order.runId, order.seq, order.version],
 });
 
@@ -288,5 +288,6 @@ function confirm(order: BatchOrder): Statement {
         ) else 0 end`
     : `select count(*) from ${from}`;
   return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still})) as confirmed,
-    ${SEEN_PRESSURE} as pressure, extract(epoch from clock_timestamp() - transaction_timestamp())::float8 * 1000 as held_ms`);
+    ${SEEN_PRESSURE} as pressure,
+    extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`);
 }

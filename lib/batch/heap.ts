@@ -10,7 +10,7 @@ import type { Policy } from '../policies/contract';
 import { NEXT_TRANSACTION } from '../runner/pressure';
 import type { Leg } from './leg';
 import { dueByRule } from './pick';
-import { governed, staysBecause } from './predicate';
+import { governed, mayGo, staysBecause } from './predicate';
 import { Parameters, table } from './sql';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
@@ -58,6 +58,23 @@ export function whatIsLeft(
     pinBlockPlan,
     p.statement(`select ${staysBecause(policy, leg, asOf, p)} as reason, count(*)::text as n from ${governed(policy, leg)}
       where ${[withinBlocks(blocks, p), ...dueByRule(policy, leg, p)].join(' and ')} group by 1`),
+  ];
+}
+
+/** One row `{ block: number }`: the first of these blocks with a row that may go; null when there is none. */
+export function firstDue(
+  policy: Policy,
+  leg: Leg & { kind: 'rule' },
+  blocks: { from: number; to: number },
+  asOfText: string,
+): Statement[] {
+  const p = new Parameters();
+  const asOf = p.add(asOfText, 'timestamptz');
+  return [
+    pinBlockPlan,
+    // A scan by place gives the rows in the order of their places.
+    p.statement(`select (select (t.ctid::text::point)[0]::bigint from ${governed(policy, leg)}
+      where ${withinBlocks(blocks, p)} and ${mayGo(policy, leg, asOf, p)} limit 1)::text as block`),
   ];
 }
 

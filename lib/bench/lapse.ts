@@ -1,5 +1,8 @@
 /** One run of Lapse on a database of the bench, with what a client can see of it measured from outside. */
+import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import type { Database } from '../database';
 import type { Policy } from '../policies/contract';
 import { quizResponses } from '../policies/quiz-responses';
@@ -23,8 +26,27 @@ export interface LapseFigures {
   readonly requests: { readonly postgres: number; readonly redis: number };
   /** The longest batch from sending to answer: no row lock can have been held longer. */
   readonly longestLockMs: number;
-  /** The most memory this process had while it ran, the local cloud in it included. */
+  /** The most memory this process had while it ran; the local cloud is in it, too, unless it ran apart. */
   readonly rssMostMb: number;
+}
+
+/** The same in a process of its own, without the local cloud, so that the memory is the app's alone. */
+export async function runLapseApart(
+  env: Record<string, string>,
+  cutoff: string,
+  options: Omit<LapseOptions, 'policy'>,
+): Promise<LapseFigures> {
+  const app = fork(fileURLToPath(new URL('./lapse-process.ts', import.meta.url)));
+  try {
+    app.send({ env, cutoff, options });
+    const [figures] = await Promise.race([
+      once(app, 'message') as Promise<[LapseFigures]>,
+      once(app, 'exit').then(([code]) => Promise.reject(new Error(`the run's process ended with ${code}`))),
+    ]);
+    return figures;
+  } finally {
+    app.kill();
+  }
 }
 
 export async function runLapse(

@@ -231,7 +231,7 @@ class Erasing {
         continue;
       }
       if (pressedBy(result.pressure, this.services.settings.pressure)) pace.giveWay();
-      else if (result.picked >= order.limit) pace.took(result.held_ms ?? performance.now() - began);
+      else if (result.picked >= order.limit) pace.took(result.statement_ms ?? performance.now() - began);
       if (result.deleted > 0) this.#seq += 1;
       this.#picked += result.picked;
       for (const [why, n] of Object.entries(result.kept)) this.#kept[why as keyof Kept] += n ?? 0;

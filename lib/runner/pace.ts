@@ -11,14 +11,14 @@ export const CEILING = 10_000;
 /** Long enough to be worth its round trip, short enough that nobody waits noticeably for its locks. */
 export const TARGET_MS = 100;
 /** While others write: their commits wait behind ours, for the disk as well as for locks. */
-export const TARGET_IN_COMPANY_MS = 15;
+export const TARGET_IN_COMPANY_MS = 10;
 /** One step up at most: a fast batch on a warm cache says little about the next. */
 const MOST_GROWTH = 1.5;
 
 export interface Pace {
   /** Rows for the next batch. */
   readonly size: number;
-  /** A full batch held its locks this long; the next should take `targetMs`. */
+  /** A full batch took this long at the server; the next should take `targetMs`. */
   took(milliseconds: number, targetMs?: number): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;

@@ -11,7 +11,7 @@ import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import type { BatchOrder, BatchResult } from '../batch/batch';
 import { countDue, DUE_CAP, leftBehind } from '../batch/drained';
-import { type Blocks, heapFacts, judgeHeap, whatIsLeft } from '../batch/heap';
+import { type Blocks, firstDue, heapFacts, judgeHeap, whatIsLeft } from '../batch/heap';
 import { type Leg, legsOf } from '../batch/leg';
 import { onLeaf, partitionName } from '../batch/partition';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
@@ -405,7 +405,7 @@ class Run {
       slowest = Math.max(slowest, took);
       if (this.#pressedBy(result)) pace.giveWay();
       else if (result.picked >= limit)
-        pace.took(result.held_ms ?? took, this.#company.isHere ? TARGET_IN_COMPANY_MS : TARGET_MS);
+        pace.took(result.statement_ms ?? took, this.#company.isHere ? TARGET_IN_COMPANY_MS : TARGET_MS);
       this.#count(result, seq);
       ({ position, index } = next(result, index));
       // The checkpoint travels while the next batch runs; its answer is read before the one after.
@@ -469,6 +469,12 @@ class Run {
         end,
         lanes: this.services.settings.lanes,
         send: (blocks) => this.#send(leg, at.asOf, blocks),
+        firstDue: async (range) => {
+          const ahead = firstDue(onLeaf(this.#effective, leg), leg, range, at.asOf);
+          const look = [session(STATEMENT_TIMEOUT_MS), ...ahead];
+          const block = (await this.#ask(look, STATEMENT_TIMEOUT_MS, true)).at(-1)?.[0]?.block;
+          return block === null || block === undefined ? null : Number(block);
+        },
         stopBefore: (slowest) => (this.#remaining() <= slowest * 1.5 + this.#closingMs ? 'time' : null),
         isPressed: (result) => this.#pressedBy(result) !== null,
         isInCompany: () => this.#company.isHere,
@@ -481,13 +487,13 @@ class Run {
             {
               event: 'rows.deleted',
               path: 'heap',
-              records_deleted: result.deleted,
+              records_deleted: result?.deleted ?? 0,
               block: low,
               duration_seconds: Math.round(took) / 1000,
             },
             `Processed ${this.#deleted}/${this.#totalText()}`,
           );
-          await this.#rest(result, took);
+          if (result) await this.#rest(result, took);
           return true;
         },
       });
@@ -556,7 +562,7 @@ class Run {
 
   /** Leaves the database to others for a while, but never for the rest of the run's time. */
   async #rest(result: BatchResult, tookMs: number): Promise<void> {
-    const by = this.#pressedBy(result);
+    const by = this.#pressedBy(result) ?? (this.#company.isHere ? 'company' : null);
     const ms = Math.min(restMs(by, tookMs), this.#remaining() - this.#closingMs);
     if (ms <= 0) return;
     this.#log.debug(

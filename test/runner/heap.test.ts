@@ -104,3 +104,25 @@ it('keeps to the index for a small share of the table, a limit, or a batch size 
   expect(await e.run(policy, { limit: 10 })).toMatchObject({ path: 'index', deleted: 10 });
   expect(await e.run(policy, { batchSize: 5, limit: 10 })).toMatchObject({ path: 'index', deleted: 10 });
 });
+
+it('looks ahead over what stays, and misses nothing behind it', async () => {
+  e = await engine();
+  const policy = await govern(e.db);
+  await e.db.sql(
+    `insert into things (at) select $1::timestamptz - make_interval(days => case when i between 60001 and 180000 then 5 else 40 end)
+     from generate_series(1, 240000) i`,
+    [NOW.toISOString()],
+  );
+  await e.db.sql('vacuum analyze things');
+  let looks = 0;
+  const database: Database = {
+    async transaction(statements, options) {
+      if (statements.some((s) => s.text.includes('as block'))) looks += 1;
+      return e.services.database.transaction(statements, options);
+    },
+  };
+  const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+  expect(result).toMatchObject({ outcome: 'succeeded', path: 'heap', deleted: 120_000 });
+  expect(looks).toBeGreaterThan(0);
+  expect(await left(e.db)).toBe(120_000);
+});

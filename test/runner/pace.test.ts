@@ -62,7 +62,9 @@ describe('company', () => {
   it('makes the next batch shorter', () => {
     const pace = startPace(1_000);
     pace.took(TARGET_MS, TARGET_IN_COMPANY_MS);
-    expect(pace.size).toBe(150);
+    expect(pace.size).toBe(100);
+    // And four fifths of the time are the others'.
+    expect(restMs('company', 40)).toBe(160);
   });
 
   it('keeps lanes and long batches away while another session writes, and all the work is done', async () => {
