@@ -221,13 +221,14 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
       ? `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes)
       select ${run}, ${seq}, ${policyName}, table_name, key, url, bytes from (${queued.join(' union all ')}) f order by url returning 1`
       : 'select 1 where false';
+  const places = order.blocks === undefined && isSoughtByPlace(policy);
   // A plain delete's rows are locked by being deleted.
   const plainly = isPlain(order);
   const seenAfter = plainly ? `  ${seen(order, asOf, p)},\n` : '';
   return `gone as (${gone}),
   ${children.map((c) => `${c},\n  `).join('')}queued as (${outbox}),
   totals as materialized (
-    select count(*) as deleted, coalesce(sum(bytes), 0) + ${childBytes} as bytes, array_agg(key) as keys,
+    select count(*) as deleted, coalesce(sum(bytes), 0) + ${childBytes} as bytes, array_agg(key) as keys,${places ? ' array_agg(c)::text as places,' : ''}
       ${childCount} as dependants_deleted, (select count(*) from queued) as files,
       ${byRule} as by_rule
     from gone
@@ -252,7 +253,7 @@ ${seenAfter}  ${
     from totals x, seen s where x.deleted > 0
     returning 1
   )
-  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after${places ? `, length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed` : ''}
   from totals x, seen s`;
 }
 
@@ -265,29 +266,43 @@ function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): 
   )`;
 }
 
+/**
+ * Where a deleted row is looked for after: at its place. Looking up random keys in an index larger than memory costs
+ * more than deleting the rows does, and nothing can have put a row back under its key: preflight refuses rules and
+ * triggers on DELETE. By the key for a policy that declares such triggers, and for a row that stays, marked.
+ */
+const isSoughtByPlace = (policy: Policy): boolean =>
+  policy.strategy.kind === 'delete' && policy.knownTriggers.length === 0;
+
 /** The count after, in a statement that sees what the delete did. */
 function confirm(order: BatchOrder): Statement {
   const { policy, blocks } = order;
   const p = new Parameters();
   const run = p.add(order.runId, 'uuid');
   const seq = p.add(order.seq, 'int');
-  const keys = `(select ${keysColumn(policy)} from retention.receipt where run = ${run} and seq = ${seq})`;
-  const left = policy.strategy.kind === 'soft-delete' ? ` and t.${name(policy.strategy.column)} is null` : '';
-  const single = policy.key.length === 1 ? policy.key[0]! : null;
-  const from = single
-    ? `only ${table(policy.table)} t where t.${name(single.column)} = any(${keys}::${single.type}[])${left}`
-    : `only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}`;
   const still = blocks
-    ? // Looking up every key again would cost more than the delete: only if anything expired is left in the blocks.
+    ? // If anything expired is left in the blocks, whether it is one of those that went.
       `select case when not exists (select 1 from retention.receipt where run = ${run} and seq = ${seq}) then 0
         when exists (
           select 1 from ${governed(policy, order.leg)} where ${withinBlocks(blocks, p)} and ${expired(policy, order.leg, p)}
-        ) then (
-          select count(*) from only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sameKey('t', policy.key)}${left}
-          where ${withinBlocks(blocks, p)}
-        ) else 0 end`
-    : `select count(*) from ${from}`;
+        ) then (${byKey(policy, run, seq, withinBlocks(blocks, p))}) else 0 end`
+    : isSoughtByPlace(policy)
+      ? `select count(*) from only ${table(policy.table)} t where t.ctid = any(current_setting('lapse.places')::tid[])`
+      : byKey(policy, run, seq);
   return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still})) as confirmed,
     ${SEEN_PRESSURE} as pressure,
     extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`);
+}
+
+/** `within`: only rows there, which are read one by one and held against the keys. */
+function byKey(policy: Policy, run: string, seq: string, within?: string): string {
+  const keys = `(select ${keysColumn(policy)} from retention.receipt where run = ${run} and seq = ${seq})`;
+  const marked = policy.strategy.kind === 'soft-delete' ? [`t.${name(policy.strategy.column)} is null`] : [];
+  const single = policy.key.length === 1 && within === undefined ? policy.key[0]! : null;
+  if (single) {
+    const sought = [`t.${name(single.column)} = any(${keys}::${single.type}[])`, ...marked];
+    return `select count(*) from only ${table(policy.table)} t where ${sought.join(' and ')}`;
+  }
+  const sought = [sameKey('t', policy.key), ...marked, ...(within === undefined ? [] : [within])];
+  return `select count(*) from only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sought.join(' and ')}`;
 }

@@ -101,8 +101,14 @@ export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): Statemen
   ];
 }
 
-/** Where a walk would end, and whether it is worth while. `rows` are those of the two statements above. */
-export function judgeHeap(rows: readonly (readonly Record<string, unknown>[])[]): {
+/**
+ * Where a walk would end, and whether it is worth while. `rows` are those of the two statements above. A policy that
+ * declares triggers keeps to the index, where each row that went is looked for by its key.
+ */
+export function judgeHeap(
+  policy: Policy,
+  rows: readonly (readonly Record<string, unknown>[])[],
+): {
   worthWhile: boolean;
   end: number;
   filenode: string;
@@ -113,7 +119,7 @@ export function judgeHeap(rows: readonly (readonly Record<string, unknown>[])[])
   const plan = Plan.safeParse(Object.values(rows[1]?.[0] ?? {})[0]);
   const due = plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
   return {
-    worthWhile: facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
+    worthWhile: policy.knownTriggers.length === 0 && facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
     end: facts.blocks,
     filenode: facts.filenode,
     next: facts.next,

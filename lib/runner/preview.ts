@@ -122,7 +122,7 @@ export async function previewPolicy(
     if (policy.tenants) return 'tenant';
     const rules = legs.filter((leg) => leg.kind === 'rule');
     for (const leg of preview.expired > DUE_CAP ? rules : []) {
-      if (judgeHeap((await read(heapFacts(policy, leg))).slice(1)).worthWhile) return 'heap';
+      if (judgeHeap(policy, (await read(heapFacts(policy, leg))).slice(1)).worthWhile) return 'heap';
     }
     return 'index';
   }

@@ -447,6 +447,7 @@ class Run {
     const free = this.#cap.rows === Number.POSITIVE_INFINITY && this.request.batchSize === undefined;
     if (leg.kind !== 'rule' || !large || !free) return null;
     const facts = judgeHeap(
+      this.policy,
       (
         await this.#ask(
           [session(STATEMENT_TIMEOUT_MS), ...heapFacts(onLeaf(this.policy, leg), leg)],

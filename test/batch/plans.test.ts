@@ -100,10 +100,14 @@ describe.each(cases)('$policy.name', ({ policy, index }) => {
     if (deciding === statements.length - 2) expect(scans(cte(p, 'gone'), t)).toEqual(['Tid Scan']);
   });
 
-  it('counts after by the primary key', async () => {
+  it('counts after by the places of what went, and by the primary key where a trigger could bring a row back', async () => {
     const { statements } = batch(order(policy, firstLeg(policy)));
-    const p = await plan([statements[0]!], statements.at(-1)!);
-    expect(scans(nodes(p), t)).toEqual([expect.stringMatching(new RegExp(`^Index (Only )?Scan ${t}_pkey$`))]);
+    const places = { text: `select set_config('lapse.places', '{"(0,1)"}', true)`, params: [] };
+    const p = await plan([statements[0]!, places], statements.at(-1)!);
+    expect(scans(nodes(p), t)).toEqual(['Tid Scan']);
+    const declared = batch(order({ ...policy, knownTriggers: ['noted'] }, firstLeg(policy)));
+    const q = await plan([declared.statements[0]!], declared.statements.at(-1)!);
+    expect(scans(nodes(q), t)).toEqual([expect.stringMatching(new RegExp(`^Index (Only )?Scan ${t}_pkey$`))]);
   });
 
   it('proves itself drained by the index, without a sort', async () => {

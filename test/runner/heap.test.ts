@@ -99,10 +99,12 @@ it('killed in the middle of its lanes and called again, ends as if undisturbed, 
   expect(await verify(e.services.database)).toMatchObject({ ok: true });
 });
 
-it('keeps to the index for a small share of the table, a limit, or a batch size of its own', async () => {
+it('keeps to the index for a limit, a batch size of its own, or a trigger that may put rows back', async () => {
   const policy = await backlog();
   expect(await e.run(policy, { limit: 10 })).toMatchObject({ path: 'index', deleted: 10 });
   expect(await e.run(policy, { batchSize: 5, limit: 10 })).toMatchObject({ path: 'index', deleted: 10 });
+  const declared = { ...policy, knownTriggers: ['undo'] };
+  expect(await e.run(declared, { dryRun: true })).toMatchObject({ path: 'index' });
 });
 
 it('looks ahead over what stays, and misses nothing behind it', async () => {
