@@ -9,6 +9,7 @@ import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/se
 import { type Operator, operatorList, signingKey } from './control/operators';
 import { SettingsError } from './errors';
 import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
+import type { PressureLimits } from './runner/pressure';
 
 const truthy = ['1', 'true', 'yes'];
 const falsy = ['0', 'false', 'no', ''];
@@ -55,6 +56,8 @@ const Environment = z.object({
   /** R1: with more sessions than this inside transactions, or a standby further behind, the runner rests between batches. */
   CLEANUP_BUSY_SESSIONS: whole(1, 10_000).default(20),
   CLEANUP_REPLICATION_LAG_SECONDS: whole(1, 86_400).default(30),
+  /** R1: so much of the time a run works while others write; the rest is theirs. 100: full speed whatever they do. */
+  CLEANUP_PERCENT_WHILE_OTHERS_WRITE: whole(5, 100).default(20),
   CLEANUP_DRY_RUN: flag,
   RETENTION_DRY_RUN: flag,
   /** Orphans are only reported until this is true. */
@@ -102,7 +105,7 @@ export interface Settings {
   readonly batchSize: number;
   readonly lanes: number;
   /** From where on others are thought to need the database more (R1). */
-  readonly pressure: { readonly sessions: number; readonly lagSeconds: number };
+  readonly pressure: PressureLimits;
   /** R2: can only lower the budget. */
   readonly maxDurationSeconds: number | undefined;
   /** R9: true when asked for, and always outside production. */
@@ -169,7 +172,11 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     cronSecret: e.CRON_SECRET,
     batchSize: e.CLEANUP_BATCH_SIZE,
     lanes: e.CLEANUP_LANES,
-    pressure: { sessions: e.CLEANUP_BUSY_SESSIONS, lagSeconds: e.CLEANUP_REPLICATION_LAG_SECONDS },
+    pressure: {
+      sessions: e.CLEANUP_BUSY_SESSIONS,
+      lagSeconds: e.CLEANUP_REPLICATION_LAG_SECONDS,
+      shareInCompany: e.CLEANUP_PERCENT_WHILE_OTHERS_WRITE / 100,
+    },
     maxDurationSeconds: e.CLEANUP_MAX_DURATION_SECONDS,
     dryRun: dryRunBecause !== null,
     dryRunBecause,

@@ -21,13 +21,12 @@ export type Pressure = z.infer<typeof Pressure>;
 export interface PressureLimits {
   readonly sessions: number;
   readonly lagSeconds: number;
+  /** Of the time, while others write (company.ts): above 0; 1 makes no room for them. */
+  readonly shareInCompany: number;
 }
 
 /** No rest is longer: the next batch looks again. */
 const LONGEST_REST_MS = 1_000;
-
-/** Four fifths of the time are theirs: with one fifth, the slowest hundredth of what they do hardly gets slower. */
-const RESTS_IN_COMPANY = 4;
 
 export const NEXT_TRANSACTION = 'pg_snapshot_xmax(pg_current_snapshot())::text';
 
@@ -45,7 +44,7 @@ export const SEEN_PRESSURE = `(select jsonb_build_object('waiting', count(*) fil
 /** Why to go gently; null when there is no need. */
 export function pressedBy(
   seen: Omit<Pressure, 'next'>,
-  limits: PressureLimits,
+  limits: Omit<PressureLimits, 'shareInCompany'>,
 ): 'locks' | 'sessions' | 'lag' | null {
   if (seen.lag !== null && seen.lag > limits.lagSeconds) return 'lag';
   if (seen.sessions > limits.sessions) return 'sessions';
@@ -56,8 +55,12 @@ export function pressedBy(
  * How long to rest behind a batch that took `tookMs`. Whoever waits for a lock is served by a shorter batch; `company`:
  * others write (company.ts).
  */
-export function restMs(by: ReturnType<typeof pressedBy> | 'company', tookMs: number): number {
+export function restMs(
+  by: ReturnType<typeof pressedBy> | 'company',
+  tookMs: number,
+  limits: Pick<PressureLimits, 'shareInCompany'>,
+): number {
   if (by === 'lag') return LONGEST_REST_MS;
-  if (by === 'company') return Math.min(LONGEST_REST_MS, tookMs * RESTS_IN_COMPANY);
+  if (by === 'company') return Math.min(LONGEST_REST_MS, tookMs * (1 / limits.shareInCompany - 1));
   return by === 'sessions' ? Math.min(LONGEST_REST_MS, tookMs) : 0;
 }
