@@ -5,10 +5,9 @@ import { session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { nextRun } from '../policies/next-run';
 import type { Services } from '../services';
+import { expectedOf } from '../watch/expected';
 import { PROBE_MS, type Probe, well } from './probe';
 
-/** A missed hour of an hourly policy is a missed run; a resumption half an hour later is none. */
-const LATE_SECONDS = 3_600;
 /** A name no file has: the store is asked whether it is there. */
 const NO_FILE = '.lapse-health';
 
@@ -70,12 +69,14 @@ const runsProbe = (s: Services): Probe => ({
     const now = s.clock().getTime();
     const behind = s.policies
       .map((p) => {
-        const completed = last.get(p.name)?.completed;
-        if (typeof completed !== 'number') return { policy: p.name, seconds: Number.POSITIVE_INFINITY };
-        const due = nextRun(p.schedule.run, new Date(completed * 1000))?.getTime() ?? now;
-        return { policy: p.name, seconds: (now - due) / 1000 };
+        const { name, schedule, latenessSeconds } = expectedOf(p);
+        const completed = last.get(name)?.completed;
+        if (typeof completed !== 'number')
+          return { policy: name, seconds: Number.POSITIVE_INFINITY, latenessSeconds };
+        const due = nextRun(schedule, new Date(completed * 1000))?.getTime() ?? now;
+        return { policy: name, seconds: (now - due) / 1000, latenessSeconds };
       })
-      .filter((b) => b.seconds > LATE_SECONDS)
+      .filter((b) => b.seconds > b.latenessSeconds)
       .sort((a, b) => b.seconds - a.seconds);
     const [worst] = behind;
     if (!worst) return well(`each of ${s.policies.length} policies did its work on its schedule`);

@@ -14,9 +14,6 @@ import type { Kept } from './result';
 import { settle } from './settle';
 import type { RunState, Sweep } from './state';
 
-/** The first look at who else is here is a short one: the walk is about to begin. */
-const FIRST_LOOK_MS = 20;
-
 /**
  * A large backlog of a rule goes by the blocks of the table first. Null: done and `at.proved`, or not worth
  * while, or something is left for the index. A limited run, or one with a batch size of its own, keeps to the index.
@@ -33,7 +30,7 @@ export async function byBlocks(
   const free = run.cap.rows === Number.POSITIVE_INFINITY && run.request.batchSize === undefined;
   if (leg.kind !== 'rule' || !large || !free) return null;
   const facts = judgeHeap(run.policy, await read(run, heapFacts(onLeaf(run.policy, leg), leg)));
-  run.company.saw(facts.next, performance.now(), FIRST_LOOK_MS);
+  run.company.saw(facts.next, performance.now());
   const resumed = position?.block !== undefined && position.filenode === facts.filenode ? position : null;
   if (!resumed && !facts.worthWhile) return null;
   const end = resumed?.end ?? facts.end;

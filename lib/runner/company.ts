@@ -8,13 +8,16 @@
 const COMPANY_PER_SECOND = 8;
 /** One more or less may be a batch that is just ending. */
 const LEAST_SEEN = 2;
-/** Looked at over at least this long, except for the first time. */
+/** Looked at over at least this long, */
 const WINDOW_MS = 250;
+/** except for the first time: the run is about to go at full speed. */
+const FIRST_WINDOW_MS = 20;
 
 export class Company {
   #since: { readonly number: number; readonly atMs: number } | null = null;
   #own = 0;
   #isHere = false;
+  #hasJudged = false;
 
   get isHere(): boolean {
     return this.#isHere;
@@ -25,11 +28,8 @@ export class Company {
     this.#own += 1;
   }
 
-  /**
-   * `number`: the first transaction number not given out yet, as the server saw it at `atMs`; `windowMs`: judge
-   * already after this long.
-   */
-  saw(number: number | null, atMs: number, windowMs = WINDOW_MS): void {
+  /** `number`: the first transaction number not given out yet, as the server saw it at `atMs` or, for the first, after it. */
+  saw(number: number | null, atMs: number): void {
     if (number === null) return;
     if (this.#since === null) {
       this.#since = { number, atMs };
@@ -37,7 +37,8 @@ export class Company {
       return;
     }
     const ms = atMs - this.#since.atMs;
-    if (ms < windowMs) return;
+    if (ms < (this.#hasJudged ? WINDOW_MS : FIRST_WINDOW_MS)) return;
+    this.#hasJudged = true;
     const others = number - this.#since.number - this.#own;
     this.#isHere = others >= LEAST_SEEN && others / (ms / 1000) >= COMPANY_PER_SECOND;
     this.#since = { number, atMs };

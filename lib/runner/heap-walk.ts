@@ -20,8 +20,8 @@ const LEAST_BLOCKS = 8;
 const MOST_BLOCKS = 768;
 /** A receipt of so many keys is 0.8 MB of uuids or 1.6 MB of text, far from the 10 MB a request may hold. */
 const MOST_ROWS = 40_000;
-/** What others wait for is our commit reaching the disk: half a megabyte of log. */
-const MOST_ROWS_IN_COMPANY = 1_500;
+/** What others wait for is our commit reaching the disk: a quarter of a megabyte of log. */
+const MOST_ROWS_IN_COMPANY = 750;
 /** 32 MB of table a look: some tens of milliseconds. */
 const LOOK_BLOCKS = 4_096;
 const MOST_GROWTH = 4;

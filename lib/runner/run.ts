@@ -180,6 +180,7 @@ class Run extends RunState {
     ];
     const observe = observeLabels(this.policy, this.startedAt, cooling);
     const look = [...observe, countDue(this.policy, legs, this.startedAt.toISOString()), endIfIdle(idle)];
+    const sentAt = performance.now();
     const rows = await this.ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
       // A missing table, column or index fails the count: let preflight say which.
       const unfit =
@@ -191,7 +192,7 @@ class Run extends RunState {
     const facts = Facts.parse(rows[4]?.[0]?.admission);
     if (begun.refused) return { ...begun, problems: [], facts };
     this.#begun = true;
-    this.company.saw(begun.next, performance.now());
+    this.company.saw(begun.next, sentAt);
     this.company.wrote();
     this.fence = begun.fence ?? '0';
     this.asOf = begun.as_of ?? this.asOf;
