@@ -98,16 +98,19 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
     return { result, isBarren: result.deleted === 0 };
   };
 
-  const lane = async (first: boolean): Promise<void> => {
+  let atWork = 0;
+  const lane = async (): Promise<void> => {
     let isBarren = false;
     while (stopped === null && !ranges.areOut) {
-      if (!first && order.isInCompany()) {
+      // One lane at a time then, whichever: the others may have come to their end.
+      if (atWork > 0 && order.isInCompany()) {
         await sleep(COMPANY_LOOK_MS);
         continue;
       }
       stopped ??= order.stopBefore(slowest);
       if (stopped !== null) return;
       const range = ranges.take(isBarren ? LOOK_BLOCKS : size);
+      atWork += 1;
       const began = performance.now();
       const worked: Worked = await (isBarren ? lookAhead(range) : remove(range)).catch((error: unknown) => {
         stopped ??= 'error';
@@ -117,6 +120,7 @@ export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
       slowest = Math.max(slowest, took);
       isBarren = worked.isBarren;
       if (!(await order.done(worked.result, ranges.low, took))) stopped ??= 'lease';
+      atWork -= 1;
     }
   };
   await inLanes(order.lanes, lane);
