@@ -106,3 +106,6 @@ export class RequestError extends LapseError {
     super(code, message);
   }
 }
+
+/** What logs, records and Sentry say of a failure: never the words of something that is not ours. */
+export const codeOf = (error: unknown): string => (error instanceof LapseError ? error.code : 'unexpected');

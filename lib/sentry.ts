@@ -4,7 +4,7 @@
  * Silent without SENTRY_DSN.
  */
 import * as Sentry from '@sentry/nextjs';
-import { LapseError } from './errors';
+import { codeOf, LapseError } from './errors';
 import type { Outcome } from './runner/result';
 import { NO_COLLECTION, OWN_ERROR, scrubEvent, scrubSpan } from './scrub';
 
@@ -30,7 +30,7 @@ export function capture(
   error: unknown,
   about: { policy?: string; correlationId?: string; code?: string; level?: 'info' | 'warning' | 'error' },
 ): void {
-  const code = about.code ?? (error instanceof LapseError ? error.code : 'unexpected');
+  const code = about.code ?? codeOf(error);
   const safe = new Error(
     error instanceof LapseError ? error.message : error instanceof Error ? error.name : typeof error,
   );

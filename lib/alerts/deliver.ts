@@ -3,9 +3,9 @@
  * hands; what a channel did not take, or a claimer that died had in hand, is tried again. A recovery waits for
  * the news it ends.
  */
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
-import { LapseError } from '../errors';
+import { codeOf } from '../errors';
 import type { Services } from '../services';
 import { type Alert, sendersOf } from './channels';
 import type { Channel } from './incidents';
@@ -57,14 +57,9 @@ const settle = (
 
 /** Two requests; one when nothing is due. Never throws for a channel. */
 export async function deliver(services: Services): Promise<Delivered> {
-  const ask = async (statement: Statement): Promise<Row[]> => {
-    const [, rows = []] = await services.database.transaction(
-      [session(STATEMENT_MS, STATEMENT_MS), statement],
-      { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
-    );
-    return rows;
-  };
-  const due = await ask(claim(services.clock().toISOString()));
+  const { database } = services;
+  const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
+  const [due = []] = await ask(database, [claim(services.clock().toISOString())], limits);
   if (due.length === 0) return { sent: 0, failed: 0 };
   const senders = sendersOf(services.settings);
   const ends = await Promise.all(
@@ -76,11 +71,11 @@ export async function deliver(services: Services): Promise<Delivered> {
         await send(alertOf(row, services.settings.environment));
         return { ...end, error: null };
       } catch (error) {
-        return { ...end, error: error instanceof LapseError ? error.code : 'unexpected' };
+        return { ...end, error: codeOf(error) };
       }
     }),
   );
-  const settled = await ask(settle(ends, services.clock().toISOString()));
+  const [settled = []] = await ask(database, [settle(ends, services.clock().toISOString())], limits);
   for (const { state, channel, error } of settled.filter((r) => r.state !== 'sent')) {
     const level = state === 'dead' ? 'error' : 'warn';
     services.log[level](

@@ -3,7 +3,7 @@
  * the incident and writes its alerts in the same statement, everybody else only counts; so two instances never
  * alert twice, and an alert that was decided is sent even if this process dies. Over: closed once, told once.
  */
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { LapseError } from '../errors';
 import { capture } from '../sentry';
@@ -86,10 +86,9 @@ export async function report(
   let opened: Row[] = [];
   let ended: Row[] = [];
   try {
-    [, opened = [], ended = []] = await services.database.transaction(
-      [session(STATEMENT_MS, STATEMENT_MS), raise(wrong, channels, at), recover(over, channels, at)],
-      { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
-    );
+    const statements = [raise(wrong, channels, at), recover(over, channels, at)];
+    const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
+    [opened = [], ended = []] = await ask(services.database, statements, limits);
   } catch (error) {
     for (const { cause, message } of wrong) {
       services.log.error({ event: 'incident.unrecorded', cause }, message);

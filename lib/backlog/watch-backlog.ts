@@ -4,9 +4,9 @@
  */
 import { report, type Symptom } from '../alerts/incidents';
 import { legsOf } from '../batch/leg';
-import { answerTimeoutMs, indexesOnly, session } from '../batch/session';
+import { ask, indexesOnly } from '../batch/session';
 import type { Row, Statement } from '../database';
-import { LapseError } from '../errors';
+import { codeOf, LapseError } from '../errors';
 import { periodsOf, reachOf, withPeriods } from '../guard/effective';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Policy } from '../policies/contract';
@@ -45,7 +45,7 @@ export async function watchBacklog(
     try {
       backlog.push(await measureOne(services, policy, order.dryRun));
     } catch (error) {
-      const code = error instanceof LapseError ? error.code : 'unexpected';
+      const code = codeOf(error);
       const message = error instanceof LapseError ? error.message : 'could not be measured';
       log.error({ event: 'backlog.unmeasured', policy: policy.name, error_code: code }, message);
       unmeasured.push(policy.name);
@@ -82,18 +82,17 @@ export async function watchBacklog(
 async function measureOne(services: Services, policy: Policy, dryRun: boolean): Promise<Backlog> {
   const now = services.clock();
   const at = now.toISOString();
-  const ask = async (statements: readonly Statement[], readOnly: boolean): Promise<Row[][]> => {
-    const rows = await services.database.transaction([session(STATEMENT_MS), ...statements], {
-      readOnly,
-      timeoutMs: answerTimeoutMs(STATEMENT_MS),
-    });
-    return rows.slice(1);
-  };
+  const { database } = services;
+  const reading = { statementMs: STATEMENT_MS, readOnly: true };
   const cooling = services.settings.guards.coolingOffSeconds;
-  const [known = [], days = []] = await ask([facts(policy, at, cooling), history(policy, at)], true);
+  const [known = [], days = []] = await ask(
+    database,
+    [facts(policy, at, cooling), history(policy, at)],
+    reading,
+  );
   const effective = withPeriods(policy, (known[0]?.periods ?? {}) as Record<string, number | null>);
   const statement = measure(effective, legsOf(effective, now, cooling), at);
-  const [, rows = []] = statement ? await ask([indexesOnly, statement], true) : [];
+  const [, rows = []] = statement ? await ask(database, [indexesOnly, statement], reading) : [];
   // What the last drained run left before its cutoff may not go: nothing can be later than that run is past.
   const sinceDrained = Number(known[0]?.since_drained ?? Number.POSITIVE_INFINITY);
   const plans = Measured.array()
@@ -119,7 +118,7 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
     latenessSeconds: expectedOf(policy).latenessSeconds,
   });
   const backlog: Backlog = { policy: policy.name, waiting, secondsPast, ...rates, ...seen, plans };
-  if (!dryRun) await ask(writes(backlog, { at, arriving, deleted }), false);
+  if (!dryRun) await ask(database, writes(backlog, { at, arriving, deleted }), { statementMs: STATEMENT_MS });
   return backlog;
 }
 

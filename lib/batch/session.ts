@@ -2,7 +2,7 @@
  * The first statement of every request: limits and formats for this transaction only. Always a SELECT, so
  * that a READ ONLY transaction cannot be turned into a writing one after it (DELETION §9, §10).
  */
-import type { Statement } from '../database';
+import type { Database, Row, Statement } from '../database';
 
 /** Longer than any batch should take, short enough that a stuck one ends well inside the run. */
 export const STATEMENT_TIMEOUT_MS = 5_000;
@@ -28,6 +28,27 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
 /** How long to wait for the answer of a request whose statements may each take `statementTimeoutMs`. */
 export const answerTimeoutMs = (statementTimeoutMs: number): number =>
   statementTimeoutMs * TRANSACTION_FACTOR + ANSWER_MARGIN_MS;
+
+export interface Limits {
+  /** Of each statement, in milliseconds. */
+  readonly statementMs: number;
+  /** For waiting for a lock; LOCK_TIMEOUT_MS unless given. */
+  readonly lockMs?: number;
+  readonly readOnly?: boolean;
+}
+
+/** One transaction under a session's limits. Gives the rows of each statement, without the session's own. */
+export async function ask(
+  database: Database,
+  statements: readonly Statement[],
+  { statementMs, lockMs, readOnly = false }: Limits,
+): Promise<Row[][]> {
+  const rows = await database.transaction([session(statementMs, lockMs), ...statements], {
+    readOnly,
+    timeoutMs: answerTimeoutMs(statementMs),
+  });
+  return rows.slice(1);
+}
 
 /** For this transaction: ranges of an index in its order, which a limit ends; never a bitmap of a whole range, never the table. */
 export const indexesOnly: Statement = {

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { operatorOf } from '../control/operators';
 import { limitRate, NOBODY } from '../control/rate';
 import { MAX_DURATION_SECONDS } from '../crons';
-import { LapseError, RequestError } from '../errors';
+import { codeOf, RequestError } from '../errors';
 import { answerError, answerJson } from '../http/answer';
 import { authorize, isBearer } from '../http/authorize';
 import { correlationOf } from '../http/correlation';
@@ -74,7 +74,7 @@ function answered(
         capture(error, {
           policy: 'erasure',
           correlationId,
-          code: error instanceof LapseError ? error.code : 'unexpected',
+          code: codeOf(error),
         });
       }
       return answerError(error, correlationId);

@@ -4,7 +4,7 @@
  */
 
 import { report } from '../alerts/incidents';
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { Services } from '../services';
 import { alert, causeOf } from './alert';
@@ -38,13 +38,8 @@ export const readWaiting = (rows: readonly Row[] | undefined): Waiting[] =>
 
 /** Gives what waits; what waits too long is an incident a kind. */
 export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
-  const [, rows] = await services.database.transaction(
-    [session(STATEMENT_MS), waitingLetters(services.clock())],
-    {
-      readOnly: true,
-      timeoutMs: answerTimeoutMs(STATEMENT_MS),
-    },
-  );
+  const limits = { statementMs: STATEMENT_MS, readOnly: true };
+  const [rows] = await ask(services.database, [waitingLetters(services.clock())], limits);
   const waiting = readWaiting(rows);
   for (const w of waiting.filter((x) => x.sla === 'breached')) {
     const days = Math.floor((w.oldestSeconds ?? 0) / 86_400);

@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { answerTimeoutMs, session } from '../batch/session';
-import { LapseError } from '../errors';
+import { codeOf } from '../errors';
 import type { Services } from '../services';
 import { type DrainResult, drainOutbox } from './drain';
 
@@ -28,7 +28,7 @@ export async function afterRun(services: Services, run: Finished, log: Logger): 
       dryRun: false,
     });
   } catch (error) {
-    const code = error instanceof LapseError ? error.code : 'unexpected';
+    const code = codeOf(error);
     log.warn({ event: 'outbox.left', error_code: code }, 'the files are left to the cron of the outbox');
     return null;
   }

@@ -4,8 +4,7 @@
  */
 
 import { report } from '../alerts/incidents';
-import { answerTimeoutMs, session } from '../batch/session';
-import type { Row, Statement } from '../database';
+import { ask } from '../batch/session';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
 import { measurePolicy } from './measure';
@@ -25,29 +24,26 @@ export interface QualityResult extends JobResult {
 }
 
 export async function measureQuality(services: Services, order: JobOrder): Promise<QualityResult> {
-  const { clock, policies } = services;
+  const { clock, database, policies } = services;
   const log = services.log.child({ correlation_id: order.correlationId, script: 'data-quality' });
-  const ask = async (statements: Statement[], readOnly: boolean): Promise<Row[][]> =>
-    (
-      await services.database.transaction([session(STATEMENT_MS), ...statements], {
-        readOnly,
-        timeoutMs: answerTimeoutMs(STATEMENT_MS),
-      })
-    ).slice(1);
+  const limits = { statementMs: STATEMENT_MS };
   const now = clock();
-  const [turns = []] = await ask([measuredLongestAgo(policies.map((p) => p.name))], true);
+  const [turns = []] = await ask(database, [measuredLongestAgo(policies.map((p) => p.name))], {
+    ...limits,
+    readOnly: true,
+  });
   const all: Measurement[] = [];
   let done = 0;
   for (const turn of turns) {
     if (order.deadline.getTime() - clock().getTime() < CLOSING_MS) break;
     const policy = policies.find((p) => p.name === turn.name)!;
     const found = await measurePolicy(services, policy, { now });
-    if (!order.dryRun) await ask([saveMeasurements(found, now)], false);
+    if (!order.dryRun) await ask(database, [saveMeasurements(found, now)], limits);
     all.push(...found);
     done += 1;
   }
   if (!order.dryRun) {
-    await ask([forgetOld(now)], false);
+    await ask(database, [forgetOld(now)], limits);
     await report(services, incidentsOf(all));
   }
 

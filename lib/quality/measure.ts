@@ -1,6 +1,6 @@
 /** Measures one policy's data. A measurement that fails or runs out of time is `unknown` and spoils no other. */
 import { z } from 'zod';
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import { name, table, tableLabel } from '../batch/sql';
 import type { Row, Statement } from '../database';
 import { LapseError } from '../errors';
@@ -50,15 +50,10 @@ const Clocks = z.object({
 const Ends = Clocks.pick({ oldest: true, newest: true });
 
 export async function measurePolicy(s: Services, policy: Policy, m: Moment): Promise<Measurement[]> {
-  const ask = async (...statements: Statement[]): Promise<Row[][]> =>
-    (
-      await s.database.transaction([session(STATEMENT_MS), ...statements], {
-        readOnly: true,
-        timeoutMs: answerTimeoutMs(STATEMENT_MS),
-      })
-    ).slice(1);
+  const read = (...statements: Statement[]): Promise<Row[][]> =>
+    ask(s.database, statements, { statementMs: STATEMENT_MS, readOnly: true });
   const references = referencesOf(policy);
-  const [rows = []] = await ask(tableFacts([policy.table, ...references.flatMap((r) => [r.from, r.to])]));
+  const [rows = []] = await read(tableFacts([policy.table, ...references.flatMap((r) => [r.from, r.to])]));
   const facts = readFacts(rows);
   const factsOf = (t: TableName): Facts => {
     const found = facts.get(table(t));
@@ -93,7 +88,7 @@ export async function measurePolicy(s: Services, policy: Policy, m: Moment): Pro
         const child = factsOf(r.from);
         if (isReferenceGuarded(child, r.columns, r.to)) return [guarded(about, 'foreign key')];
         factsOf(r.to);
-        const [one] = await ask(orphans(r, child.pages, m));
+        const [one] = await read(orphans(r, child.pages, m));
         return [counted(about, one, policy.quality.orphans, !isWholeLookup(child.pages))];
       })),
     );
@@ -107,7 +102,7 @@ export async function measurePolicy(s: Services, policy: Policy, m: Moment): Pro
         if (isUniqueGuarded(own, columns)) return [guarded(about, 'unique index')];
         const sampled = !isWholeLookup(own.pages);
         const indexed = isIndexed(own, columns);
-        const [one] = await ask(
+        const [one] = await read(
           (indexed ? duplicatesByIndex : duplicatesWithin)(policy, columns, own.pages, m),
         );
         const detail =
@@ -127,7 +122,7 @@ export async function measurePolicy(s: Services, policy: Policy, m: Moment): Pro
     const sampled = !isWholeClockSample(own.pages);
     const marker = policy.strategy.kind === 'soft-delete' ? policy.strategy.column : null;
     const byIndex = sampled && isClockIndexed(own, clock, marker);
-    const [sampleRows = [], ...indexRows] = await ask(
+    const [sampleRows = [], ...indexRows] = await read(
       clockSample(policy, own.pages, m),
       ...(byIndex ? clockByIndex(policy, m) : []),
     );

@@ -1,6 +1,6 @@
 /** GET /api/reports/quality, for operators: the latest measurements, or with `from` and `to` those of a period; JSON or CSV. */
 import { readPeriod } from '../audit/report';
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import { operatorRoute } from '../control/endpoint';
 import { RequestError } from '../errors';
 import { type Services, services } from '../services';
@@ -11,10 +11,7 @@ const STATEMENT_MS = 10_000;
 export const qualityRoute = (provide: () => Services = services): ((request: Request) => Promise<Response>) =>
   operatorRoute(async (s, _operator, request) => {
     const { statement, format, period } = asked(s, new URL(request.url).searchParams);
-    const [, rows = []] = await s.database.transaction([session(STATEMENT_MS), statement], {
-      readOnly: true,
-      timeoutMs: answerTimeoutMs(STATEMENT_MS),
-    });
+    const [rows = []] = await ask(s.database, [statement], { statementMs: STATEMENT_MS, readOnly: true });
     const measurements = readMeasurements(rows);
     if (format === 'json') return { ...period, measurements };
     return new Response(toCsv(measurements), {

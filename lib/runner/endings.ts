@@ -63,6 +63,3 @@ export function explain(error: unknown): Ending {
   }
   throw error;
 }
-
-export const codeOf = (error: unknown): string =>
-  error instanceof DatabaseError || error instanceof RedisError ? error.code : 'unexpected';

@@ -9,7 +9,7 @@ import pRetry from 'p-retry';
 import { countDue } from '../batch/drained';
 import { legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
-import { DatabaseError, PreflightError } from '../errors';
+import { codeOf, DatabaseError, PreflightError } from '../errors';
 import { admit } from '../guard/admit';
 import { alert, type GuardEvent } from '../guard/alert';
 import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
@@ -30,7 +30,7 @@ import {
   type RunEnd,
   type RunTotals,
 } from '../stores/run';
-import { codeOf, drained, type Ending, explain } from './endings';
+import { drained, type Ending, explain } from './endings';
 import { previewPolicy } from './preview';
 import { type RunResult, slaStatus } from './result';
 import { mayPass } from './settle';

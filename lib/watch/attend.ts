@@ -2,7 +2,7 @@
  * Around every cron: its check-in at Sentry, a durable record of when it began and how it ended, and then a look
  * whether everybody else came too. The record and the look cost a request each and never change how the run ends.
  */
-import { LapseError } from '../errors';
+import { codeOf } from '../errors';
 import type { Visit } from '../http/door';
 import { type Outcome, type SlaStatus, slaStatus } from '../runner/result';
 import { checkIn } from '../sentry';
@@ -59,7 +59,7 @@ export async function attend<R extends Finished>(
   try {
     result = await checkIn({ ...expected, schedules }, visit, work);
   } catch (error) {
-    await finish({ outcome: 'errored', reason: error instanceof LapseError ? error.code : 'unexpected' });
+    await finish({ outcome: 'errored', reason: codeOf(error) });
     throw error;
   }
   return { result, ...(await finish(result)) };

@@ -2,14 +2,14 @@
  * Table retention.watched: when each policy and each job last began, ended and did its work. Written at both ends,
  * so that a run that died shows. A note that cannot be written is only logged: the run itself went its way.
  */
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import type { Statement } from '../database';
-import { LapseError } from '../errors';
+import { codeOf } from '../errors';
 import type { Outcome, SlaStatus } from '../runner/result';
 import type { Services } from '../services';
 import type { Expected } from './expected';
 
-const STATEMENT_MS = 5_000;
+const LIMITS = { statementMs: 5_000, lockMs: 5_000 };
 
 export interface Ended {
   readonly outcome: Outcome;
@@ -62,16 +62,13 @@ export const noteEnd = (services: Services, expected: Expected, e: Ended): Promi
 
 async function note(services: Services, expected: Expected, at: Date, statement: Statement): Promise<void> {
   try {
-    await services.database.transaction(
-      [session(STATEMENT_MS, STATEMENT_MS), declare([expected], at.toISOString()), statement],
-      { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
-    );
+    await ask(services.database, [declare([expected], at.toISOString()), statement], LIMITS);
   } catch (error) {
     services.log.warn(
       {
         event: 'watch.unnoted',
         script: expected.name,
-        error_code: error instanceof LapseError ? error.code : 'unexpected',
+        error_code: codeOf(error),
       },
       'when this ran could not be noted; the watch may call it late',
     );

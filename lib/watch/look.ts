@@ -5,9 +5,9 @@
  */
 import { deliver } from '../alerts/deliver';
 import { report, type Symptom } from '../alerts/incidents';
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
-import { LapseError } from '../errors';
+import { codeOf } from '../errors';
 import { causeOf } from '../guard/alert';
 import { capture } from '../sentry';
 import type { Services } from '../services';
@@ -17,7 +17,7 @@ import { type Attendance, CAUSES, judge, type Status } from './judge';
 
 /** Just under the interval of run-watch, so that a busy hour costs no more than a quiet one. */
 const TURN_SECONDS = 100;
-const STATEMENT_MS = 5_000;
+const LIMITS = { statementMs: 5_000, lockMs: 5_000 };
 /** Open incidents: one a cause, and there are a few causes a policy. */
 const MOST_INCIDENTS = 1_000;
 
@@ -36,7 +36,7 @@ export async function look(services: Services, options: { force?: boolean } = {}
   try {
     return await lookNow(services, options.force ?? false);
   } catch (error) {
-    const code = error instanceof LapseError ? error.code : 'unexpected';
+    const code = codeOf(error);
     services.log.error({ event: 'watch.failed', error_code: code }, 'the watch could not look');
     capture(error, { code: 'watch.failed' });
     return NOTHING;
@@ -46,9 +46,9 @@ export async function look(services: Services, options: { force?: boolean } = {}
 async function lookNow(services: Services, force: boolean): Promise<Look> {
   const now = services.clock();
   const all = everything(services.policies);
-  const [, turn = [], , rows = [], incidents = [], waiting = []] = await services.database.transaction(
+  const [turn = [], , rows = [], incidents = [], waiting = []] = await ask(
+    services.database,
     [
-      session(STATEMENT_MS, STATEMENT_MS),
       takeTurn(now, force),
       declare(all, now.toISOString()),
       attendance,
@@ -58,7 +58,7 @@ async function lookNow(services: Services, force: boolean): Promise<Look> {
         params: [now.toISOString()],
       },
     ],
-    { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
+    LIMITS,
   );
   if (turn.length === 0) {
     // What this very run decided does not wait for the next turn.
@@ -161,15 +161,15 @@ async function write(
   );
   if (changed.length === 0) return;
   const to = changed.map((r) => ({ name: r.name, status: statuses[String(r.name)] }));
-  await services.database.transaction(
+  await ask(
+    services.database,
     [
-      session(STATEMENT_MS, STATEMENT_MS),
       {
         text: `update retention.watched w set status = x.status
           from jsonb_to_recordset($1::jsonb) x(name text, status text) where w.name = x.name`,
         params: [JSON.stringify(to)],
       },
     ],
-    { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
+    LIMITS,
   );
 }
