@@ -2,8 +2,12 @@
  * Moves a database's schema up or down with node-pg-migrate, from plain SQL files. Two sets with bookkeeping
  * of their own: `retention` is all that an existing database needs to be governed; `example` is the business
  * schema of the local cloud, previews and tests. Runs as the owner, over TCP; the app never does.
+ *
+ * Numbered files change tables. The functions of schema `retention` live in `functions/`: applied after the
+ * migrations, all of them in one transaction, whenever their text has changed; one that no file has goes.
  */
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runner } from 'node-pg-migrate';
 import { Client } from 'pg';
@@ -16,6 +20,9 @@ const BOOKKEEPING: Record<MigrationSet, string> = {
   retention: 'lapse_migrations',
   example: 'lapse_example_migrations',
 };
+
+/** Up to this migration functions were written in the migrations: from it there is no way down but all the way. */
+const FLOOR = '0011_functions';
 
 export interface MigrateOptions {
   readonly sets: readonly MigrationSet[];
@@ -42,6 +49,16 @@ export async function migrate(ownerUrl: string, options: MigrateOptions): Promis
 }
 
 async function migrateSet(dbClient: Client, set: MigrationSet, options: MigrateOptions): Promise<string[]> {
+  if (set === 'retention' && options.direction === 'down') {
+    const applied = await appliedNames(dbClient);
+    if ((options.count ?? 1) >= applied.length) return removeWhole(dbClient, applied);
+    const above = applied.filter((name) => name > FLOOR).length;
+    if ((options.count ?? 1) > above) {
+      throw new Error(
+        `going down ends at ${FLOOR}: below it only all of Lapse can be removed, with --count ${applied.length}`,
+      );
+    }
+  }
   const ran = await runner({
     dbClient,
     dir: path.join(folder(), set),
@@ -53,7 +70,75 @@ async function migrateSet(dbClient: Client, set: MigrationSet, options: MigrateO
     ...(options.count === undefined ? {} : { count: options.count }),
     log: options.log ?? (() => undefined),
   });
+  if (set === 'retention' && options.direction === 'up') await applyFunctions(dbClient);
   return ran.map((m) => `${set}/${m.name}`);
+}
+
+async function appliedNames(client: Client): Promise<string[]> {
+  const there = await client.query(
+    `select to_regclass('public.${BOOKKEEPING.retention}') is not null as yes`,
+  );
+  if (!there.rows[0]?.yes) return [];
+  const { rows } = await client.query(`select name from public.${BOOKKEEPING.retention} order by name`);
+  return rows.map((row) => String(row.name));
+}
+
+/** All of Lapse at once. What of other schemas hangs on it, a gate of a business table, goes along. */
+async function removeWhole(client: Client, applied: readonly string[]): Promise<string[]> {
+  await inTransaction(client, async () => {
+    await client.query('drop schema if exists retention cascade');
+    if (applied.length > 0) await client.query(`delete from public.${BOOKKEEPING.retention}`);
+  });
+  return applied.toReversed().map((name) => `retention/${name}`);
+}
+
+/** Grants name functions, so they come last; otherwise the order of the names, and bodies may name what follows. */
+const functionFiles = (): { name: string; text: string }[] =>
+  readdirSync(path.join(folder(), 'functions'))
+    .filter((file) => file.endsWith('.sql'))
+    .sort((a, b) => Number(a === 'grants.sql') - Number(b === 'grants.sql') || (a < b ? -1 : 1))
+    .map((name) => ({ name, text: readFileSync(path.join(folder(), 'functions', name), 'utf8') }));
+
+async function applyFunctions(client: Client): Promise<void> {
+  const files = functionFiles();
+  const sha256 = createHash('sha256')
+    .update(JSON.stringify(files.map((f) => [f.name, f.text])))
+    .digest('hex');
+  await inTransaction(client, async () => {
+    const has = await client.query('select sha256 from retention.applied_functions for update');
+    if (has.rows[0]?.sha256 === sha256) return;
+    await client.query('set local check_function_bodies = off');
+    const [before, grants] = [files.slice(0, -1), files.slice(-1)];
+    for (const file of before) await client.query(file.text);
+    await client.query(DROP_STALE);
+    for (const file of grants) await client.query(file.text);
+    await client.query(
+      `insert into retention.applied_functions (sha256) values ($1)
+       on conflict (only_row) do update set sha256 = excluded.sha256`,
+      [sha256],
+    );
+  });
+}
+
+/** What this transaction has not written stands in no file any more. A trigger that still uses one stops the migration. */
+const DROP_STALE = `do $$
+declare f regprocedure;
+begin
+  for f in select p.oid from pg_proc p where p.pronamespace = 'retention'::regnamespace
+    and p.xmin::text::bigint <> (pg_current_xact_id()::text::numeric % 4294967296)::bigint loop
+    execute format('drop function %s', f);
+  end loop;
+end $$`;
+
+async function inTransaction(client: Client, work: () => Promise<void>): Promise<void> {
+  await client.query('begin');
+  try {
+    await work();
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
 }
 
 function folder(): string {

@@ -49,6 +49,19 @@ it('does nothing the second time', async () => {
   expect(await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' })).toEqual([]);
 });
 
+it('functions are applied again when their text is another, and one that stands in no file goes', async () => {
+  db = await testDatabase({ empty: true });
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
+  const before = await db.sql(CATALOG);
+  await db.sql(`create function retention.of_yesterday() returns int language sql as 'select 1'`);
+  await db.sql(
+    `create or replace function retention.run_bounds() returns double precision[] language sql immutable as 'select null::double precision[]'`,
+  );
+  await db.sql(`update retention.applied_functions set sha256 = 'of yesterday'`);
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
+  expect(await db.sql(CATALOG)).toEqual(before);
+});
+
 it('every table and column is explained', async () => {
   db = await testDatabase();
   const bare = await db.sql(`select c.oid::regclass || coalesce('.' || a.attname, '') as what

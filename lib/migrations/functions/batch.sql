@@ -1,0 +1,90 @@
+-- What every deleting transaction calls: entering under the locks, comparing the counts, trying poisoned rows.
+
+-- Statement 2 of every batch. Takes the locks in statements of their own, then reads: one statement sees one snapshot.
+create or replace function retention.enter_batch(p text, f bigint, r uuid, s int, v text) returns void
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  st record;
+  k int;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'lapse: a batch needs READ COMMITTED' using errcode = 'LP005';
+  end if;
+  if current_setting('statement_timeout') = '0' or current_setting('lock_timeout') = '0' then
+    raise exception 'lapse: a batch needs statement_timeout and lock_timeout' using errcode = 'LP006';
+  end if;
+  perform pg_advisory_xact_lock_shared(7001, 0);
+  select lock_id into k from retention.policy_state where policy = p;
+  if k is null then
+    raise exception 'lapse: unknown policy' using errcode = 'LP001';
+  end if;
+  perform pg_advisory_xact_lock_shared(7001, k);
+  perform pg_advisory_xact_lock(hashtextextended(r::text || ':' || s, 7001));
+  select fence, paused, run_now, version into st from retention.policy_state where policy = p;
+  if st.fence is distinct from f or st.run_now is distinct from r or st.version is distinct from v then
+    raise exception 'lapse: this run may not delete any more' using errcode = 'LP002';
+  end if;
+  if st.paused or (select stopped from retention.kill_switch) is distinct from false then
+    raise exception 'lapse: paused' using errcode = 'LP003';
+  end if;
+  if exists (select 1 from retention.receipt where run = r and seq = s) then
+    raise exception 'lapse: this batch has committed' using errcode = 'LP004';
+  end if;
+  perform set_config('lapse.batch', r::text || ':' || s, true);
+end $$;
+comment on function retention.enter_batch(text, bigint, uuid, int, text) is
+  'Takes the shared locks (all, policy) and the batch''s own, then checks fence, run, version, pause and that no receipt exists.';
+
+-- Statement 4: a new statement, so it sees what the delete did. `still_there` counts the receipt's keys that are left.
+create or replace function retention.confirm_batch(r uuid, s int, still_there bigint) returns void
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  rc record;
+begin
+  select locked, deleted, coalesce(cardinality(uuid_keys), cardinality(keys)) as named into rc
+    from retention.receipt where run = r and seq = s;
+  if not found then
+    return;
+  end if;
+  if rc.locked <> rc.deleted or rc.named <> rc.deleted or still_there <> 0 then
+    raise exception 'lapse: counts differ: locked %, deleted %, named %, left %',
+      rc.locked, rc.deleted, rc.named, still_there using errcode = 'LP007';
+  end if;
+end $$;
+comment on function retention.confirm_batch(uuid, int, bigint) is
+  'Rolls the batch back unless rows locked, deleted, named in the receipt and gone are the same number.';
+
+-- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6). Without a
+-- search_path of its own: the table's triggers must find what they find in the batch.
+create or replace function retention.try_each(places tid[], attempt text, as_of timestamptz)
+returns table (place tid, sql_state text, constraint_name text)
+language plpgsql volatile security invoker as $$
+begin
+  foreach place in array places loop
+    begin
+      execute attempt using place, as_of;
+      raise exception 'lapse: undone' using errcode = 'LP100';
+    exception
+      when sqlstate 'LP100' then null;
+      when others then
+        get stacked diagnostics sql_state = returned_sqlstate, constraint_name = constraint_name;
+        -- A lock or a shortage is nobody's fault: the whole request may be asked again.
+        if sql_state ~ '^(40|53|55P|57|58|08|XX|LP)' then raise; end if;
+        constraint_name := nullif(constraint_name, '');
+        return next;
+    end;
+  end loop;
+end $$;
+comment on function retention.try_each(tid[], text, timestamptz) is
+  'Which of these rows refuse an attempt, and why; each attempt is undone, nothing is changed.';
+
+create or replace function retention.resolve_letters() returns trigger
+language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select 1 from retention.dead_letter where table_name = new.table_name and state = 'open') then
+    update retention.dead_letter set state = 'resolved', resolution = 'gone with run ' || new.run
+      where table_name = new.table_name and state = 'open' and row_key = any(retention.keys_of(new));
+  end if;
+  return null;
+end $$;
+comment on function retention.resolve_letters() is 'A dead letter is resolved by the receipt that names its row.';

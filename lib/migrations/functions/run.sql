@@ -1,0 +1,111 @@
+-- A run's record from its beginning to its end, and what its end means.
+
+-- Begins a run: closes what an earlier run left open, moves the fence, writes the record. Waits for a running batch.
+create or replace function retention.begin_run(
+  p text, r uuid, v text, started timestamptz, how text, who text, correlation text,
+  out fence bigint, out as_of timestamptz, out refused text
+) language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into retention.policy_state (policy) values (p) on conflict do nothing;
+  if (select stopped from retention.kill_switch) is distinct from false then
+    refused := 'stopped';
+    return;
+  end if;
+  update retention.policy_state s set fence = s.fence + 1, run_now = r, version = v
+    where s.policy = p and not s.paused
+    returning s.fence into fence;
+  if fence is null then
+    refused := 'paused';
+    return;
+  end if;
+  -- A clock that runs ahead must not make anything expire early.
+  as_of := least(started, clock_timestamp());
+  perform retention.close_run(lost.id, 'interrupted', 'lost', started, null, null, null)
+    from retention.run lost where lost.policy = p and lost.finished_at is null and lost.mode = 'delete';
+  insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at)
+    values (r, p, 'delete', how, who, correlation, fence, v, as_of, started);
+end $$;
+comment on function retention.begin_run(text, uuid, text, timestamptz, text, text, text) is
+  'Moves the fence and opens the run''s record; refused says paused or stopped, and nothing was changed.';
+
+-- Counts come from the receipts: they are right also when the runner died before it could tell.
+create or replace function retention.close_run(
+  r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text
+) returns void language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  update retention.run set
+    outcome = how, reason = why, finished_at = greatest(at, started_at), sla_status = sla,
+    duration_seconds = extract(epoch from greatest(at, started_at) - started_at),
+    batches = t.batches, deleted = t.deleted, dependants_deleted = t.dependants, files_queued = t.files,
+    bytes_freed = t.bytes, by_rule = t.by_rule,
+    picked = coalesce(looked_at, t.picked), kept = coalesce(stayed, '{}')
+  from (
+    select count(*) as batches, coalesce(sum(c.deleted), 0) as deleted,
+      coalesce(sum(c.dependants_deleted), 0) as dependants, coalesce(sum(c.files), 0) as files,
+      coalesce(sum(c.bytes), 0) as bytes, coalesce(sum(c.picked), 0) as picked,
+      coalesce((
+        select jsonb_object_agg(x.label, jsonb_build_object('deleted', x.deleted, 'bytes', x.bytes))
+        from (
+          select e.key as label, sum((e.value->>'deleted')::bigint) as deleted, sum((e.value->>'bytes')::bigint) as bytes
+          from retention.receipt i cross join lateral jsonb_each(i.by_rule) e where i.run = r group by e.key
+        ) x
+      ), '{}') as by_rule
+    from retention.receipt c where c.run = r
+  ) t
+  where run.id = r and run.finished_at is null;
+end $$;
+comment on function retention.close_run(uuid, text, text, timestamptz, bigint, jsonb, text) is
+  'Ends a run''s record with counts taken from its receipts.';
+
+-- Ends a run: no batch of it can commit afterwards.
+create or replace function retention.end_run(
+  p text, r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text
+) returns void language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  update retention.policy_state set run_now = null where policy = p and run_now = r;
+  perform retention.close_run(r, how, why, at, looked_at, stayed, sla);
+end $$;
+comment on function retention.end_run(text, uuid, text, text, timestamptz, bigint, jsonb, text) is
+  'Takes the right to delete from the run, waiting for a batch still under way, then ends its record.';
+
+create or replace function retention.run_reason(r uuid) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select c.reason from retention.receipt c where c.run = r order by c.seq limit 1
+$$;
+comment on function retention.run_reason(uuid) is 'Why a run deleted: the reason its receipts give. Null when it deleted nothing.';
+
+-- A clean run that deleted something is one step of the rollout; one that was limited by hand, set rows aside
+-- or erased on request is none. A drained pass ends its approval.
+create or replace function retention.run_ended() returns trigger
+language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  if new.deleted > 0 and new.approval is null
+    and (new.outcome = 'succeeded' or (new.outcome = 'interrupted' and new.reason in ('rollout', 'time')))
+    and not exists (select 1 from retention.dead_letter l where l.run = new.id)
+    and retention.run_reason(new.id) <> 'erasure' then
+    update retention.policy_version set clean_runs = clean_runs + 1
+      where policy = new.policy and version = new.policy_version;
+  end if;
+  if new.approval is not null and new.outcome = 'succeeded' then
+    update retention.approval set done_at = new.finished_at where id = new.approval;
+  end if;
+  -- Atomic with the end of the run: what is recorded as finished is sealed.
+  perform retention.seal_run(new.id);
+  return null;
+end $$;
+comment on function retention.run_ended() is 'What the end of a run means for the rollout of its version, for its approval and for the audit chain.';
+
+create or replace function retention.artifact_event() returns trigger
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into retention.audit_event (event, run, total_orgs, artifacts_deleted, bytes_freed, by_tier)
+  select 'ARTIFACT_RETENTION_DELETE', new.id,
+    (select count(distinct tenant) from retention.tenant_total where run = new.id), new.deleted, new.bytes_freed,
+    coalesce((select jsonb_object_agg(x.label, jsonb_build_object('orgs', x.orgs, 'deleted', x.deleted, 'bytes', x.bytes)) from (
+      select label, count(*) as orgs, sum(deleted) as deleted, sum(bytes) as bytes
+      from retention.tenant_total where run = new.id group by label
+    ) x), '{}')
+  on conflict (run) do nothing;
+  return null;
+end $$;
+comment on function retention.artifact_event() is 'Writes ARTIFACT_RETENTION_DELETE when a run of the artifact policy ends.';
