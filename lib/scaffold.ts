@@ -96,9 +96,12 @@ export function registered(index: string, name: string): string {
   const line = `import { ${exportName(name)} } from './${name}';\n`;
   const imports = [...index.matchAll(/^import .*;\n/gm)];
   const last = imports.at(-1);
-  const list = /(export const policies: readonly Policy\[\] = [^[]*\[[^\]]*?)(\n\]|\])/;
+  const list = /(export const policies: readonly Policy\[\] = [^[]*\[)([^\]]*)\]/;
   if (!last || !list.test(index))
     throw new Error('lib/policies/index.ts has another form than expected: add the policy by hand');
   const at = last.index + last[0].length;
-  return (index.slice(0, at) + line + index.slice(at)).replace(list, `$1\n  ${exportName(name)},$2`);
+  return (index.slice(0, at) + line + index.slice(at)).replace(list, (_, head: string, entries: string) => {
+    const names = entries.split(',').map((e) => e.trim());
+    return `${head}\n${[...names.filter(Boolean), exportName(name)].map((e) => `  ${e},\n`).join('')}]`;
+  });
 }

@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Database } from '../database';
+import { quizResponses } from '../example/policies/quiz-responses';
 import type { Policy } from '../policies/contract';
-import { quizResponses } from '../policies/quiz-responses';
 import { runPolicy } from '../runner/run';
 import { createServices } from '../services';
 

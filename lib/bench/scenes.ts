@@ -1,8 +1,8 @@
 /** What a comparison of ways does not show: how the speed holds as things around it change. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { usageEvents } from '../example/policies/usage-events';
 import type { Policy } from '../policies/contract';
-import { usageEvents } from '../policies/usage-events';
 import { during } from './foreground';
 import { type LapseFigures, runLapse, runLapseApart } from './lapse';
 import { byKeyset, byOneDelete, byProcedure } from './ways';

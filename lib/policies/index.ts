@@ -3,30 +3,13 @@
  * −1 keeps for ever, anything else that is not a sensible period is refused with the variable's name.
  */
 import { PolicyError, SettingsError } from '../errors';
-import { artifacts } from './artifacts';
+import { examplePermanentTables, examplePolicies } from '../example/policies';
 import type { Period, PermanentTable, Policy } from './contract';
-import { documents } from './documents';
-import { emailBlacklist } from './email-blacklist';
-import { generatedPdfs } from './generated-pdfs';
-import { magicLinks } from './magic-links';
 import { withPurges } from './purge';
-import { quizResponses } from './quiz-responses';
-import { renderJobs } from './render-jobs';
-import { usageEvents } from './usage-events';
-import { webhookEvents } from './webhook-events';
 
-export const permanentTables: readonly PermanentTable[] = [emailBlacklist];
+export const permanentTables: readonly PermanentTable[] = [...examplePermanentTables];
 
-export const policies: readonly Policy[] = registered([
-  quizResponses,
-  generatedPdfs,
-  magicLinks,
-  webhookEvents,
-  renderJobs,
-  artifacts,
-  documents,
-  usageEvents,
-]);
+export const policies: readonly Policy[] = registered([...examplePolicies]);
 
 /** A hundred years: more is a mistake, and −1 says "for ever". */
 const MOST_DAYS = 36_500;

@@ -10,12 +10,12 @@ import { whatIsLeft } from '@/lib/batch/heap';
 import { type Leg, legsOf } from '@/lib/batch/leg';
 import { indexesOnly, session } from '@/lib/batch/session';
 import type { Row, Statement } from '@/lib/database';
+import { quizResponses } from '@/lib/example/policies/quiz-responses';
+import { renderJobs } from '@/lib/example/policies/render-jobs';
+import { webhookEvents } from '@/lib/example/policies/webhook-events';
 import { seed } from '@/lib/example/seed';
 import { policies } from '@/lib/policies';
 import type { Policy } from '@/lib/policies/contract';
-import { quizResponses } from '@/lib/policies/quiz-responses';
-import { renderJobs } from '@/lib/policies/render-jobs';
-import { webhookEvents } from '@/lib/policies/webhook-events';
 import { type Engine, engine, NOW } from '../support/engine';
 
 interface Node {

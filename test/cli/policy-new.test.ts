@@ -41,6 +41,12 @@ describe('a new policy', () => {
     expect(index).toMatch(/export const policies[^;]*\n {2}chatMessages,\n\]/);
   });
 
+  it('is the first one where none is left', () => {
+    const empty =
+      "import type { Policy } from './contract';\n\nexport const policies: readonly Policy[] = registered([]);\n";
+    expect(registered(empty, 'chat-messages')).toContain('registered([\n  chatMessages,\n])');
+  });
+
   it.each<[string, Partial<NewPolicy>]>([
     ['a name with capitals', { name: 'ChatMessages' }],
     ['no days', { days: 0 }],

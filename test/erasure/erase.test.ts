@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { erasureRoute } from '@/lib/erasure/endpoint';
 import { eraseSubject, resumeErasures } from '@/lib/erasure/erase';
-import { artifacts } from '@/lib/policies/artifacts';
+import { artifacts } from '@/lib/example/policies/artifacts';
 import { left, receipted } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
 

@@ -1,8 +1,8 @@
 import { afterEach, expect, it } from 'vitest';
 import { seedBlobs } from '@/lib/example/blobs';
+import { generatedPdfs } from '@/lib/example/policies/generated-pdfs';
+import { renderJobs } from '@/lib/example/policies/render-jobs';
 import { drainOutbox } from '@/lib/outbox/drain';
-import { generatedPdfs } from '@/lib/policies/generated-pdfs';
-import { renderJobs } from '@/lib/policies/render-jobs';
 import { runPolicy } from '@/lib/runner/run';
 import type { Services } from '@/lib/services';
 import { order } from '../support/engine';

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { usageEvents } from '@/lib/policies/usage-events';
+import { usageEvents } from '@/lib/example/policies/usage-events';
 import { type Engine, engine, fitsDatabase } from '../support/engine';
 
 let e: Engine;

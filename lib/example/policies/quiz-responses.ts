@@ -1,5 +1,5 @@
 /** P1. Answers to a quiz, thirty days after completion; an unfinished one has no clock and stays. */
-import { days, definePolicy } from './contract';
+import { days, definePolicy } from '../../policies/contract';
 
 export const quizResponses = definePolicy({
   name: 'quiz-responses',

@@ -1,5 +1,5 @@
 /** P2. Documents by purchase status; the blob goes with the row, the accounting record stays. */
-import { days, definePolicy } from './contract';
+import { days, definePolicy } from '../../policies/contract';
 
 export const generatedPdfs = definePolicy({
   name: 'generated-pdfs',

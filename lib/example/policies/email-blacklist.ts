@@ -1,5 +1,5 @@
 /** P4. Permanent: no policy may ever expire an entry; only an audited manual removal takes one out. */
-import { definePermanentTable } from './contract';
+import { definePermanentTable } from '../../policies/contract';
 
 export const emailBlacklist = definePermanentTable({
   name: 'email-blacklist',

@@ -1,5 +1,5 @@
 /** P6. Rendering jobs with their logs and temporary files. Finished videos are never touched. */
-import { days, definePolicy } from './contract';
+import { days, definePolicy } from '../../policies/contract';
 
 export const renderJobs = definePolicy({
   name: 'render-jobs',

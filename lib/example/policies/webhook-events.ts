@@ -1,5 +1,5 @@
 /** P5. Received events: failed ones are kept for debugging, processed ones for their own period. */
-import { days, definePolicy } from './contract';
+import { days, definePolicy } from '../../policies/contract';
 
 export const webhookEvents = definePolicy({
   name: 'webhook-events',

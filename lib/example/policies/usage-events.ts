@@ -1,5 +1,5 @@
 /** Usage, event by event, partitioned by month: whole months go thirteen months after the last of their events. */
-import { days, definePolicy } from './contract';
+import { days, definePolicy } from '../../policies/contract';
 
 export const usageEvents = definePolicy({
   name: 'usage-events',

@@ -1,5 +1,5 @@
 /** P3. Sign-in tokens, 24 hours after issue, used or not. */
-import { definePolicy, hours } from './contract';
+import { definePolicy, hours } from '../../policies/contract';
 
 export const magicLinks = definePolicy({
   name: 'magic-links',

@@ -1,5 +1,5 @@
 /** P7. Generated artifacts by the tier of the organisation's active subscription, with all their blobs. */
-import { days, definePolicy, forever } from './contract';
+import { days, definePolicy, forever } from '../../policies/contract';
 
 export const artifacts = definePolicy({
   name: 'artifacts',

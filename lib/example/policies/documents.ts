@@ -1,5 +1,5 @@
 /** P8. Drafts nobody has opened for a year: marked as deleted, and purged after a grace period. */
-import { days, definePolicy } from './contract';
+import { days, definePolicy } from '../../policies/contract';
 
 export const documents = definePolicy({
   name: 'documents',
