@@ -86,6 +86,8 @@ async function appliedNames(client: Client): Promise<string[]> {
 /** All of Lapse at once. What of other schemas hangs on it, a gate of a business table, goes along. */
 async function removeWhole(client: Client, applied: readonly string[]): Promise<string[]> {
   await inTransaction(client, async () => {
+    const has = await client.query("select to_regclass('retention.taken_right') is not null as yes");
+    if (has.rows[0]?.yes) await client.query('select retention.give_back_rights()');
     await client.query('drop schema if exists retention cascade');
     if (applied.length > 0) await client.query(`delete from public.${BOOKKEEPING.retention}`);
   });

@@ -12,3 +12,5 @@ grant execute on function
   retention.partitions, retention.drop_partition,
   retention.run_bounds
 to lapse_app;
+
+select retention.take_rights();

@@ -1,0 +1,30 @@
+/** A session over TCP with the app's own login: what somebody could do who has its address. */
+import { Client } from 'pg';
+import { APP_LOGIN, appPassword } from '@/lib/local-cloud/roles';
+import type { TestDatabase, TestRow } from './database';
+
+export interface AppLogin {
+  sql<R extends TestRow = TestRow>(text: string, params?: readonly unknown[]): Promise<R[]>;
+  /** SQLSTATE of the refusal, or what was answered. */
+  refusal(text: string, params?: readonly unknown[]): Promise<unknown>;
+  end(): Promise<void>;
+}
+
+export async function appLogin(db: TestDatabase): Promise<AppLogin> {
+  const url = new URL(db.ownerUrl);
+  url.username = APP_LOGIN;
+  url.password = appPassword(db.ownerUrl);
+  const client = new Client({ connectionString: url.href });
+  client.on('error', () => {});
+  await client.connect();
+  return {
+    sql: async <R extends TestRow>(text: string, params: readonly unknown[] = []) =>
+      (await client.query<R>(text, [...params])).rows,
+    refusal: (text, params = []) =>
+      client.query(text, [...params]).then(
+        (done) => done.rows,
+        (error: { code?: string }) => error.code,
+      ),
+    end: () => client.end(),
+  };
+}
