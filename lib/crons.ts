@@ -3,6 +3,7 @@
  * Lapse's own jobs below. A second, later entry per daily policy resumes a pass that ran out of time, and
  * costs one request when there is none.
  */
+import type { OrderReview } from './orders/contract';
 import type { Policy } from './policies/contract';
 
 export interface Cron {
@@ -13,16 +14,33 @@ export interface Cron {
 /** What vercel.json and the route files give a function: keep the literal in each route equal to this. */
 export const MAX_DURATION_SECONDS = 300;
 
-/** Lapse's own jobs (P9, P10): their routes are written by hand. */
-export const OWN_JOBS: readonly { name: string; schedule: string; daily: string }[] = [
+/** What an installation declares; the rest follows from it. */
+export interface Declared {
+  readonly policies: readonly Policy[];
+  readonly orderReview: OrderReview | undefined;
+}
+
+export interface OwnJob {
+  readonly name: string;
+  readonly schedule: string;
+  /** On the Hobby plan. */
+  readonly daily: string;
+}
+
+/** P9: a breach is paid back within five minutes. Only where an order review is declared. */
+export const ORDER_JOB: OwnJob = { name: 'order-review-sla', schedule: '*/5 * * * *', daily: '40 6 * * *' };
+
+export const ownJobs = ({ orderReview }: Pick<Declared, 'orderReview'>): readonly OwnJob[] =>
+  orderReview ? [...OWN_JOBS, ORDER_JOB] : OWN_JOBS;
+
+/** Lapse's own jobs that every installation has (P10): their routes are written by hand. */
+export const OWN_JOBS: readonly OwnJob[] = [
   // Behind every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
   { name: 'blob-outbox', schedule: '*/10 * * * *', daily: '50 5 * * *' },
   // By day: it reads much and changes little.
   { name: 'blob-reconcile', schedule: '10,40 9-12 * * *', daily: '10 9 * * *' },
   // What a hold, a running pass or the clock left open.
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
-  // P9: a breach is paid back within five minutes. Once a day is all the Hobby plan gives.
-  { name: 'order-review-sla', schedule: '*/5 * * * *', daily: '40 6 * * *' },
   // What is past its cutoff; a cutoff moves slowly, and an hour is soon enough to tell of it.
   { name: 'backlog', schedule: '35 * * * *', daily: '35 6 * * *' },
   // Late and missing runs: often enough to tell of a skipped order watch before its next one is due.
@@ -36,12 +54,12 @@ export const OWN_JOBS: readonly { name: string; schedule: string; daily: string 
 export const cronPath = (name: string): string => `/api/cron/${name}`;
 
 /** `hobby`: Vercel's free plan allows one run a day per entry (PLATFORM §A3); the runs then also resume. */
-export function crons(policies: readonly Policy[], plan: 'pro' | 'hobby'): Cron[] {
-  const own = OWN_JOBS.map((j) => ({
+export function crons(declared: Declared, plan: 'pro' | 'hobby'): Cron[] {
+  const own = ownJobs(declared).map((j) => ({
     path: cronPath(j.name),
     schedule: plan === 'hobby' ? j.daily : j.schedule,
   }));
-  const ofPolicies = policies.flatMap((p) =>
+  const ofPolicies = declared.policies.flatMap((p) =>
     plan === 'hobby'
       ? [{ path: cronPath(p.name), schedule: daily(p.schedule.run) }]
       : [p.schedule.run, p.schedule.resume]
@@ -60,9 +78,9 @@ function daily(schedule: string): string {
 }
 
 export function vercelJson(
-  policies: readonly Policy[],
+  declared: Declared,
   plan: 'pro' | 'hobby',
   current: Record<string, unknown> = {},
 ): Record<string, unknown> & { crons: Cron[] } {
-  return { $schema: 'https://openapi.vercel.sh/vercel.json', ...current, crons: crons(policies, plan) };
+  return { $schema: 'https://openapi.vercel.sh/vercel.json', ...current, crons: crons(declared, plan) };
 }

@@ -6,6 +6,8 @@ import type { Logger } from 'pino';
 import { type Blob, connectBlob } from './blob';
 import { connect, type Database } from './database';
 import { createLog } from './log';
+import type { OrderReview } from './orders/contract';
+import { orderReview } from './orders/order-review';
 import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
 import { connectRedis, type RedisClient } from './redis';
@@ -26,6 +28,8 @@ const BACKOFF: Backoff = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor
 export interface Services {
   readonly settings: Settings;
   readonly policies: readonly Policy[];
+  /** P9; undefined where none is declared. */
+  readonly orderReview: OrderReview | undefined;
   readonly database: Database;
   readonly redis: RedisClient;
   /** Undefined without a token: a policy whose rows name files refuses to delete then. */
@@ -41,6 +45,7 @@ export function createServices(env: Record<string, string | undefined> = process
   return {
     settings,
     policies: resolvePolicies(env),
+    orderReview,
     database: connect(settings.databaseUrl, settings.neonHttpEndpoint),
     redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),
     blob: settings.blobToken === undefined ? undefined : connectBlob(settings.blobToken),

@@ -2,11 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { vercelJson } from '../crons';
+import { orderReview } from '../orders/order-review';
 import { policies } from '../policies';
 
 const FILE = 'vercel.json';
 const { values } = parseArgs({ options: { hobby: { type: 'boolean', default: false } } });
 const current = JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, unknown>;
-const next = vercelJson(policies, values.hobby ? 'hobby' : 'pro', current);
+const next = vercelJson({ policies, orderReview }, values.hobby ? 'hobby' : 'pro', current);
 writeFileSync(FILE, `${JSON.stringify(next, null, 2)}\n`);
 console.log(`${FILE}: ${next.crons.length} crons (${values.hobby ? 'Hobby: one run a day each' : 'Pro'})`);

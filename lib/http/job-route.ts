@@ -2,12 +2,11 @@
  * The route of one of Lapse's own jobs (outbox, erasures, seal …): the same door and check-in as a policy's, with
  * the job's own work behind it. Answers what the job gives; 5xx when its outcome is `errored`.
  */
-import { OWN_JOBS } from '../crons';
 import { RequestError } from '../errors';
 import type { SlaStatus } from '../runner/result';
 import { type Services, services } from '../services';
 import { attend } from '../watch/attend';
-import { expectedJob } from '../watch/expected';
+import { declaredJob, expectedJob } from '../watch/expected';
 import { answerJson } from './answer';
 import { type CronRoute, door } from './door';
 
@@ -36,7 +35,7 @@ export function jobRoute(
   provide: () => Services = services,
 ): CronRoute {
   const expected = expectedJob(name);
-  const schedules = [OWN_JOBS.find((j) => j.name === name)?.schedule];
+  const schedules = [declaredJob(name).schedule];
   return door(name, provide, async (visit) => {
     for (const field of ['limit', 'batchSize'] as const) {
       if (visit.parameters[field] !== undefined) {

@@ -96,7 +96,20 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
     measured.set({ policy: about.policy }, Number(m.measured));
   }
 
-  const q = readQueue(r.queue);
+  const missing = gauge('retention_metrics_part_failed', '1 for a part this scrape could not read.', [
+    'part',
+  ]);
+  for (const [part, failed] of Object.entries(r.parts)) missing.set({ part }, failed);
+  if (r.queue) renderQueue(r.queue, gauge);
+  return `${await registry.metrics()}${histogram(r)}`;
+}
+
+/** Only where an order review is declared. */
+function renderQueue(
+  queue: NonNullable<Readings['queue']>,
+  gauge: <L extends string>(name: string, help: string, labelNames: L[]) => Gauge<L>,
+): void {
+  const q = readQueue(queue);
   const orders = gauge('retention_orders', 'Orders by where they wait.', ['queue']);
   const age = gauge('retention_orders_oldest_seconds', 'Age of the oldest order of each queue.', ['queue']);
   orders.set({ queue: 'in_review' }, q.inReview);
@@ -107,7 +120,6 @@ export async function renderMetrics(r: Readings, breakers: readonly BreakerReadi
   age.set({ queue: 'in_review' }, q.oldestInReviewSeconds);
   age.set({ queue: 'refunding' }, q.oldestRefundSeconds);
   age.set({ queue: 'manual' }, q.oldestManualSeconds);
-  return `${await registry.metrics()}${histogram(r)}`;
 }
 
 /** prom-client's histogram can only observe one by one; the totals are written as the text format asks. */

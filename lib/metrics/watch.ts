@@ -1,7 +1,7 @@
 /** What the watch and the backlog last wrote, as readings and as metrics: a row a policy or job each, and no more. */
 import { Gauge, type Registry } from 'prom-client';
+import type { Declared } from '../crons';
 import type { Row, Statement } from '../database';
-import type { Policy } from '../policies/contract';
 import { everything } from '../watch/expected';
 
 const SLA = ['within_sla', 'warning', 'breached'] as const;
@@ -10,9 +10,9 @@ const VERDICT = ['clear', 'catching_up', 'never', 'unknown'] as const;
 const SEVERITY = ['warning', 'critical'] as const;
 
 /** Their answers are the `WatchReadings`, in this order. Of what is not declared any more nothing is told. */
-export function watchStatements(policies: readonly Policy[]): Statement[] {
-  const names = JSON.stringify(policies.map((p) => p.name));
-  const all = JSON.stringify(everything(policies).map((e) => e.name));
+export function watchStatements(declared: Declared): Statement[] {
+  const names = JSON.stringify(declared.policies.map((p) => p.name));
+  const all = JSON.stringify(everything(declared).map((e) => e.name));
   const isOneOf = (column: string) => `${column} in (select jsonb_array_elements_text($1::jsonb))`;
   return [
     {

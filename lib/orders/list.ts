@@ -5,7 +5,7 @@ import { send } from '../control/carry-out';
 import { RequestError } from '../errors';
 import type { Services } from '../services';
 import type { OrderReview } from './contract';
-import { orderReview } from './order-review';
+import { declaredReview } from './order-review';
 import { queueStatement, readQueue } from './queue';
 import { orderColumns, orderIs } from './sql';
 
@@ -24,7 +24,7 @@ const utc = (x: string) => `to_char(${x} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:
 export async function listOrders(
   services: Services,
   url: URL,
-  review: OrderReview = orderReview,
+  review: OrderReview = declaredReview(services.orderReview),
 ): Promise<unknown> {
   const parsed = Query.safeParse(Object.fromEntries(url.searchParams));
   if (!parsed.success) {

@@ -1,30 +1,19 @@
-/** The orders of the example schema. Change names here to govern a table of your own (docs/MONITORING.md). */
-import { defineOrderReview } from './contract';
+/**
+ * The order review of this installation. Undefined: there is none, and then no cron, no watch expectation, no metric and
+ * no statement of it exists. Declare your own with defineOrderReview, then `npm run crons`.
+ */
 
-export const orderReview = defineOrderReview({
-  table: { name: 'orders' },
-  key: { column: 'id', type: 'uuid' },
-  columns: {
-    status: 'status',
-    amount: 'amount_cents',
-    currency: 'currency',
-    payment: 'payment_intent_id',
-    reviewStartedAt: 'review_started_at',
-    reviewExtendedUntil: 'review_extended_until',
-    resolvedAt: 'resolved_at',
-    refundedAt: 'refunded_at',
-    refundId: 'refund_id',
-  },
-  states: {
-    inReview: 'in_review',
-    refunding: 'refunding',
-    refunded: 'refunded',
-    manual: 'manual',
-    decisions: ['approved', 'rejected'],
-  },
-  steps: [
-    { name: 'warning', at: 'warning', tell: ['reviewers'] },
-    { name: 'breach', at: 'breach', tell: ['reviewers', 'team-lead'] },
-    { name: 'overdue', at: 150, tell: ['team-lead', 'on-call'] },
-  ],
-});
+import { RequestError } from '../errors';
+import { exampleOrderReview } from '../example/order-review';
+import type { OrderReview } from './contract';
+
+export const orderReview: OrderReview | undefined = exampleOrderReview;
+
+/** Throws a 404 where none is declared. */
+export function declaredReview(review: OrderReview | undefined): OrderReview {
+  if (review) return review;
+  throw new RequestError(404, 'no_order_review', UNDECLARED);
+}
+
+export const UNDECLARED =
+  'no order review is declared here: lib/orders/order-review.ts would declare it (docs/MONITORING.md)';

@@ -11,7 +11,7 @@ import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
 import type { OrderReview } from './contract';
 import { Intents, LEASE_MS, leaseIntents, settleIntents } from './intents';
-import { orderReview } from './order-review';
+import { declaredReview } from './order-review';
 import { ProviderError, type RefundProvider } from './provider';
 import { type OrderQueue, queueStatement, readQueue } from './queue';
 import { attemptRefund } from './refund';
@@ -47,7 +47,7 @@ export interface WatchParts {
 }
 
 export const partsOf = (s: Services): WatchParts => ({
-  review: orderReview,
+  review: declaredReview(s.orderReview),
   provider:
     s.settings.orders.stripeKey === undefined
       ? undefined

@@ -87,6 +87,8 @@ class Drain {
         return await this.#result('skipped', 'dry_run', 'dry run: no file was deleted');
       }
       if (!this.services.blob) {
+        const { open } = await this.#ask(() => outboxState(this.services.database));
+        if (open === 0) return await this.#result('succeeded', null, 'the outbox is empty');
         return await this.#result(
           'errored',
           'settings',

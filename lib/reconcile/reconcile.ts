@@ -98,6 +98,9 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
     return result;
   };
   if (request.dryRun) return answer('skipped', 'dry_run', 'dry run: nothing was compared or recorded');
+  const prefixes = prefixesOf(services.policies);
+  const sources = sourcesOf(services.policies);
+  if (sources.length === 0) return answer('skipped', 'no_files', 'no policy names files');
   if (!services.blob)
     return answer(
       'errored',
@@ -105,8 +108,6 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
       'BLOB_READ_WRITE_TOKEN is not set: there is no store to compare with',
     );
   const { blob } = services;
-  const prefixes = prefixesOf(services.policies);
-  const sources = sourcesOf(services.policies);
   const references = referencesOf(services.policies);
   const outOfTime = () => request.deadline.getTime() - services.clock().getTime() < CLOSING_MS;
   const goesOn = () => answer('interrupted', 'time', 'out of time; the next call goes on from the cursor');

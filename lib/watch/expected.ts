@@ -3,7 +3,15 @@
  * deployed with it (vercel.json), else by the one it declares.
  */
 import deployed from '../../vercel.json';
-import { cronPath, MAX_DURATION_SECONDS, OWN_JOBS } from '../crons';
+import {
+  cronPath,
+  type Declared,
+  MAX_DURATION_SECONDS,
+  ORDER_JOB,
+  OWN_JOBS,
+  type OwnJob,
+  ownJobs,
+} from '../crons';
 import type { Policy } from '../policies/contract';
 import { lastDue, nextRun } from '../policies/next-run';
 
@@ -33,18 +41,22 @@ export const expectedOf = (policy: Policy): Expected => {
   };
 };
 
-export function expectedJob(name: string): Expected {
-  const declared = OWN_JOBS.find((j) => j.name === name);
+export function declaredJob(name: string): OwnJob {
+  const declared = [...OWN_JOBS, ORDER_JOB].find((j) => j.name === name);
   if (!declared)
     throw new TypeError(`"${name}" is not in OWN_JOBS of lib/crons.ts: add it, then npm run crons`);
-  const schedule = scheduleOf(name, declared.schedule);
+  return declared;
+}
+
+export function expectedJob(name: string): Expected {
+  const schedule = scheduleOf(name, declaredJob(name).schedule);
   const latenessSeconds = latenessOf(schedule);
   return { name, kind: 'job', schedule, allowedSeconds: MAX_DURATION_SECONDS, latenessSeconds };
 }
 
-export const everything = (policies: readonly Policy[]): Expected[] => [
-  ...policies.map(expectedOf),
-  ...OWN_JOBS.map((j) => expectedJob(j.name)),
+export const everything = (declared: Declared): Expected[] => [
+  ...declared.policies.map(expectedOf),
+  ...ownJobs(declared).map((j) => expectedJob(j.name)),
 ];
 
 const scheduleOf = (name: string, declared: string): string =>

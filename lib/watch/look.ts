@@ -45,7 +45,7 @@ export async function look(services: Services, options: { force?: boolean } = {}
 
 async function lookNow(services: Services, force: boolean): Promise<Look> {
   const now = services.clock();
-  const all = everything(services.policies);
+  const all = everything(services);
   const [turn = [], , rows = [], incidents = [], waiting = []] = await ask(
     services.database,
     [

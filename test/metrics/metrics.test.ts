@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Database, Statement } from '@/lib/database';
+import { createLog } from '@/lib/log';
 import { readMetrics } from '@/lib/metrics/read';
 import { metricsRoute } from '@/lib/metrics/route';
 import { measureQuality } from '@/lib/quality/job';
@@ -16,10 +17,9 @@ afterEach(async () => {
   await e.stop();
 });
 
-const scrape = async (token = 'a-token-of-the-scraper') =>
-  metricsRoute(() => e.services)(
-    new Request('http://localhost/api/metrics', { headers: { authorization: `Bearer ${token}` } }),
-  );
+const authorized = (token = 'a-token-of-the-scraper') =>
+  new Request('http://localhost/api/metrics', { headers: { authorization: `Bearer ${token}` } });
+const scrape = async (token?: string) => metricsRoute(() => e.services)(authorized(token));
 
 it('counts what was deleted by policy and label; a dry run shows as a run and never as a deletion', async () => {
   const policy = await govern(e.db);
@@ -115,6 +115,44 @@ it('reads no table that grows with the history: neither runs nor receipts nor go
     'watch_turn',
     'watched',
   ]);
+});
+
+it('without an order review no order is asked for and none is told', async () => {
+  const services = { ...e.services, orderReview: undefined };
+  await e.db.sql('drop table public.orders cascade');
+  const text = await (await metricsRoute(() => services)(authorized())).text();
+  expect(text).toContain('retention_open_entries');
+  expect(text).not.toContain('retention_orders');
+  expect(text).not.toMatch(/^retention_metrics_part_failed\{.*\} 1$/m);
+});
+
+it('a part that fails is named, in the metrics and in the log; the rest is told', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  await e.run(await govern(e.db));
+  await e.db.sql('drop table public.orders cascade');
+  const answer = await metricsRoute(() => ({ ...e.services, log }))(authorized());
+  const text = await answer.text();
+  expect(answer.status).toBe(200);
+  expect(text).toContain('retention_metrics_part_failed{part="orders"} 1\n');
+  expect(text).toContain('retention_metrics_part_failed{part="runs"} 0\n');
+  expect(text).toMatch(
+    /^retention_cleanup_runs_total\{policy="things",outcome="succeeded",mode="delete"\} 1$/m,
+  );
+  expect(text).not.toMatch(/^retention_orders/m);
+  expect(lines.map((l) => JSON.parse(l))).toMatchObject([{ event: 'metrics.part_failed', part: 'orders' }]);
+});
+
+it('a scrape that fails altogether is a 5xx, and in the log under the id of its answer', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  await e.db.sql('drop schema retention cascade');
+  const answer = await metricsRoute(() => ({ ...e.services, log }))(authorized());
+  expect(answer.status).toBe(500);
+  expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+    event: 'request.failed',
+    correlation_id: answer.headers.get('x-correlation-id'),
+  });
 });
 
 it('opens to its own token and to the cron secret, and to nobody else', async () => {

@@ -166,8 +166,14 @@ describe('the drain', () => {
     expect(result.message).toContain('CREATE INDEX CONCURRENTLY ON "public"."pictures" ("file");');
   });
 
-  it('says which setting is missing without a token', async () => {
+  it('without a token says which setting is missing as soon as a file waits, and not before', async () => {
     f = await files();
+    const { blob } = f.services;
+    Object.assign(f.services, { blob: undefined });
+    expect(await f.drain()).toMatchObject({ outcome: 'succeeded', open: 0 });
+    Object.assign(f.services, { blob });
+    await f.rows(gone(1));
+    await f.runNow();
     Object.assign(f.services, { blob: undefined });
     const result = await f.drain();
     expect(result.outcome).toBe('errored');

@@ -10,6 +10,7 @@ import type { RunResult } from '@/lib/runner/result';
 import { type RunRequest, runPolicy } from '@/lib/runner/run';
 import { createServices, type Services } from '@/lib/services';
 import { type TestDatabase, testDatabase } from './database';
+import { REVIEW } from './order-review';
 
 /** In the past, so that the database's own clock is never the earlier one. */
 export const NOW = new Date('2026-03-01T02:00:00.000Z');
@@ -39,6 +40,7 @@ export async function engine(options: { now?: Date; env?: Record<string, string>
       LAPSE_NAMESPACE: `test-${randomUUID()}`,
       ...options.env,
     }),
+    orderReview: REVIEW,
     clock: () => options.now ?? NOW,
     // The same attempts, without the waiting.
     backoff: { retries: 8, minTimeout: 1, maxTimeout: 5, factor: 1, randomize: false },

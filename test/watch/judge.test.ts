@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import { OWN_JOBS } from '@/lib/crons';
+import { ORDER_JOB, OWN_JOBS } from '@/lib/crons';
 import { policies } from '@/lib/policies';
 import { everything, intervalOf } from '@/lib/watch/expected';
 import { type Attendance, judge } from '@/lib/watch/judge';
+import { REVIEW } from '@/test/support/order-review';
 
 const nightly = {
   name: 'things',
@@ -97,8 +98,10 @@ it.each([
 });
 
 it('everything on the clock is watched, and told of before its next run is due', () => {
-  const all = everything(policies);
-  expect(all.map((e) => e.name).sort()).toEqual([...policies, ...OWN_JOBS].map((x) => x.name).sort());
+  const all = everything({ policies, orderReview: REVIEW });
+  expect(all.map((e) => e.name).sort()).toEqual(
+    [...policies, ...OWN_JOBS, ORDER_JOB].map((x) => x.name).sort(),
+  );
   // The watch looks every two minutes; run-watch itself is looked at by every other cron.
   for (const e of all.filter((x) => x.name !== 'run-watch')) {
     expect(e.latenessSeconds + 120, e.name).toBeLessThan(intervalOf(e.schedule));

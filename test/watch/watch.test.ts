@@ -190,7 +190,7 @@ it('answers how many are watched and not on time; outside production nobody is l
   };
   expect(await watchRuns(services, order)).toMatchObject({ outcome: 'succeeded', looked: true });
   expect(await e.db.sql('select count(*)::int as n from retention.watched')).toEqual([
-    { n: everything(services.policies).length },
+    { n: everything(services).length },
   ]);
   at('2026-03-05T00:00:00Z');
   const preview = { ...services, settings: { ...services.settings, production: false } };

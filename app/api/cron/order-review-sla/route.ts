@@ -1,7 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { watchOrders } from '@/lib/orders/watch';
+import { orderReviewJob } from '@/lib/orders/job';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('order-review-sla', (services, order) =>
-  watchOrders(services, order),
-);
+export const { GET, POST, HEAD } = jobRoute('order-review-sla', orderReviewJob);
