@@ -21,12 +21,17 @@ it('rows of a business table are deleted in one place', () => {
 });
 
 it('whole partitions are dropped in one place', () => {
-  const folder = 'lib/migrations/retention';
-  const found = readdirSync(folder).flatMap((file) => {
-    const up = readFileSync(path.join(folder, file), 'utf8').split('-- Down Migration')[0]!;
-    return [...up.matchAll(/execute\s+(format\()?'(drop|delete|truncate|alter)\b/gi)].map(() => file);
-  });
-  expect(found).toEqual(['0010_partitions.sql']);
+  const found = ['retention', 'functions'].flatMap((folder) =>
+    readdirSync(path.join('lib/migrations', folder)).flatMap((file) => {
+      const up = readFileSync(path.join('lib/migrations', folder, file), 'utf8').split(
+        '-- Down Migration',
+      )[0]!;
+      return [...up.matchAll(/execute\s+(format\()?'(drop|delete|truncate|alter)\b/gi)].map(
+        () => `${folder}/${file}`,
+      );
+    }),
+  );
+  expect(found).toEqual(['retention/0010_partitions.sql', 'functions/partitions.sql']);
 });
 
 it('nothing that is deployed knows of the local cloud', () => {

@@ -1,8 +1,9 @@
 /**
  * The one place that deletes. A batch is one request and one transaction:
- * session → constraints immediate → enter_batch (locks, fence) → pick, judge and lock, delete, receipt,
- * outbox → counts compared. With dependants the rows are locked in a statement of their own first, so that
- * the deleting statement sees every child that exists: a locked parent gets no new ones (DELETION §2).
+ * session → enter_batch (constraints immediate, locks, fence, count before) → pick, judge and lock, delete,
+ * receipt, outbox → counts compared, also the database's own of every table (migrations/functions/net.sql).
+ * With dependants the rows are locked in a statement of their own first, so that the deleting statement sees
+ * every child that exists: a locked parent gets no new ones (DELETION §2).
  * A row leaves only by the `delete` below, and only into a receipt written by the same statement.
  */
 import { z } from 'zod';
@@ -63,7 +64,6 @@ export function batch(order: BatchOrder): {
   const statements = [
     session(order.statementTimeoutMs),
     ...(order.blocks ? [pinBlockPlan] : []),
-    { text: 'set constraints all immediate', params: [] },
     enter(order),
     ...deciding,
     confirm(order),

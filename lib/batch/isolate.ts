@@ -28,13 +28,7 @@ export function setAside(order: BatchOrder): { statements: Statement[]; answer: 
       where t.ctid = any(current_setting('lapse.rows')::tid[])
     ),
     ${letters(order, 'select key, sql_state, constraint_name from rows', q)}`);
-  const statements = [
-    session(order.statementTimeoutMs),
-    { text: 'set constraints all immediate', params: [] },
-    enter(order),
-    lock,
-    found,
-  ];
+  const statements = [session(order.statementTimeoutMs), enter(order), lock, found];
   return { statements, answer: statements.length - 1 };
 }
 

@@ -7,7 +7,7 @@ import type { Statement } from '../database';
 import type { PermanentTable, Policy, TableName } from '../policies/contract';
 import { goingDependants, goingFiles, ownFiles } from './files';
 import { judgePartitioning, Partitioning, type Problem, partitioningFacts } from './fit-partitions';
-import { name, Parameters, table, tableLabel } from './sql';
+import { name, Parameters, table, tableLabel, text } from './sql';
 
 export type { Problem };
 
@@ -46,6 +46,10 @@ const Facts = z.object({
   partitioning: Partitioning.nullable().default(null),
   /** Tables the decision is read from that lack the gate trigger. */
   ungated: z.array(z.string()),
+  /** Tables that rows leave by a batch and that lack the guard trigger, partitions as well. */
+  unguarded: z.array(z.string()),
+  /** By it the database counts what a batch deletes. */
+  track_counts: z.boolean(),
 });
 export type Facts = z.infer<typeof Facts>;
 
@@ -57,6 +61,11 @@ export function catalogFacts(policy: Policy): Statement {
   const rel = `to_regclass(${p.add(regclass(policy.table))})`;
   const writes = policy.strategy.kind === 'soft-delete' ? 'UPDATE' : 'DELETE';
   const judged = JSON.stringify(policy.tenants?.judgedBy.map(regclass) ?? []);
+  const emptied = JSON.stringify(
+    policy.strategy.kind === 'delete'
+      ? [policy.table, ...goingDependants(policy).map((d) => d.table)].map(regclass)
+      : [],
+  );
   return p.statement(`with target as (select ${rel} as oid)
   select jsonb_build_object(
     'relation', (
@@ -90,8 +99,14 @@ export function catalogFacts(policy: Policy): Statement {
       from pg_constraint f join pg_class r on r.oid = f.conrelid join pg_namespace rn on rn.oid = r.relnamespace
       where f.contype = 'f' and f.confrelid = target.oid and f.conparentid = 0), '[]'),
     'triggers', coalesce((select jsonb_agg(g.tgname) from pg_trigger g
-      where g.tgrelid = target.oid and not g.tgisinternal and g.tgenabled <> 'D' and (g.tgtype & 8) = 8), '[]'),
+      where g.tgrelid = target.oid and not g.tgisinternal and g.tgenabled <> 'D' and (g.tgtype & 8) = 8
+        and g.tgfoid is distinct from to_regprocedure('retention.guard_deletion()')), '[]'),
     ${policy.partitioned ? `'partitioning', ${partitioningFacts('target.oid')},` : ''}
+    'track_counts', current_setting('track_counts') = 'on',
+    'unguarded', coalesce((select jsonb_agg(c.oid::regclass::text) from jsonb_array_elements_text(${p.add(emptied, 'jsonb')}) x
+      join pg_class c on c.oid = to_regclass(x) or c.oid in (select relid from pg_partition_tree(to_regclass(x)) where isleaf)
+      where c.relkind = 'r' and not exists (select 1 from pg_trigger g join pg_proc f on f.oid = g.tgfoid join pg_namespace fn on fn.oid = f.pronamespace
+        where g.tgrelid = c.oid and fn.nspname = 'retention' and f.proname = 'guard_deletion' and g.tgenabled <> 'D')), '[]'),
     'ungated', coalesce((select jsonb_agg(x) from jsonb_array_elements_text(${p.add(judged, 'jsonb')}) x
       where not exists (select 1 from pg_trigger g join pg_proc f on f.oid = g.tgfoid join pg_namespace fn on fn.oid = f.pronamespace
         where g.tgrelid = to_regclass(x) and fn.nspname = 'retention' and f.proname = 'gate' and g.tgenabled <> 'D')), '[]')
@@ -200,6 +215,18 @@ export function judgeFacts(policy: Policy, raw: unknown, permanent: readonly Per
     say(
       `trigger ${name(trigger)} fires on DELETE and is not declared: it could keep rows or delete others`,
       'read what it does, then name it in knownTriggers of the policy, or drop it',
+    );
+  }
+  if (!facts.track_counts) {
+    say(
+      'the database does not count what it deletes (track_counts is off), so a receipt could not be held against it',
+      'ALTER DATABASE <its name> SET track_counts = on;',
+    );
+  }
+  for (const t of facts.unguarded) {
+    say(
+      `${t} has no guard: its rows could leave without a receipt, by the role of the app`,
+      `SELECT retention.protect(${text(t)});`,
     );
   }
   for (const t of facts.ungated) {

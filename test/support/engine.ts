@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { catalogFacts, judgeFacts, type Problem } from '@/lib/batch/preflight';
+import { table } from '@/lib/batch/sql';
 import { permanentTables } from '@/lib/policies';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import type { RunResult } from '@/lib/runner/result';
@@ -48,9 +49,21 @@ export async function engine(options: { now?: Date; env?: Record<string, string>
   return {
     db,
     services,
-    run: (policy, request) => runPolicy(services, policy, order(options.now ?? NOW, request)),
+    run: async (policy, request) => {
+      await protect(db, policy);
+      return runPolicy(services, policy, order(options.now ?? NOW, request));
+    },
     stop: () => db.stop(),
   };
+}
+
+/** What its owner runs for each table that rows leave by a batch. */
+export async function protect(db: TestDatabase, policy: Policy): Promise<void> {
+  const going = policy.dependants.filter((d) => d.fate === 'delete').map((d) => d.table);
+  const names = [policy.table, ...going].map(table);
+  await db.sql(`select retention.protect(t) from unnest($1::text[]) t where to_regclass(t) is not null`, [
+    names,
+  ]);
 }
 
 export const order = (now: Date, request: Partial<RunRequest> = {}): RunRequest => ({
@@ -69,6 +82,7 @@ export async function govern(db: TestDatabase, changes: Partial<PolicyInput> = {
   )`);
   await db.sql('create index on things (at, id)');
   await db.sql('grant select, update, delete on things to lapse_app');
+  await db.sql(`select retention.protect('public.things')`);
   return thingsPolicy(changes);
 }
 

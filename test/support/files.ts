@@ -8,7 +8,7 @@ import type { RunResult } from '@/lib/runner/result';
 import { type RunRequest, runPolicy } from '@/lib/runner/run';
 import type { Services } from '@/lib/services';
 import { type PrivateCloud, privateCloud } from './cloud';
-import { DAY, type Engine, engine, order } from './engine';
+import { DAY, type Engine, engine, order, protect } from './engine';
 
 export interface Files extends Engine {
   readonly cloud: PrivateCloud;
@@ -66,6 +66,7 @@ export async function files(
   await base.db.sql('create index on pictures (file)');
   await base.db.sql('create index on pictures (org)');
   await base.db.sql('grant select, update, delete on pictures to lapse_app');
+  await base.db.sql(`select retention.protect('public.pictures')`);
   // The database writes what is due by its own clock: on a slow machine ours must not have stayed behind it.
   const pass = (seconds: number) => {
     at = new Date(Math.max(at.getTime(), Date.now()) + seconds * 1000);
@@ -100,7 +101,10 @@ export async function files(
         wait: async (ms) => pass(ms / 1000),
         ...changes,
       }),
-    runNow: (p = policy, changes) => runPolicy(services, p, order(at, changes)),
+    runNow: async (p = policy, changes) => {
+      await protect(base.db, p);
+      return runPolicy(services, p, order(at, changes));
+    },
     entries: async () => {
       const rows = await base.db.sql<{ state: string; n: number }>(
         'select state, count(*)::int as n from retention.outbox group by 1',

@@ -4,7 +4,7 @@ import type { Policy } from '@/lib/policies/contract';
 import type { RunResult } from '@/lib/runner/result';
 import type { RunRequest } from '@/lib/runner/run';
 import { runPolicy } from '@/lib/runner/run';
-import { DAY, type Engine, engine, NOW, order } from './engine';
+import { DAY, type Engine, engine, NOW, order, protect } from './engine';
 
 export interface Guarded extends Engine {
   at(now: Date, policy: Policy, request?: Partial<RunRequest>): Promise<RunResult>;
@@ -27,7 +27,10 @@ export async function guarded(env: Record<string, string> = {}): Promise<Guarded
   });
   return {
     ...e,
-    at: (now, policy, request) => runPolicy({ ...e.services, clock: () => now }, policy, order(now, request)),
+    at: async (now, policy, request) => {
+      await protect(e.db, policy);
+      return runPolicy({ ...e.services, clock: () => now }, policy, order(now, request));
+    },
     analyze: async (table = 'things') => {
       await e.db.sql(`analyze ${table}`);
     },

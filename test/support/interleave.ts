@@ -43,7 +43,8 @@ export async function interleave(
   options: { rounds: number; seed: number; told?: (violations: readonly string[]) => void },
 ): Promise<Interleaved> {
   await db.sql(`create table if not exists things (id uuid primary key default gen_random_uuid(), at timestamptz, org uuid, person uuid, note text);
-    create index if not exists things_at on things (at, id); create index if not exists things_org on things (org); grant select, update, delete on things to lapse_app`);
+    create index if not exists things_at on things (at, id); create index if not exists things_org on things (org); grant select, update, delete on things to lapse_app;
+    select retention.protect('public.things')`);
   let state = options.seed >>> 0;
   const roll = (n: number): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -19,6 +19,7 @@ export async function addMonth(db: TestDatabase, month: string): Promise<void> {
     `create table ${partitionOf(month)} partition of visits for values from ('${month}-01Z') to ('${next(month)}-01Z')`,
   );
   await db.sql(`grant select, update, delete on ${partitionOf(month)} to lapse_app`);
+  await db.sql(`select retention.protect('public.${partitionOf(month)}')`);
 }
 
 export async function partitioned(

@@ -2,10 +2,11 @@
 
 -- Statement 2 of every batch. Takes the locks in statements of their own, then reads: one statement sees one snapshot.
 create or replace function retention.enter_batch(p text, f bigint, r uuid, s int, v text) returns void
-language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   st record;
   k int;
+  before jsonb;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'lapse: a batch needs READ COMMITTED' using errcode = 'LP005';
@@ -13,6 +14,13 @@ begin
   if current_setting('statement_timeout') = '0' or current_setting('lock_timeout') = '0' then
     raise exception 'lapse: a batch needs statement_timeout and lock_timeout' using errcode = 'LP006';
   end if;
+  if current_setting('track_counts') <> 'on' then
+    raise exception 'lapse: a batch needs track_counts, by which the database counts what it deletes' using errcode = 'LP014',
+      hint = format('ALTER DATABASE %I SET track_counts = on;', current_database());
+  end if;
+  -- What is deferred to the commit fails where it can be named; only the look for deletions nobody confirmed stays there.
+  set constraints all immediate;
+  set constraints retention.lapse_receipted deferred;
   perform pg_advisory_xact_lock_shared(7001, 0);
   select lock_id into k from retention.policy_state where policy = p;
   if k is null then
@@ -31,28 +39,56 @@ begin
     raise exception 'lapse: this batch has committed' using errcode = 'LP004';
   end if;
   perform set_config('lapse.batch', r::text || ':' || s, true);
+  if current_setting('transaction_read_only') = 'off' then
+    before := retention.deletions();
+    perform set_config('lapse.deletions', before::text, true);
+    perform set_config('lapse.proof', retention.proof_of(r, s, before), true);
+  end if;
 end $$;
 comment on function retention.enter_batch(text, bigint, uuid, int, text) is
-  'Takes the shared locks (all, policy) and the batch''s own, then checks fence, run, version, pause and that no receipt exists.';
+  'Takes the shared locks (all, policy) and the batch''s own, then checks fence, run, version, pause and that no receipt exists; notes what the session has deleted so far.';
 
 -- Statement 4: a new statement, so it sees what the delete did. `still_there` counts the receipt's keys that are left.
 create or replace function retention.confirm_batch(r uuid, s int, still_there bigint) returns void
-language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   rc record;
+  before jsonb := retention.entered(r, s);
+  went jsonb;
+  gone bigint;
+  named bigint;
 begin
-  select locked, deleted, coalesce(cardinality(uuid_keys), cardinality(keys)) as named into rc
-    from retention.receipt where run = r and seq = s;
-  if not found then
-    return;
+  if before is null then
+    raise exception 'lapse: this transaction has not entered batch % of run %', s, r using errcode = 'LP012';
   end if;
-  if rc.locked <> rc.deleted or rc.named <> rc.deleted or still_there <> 0 then
+  select action, locked, deleted, dependants_deleted, table_name, dependants,
+      coalesce(cardinality(uuid_keys), cardinality(keys)) as named into rc
+    from retention.receipt where run = r and seq = s;
+  if found and (rc.locked <> rc.deleted or rc.named <> rc.deleted or still_there <> 0) then
     raise exception 'lapse: counts differ: locked %, deleted %, named %, left %',
       rc.locked, rc.deleted, rc.named, still_there using errcode = 'LP007';
   end if;
+  named := case when rc.action = 'delete' then rc.deleted + rc.dependants_deleted else 0 end;
+  went := retention.deletions();
+  select coalesce(sum(e.value::bigint - coalesce((before ->> e.key)::bigint, 0)), 0) into gone from jsonb_each_text(went) e;
+  if gone <> named then
+    raise exception 'lapse: % rows left, the receipt names %: %', gone, named, retention.tables_that_lost(before, went)
+      using errcode = 'LP013', hint = 'A cascade, trigger or rule deletes rows that the policy does not declare. Nothing was deleted.';
+  end if;
+  delete from retention.unconfirmed_deletion
+    where id = any(string_to_array(nullif(current_setting('lapse.unconfirmed', true), ''), ',')::bigint[]);
 end $$;
 comment on function retention.confirm_batch(uuid, int, bigint) is
-  'Rolls the batch back unless rows locked, deleted, named in the receipt and gone are the same number.';
+  'Rolls the batch back unless rows locked, deleted, named in the receipt and gone are the same number, and the database counts no other deletion.';
+
+create or replace function retention.tables_that_lost(before jsonb, after jsonb) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select coalesce(string_agg(n.nspname || '.' || c.relname || ' lost ' || x.n, ', ' order by x.n desc, 1), 'no table lost any')
+  from (select e.key::oid as relation, e.value::bigint - coalesce((before ->> e.key)::bigint, 0) as n from jsonb_each_text(after) e) x
+  join pg_class c on c.oid = x.relation join pg_namespace n on n.oid = c.relnamespace
+  where x.n > 0
+$$;
+comment on function retention.tables_that_lost(jsonb, jsonb) is 'Each table that lost rows between two looks, with how many.';
 
 -- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6). Without a
 -- search_path of its own: the table's triggers must find what they find in the batch.

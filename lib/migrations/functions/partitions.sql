@@ -15,7 +15,7 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp set t
       when i.inhdetachpending then 'pending'
       when exists (select 1 from pg_constraint f where f.contype = 'f' and f.confrelid in (c.oid, parent)) then 'referenced'
       when exists (select 1 from pg_trigger g where g.tgrelid in (c.oid, parent) and not g.tgisinternal and g.tgenabled <> 'D'
-        and (g.tgtype & 8) = 8) then 'trigger'
+        and (g.tgtype & 8) = 8 and g.tgfoid <> 'retention.guard_deletion()'::regprocedure) then 'trigger'
       when exists (select 1 from pg_publication_tables x join pg_class pc on pc.relname = x.tablename and pc.relnamespace = x.schemaname::regnamespace
         where pc.oid in (c.oid, parent)) then 'published'
       when not exists (select 1 from pg_proc f where f.pronamespace = 'retention'::regnamespace and f.proname = 'drop_partition'

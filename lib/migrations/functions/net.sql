@@ -1,0 +1,97 @@
+-- The net: trusts no analysis of the schema. The database counts the rows that a transaction deletes in each table,
+-- whatever deletes them: a cascade, a trigger, a rule. A batch whose count is not what its receipt names rolls back;
+-- rows deleted by the role of the app without such a batch do not commit.
+
+-- Rows this session has deleted and not yet reported, by table. Also leftovers of its earlier transactions show:
+-- only the difference between two looks means anything. A TRUNCATE or DROP by a trigger is not counted.
+create or replace function retention.deletions() returns jsonb
+language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+  select coalesce(jsonb_object_agg(x.oid::text, x.n), '{}') from (
+    select c.oid, pg_stat_get_xact_tuples_deleted(c.oid) as n from pg_class c
+    where c.relkind = 'r' and c.relpersistence <> 't'
+      and c.relnamespace not in ('retention'::regnamespace, 'pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+  ) x where x.n > 0
+$$;
+comment on function retention.deletions() is 'Rows deleted in each ordinary table outside Lapse''s schema, as the database counts them in this session.';
+
+-- What enter_batch leaves for confirm_batch: readable by all, written by nobody who does not know the secret, and
+-- worth nothing in another transaction.
+create or replace function retention.proof_of(r uuid, s int, before jsonb) returns text
+language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+  select encode(sha256(convert_to(concat_ws('|', secret, pg_current_xact_id()::text, r::text, s::text, before::text, secret), 'UTF8')), 'hex')
+  from retention.batch_secret
+$$;
+comment on function retention.proof_of(uuid, int, jsonb) is 'Proves that this transaction has entered this batch, with this count before it.';
+
+-- Has this transaction entered this batch? Returns the count before it; null when it has not.
+create or replace function retention.entered(r uuid, s int) returns jsonb
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  before jsonb := nullif(current_setting('lapse.deletions', true), '')::jsonb;
+begin
+  if before is null or current_setting('lapse.proof', true) is distinct from retention.proof_of(r, s, before) then
+    return null;
+  end if;
+  return before;
+exception when invalid_text_representation then
+  return null;
+end $$;
+comment on function retention.entered(uuid, int) is 'The count of deletions before this batch, when this transaction has entered it; else null.';
+
+-- On each table that Lapse deletes from. The application's own deletions are not its business: only those of a login
+-- with the rights of lapse_app, who is neither the table's owner nor a superuser.
+create or replace function retention.guard_deletion() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint;
+begin
+  if pg_has_role(session_user, 'lapse_app', 'USAGE')
+    and not (select rolsuper from pg_roles where rolname = session_user)
+    and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'USAGE') then
+    insert into retention.unconfirmed_deletion default values returning id into n;
+    -- By it confirm_batch finds the row again; a wrong number in it only leaves the row there.
+    perform set_config('lapse.unconfirmed', concat_ws(',', nullif(current_setting('lapse.unconfirmed', true), ''), n), true);
+  end if;
+  return null;
+end $$;
+comment on function retention.guard_deletion() is
+  'Statement trigger AFTER DELETE: what the role of the app deletes here must be confirmed by a batch with its receipt.';
+
+create or replace function retention.refuse_unconfirmed() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select 1 from retention.unconfirmed_deletion where id = new.id) then
+    raise exception 'lapse: rows were deleted without a receipt' using errcode = 'LP012',
+      hint = 'Rows that Lapse governs are deleted by its batches only; use the role of your application for others.';
+  end if;
+  return null;
+end $$;
+comment on function retention.refuse_unconfirmed() is 'At commit: a deleting statement that no batch has confirmed stops it.';
+
+create or replace function retention.protect(relation text) returns void
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  t regclass;
+begin
+  if to_regclass(relation) is null then
+    raise exception 'lapse: there is no table %', relation using errcode = '42P01';
+  end if;
+  for t in
+    select r.oid from pg_class r
+    where (r.oid = to_regclass(relation) or r.oid in (select relid from pg_partition_tree(to_regclass(relation))))
+      and not exists (select 1 from pg_trigger g where g.tgrelid = r.oid
+        and g.tgfoid = 'retention.guard_deletion()'::regprocedure and g.tgenabled <> 'D')
+  loop
+    execute format('create trigger lapse_guard after delete on %s for each statement execute function retention.guard_deletion()', t);
+  end loop;
+end $$;
+comment on function retention.protect(text) is
+  'Run by the owner of a table that a policy governs, or that goes with one: nothing leaves it by the role of the app without a receipt.';
+
+do $$
+begin
+  if not exists (select 1 from pg_trigger where tgrelid = 'retention.unconfirmed_deletion'::regclass and tgname = 'lapse_receipted') then
+    create constraint trigger lapse_receipted after insert on retention.unconfirmed_deletion
+      deferrable initially deferred for each row execute function retention.refuse_unconfirmed();
+  end if;
+end $$;
