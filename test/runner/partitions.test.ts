@@ -140,6 +140,7 @@ describe('a partition that lies wholly before the cutoff', () => {
       `create table visits_2026_01 partition of visits for values from ('2026-01-01') to ('2026-02-01')`,
     );
     await e.db.sql('grant select, update, delete on visits, visits_2025_12, visits_2026_01 to lapse_app');
+    await e.db.sql(`select retention.protect('public.visits')`);
     await e.db.sql(
       `insert into retention.partition_grant values ('public.visits', '30 days', '{id,at}', 'org', 'person')`,
     );
