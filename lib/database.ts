@@ -81,24 +81,15 @@ const SPEAKING = /^(LP|08|25|3D|40|42(?!804)|53|55P|57|28)/;
 const RAISED = 'exec_stmt_raise';
 
 /**
- * Maps what the driver throws. Only an HTTP 400 carries fields of PostgreSQL; no code means the answer was
- * lost or never came, and a write may have committed (PLATFORM §B5, §B6).
+ * Maps what the driver throws. Only an HTTP 400 carries fields of PostgreSQL; without a code the request was refused
+ * before its first statement, or its answer was lost and a write may have committed (PLATFORM §B5, §B6).
  */
 export function mapDatabaseError(error: unknown): DatabaseError {
   if (error instanceof DatabaseError) return error;
   if (!(error instanceof NeonDbError)) {
     return new DatabaseError('fatal', null, `the database request could not be made: ${nameOf(error)}`);
   }
-  if (!error.code) {
-    const status = /HTTP status (\d+)/.exec(error.message)?.[1];
-    if (status === '413' || status === '507') {
-      return new DatabaseError('fatal', null, `the request or its answer is too large (HTTP ${status})`);
-    }
-    const why = status
-      ? `the database proxy answered HTTP ${status}`
-      : `no answer from the database (${nameOf(error.sourceError ?? error)})`;
-    return new DatabaseError('unknown', null, why);
-  }
+  if (!error.code) return withoutCode(error);
   const failure = BY_STATE.find(([state]) => state.test(error.code ?? ''))?.[1] ?? 'fatal';
   const at = {
     ...(error.table ? { table: error.table } : {}),
@@ -111,6 +102,58 @@ export function mapDatabaseError(error: unknown): DatabaseError {
       ? error.message
       : [error.table, error.constraint].filter(Boolean).join(', ');
   return new DatabaseError(failure, error.code, `PostgreSQL ${error.code}${detail ? `: ${detail}` : ''}`, at);
+}
+
+/**
+ * What the proxy says of an HTTP 400 in words of its own, with no code of PostgreSQL. The words are only matched, never
+ * passed on: a request that could not be read is answered with a part of itself.
+ */
+const WITHOUT_CODE: readonly [RegExp, DatabaseFailure, string][] = [
+  [
+    /connection closed|error communicating|unexpected message|parsing response|timeout waiting|internal error/i,
+    'unknown',
+    'the connection to the database was lost on the way; the transaction may have committed',
+  ],
+  [
+    /could(n't| not) connect|too many|acquire permit|control plane|try again/i,
+    'transient',
+    'the database proxy could not connect to the database; nothing ran',
+  ],
+  [
+    /password authentication failed|authentication|credentials|missing user|invalid user/i,
+    'fatal',
+    'the database refused the user or the password before anything ran: set DATABASE_URL to the current connection string of the role and deploy again',
+  ],
+  [
+    /IP address|not allowed/i,
+    'fatal',
+    "the database does not accept this address: allow it in the Neon project's settings; nothing ran",
+  ],
+];
+
+/** No code of PostgreSQL: an HTTP status of the proxy, an answer that never came, or a refusal before the first statement. */
+function withoutCode(error: NeonDbError): DatabaseError {
+  const status = /HTTP status (\d+)/.exec(error.message)?.[1];
+  if (status === '413' || status === '507') {
+    return new DatabaseError('fatal', null, `the request or its answer is too large (HTTP ${status})`);
+  }
+  if (status !== undefined) {
+    // A refusal at connect (no such database, no connection left) looks like a connection that was lost at COMMIT.
+    return new DatabaseError(
+      'unknown',
+      null,
+      `the database proxy answered HTTP ${status}: it could not connect to the database, or lost it; what was asked may have committed. If it stays: check that the database in DATABASE_URL exists and has connections left`,
+    );
+  }
+  if (error.sourceError !== undefined) {
+    return new DatabaseError('unknown', null, `no answer from the database (${nameOf(error.sourceError)})`);
+  }
+  const [, failure, words] = WITHOUT_CODE.find(([said]) => said.test(error.message)) ?? [
+    null,
+    'fatal' as const,
+    'the database proxy refused the request before anything ran: check DATABASE_URL, and the text that was sent',
+  ];
+  return new DatabaseError(failure, null, words);
 }
 
 function nameOf(error: unknown): string {

@@ -90,12 +90,13 @@ describe('values', () => {
   it('are converted for a client that does not ask for raw text', async () => {
     const answer = await post(
       JSON.stringify({
-        query: `select true as b, 1::int8 as i8, 'NaN'::float8 as nan, array[1,null] as a, '[1]'::jsonb as j`,
+        query: `select true as b, 1::int8 as i8, 'NaN'::float8 as nan, array[1,null] as a, '[1]'::jsonb as j,
+          26::oid as o, array['10.0.0.1'::inet] as ips, array['a'::name] as names`,
         params: [],
       }),
     );
     expect(((await answer.json()) as { rows: unknown }).rows).toEqual([
-      { b: true, i8: '1', nan: 'NaN', a: [1, null], j: [1] },
+      { b: true, i8: '1', nan: 'NaN', a: [1, null], j: [1], o: '26', ips: ['10.0.0.1'], names: ['a'] },
     ]);
   });
 });
@@ -133,22 +134,49 @@ describe('errors', () => {
   });
 
   it.each([
-    ['a wrong password', (u: URL) => (u.password = 'wrong'), '28P01'],
-    ['a database that is not there', (u: URL) => (u.pathname = '/not_there'), '3D000'],
-  ])('refuse %s', async (_, spoil, code) => {
+    [
+      'a wrong password, with no code',
+      (u: URL) => (u.password = 'wrong'),
+      /^password authentication failed for user '/,
+    ],
+    ['no password, with no code', (u: URL) => (u.password = ''), /^missing authentication credentials/],
+    [
+      'a database that is not there, with HTTP 500',
+      (u: URL) => (u.pathname = '/not_there'),
+      /^Server error \(HTTP status 500\): .*does not exist/,
+    ],
+  ])('refuse %s, as the proxy does before the first statement', async (_, spoil, message) => {
     const url = new URL(db.env.DATABASE_URL!);
     spoil(url);
-    expect((await failure(neon(url.href)`select 1`)).code).toBe(code);
+    const error = await failure(neon(url.href)`select 1`);
+    expect(error.message).toMatch(message);
+    expect(error.code).toBeUndefined();
+  });
+
+  it('refuse a COPY from or to the client at once, and leave the connection well', async () => {
+    for (const copy of ['copy item from stdin', 'copy item to stdout']) {
+      const error = await failure(sql.query(copy));
+      expect(error.message).toBe('unexpected message from server');
+      expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+    }
+    const open = `select from pg_stat_activity where datname = $1 and state = 'active' and query like 'copy%'`;
+    expect(await db.sql(open, [db.name])).toHaveLength(0);
   });
 
   it.each([
     ['no connection string', JSON.stringify({ query: 'select 1' }), { 'Neon-Connection-String': '' }],
     ['a body that is not JSON', '{', {}],
     ['a query that is not text', JSON.stringify({ query: 1 }), {}],
+    ['half a character', '{"query": "select $1", "params": ["\\ud83d"]}', {}],
     [
       'an unknown isolation level',
       JSON.stringify({ queries: [] }),
       { 'Neon-Batch-Isolation-Level': 'Snapshot' },
+    ],
+    [
+      'an isolation level that only JavaScript knows',
+      JSON.stringify({ queries: [] }),
+      { 'Neon-Batch-Isolation-Level': 'constructor' },
     ],
   ])('name %s', async (_, body, headers) => {
     const answer = await post(body, headers as Record<string, string>);
@@ -213,6 +241,29 @@ describe('a session', () => {
     ).toHaveLength(0);
   });
 
+  it('is opened for whoever comes when twenty are busy, until PostgreSQL has no connection left', async () => {
+    const holder = await db.session();
+    await holder.sql('begin');
+    await holder.sql('lock table item in access exclusive mode');
+    const waiting = Array.from({ length: 25 }, () => sql`select from item where id = -1`);
+    const stuck = Promise.all(waiting);
+    const blocked = `select from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'`;
+    await expect.poll(() => db.sql(blocked, [db.name]), { interval: 10 }).toHaveLength(25);
+    await db.sql(`alter database ${db.name} connection limit 1`);
+    const refused = await failure(sql`select 1`);
+    expect(refused.message).toMatch(/HTTP status 500.*too many connections/);
+    await db.sql(`alter database ${db.name} connection limit -1`);
+    await holder.sql('rollback');
+    holder.end();
+    await stuck;
+    const kept = `select from pg_stat_activity where datname = $1 and usename = $2`;
+    await expect
+      .poll(async () => (await db.sql(kept, [db.name, new URL(db.env.DATABASE_URL!).username])).length, {
+        interval: 10,
+      })
+      .toBeLessThanOrEqual(20);
+  });
+
   it('of another client works at the same time: SKIP LOCKED gives it other rows', async () => {
     await sql`insert into item select n from generate_series(100, 105) n`;
     const other = await db.session();
@@ -261,6 +312,11 @@ describe('sizes', () => {
     const left = `select from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()
       and state = 'active'`;
     await expect.poll(() => db.sql(left, [db.name]), { interval: 5 }).toHaveLength(0);
+  });
+
+  it('of an answer are counted as the JSON that travels', async () => {
+    const error = await failure(sql`select repeat('"', 6000000)`);
+    expect(error.message).toContain('HTTP status 507');
   });
 
   it('below 10 MiB pass both ways', async () => {

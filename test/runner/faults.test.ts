@@ -124,9 +124,7 @@ describe('services that are down', () => {
     const { policy } = await fill();
     const database: Database = {
       transaction: () =>
-        Promise.reject(
-          new DatabaseError('fatal', '28P01', 'PostgreSQL 28P01: password authentication failed'),
-        ),
+        Promise.reject(new DatabaseError('fatal', null, 'the database refused the user or the password')),
     };
     const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
     expect(result).toMatchObject({ outcome: 'errored', reason: 'database.fatal', deleted: 0 });

@@ -7,7 +7,15 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
 import type { Answer, ServiceHandler, ServiceRequest } from '../server';
-import { badRequest, isDatabaseError, json, sqlError, tooLarge, unreachable } from './errors';
+import {
+  badRequest,
+  isDatabaseError,
+  json,
+  refusedAtConnect,
+  sqlError,
+  tooLarge,
+  unreachable,
+} from './errors';
 import {
   Allowance,
   type Execution,
@@ -16,6 +24,7 @@ import {
   ResponseTooLargeError,
   type Result,
   resetSession,
+  UnexpectedMessageError,
 } from './execute';
 import { BadRequestError, readSqlRequest, type SqlRequest } from './request';
 import type { Sessions } from './sessions';
@@ -60,7 +69,7 @@ async function answer(sessions: Sessions, wanted: SqlRequest, gone: ServiceReque
   try {
     session = await sessions.acquire(wanted.login);
   } catch (error) {
-    return failure(error);
+    return isDatabaseError(error) ? refusedAtConnect(error, wanted.login.user) : failure(error);
   }
   let interrupted = false;
   const cancel = () => {
@@ -79,12 +88,12 @@ async function answer(sessions: Sessions, wanted: SqlRequest, gone: ServiceReque
       return success(wanted, results);
     },
     async (error: unknown) => {
-      if (!isDatabaseError(error)) interrupted = true;
+      if (!isDatabaseError(error) && !(error instanceof UnexpectedMessageError)) interrupted = true;
       await reset();
       return failure(error);
     },
   );
-  void work.finally(() => session.release(interrupted));
+  void work.finally(() => sessions.release(wanted.login, session, interrupted));
   if (gone.aborted) void cancel();
   return Promise.race([work, cancelled(gone, cancel)]);
 }
@@ -132,7 +141,11 @@ function shape(result: Result, arrayMode: boolean, rawText: boolean) {
 }
 
 function failure(error: unknown): Answer {
+  if (error instanceof UnexpectedMessageError) return badRequest('unexpected message from server');
   if (error instanceof ResponseTooLargeError) return tooLarge(507, 'response', MAX_BYTES);
   if (isDatabaseError(error)) return sqlError(error as unknown as { message: string });
+  if (error instanceof Error && error.message.startsWith('SASL: ')) {
+    return badRequest('missing authentication credentials: required password');
+  }
   return unreachable(`couldn't connect to compute node: ${error instanceof Error ? error.message : error}`);
 }

@@ -37,6 +37,16 @@ export function unreachable(message: string): Answer {
   return json(500, { message });
 }
 
+/**
+ * Refused at connect, before the first statement, in the proxy's own words: the proxy checks user and password itself and
+ * answers 400 without a code; what PostgreSQL refuses behind it is a 500, which the client shows without any field.
+ */
+export function refusedAtConnect(error: { code: string; message: string }, user: string): Answer {
+  return error.code === '28P01' || error.code === '28000'
+    ? badRequest(`password authentication failed for user '${user}'`)
+    : unreachable(error.message);
+}
+
 export function tooLarge(status: 413 | 507, what: 'request' | 'response', maxBytes: number): Answer {
   return json(status, { message: `${what} is too large (max is ${maxBytes} bytes)` });
 }

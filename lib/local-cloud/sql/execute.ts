@@ -35,7 +35,10 @@ export interface Transaction {
 
 export class ResponseTooLargeError extends Error {}
 
-/** Counts the bytes of all results of one request. */
+/** COPY from or to the client: the proxy's driver does not know its messages. */
+export class UnexpectedMessageError extends Error {}
+
+/** Counts the bytes of all results of one request, as the JSON they travel in. */
 export class Allowance {
   #left: number;
   constructor(bytes: number) {
@@ -43,7 +46,7 @@ export class Allowance {
   }
   /** False once the allowance is used up. */
   take(row: readonly (string | null)[]): boolean {
-    for (const value of row) this.#left -= value === null ? 4 : 4 + Buffer.byteLength(value);
+    for (const value of row) this.#left -= value === null ? 5 : Buffer.byteLength(JSON.stringify(value)) + 1;
     return this.#left >= 0;
   }
 }
@@ -60,11 +63,32 @@ interface RowQuery extends NodeJS.EventEmitter {
   on(event: 'end', heard: (result: Omit<Result, 'rows'>) => void): this;
   on(event: 'error', heard: (error: Error) => void): this;
 }
+interface Wire {
+  sendCopyFail(message: string): void;
+  sync(): void;
+  once(event: 'copyOutResponse', heard: () => void): void;
+  off(event: 'copyOutResponse', heard: () => void): void;
+}
 // pg exports its event-emitting query class; its types describe only the constructor of another one.
-const RowQuery = QueryValue as unknown as new (config: QueryConfig & { rowMode: 'array' }) => RowQuery;
+const RowQuery = QueryValue as unknown as new (
+  config: QueryConfig & { rowMode: 'array' },
+) => RowQuery & {
+  handleCopyInResponse(wire: Wire): void;
+};
+
+/** PostgreSQL throws away what was sent before the refusal, the end of the request too: it is sent again. */
+class Refusing extends RowQuery {
+  isCopy = false;
+
+  override handleCopyInResponse(wire: Wire): void {
+    this.isCopy = true;
+    wire.sendCopyFail('COPY from the client is not served');
+    wire.sync();
+  }
+}
 
 export async function execute(e: Execution, statement: Statement): Promise<Result> {
-  const query = new RowQuery({
+  const query = new Refusing({
     text: statement.text,
     values: [...statement.params],
     rowMode: 'array',
@@ -72,6 +96,11 @@ export async function execute(e: Execution, statement: Statement): Promise<Resul
   } as QueryConfig & { rowMode: 'array' });
   const rows: (string | null)[][] = [];
   let tooLarge = false;
+  const wire = (e.session as unknown as { connection: Wire }).connection;
+  const copiesOut = () => {
+    query.isCopy = true;
+  };
+  wire.once('copyOutResponse', copiesOut);
   const { command, rowCount, fields } = await new Promise<Omit<Result, 'rows'>>((done, failed) => {
     query.on('row', (row) => {
       if (tooLarge) return;
@@ -86,8 +115,13 @@ export async function execute(e: Execution, statement: Statement): Promise<Resul
     query.on('end', done);
     query.on('error', (error) => failed(tooLarge ? new ResponseTooLargeError() : error));
     (e.session as unknown as { query(q: RowQuery): void }).query(query);
-  });
+  })
+    .catch((error: unknown) => {
+      throw query.isCopy ? new UnexpectedMessageError() : error;
+    })
+    .finally(() => wire.off('copyOutResponse', copiesOut));
   if (tooLarge) throw new ResponseTooLargeError();
+  if (query.isCopy) throw new UnexpectedMessageError();
   return { command, rowCount, fields, rows };
 }
 

@@ -2,6 +2,7 @@
  * Reads a request to Neon's `/sql`: headers, one statement or a batch, and parameters as the text PostgreSQL
  * is to get. Only the exact header value `true` switches anything on.
  */
+import { isUtf8 } from 'node:buffer';
 import type { ServiceRequest } from '../server';
 import type { Statement, Transaction } from './execute';
 import { type Login, readLogin } from './sessions';
@@ -18,21 +19,30 @@ export interface SqlRequest {
 
 export class BadRequestError extends Error {}
 
-const ISOLATION: Record<string, string> = {
-  Serializable: 'SERIALIZABLE',
-  ReadUncommitted: 'READ UNCOMMITTED',
-  ReadCommitted: 'READ COMMITTED',
-  RepeatableRead: 'REPEATABLE READ',
-};
+const ISOLATION = new Map([
+  ['Serializable', 'SERIALIZABLE'],
+  ['ReadUncommitted', 'READ UNCOMMITTED'],
+  ['ReadCommitted', 'READ COMMITTED'],
+  ['RepeatableRead', 'REPEATABLE READ'],
+]);
 
-const BATCH_HEADERS = ['neon-batch-isolation-level', 'neon-batch-read-only', 'neon-batch-deferrable'];
+/** Repeated in the answer: the level asked for, and the others where they are on. */
+const echoed = (header: (name: string) => string | undefined): Record<string, string> => {
+  const level = header('neon-batch-isolation-level');
+  const on = ['neon-batch-read-only', 'neon-batch-deferrable'].filter((name) => header(name) === 'true');
+  return {
+    ...(level === undefined ? {} : { 'neon-batch-isolation-level': level }),
+    ...Object.fromEntries(on.map((name) => [name, 'true'])),
+  };
+};
 
 export function readSqlRequest(request: ServiceRequest): SqlRequest {
   const header = (name: string) => request.headers[name] as string | undefined;
   const payload = parse(request.body);
   const arrayMode = header('neon-array-mode') === 'true';
   const isolation = header('neon-batch-isolation-level');
-  if (isolation !== undefined && !ISOLATION[isolation]) throw new BadRequestError('invalid isolation level');
+  if (isolation !== undefined && !ISOLATION.has(isolation))
+    throw new BadRequestError('invalid isolation level');
   const batch = 'queries' in payload;
   const queries = batch ? payload.queries : [payload];
   if (!Array.isArray(queries)) throw new BadRequestError('queries must be an array');
@@ -41,21 +51,29 @@ export function readSqlRequest(request: ServiceRequest): SqlRequest {
     statements: queries.map((q) => statement(q, arrayMode)),
     transaction: batch
       ? {
-          isolation: isolation && ISOLATION[isolation],
+          isolation: isolation === undefined ? undefined : ISOLATION.get(isolation),
           readOnly: header('neon-batch-read-only') === 'true',
           deferrable: header('neon-batch-deferrable') === 'true',
         }
       : undefined,
     rawText: header('neon-raw-text-output') === 'true',
-    echo: Object.fromEntries(
-      batch ? BATCH_HEADERS.flatMap((name) => (header(name) ? [[name, header(name) as string]] : [])) : [],
-    ),
+    echo: batch ? echoed(header) : {},
   };
+}
+
+const SURROGATE = /\\u[dD][89a-fA-F]/;
+
+/** Half a character is no text: the proxy's JSON reader refuses it, where ours would let it through. */
+function wholeText(_: string, value: unknown): unknown {
+  if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) throw new SyntaxError();
+  return value;
 }
 
 function parse(body: Buffer): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(body.toString('utf8'));
+    if (!isUtf8(body)) throw new SyntaxError();
+    const text = body.toString('utf8');
+    const value: unknown = JSON.parse(text, SURROGATE.test(text) ? wholeText : undefined);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
     // Said below.

@@ -6,8 +6,8 @@ import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 
-/** Neon's own pool has 20 per endpoint; more wait for a free one. */
-const MAX_SESSIONS = 20;
+/** Neon's proxy keeps as many per endpoint; when none is free it opens another, until PostgreSQL has no connection left. */
+const MOST_KEPT = 20;
 /** Long enough for a run's batches, short enough that a hundred test databases do not use up max_connections. */
 const IDLE_MS = 5_000;
 /** An idle session ends within a few milliseconds; waiting longer is waiting for somebody's statement. */
@@ -61,7 +61,11 @@ export class Sessions {
     const key = JSON.stringify(login);
     let entry = this.#pools.get(key);
     if (!entry) {
-      const pool = new Pool({ ...this.config(login), max: MAX_SESSIONS, idleTimeoutMillis: IDLE_MS });
+      const pool = new Pool({
+        ...this.config(login),
+        max: Number.POSITIVE_INFINITY,
+        idleTimeoutMillis: IDLE_MS,
+      });
       // A session that dies while idle (server stopped, database dropped) is only removed from the pool.
       pool.on('error', () => {});
       // One that dies between two statements of a request makes the next one fail, which is told there.
@@ -70,6 +74,12 @@ export class Sessions {
       this.#pools.set(key, entry);
     }
     return entry.pool.connect();
+  }
+
+  /** Gives a session back, or ends it: because it is `broken`, or because enough are kept. */
+  release(login: Login, session: PoolClient, broken: boolean): void {
+    const pool = this.#pools.get(JSON.stringify(login))?.pool;
+    session.release(broken || pool === undefined || pool.idleCount >= MOST_KEPT);
   }
 
   /** Ends every idle session of one database, so that it can be dropped or copied; busy ones end when done. */

@@ -1,11 +1,11 @@
 /**
- * Values as JSON for a client that did not ask for raw text: booleans, small integers, floats, JSON and
- * arrays of them are converted; what a JSON number cannot hold exactly (int8, numeric, times) stays text.
+ * Values as JSON for a client that did not ask for raw text: booleans, small integers, floats and JSON are converted,
+ * and every built-in array is a list; what a JSON number cannot hold exactly (int8, numeric, times) stays text.
  */
 import { types } from 'pg';
 
 const BOOL = 16;
-const NUMBERS = new Set([21, 23, 26, 700, 701]);
+const NUMBERS = new Set([21, 23, 700, 701]);
 const JSONS = new Set([114, 3802]);
 /** Array type → element type, as in pg_type. */
 const ELEMENTS = new Map([
@@ -25,6 +25,19 @@ const ELEMENTS = new Map([
   [1185, 1184],
   [1115, 1114],
   [1182, 1082],
+  [1183, 1083],
+  [1270, 1266],
+  [1187, 1186],
+  [1001, 17],
+  [1002, 18],
+  [1003, 19],
+  [1014, 1042],
+  [1040, 829],
+  [1041, 869],
+  [651, 650],
+  [791, 790],
+  [1561, 1560],
+  [1563, 1562],
 ]);
 
 const { arrayParser } = types as unknown as {
