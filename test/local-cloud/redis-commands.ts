@@ -136,6 +136,7 @@ PING value?
 ECHO value
 SCAN 0 MATCH mine COUNT 100000
 EVAL script 1 key value
+EVAL arithmetic 1 key value
 NONSENSE key
 GET
 SET key
@@ -158,6 +159,20 @@ const SCRIPTS = [
   `return cjson.encode({ARGV[1], 1, true})`,
 ];
 
+/** Around the limits of 32 bits, where a number must not wrap; never more than the 14 digits Lua prints. */
+const NUMBERS = ['0', '2.5', '43200000', '100000', '2147483647', '2147483648', '3000000000'];
+const FACTORS = ['0', '1', '2.5', '60', '30000'];
+const HOLDERS = ['', 'tonumber', 'math.floor', 'tostring'];
+
+/** A script whose answer is what its numbers come to, as text, as an integer and by a format. */
+function arithmetic(pick: <T>(items: readonly T[]) => T): string {
+  const holder = pick(HOLDERS);
+  const number = (n: string) => (holder === '' ? n : `${holder}('${n}')`);
+  const [a, b, c] = [number(pick(NUMBERS)), pick(FACTORS), pick(['1', '7', '1000'])];
+  const sum = `(${a} ${pick(['+', '-', '*'])} ${b}) ${pick(['+', '-', '%', '/'])} ${c}`;
+  return `local n = ${sum} return {tostring(n), n, string.format('%d|%5d', n, n), n .. ''}`;
+}
+
 export function fuzzer(seed: number, prefix: string): () => string[] {
   const next = random(seed);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!;
@@ -171,6 +186,7 @@ export function fuzzer(seed: number, prefix: string): () => string[] {
     far: () => pick(FAR),
     field: () => pick(['a', 'b', 'c', 'd']),
     script: () => pick(SCRIPTS),
+    arithmetic: () => arithmetic(pick),
     pattern: () => `${prefix}${pick(['[shl]', '?', '*', '[^uv]', '\\\\s', '[s', 'z*', '**w', ''])}`,
     missing: () => `${prefix}missing`,
     mine: () => `${prefix}*`,

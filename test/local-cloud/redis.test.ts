@@ -207,6 +207,27 @@ describe('scripts', () => {
     }
   });
 
+  it('count exactly beyond 32 bits, in arithmetic, in replies of commands, in JSON and in formats', async () => {
+    const k = key();
+    await redis.set(k, 2_147_483_647, { px: 2_592_000_000 });
+    const cases: [string, unknown][] = [
+      ['return 100000 * 100000', 10_000_000_000],
+      ['return tostring(43200000 * 60)', '2592000000'],
+      ['return tonumber(ARGV[1]) * tonumber(ARGV[1])', 10_000_000_000],
+      ['return math.floor(2147483647.5) + 1', 2_147_483_648],
+      [`return redis.call('pttl', KEYS[1]) > 2591000000`, 1],
+      [`return redis.call('incr', KEYS[1])`, 2_147_483_648],
+      [`return cjson.decode('{"at":1795000000000}').at + 1`, 1_795_000_000_001],
+      [`return string.format('%d after %s', 3000000000, 7 / 2)`, '3000000000 after 3.5'],
+      [`return 6 / 2 .. ''`, '3'],
+    ];
+    const raw = client({ automaticDeserialization: false } as never);
+    for (const [script, expected] of cases) {
+      expect(await raw.eval(script, [k], ['100000']), script).toEqual(expected);
+    }
+    await expect(redis.eval('return 7 // 2', [], [])).rejects.toThrow(/Error compiling script/);
+  });
+
   it('fail as Redis fails them, and leave the engine well', async () => {
     const k = key();
     await redis.lpush(k, 'x');

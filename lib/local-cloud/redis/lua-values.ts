@@ -1,4 +1,5 @@
 /** Values between Lua and Redis, and between Lua and JSON, by the rules of Redis' EVAL and of its cjson. */
+import './lua-numbers';
 import { type LuaState, lua } from 'fengari';
 import { type Reply, ReplyError, Status, toBytes, toText } from './reply';
 
@@ -11,7 +12,7 @@ export const JSON_NULL = {};
 
 export function pushReply(L: LuaState, reply: Reply): void {
   if (reply === null) lua.lua_pushboolean(L, false);
-  else if (typeof reply === 'number') lua.lua_pushinteger(L, reply);
+  else if (typeof reply === 'number') lua.lua_pushnumber(L, reply);
   else if (typeof reply === 'string') lua.lua_pushstring(L, text(reply));
   else if (reply instanceof Status) pushField(L, 'ok', reply.text);
   else if (reply instanceof ReplyError) pushField(L, 'err', reply.message);
@@ -81,14 +82,12 @@ export function argumentAt(L: LuaState, index: number): string | undefined {
   return Number.isFinite(value) ? value.toPrecision(17).replace(/\.?0+$/, '') : String(value);
 }
 
-/** cjson.decode. Whole numbers become integers, so that they print as Redis' Lua prints them. */
+/** cjson.decode. */
 export function pushJson(L: LuaState, value: unknown): void {
   if (value === null || value === undefined) lua.lua_pushlightuserdata(L, JSON_NULL);
   else if (typeof value === 'boolean') lua.lua_pushboolean(L, value);
-  else if (typeof value === 'number') {
-    if (Number.isSafeInteger(value)) lua.lua_pushinteger(L, value);
-    else lua.lua_pushnumber(L, value);
-  } else if (typeof value === 'string') lua.lua_pushstring(L, text(toBytes(value)));
+  else if (typeof value === 'number') lua.lua_pushnumber(L, value);
+  else if (typeof value === 'string') lua.lua_pushstring(L, text(toBytes(value)));
   else if (Array.isArray(value)) {
     lua.lua_createtable(L, value.length, 0);
     value.forEach((item, i) => {

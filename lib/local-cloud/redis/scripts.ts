@@ -1,10 +1,11 @@
 /**
  * EVAL by fengari. One Lua state with the libraries Redis offers; a script can make no globals, so none sees
- * what another left behind. Lua here is 5.3 where Redis has 5.1: a number made by `/` prints as `5.0`, not
- * `5`; use math.floor, as the difference is not hidden.
+ * what another left behind. Lua here is 5.3 where Redis has 5.1: numbers are doubles all the same (lua-numbers.ts).
  */
+import './lua-numbers';
 import { createHash } from 'node:crypto';
 import { type LuaState, lauxlib, lua, lualib } from 'fengari';
+import { DOUBLES, withDoubles } from './lua-numbers';
 import {
   argumentAt,
   fieldAt,
@@ -22,8 +23,9 @@ import { type Reply, ReplyError, toText } from './reply';
 /** Runs one command of a script; throws ReplyError. */
 export type Call = (args: readonly string[], readOnly: boolean) => Reply;
 
-const PRELUDE = `
+const PRELUDE = `${DOUBLES}
 unpack = table.unpack
+math.type, math.tointeger, math.ult, math.maxinteger, math.mininteger = nil, nil, nil, nil, nil
 loadstring = load
 dofile, loadfile, require, print, collectgarbage = nil, nil, nil, nil, nil
 setmetatable(_G, {
@@ -58,7 +60,7 @@ export class Scripts {
   load(source: string): string {
     const sha = sha1(source);
     if (this.#compiled.has(sha)) return sha;
-    const code = text(source.replace(/^#!lua[^\n]*/, ''));
+    const code = text(compilable(source));
     if (lauxlib.luaL_loadbuffer(this.#L, code, code.length, text('@user_script')) !== lua.LUA_OK) {
       const message = stringAt(this.#L, -1);
       lua.lua_settop(this.#L, 0);
@@ -117,7 +119,7 @@ export class Scripts {
     for (const [field, value] of Object.entries(fields)) {
       lua.lua_pushstring(L, text(field));
       if (value === null) lua.lua_pushlightuserdata(L, JSON_NULL);
-      else if (typeof value === 'number') lua.lua_pushinteger(L, value);
+      else if (typeof value === 'number') lua.lua_pushnumber(L, value);
       else lua.lua_pushcfunction(L, value);
       lua.lua_rawset(L, -3);
     }
@@ -174,6 +176,14 @@ export class Scripts {
       LOG_NOTICE: 2,
       LOG_WARNING: 3,
     };
+  }
+}
+
+function compilable(source: string): string {
+  try {
+    return withDoubles(source.replace(/^#!lua[^\n]*/, ''));
+  } catch (error) {
+    throw new ReplyError(`ERR Error compiling script (new function): ${(error as Error).message}`);
   }
 }
 
