@@ -151,8 +151,8 @@ async function send(response: ServerResponse, answer: Answer): Promise<void> {
   const { body = '' } = answer;
   if (typeof body === 'string' || Buffer.isBuffer(body)) {
     response.writeHead(answer.status, {
-      ...answer.headers,
       ...(answer.status === 304 ? {} : { 'content-length': Buffer.byteLength(body) }),
+      ...answer.headers,
     });
     response.end(body);
     return;

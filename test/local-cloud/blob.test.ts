@@ -112,6 +112,33 @@ describe('a file', () => {
     );
   });
 
+  it('that came in parts has the name its upload was given, suffix and all; an upload without parts is refused', async () => {
+    const options = { access: 'private' as const, addRandomSuffix: true };
+    const path = `${folder()}/a.bin`;
+    const upload = await client.createMultipartUpload(path, options);
+    const part = await client.uploadPart(path, Buffer.alloc(5 * 1024 * 1024), {
+      access: 'private',
+      key: upload.key,
+      uploadId: upload.uploadId,
+      partNumber: 1,
+    });
+    const complete = (parts: client.Part[]) =>
+      client.completeMultipartUpload(path, parts, {
+        access: 'private',
+        key: upload.key,
+        uploadId: upload.uploadId,
+      });
+    await expect(complete([])).rejects.toThrow('Invalid body');
+    expect((await complete([part])).pathname).toBe(upload.key);
+    expect(upload.key).not.toBe(path);
+  });
+
+  it('tells its size to a HEAD request', async () => {
+    const { downloadUrl } = await put(`${folder()}/a.txt`, 'x'.repeat(19_939), { access: 'public' });
+    const answer = await fetch(downloadUrl, { method: 'HEAD' });
+    expect(answer.headers.get('content-length')).toBe('19939');
+  });
+
   it('can be copied and renamed', async () => {
     const at = folder();
     const { url } = await put(`${at}/a.txt`, 'content');
@@ -146,6 +173,15 @@ describe('deleting', () => {
     await client.del([]);
     expect(await text(`${at}/a.txt`)).toBeNull();
     await expect(client.head(url)).rejects.toThrow(client.BlobNotFoundError);
+  });
+
+  it('by a public address spares a private file, and refuses an address that is no text', async () => {
+    const at = folder();
+    const { url } = await put(`${at}/a.txt`, 'content');
+    await client.del(url.replace('.private.', '.public.'));
+    expect(await text(`${at}/a.txt`)).toBe('content');
+    await expect(client.head(url.replace('.private.', '.public.'))).rejects.toThrow(client.BlobNotFoundError);
+    await expect(client.del(url.replace('a.txt', '100%.txt'))).rejects.toThrow('Invalid url');
   });
 
   it('on a condition spares what has changed since', async () => {

@@ -20,6 +20,7 @@ export async function download(
     etag: meta.etag,
   };
   if (request.headers['if-none-match'] === meta.etag) return { status: 304, headers };
-  if (request.method === 'HEAD') return { status: 200, headers };
+  if (request.method === 'HEAD')
+    return { status: 200, headers: { ...headers, 'content-length': String(meta.size) } };
   return { status: 200, headers, body: await store.read(meta) };
 }

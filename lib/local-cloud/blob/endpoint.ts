@@ -2,7 +2,16 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Answer, ServiceHandler, ServiceRequest } from '../server';
 import { download } from './download';
-import { type Access, headResult, listItem, pathnameOf, putResult, type StoreAddress } from './meta';
+import {
+  type Access,
+  accessOf,
+  BadUrlError,
+  headResult,
+  listItem,
+  pathnameOf,
+  putResult,
+  type StoreAddress,
+} from './meta';
 import { multipart, type Uploads } from './multipart';
 import { type BlobStore, BlobStoreError, notFound, type PutOptions } from './store';
 
@@ -42,6 +51,7 @@ export function blobEndpoint(endpoint: BlobEndpoint): ServiceHandler {
         return json(200, await answer(endpoint, uploads, request));
       } catch (error) {
         if (error instanceof BlobStoreError) return failure(error.status, error.code, error.message);
+        if (error instanceof BadUrlError) return failure(400, 'bad_request', 'Invalid url');
         throw error;
       }
     },
@@ -55,7 +65,7 @@ async function answer(endpoint: BlobEndpoint, uploads: Uploads, request: Service
     case 'GET /': {
       const url = request.query.get('url');
       if (url === null) return list(store, at, request.query);
-      return headResult(store.head(pathnameOf(url, at) ?? '') ?? raise(notFound()), at);
+      return headResult(store.head(named(store, url, at) ?? '') ?? raise(notFound()), at);
     }
     case 'PUT /': {
       const options = putOptions(request);
@@ -72,11 +82,13 @@ async function answer(endpoint: BlobEndpoint, uploads: Uploads, request: Service
       await remove(endpoint, request);
       return null;
     case 'POST /mpu':
-      return multipart(uploads, request, async (content) => {
-        const [pathname, options] = [targetPathname(request), putOptions(request)];
-        return content === undefined
-          ? { pathname }
-          : putResult(await store.put(pathname, content, options), at);
+      return multipart(uploads, request, {
+        begin: () => {
+          putOptions(request);
+          return targetPathname(request);
+        },
+        store: async (pathname, content) =>
+          putResult(await store.put(pathname, content, putOptions(request)), at),
       });
     default:
       throw bad(`no such call: ${request.method} ${request.path}`);
@@ -90,8 +102,16 @@ async function remove({ store, maxDeletes, address }: BlobEndpoint, request: Ser
   if (urls.length > maxDeletes) throw bad(`too many urls: ${urls.length} (max is ${maxDeletes})`);
   const ifMatch = request.headers['x-if-match'] as string | undefined;
   if (ifMatch !== undefined && urls.length !== 1) throw bad('x-if-match needs exactly one url');
-  const names = urls.flatMap((url) => pathnameOf(url as string, address()) ?? []);
+  const names = urls.flatMap((url) => named(store, url as string, address()) ?? []);
   await store.delete(names, ifMatch);
+}
+
+/** The blob a URL names: its access is part of the host, so a public address names no private blob. */
+function named(store: BlobStore, url: string, at: StoreAddress): string | undefined {
+  const pathname = pathnameOf(url, at);
+  const access = accessOf(url, at);
+  const meta = pathname === undefined || access === undefined ? undefined : store.head(pathname);
+  return meta && meta.access !== access ? undefined : pathname;
 }
 
 function list(store: BlobStore, at: StoreAddress, query: URLSearchParams): unknown {

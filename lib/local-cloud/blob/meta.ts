@@ -47,9 +47,31 @@ export function addresses(meta: Pick<BlobMeta, 'pathname' | 'access'>, at: Store
   };
 }
 
+/** A URL whose escapes are no text. */
+export class BadUrlError extends Error {}
+
 /** The pathname a client means by a URL of either kind or by the pathname itself; undefined for another store's. */
 export function pathnameOf(urlOrPathname: string, at: StoreAddress): string | undefined {
   if (!/^https?:\/\//.test(urlOrPathname)) return urlOrPathname.replace(/^\//, '');
+  try {
+    return pathnameIn(urlOrPathname, at);
+  } catch {
+    throw new BadUrlError();
+  }
+}
+
+/** Which access a URL names; undefined for a pathname. */
+export function accessOf(urlOrPathname: string, at: StoreAddress): Access | undefined {
+  const hosted = /^https?:\/\/[^./]+\.(public|private)\.blob\.vercel-storage\.com(?:[/?#]|$)/i.exec(
+    urlOrPathname,
+  );
+  if (hosted) return hosted[1]!.toLowerCase() as Access;
+  const here = `${at.filesUrl}/${at.storeId}/`;
+  if (!urlOrPathname.startsWith(here)) return undefined;
+  return urlOrPathname.slice(here.length).startsWith('public/') ? 'public' : 'private';
+}
+
+function pathnameIn(urlOrPathname: string, at: StoreAddress): string | undefined {
   const url = new URL(urlOrPathname);
   const path = decodeURIComponent(url.pathname.slice(1));
   const hosted = /^([^.]+)\.(?:public|private)\.blob\.vercel-storage\.com$/.exec(url.hostname);

@@ -10,13 +10,16 @@ interface Upload {
 }
 export type Uploads = Map<string, Upload>;
 
-/** `finish` without content checks the request and gives the pathname; with content it stores the blob. */
-type Finish = (content?: Uint8Array) => Promise<unknown>;
+interface Target {
+  /** Checks the request that begins an upload; returns the name its blob gets, with its suffix. */
+  begin(): string;
+  store(pathname: string, content: Uint8Array): Promise<unknown>;
+}
 
-export async function multipart(uploads: Uploads, request: ServiceRequest, finish: Finish): Promise<unknown> {
+export async function multipart(uploads: Uploads, request: ServiceRequest, target: Target): Promise<unknown> {
   const { headers } = request;
   if (headers['x-mpu-action'] === 'create') {
-    const { pathname } = (await finish()) as { pathname: string };
+    const pathname = target.begin();
     const uploadId = randomBytes(16).toString('hex');
     uploads.set(uploadId, { pathname, parts: new Map() });
     return { key: pathname, uploadId };
@@ -33,6 +36,9 @@ export async function multipart(uploads: Uploads, request: ServiceRequest, finis
     }
     case 'complete': {
       const listed = JSON.parse(request.body.toString('utf8')) as { partNumber: number; etag: string }[];
+      if (!Array.isArray(listed) || listed.length === 0) {
+        throw new BlobStoreError(400, 'bad_request', 'Invalid body');
+      }
       // The client lists them in the order in which they were done.
       listed.sort((a, b) => a.partNumber - b.partNumber);
       const parts = listed.map(({ partNumber, etag }) => {
@@ -42,7 +48,7 @@ export async function multipart(uploads: Uploads, request: ServiceRequest, finis
         }
         return part;
       });
-      const result = await finish(Buffer.concat(parts));
+      const result = await target.store(upload.pathname, Buffer.concat(parts));
       uploads.delete(uploadId);
       return result;
     }
