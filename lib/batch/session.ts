@@ -1,6 +1,7 @@
 /**
- * The first statement of every request: limits and formats for this transaction only. Always a SELECT, so
- * that a READ ONLY transaction cannot be turned into a writing one after it (DELETION §9, §10).
+ * The first statement of every request: limits and formats for this transaction only. Keys are compared as they
+ * are printed, so every format that changes what is printed is set. Always a SELECT, so that a READ ONLY
+ * transaction cannot be turned into a writing one after it (DELETION §9, §10).
  */
 import type { Database, Row, Statement } from '../database';
 
@@ -18,7 +19,8 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
   return {
     text: `select set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
       set_config('idle_in_transaction_session_timeout', $1, true), set_config('TimeZone', 'UTC', true),
-      set_config('DateStyle', 'ISO, YMD', true), set_config('row_security', 'off', true),
+      set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
+      set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true), set_config('row_security', 'off', true),
       case when current_setting('server_version_num')::int >= 170000
         then set_config('transaction_timeout', $3, true) end`,
     params: [ms(statementTimeoutMs), ms(lockTimeoutMs), ms(statementTimeoutMs * TRANSACTION_FACTOR)],

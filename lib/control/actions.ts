@@ -9,6 +9,7 @@ import type { Acting } from './carry-out';
 import { endExtension, placeHold, releaseHold, removeOverride, setExtension, setOverride } from './holds';
 import { assignLetter, discardLetter, retryLetter } from './letters';
 import { closeBreakerOf, pausePolicy, releaseLease, resumeAll, resumePolicy, stopAll } from './policies';
+import { Written } from './subject';
 
 const text = (most: number) =>
   z
@@ -22,7 +23,10 @@ const text = (most: number) =>
 const reason = text(500);
 const policy = text(100);
 const id = z.uuid('must be the id of the entry, a UUID');
-const key = text(500);
+/** An organization, a user or a row, as lib/control/subject.ts reads it. */
+const key = Written;
+/** Its rows are still to come: without it, what covers no row is refused. */
+const force = z.boolean().default(false);
 /** Of a row a UUID, of a file a number. */
 const letter = { kind: z.enum(['row', 'file']), id: text(40) };
 
@@ -40,23 +44,30 @@ const action = <S extends z.ZodRawShape, R>(
 
 export const ACTIONS = {
   'hold.place': action(
-    { scope: z.enum(['organization', 'user', 'item']), subject: key, table: text(130).optional() },
+    {
+      scope: z.enum(['organization', 'user', 'item']),
+      subject: key,
+      table: z.string().max(130).optional(),
+      force,
+    },
     placeHold,
   ),
   'hold.release': action({ id }, (a, i) => releaseHold(a, i.id)),
   'extension.set': action(
     {
-      table: text(130),
+      table: z.string().max(130),
       key,
+      force,
       keepUntil: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }),
     },
     setExtension,
   ),
-  'extension.end': action({ table: text(130), key }, endExtension),
+  'extension.end': action({ table: z.string().max(130), key }, endExtension),
   'override.set': action(
     {
       policy,
       tenant: key,
+      force,
       keepDays: z
         .union([z.literal(-1), z.int().min(1).max(36_500)], {
           error: 'must be 1 to 36500 days, or -1 for ever',

@@ -37,26 +37,39 @@ export interface Change {
  * then nothing was changed, nothing is recorded, and the answer is null.
  */
 export async function carryOut(
-  { services, operator, reason }: Acting,
+  acting: Acting,
   action: string,
   change: (p: Parameters) => string | Change,
 ): Promise<Done | null> {
-  const p = new Parameters();
-  const changed = change(p);
-  const { before, change: last } = typeof changed === 'string' ? { before: '', change: changed } : changed;
-  const done = p.statement(`with ${before && `${before}, `}done(subject, detail) as (${last})
+  return (await carryOutEach(acting, action, [change]))[0] ?? null;
+}
+
+/** Several changes of one kind, each with its entry, all or none. Those that did not apply are left out. */
+export async function carryOutEach(
+  { services, operator, reason }: Acting,
+  action: string,
+  changes: readonly ((p: Parameters) => string | Change)[],
+): Promise<Done[]> {
+  const statements = changes.map((change) => {
+    const p = new Parameters();
+    const changed = change(p);
+    const { before, change: last } = typeof changed === 'string' ? { before: '', change: changed } : changed;
+    return p.statement(`with ${before && `${before}, `}done(subject, detail) as (${last})
     insert into retention.audit_entry (actor, action, subject, reason, detail)
     select ${p.add(operator)}, ${p.add(action)}, d.subject, ${p.add(reason)}, coalesce(d.detail, '{}') from done d
     returning n::text, subject, detail`);
+  });
   try {
-    const rows = await send(services, [done]);
-    const row = rows[1]?.[0];
-    if (!row) return null;
-    services.log.info(
-      { event: 'operator.acted', action, operator, entry: Number(row.n) },
-      `${action} by ${operator}`,
-    );
-    return { entry: Number(row.n), subject: String(row.subject), detail: row.detail as Done['detail'] };
+    const [, ...rows] = await send(services, statements);
+    const done = rows.flat().map((row) => ({
+      entry: Number(row.n),
+      subject: String(row.subject),
+      detail: row.detail as Done['detail'],
+    }));
+    for (const { entry } of done) {
+      services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
+    }
+    return done;
   } catch (error) {
     throw refusal(error);
   }
@@ -82,7 +95,7 @@ function refusal(error: unknown): unknown {
     return new RequestError(409, 'exists', 'this is there already; nothing was changed');
   if (error.sqlState === '23503')
     return new RequestError(404, 'unknown', 'it refers to something that does not exist');
-  if (error.sqlState?.startsWith('23') || error.sqlState?.startsWith('22')) {
+  if (error.sqlState && /^(22|23|54)/.test(error.sqlState)) {
     return new RequestError(
       422,
       'refused',

@@ -13,8 +13,8 @@ import { operatorOf } from './operators';
 import { limitRate, NOBODY } from './rate';
 import { readList } from './read';
 
-/** An action is a few hundred bytes; a reason of 500 characters may be 2 kB. */
-const MOST_BYTES = 16_384;
+/** An action is a few hundred bytes; a reason of 500 characters may be 2 kB, a key of 8 kB in escapes 48 kB. */
+const MOST_BYTES = 65_536;
 
 type Handler = (request: Request) => Promise<Response>;
 

@@ -5,35 +5,57 @@
  */
 import { type Parameters, tableLabel } from '../batch/sql';
 import { RequestError } from '../errors';
-import type { Policy } from '../policies/contract';
-import { type Acting, carryOut, type Done } from './carry-out';
+import { type Acting, carryOut, carryOutEach, type Done } from './carry-out';
+import type { Cover } from './coverage';
+import { type Reached, reachItem, reachScope, storedAs } from './reach';
+import type { Written } from './subject';
+import { allTargets, extensionTargets, itemTargets, tenantTarget } from './targets';
 
 export interface HoldRequest {
   readonly scope: 'organization' | 'user' | 'item';
-  readonly subject: string;
+  readonly subject: Written;
   readonly table?: string | undefined;
+  readonly force?: boolean;
 }
 
-/** `outOfReach`: policies whose table names no such subject, so that the hold cannot be seen there. */
-export async function placeHold(acting: Acting, hold: HoldRequest): Promise<Done & { outOfReach: string[] }> {
-  const { policies } = acting.services;
-  if (hold.scope === 'item') knownTable(policies, hold.table);
-  const done = await carryOut(
+export interface Held extends Done {
+  /** One for each way the tables print the subject; each is released by its own id. */
+  readonly holds: readonly { id: string; subject: string; entry: number }[];
+  /** What the hold keeps now. */
+  readonly covers: readonly Cover[];
+  /** Policies whose tables name no such subject, so that the hold cannot be seen there. */
+  readonly outOfReach: readonly string[];
+}
+
+/** Refuses a hold that covers no row now, unless `force` says that its rows are still to come. */
+export async function placeHold(acting: Acting, hold: HoldRequest): Promise<Held> {
+  const { services } = acting;
+  const { scope, subject, force = false } = hold;
+  const reached =
+    scope === 'item'
+      ? await reachItem(services, 'subject', subject, itemTargets(services.policies, hold.table), force)
+      : await reachScope(services, scope, subject, force);
+  const table = scope === 'item' ? hold.table! : null;
+  const placed = await carryOutEach(
     acting,
     'hold.placed',
-    (p) => `insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at)
-      values (${p.add(hold.scope)}, ${p.add(hold.subject)}, ${p.add(hold.scope === 'item' ? (hold.table ?? null) : null)},
-        ${p.add(acting.reason)}, ${p.add(acting.operator)}, clock_timestamp())
+    reached.subjects.map(
+      (form) => (p) =>
+        `insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at)
+      values (${p.add(scope)}, ${p.add(form)}, ${p.add(table)}, ${p.add(acting.reason)}, ${p.add(acting.operator)}, clock_timestamp())
       returning id::text, jsonb_build_object('scope', scope, 'subject', subject, 'table', table_name)`,
+    ),
   );
-  const scope = hold.scope;
-  const outOfReach = scope === 'item' ? [] : policies.filter((q) => !reaches(q, scope)).map((q) => q.name);
-  return { ...done!, outOfReach };
+  return {
+    ...placed[0]!,
+    holds: placed.map((d) => ({ id: d.subject, subject: String(d.detail.subject), entry: d.entry })),
+    covers: reached.covers,
+    outOfReach: scope === 'item' ? [] : outOfReach(acting, reached),
+  };
 }
 
-/** Whether a hold of this scope can be seen from the policy's table or what goes with it. */
-const reaches = (policy: Policy, scope: 'organization' | 'user'): boolean =>
-  [policy.scope, ...policy.dependants.map((d) => d.scope)].some((s) => s[scope] !== undefined);
+const outOfReach = (acting: Acting, reached: Reached): string[] =>
+  acting.services.policies.map((q) => q.name).filter((n) => !reached.covers.some((c) => c.policy === n));
 
 export async function releaseHold(acting: Acting, id: string): Promise<Done> {
   const done = await carryOut(
@@ -57,79 +79,73 @@ export async function releaseHold(acting: Acting, id: string): Promise<Done> {
 
 export async function setExtension(
   acting: Acting,
-  e: { table: string; key: string; keepUntil: string },
-): Promise<Done> {
-  knownTable(acting.services.policies, e.table);
+  e: { table: string; key: Written; keepUntil: string; force: boolean },
+): Promise<Done & { covers: readonly Cover[] }> {
+  const targets = extensionTargets(acting.services.policies, e.table);
+  const { subjects, covers } = await reachItem(acting.services, 'key', e.key, targets, e.force);
   const done = await carryOut(
     acting,
     'extension.set',
     (p) => `insert into retention.extension as x (table_name, row_key, keep_until, reason, extended_by)
-      values (${p.add(e.table)}, ${p.add(e.key)}, ${p.add(e.keepUntil, 'timestamptz')}, ${p.add(acting.reason)}, ${p.add(acting.operator)})
+      values (${p.add(e.table)}, ${p.add(subjects[0]!)}, ${p.add(e.keepUntil, 'timestamptz')}, ${p.add(acting.reason)}, ${p.add(acting.operator)})
       on conflict (table_name, row_key) do update set reason = excluded.reason, extended_by = excluded.extended_by,
         keep_until = greatest(excluded.keep_until, least(x.keep_until, ${cooledOff(acting, p)}))
       returning table_name || ' ' || row_key, jsonb_build_object('keep_until', keep_until)`,
   );
-  return done!;
+  return { ...done!, covers };
 }
 
-export async function endExtension(acting: Acting, e: { table: string; key: string }): Promise<Done> {
-  const done = await carryOut(
-    acting,
-    'extension.ended',
-    (p) => `update retention.extension set keep_until = least(keep_until, ${cooledOff(acting, p)})
-      where table_name = ${p.add(e.table)} and row_key = ${p.add(e.key)} and keep_until > ${now(acting, p)}
+export async function endExtension(acting: Acting, e: { table: string; key: Written }): Promise<Done> {
+  // What is ended may be of a table that no policy governs any more.
+  const targets = allTargets(acting.services.policies).filter((t) => tableLabel(t.table) === e.table);
+  for (const key of await storedAs(acting.services, 'key', e.key, targets)) {
+    const done = await carryOut(
+      acting,
+      'extension.ended',
+      (p) => `update retention.extension set keep_until = least(keep_until, ${cooledOff(acting, p)})
+      where table_name = ${p.add(e.table)} and row_key = ${p.add(key)} and keep_until > ${now(acting, p)}
       returning table_name || ' ' || row_key, jsonb_build_object('keep_until', keep_until)`,
-  );
-  if (done) return done;
+    );
+    if (done) return done;
+  }
   throw new RequestError(404, 'unknown', 'this row has no extension in force', 'key');
 }
 
 export async function setOverride(
   acting: Acting,
-  o: { policy: string; tenant: string; keepDays: number | null },
-): Promise<Done> {
-  const policy = acting.services.policies.find((q) => q.name === o.policy);
-  if (!policy?.tenants) {
-    throw new RequestError(
-      422,
-      'no_tenants',
-      `policy "${o.policy}" does not tell organisations apart`,
-      'policy',
-    );
-  }
+  o: { policy: string; tenant: Written; keepDays: number | null; force: boolean },
+): Promise<Done & { covers: readonly Cover[] }> {
+  const target = tenantTarget(acting.services.policies, o.policy);
+  const { subjects, covers } = await reachItem(acting.services, 'tenant', o.tenant, [target], o.force);
   const done = await carryOut(
     acting,
     'override.set',
     (p) => `insert into retention.period_override (policy, tenant, keep_seconds, reason, set_by)
-      values (${p.add(o.policy)}, ${p.add(o.tenant)}, ${p.add(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint')},
+      values (${p.add(o.policy)}, ${p.add(subjects[0]!)}, ${p.add(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint')},
         ${p.add(acting.reason)}, ${p.add(acting.operator)})
       on conflict (policy, tenant) do update set keep_seconds = excluded.keep_seconds, reason = excluded.reason, set_by = excluded.set_by
       returning policy || ' ' || tenant, jsonb_build_object('keep_seconds', keep_seconds)`,
   );
-  return done!;
+  return { ...done!, covers };
 }
 
-export async function removeOverride(acting: Acting, o: { policy: string; tenant: string }): Promise<Done> {
-  const done = await carryOut(
-    acting,
-    'override.removed',
-    (
-      p,
-    ) => `delete from retention.period_override where policy = ${p.add(o.policy)} and tenant = ${p.add(o.tenant)}
+export async function removeOverride(acting: Acting, o: { policy: string; tenant: Written }): Promise<Done> {
+  const known = acting.services.policies.some((q) => q.name === o.policy && q.tenants);
+  const targets = known ? [tenantTarget(acting.services.policies, o.policy)] : [];
+  for (const tenant of await storedAs(acting.services, 'tenant', o.tenant, targets)) {
+    const done = await carryOut(
+      acting,
+      'override.removed',
+      (
+        p,
+      ) => `delete from retention.period_override where policy = ${p.add(o.policy)} and tenant = ${p.add(tenant)}
       returning policy || ' ' || tenant, jsonb_build_object('keep_seconds', keep_seconds)`,
-  );
-  if (done) return done;
+    );
+    if (done) return done;
+  }
   throw new RequestError(404, 'unknown', 'there is no such override', 'tenant');
 }
 
 const now = (acting: Acting, p: Parameters) => p.add(acting.services.clock().toISOString(), 'timestamptz');
 const cooledOff = (acting: Acting, p: Parameters) =>
   `${now(acting, p)} + make_interval(secs => ${p.add(acting.services.settings.guards.coolingOffSeconds, 'float8')})`;
-
-/** Refuses a name that no policy governs: a hold on it would keep nothing and look as if it did. */
-function knownTable(policies: readonly Policy[], name: string | undefined): void {
-  const known = policies.flatMap((q) => [q.table, ...q.dependants.map((d) => d.table)]).map(tableLabel);
-  if (name !== undefined && known.includes(name)) return;
-  const list = [...new Set(known)].sort().join(', ');
-  throw new RequestError(422, 'unknown_table', `table must be one of ${list}`, 'table');
-}

@@ -25,7 +25,13 @@ async function history(): Promise<void> {
     [40, 41, 42].map((d) => d * DAY),
   );
   await e.run(policy, { batchSize: 1 });
-  await act(e.services, 'alice', { action: 'hold.place', scope: 'user', subject: 'u1', reason: 'case 1' });
+  await act(e.services, 'alice', {
+    action: 'hold.place',
+    scope: 'user',
+    subject: '00000000-0000-4000-8000-000000000001',
+    force: true,
+    reason: 'case 1',
+  });
   await act(e.services, 'alice', { action: 'policy.pause', policy: 'things', reason: 'look' });
   await act(e.services, 'bob', { action: 'policy.resume', policy: 'things', reason: 'fine' });
   await things(e.db, [50 * DAY]);

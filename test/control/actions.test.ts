@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Policy } from '@/lib/policies/contract';
 import { acquire } from '@/lib/stores/checkpoint';
@@ -43,7 +44,8 @@ it('a hold says which policies cannot see it', async () => {
   const answer = await act(services, 'alice', {
     action: 'hold.place',
     scope: 'user',
-    subject: 'u1',
+    subject: randomUUID(),
+    force: true,
     reason: 'case 8',
   });
   expect(answer.body.outOfReach).toEqual(['blind']);
@@ -218,7 +220,13 @@ it('nothing is changed when the audit entry cannot be written', async () => {
   await e.db.sql(
     'revoke insert (actor, action, subject, reason, detail) on retention.audit_entry from lapse_app',
   );
-  const hold = { action: 'hold.place', scope: 'organization', subject: 'o1', reason: 'case 9' };
+  const hold = {
+    action: 'hold.place',
+    scope: 'organization',
+    subject: randomUUID(),
+    force: true,
+    reason: 'case 9',
+  };
   expect((await act(e.services, 'alice', hold)).status).toBe(500);
   expect(await e.db.sql('select 1 from retention.hold')).toEqual([]);
   expect(await left(e.db)).toBe(1);

@@ -77,7 +77,7 @@ describe('bad input is a 4xx that names the field, and changes nothing', () => {
   it.each([
     ['not JSON', '{"action":', 400, 'not_json'],
     ['a list', '[]', 400, 'not_json'],
-    ['a body of 17 kB', JSON.stringify({ action: 'all.stop', reason: 'x'.repeat(17_000) }), 413, 'too_large'],
+    ['a body of 66 kB', JSON.stringify({ action: 'all.stop', reason: 'x'.repeat(66_000) }), 413, 'too_large'],
     ['no action', {}, 400, 'unknown_action'],
     ['an unknown action', { action: 'policy.explode', ...r }, 400, 'unknown_action'],
     ['a name of the language', { action: 'constructor', ...r }, 400, 'unknown_action'],

@@ -80,7 +80,7 @@ export async function interleave(
       await sleep(afterMs);
       await placeHold(
         { services: quiet, operator: 'alice', reason: 'race' },
-        { scope: 'organization', subject: org },
+        { scope: 'organization', subject: org, force: true },
       );
       held.push({ org, rows: await rowsOf(org) });
     };

@@ -10,7 +10,8 @@ grant execute on function
   retention.blob_url_decoded, retention.blob_path, retention.blob_url_path, retention.lock_files,
   retention.effective_periods, retention.declare_version, retention.admission,
   retention.partitions, retention.drop_partition,
-  retention.run_bounds
+  retention.run_bounds,
+  retention.as_printed
 to lapse_app;
 
 select retention.take_rights();

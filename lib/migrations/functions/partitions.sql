@@ -56,7 +56,8 @@ begin
   if current_setting('statement_timeout') = '0' or current_setting('lock_timeout') = '0' then
     raise exception 'lapse: a batch needs statement_timeout and lock_timeout' using errcode = 'LP006';
   end if;
-  perform set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true);
+  perform set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
+    set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true);
   select n.nspname || '.' || c.relname into called from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = above;
   select * into g from retention.partition_grant where table_name = called;
   if not found then
