@@ -103,8 +103,9 @@ export function catalogFacts(policy: Policy): Statement {
         and g.tgfoid is distinct from to_regprocedure('retention.guard_deletion()')), '[]'),
     ${policy.partitioned ? `'partitioning', ${partitioningFacts('target.oid')},` : ''}
     'track_counts', current_setting('track_counts') = 'on',
-    'unguarded', coalesce((select jsonb_agg(c.oid::regclass::text) from jsonb_array_elements_text(${p.add(emptied, 'jsonb')}) x
+    'unguarded', coalesce((select jsonb_agg(format('%I.%I', cn.nspname, c.relname)) from jsonb_array_elements_text(${p.add(emptied, 'jsonb')}) x
       join pg_class c on c.oid = to_regclass(x) or c.oid in (select relid from pg_partition_tree(to_regclass(x)) where isleaf)
+      join pg_namespace cn on cn.oid = c.relnamespace
       where c.relkind = 'r' and not exists (select 1 from pg_trigger g join pg_proc f on f.oid = g.tgfoid join pg_namespace fn on fn.oid = f.pronamespace
         where g.tgrelid = c.oid and fn.nspname = 'retention' and f.proname = 'guard_deletion' and g.tgenabled <> 'D')), '[]'),
     'ungated', coalesce((select jsonb_agg(x) from jsonb_array_elements_text(${p.add(judged, 'jsonb')}) x

@@ -1,0 +1,5 @@
+/** Every mutant there is, by area. */
+import { netMutants } from './list/net';
+import type { Mutant } from './mutant';
+
+export const mutants: readonly Mutant[] = [...netMutants];
