@@ -127,7 +127,7 @@ const facts = (policy: Policy, at: string, coolingSeconds: number): Statement =>
   text: `select e.periods,
       (select coalesce(sum(deleted), 0) from retention.deleted_total where policy = $1 and plan <> 'erasure')::text as deleted,
       (select extract(epoch from $4::timestamptz - drained_at) from retention.last_run where policy = $1)::float8 as since_drained
-    from retention.effective_periods($1, $2, $3::jsonb, least($4::timestamptz, clock_timestamp()), make_interval(secs => $5::float8)) e`,
+    from retention.effective_periods($1, $2, $3::jsonb, least($4::timestamptz, retention.clock()), make_interval(secs => $5::float8)) e`,
   params: [policy.name, reachOf(policy), JSON.stringify(periodsOf(policy)), at, coolingSeconds],
 });
 

@@ -214,7 +214,7 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
     ? `delete from only ${table(policy.table)} t
       where ${withinBlocks(order.blocks!, p)} and ${token(order, p)} and ${mayGo(policy, order.leg, asOf, p)} ${returning}`
     : soft
-      ? `update only ${table(policy.table)} t set ${name(soft.column)} = ${asOf} where ${rows} ${returning}`
+      ? `update only ${table(policy.table)} t set ${name(soft.column)} = ${MARK} where ${rows} ${returning}`
       : `delete from only ${table(policy.table)} t where ${rows} ${returning}`;
   const outbox =
     queued.length > 0
@@ -256,6 +256,9 @@ ${seenAfter}  ${
   select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after${places ? `, length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed` : ''}
   from totals x, seen s`;
 }
+
+/** A row is marked when it is marked: not at the instant its pass counts from, which may be days ago. */
+export const MARK = '(select retention.clock())';
 
 const keysColumn = (policy: Policy): string => (isUuid(policy.key) ? 'uuid_keys' : 'keys');
 

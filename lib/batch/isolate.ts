@@ -5,7 +5,7 @@
  * them, and is still the one place that deletes. Two requests where splitting needs up to 147 (DELETION §6).
  */
 import type { Statement } from '../database';
-import { type BatchOrder, enter, pickAndLock } from './batch';
+import { type BatchOrder, enter, MARK, pickAndLock } from './batch';
 import { belongs, goingDependants } from './files';
 import { picking } from './pick';
 import { governed, mayGo } from './predicate';
@@ -74,11 +74,11 @@ function letters(order: BatchOrder, rows: string, p: Parameters): string {
     from written`;
 }
 
-/** What the batch would do to one row: `$1` is its place, `$2` the instant counted back from. */
+/** What the batch would do to one row: `$1` is its place. */
 function attempt({ policy }: BatchOrder): string {
   const row = `only ${table(policy.table)} t`;
   if (policy.strategy.kind === 'soft-delete') {
-    return `update ${row} set ${name(policy.strategy.column)} = $2 where t.ctid = $1`;
+    return `update ${row} set ${name(policy.strategy.column)} = ${MARK} where t.ctid = $1`;
   }
   const children = goingDependants(policy).map(
     (d, i) =>

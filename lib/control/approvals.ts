@@ -6,17 +6,16 @@ import { RequestError } from '../errors';
 import { type Acting, carryOut, type Done } from './carry-out';
 
 export async function giveApproval(acting: Acting, a: { policy: string; digest: string }): Promise<Done> {
-  const now = acting.services.clock().toISOString();
   const done = await carryOut(
     acting,
     'approval.given',
     (p) => `insert into retention.approval
         (policy, version, preview, digest, as_of, expired, facts, expires_at, approved_by, reason, approved_at)
       select r.policy, r.policy_version, r.id, r.preview #>> '{approvable,digest}', r.as_of, (r.preview ->> 'expired')::bigint,
-        r.preview, (r.preview #>> '{approvable,expiresAt}')::timestamptz, ${p.add(acting.operator)}, ${p.add(acting.reason)}, ${p.add(now, 'timestamptz')}
+        r.preview, (r.preview #>> '{approvable,expiresAt}')::timestamptz, ${p.add(acting.operator)}, ${p.add(acting.reason)}, retention.clock()
       from retention.run r
       where r.policy = ${p.add(a.policy)} and r.mode = 'dry_run' and r.preview #>> '{approvable,digest}' = ${p.add(a.digest)}
-        and (r.preview #>> '{approvable,expiresAt}')::timestamptz > ${p.add(now, 'timestamptz')}
+        and (r.preview #>> '{approvable,expiresAt}')::timestamptz > retention.clock()
       limit 1
       returning id::text, jsonb_build_object('policy', policy, 'version', version, 'digest', digest, 'as_of', as_of,
         'expired', expired, 'expires_at', expires_at)`,
@@ -31,13 +30,12 @@ export async function giveApproval(acting: Acting, a: { policy: string; digest: 
 }
 
 export async function withdrawApproval(acting: Acting, id: string): Promise<Done> {
-  const now = acting.services.clock().toISOString();
   const done = await carryOut(
     acting,
     'approval.withdrawn',
     (
       p,
-    ) => `update retention.approval set voided_at = ${p.add(now, 'timestamptz')}, void_reason = 'withdrawn: ' || ${p.add(acting.reason)}
+    ) => `update retention.approval set voided_at = retention.clock(), void_reason = 'withdrawn: ' || ${p.add(acting.reason)}
       where id = ${p.add(id, 'uuid')} and done_at is null and voided_at is null
       returning id::text, jsonb_build_object('policy', policy, 'digest', digest, 'used_by', used_by)`,
   );

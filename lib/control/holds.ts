@@ -103,7 +103,7 @@ export async function endExtension(acting: Acting, e: { table: string; key: Writ
       acting,
       'extension.ended',
       (p) => `update retention.extension set keep_until = least(keep_until, ${cooledOff(acting, p)})
-      where table_name = ${p.add(e.table)} and row_key = ${p.add(key)} and keep_until > ${now(acting, p)}
+      where table_name = ${p.add(e.table)} and row_key = ${p.add(key)} and keep_until > retention.clock()
       returning table_name || ' ' || row_key, jsonb_build_object('keep_until', keep_until)`,
     );
     if (done) return done;
@@ -146,6 +146,5 @@ export async function removeOverride(acting: Acting, o: { policy: string; tenant
   throw new RequestError(404, 'unknown', 'there is no such override', 'tenant');
 }
 
-const now = (acting: Acting, p: Parameters) => p.add(acting.services.clock().toISOString(), 'timestamptz');
 const cooledOff = (acting: Acting, p: Parameters) =>
-  `${now(acting, p)} + make_interval(secs => ${p.add(acting.services.settings.guards.coolingOffSeconds, 'float8')})`;
+  `retention.clock() + make_interval(secs => ${p.add(acting.services.settings.guards.coolingOffSeconds, 'float8')})`;

@@ -32,7 +32,6 @@ export interface Applicant {
   readonly guards: Settings['guards'];
   readonly read: Ask;
   readonly write: Ask;
-  readonly now: string;
   readonly inTime: () => boolean;
   readonly log: Logger;
 }

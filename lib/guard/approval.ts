@@ -24,7 +24,6 @@ export interface Claimant {
   readonly legs: (asOf: string) => Leg[];
   readonly read: Ask;
   readonly write: Ask;
-  readonly now: string;
   readonly inTime: () => boolean;
 }
 
@@ -42,27 +41,27 @@ export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
     });
     if (digest !== approval.digest) {
       const why = `the data has changed since: ${approval.expired} rows were approved, ${counts.expired} would go`;
-      await c.write([session(STATEMENT_MS), voided(id, c.now, why)], STATEMENT_MS);
+      await c.write([session(STATEMENT_MS), voided(id, why)], STATEMENT_MS);
       return { use: false, why };
     }
   }
-  const [, claimed] = await c.write([session(STATEMENT_MS), claiming(id, c.runId, c.now)], STATEMENT_MS);
+  const [, claimed] = await c.write([session(STATEMENT_MS), claiming(id, c.runId)], STATEMENT_MS);
   if (!claimed?.[0]) return { use: false, why: 'another run has used it, or it was withdrawn' };
   return { use: true, rows: approval.expired - approval.gone, asOf, id };
 }
 
-const voided = (id: string, at: string, why: string) => ({
-  text: `update retention.approval set voided_at = $2::timestamptz, void_reason = $3
+const voided = (id: string, why: string) => ({
+  text: `update retention.approval set voided_at = retention.clock(), void_reason = $2
     where id = $1::uuid and used_at is null and voided_at is null`,
-  params: [id, at, why],
+  params: [id, why],
 });
 
 /** The lease and the fence allow one run of a policy at a time, so a used approval is only ever resumed. */
-const claiming = (id: string, runId: string, at: string) => ({
+const claiming = (id: string, runId: string) => ({
   text: `with mine as (
-      update retention.approval set used_at = coalesce(used_at, $3::timestamptz), used_by = coalesce(used_by, $2::uuid)
+      update retention.approval set used_at = coalesce(used_at, retention.clock()), used_by = coalesce(used_by, $2::uuid)
       where id = $1::uuid and voided_at is null and done_at is null returning id
     )
     update retention.run set approval = mine.id from mine where run.id = $2::uuid returning run.id`,
-  params: [id, runId, at],
+  params: [id, runId],
 });

@@ -43,7 +43,7 @@ export const admissionFacts = (
   at: Date,
   coolingSeconds: number,
 ): Statement => ({
-  text: `select retention.admission($1, $2, $3, $4::jsonb, least($5::timestamptz, clock_timestamp()),
+  text: `select retention.admission($1, $2, $3, $4::jsonb, least($5::timestamptz, retention.clock()),
     make_interval(secs => $6::float8), $7)${policy.partitioned ? PARTITIONS_ESTIMATE : ''} as admission`,
   params: [
     policy.name,
@@ -57,22 +57,8 @@ export const admissionFacts = (
 });
 
 /** Only for the run that has just begun: a refused one declares nothing. */
-export const declareVersion = (
-  policy: Policy,
-  version: string,
-  runId: string,
-  by: string,
-  at: Date,
-): Statement => ({
-  text: `select retention.declare_version($1, $2, $3, $4::jsonb, $5, least($6::timestamptz, clock_timestamp()))
-    from retention.policy_state where policy = $1 and run_now = $7::uuid`,
-  params: [
-    policy.name,
-    version,
-    reachOf(policy),
-    JSON.stringify(periodsOf(policy)),
-    by,
-    at.toISOString(),
-    runId,
-  ],
+export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Statement => ({
+  text: `select retention.declare_version($1, $2, $3, $4::jsonb, $5)
+    from retention.policy_state where policy = $1 and run_now = $6::uuid`,
+  params: [policy.name, version, reachOf(policy), JSON.stringify(periodsOf(policy)), by, runId],
 });

@@ -234,7 +234,7 @@ function add(preview: Draft & { byRule: Preview['byRule'] }, page: PreviewPage):
 
 /** The instant to count back from, as a run would take it, and the rows a second of recent runs. */
 const nowAndRate = (policy: string, startedAt: Date) => ({
-  text: `select to_char(least($1::timestamptz, clock_timestamp()) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
+  text: `select to_char(least($1::timestamptz, retention.clock()) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
     (select percentile_cont(0.5) within group (order by deleted / greatest(duration_seconds, 0.1)) from (
       select deleted, duration_seconds from retention.run
       where policy = $2 and mode = 'delete' and deleted > 0 and finished_at is not null order by started_at desc limit 20

@@ -133,7 +133,6 @@ class Run extends RunState {
       guards: this.services.settings.guards,
       read: (s, ms) => this.ask(s, ms, true),
       write: (s, ms) => this.ask(s, ms),
-      now: this.services.clock().toISOString(),
       inTime: () => this.hasTime(),
       log: this.log,
     });
@@ -175,10 +174,10 @@ class Run extends RunState {
         correlationId: this.request.correlationId,
       }),
       catalogFacts(this.policy),
-      declareVersion(this.policy, this.version, this.runId, by, this.startedAt),
+      declareVersion(this.policy, this.version, this.runId, by),
       admissionFacts(this.policy, this.version, this.startedAt, cooling),
     ];
-    const observe = observeLabels(this.policy, this.startedAt, cooling);
+    const observe = observeLabels(this.policy, cooling);
     const look = [...observe, countDue(this.policy, legs, this.startedAt.toISOString()), endIfIdle(idle)];
     const sentAt = performance.now();
     const rows = await this.ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {

@@ -20,7 +20,6 @@ export interface Restore {
   readonly rowKey: string;
   readonly reason: string;
   readonly actor: string;
-  readonly at: Date;
 }
 
 const Found = z.object({
@@ -48,14 +47,13 @@ export async function restoreRow(
   }
   const { column, purgeAfter } = policy.strategy;
   const p = new Parameters();
-  const at = p.add(order.at.toISOString(), 'timestamptz');
   const grace = purgeAfter.seconds === null ? null : p.add(purgeAfter.seconds, 'float8');
   const key = p.add(order.rowKey, 'text');
   const mark = `t.${name(column)}`;
   const label = text(tableLabel(policy.table));
-  const open = grace === null ? 'true' : `${mark} >= ${at} - make_interval(secs => ${grace})`;
+  const open = grace === null ? 'true' : `${mark} >= retention.clock() - make_interval(secs => ${grace})`;
   // Never purged: safe for as long as the policy itself would have waited is enough to be looked at again.
-  const until = `${at} + make_interval(secs => ${grace ?? p.add(30 * 86_400, 'float8')})`;
+  const until = `retention.clock() + make_interval(secs => ${grace ?? p.add(30 * 86_400, 'float8')})`;
   const rows = await database.transaction(
     [
       session(STATEMENT_MS, LOCK_MS),

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { days } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
 import { restoreRow } from '@/lib/stores/restoration';
-import { left } from '../support/engine';
+import { databaseClock, left } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
 
 let f: Files;
@@ -60,12 +60,12 @@ describe('a soft-deleted row', () => {
 
   it('comes back inside its grace period, on the record, and is not marked again the next night', async () => {
     const { id } = await marked();
+    await databaseClock(f.db, f.now());
     const safe = await restoreRow(f.services.database, {
       policy: f.policy,
       rowKey: id,
       reason: 'asked by its author',
       actor: 'ann',
-      at: f.now(),
     });
     expect(Date.parse(safe.keepUntil)).toBe(f.now().getTime() + 14 * DAY * 1000);
     const [row] = await f.db.sql('select deleted_at from pictures where id = $1', [id]);
@@ -79,7 +79,8 @@ describe('a soft-deleted row', () => {
   it('does not come back after its grace period, nor what was never marked', async () => {
     const { id } = await marked();
     f.pass(14 * DAY + 60);
-    const order = { policy: f.policy, reason: 'late', actor: 'ann', at: f.now() };
+    await databaseClock(f.db, f.now());
+    const order = { policy: f.policy, reason: 'late', actor: 'ann' };
     await expect(restoreRow(f.services.database, { ...order, rowKey: id })).rejects.toMatchObject({
       status: 409,
       code: 'grace_over',

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { days, forever, type Policy, type PolicyInput } from '@/lib/policies/contract';
-import { ago, DAY, govern, NOW, things, thingsPolicy } from '@/test/support/engine';
+import { ago, DAY, databaseClock, govern, NOW, things, thingsPolicy } from '@/test/support/engine';
 import { type Guarded, guarded, later } from '@/test/support/guarded';
 
 let e: Guarded;
@@ -167,20 +167,14 @@ describe('an organisation’s own period', () => {
        on conflict (policy, tenant) do update set keep_seconds = excluded.keep_seconds`,
       [policy.name, ORG, keepDays === null ? null : keepDays * DAY, at.toISOString()],
     );
-  /** The database stamps the end itself; the test's clock is another. */
-  const endedAt = (at: Date) =>
-    e.db.sql(
-      "update retention.past_override set ended_at = $1::timestamptz where ended_at > now() - interval '1 hour'",
-      [at.toISOString()],
-    );
 
   it('that is removed counts until the cooling-off is over', async () => {
     const policy = await tiers('free');
     await ages(100);
     await set(365, policy, later(-30));
     expect(await e.at(NOW, policy)).toMatchObject({ deleted: 0 });
+    await databaseClock(e.db, later(1));
     await e.db.sql('delete from retention.period_override');
-    await endedAt(later(1));
     expect(await e.at(later(7.9), policy)).toMatchObject({ deleted: 0 });
     expect(await e.at(later(8.1), policy)).toMatchObject({ deleted: 1 });
   });
@@ -190,8 +184,8 @@ describe('an organisation’s own period', () => {
     await ages(20);
     await set(3, policy, later(1));
     expect(await e.at(later(2), policy)).toMatchObject({ deleted: 0 });
+    await databaseClock(e.db, later(3));
     await set(100, policy, later(1));
-    await endedAt(later(3));
     expect(await e.at(later(11), policy)).toMatchObject({ deleted: 0 });
     expect(await e.at(later(81), policy)).toMatchObject({ deleted: 1 });
   });

@@ -66,6 +66,12 @@ export async function protect(db: TestDatabase, policy: Policy): Promise<void> {
   ]);
 }
 
+/** Sets the clock of this test's own database, by which marks, cooling-offs and grace periods begin and end. */
+export async function databaseClock(db: TestDatabase, at: Date): Promise<void> {
+  await db.sql(`create or replace function retention.clock() returns timestamptz language sql volatile
+    set search_path = pg_catalog, pg_temp as $$ select '${at.toISOString()}'::timestamptz $$`);
+}
+
 export const order = (now: Date, request: Partial<RunRequest> = {}): RunRequest => ({
   trigger: 'cron',
   actor: 'cron',

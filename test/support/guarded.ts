@@ -1,12 +1,13 @@
-/** An engine with its guard rails on, and ways to move its clock and to approve what a dry run showed. */
+/** An engine with its guard rails on, and ways to move the clocks of runner and database and to approve what a dry run showed. */
 
 import type { Policy } from '@/lib/policies/contract';
 import type { RunResult } from '@/lib/runner/result';
 import type { RunRequest } from '@/lib/runner/run';
 import { runPolicy } from '@/lib/runner/run';
-import { DAY, type Engine, engine, NOW, order, protect } from './engine';
+import { DAY, databaseClock, type Engine, engine, NOW, order, protect } from './engine';
 
 export interface Guarded extends Engine {
+  /** A run at this time by both clocks, the runner's and the database's. */
   at(now: Date, policy: Policy, request?: Partial<RunRequest>): Promise<RunResult>;
   /** As the control endpoint does it: names the digest of a dry run. */
   approve(preview: RunResult, at?: Date): Promise<void>;
@@ -25,12 +26,16 @@ export async function guarded(env: Record<string, string> = {}): Promise<Guarded
       ...env,
     },
   });
+  const at: Guarded['at'] = async (now, policy, request) => {
+    await databaseClock(e.db, now);
+    await protect(e.db, policy);
+    return runPolicy({ ...e.services, clock: () => now }, policy, order(now, request));
+  };
+  await databaseClock(e.db, NOW);
   return {
     ...e,
-    at: async (now, policy, request) => {
-      await protect(e.db, policy);
-      return runPolicy({ ...e.services, clock: () => now }, policy, order(now, request));
-    },
+    at,
+    run: (policy, request) => at(NOW, policy, request),
     analyze: async (table = 'things') => {
       await e.db.sql(`analyze ${table}`);
     },

@@ -6,7 +6,7 @@ begin
   if tg_op = 'DELETE' or old.keep_seconds is distinct from new.keep_seconds
     or old.policy <> new.policy or old.tenant <> new.tenant then
     insert into retention.past_override (policy, tenant, keep_seconds, set_by, ended_at)
-      values (old.policy, old.tenant, old.keep_seconds, old.set_by, clock_timestamp());
+      values (old.policy, old.tenant, old.keep_seconds, old.set_by, retention.clock());
   end if;
   return null;
 end $$;
@@ -37,18 +37,20 @@ comment on function retention.effective_periods(text, text, jsonb, timestamptz, 
   'Periods that count now, and until when a declaration with another reach has to wait.';
 
 -- Within begin_run's transaction, which holds the policy's lock exclusively.
-create or replace function retention.declare_version(p text, v text, r text, declared jsonb, who text, at timestamptz) returns void
+create or replace function retention.declare_version(p text, v text, r text, declared jsonb, who text) returns void
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  at timestamptz;
 begin
   -- A clock set back must not make an older version look cooled off.
-  at := greatest(at, (select max(greatest(declared_at, superseded_at)) from retention.policy_version where policy = p));
+  at := greatest(retention.clock(), (select max(greatest(declared_at, superseded_at)) from retention.policy_version where policy = p));
   update retention.policy_version set superseded_at = at where policy = p and version <> v and superseded_at is null;
   insert into retention.policy_version (policy, version, reach, periods, declared_by, declared_at)
     values (p, v, r, declared, who, at)
     on conflict (policy, version) do update set superseded_at = null
       where policy_version.superseded_at is not null;
 end $$;
-comment on function retention.declare_version(text, text, text, jsonb, text, timestamptz) is
+comment on function retention.declare_version(text, text, text, jsonb, text) is
   'Makes this version the one in force and ends the one before it.';
 
 -- All that decides whether a run may begin to delete, as one value.
@@ -77,7 +79,7 @@ create or replace function retention.admission(
       from retention.approval a
       -- Once begun, its pass may take a few nights.
       where a.policy = p and a.version = v and a.done_at is null and a.voided_at is null
-        and case when a.used_at is null then a.expires_at > at else a.used_at > at - interval '3 days' end
+        and case when a.used_at is null then a.expires_at > retention.clock() else a.used_at > retention.clock() - interval '3 days' end
       order by a.used_at desc nulls last, a.approved_at desc limit 1)
   ) from retention.effective_periods(p, r, declared, at, cooling) e
 $$;

@@ -19,7 +19,7 @@ begin
     return;
   end if;
   -- A clock that runs ahead must not make anything expire early.
-  as_of := least(started, clock_timestamp());
+  as_of := least(started, retention.clock());
   perform retention.close_run(lost.id, 'interrupted', 'lost', started, null, null, null)
     from retention.run lost where lost.policy = p and lost.finished_at is null and lost.mode = 'delete';
   insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at)
