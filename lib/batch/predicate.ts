@@ -11,11 +11,14 @@ import { keyText, name, type Parameters, table, tableLabel, text } from './sql';
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 
-/** An instant as the clock's column would hold it, so that the index answers (DELETION §4). */
+/**
+ * An instant as the clock's column would hold it, so that the index answers (DELETION §4). Without a zone the same
+ * time may mean two hours: a row counts as older only if it is under both.
+ */
 export function inClock(policy: Policy, instant: string): string {
   const clock = policy.clock;
   if (clock.type === 'timestamptz') return instant;
-  const local = `(${instant} at time zone ${text(clock.zone)})`;
+  const local = `retention.local_time(${instant}, ${text(clock.zone)})`;
   return clock.type === 'date' ? `${local}::date` : local;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
-import { ago, DAY, type Engine, engine, left, NOW, thingsPolicy } from '../support/engine';
+import { ago, DAY, databaseClock, type Engine, engine, left, NOW, thingsPolicy } from '../support/engine';
 
 let e: Engine;
 afterEach(() => e?.stop());
@@ -135,8 +135,9 @@ describe('any table', () => {
 });
 
 describe('soft delete', () => {
-  it('marks the row with the instant of the pass, once, and leaves it in place', async () => {
+  it('marks the row with the database’s clock, once, and leaves it in place', async () => {
     e = await engine();
+    await databaseClock(e.db, NOW);
     await e.db.sql('create table docs (id int primary key, at timestamptz, deleted_at timestamptz)');
     await e.db.sql('create index on docs (at, id)');
     await e.db.sql('grant select, update, delete on docs to lapse_app');

@@ -3,7 +3,18 @@ import type { Database } from '@/lib/database';
 import { DatabaseError, RedisError } from '@/lib/errors';
 import type { RedisClient } from '@/lib/redis';
 import { runPolicy } from '@/lib/runner/run';
-import { DAY, type Engine, engine, govern, left, NOW, order, receipted, things } from '../support/engine';
+import {
+  ago,
+  DAY,
+  type Engine,
+  engine,
+  govern,
+  left,
+  NOW,
+  order,
+  receipted,
+  things,
+} from '../support/engine';
 
 let e: Engine;
 afterEach(() => e?.stop());
@@ -52,6 +63,41 @@ describe('lost answers', () => {
     const result = await runPolicy({ ...e.services, database }, policy, order(NOW, { batchSize: 4 }));
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: ROWS, picked: ROWS });
     await expectDone(ids);
+  });
+
+  it.each([ROWS, 0])('of the first request meets its own record in peace, with %i rows due', async (rows) => {
+    const { policy, ids } = await fill();
+    if (rows === 0) await e.db.sql('delete from things where at < $1', [ago(30 * DAY)]);
+    const database = breaking(e.services.database, (n) => (n <= 2 ? 'after' : null));
+    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    expect(result).toMatchObject({ outcome: 'succeeded', deleted: rows });
+    await expectDone(rows === 0 ? [] : ids);
+    expect(
+      await e.db.sql('select outcome, fence::int as fence, deleted::int as deleted from retention.run'),
+    ).toEqual([{ outcome: 'succeeded', fence: 1, deleted: rows }]);
+    expect(await e.db.sql('select run_now from retention.policy_state')).toEqual([{ run_now: null }]);
+  });
+
+  it('of a first request asked again after another run began deletes nothing', async () => {
+    const { policy } = await fill();
+    let first = true;
+    const database: Database = {
+      async transaction(statements, options) {
+        const rows = await e.services.database.transaction(statements, options);
+        if (!first) return rows;
+        first = false;
+        await e.services.redis.eval(
+          "return redis.call('del', KEYS[1])",
+          [`${e.services.redis.prefix}things:lease`],
+          [],
+        );
+        expect(await e.run(policy, { limit: 3 })).toMatchObject({ deleted: 3 });
+        throw new DatabaseError('unknown', null, 'no answer from the database (test)');
+      },
+    };
+    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    expect(result).toMatchObject({ outcome: 'interrupted', reason: 'fenced', deleted: 0 });
+    expect(await left(e.db)).toBe(ROWS + 1 - 3);
   });
 
   it.each(Array.from({ length: 9 }, (_, i) => i + 1))(

@@ -4,7 +4,7 @@
 revoke execute on all functions in schema retention from public, lapse_app;
 grant execute on function
   retention.enter_batch, retention.confirm_batch, retention.try_each,
-  retention.begin_run, retention.close_run, retention.end_run, retention.run_reason, retention.clock,
+  retention.begin_run, retention.close_run, retention.end_run, retention.run_reason, retention.clock, retention.local_time,
   retention.keys_of, retention.receipt_hash, retention.run_digest,
   retention.audit_field, retention.audit_hash, retention.seal_run,
   retention.blob_url_decoded, retention.blob_path, retention.blob_url_path, retention.lock_files,

@@ -19,7 +19,7 @@ create or replace function retention.effective_periods(
 ) language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   with others as (
     select * from retention.policy_version v
-    where v.policy = p and coalesce(v.superseded_at, at) > at - cooling
+    where v.policy = p and cooling > interval '0' and coalesce(v.superseded_at, at) > at - cooling
   )
   select
     coalesce((

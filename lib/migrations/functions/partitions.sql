@@ -68,8 +68,8 @@ begin
     where t.partrelid = above and t.partstrat = 'r' and t.partnatts = 1;
   before := case clock_type
     when 'timestamp with time zone' then '$1'
-    when 'timestamp without time zone' then '($1 at time zone $2)'
-    when 'date' then '($1 at time zone $2)::date' end;
+    when 'timestamp without time zone' then 'retention.local_time($1, $2)'
+    when 'date' then 'retention.local_time($1, $2)::date' end;
   if before is null then
     raise exception 'lapse: % is not partitioned by range of one point in time', parent using errcode = 'LP011';
   end if;

@@ -1,12 +1,23 @@
 -- A run's record from its beginning to its end, and what its end means.
 
 -- Begins a run: closes what an earlier run left open, moves the fence, writes the record. Waits for a running batch.
+-- Asked again by the same run, whose first answer was lost, it answers the same and changes nothing.
 create or replace function retention.begin_run(
   p text, r uuid, v text, started timestamptz, how text, who text, correlation text,
   out fence bigint, out as_of timestamptz, out refused text
 ) language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  mine record;
 begin
   insert into retention.policy_state (policy) values (p) on conflict do nothing;
+  -- In a statement of its own: what the first request wrote is seen only after waiting for it.
+  perform 1 from retention.policy_state where policy = p for update;
+  select run.fence, run.as_of into mine from retention.run where id = r and policy = p and mode = 'delete';
+  if found then
+    fence := mine.fence;
+    as_of := mine.as_of;
+    return;
+  end if;
   if (select stopped from retention.kill_switch) is distinct from false then
     refused := 'stopped';
     return;
