@@ -6,8 +6,7 @@ import { z } from 'zod';
 import { ask } from '../batch/session';
 import { keyText, name, table, tableLabel } from '../batch/sql';
 import { DatabaseError } from '../errors';
-import type { Services } from '../services';
-import type { Spelled } from './spelling';
+import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
 
 /** Enough to see that a hold took; a thousand index entries are read in milliseconds. */
@@ -36,7 +35,7 @@ export interface Counted {
 const Line = z.object({ n: z.coerce.number(), form: z.string(), rows: z.coerce.number() });
 
 /** In their order; each table is asked once for all that is looked for in it. */
-export async function count(services: Services, wanted: readonly Spelled[]): Promise<Counted[]> {
+export async function count(services: Asked, wanted: readonly Spelled[]): Promise<Counted[]> {
   const groups = grouped(wanted, (s) => keyOf(s.target));
   const found = new Map<Spelled, Counted>();
   const worker = async () => {
@@ -56,7 +55,7 @@ function grouped<T>(all: readonly T[], by: (x: T) => string): T[][] {
 
 const keyOf = (t: Target) => JSON.stringify([t.table, t.columns]);
 
-async function countIn({ database }: Services, group: readonly Spelled[]): Promise<Counted[]> {
+async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<Counted[]> {
   const [{ target, columns }] = group as [Spelled];
   const same = target.columns
     .map((c, i) => `t.${name(c)} = (s.v ->> ${i})::${columns[i]!.base}`)

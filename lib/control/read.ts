@@ -3,6 +3,7 @@
  * waiting for an approval or for a person. Pages of PAGE rows, newest or most urgent first; keys, no content.
  */
 import { z } from 'zod';
+import type { Row } from '../database';
 import { RequestError } from '../errors';
 import { readBreaker } from '../guard/breaker';
 import { readWaiting, waitingLetters } from '../guard/overdue';
@@ -10,6 +11,7 @@ import { stepOf } from '../guard/rollout';
 import { versionOf } from '../runner/version';
 import type { Services } from '../services';
 import { send } from './carry-out';
+import { inForce } from './in-force';
 
 /** What fits a screen several times over, and always an answer. */
 const PAGE = 200;
@@ -61,8 +63,18 @@ export async function readList(services: Services, url: URL): Promise<unknown> {
     [{ text: `${LISTS[list]} limit ${PAGE + 1} offset $1::int`, params: [offset] }],
     true,
   );
-  const entries = (rows ?? []).slice(0, PAGE);
+  const entries = await told(services, list, (rows ?? []).slice(0, PAGE));
   return { list, entries, next: (rows ?? []).length > PAGE ? offset + PAGE : null };
+}
+
+/** What is in force says what it keeps now, and names what keeps nothing. */
+async function told(services: Services, list: string, entries: Row[]): Promise<Row[]> {
+  if (list !== 'holds' && list !== 'extensions' && list !== 'overrides') return entries;
+  const now = services.clock().toISOString();
+  const counts = (e: Row) => !e.released_at && (e.keep_until == null || String(e.keep_until) > now);
+  const current = entries.filter(counts);
+  const found = await inForce(services, list, current);
+  return entries.map((e) => (counts(e) ? { ...e, ...found[current.indexOf(e)] } : e));
 }
 
 /** Each policy: may it run, does it run, how far is its rollout; and what waits for a person, with its age. */

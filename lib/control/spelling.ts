@@ -10,6 +10,8 @@ import type { Services } from '../services';
 import type { Parts } from './subject';
 import type { Target } from './targets';
 
+export type Asked = Pick<Services, 'database'>;
+
 /** A look into the catalog and a cast, for a page of holds in every table there is. */
 const STATEMENT_MS = 10_000;
 
@@ -40,7 +42,7 @@ export interface Spelled {
 
 /** One answer a pair, in their order. A value with too few or too many parts is none of that table. */
 export async function spell(
-  { database }: Services,
+  { database }: Asked,
   pairs: readonly { parts: readonly string[]; target: Target }[],
 ): Promise<Spelled[]> {
   const wants = pairs.flatMap(({ parts, target }, pair) =>
@@ -82,7 +84,7 @@ export async function spell(
 
 /** Those tables that can hold the value at all. Throws RequestError 422 that says what each wants when none can. */
 export async function spellInAny(
-  services: Services,
+  services: Asked,
   field: string,
   { values, listed }: Parts,
   targets: readonly Target[],
