@@ -17,6 +17,10 @@ import {
 } from '../batch/predicate';
 import { answerTimeoutMs, session } from '../batch/session';
 import { keysFrom, keyText, name, Parameters, sameKey, tableLabel, text } from '../batch/sql';
+import { storedAs } from '../control/reach';
+import { spellInAny } from '../control/spelling';
+import { readParts } from '../control/subject';
+import { allTargets } from '../control/targets';
 import type { Row, Statement } from '../database';
 import { DatabaseError, RequestError } from '../errors';
 import { withPeriods } from '../guard/effective';
@@ -65,14 +69,16 @@ export interface Standing {
   readonly expiresAt: string | null;
 }
 
-export async function lineage(services: Services, tableName: string, key: string): Promise<Lineage> {
+export async function lineage(services: Services, tableName: string, asked: string): Promise<Lineage> {
   const policies = services.policies.filter((p) => tableLabel(p.table) === tableName);
   const read = async (s: Statement[]): Promise<Row[][]> =>
     services.database.transaction([session(STATEMENT_MS), ...s], {
       readOnly: true,
       timeoutMs: answerTimeoutMs(STATEMENT_MS),
     });
-  const [, deletions] = await read([receiptsOf(tableName, key, clockIn(key, policies))]).catch(
+  const names = await namesOf(services, tableName, asked);
+  const key = names[0]!;
+  const [, deletions] = await read([receiptsOf(tableName, names, clockIn(key, policies))]).catch(
     badKey(tableName),
   );
   const here: Standing[] = [];
@@ -96,6 +102,14 @@ export async function lineage(services: Services, tableName: string, key: string
         ? `deleted by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
         : 'neither here nor in any receipt: it was not there, or something else than Lapse removed it';
   return { table: tableName, key, deletions: deletions ?? [], here, summary };
+}
+
+/** How receipts may call the row: as PostgreSQL prints its key, whatever was asked with; then as it was asked. */
+async function namesOf(services: Services, tableName: string, asked: string): Promise<string[]> {
+  const targets = allTargets(services.policies).filter((t) => tableLabel(t.table) === tableName);
+  // Throws the answer that says what a key of this table is like.
+  if (targets.length > 0) await spellInAny(services, 'key', readParts('key', asked), targets);
+  return storedAs(services, 'key', asked, targets);
 }
 
 const isDependant = (policies: readonly Policy[], tableName: string): boolean =>
@@ -123,17 +137,17 @@ const badKey = (tableName: string) => (error: unknown) => {
   throw error;
 };
 
-const receiptsOf = (tableName: string, key: string, clock: string | null): Statement => ({
+const receiptsOf = (tableName: string, names: readonly string[], clock: string | null): Statement => ({
   text: `select c.run, c.seq, c.policy, c.policy_version, c.action, c.actor, c.reason,
       to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as committed_at,
       to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
       c.table_name <> $1 as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
     from retention.receipt c
-    where (c.table_name = $1 and ($2 = any(c.keys) or $3::uuid = any(c.uuid_keys))) or c.dependants -> $1 ? $2
+    where (c.table_name = $1 and (c.keys && $2::text[] or $3::uuid = any(c.uuid_keys))) or c.dependants -> $1 ?| $2::text[]
       or (c.action = 'drop_partition' and c.table_name = $1 and $4::timestamptz >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
         and $4::timestamptz < coalesce((c.partition ->> 'to')::timestamptz, 'infinity'))
     order by c.id limit ${MOST_RECEIPTS}`,
-  params: [tableName, key, z.guid().safeParse(key).success ? key : null, clock],
+  params: [tableName, names, names.find((key) => z.guid().safeParse(key).success) ?? null, clock],
 });
 
 const Judged = z.object({

@@ -15,6 +15,8 @@ type Handler = (request: Request) => Promise<Response>;
 /** What the route file gives its function. */
 const MAX_DURATION_SECONDS = 300;
 const PAGE = 200;
+/** A key of 8 kB, each character an escape of JSON. */
+const MOST_KEY = 49_152;
 
 const whole = z
   .string()
@@ -30,7 +32,7 @@ const VIEWS = {
   }),
   head: z.strictObject({}),
   entries: z.strictObject({ after: whole.default(0), subject: z.string().min(1).max(500).optional() }),
-  lineage: z.strictObject({ table: z.string().min(3).max(130), key: z.string().min(1).max(500) }),
+  lineage: z.strictObject({ table: z.string().min(3).max(130), key: z.string().min(1).max(MOST_KEY) }),
 } as const;
 
 export const auditRoute = (view: string, provide: () => Services = services): Handler =>

@@ -3,6 +3,7 @@ import { lineage } from '@/lib/audit/lineage';
 import { days, forever, type Policy } from '@/lib/policies/contract';
 import { ago, DAY, govern, NOW, things, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded } from '@/test/support/guarded';
+import { keyed } from '@/test/support/keyed';
 import { act, OPERATORS } from '@/test/support/operators';
 
 let e: Guarded;
@@ -142,8 +143,36 @@ it('refuses a table nobody governs and a key that is none, and says so of a row 
     status: 404,
     field: 'table',
   });
-  await expect(of('not-a-uuid')).rejects.toMatchObject({ status: 400, field: 'key' });
+  await expect(of('not-a-uuid')).rejects.toMatchObject({ status: 422, field: 'key' });
   expect((await of('00000000-0000-4000-8000-000000000000')).summary).toContain(
     'neither here nor in any receipt',
   );
+});
+
+it('finds a row and its receipt however the key is spelled, of several columns too', async () => {
+  const [gone, here] = await things(e.db, [40 * DAY, 10 * DAY]);
+  const pairs = await keyed(e.db, 'pairs', [
+    ['n', 'int8'],
+    ['moment', 'timestamptz'],
+    ['x', 'numeric'],
+  ]);
+  await e.db.sql("insert into pairs values (7, '2026-01-01Z', 1.50)");
+  await e.run(policy);
+  await e.run(pairs);
+  for (const spelling of [gone!.toUpperCase(), `{${gone}}`, JSON.stringify([gone!.replaceAll('-', '')])]) {
+    expect((await of(spelling)).deletions).toHaveLength(1);
+  }
+  expect((await of(here!.toUpperCase())).here).toMatchObject([{ present: true, status: 'not_expired' }]);
+  const services = { ...e.services, policies: [policy, pairs] };
+  const answer = await lineage(services, 'public.pairs', '[7,"2026-01-01T01:00:00+01:00",1.50]');
+  expect(answer).toMatchObject({
+    key: '["7", "2026-01-01 00:00:00+00", "1.50"]',
+    deletions: [{ policy: pairs.name }],
+  });
+  await expect(lineage(services, 'public.pairs', '7')).rejects.toMatchObject({
+    status: 422,
+    message: expect.stringContaining(
+      'n (bigint), moment (timestamp with time zone), x (numeric), so write a JSON array',
+    ),
+  });
 });

@@ -299,11 +299,12 @@ describe('a key of several columns is a JSON array', () => {
   ])('written %s it is refused', async (_, subject) => {
     const policy = await keyed(e.db, 'pairs', [
       ['n', 'int8'],
-      ['t', 'text'],
+      ['t', 'timestamptz'],
     ]);
     governs(policy);
     const answer = await item(policy, subject, { force: true });
     expect([answer.status, answer.body.error?.field]).toEqual([422, 'subject']);
+    expect(answer.body.error?.code).toMatch(/^(no_such_value|bad_key)$/);
   });
 
   it('a number in the text keeps every digit', async () => {

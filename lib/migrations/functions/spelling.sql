@@ -34,6 +34,10 @@ begin
     when 'numeric'::regtype then base.modifier = -1
     else base.id <> all (array['bool', 'int2', 'int4', 'int8', 'oid', 'uuid', 'text', 'varchar', 'bpchar', '"char"', 'name',
       'date', 'timestamp', 'timestamptz', 'time', 'bytea', 'inet', 'cidr', 'macaddr', 'bit', 'varbit', 'pg_lsn']::regtype[]) end);
+  if given is null then
+    problem := '22004';
+    return;
+  end if;
   begin
     execute format('select ($1::%s)::text', type_name) into printed using given;
     exact := true;
