@@ -88,3 +88,20 @@ describe('periods from the environment', () => {
     });
   });
 });
+
+it.each([
+  ['', 'empty'],
+  ['50000/1000000', 'without a currency'],
+  ['eur:0/100', 'nothing'],
+  ['eur:200/100', 'one above the day'],
+  ['eur:1/2,EUR:3/4', 'a currency twice'],
+  ['eur:1.5/2', 'fractions'],
+])('caps of refunds that are %j stop the start: %s', (value) => {
+  expect(() => readSettings({ ...good, ORDER_REFUND_CAPS: value })).toThrow(/ORDER_REFUND_CAPS must be/);
+});
+
+it('caps that name no currency stop the start and say what to write', () => {
+  expect(() => readSettings({ ...good, ORDER_REFUND_MAX_AMOUNT: '1000' })).toThrow(
+    /ORDER_REFUND_MAX_AMOUNT .*ORDER_REFUND_CAPS/,
+  );
+});

@@ -82,7 +82,7 @@ export const send = (services: Services, statements: Statement[], readOnly = fal
   });
 
 /** What the database refuses is the request's fault when it says so by a constraint; a lock is nobody's. */
-function refusal(error: unknown): unknown {
+export function refusal(error: unknown): unknown {
   if (!(error instanceof DatabaseError)) return error;
   if (error.failure === 'busy') {
     return new RequestError(

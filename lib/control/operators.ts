@@ -13,6 +13,9 @@ export interface Operator {
 
 const FORM = 'must be name:sha256 pairs, e.g. alice:9f86…(64 hex digits),bob:…';
 
+/** What records call those who are no person: an operator of such a name would be taken for one of them. */
+const RESERVED: readonly string[] = ['cron', 'manual', 'order-review-sla'];
+
 /** Reads `alice:<hex>,bob:<hex>`. Two operators with one name or one token would make the audit ambiguous. */
 export const operatorList = z.string().transform((text, context): Operator[] => {
   const entries = text
@@ -22,6 +25,10 @@ export const operatorList = z.string().transform((text, context): Operator[] => 
   const operators = entries.map((e) => /^([a-z][a-z0-9._-]{0,63}):([0-9a-f]{64})$/.exec(e.toLowerCase()));
   if (operators.some((o) => o === null)) {
     context.addIssue({ code: 'custom', message: FORM });
+    return z.NEVER;
+  }
+  if (operators.some((o) => RESERVED.includes(o![1]!))) {
+    context.addIssue({ code: 'custom', message: `must not name an operator ${RESERVED.join(' or ')}` });
     return z.NEVER;
   }
   const list = operators.map((o) => ({ name: o![1]!, sha256: o![2]! }));

@@ -60,6 +60,8 @@ export interface LocalStripe {
   pruneKeys(): void;
   /** Ends refunds that wait for it. */
   confirm(status: 'succeeded' | 'failed', which?: (refund: StripeRefund) => boolean): number;
+  /** Lists of refunds are empty, as they may be for seconds after one was made. */
+  hideRefunds(hidden: boolean): void;
   /** A refund made in the dashboard, by nobody Lapse knows. */
   refundElsewhere(payment: string, amount: number): StripeRefund;
   /** Waits for `work` at each creation, between looking and doing: for races. */
@@ -75,6 +77,7 @@ export async function startLocalStripe(): Promise<LocalStripe> {
   const underWay = new Set<string>();
   let faults: ((request: StripeRequest) => StripeFault | undefined) | undefined;
   let between: ((payment: string) => Promise<void>) | undefined;
+  let hidden = false;
   let n = 0;
 
   function make(
@@ -127,8 +130,18 @@ export async function startLocalStripe(): Promise<LocalStripe> {
     return { status: 200, body: { ...refund } };
   }
 
+  function paymentIntent(id: string): Answer {
+    const payment = payments.get(id);
+    if (!payment) return problem(404, 'resource_missing', 'No such payment_intent');
+    const { amount, currency } = payment;
+    return {
+      status: 200,
+      body: { id, object: 'payment_intent', amount, amount_received: amount, currency, status: 'succeeded' },
+    };
+  }
+
   function list(query: URLSearchParams): Answer {
-    const all = byPayment.get(query.get('payment_intent') ?? '') ?? [];
+    const all = (hidden ? undefined : byPayment.get(query.get('payment_intent') ?? '')) ?? [];
     const from = query.get('starting_after');
     const start = from ? all.findIndex((r) => r.id === from) + 1 : 0;
     const limit = Number(query.get('limit') ?? 10);
@@ -170,6 +183,8 @@ export async function startLocalStripe(): Promise<LocalStripe> {
         refund ? { status: 200, body: refund } : problem(404, 'resource_missing', 'No such refund'),
       );
     }
+    const paid = /^\/v1\/payment_intents\/([^/]+)$/.exec(url.pathname)?.[1];
+    if (request.method === 'GET' && paid) return send(paymentIntent(decodeURIComponent(paid)));
     if (request.method === 'GET' && url.pathname === '/v1/refunds') return send(list(url.searchParams));
     if (request.method !== 'POST' || url.pathname !== '/v1/refunds') {
       return send(problem(404, undefined, `Unrecognized request URL (${request.method}: ${url.pathname})`));
@@ -220,6 +235,9 @@ export async function startLocalStripe(): Promise<LocalStripe> {
       const waiting = [...refunds.values()].filter((r) => r.status === 'pending' && which(r));
       for (const r of waiting) r.status = status;
       return waiting.length;
+    },
+    hideRefunds: (to) => {
+      hidden = to;
     },
     refundElsewhere: (payment, amount) => make(payment, amount, 'succeeded'),
     onCreate: (work) => {

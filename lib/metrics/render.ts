@@ -117,6 +117,7 @@ function renderQueue(
   orders.set({ queue: 'breached' }, q.breached);
   orders.set({ queue: 'refunding' }, q.refunding);
   orders.set({ queue: 'manual' }, q.manual);
+  orders.set({ queue: 'without_start' }, q.withoutStart);
   age.set({ queue: 'in_review' }, q.oldestInReviewSeconds);
   age.set({ queue: 'refunding' }, q.oldestRefundSeconds);
   age.set({ queue: 'manual' }, q.oldestManualSeconds);

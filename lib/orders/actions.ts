@@ -1,14 +1,20 @@
 /**
- * What a person may do with an order in review: resolve it, extend it, pay it back now. Each under the order's
- * row lock and with its state checked, with a reason, and with its entry in the audit chain in the same
- * statement: whoever comes first, the watch or the person, decides, and the other is told.
+ * What a person may do with an order in review: resolve it, extend it, pay it back now, and confirm what another asked
+ * to pay back above the caps. Each under the order's row lock and with its state checked, with a reason, and with its
+ * entry in the audit chain in the same statement: the first to come, the watch or the person, decides, and the other
+ * is told.
  */
 import { z } from 'zod';
-import { keyText, name, table } from '../batch/sql';
-import { type Acting, carryOut, send } from '../control/carry-out';
+import { keyText, name, Parameters, table } from '../batch/sql';
+import { type Acting, type Done, refusal, send } from '../control/carry-out';
+import type { Statement } from '../database';
 import { RequestError } from '../errors';
+import type { Services } from '../services';
 import type { OrderReview } from './contract';
+import { confirmationOf } from './intents';
+import type { RefundProvider } from './provider';
 import { claim, oneClaimAtATime, orderIs } from './sql';
+import { isStop, STOPPED, whetherStopped } from './stop';
 import { partsOf, type WatchParts } from './watch';
 
 const text = (most: number) =>
@@ -44,6 +50,7 @@ const shapes = (review: OrderReview) => {
       until: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }),
     }),
     'order.refund': z.strictObject({ action: z.string(), ...all }),
+    'order.confirm': z.strictObject({ action: z.string(), ...all }),
   };
 };
 
@@ -86,32 +93,115 @@ export async function takeOrderAction(
     }
     case 'order.refund': {
       const { order, reason } = parse('order.refund');
-      if (!provider) {
-        throw new RequestError(409, 'no_provider', 'set STRIPE_SECRET_KEY first; nothing was changed');
-      }
-      if (acting.services.settings.dryRun) throw new RequestError(409, 'dry_run', DRY);
-      const { services, operator } = acting;
-      const statement = claim(review, services.settings.orders, {
-        now: services.clock(),
-        requestedBy: operator,
-        reason,
-        order,
-        canRefund: true,
-        most: 1,
-      });
-      const [, , rows] = await send(services, [oneClaimAtATime, statement]);
-      if (!rows?.[0]) throw await notNow({ ...acting, reason }, review, order);
-      return {
-        order,
-        state: rows[0].state,
-        refusedBecause: rows[0].refused_because,
-        message: 'the next watch pays back',
-      };
+      provided(acting.services, provider);
+      return refund({ ...acting, reason }, review, order);
+    }
+    case 'order.confirm': {
+      const { order, reason } = parse('order.confirm');
+      return confirm({ ...acting, reason }, review, provided(acting.services, provider), order);
     }
   }
 }
 
-const DRY = 'refunds are off outside production and in a dry run; nothing was changed';
+/** The provider's key. Throws where money cannot go back from here. */
+function provided({ settings }: Services, provider: RefundProvider | undefined): string {
+  if (!provider || !settings.orders.stripeKey) {
+    throw new RequestError(409, 'no_provider', 'set STRIPE_SECRET_KEY first; nothing was changed');
+  }
+  if (!settings.dryRun) return settings.orders.stripeKey;
+  throw new RequestError(
+    409,
+    'dry_run',
+    'refunds are off outside production and in a dry run; nothing was changed',
+  );
+}
+
+async function refund(acting: Acting, review: OrderReview, order: string): Promise<unknown> {
+  const { services, operator, reason } = acting;
+  const statement = claim(review, services.settings.orders, {
+    now: services.clock(),
+    requestedBy: operator,
+    reason,
+    order,
+    canRefund: true,
+    most: 1,
+  });
+  const [, , rows] = await send(services, [oneClaimAtATime, statement]);
+  if (!rows?.[0]) throw (await stoppedNow(acting)) ?? (await notNow(acting, review, order));
+  const { state, refused_because: refusedBecause } = rows[0];
+  const message =
+    refusedBecause === 'second_operator'
+      ? 'it is above the caps: another operator lets it go with order.confirm'
+      : state === 'manual'
+        ? 'a person has to decide'
+        : 'the next watch pays back';
+  return { order, state, refusedBecause, message };
+}
+
+const Asked = z.object({
+  id: z.string(),
+  order_key: z.string(),
+  payment: z.string(),
+  amount: z.coerce.number().int(),
+  currency: z.string(),
+  requested_by: z.string(),
+});
+
+/** The second of two: not who asked for it. */
+async function confirm(acting: Acting, review: OrderReview, key: string, order: string): Promise<unknown> {
+  const { services, operator, reason } = acting;
+  const [, rows] = await send(services, [waitingFor(review, order)], true);
+  if (!rows?.[0]) throw await notNow(acting, review, order, 'and waits for no second operator');
+  const asked = Asked.parse(rows[0]);
+  if (asked.requested_by === operator) {
+    throw new RequestError(
+      403,
+      'second_person',
+      'you asked for this refund: another operator has to confirm it; nothing was changed',
+    );
+  }
+  const { columns, states } = review;
+  const p = new Parameters();
+  const proof = confirmationOf(key, asked, operator);
+  const done = await recorded(
+    acting,
+    'refund.confirmed',
+    p.statement(`with held as (
+        select t.ctid as place from ${table(review.table)} t
+        where ${orderIs(review, p.add(order))} and t.${name(columns.status)} = ${p.add(states.manual)} for update
+      ), confirmed as (
+        select c.* from held h cross join lateral retention.confirm_refund(${p.add(asked.id, 'uuid')}, ${p.add(operator)}, ${p.add(reason)},
+          ${p.add(services.clock().toISOString(), 'timestamptz')}, ${p.add(proof)}) c
+      ), moved as (
+        update ${table(review.table)} t set ${name(columns.status)} = ${p.add(states.refunding)} from held h, confirmed c where t.ctid = h.place
+      )
+      select order_key as subject, entry::text as n, detail from confirmed`),
+  );
+  if (!done) throw (await stoppedNow(acting)) ?? (await notNow(acting, review, order));
+  return { ...done, order, state: 'pending', message: 'the next watch pays back' };
+}
+
+const waitingFor = (review: OrderReview, order: string): Statement => ({
+  text: `select i.id::text, i.order_key, i.payment, i.amount::text, i.currency, i.requested_by from ${table(review.table)} t
+    join retention.refund_intent i on i.order_key = ${keyText('t', [review.key])}
+    where ${orderIs(review, '$1')} and i.state = 'manual' and i.refused_because = 'second_operator'`,
+  params: [order],
+});
+
+/** One statement that changes and writes its entry: it gives n, subject and detail, or no row when it did not apply. */
+async function recorded(acting: Acting, action: string, statement: Statement): Promise<Done | null> {
+  const { services, operator } = acting;
+  try {
+    const [, rows] = await send(services, [statement]);
+    const row = rows?.[0];
+    if (!row) return null;
+    const entry = Number(row.n);
+    services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
+    return { entry, subject: String(row.subject), detail: row.detail as Done['detail'] };
+  } catch (error) {
+    throw refusal(error);
+  }
+}
 
 async function resolve(
   acting: Acting,
@@ -121,25 +211,26 @@ async function resolve(
 ): Promise<unknown> {
   const { columns, states } = review;
   const status = name(columns.status);
-  const done = await carryOut(acting, 'order.resolved', (p) => {
-    const key = p.add(order);
-    const to = p.add(decision);
-    const now = p.add(acting.services.clock().toISOString(), 'timestamptz');
-    // From the manual queue too: then its intent is closed, unless the provider may have the refund.
-    return {
-      before: `found as (
+  const p = new Parameters();
+  const to = p.add(decision);
+  const now = p.add(acting.services.clock().toISOString(), 'timestamptz');
+  // From the manual queue too: then its intent is closed, unless the provider may have the refund.
+  const done = await recorded(
+    acting,
+    'order.resolved',
+    p.statement(`with found as (
         select t.ctid as place, t.${status} as before, ${keyText('t', [review.key])} as order_key from ${table(review.table)} t
-        where ${orderIs(review, key)} and t.${status} in (${p.add(states.inReview)}, ${p.add(states.manual)}) for update
-      ), closed as (
-        update retention.refund_intent i set state = 'closed', settled_at = ${now} from found f
-        where i.order_key = f.order_key and i.state = 'manual'
+        where ${orderIs(review, p.add(order))} and t.${status} in (${p.add(states.inReview)}, ${p.add(states.manual)}) for update
+      ), told as (
+        select f.order_key, jsonb_build_object('decision', ${to}::text, 'before', f.before) as detail, f.place from found f
+      ), recorded as (
+        select t.order_key, t.detail, t.place,
+          retention.resolve_order(t.order_key, ${p.add(acting.operator)}, ${p.add(acting.reason)}, ${now}, t.detail) as n from told t
       ), moved as (
-        update ${table(review.table)} t set ${status} = ${to}, ${name(columns.resolvedAt)} = ${now} from found f where t.ctid = f.place
-        returning f.order_key, f.before
-      )`,
-      change: `select order_key, jsonb_build_object('decision', ${to}::text, 'before', before) from moved`,
-    };
-  });
+        update ${table(review.table)} t set ${status} = ${to}, ${name(columns.resolvedAt)} = ${now} from recorded r where t.ctid = r.place
+      )
+      select n::text, order_key as subject, detail from recorded`),
+  );
   return done ?? Promise.reject(await notNow(acting, review, order));
 }
 
@@ -155,15 +246,28 @@ async function extend(acting: Acting, review: OrderReview, order: string, until:
     );
   }
   const column = name(columns.reviewExtendedUntil);
-  const done = await carryOut(acting, 'order.extended', (p) => {
-    const to = p.add(until.toISOString(), 'timestamptz');
-    return `update ${table(review.table)} t set ${column} = ${to}
+  const p = new Parameters();
+  const to = p.add(until.toISOString(), 'timestamptz');
+  const done = await recorded(
+    acting,
+    'order.extended',
+    p.statement(`with extended as (
+        update ${table(review.table)} t set ${column} = ${to}
         where ${orderIs(review, p.add(order))} and t.${name(columns.status)} = ${p.add(states.inReview)}
           and (t.${column} is null or t.${column} < ${to})
           and t.${name(columns.reviewStartedAt)} + make_interval(secs => ${p.add(acting.services.settings.orders.allowedSeconds, 'float8')}) < ${to}
-        returning ${keyText('t', [review.key])}, jsonb_build_object('until', ${to})`;
-  });
+        returning ${keyText('t', [review.key])} as order_key, jsonb_build_object('until', ${to}) as detail
+      )
+      select retention.extend_order(order_key, ${p.add(acting.operator)}, ${p.add(acting.reason)}, detail)::text as n,
+        order_key as subject, detail from extended`),
+  );
   return done ?? Promise.reject(await notNow(acting, review, order, 'or its deadline is later already'));
+}
+
+async function stoppedNow({ services }: Acting): Promise<RequestError | null> {
+  const [, rows] = await send(services, [whetherStopped], true);
+  const why = (rows?.[0]?.why ?? null) as string | null;
+  return isStop(why) ? new RequestError(409, why, `nothing was changed: ${STOPPED[why]}`) : null;
 }
 
 /** Why nothing was changed. */
@@ -172,7 +276,8 @@ async function notNow(acting: Acting, review: OrderReview, order: string, or = '
     acting.services,
     [
       {
-        text: `select t.${name(review.columns.status)}::text as status from ${table(review.table)} t where ${orderIs(review, '$1')}`,
+        text: `select t.${name(review.columns.status)}::text as status
+          from ${table(review.table)} t where ${orderIs(review, '$1')}`,
         params: [order],
       },
     ],

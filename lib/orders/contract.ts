@@ -29,7 +29,7 @@ export const OrderReviewSchema = z.object({
     currency: identifier,
     /** The payment at the provider; an order without one goes to the manual queue. */
     payment: identifier,
-    /** timestamptz: when the review began. NULL never breaches, and is reported. */
+    /** timestamptz: when the review began. NULL never breaches: counted, logged and listed as `without-start`. */
     reviewStartedAt: identifier,
     /** timestamptz: a later deadline, when someone extended the review. */
     reviewExtendedUntil: identifier,

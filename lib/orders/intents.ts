@@ -3,43 +3,75 @@
  * settles them; an answer counts only while the lease is its own. The idempotency key is in the table, by id
  * and generation, before the provider hears of it.
  */
+import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { name, Parameters, table } from '../batch/sql';
 import type { Statement } from '../database';
 import type { OrderReview } from './contract';
-import { orderIs, WATCH } from './sql';
+import type { OrderSettings } from './settings';
+import { orderIs } from './sql';
 
-/** Two calls to the provider at their time limit, and the request that settles. */
+/** Two looks at the provider and a request at their time limits, and the request that settles. */
 export const LEASE_MS = 60_000;
+/** How long a request for money to go back may be under way: one call at its time limit, and a stall before it. */
+export const ASKING_MS = 12_000;
 
 const Intent = z.object({
   id: z.string(),
   order_key: z.string(),
   payment: z.string(),
   amount: z.coerce.number().int(),
+  currency: z.string(),
   key_generation: z.number(),
   refund_id: z.string().nullable(),
   attempts: z.number(),
+  requested_by: z.string(),
+  confirmed_by: z.string().nullable(),
+  confirmation: z.string().nullable(),
+  /** Which cap it is above, as the caps are now; a confirmed one may be. */
+  over: z.enum(['no_cap', 'amount_cap', 'daily_cap']).nullable(),
+  /** The order still waits for this refund: with this payment, amount and currency. */
+  fits: z.boolean(),
 });
 export type Intent = z.infer<typeof Intent>;
 export const Intents = z.array(Intent);
 
-export const idempotencyKey = (i: Intent): string => `lapse-${i.id}-${i.key_generation}`;
+export const idempotencyKey = (i: Pick<Intent, 'id' | 'key_generation'>): string =>
+  `lapse-${i.id}-${i.key_generation}`;
 
-/** Gives the leased intents. */
-export function leaseIntents(token: string, now: Date, most: number): Statement {
-  const p = new Parameters();
-  const at = p.add(now.toISOString(), 'timestamptz');
-  return p.statement(`with due as (
-      select id from retention.refund_intent
-      where state in ('pending', 'submitted') and next_attempt_at <= ${at} and (leased_until is null or leased_until <= ${at})
-      order by next_attempt_at, id limit ${p.add(most, 'int')} for update skip locked
-    )
-    update retention.refund_intent i set lease = ${p.add(token, 'uuid')}, leased_until = ${p.add(new Date(now.getTime() + LEASE_MS).toISOString(), 'timestamptz')},
-      attempts = i.attempts + 1
-    from due where i.id = due.id
-    returning i.id::text, i.order_key, i.payment, i.amount::text, i.key_generation, i.refund_id, i.attempts`);
+/** What a second operator agreed to. Made with the provider's key, which no role of the database knows. */
+export function confirmationOf(
+  key: string,
+  i: Pick<Intent, 'id' | 'order_key' | 'payment' | 'amount' | 'currency' | 'requested_by'>,
+  confirmedBy: string,
+): string {
+  const agreed = [i.id, i.order_key, i.payment, i.amount, i.currency, i.requested_by, confirmedBy];
+  return createHmac('sha256', key).update(JSON.stringify(agreed)).digest('hex');
 }
+
+/** Gives the leased intents; none while refunds are stopped. */
+export function leaseIntents(
+  review: OrderReview,
+  caps: OrderSettings['caps'],
+  lease: { token: string; now: Date; most: number },
+): Statement {
+  const p = new Parameters();
+  const { columns, states } = review;
+  const until = new Date(lease.now.getTime() + LEASE_MS).toISOString();
+  return p.statement(`select l.id::text, l.order_key, l.payment, l.amount::text, l.currency, l.key_generation, l.refund_id, l.attempts,
+      l.requested_by, l.confirmed_by, l.confirmation, l.over,
+      coalesce(t.${name(columns.status)} = ${p.add(states.refunding)} and t.${name(columns.payment)}::text = l.payment and t.${name(columns.amount)}::bigint = l.amount
+        and lower(t.${name(columns.currency)}::text) = l.currency, false) as fits
+    from retention.lease_refunds(${p.add(lease.token, 'uuid')}, ${p.add(lease.now.toISOString(), 'timestamptz')},
+      ${p.add(until, 'timestamptz')}, ${p.add(lease.most, 'int')}, ${p.add(JSON.stringify(caps), 'jsonb')}) l
+    left join ${table(review.table)} t on ${orderIs(review, 'l.order_key')}`);
+}
+
+/** Asked before each request for money to go back, and committed by its answer. */
+export const mayRefund = (intent: string, token: string): Statement => ({
+  text: 'select retention.may_refund($1::uuid, $2::uuid, $3::int) as why_not',
+  params: [intent, token, ASKING_MS / 1_000],
+});
 
 export interface Ending {
   readonly id: string;
@@ -49,6 +81,8 @@ export interface Ending {
   readonly error_class: string | null;
   readonly key_generation: number;
   readonly next_attempt_at: string;
+  /** The provider was asked and did not answer: it may still do it. */
+  readonly unanswered: boolean;
 }
 
 /** Gives id and state of each that was still this watcher's; order and audit move with it. */
@@ -61,19 +95,8 @@ export function settleIntents(
   const p = new Parameters();
   const at = p.add(now.toISOString(), 'timestamptz');
   const { columns, states } = review;
-  return p.statement(`with ended as (
-      select * from jsonb_to_recordset(${p.add(JSON.stringify(endings), 'jsonb')}) as x(id uuid, state text, refund_id text,
-        refused_because text, error_class text, key_generation int, next_attempt_at timestamptz)
-    ), before as (
-      select i.id, i.state, i.refund_id from retention.refund_intent i join ended e using (id)
-      where i.lease = ${p.add(token, 'uuid')} and i.state in ('pending', 'submitted') order by i.id for update of i
-    ), settled as (
-      update retention.refund_intent i set state = e.state, refund_id = e.refund_id, refused_because = e.refused_because,
-        error_class = e.error_class, key_generation = e.key_generation, next_attempt_at = e.next_attempt_at, lease = null, leased_until = null,
-        settled_at = case when e.state = 'succeeded' then ${at} end
-      from ended e join before b using (id) where i.id = e.id
-      returning i.id, i.order_key, i.state, i.refund_id, i.refused_because, i.error_class, i.attempts, i.amount, i.currency,
-        b.state as before
+  return p.statement(`with settled as (
+      select * from retention.settle_refunds(${p.add(token, 'uuid')}, ${at}, ${p.add(JSON.stringify(endings), 'jsonb')})
     ), moved as (
       update ${table(review.table)} t set
         ${name(columns.status)} = case s.state when 'succeeded' then ${p.add(states.refunded)} else ${p.add(states.manual)} end,
@@ -81,13 +104,6 @@ export function settleIntents(
         ${name(columns.resolvedAt)} = case s.state when 'succeeded' then ${at} else t.${name(columns.resolvedAt)} end,
         ${name(columns.refundId)} = coalesce(s.refund_id, t.${name(columns.refundId)})
       from settled s where s.state in ('succeeded', 'manual') and ${orderIs(review, 's.order_key')}
-    ), audited as (
-      insert into retention.audit_entry (actor, action, subject, reason, detail)
-      select ${p.add(WATCH)}, case s.state when 'succeeded' then 'refund.succeeded' when 'manual' then 'refund.refused'
-          when 'submitted' then 'refund.submitted' else 'refund.unsettled' end,
-        s.order_key, coalesce(s.refused_because, s.error_class, ''), jsonb_strip_nulls(jsonb_build_object('intent', s.id,
-          'refund', s.refund_id, 'amount', s.amount, 'currency', s.currency, 'attempts', s.attempts))
-      from settled s where s.state <> s.before or s.attempts = 1
     )
     select id::text, state from settled`);
 }

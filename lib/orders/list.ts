@@ -11,7 +11,7 @@ import { orderColumns, orderIs } from './sql';
 
 const PAGE = 100;
 const Query = z.strictObject({
-  list: z.enum(['in-review', 'manual', 'refunding']).default('in-review'),
+  list: z.enum(['in-review', 'manual', 'refunding', 'without-start']).default('in-review'),
   /** `next` of the page before. */
   after: z
     .string()
@@ -31,7 +31,7 @@ export async function listOrders(
     throw new RequestError(
       400,
       'bad_parameter',
-      'ask for ?list=in-review, manual or refunding, and after= the `next` of the page before',
+      'ask for ?list=in-review, manual, refunding or without-start, and after= the `next` of the page before',
       String(parsed.error.issues[0]?.path[0] ?? 'list'),
     );
   }
@@ -46,16 +46,21 @@ export async function listOrders(
   const due = o.at(s.breachPercent);
   const timing = `${utc(o.started)} as review_started_at, ${utc(due)} as due_at,
     extract(epoch from ${due} - ${at})::float8 as seconds_left,
-    case when ${due} <= ${at} then 'breached' when ${o.at(s.warningPercent)} <= ${at} then 'warning' else 'within_sla' end as sla_status,
+    case when ${o.started} is null then 'without_start' when ${due} <= ${at} then 'breached' when ${o.at(s.warningPercent)} <= ${at} then 'warning' else 'within_sla' end as sla_status,
     ${o.c('amount')}::float8 as amount, ${o.c('currency')}::text as currency`;
   const typed = (x: string) => `${x}::${review.key.type}`;
   const statement =
-    list === 'in-review'
-      ? p.statement(`select ${o.key} as order, ${timing}, ${utc(o.started)} || '~' || ${o.key} as next
-          from ${table(review.table)} t where ${o.c('status')} = ${p.add(review.states.inReview)}
+    list === 'without-start'
+      ? p.statement(`select ${o.key} as order, ${timing}, '1970-01-01T00:00:00Z~' || ${o.key} as next
+          from ${table(review.table)} t where ${o.c('status')} = ${p.add(review.states.inReview)} and ${o.started} is null
+            and (${sinceP} is null or t.${name(review.key.column)} > ${typed(keyP)})
+          order by t.${name(review.key.column)} limit ${page}`)
+      : list === 'in-review'
+        ? p.statement(`select ${o.key} as order, ${timing}, ${utc(o.started)} || '~' || ${o.key} as next
+          from ${table(review.table)} t where ${o.c('status')} = ${p.add(review.states.inReview)} and ${o.started} is not null
             and (${sinceP} is null or (${o.started}, t.${name(review.key.column)}) > (${sinceP}, ${typed(keyP)}))
           order by ${o.started}, t.${name(review.key.column)} limit ${page}`)
-      : p.statement(`select i.order_key as order, ${timing}, i.state, i.refused_because, i.refund_id, i.attempts, i.error_class,
+        : p.statement(`select i.order_key as order, ${timing}, i.state, i.refused_because, i.refund_id, i.attempts, i.error_class,
             i.requested_by, i.reason, ${utc('i.next_attempt_at')} as next_attempt_at, ${utc('i.claimed_at')} as claimed_at,
             ${utc('i.claimed_at')} || '~' || i.id as next
           from retention.refund_intent i left join ${table(review.table)} t on ${orderIs(review, 'i.order_key')}

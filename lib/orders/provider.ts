@@ -21,7 +21,16 @@ export interface Refund {
   readonly intent: string | null;
 }
 
+/** What was really paid. */
+export interface Payment {
+  /** Received, in the smallest unit. */
+  readonly amount: number;
+  /** ISO 4217, lower case. */
+  readonly currency: string;
+}
+
 export interface RefundProvider {
+  payment(id: string): Promise<Payment>;
   /** Throws ProviderError. */
   create(order: RefundOrder): Promise<Refund>;
   retrieve(refundId: string): Promise<Refund>;

@@ -19,19 +19,22 @@ export interface OrderQueue {
   readonly oldestRefundSeconds: number;
   readonly manual: number;
   readonly oldestManualSeconds: number;
+  /** In review with no start: they never breach, so a person has to see them. */
+  readonly withoutStart: number;
 }
 
 export function queueStatement(review: OrderReview, s: OrderSettings, now: Date): Statement {
   const p = new Parameters();
   const o = orderColumns(review, s, p);
   const at = p.add(now.toISOString(), 'timestamptz');
+  const inReview = p.add(review.states.inReview);
   const age = (x: string) => `coalesce(greatest(extract(epoch from ${at} - ${x}), 0), 0)::float8`;
-  return p.statement(`select q.*, f.* from (
+  return p.statement(`select q.*, f.*, u.* from (
       select count(*)::int as in_review, count(*) filter (where breach <= ${at})::int as breached,
         count(*) filter (where warn <= ${at} and breach > ${at})::int as warning, ${age('min(started)')} as oldest_in_review
       from (
         select ${o.started} as started, ${o.at(s.warningPercent)} as warn, ${o.at(s.breachPercent)} as breach
-        from ${table(review.table)} t where t.${name(review.columns.status)} = ${p.add(review.states.inReview)}
+        from ${table(review.table)} t where t.${name(review.columns.status)} = ${inReview} and ${o.started} is not null
         order by ${o.started} limit ${MOST}
       ) x
     ) q, (
@@ -40,7 +43,11 @@ export function queueStatement(review: OrderReview, s: OrderSettings, now: Date)
           from retention.refund_intent where state in ('pending', 'submitted')) w,
         (select count(*)::int as manual, ${age('min(claimed_at)')} as oldest_manual
           from retention.refund_intent where state = 'manual') m
-    ) f`);
+    ) f, (
+      select count(*)::int as without_start from (
+        select from ${table(review.table)} t where t.${name(review.columns.status)} = ${inReview} and ${o.started} is null limit ${MOST}
+      ) x
+    ) u`);
 }
 
 export function readQueue(rows: readonly Row[]): OrderQueue {
@@ -54,5 +61,6 @@ export function readQueue(rows: readonly Row[]): OrderQueue {
     oldestRefundSeconds: n('oldest_refund'),
     manual: n('manual'),
     oldestManualSeconds: n('oldest_manual'),
+    withoutStart: n('without_start'),
   };
 }

@@ -1,10 +1,12 @@
 /**
  * One attempt at one intent. The provider is looked at before it is asked: a refund made for this intent is
- * adopted, whatever became of an earlier answer or of its idempotency key; one made elsewhere sends the order to
- * a person. Only then is a refund asked for, under the stored key.
+ * adopted, whatever became of an earlier answer or of its idempotency key; one made elsewhere, a payment of another
+ * amount or currency, an order that has changed and an amount above the caps send the order to a person. Only then,
+ * and only while nothing is stopped, is a refund asked for, under the stored key.
  */
-import { type Ending, type Intent, idempotencyKey } from './intents';
-import { ProviderError, type Refund, type RefundProvider } from './provider';
+import { ASKING_MS, type Ending, type Intent, idempotencyKey } from './intents';
+import { type Payment, ProviderError, type Refund, type RefundProvider } from './provider';
+import { CALL_TIMEOUT_MS } from './stripe';
 
 /** The next watch but one at the earliest; an hour at most, so that an outage of a night costs an hour after it. */
 const FIRST_WAIT_MS = 60_000;
@@ -23,6 +25,10 @@ export interface Attempt {
   readonly clock: () => Date;
   /** After this the lease may be another's: nothing is asked for any more. */
   readonly leaseEnds: Date;
+  /** Null: the provider may be asked now, for ASKING_MS. Else why not. */
+  readonly mayAsk: (intent: string) => Promise<string | null>;
+  /** A second operator agreed to this refund. */
+  readonly agreed: boolean;
 }
 
 /** Throws ProviderError only when it is `fatal`: then no refund can be made at all. */
@@ -37,6 +43,7 @@ export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending>
     error_class: null,
     key_generation: intent.key_generation,
     next_attempt_at: wait(backoff),
+    unanswered: false,
     ...e,
   });
   const adopt = (r: Refund): Ending =>
@@ -49,13 +56,22 @@ export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending>
             refund_id: r.id,
             next_attempt_at: wait(Math.max(CONFIRM_WAIT_MS, backoff)),
           });
+  let asked = false;
   try {
     if (intent.refund_id !== null) return adopt(await a.provider.retrieve(intent.refund_id));
     const standing = (await a.provider.ofPayment(intent.payment)).filter((r) => r.state !== 'failed');
     const own = standing.find((r) => r.intent === intent.id);
     if (own) return adopt(own);
     if (standing.length > 0) return ending({ state: 'manual', refused_because: 'refunded_elsewhere' });
+    const against = whyNot(intent, await a.provider.payment(intent.payment), a.agreed);
+    if (against) return ending({ state: 'manual', refused_because: against });
     if (a.clock().getTime() >= a.leaseEnds.getTime()) return ending({ error_class: 'lease_over' });
+    const began = performance.now();
+    const stop = await a.mayAsk(intent.id);
+    if (stop !== null) return ending({ error_class: stop });
+    // A process that stood still here would ask after a stop had waited for it and answered.
+    if (performance.now() - began > ASKING_MS - CALL_TIMEOUT_MS) return ending({ error_class: 'too_late' });
+    asked = true;
     return adopt(
       await a.provider.create({
         intent: intent.id,
@@ -78,7 +94,15 @@ export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending>
           next_attempt_at: wait(SPENT_WAIT_MS),
         });
       default:
-        return ending({ error_class: error.reason });
+        return ending({ error_class: error.reason, unanswered: asked && error.failure === 'unknown' });
     }
   }
+}
+
+/** What a machine does not decide; null when it may. */
+function whyNot(intent: Intent, paid: Payment, agreed: boolean): string | null {
+  if (!intent.fits) return 'order_changed';
+  if (paid.currency !== intent.currency) return 'other_currency';
+  if (paid.amount !== intent.amount) return 'other_amount';
+  return agreed ? null : intent.over;
 }

@@ -11,15 +11,46 @@ const whole = (least: number, most: number) =>
     .transform(Number)
     .refine((n) => n >= least && n <= most, `must be a whole number from ${least} to ${most}`);
 
+const LARGEST = 999_999_999_999;
+
+export interface RefundCap {
+  readonly one: number;
+  readonly day: number;
+}
+
+/** Reads `eur:50000/1000000,usd:40000/800000`. */
+function readCaps(text: string, context: z.RefinementCtx): Record<string, RefundCap> {
+  const caps: Record<string, RefundCap> = {};
+  for (const entry of text.split(',').map((e) => e.trim().toLowerCase())) {
+    const [, currency, one, day] = /^([a-z]{3}):(\d{1,12})\/(\d{1,12})$/.exec(entry) ?? [];
+    const cap = { one: Number(one), day: Number(day) };
+    const fits = cap.one >= 1 && cap.one <= cap.day && cap.day <= LARGEST;
+    if (entry === '' || !currency || !fits || Object.hasOwn(caps, currency)) {
+      context.addIssue({ code: 'custom', message: CAPS });
+      return z.NEVER;
+    }
+    caps[currency] = cap;
+  }
+  return caps;
+}
+
+const CAPS =
+  'must be currency:largest-refund/sum-of-a-day in the smallest unit, each currency once, e.g. eur:50000/1000000,usd:40000/800000';
+
+const gone = z
+  .undefined({ error: 'is not read any more: write ORDER_REFUND_CAPS=<currency>:<largest>/<day> instead' })
+  .optional();
+
 export const orderEnvironment = {
   /** How long a review may take: a week at most, a promise nobody hears about is none. */
   ORDER_REVIEW_HOURS: whole(1, 168).default(24),
   ORDER_REVIEW_WARNING_PERCENT: whole(1, 99).default(80),
   ORDER_REVIEW_BREACH_PERCENT: whole(2, 100).default(100),
-  /** In the smallest unit of the currency. One refund above it waits for a person. */
-  ORDER_REFUND_MAX_AMOUNT: whole(1, 999_999_999_999).default(50_000),
-  /** All automatic refunds of 24 hours and one currency; beyond it a breach waits for a person. */
-  ORDER_REFUND_DAILY_AMOUNT: whole(1, 999_999_999_999).default(1_000_000),
+  /** By currency, in its smallest unit: one refund and all of 24 hours. Above them, or in another currency, a person decides. */
+  ORDER_REFUND_CAPS: z.string().default('eur:50000/1000000').transform(readCaps),
+  /** Caps without a currency said nothing: these two stop the start rather than being passed over. */
+  ORDER_REFUND_MAX_AMOUNT: gone,
+  ORDER_REFUND_DAILY_AMOUNT: gone,
   STRIPE_SECRET_KEY: z
     .string()
     .regex(/^(sk|rk)_(test|live)_[A-Za-z0-9_]{8,}$/, 'must be a secret or restricted key of Stripe')
@@ -32,8 +63,8 @@ export interface OrderSettings {
   readonly allowedSeconds: number;
   readonly warningPercent: number;
   readonly breachPercent: number;
-  readonly maxAmount: number;
-  readonly dailyAmount: number;
+  /** By currency, lower case. */
+  readonly caps: Readonly<Record<string, RefundCap>>;
   readonly stripeKey: string | undefined;
   readonly stripeBase: string | undefined;
 }
@@ -45,17 +76,14 @@ export function orderSettings(e: z.output<typeof Shape>): { settings: OrderSetti
   const problems =
     e.ORDER_REVIEW_WARNING_PERCENT >= e.ORDER_REVIEW_BREACH_PERCENT
       ? ['ORDER_REVIEW_WARNING_PERCENT must be below ORDER_REVIEW_BREACH_PERCENT']
-      : e.ORDER_REFUND_MAX_AMOUNT > e.ORDER_REFUND_DAILY_AMOUNT
-        ? ['ORDER_REFUND_MAX_AMOUNT must not be above ORDER_REFUND_DAILY_AMOUNT']
-        : [];
+      : [];
   return {
     problems,
     settings: {
       allowedSeconds: e.ORDER_REVIEW_HOURS * 3_600,
       warningPercent: e.ORDER_REVIEW_WARNING_PERCENT,
       breachPercent: e.ORDER_REVIEW_BREACH_PERCENT,
-      maxAmount: e.ORDER_REFUND_MAX_AMOUNT,
-      dailyAmount: e.ORDER_REFUND_DAILY_AMOUNT,
+      caps: e.ORDER_REFUND_CAPS,
       stripeKey: e.STRIPE_SECRET_KEY,
       stripeBase: e.STRIPE_API_BASE,
     },

@@ -1,6 +1,7 @@
 /**
- * Statements over the orders table, from the names of the contract. A claim judges under the row's lock and
- * writes intent, order, steps and audit at once; claims go one at a time, so that the daily cap holds.
+ * Statements over the orders table, from the names of the contract. A claim locks the rows, lets the database judge and
+ * write intents, steps and audit (functions/orders.sql), and moves the orders, all in one statement; claims go one at a
+ * time, so that the daily caps hold.
  */
 import { keyText, name, Parameters, table } from '../batch/sql';
 import type { Statement } from '../database';
@@ -36,83 +37,55 @@ export interface ClaimOrder {
   readonly now: Date;
   readonly requestedBy: string;
   readonly reason: string;
-  /** One order, asked for by a person: due or not, above the caps or not. */
+  /** One order, asked for by a person: due or not; above the caps a second person confirms. */
   readonly order?: string;
   /** Without a provider each goes to the manual queue. */
   readonly canRefund: boolean;
   readonly most: number;
 }
 
-/** Gives order_key, state, refused_because for each claimed order. */
+/** Gives order_key, state, refused_because for each claimed order; none while refunds are stopped. */
 export function claim(review: OrderReview, s: OrderSettings, order: ClaimOrder): Statement {
   const p = new Parameters();
   const { states } = review;
   const o = orderColumns(review, s, p);
   const now = p.add(order.now.toISOString(), 'timestamptz');
-  const by = p.add(order.requestedBy);
-  const why = p.add(order.reason);
-  const breach = s.breachPercent / 100;
-  const which =
-    order.order === undefined
-      ? `${o.c('status')} = ${p.add(states.inReview)}
-          and ${o.started} <= ${now} - make_interval(secs => ${p.add(s.allowedSeconds * breach, 'float8')})
-          and ${o.at(s.breachPercent)} <= ${now}`
-      : `${orderIs(review, p.add(order.order))} and ${o.c('status')} in (${p.add(states.inReview)}, ${p.add(states.manual)})`;
-  // A parameter that no statement uses has no type: only written where it counts.
-  const capped = (condition: () => string, because: string) =>
-    order.order === undefined ? `when ${condition()} then '${because}'` : '';
-  const max = p.add(s.maxAmount, 'bigint');
-  const reached = review.steps.filter((x) => percentOf(x, s) <= s.breachPercent);
-  const steps = p.add(JSON.stringify(reached.map((x) => x.name)), 'jsonb');
+  const which = order.order === undefined ? breached(review, s, p, now) : asked(review, p, order.order);
+  const reached =
+    order.order === undefined ? review.steps.filter((x) => percentOf(x, s) <= s.breachPercent) : [];
   return p.statement(`with due as (
       select ${o.key} as order_key, t.ctid as place, ${o.c('payment')}::text as payment, ${o.c('amount')}::bigint as amount,
         lower(${o.c('currency')}::text) as currency, ${o.deadline} as due_at, ${o.started} as started
       from ${table(review.table)} t where ${which}
       order by ${o.started}, t.${name(review.key.column)} limit ${p.add(order.most, 'int')}
       for update ${order.order === undefined ? 'skip locked' : ''}
-    ), summed as (
-      select d.*, coalesce((select sum(i.amount) from retention.refund_intent i where i.claimed_at > ${now} - interval '24 hours'
-          and i.currency = d.currency and i.requested_by = ${p.add(WATCH)} and i.state not in ('manual', 'closed')), 0)
-        + sum(case when d.payment is not null and d.amount <= ${max} then d.amount else 0 end)
-          over (partition by d.currency order by d.started, d.order_key) as day
-      from due d
-    ), judged as (
-      select x.*, case when x.payment is null then 'no_payment' when not ${p.add(order.canRefund, 'boolean')} then 'no_provider'
-        ${capped(() => `x.amount > ${max}`, 'amount_cap')} ${capped(() => `x.day > ${p.add(s.dailyAmount, 'numeric')}`, 'daily_cap')} end as refused
-      from summed x
-    ), intended as (
-      insert into retention.refund_intent as i (order_key, payment, amount, currency, requested_by, reason, state,
-        refused_because, next_attempt_at, claimed_at)
-      select j.order_key, j.payment, j.amount, j.currency, ${by}, ${why}, case when j.refused is null then 'pending' else 'manual' end,
-        j.refused, ${now}, ${now} from judged j
-      on conflict (order_key) do update set payment = excluded.payment, amount = excluded.amount, currency = excluded.currency,
-          requested_by = excluded.requested_by, reason = excluded.reason, state = excluded.state,
-          refused_because = excluded.refused_because, next_attempt_at = excluded.next_attempt_at,
-          claimed_at = excluded.claimed_at, key_generation = i.key_generation + 1, refund_id = null, lease = null,
-          leased_until = null, settled_at = null
-        where i.state in ('manual', 'closed')
-      returning i.order_key, i.id, i.state, i.refused_because
+    ), listed as (
+      select jsonb_agg(jsonb_build_object('n', d.n, 'order_key', d.order_key, 'payment', d.payment, 'amount', d.amount,
+        'currency', d.currency, 'due_at', d.due_at)) as claims
+      from (select *, row_number() over (order by started, order_key) as n from due) d
     ), known as (
-      -- An order that is here again although it has its refund, or has one under way: it gets no other.
-      select j.order_key, coalesce(n.id, i.id) as id, coalesce(n.state, i.state) as state, n.refused_because, j.place, j.due_at,
-        j.amount, j.currency, n.id is not null as fresh
-      from judged j left join intended n using (order_key) left join retention.refund_intent i using (order_key)
+      select c.* from listed l cross join lateral retention.claim_refunds(l.claims, ${p.add(JSON.stringify(s.caps), 'jsonb')},
+        ${p.add(order.requestedBy)}, ${p.add(order.reason)}, ${now}, ${p.add(order.canRefund, 'boolean')},
+        ${p.add(JSON.stringify(reached.map((x) => x.name)), 'jsonb')}) c
+      where l.claims is not null
     ), moved as (
       update ${table(review.table)} t set ${name(review.columns.status)} = case k.state when 'manual' then ${p.add(states.manual)}
           when 'succeeded' then ${p.add(states.refunded)} else ${p.add(states.refunding)} end
-      from known k where t.ctid = k.place returning k.order_key
-    ), stepped as (
-      insert into retention.order_step (order_key, due_at, step, taken_at)
-      select k.order_key, k.due_at, x, ${now} from known k cross join jsonb_array_elements_text(${steps}) x
-      where ${order.order === undefined} on conflict do nothing
-    ), audited as (
-      insert into retention.audit_entry (actor, action, subject, reason, detail)
-      select ${by}, case when not k.fresh then 'refund.known' when k.state = 'manual' then 'refund.refused' else 'refund.claimed' end,
-        k.order_key, ${why}, jsonb_strip_nulls(jsonb_build_object('intent', k.id, 'amount', k.amount, 'currency', k.currency,
-          'refused_because', k.refused_because, 'due_at', k.due_at)) from known k
+      from known k join due d using (order_key) where t.ctid = d.place returning k.order_key
     )
     select k.order_key, k.state, k.refused_because from known k join moved using (order_key)`);
 }
+
+function breached(review: OrderReview, s: OrderSettings, p: Parameters, now: string): string {
+  const o = orderColumns(review, s, p);
+  return `${o.c('status')} = ${p.add(review.states.inReview)}
+    and ${o.started} <= ${now} - make_interval(secs => ${p.add((s.allowedSeconds * s.breachPercent) / 100, 'float8')})
+    and ${o.at(s.breachPercent)} <= ${now}`;
+}
+
+const asked = (review: OrderReview, p: Parameters, order: string): string =>
+  `${orderIs(review, p.add(order))}
+    and t.${name(review.columns.status)} in (${p.add(review.states.inReview)}, ${p.add(review.states.manual)})`;
 
 /** Takes the steps before the breach that are due, each once for a deadline; gives step and count. */
 export function takeEarlySteps(review: OrderReview, s: OrderSettings, now: Date, most: number): Statement[] {
@@ -165,12 +138,6 @@ export function takeLateSteps(review: OrderReview, s: OrderSettings, now: Date, 
 }
 
 const takeStep = (p: Parameters, step: EscalationStep, now: string, due: string): string =>
-  `with due as (${due}), taken as (
-      insert into retention.order_step (order_key, due_at, step, taken_at)
-      select order_key, due_at, ${p.add(step.name)}, ${now} from due on conflict do nothing returning order_key, due_at
-    ), audited as (
-      insert into retention.audit_entry (actor, action, subject, reason, detail)
-      select ${p.add(WATCH)}, 'order.escalated', order_key, ${p.add(step.name)},
-        jsonb_build_object('due_at', due_at, 'told', ${p.add(JSON.stringify(step.tell), 'jsonb')}) from taken
-    )
-    select ${p.add(step.name)}::text as step, count(*)::int as taken from taken`;
+  `with due as (${due})
+    select ${p.add(step.name)}::text as step, retention.take_step(${p.add(step.name)}, ${p.add(JSON.stringify(step.tell), 'jsonb')},
+      ${now}, coalesce(jsonb_agg(jsonb_build_object('order_key', d.order_key, 'due_at', d.due_at)), '[]')) as taken from due d`;

@@ -3,27 +3,22 @@
  * anyone outside hears of it, so a watch that dies anywhere is finished by the next one, and two at once share
  * the work. A dry run counts and changes nothing.
  */
-import { randomUUID } from 'node:crypto';
 import { report, type Symptom } from '../alerts/incidents';
 import { answerTimeoutMs, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
 import type { OrderReview } from './contract';
-import { Intents, LEASE_MS, leaseIntents, settleIntents } from './intents';
 import { declaredReview } from './order-review';
-import { ProviderError, type RefundProvider } from './provider';
+import { payBack } from './pay-back';
+import type { RefundProvider } from './provider';
 import { type OrderQueue, queueStatement, readQueue } from './queue';
-import { attemptRefund } from './refund';
 import { claim, oneClaimAtATime, takeEarlySteps, takeLateSteps, WATCH } from './sql';
+import { isStop, stopped as stoppedBy, whetherStopped } from './stop';
 import { stripeProvider } from './stripe';
 
 /** One claim holds the others up for some tens of milliseconds. */
 const CLAIM = 200;
-/** Stripe allows 100 requests a second; two each, at a tenth of a second an answer. */
-const AT_ONCE = 8;
-/** Settled together: the answers of two seconds at most are asked again if this request is lost. */
-const LEASED = 40;
 const STEPS = 1_000;
 const STATEMENT_MS = 10_000;
 const LOCK_MS = 5_000;
@@ -89,6 +84,17 @@ export async function watchOrders(
     }
   };
   let stopped: JobResult | null = null;
+  const settled = (state: string) => {
+    if (state === 'succeeded') counts.refunded += 1;
+    else if (state === 'submitted') counts.submitted += 1;
+    else if (state === 'manual') counts.toManual += 1;
+    else counts.unsettled += 1;
+  };
+  const whyStopped = async (): Promise<JobResult | null> => {
+    const [[row] = []] = await ask([whetherStopped], true);
+    const why = (row?.why ?? null) as string | null;
+    return isStop(why) ? stoppedBy(why) : null;
+  };
 
   if (!order.dryRun) {
     tookSteps(await ask(takeEarlySteps(review, settings.orders, clock(), STEPS)));
@@ -107,54 +113,22 @@ export async function watchOrders(
         log.warn({ event: 'order.breached', orders: rows.length }, `${rows.length} orders breached`);
       if (rows.length < CLAIM) break;
     }
-    if (provider) stopped = await payBack(provider);
+    if (!provider) stopped = await whyStopped();
+    else
+      stopped =
+        (await payBack({ review, provider, settings: settings.orders, clock, inTime, ask, settled })) ??
+        (await whyStopped());
     tookSteps(await ask(takeLateSteps(review, settings.orders, clock(), STEPS)));
-  }
-
-  async function payBack(refunds: RefundProvider): Promise<JobResult | null> {
-    while (inTime()) {
-      const token = randomUUID();
-      const now = clock();
-      const [rows = []] = await ask([leaseIntents(token, now, LEASED)]);
-      const intents = Intents.parse(rows);
-      if (intents.length === 0) return null;
-      const leaseEnds = new Date(now.getTime() + LEASE_MS / 2);
-      let fatal: unknown = null;
-      const endings = await inParallel(intents, AT_ONCE, async (intent) => {
-        if (fatal) return null;
-        try {
-          return await attemptRefund({ provider: refunds, clock, leaseEnds }, intent);
-        } catch (error) {
-          fatal = error;
-          return null;
-        }
-      });
-      // What is not settled here keeps its lease for a minute, and is then looked up before it is asked again.
-      const [settled = []] = await ask([
-        settleIntents(
-          review,
-          token,
-          clock(),
-          endings.filter((e) => e !== null),
-        ),
-      ]);
-      for (const row of settled) {
-        if (row.state === 'succeeded') counts.refunded += 1;
-        else if (row.state === 'submitted') counts.submitted += 1;
-        else if (row.state === 'manual') counts.toManual += 1;
-        else counts.unsettled += 1;
-      }
-      if (fatal instanceof ProviderError) {
-        const message = `no refund can be made (${fatal.reason}): check STRIPE_SECRET_KEY and the account; nothing is lost, the next watch goes on`;
-        return { outcome: 'errored', reason: 'provider', message };
-      }
-      if (fatal) throw fatal;
-    }
-    return { outcome: 'interrupted', reason: 'time', message: 'the next watch goes on' };
   }
 
   const [rows = []] = await ask([queueStatement(review, settings.orders, clock())], true);
   const queue = readQueue(rows);
+  if (queue.withoutStart > 0) {
+    log.warn(
+      { event: 'order.without_start', orders: queue.withoutStart },
+      `${queue.withoutStart} orders in review have no start, so none of them ever breaches: GET /api/orders?list=without-start`,
+    );
+  }
   if (!order.dryRun)
     await report({ ...services, log }, { wrong: escalated, over: overSteps(review, queue, escalated) });
   const summary = `${counts.claimed} breached, ${counts.refunded} paid back, ${counts.submitted} to be confirmed, ${counts.toManual} for a person`;
@@ -183,22 +157,4 @@ function overSteps(review: OrderReview, queue: OrderQueue, taken: readonly Sympt
     .filter((s) => (s.at === 'warning' ? queue.warning + behind : behind) === 0)
     .map((s) => stepCause(s.name))
     .filter((cause) => !taken.some((t) => t.cause === cause));
-}
-
-async function inParallel<T, R>(
-  items: readonly T[],
-  most: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next < items.length) {
-      const i = next;
-      next += 1;
-      results[i] = await work(items[i]!);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
-  return results;
 }

@@ -6,6 +6,7 @@
 import { deliver } from '../alerts/deliver';
 import { report, type Symptom } from '../alerts/incidents';
 import { ask } from '../batch/session';
+import { ORDER_JOB } from '../crons';
 import type { Row, Statement } from '../database';
 import { codeOf } from '../errors';
 import { causeOf } from '../guard/alert';
@@ -72,7 +73,7 @@ async function lookNow(services: Services, force: boolean): Promise<Look> {
     if (!row) continue;
     const verdict = judge(
       expected,
-      attendanceOf(row, expected.kind === 'policy'),
+      attendanceOf(row, expected.kind === 'policy' || expected.name === ORDER_JOB.name),
       now,
       services.settings.sla,
     );
@@ -114,7 +115,7 @@ const openIncidents: Statement = {
 const instant = (value: unknown): Date | null =>
   value === null ? null : value instanceof Date ? value : new Date(String(value));
 
-const attendanceOf = (row: Row, isPolicy: boolean): Attendance => ({
+const attendanceOf = (row: Row, canBeStopped: boolean): Attendance => ({
   expectedSince: instant(row.expected_since) ?? new Date(0),
   startedAt: instant(row.started_at),
   finishedAt: instant(row.finished_at),
@@ -122,8 +123,8 @@ const attendanceOf = (row: Row, isPolicy: boolean): Attendance => ({
   outcome: row.outcome === null ? null : String(row.outcome),
   reason: row.reason === null ? null : String(row.reason),
   slaStatus: row.sla_status === null ? null : String(row.sla_status),
-  // An operator's stop is for policies; Lapse's own jobs go on.
-  stopped: isPolicy ? (row.stopped as Attendance['stopped']) : null,
+  // An operator's stop is for policies and refunds; Lapse's other jobs go on.
+  stopped: canBeStopped ? (row.stopped as Attendance['stopped']) : null,
 });
 
 /** Incidents about runs that nobody saw this time; also those of a policy that is not declared any more. */

@@ -64,6 +64,9 @@ describe('who may act', () => {
     ['alice', 'must be name:sha256 pairs'],
     ['alice:123', 'must be name:sha256 pairs'],
     [`${OPERATORS},${OPERATORS.split(',')[0]}`, 'the same name'],
+    [`cron:${'a'.repeat(64)}`, 'must not name an operator'],
+    [`manual:${'a'.repeat(64)}`, 'must not name an operator'],
+    [`order-review-sla:${'a'.repeat(64)}`, 'must not name an operator'],
     [`${OPERATORS.split(',')[0]},eve:${OPERATORS.split(/[:,]/)[1]}`, 'the same token'],
   ])('named wrongly (%s) is refused at start, by the name of the variable', (value, why) => {
     const env = { ...e.db.env, CRON_SECRET: 'a-secret-of-the-tests', LAPSE_OPERATORS: value };

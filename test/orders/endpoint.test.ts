@@ -73,8 +73,8 @@ it('an order that was resolved is never paid back, and the audit names who and w
   expect(await w.state(order)).toMatchObject({ status: 'rejected' });
 });
 
-it('refund now pays back with the next watch, above the caps too, and only once', async () => {
-  const order = await w.order(1, { amount: 90_000 });
+it('refund now pays back with the next watch, and only once', async () => {
+  const order = await w.order(1, { amount: 40_000 });
   const first = await w.act({ action: 'order.refund', order, reason });
   expect(first).toMatchObject({ status: 200, body: { state: 'pending' } });
   expect((await w.act({ action: 'order.refund', order, reason }, 'bob')).status).toBe(409);
@@ -84,9 +84,80 @@ it('refund now pays back with the next watch, above the caps too, and only once'
   expect(w.stripe.refunds.size).toBe(1);
 });
 
+it('above the caps one operator asks and another confirms; each stands in the chain', async () => {
+  const order = await w.order(1, { amount: 90_000 });
+  const asked = await w.act({ action: 'order.refund', order, reason });
+  expect(asked).toMatchObject({ status: 200, body: { state: 'manual', refusedBecause: 'second_operator' } });
+  expect((await w.watch()).refunded).toBe(0);
+  const alone = await w.act({ action: 'order.confirm', order, reason });
+  expect(alone).toMatchObject({ status: 403, body: { error: { code: 'second_person' } } });
+  expect((await w.watch()).refunded).toBe(0);
+  expect(await w.act({ action: 'order.confirm', order, reason: 'agreed' }, 'bob')).toMatchObject({
+    status: 200,
+    body: { state: 'pending' },
+  });
+  expect((await w.watch()).refunded).toBe(1);
+  expect(await w.intent(order)).toMatchObject({
+    requested_by: 'alice',
+    confirmed_by: 'bob',
+    state: 'succeeded',
+  });
+  expect((await w.act({ action: 'order.confirm', order, reason }, 'bob')).status).toBe(409);
+  const entries = await w.db.sql(
+    'select actor, action, reason from retention.audit_entry where subject = $1 order by n limit 2',
+    [order],
+  );
+  expect(entries).toEqual([
+    { actor: 'alice', action: 'refund.requested', reason },
+    { actor: 'bob', action: 'refund.confirmed', reason: 'agreed' },
+  ]);
+  expect(w.stripe.refunds.size).toBe(1);
+});
+
+it('beyond the sum of a day, and in a currency without a cap, one operator is not enough either', async () => {
+  const eur = { one: 50_000, day: 50_000 };
+  const changes = {
+    settings: { ...w.services.settings, orders: { ...w.services.settings.orders, caps: { eur } } },
+  };
+  const ask = async (order: string) =>
+    (await w.act({ action: 'order.refund', order, reason }, 'alice', changes)).body;
+  expect(await ask(await w.order(1, { amount: 40_000 }))).toMatchObject({ state: 'pending' });
+  expect(await ask(await w.order(1, { amount: 20_000 }))).toMatchObject({
+    refusedBecause: 'second_operator',
+  });
+  expect(await ask(await w.order(1, { currency: 'usd' }))).toMatchObject({
+    refusedBecause: 'second_operator',
+  });
+});
+
+it('a refund that waits for its second operator may be resolved instead', async () => {
+  const order = await w.order(1, { amount: 90_000 });
+  await w.act({ action: 'order.refund', order, reason });
+  const resolved = await w.act({ action: 'order.resolve', order, decision: 'approved', reason }, 'bob');
+  expect(resolved.status).toBe(200);
+  expect((await w.act({ action: 'order.confirm', order, reason }, 'bob')).status).toBe(409);
+  expect(await w.intent(order)).toMatchObject({ state: 'closed' });
+});
+
+it('an extension to an earlier instant, written by another hand, shortens no review', async () => {
+  const order = await w.order(2);
+  await w.db.sql(
+    "update orders set review_extended_until = review_started_at + interval '1 hour' where id = $1",
+    [order],
+  );
+  const { body } = await w.list();
+  expect((body as unknown as { orders: unknown[] }).orders).toEqual([
+    expect.objectContaining({ order, seconds_left: 22 * HOUR, sla_status: 'within_sla' }),
+  ]);
+});
+
 it('from the manual queue a person may refund or resolve; resolving closes the refund for good', async () => {
-  const [again, kept] = [await w.order(25, { amount: 60_000 }), await w.order(25, { amount: 70_000 })];
+  const [again, kept] = [
+    await w.order(25, { refuse: 'charge_disputed' }),
+    await w.order(25, { amount: 70_000 }),
+  ];
   expect((await w.watch()).toManual).toBe(2);
+  w.stripe.pay(String((await w.state(again)).payment_intent_id), { amount: 4_200, currency: 'eur' });
   expect((await w.act({ action: 'order.refund', order: again, reason })).status).toBe(200);
   expect((await w.act({ action: 'order.resolve', order: kept, decision: 'approved', reason })).status).toBe(
     200,
@@ -113,6 +184,7 @@ it.each([
   ['no reason', { action: 'order.resolve', decision: 'approved' }, 400, 'bad_field'],
   ['a blank reason', { action: 'order.resolve', decision: 'approved', reason: ' ' }, 400, 'bad_field'],
   ['a decision that is none', { action: 'order.resolve', decision: 'refunded', reason }, 400, 'bad_field'],
+  ['a confirmation of what nobody asked for', { action: 'order.confirm', reason }, 409, 'wrong_state'],
   ['a field too many', { action: 'order.refund', reason, amount: 1 }, 400, 'unknown_field'],
   ['an order that is no id', { action: 'order.refund', reason, order: "'; drop" }, 400, 'bad_field'],
   [

@@ -1,5 +1,36 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createLog } from '@/lib/log';
+import { type Ending, type Intent, Intents, leaseIntents, settleIntents } from '@/lib/orders/intents';
+import type { RefundProvider } from '@/lib/orders/provider';
+import { attemptRefund } from '@/lib/orders/refund';
+import { act } from '@/test/support/operators';
+import { REVIEW } from '@/test/support/order-review';
 import { HOUR, type OrderWorld, orderWorld } from '@/test/support/orders';
+
+const INTENT: Intent = {
+  id: randomUUID(),
+  order_key: randomUUID(),
+  payment: 'pi_1',
+  amount: 4_200,
+  currency: 'eur',
+  key_generation: 1,
+  refund_id: null,
+  attempts: 1,
+  requested_by: 'order-review-sla',
+  confirmed_by: null,
+  confirmation: null,
+  over: null,
+  fits: true,
+};
+const ENDING: Omit<Ending, 'id' | 'refund_id'> = {
+  state: 'succeeded',
+  refused_because: null,
+  error_class: null,
+  key_generation: 1,
+  next_attempt_at: '2026-03-01T03:00:00Z',
+  unanswered: false,
+};
 
 let w: OrderWorld;
 beforeEach(async () => {
@@ -7,6 +38,13 @@ beforeEach(async () => {
 });
 afterEach(() => w.stop());
 
+const capped = (caps: Record<string, { one: number; day: number }>) => ({
+  settings: { ...w.services.settings, orders: { ...w.services.settings.orders, caps } },
+});
+const why = async (order: string) => (await w.intent(order))?.refused_because;
+/** As a login of the app's role. */
+const forge = (text: string, params: (string | null)[] = []) =>
+  w.services.database.transaction([{ text, params }], { timeoutMs: 10_000 });
 const payment = async (order: string) => String((await w.state(order)).payment_intent_id);
 
 describe('an order in review', () => {
@@ -200,7 +238,6 @@ describe('caps', () => {
       await w.order(25, { refuse: 'charge_disputed' }),
     ];
     expect(await w.watch()).toMatchObject({ claimed: 3, refunded: 0, toManual: 3 });
-    const why = async (o: string) => (await w.intent(o))?.refused_because;
     expect([await why(large), await why(unpaid), await why(disputed)]).toEqual([
       'amount_cap',
       'no_payment',
@@ -211,9 +248,7 @@ describe('caps', () => {
 
   it('of a day hold also when two watches claim at once, and the rest waits for a person', async () => {
     const orders = await Promise.all(Array.from({ length: 12 }, () => w.order(25, { amount: 100_00 })));
-    const services = {
-      settings: { ...w.services.settings, orders: { ...w.services.settings.orders, dailyAmount: 500_00 } },
-    };
+    const services = capped({ eur: { one: 500_00, day: 500_00 } });
     await Promise.all([w.watch(services), w.watch(services)]);
     const states = await w.db.sql(
       'select state, refused_because, count(*)::int as n from retention.refund_intent group by 1, 2 order by 1',
@@ -223,6 +258,51 @@ describe('caps', () => {
       { state: 'succeeded', refused_because: null, n: 5 },
     ]);
     expect(orders).toHaveLength(12);
+  });
+
+  it('are those of the currency: another one that is not listed waits for a person', async () => {
+    const [listed, unlisted] = [await w.order(25), await w.order(25, { currency: 'usd' })];
+    expect(await w.watch()).toMatchObject({ refunded: 1, toManual: 1 });
+    expect([await why(listed), await why(unlisted)]).toEqual([null, 'no_cap']);
+    const third = await w.order(25, { currency: 'usd' });
+    const both = { eur: { one: 50_000, day: 50_000 }, usd: { one: 4_200, day: 4_200 } };
+    expect((await w.watch(capped(both))).refunded).toBe(1);
+    expect(await why(third)).toBeNull();
+  });
+
+  it('of a day count what operators pay back too', async () => {
+    const services = capped({ eur: { one: 5_000, day: 5_000 } });
+    const [asked, late] = [await w.order(1), await w.order(25)];
+    await w.act({ action: 'order.refund', order: asked, reason: 'asked for' }, 'alice', services);
+    expect(await w.watch(services)).toMatchObject({ refunded: 1, toManual: 1 });
+    expect([await why(asked), await why(late)]).toEqual([null, 'daily_cap']);
+  });
+
+  it('of a day do not count what went to a person', async () => {
+    const services = capped({ eur: { one: 5_000, day: 5_000 } });
+    const large = await w.order(26, { amount: 5_001 });
+    expect(await w.watch(services)).toMatchObject({ toManual: 1 });
+    const exactly = await w.order(25, { amount: 5_000 });
+    expect(await w.watch(services)).toMatchObject({ refunded: 1, toManual: 0 });
+    expect([await why(large), await why(exactly)]).toEqual(['amount_cap', null]);
+  });
+
+  it('hold again when the money goes: what was claimed under others goes to a person', async () => {
+    const [order, paid] = [await w.order(25, { amount: 40_000 }), await w.order(25)];
+    const claims = async (caps: string) =>
+      forge(
+        `select * from retention.claim_refunds(jsonb_build_array(jsonb_build_object('n', 1, 'order_key', $1::text, 'payment',
+        $2::text, 'amount', 40000, 'currency', 'eur')), '${caps}', 'alice', 'because', $3::timestamptz, true, '[]')`,
+        [order, await payment(order), w.services.clock().toISOString()],
+      );
+    await claims('{"eur": {"one": 99999999, "day": 99999999}}');
+    await w.db.sql("update orders set status = 'refunding' where id = $1", [order]);
+    expect(await w.watch(capped({ eur: { one: 5_000, day: 50_000 } }))).toMatchObject({
+      refunded: 1,
+      toManual: 1,
+    });
+    expect([await why(order), await why(paid)]).toEqual(['amount_cap', null]);
+    expect(w.paidBack(await payment(order))).toBe(0);
   });
 
   it('without a key of Stripe every breach waits for a person', async () => {
@@ -304,4 +384,224 @@ it('the latency of the queue is the age of its oldest order', async () => {
     oldestInReviewSeconds: 8 * HOUR,
     oldestManualSeconds: HOUR,
   });
+});
+
+describe('what was really paid', () => {
+  it.each([
+    ['another currency', { currency: 'jpy', paid: { currency: 'eur' } }, 'other_currency'],
+    ['less', { paid: { amount: 4_100 } }, 'other_amount'],
+    ['more', { paid: { amount: 4_300 } }, 'other_amount'],
+  ])(
+    'decides: %s than the order says goes to a person, and no money goes back',
+    async (_, changes, because) => {
+      const order = await w.order(25, changes);
+      const caps = { eur: { one: 50_000, day: 50_000 }, jpy: { one: 50_000, day: 50_000 } };
+      expect(await w.watch(capped(caps))).toMatchObject({ claimed: 1, refunded: 0, toManual: 1 });
+      expect(await w.intent(order)).toMatchObject({ state: 'manual', refused_because: because });
+      expect(w.stripe.refunds.size).toBe(0);
+    },
+  );
+
+  it('by a payment the provider does not know goes to a person', async () => {
+    const order = await w.order(25);
+    await w.db.sql("update orders set payment_intent_id = 'pi_unknown' where id = $1", [order]);
+    expect(await w.watch()).toMatchObject({ refunded: 0, toManual: 1 });
+    expect(await why(order)).toBe('resource_missing');
+  });
+
+  it.each([
+    ['amount', 'amount_cents = 4100'],
+    ['payment', "payment_intent_id = 'pi_another'"],
+    ['state', "status = 'approved'"],
+  ])('an order whose %s has changed since it was claimed is not paid back', async (_, change) => {
+    const order = await w.order(25);
+    w.stripe.setFaults(() => ({ kind: 'refuse', status: 429 }));
+    await w.watch();
+    w.stripe.setFaults(undefined);
+    await w.db.sql(`update orders set ${change} where id = $1`, [order]);
+    w.pass(300);
+    w.stripe.pay('pi_another', { amount: 4_200, currency: 'eur' });
+    await w.watch();
+    expect(await why(order)).toBe('order_changed');
+    expect(w.stripe.refunds.size).toBe(0);
+  });
+});
+
+describe('a stop', () => {
+  const stop = (who: 'alice' | 'bob' = 'alice') =>
+    act(w.services, who, { action: 'all.stop', reason: 'fire' });
+  const resume = () => act(w.services, 'bob', { action: 'all.resume', reason: 'out' });
+
+  it('of everything holds refunds back: nothing is claimed, nothing claimed before is paid, and the watch says so', async () => {
+    const claimed = await w.order(25);
+    w.stripe.setFaults(() => ({ kind: 'refuse', status: 429 }));
+    await w.watch();
+    w.stripe.setFaults(undefined);
+    const due = await w.order(25);
+    expect((await stop()).status).toBe(200);
+    w.pass(300);
+    expect(await w.watch()).toMatchObject({ outcome: 'skipped', reason: 'stopped', claimed: 0, refunded: 0 });
+    expect((await w.state(due)).status).toBe('in_review');
+    expect((await w.state(claimed)).status).toBe('refunding');
+    expect(w.stripe.refunds.size).toBe(0);
+    const asked = await w.act({ action: 'order.refund', order: due, reason: 'now' });
+    expect(asked).toMatchObject({ status: 409, body: { error: { code: 'stopped' } } });
+    expect((await resume()).status).toBe(200);
+    expect((await w.watch()).refunded).toBe(2);
+  });
+
+  it('of the order review alone does the same', async () => {
+    await w.order(25);
+    const pause = { action: 'policy.pause', policy: 'order-review-sla', reason: 'wrong prices' };
+    expect((await act(w.services, 'alice', pause)).status).toBe(200);
+    expect(await w.watch()).toMatchObject({ outcome: 'skipped', reason: 'paused', claimed: 0 });
+    await act(w.services, 'bob', { ...pause, action: 'policy.resume' });
+    expect((await w.watch()).refunded).toBe(1);
+  });
+
+  it('that has answered is followed by no refund, however many were about to be made', async () => {
+    for (let i = 0; i < 30; i += 1) await w.order(25);
+    let made = 0;
+    let stopping: Promise<number> | undefined;
+    w.stripe.onCreate(async () => {
+      made += 1;
+      if (made !== 3) return;
+      // In the middle of a request for money: the stop has to wait for it.
+      stopping = stop().then(() => w.stripe.refunds.size);
+      await Promise.race([waits('kill_switch'), stopping]);
+      expect(w.stripe.refunds.size).toBeLessThan(30);
+    });
+    const watched = await w.watch();
+    const whenItAnswered = await stopping;
+    expect(w.stripe.refunds.size).toBe(whenItAnswered);
+    expect(whenItAnswered).toBeLessThan(30);
+    expect(watched).toMatchObject({ outcome: 'skipped', reason: 'stopped' });
+    w.stripe.onCreate(undefined);
+    await resume();
+    w.pass(300);
+    await w.watch();
+    expect(w.stripe.refunds.size).toBe(30);
+  });
+
+  /** Until a statement over this table waits, for a lock or in a trigger. */
+  async function waits(table: string): Promise<void> {
+    for (;;) {
+      const rows = await w.db.sql(
+        `select from pg_stat_activity where datname = current_database() and query ~ $1 and wait_event is not null
+           and state = 'active' and pid <> pg_backend_pid()`,
+        [`update retention.${table}`],
+      );
+      if (rows.length > 0) return;
+    }
+  }
+});
+
+describe('what the app alone cannot do', () => {
+  it('write an intent or a step, or change one', async () => {
+    const rights = await w.db.sql(
+      `select t || ' ' || r as x from unnest(array['retention.refund_intent', 'retention.order_step']) t,
+         unnest(array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) r
+       where has_table_privilege('lapse_app', t, r) or (r in ('INSERT', 'UPDATE') and has_any_column_privilege('lapse_app', t, r))`,
+    );
+    expect(rights).toEqual([]);
+  });
+
+  it('confirm a refund above the caps: what it signs itself goes to a person', async () => {
+    const order = await w.order(25, { amount: 60_000 });
+    await w.act({ action: 'order.refund', order, reason: 'asked for' });
+    const id = String((await w.intent(order))?.id);
+    await forge(
+      "select * from retention.confirm_refund($1::uuid, 'bob', 'sure', $2::timestamptz, repeat('a', 64))",
+      [id, w.services.clock().toISOString()],
+    );
+    await w.db.sql("update orders set status = 'refunding' where id = $1", [order]);
+    expect(await w.watch()).toMatchObject({ refunded: 0, toManual: 1 });
+    expect(await why(order)).toBe('amount_cap');
+  });
+});
+
+describe('one attempt', () => {
+  it('has the idempotency key of its intent, whatever attempt it is', async () => {
+    await w.order(25);
+    const keys: (string | null)[] = [];
+    w.stripe.setFaults((r) => {
+      if (r.method === 'POST') keys.push(r.key);
+      if (r.method === 'POST' && keys.length === 1) return { kind: 'drop-after' };
+      return undefined;
+    });
+    await w.watch();
+    w.pass(300);
+    // What was made does not show in the next look: only the key is left to keep it one.
+    w.stripe.hideRefunds(true);
+    await w.watch();
+    w.stripe.hideRefunds(false);
+    expect(keys).toHaveLength(2);
+    expect(keys[1]).toBe(keys[0]);
+    expect(w.stripe.refunds.size).toBe(1);
+  });
+
+  it('asks for nothing once its lease may be another watch’s', async () => {
+    let asked = 0;
+    const provider: RefundProvider = {
+      payment: async () => ({ amount: 4_200, currency: 'eur' }),
+      ofPayment: async () => [],
+      retrieve: async () => Promise.reject(new Error('not asked for')),
+      create: async () => {
+        asked += 1;
+        return { id: 're_1', state: 'succeeded', amount: 4_200, intent: null };
+      },
+    };
+    const now = w.services.clock();
+    const attempt = (leaseEnds: Date) =>
+      attemptRefund(
+        { provider, clock: () => now, leaseEnds, mayAsk: async () => null, agreed: false },
+        INTENT,
+      );
+    expect(await attempt(now)).toMatchObject({ state: 'pending', error_class: 'lease_over' });
+    expect(asked).toBe(0);
+    expect(await attempt(new Date(now.getTime() + 1))).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('counts only while the lease is its own', async () => {
+    const order = await w.order(25);
+    w.stripe.setFaults(() => ({ kind: 'refuse', status: 429 }));
+    await w.watch();
+    w.pass(300);
+    const [first, second] = [randomUUID(), randomUUID()];
+    const lease = async (token: string): Promise<Intent> => {
+      const statement = leaseIntents(REVIEW, w.services.settings.orders.caps, {
+        token,
+        now: w.services.clock(),
+        most: 10,
+      });
+      const [rows] = await w.services.database.transaction([statement], { timeoutMs: 10_000 });
+      return Intents.parse(rows)[0]!;
+    };
+    const settle = (token: string, refund: string) =>
+      w.services.database.transaction(
+        [settleIntents(REVIEW, token, w.services.clock(), [{ ...ENDING, id: intent.id, refund_id: refund }])],
+        { timeoutMs: 10_000 },
+      );
+    const intent = await lease(first);
+    w.pass(61);
+    await lease(second);
+    expect(await settle(first, 're_first')).toEqual([[]]);
+    expect(await settle(second, 're_second')).toMatchObject([[{ state: 'succeeded' }]]);
+    expect(await w.intent(order)).toMatchObject({ refund_id: 're_second' });
+    expect((await w.state(order)).refund_id).toBe('re_second');
+  });
+});
+
+it('an order in review without a start is counted, logged and listed', async () => {
+  const [order, dated] = [await w.order(null), await w.order(3)];
+  const lines: string[] = [];
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  expect((await w.watch({ log })).queue).toMatchObject({ inReview: 1, withoutStart: 1 });
+  expect(lines.map((l) => JSON.parse(l))).toMatchObject([{ event: 'order.without_start', orders: 1 }]);
+  const listed = async (list: string) =>
+    (((await w.list(`?list=${list}`)).body as unknown as { orders: { order: string }[] }).orders ?? []).map(
+      (o) => o.order,
+    );
+  expect(await listed('without-start')).toEqual([order]);
+  expect(await listed('in-review')).toEqual([dated]);
 });

@@ -20,7 +20,14 @@ export interface OrderWorld {
   /** An order that has been in review for so many hours; paid for at Stripe. */
   order(
     hours: number | null,
-    changes?: { amount?: number; payment?: string | null; refuse?: string },
+    changes?: {
+      amount?: number;
+      currency?: string;
+      payment?: string | null;
+      refuse?: string;
+      /** What was really paid, where it is not what the order says. */
+      paid?: { amount?: number; currency?: string };
+    },
   ): Promise<string>;
   state(order: string): Promise<Record<string, unknown>>;
   intent(order: string): Promise<Record<string, unknown> | undefined>;
@@ -28,6 +35,7 @@ export interface OrderWorld {
   act(
     body: Record<string, unknown>,
     who?: keyof typeof TOKENS,
+    changes?: Partial<Services>,
   ): Promise<{ status: number; body: Record<string, never> }>;
   list(query?: string): Promise<{ status: number; body: Record<string, never> }>;
   /** Money that went back, by payment. */
@@ -76,16 +84,23 @@ export async function orderWorld(env: Record<string, string> = {}): Promise<Orde
       const payment =
         changes.payment === undefined ? `pi_${randomUUID().replaceAll('-', '')}` : changes.payment;
       const amount = changes.amount ?? 4_200;
+      const currency = changes.currency ?? 'eur';
       if (payment)
         stripe.pay(payment, {
           amount,
-          currency: 'eur',
+          currency,
+          ...changes.paid,
           ...(changes.refuse ? { refuse: changes.refuse } : {}),
         });
       const [row] = await e.db.sql(
-        `insert into orders (status, amount_cents, payment_intent_id, review_started_at)
-         values ('in_review', $1, $2, $3::timestamptz) returning id::text`,
-        [amount, payment, hours === null ? null : new Date(now - hours * HOUR * 1000).toISOString()],
+        `insert into orders (status, amount_cents, payment_intent_id, review_started_at, currency)
+         values ('in_review', $1, $2, $3::timestamptz, $4) returning id::text`,
+        [
+          amount,
+          payment,
+          hours === null ? null : new Date(now - hours * HOUR * 1000).toISOString(),
+          currency,
+        ],
       );
       return String(row?.id);
     },
@@ -96,9 +111,9 @@ export async function orderWorld(env: Record<string, string> = {}): Promise<Orde
       (await e.db.sql('select action from retention.audit_entry where subject = $1 order by n', [order])).map(
         (r) => String(r.action),
       ),
-    act: async (body, who = 'alice') =>
+    act: async (body, who = 'alice', changes = {}) =>
       answer(
-        await ordersRoute(() => services).POST(
+        await ordersRoute(() => ({ ...services, ...changes })).POST(
           new Request('http://localhost/api/orders', {
             method: 'POST',
             headers: headers(who),

@@ -14,4 +14,9 @@ grant execute on function
   retention.as_printed
 to lapse_app;
 
+grant execute on function
+  retention.refunds_stopped, retention.refund_over, retention.claim_refunds, retention.confirm_refund, retention.lease_refunds,
+  retention.may_refund, retention.settle_refunds, retention.take_step, retention.resolve_order, retention.extend_order
+to lapse_app;
+
 select retention.take_rights();

@@ -1,0 +1,105 @@
+/**
+ * Pays back what is due, leased page by leased page, until nothing is, time is up, the provider refuses the account,
+ * or everything is stopped: a stop is looked at when intents are leased and again before each request for money.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Row, Statement } from '../database';
+import type { JobResult } from '../http/job-route';
+import type { OrderReview } from './contract';
+import {
+  confirmationOf,
+  type Intent,
+  Intents,
+  LEASE_MS,
+  leaseIntents,
+  mayRefund,
+  settleIntents,
+} from './intents';
+import { ProviderError, type RefundProvider } from './provider';
+import { attemptRefund } from './refund';
+import type { OrderSettings } from './settings';
+import { isStop, stopped } from './stop';
+
+/** Stripe allows 100 requests a second; three each, at a tenth of a second an answer. */
+const AT_ONCE = 8;
+/** Settled together: the answers of two seconds at most are asked again if this request is lost. */
+const LEASED = 40;
+
+export interface PayBack {
+  readonly review: OrderReview;
+  readonly provider: RefundProvider;
+  readonly settings: OrderSettings;
+  readonly clock: () => Date;
+  readonly inTime: () => boolean;
+  readonly ask: (statements: Statement[]) => Promise<Row[][]>;
+  /** The state of each intent that was settled. */
+  readonly settled: (state: string) => void;
+}
+
+/** Null when nothing is left to do; else why it ended before. */
+export async function payBack(p: PayBack): Promise<JobResult | null> {
+  while (p.inTime()) {
+    const lease = { token: randomUUID(), now: p.clock(), most: LEASED };
+    const [rows = []] = await p.ask([leaseIntents(p.review, p.settings.caps, lease)]);
+    const intents = Intents.parse(rows);
+    if (intents.length === 0) return null;
+    const { endings, fatal } = await attemptAll(p, intents, lease);
+    // What is not settled here keeps its lease for a minute, and is then looked up before it is asked again.
+    const [settled = []] = await p.ask([settleIntents(p.review, lease.token, p.clock(), endings)]);
+    for (const row of settled) p.settled(String(row.state));
+    if (fatal instanceof ProviderError) {
+      const message = `no refund can be made (${fatal.reason}): check STRIPE_SECRET_KEY and the account; nothing is lost, the next watch goes on`;
+      return { outcome: 'errored', reason: 'provider', message };
+    }
+    if (fatal) throw fatal;
+    const why = endings.map((e) => e.error_class).find(isStop);
+    if (why) return stopped(why);
+  }
+  return { outcome: 'interrupted', reason: 'time', message: 'the next watch goes on' };
+}
+
+async function attemptAll(p: PayBack, intents: readonly Intent[], lease: { token: string; now: Date }) {
+  const leaseEnds = new Date(lease.now.getTime() + LEASE_MS / 2);
+  let fatal: unknown = null;
+  const mayAsk = async (intent: string): Promise<string | null> => {
+    const [rows = []] = await p.ask([mayRefund(intent, lease.token)]);
+    return (rows[0]?.why_not ?? null) as string | null;
+  };
+  const endings = await inParallel(intents, AT_ONCE, async (intent) => {
+    if (fatal) return null;
+    try {
+      return await attemptRefund(
+        { provider: p.provider, clock: p.clock, leaseEnds, mayAsk, agreed: isAgreed(p, intent) },
+        intent,
+      );
+    } catch (error) {
+      fatal = error;
+      return null;
+    }
+  });
+  return { endings: endings.filter((e) => e !== null), fatal };
+}
+
+/** A second operator agreed to exactly this. */
+const isAgreed = ({ settings }: PayBack, i: Intent): boolean =>
+  settings.stripeKey !== undefined &&
+  i.confirmed_by !== null &&
+  i.confirmation === confirmationOf(settings.stripeKey, i, i.confirmed_by);
+
+async function inParallel<T, R>(
+  items: readonly T[],
+  most: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const i = next;
+      next += 1;
+      results[i] = await work(items[i]!);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
+  return results;
+}
