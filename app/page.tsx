@@ -67,14 +67,10 @@ export default async function StatusPage() {
   );
 }
 
-const STOP = `update retention.kill_switch
-   set stopped = true, stopped_by = 'you', reason = 'why', stopped_at = now();
+const STOP = `select * from retention.stop_all('your name', 'why');
 
 -- or one policy only
-insert into retention.policy_state (policy, paused, paused_by, paused_reason, paused_at)
-values ('quiz-responses', true, 'you', 'why', now())
-on conflict (policy) do update set paused = true, paused_by = excluded.paused_by,
-  paused_reason = excluded.paused_reason, paused_at = excluded.paused_at;`;
+select * from retention.pause_policy('your name', 'why', 'quiz-responses');`;
 
 /** An instant to the minute, as people read it. */
 const minute = (instant: string): string => instant.slice(0, 16).replace('T', ' ');

@@ -1,10 +1,11 @@
 /**
- * An operator's action: the change and its entry in the audit chain, in one statement, so that neither is ever
- * without the other. A change of something that decisions are read from waits for the running batches, by the
- * trigger of its table; when the answer comes, no older batch can still run.
+ * An operator's action: one function of the database changes and writes the entry of the audit chain, so that
+ * neither is ever without the other; the app's role may write neither by itself. A change of something that
+ * decisions are read from waits for the running batches, by the trigger of its table; when the answer comes, no
+ * older batch can still run.
  */
 import { answerTimeoutMs, session } from '../batch/session';
-import { Parameters } from '../batch/sql';
+import { name, Parameters } from '../batch/sql';
 import type { Statement } from '../database';
 import { DatabaseError, RequestError } from '../errors';
 import type { Services } from '../services';
@@ -26,50 +27,35 @@ export interface Done {
   readonly detail: Record<string, unknown>;
 }
 
-/** A change in several parts: `before` holds common table expressions, which PostgreSQL wants at the top. */
-export interface Change {
-  readonly before: string;
-  readonly change: string;
-}
+/** What a function is called with, after the operator and the reason. */
+type Args = (p: Parameters) => readonly string[];
 
 /**
- * `change` writes one statement that returns `subject text, detail jsonb`. No row means that it did not apply:
- * then nothing was changed, nothing is recorded, and the answer is null.
+ * Calls a function of schema retention with the operator, the reason and `args`; it returns the entry it wrote,
+ * or no row when the action did not apply: then nothing was changed, and the answer is null.
  */
-export async function carryOut(
-  acting: Acting,
-  action: string,
-  change: (p: Parameters) => string | Change,
-): Promise<Done | null> {
-  return (await carryOutEach(acting, action, [change]))[0] ?? null;
+export async function decide(acting: Acting, named: string, args: Args): Promise<Done | null> {
+  return (await decideEach(acting, named, [args]))[0] ?? null;
 }
 
-/** Several changes of one kind, each with its entry, all or none. Those that did not apply are left out. */
-export async function carryOutEach(
-  { services, operator, reason }: Acting,
-  action: string,
-  changes: readonly ((p: Parameters) => string | Change)[],
-): Promise<Done[]> {
-  const statements = changes.map((change) => {
+/** Several calls of one function, all or none. Those that did not apply are left out. */
+export function decideEach(acting: Acting, named: string, calls: readonly Args[]): Promise<Done[]> {
+  const statements = calls.map((args) => {
     const p = new Parameters();
-    const changed = change(p);
-    const { before, change: last } = typeof changed === 'string' ? { before: '', change: changed } : changed;
-    return p.statement(`with ${before && `${before}, `}done(subject, detail) as (${last})
-    insert into retention.audit_entry (actor, action, subject, reason, detail)
-    select ${p.add(operator)}, ${p.add(action)}, d.subject, ${p.add(reason)}, coalesce(d.detail, '{}') from done d
-    returning n::text, subject, detail`);
+    const given = [p.add(acting.operator), p.add(acting.reason), ...args(p)].join(', ');
+    return p.statement(`select n::text, action, subject, detail from retention.${name(named)}(${given})`);
   });
+  return answered(acting, statements);
+}
+
+async function answered({ services, operator }: Acting, statements: Statement[]): Promise<Done[]> {
   try {
     const [, ...rows] = await send(services, statements);
-    const done = rows.flat().map((row) => ({
-      entry: Number(row.n),
-      subject: String(row.subject),
-      detail: row.detail as Done['detail'],
-    }));
-    for (const { entry } of done) {
+    return rows.flat().map((row) => {
+      const [entry, action] = [Number(row.n), String(row.action)];
       services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
-    }
-    return done;
+      return { entry, subject: String(row.subject), detail: row.detail as Done['detail'] };
+    });
   } catch (error) {
     throw refusal(error);
   }

@@ -5,7 +5,7 @@
  */
 import { type Parameters, tableLabel } from '../batch/sql';
 import { RequestError } from '../errors';
-import { type Acting, carryOut, carryOutEach, type Done } from './carry-out';
+import { type Acting, type Done, decide, decideEach } from './carry-out';
 import type { Cover } from './coverage';
 import { type Reached, reachItem, reachScope, storedAs } from './reach';
 import type { Written } from './subject';
@@ -36,15 +36,10 @@ export async function placeHold(acting: Acting, hold: HoldRequest): Promise<Held
       ? await reachItem(services, 'subject', subject, itemTargets(services.policies, hold.table), force)
       : await reachScope(services, scope, subject, force);
   const table = scope === 'item' ? hold.table! : null;
-  const placed = await carryOutEach(
+  const placed = await decideEach(
     acting,
-    'hold.placed',
-    reached.subjects.map(
-      (form) => (p) =>
-        `insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at)
-      values (${p.add(scope)}, ${p.add(form)}, ${p.add(table)}, ${p.add(acting.reason)}, ${p.add(acting.operator)}, clock_timestamp())
-      returning id::text, jsonb_build_object('scope', scope, 'subject', subject, 'table', table_name)`,
-    ),
+    'place_hold',
+    reached.subjects.map((form) => (p) => [p.add(scope), p.add(form), p.add(table)]),
   );
   return {
     ...placed[0]!,
@@ -58,16 +53,7 @@ const outOfReach = (acting: Acting, reached: Reached): string[] =>
   acting.services.policies.map((q) => q.name).filter((n) => !reached.covers.some((c) => c.policy === n));
 
 export async function releaseHold(acting: Acting, id: string): Promise<Done> {
-  const done = await carryOut(
-    acting,
-    'hold.released',
-    (
-      p,
-    ) => `update retention.hold set released_by = ${p.add(acting.operator)}, released_at = clock_timestamp(),
-        release_reason = ${p.add(acting.reason)}
-      where id = ${p.add(id, 'uuid')} and released_at is null and placed_by <> ${p.add(acting.operator)}
-      returning id::text, jsonb_build_object('scope', scope, 'subject', subject, 'table', table_name, 'placed_by', placed_by)`,
-  );
+  const done = await decide(acting, 'release_hold', (p) => [p.add(id, 'uuid')]);
   if (done) return done;
   throw new RequestError(
     409,
@@ -83,15 +69,12 @@ export async function setExtension(
 ): Promise<Done & { covers: readonly Cover[] }> {
   const targets = extensionTargets(acting.services.policies, e.table);
   const { subjects, covers } = await reachItem(acting.services, 'key', e.key, targets, e.force);
-  const done = await carryOut(
-    acting,
-    'extension.set',
-    (p) => `insert into retention.extension as x (table_name, row_key, keep_until, reason, extended_by)
-      values (${p.add(e.table)}, ${p.add(subjects[0]!)}, ${p.add(e.keepUntil, 'timestamptz')}, ${p.add(acting.reason)}, ${p.add(acting.operator)})
-      on conflict (table_name, row_key) do update set reason = excluded.reason, extended_by = excluded.extended_by,
-        keep_until = greatest(excluded.keep_until, least(x.keep_until, ${cooledOff(acting, p)}))
-      returning table_name || ' ' || row_key, jsonb_build_object('keep_until', keep_until)`,
-  );
+  const done = await decide(acting, 'set_extension', (p) => [
+    p.add(e.table),
+    p.add(subjects[0]!),
+    p.add(e.keepUntil, 'timestamptz'),
+    cooling(acting, p),
+  ]);
   return { ...done!, covers };
 }
 
@@ -99,13 +82,11 @@ export async function endExtension(acting: Acting, e: { table: string; key: Writ
   // What is ended may be of a table that no policy governs any more.
   const targets = allTargets(acting.services.policies).filter((t) => tableLabel(t.table) === e.table);
   for (const key of await storedAs(acting.services, 'key', e.key, targets)) {
-    const done = await carryOut(
-      acting,
-      'extension.ended',
-      (p) => `update retention.extension set keep_until = least(keep_until, ${cooledOff(acting, p)})
-      where table_name = ${p.add(e.table)} and row_key = ${p.add(key)} and keep_until > retention.clock()
-      returning table_name || ' ' || row_key, jsonb_build_object('keep_until', keep_until)`,
-    );
+    const done = await decide(acting, 'end_extension', (p) => [
+      p.add(e.table),
+      p.add(key),
+      cooling(acting, p),
+    ]);
     if (done) return done;
   }
   throw new RequestError(404, 'unknown', 'this row has no extension in force', 'key');
@@ -117,15 +98,11 @@ export async function setOverride(
 ): Promise<Done & { covers: readonly Cover[] }> {
   const target = tenantTarget(acting.services.policies, o.policy);
   const { subjects, covers } = await reachItem(acting.services, 'tenant', o.tenant, [target], o.force);
-  const done = await carryOut(
-    acting,
-    'override.set',
-    (p) => `insert into retention.period_override (policy, tenant, keep_seconds, reason, set_by)
-      values (${p.add(o.policy)}, ${p.add(subjects[0]!)}, ${p.add(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint')},
-        ${p.add(acting.reason)}, ${p.add(acting.operator)})
-      on conflict (policy, tenant) do update set keep_seconds = excluded.keep_seconds, reason = excluded.reason, set_by = excluded.set_by
-      returning policy || ' ' || tenant, jsonb_build_object('keep_seconds', keep_seconds)`,
-  );
+  const done = await decide(acting, 'set_override', (p) => [
+    p.add(o.policy),
+    p.add(subjects[0]!),
+    p.add(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint'),
+  ]);
   return { ...done!, covers };
 }
 
@@ -133,18 +110,11 @@ export async function removeOverride(acting: Acting, o: { policy: string; tenant
   const known = acting.services.policies.some((q) => q.name === o.policy && q.tenants);
   const targets = known ? [tenantTarget(acting.services.policies, o.policy)] : [];
   for (const tenant of await storedAs(acting.services, 'tenant', o.tenant, targets)) {
-    const done = await carryOut(
-      acting,
-      'override.removed',
-      (
-        p,
-      ) => `delete from retention.period_override where policy = ${p.add(o.policy)} and tenant = ${p.add(tenant)}
-      returning policy || ' ' || tenant, jsonb_build_object('keep_seconds', keep_seconds)`,
-    );
+    const done = await decide(acting, 'remove_override', (p) => [p.add(o.policy), p.add(tenant)]);
     if (done) return done;
   }
   throw new RequestError(404, 'unknown', 'there is no such override', 'tenant');
 }
 
-const cooledOff = (acting: Acting, p: Parameters) =>
-  `retention.clock() + make_interval(secs => ${p.add(acting.services.settings.guards.coolingOffSeconds, 'float8')})`;
+const cooling = (acting: Acting, p: Parameters) =>
+  p.add(acting.services.settings.guards.coolingOffSeconds, 'float8');

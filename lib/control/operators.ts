@@ -5,6 +5,7 @@
  */
 import { createHash, createPrivateKey, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { ORDER_JOB, OWN_JOBS } from '../crons';
 
 export interface Operator {
   readonly name: string;
@@ -14,7 +15,10 @@ export interface Operator {
 const FORM = 'must be name:sha256 pairs, e.g. alice:9f86…(64 hex digits),bob:…';
 
 /** What records call those who are no person: an operator of such a name would be taken for one of them. */
-const RESERVED: readonly string[] = ['cron', 'manual', 'order-review-sla'];
+const RESERVED: readonly string[] = [
+  ...['cron', 'manual', 'lapse', 'system', ORDER_JOB.name],
+  ...OWN_JOBS.map((j) => j.name),
+];
 
 /** Reads `alice:<hex>,bob:<hex>`. Two operators with one name or one token would make the audit ambiguous. */
 export const operatorList = z.string().transform((text, context): Operator[] => {
@@ -27,8 +31,10 @@ export const operatorList = z.string().transform((text, context): Operator[] => 
     context.addIssue({ code: 'custom', message: FORM });
     return z.NEVER;
   }
-  if (operators.some((o) => RESERVED.includes(o![1]!))) {
-    context.addIssue({ code: 'custom', message: `must not name an operator ${RESERVED.join(' or ')}` });
+  const reserved = operators.find((o) => RESERVED.includes(o![1]!));
+  if (reserved) {
+    const message = `must not name an operator ${reserved[1]}: that is the name of a service`;
+    context.addIssue({ code: 'custom', message });
     return z.NEVER;
   }
   const list = operators.map((o) => ({ name: o![1]!, sha256: o![2]! }));

@@ -55,14 +55,13 @@ export async function seedArtifacts(ownerUrl: string, options: ArtifactSeed): Pr
       [artifacts],
     );
     await client.query(
-      `insert into retention.period_override (policy, tenant, keep_seconds, reason, set_by)
-       select 'artifacts', ${id('org', 'i')}::text, case when i % 3 = 0 then null else 200 * 86400 end, 'contract', 'seed'
-       from generate_series(20, $1::int, 60) i`,
+      `select count(e) from generate_series(20, $1::int, 60) i cross join lateral retention.set_override('seed', 'contract',
+         'artifacts', ${id('org', 'i')}::text, case when i % 3 = 0 then null else 200 * 86400 end) e`,
       [organizations],
     );
     await client.query(
-      `insert into retention.extension (table_name, row_key, keep_until, reason, extended_by)
-       select 'public.artifacts', ${id('artifact', 'i')}::text, 'infinity', 'asked for', 'seed' from generate_series(77, $1::int, 250) i`,
+      `select count(e) from generate_series(77, $1::int, 250) i cross join lateral retention.set_extension('seed', 'asked for',
+         'public.artifacts', ${id('artifact', 'i')}::text, 'infinity', 0) e`,
       [artifacts],
     );
     await client.query('analyze organizations, subscriptions, artifacts, artifact_files');

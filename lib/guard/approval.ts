@@ -46,22 +46,17 @@ export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
     }
   }
   const [, claimed] = await c.write([session(STATEMENT_MS), claiming(id, c.runId)], STATEMENT_MS);
-  if (!claimed?.[0]) return { use: false, why: 'another run has used it, or it was withdrawn' };
+  if (claimed?.[0]?.done !== true) return { use: false, why: 'another run has used it, or it was withdrawn' };
   return { use: true, rows: approval.expired - approval.gone, asOf, id };
 }
 
 const voided = (id: string, why: string) => ({
-  text: `update retention.approval set voided_at = retention.clock(), void_reason = $2
-    where id = $1::uuid and used_at is null and voided_at is null`,
+  text: 'select retention.void_approval($1::uuid, $2) as done',
   params: [id, why],
 });
 
 /** The lease and the fence allow one run of a policy at a time, so a used approval is only ever resumed. */
 const claiming = (id: string, runId: string) => ({
-  text: `with mine as (
-      update retention.approval set used_at = coalesce(used_at, retention.clock()), used_by = coalesce(used_by, $2::uuid)
-      where id = $1::uuid and voided_at is null and done_at is null returning id
-    )
-    update retention.run set approval = mine.id from mine where run.id = $2::uuid returning run.id`,
+  text: 'select retention.claim_approval($1::uuid, $2::uuid) as done',
   params: [id, runId],
 });

@@ -16,14 +16,10 @@ export function observeLabels(policy: Policy, coolingSeconds: number): Statement
   if (!t || coolingSeconds === 0) return [];
   const live = `select o.${name(t.key.column)}::text as tenant, coalesce((${t.label})::text, '') as label from ${table(t.table)} o`;
   const p = new Parameters();
-  const ended = p.statement(`update retention.tenant_label h
-    set ended_at = greatest(retention.clock(), h.seen_at) from (${live}) l
-    where h.policy = ${p.add(policy.name)} and h.tenant = l.tenant and h.ended_at is null and h.label <> l.label`);
-  const q = new Parameters();
-  const began = q.statement(`insert into retention.tenant_label as h (policy, tenant, label, seen_at)
-    select ${q.add(policy.name)}, l.tenant, l.label, retention.clock() from (${live}) l
-    where not exists (select 1 from retention.tenant_label c
-      where c.policy = ${q.add(policy.name)} and c.tenant = l.tenant and c.label = l.label and c.ended_at is null)
-    on conflict (policy, tenant, label) do update set ended_at = null where h.ended_at is not null`);
-  return [ended, began];
+  const policyName = p.add(policy.name, 'text');
+  const open = `select from retention.tenant_label h where h.policy = ${policyName} and h.tenant = l.tenant and h.ended_at is null`;
+  return [
+    p.statement(`select retention.observe_labels(${policyName}, array_agg(l.tenant), array_agg(l.label)) from (${live}) l
+      where not exists (${open} and h.label = l.label) or exists (${open} and h.label <> l.label)`),
+  ];
 }

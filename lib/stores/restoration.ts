@@ -66,21 +66,12 @@ export async function restoreRow(
         update only ${table(policy.table)} t set ${name(column)} = null from wanted w where t.ctid = w.c and w.open
         returning w.deleted_at
       ),
-      kept as (
-        insert into retention.extension as e (table_name, row_key, keep_until, reason, extended_by)
-        select ${label}, ${key}, ${until}, ${p.add(order.reason)}, ${p.add(order.actor)} from restored
-        on conflict (table_name, row_key) do update set keep_until = greatest(e.keep_until, excluded.keep_until),
-          reason = excluded.reason, extended_by = excluded.extended_by
-        returning keep_until
-      ),
-      noted as (
-        insert into retention.restoration (policy, table_name, row_key, deleted_at, keep_until, reason, restored_by)
-        select ${p.add(policy.name)}, ${label}, ${key}, r.deleted_at, k.keep_until, ${p.add(order.reason)}, ${p.add(order.actor)}
-        from restored r, kept k
-        returning 1
+      noted as materialized (
+        select (n.detail ->> 'keep_until')::timestamptz as keep_until from restored r cross join lateral retention.note_restoration(
+          ${p.add(order.actor)}, ${p.add(order.reason)}, ${p.add(policy.name)}, ${label}, ${key}, r.deleted_at, ${until}) n
       )
       select exists (select 1 from noted) as restored, (select deleted_at::text from wanted) as deleted_at,
-        (select keep_until::text from kept) as keep_until`),
+        (select keep_until::text from noted) as keep_until`),
     ],
     { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
   );

@@ -104,24 +104,18 @@ export async function recordPreview(
     [
       beginSession(),
       {
-        text: 'insert into retention.policy_state (policy) values ($1) on conflict do nothing',
-        params: [r.policy],
-      },
-      {
-        text: `insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of,
-            started_at, finished_at, outcome, reason, preview, kept, duration_seconds, sla_status)
-          values ($1::uuid, $2, 'dry_run', $3, $4, $5, 0, $6, $7::timestamptz, $8::timestamptz, $9::timestamptz, $10, $11,
-            $12::jsonb, $13::jsonb, extract(epoch from $9::timestamptz - $8::timestamptz), $14)`,
+        text: `select retention.record_preview($1, $2::uuid, $3, $4::timestamptz, $5::timestamptz, $6::timestamptz, $7, $8, $9,
+          $10, $11, $12::jsonb, $13::jsonb, $14)`,
         params: [
-          r.runId,
           r.policy,
+          r.runId,
+          r.version,
+          r.startedAt.toISOString(),
+          r.finishedAt.toISOString(),
+          r.asOf,
           r.trigger,
           r.actor,
           r.correlationId,
-          r.version,
-          r.asOf,
-          r.startedAt.toISOString(),
-          r.finishedAt.toISOString(),
           r.outcome,
           r.reason,
           JSON.stringify(preview),

@@ -77,7 +77,7 @@ describe('the chain', () => {
       e.services.database.transaction(
         [
           {
-            text: "insert into retention.audit_entry (actor, action, subject) values ('a', 'test.done', $1)",
+            text: "select from retention.note_breaker_closed('a', 'test', $1)",
             params: [`s${i}`],
           },
         ],

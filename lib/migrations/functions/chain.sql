@@ -37,6 +37,36 @@ begin
 end $$;
 comment on function retention.chain_event() is 'Gives an entry its place in the chain.';
 
+-- How every function of this schema adds an entry, in the transaction of what it tells of. Nobody else may.
+create or replace function retention.record(who text, what text, about text, why text, more jsonb) returns setof retention.audit_entry
+language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+  insert into retention.audit_entry (actor, action, subject, reason, detail)
+    values (who, what, about, why, coalesce(more, '{}')) returning *
+$$;
+comment on function retention.record(text, text, text, text, jsonb) is 'Adds one entry to the chain and returns it.';
+
+-- Services act under these names: an operator of such a name would be taken for one of them.
+create or replace function retention.is_service(who text) returns boolean
+language sql immutable security invoker set search_path = pg_catalog, pg_temp as $$
+  select lower(who) = any(array['cron', 'manual', 'lapse', 'system', 'blob-outbox', 'blob-reconcile', 'erasures',
+    'order-review-sla', 'backlog', 'run-watch', 'audit-seal', 'data-quality'])
+$$;
+comment on function retention.is_service(text) is 'Whether this is the name of a service, which no operator may have.';
+
+-- What an operator did: the same name stands in the entry and in what was changed.
+create or replace function retention.record_operator(who text, what text, about text, why text, more jsonb) returns setof retention.audit_entry
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  if coalesce(who, '') = '' or retention.is_service(who) then
+    raise exception 'lapse: "%" is not the name of an operator', who using errcode = '22023';
+  end if;
+  if coalesce(why, '') = '' then
+    raise exception 'lapse: a reason is needed' using errcode = '22023';
+  end if;
+  return query select * from retention.record(who, what, about, why, more);
+end $$;
+comment on function retention.record_operator(text, text, text, text, jsonb) is 'Adds the entry of an operator''s action; refuses the name of a service.';
+
 create or replace function retention.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'lapse: % is append-only', tg_table_name using errcode = 'LP009';
@@ -45,7 +75,7 @@ comment on function retention.refuse_change() is 'Keeps even the owner from chan
 
 -- Under the policy's exclusive lock, and after the run has lost the right to delete: nothing can be added.
 create or replace function retention.seal_run(r uuid) returns boolean
-language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   it record;
   st record;

@@ -4,19 +4,32 @@
 revoke execute on all functions in schema retention from public, lapse_app;
 grant execute on function
   retention.enter_batch, retention.confirm_batch, retention.try_each,
-  retention.begin_run, retention.close_run, retention.end_run, retention.run_reason, retention.clock, retention.local_time,
-  retention.keys_of, retention.receipt_hash, retention.run_digest,
-  retention.audit_field, retention.audit_hash, retention.seal_run,
+  retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason, retention.clock, retention.local_time,
+  retention.keys_of, retention.receipt_hash,
+  retention.audit_field, retention.seal_run,
   retention.blob_url_decoded, retention.blob_path, retention.blob_url_path, retention.lock_files,
-  retention.effective_periods, retention.declare_version, retention.admission,
+  retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
   retention.run_bounds,
-  retention.as_printed
+  retention.as_printed,
+  retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,
+  retention.set_override, retention.remove_override, retention.note_restoration,
+  retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
+  retention.release_lease, retention.note_breaker_closed,
+  retention.give_approval, retention.withdraw_approval, retention.claim_approval, retention.void_approval,
+  retention.retry_letter, retention.discard_letter, retention.assign_letter
 to lapse_app;
 
 grant execute on function
   retention.refunds_stopped, retention.refund_over, retention.claim_refunds, retention.confirm_refund, retention.lease_refunds,
   retention.may_refund, retention.settle_refunds, retention.take_step, retention.resolve_order, retention.extend_order
 to lapse_app;
+
+-- Written by these functions only: what may not be deleted, what stops, what was approved, what ran.
+revoke insert, update, delete on
+  retention.hold, retention.extension, retention.period_override, retention.past_override, retention.kill_switch,
+  retention.approval, retention.restoration, retention.run, retention.policy_state, retention.policy_version,
+  retention.tenant_label, retention.audit_event, retention.audit_entry
+from lapse_app;
 
 select retention.take_rights();

@@ -36,9 +36,22 @@ $$;
 comment on function retention.effective_periods(text, text, jsonb, timestamptz, interval) is
   'Periods that count now, and until when a declaration with another reach has to wait.';
 
+-- Tenants that are under another label now than was last seen, or were never seen: the old label ends, the new one
+-- begins. What a tenant was under goes on counting for the cooling-off.
+create or replace function retention.observe_labels(p text, tenants text[], labels text[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update retention.tenant_label h set ended_at = greatest(retention.clock(), h.seen_at) from unnest(tenants, labels) l(tenant, label)
+    where h.policy = p and h.tenant = l.tenant and h.ended_at is null and h.label <> l.label;
+  insert into retention.tenant_label as h (policy, tenant, label, seen_at)
+    select p, l.tenant, l.label, retention.clock() from unnest(tenants, labels) l(tenant, label)
+    on conflict (policy, tenant, label) do update set ended_at = null where h.ended_at is not null;
+end $$;
+comment on function retention.observe_labels(text, text[], text[]) is 'Remembers under which rule each of these tenants is now.';
+
 -- Within begin_run's transaction, which holds the policy's lock exclusively.
 create or replace function retention.declare_version(p text, v text, r text, declared jsonb, who text) returns void
-language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   at timestamptz;
 begin

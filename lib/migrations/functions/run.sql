@@ -1,11 +1,12 @@
--- A run's record from its beginning to its end, and what its end means.
+-- A run's record from its beginning to its end, and what its end means. The functions run as their owner: records of
+-- runs, fences, versions and their rollout have no other writer.
 
 -- Begins a run: closes what an earlier run left open, moves the fence, writes the record. Waits for a running batch.
 -- Asked again by the same run, whose first answer was lost, it answers the same and changes nothing.
 create or replace function retention.begin_run(
   p text, r uuid, v text, started timestamptz, how text, who text, correlation text,
   out fence bigint, out as_of timestamptz, out refused text
-) language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   mine record;
 begin
@@ -71,13 +72,32 @@ comment on function retention.close_run(uuid, text, text, timestamptz, bigint, j
 -- Ends a run: no batch of it can commit afterwards.
 create or replace function retention.end_run(
   p text, r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text
-) returns void language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+) returns void language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  -- A run of another policy may still be deleting: it is not this caller's to end.
+  if not exists (select 1 from retention.run where id = r and policy = p) then
+    return;
+  end if;
   update retention.policy_state set run_now = null where policy = p and run_now = r;
   perform retention.close_run(r, how, why, at, looked_at, stayed, sla);
 end $$;
 comment on function retention.end_run(text, uuid, text, text, timestamptz, bigint, jsonb, text) is
   'Takes the right to delete from the run, waiting for a batch still under way, then ends its record.';
+
+-- What a dry run found: Lapse's own record, never a deletion.
+create or replace function retention.record_preview(
+  p text, r uuid, v text, started timestamptz, finished timestamptz, counted_from timestamptz, how text, who text, correlation text,
+  ended text, why text, seen jsonb, stayed jsonb, sla text
+) returns void language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into retention.policy_state (policy) values (p) on conflict do nothing;
+  insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of,
+      started_at, finished_at, outcome, reason, preview, kept, duration_seconds, sla_status)
+    values (r, p, 'dry_run', how, who, correlation, 0, v, counted_from, started, finished, ended, why, seen, stayed,
+      extract(epoch from finished - started), sla);
+end $$;
+comment on function retention.record_preview(text, uuid, text, timestamptz, timestamptz, timestamptz, text, text, text, text, text, jsonb, jsonb, text) is
+  'Records a dry run after its READ ONLY transactions.';
 
 create or replace function retention.run_reason(r uuid) returns text
 language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
