@@ -20,7 +20,7 @@ it('rows of a business table are deleted in one place', () => {
   expect(found).toEqual(['lib/batch/batch.ts', 'lib/batch/isolate.ts']);
 });
 
-it('whole partitions are dropped in one place', () => {
+it('whole partitions are dropped in one place, and rows of permanent tables removed in one', () => {
   const found = ['retention', 'functions'].flatMap((folder) =>
     readdirSync(path.join('lib/migrations', folder)).flatMap((file) => {
       const up = readFileSync(path.join('lib/migrations', folder, file), 'utf8').split(
@@ -31,7 +31,11 @@ it('whole partitions are dropped in one place', () => {
       );
     }),
   );
-  expect(found).toEqual(['retention/0010_partitions.sql', 'functions/partitions.sql']);
+  expect(found.sort()).toEqual([
+    'functions/partitions.sql',
+    'functions/permanent.sql',
+    'retention/0010_partitions.sql',
+  ]);
 });
 
 it('nothing that is deployed knows of the local cloud', () => {

@@ -8,7 +8,9 @@ import { giveApproval, withdrawApproval } from './approvals';
 import type { Acting } from './carry-out';
 import { endExtension, placeHold, releaseHold, removeOverride, setExtension, setOverride } from './holds';
 import { assignLetter, discardLetter, retryLetter } from './letters';
+import { removePermanent } from './permanent';
 import { closeBreakerOf, pausePolicy, releaseLease, resumeAll, resumePolicy, stopAll } from './policies';
+import { restore } from './restore';
 import { Written } from './subject';
 
 const text = (most: number) =>
@@ -77,6 +79,8 @@ export const ACTIONS = {
     setOverride,
   ),
   'override.remove': action({ policy, tenant: key }, removeOverride),
+  'row.restore': action({ policy, key }, restore),
+  'blacklist.remove': action({ table: z.string().max(130), key }, removePermanent),
   'policy.pause': action({ policy }, (a, i) => pausePolicy(a, i.policy)),
   'policy.resume': action({ policy }, (a, i) => resumePolicy(a, i.policy)),
   'all.stop': action({}, (a) => stopAll(a)),

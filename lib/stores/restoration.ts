@@ -26,16 +26,19 @@ const Found = z.object({
   restored: z.boolean(),
   deleted_at: z.string().nullable(),
   keep_until: z.string().nullable(),
+  entry: z.string().transform(Number).nullable(),
 });
 
-/**
- * Gives until when the row is safe: as long again as the grace period. Throws RequestError 409 when the row is
- * not marked, is gone, or its grace period is over.
- */
-export async function restoreRow(
-  database: Database,
-  order: Restore,
-): Promise<{ deletedAt: string; keepUntil: string }> {
+export interface Restored {
+  readonly deletedAt: string;
+  /** Until when the row is safe: as long again as the grace period. */
+  readonly keepUntil: string;
+  /** Number of the entry in the audit chain. */
+  readonly entry: number;
+}
+
+/** Throws RequestError 409 when the row is not marked, is gone, or its grace period is over. */
+export async function restoreRow(database: Database, order: Restore): Promise<Restored> {
   const { policy } = order;
   if (policy.strategy.kind !== 'soft-delete') {
     throw new RequestError(
@@ -67,16 +70,19 @@ export async function restoreRow(
         returning w.deleted_at
       ),
       noted as materialized (
-        select (n.detail ->> 'keep_until')::timestamptz as keep_until from restored r cross join lateral retention.note_restoration(
+        select n.n as entry, (n.detail ->> 'keep_until')::timestamptz as keep_until from restored r cross join lateral retention.note_restoration(
           ${p.add(order.actor)}, ${p.add(order.reason)}, ${p.add(policy.name)}, ${label}, ${key}, r.deleted_at, ${until}) n
       )
       select exists (select 1 from noted) as restored, (select deleted_at::text from wanted) as deleted_at,
-        (select keep_until::text from noted) as keep_until`),
+        (select keep_until::text from noted) as keep_until,
+        (select entry::text from noted) as entry`),
     ],
     { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
   );
   const found = Found.parse(rows[1]?.[0]);
-  if (found.restored) return { deletedAt: found.deleted_at!, keepUntil: found.keep_until! };
+  if (found.restored) {
+    return { deletedAt: found.deleted_at!, keepUntil: found.keep_until!, entry: found.entry! };
+  }
   throw found.deleted_at === null
     ? new RequestError(
         409,
