@@ -24,7 +24,11 @@ export interface Cover {
   readonly table: string;
   readonly columns: readonly string[];
   readonly rows: Count;
+  /** What a type that prints one value in several ways leaves open. */
+  readonly note?: string;
 }
+
+const LOOSE = 'a later row that prints an equal value in another way is not covered; then set it again';
 
 export interface Counted {
   readonly spelled: Spelled;
@@ -108,6 +112,7 @@ export function coverOf(counted: readonly Counted[], subjects: ReadonlySet<strin
       table: tableLabel(target.table),
       columns: target.columns,
       rows: group.some((c) => c.forms === null) ? 'unknown' : rows > MOST_ROWS ? `>${MOST_ROWS}` : rows,
+      ...(group[0]!.spelled.loose ? { note: LOOSE } : {}),
     };
   });
 }

@@ -31,6 +31,14 @@ export interface Held extends Done {
 export async function placeHold(acting: Acting, hold: HoldRequest): Promise<Held> {
   const { services } = acting;
   const { scope, subject, force = false } = hold;
+  if (scope !== 'item' && hold.table !== undefined) {
+    throw new RequestError(
+      422,
+      'unknown_table',
+      'an organization or a user is held in every table; leave table out, or hold one row with scope "item"',
+      'table',
+    );
+  }
   const reached =
     scope === 'item'
       ? await reachItem(services, 'subject', subject, itemTargets(services.policies, hold.table), force)

@@ -250,14 +250,32 @@ it('an override counts for its organisation, and removed it does until the cooli
   const services = { ...e.services, policies: [tiers] };
   await things(e.db, [40 * DAY]);
   await e.db.sql('update things set org = $1', [org?.id]);
-  const tenant = { policy: 'things', tenant: org?.id };
+  const tenant = { policy: 'things', tenant: `{${org?.id}}` };
+  expect(
+    (
+      await act(services, 'alice', {
+        action: 'override.set',
+        ...tenant,
+        tenant: 'acme',
+        keepDays: 1,
+        reason: 'r',
+      })
+    ).body.error?.code,
+  ).toBe('no_such_value');
+  const nobody = { ...tenant, tenant: randomUUID() };
+  expect(
+    (await act(services, 'alice', { action: 'override.set', ...nobody, keepDays: 1, reason: 'r' })).body.error
+      ?.code,
+  ).toBe('covers_nothing');
   const set = await act(services, 'alice', {
     action: 'override.set',
     ...tenant,
+    tenant: org?.id.toUpperCase(),
     keepDays: -1,
     reason: 'contract',
   });
   expect([set.status, set.body.detail]).toEqual([200, { keep_seconds: null }]);
+  expect(set.body.covers).toMatchObject([{ table: 'public.orgs', columns: ['id'], rows: 1 }]);
   expect(await e.run(tiers)).toMatchObject({ deleted: 0 });
   expect((await list(services, '?list=overrides')).body.entries).toMatchObject([
     { policy: 'things', set_by: 'alice' },

@@ -5,6 +5,7 @@ import { DAY, NOW } from '@/test/support/engine';
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { keyed } from '@/test/support/keyed';
 import { type Answer, act, OPERATORS } from '@/test/support/operators';
+import { EXPIRED, partitioned, visits } from '@/test/support/partitioned';
 
 let e: Guarded;
 beforeEach(async () => {
@@ -143,6 +144,11 @@ describe('an id is held however it is spelled', () => {
     await locked.sql('rollback');
     expect(placed.body).toMatchObject({ covers: [{ rows: 'unknown' }], holds: [{ subject: UUID }] });
     expect(await e.run(policy)).toMatchObject({ deleted: 1, kept: { held: 1 } });
+  });
+
+  it('an organization is not held in one table only: refused', async () => {
+    const answer = await place({ scope: 'organization', table: 'public.notes', subject: UUID });
+    expect([answer.status, answer.body.error?.field]).toEqual([422, 'table']);
   });
 
   it('no table names such a subject: refused, even with force', async () => {
@@ -369,4 +375,57 @@ describe('a value that a type would change is another value', () => {
       expect(await e.run(policy)).toMatchObject({ deleted: 0, kept: { held: 1 } });
     },
   );
+});
+
+describe("types of the application's own", () => {
+  it('an enum and a domain are read as themselves', async () => {
+    await e.db.sql(`create type mood as enum ('calm', 'Calm'); create domain small as varchar(3)`);
+    const policy = await keyed(e.db, 'own', [
+      ['m', 'mood'],
+      ['d', 'small'],
+    ]);
+    governs(policy);
+    await e.db.sql("insert into own values ('calm', 'abc'), ('Calm', 'abc')");
+    expect(code(await item(policy, ['CALM', 'abc'], { force: true }))).toEqual([422, 'no_such_value']);
+    expect(code(await item(policy, ['calm', 'abcd'], { force: true }))).toEqual([422, 'no_such_value']);
+    expect((await item(policy, ['Calm', 'abc'])).body).toMatchObject({
+      holds: [{ subject: '["Calm", "abc"]' }],
+    });
+    await e.run(policy);
+    expect(await keys(policy)).toEqual(['Calm']);
+  });
+
+  it('text that a collation calls equal is held as its rows print it', async () => {
+    await e.db.sql(
+      "create collation blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    );
+    const policy = await keyed(e.db, 'blinds', [['id', 'int8']], {
+      columns: 'person text collate blind',
+      scope: { user: 'person' },
+    });
+    governs(policy);
+    await e.db.sql("insert into blinds (id, person) values (1, 'Ann'), (2, 'ANN'), (3, 'bob')");
+    expect((await place({ scope: 'user', subject: 'ann' })).body).toMatchObject({
+      covers: [{ rows: 2, note: expect.stringContaining('later row') }],
+    });
+    await e.run(policy);
+    expect(await keys(policy)).toEqual(['1', '2']);
+  });
+});
+
+it('a hold on a row keeps its whole partition from being dropped, however its key is spelled', async () => {
+  const policy = await partitioned(e.db);
+  governs(policy);
+  const [key] = await visits(e.db, EXPIRED, 5);
+  const [id, at] = JSON.parse(key!) as [string, string];
+  const placed = await item(
+    policy,
+    JSON.stringify([id.toUpperCase(), at.replace(' ', 'T').replace('+00', 'Z')]),
+  );
+  expect(placed.body).toMatchObject({
+    covers: [{ table: 'public.visits', rows: 1 }],
+    holds: [{ subject: key }],
+  });
+  expect(await e.run(policy)).toMatchObject({ deleted: 4, kept: { held: 1 } });
+  expect(await keys(policy)).toEqual([id]);
 });
