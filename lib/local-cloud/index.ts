@@ -13,7 +13,15 @@ import type { RedisBackend } from './redis/backend';
 import { RedisEngine } from './redis/engine';
 import { RedisConnection } from './redis/resp';
 import { redisEndpoint } from './redis/rest';
-import { APP_LOGIN, appPassword, createDatabase, databaseExists, dropDatabase, ensureRoles } from './roles';
+import {
+  createDatabase,
+  databaseExists,
+  dropDatabase,
+  dropRoles,
+  embeddedLogin,
+  ensureRoles,
+  passingLogin,
+} from './roles';
 import { type Control, serve } from './server';
 import { sqlEndpoint } from './sql/endpoint';
 import { Sessions } from './sql/sessions';
@@ -96,7 +104,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       options.postgresUrl ??
         `postgresql://${OWNER}:${secrets.ownerPassword}@${postgres!.host}:${postgres!.port}/postgres`,
     );
-    await ensureRoles(owner.href);
+    const login = postgres ? embeddedLogin(secrets.ownerPassword) : passingLogin();
+    const isNew = await ensureRoles(owner.href, login, !postgres);
+    if (!postgres) undo.push(() => dropRoles(owner.href, login, isNew));
 
     const sessions = new Sessions({
       host: owner.hostname,
@@ -143,8 +153,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       ownerUrl,
       env: (database) => {
         const app = new URL(ownerUrl(database));
-        app.username = APP_LOGIN;
-        app.password = appPassword(owner.href);
+        app.username = login.name;
+        app.password = login.password;
         return {
           DATABASE_URL: app.href,
           MIGRATION_DATABASE_URL: ownerUrl(database),

@@ -1,41 +1,58 @@
 /**
  * The database side of the local cloud: the roles that a deployment has, and whole databases made, copied and
- * dropped. `lapse_app` is the group the migrations grant to; `lapse_local_app` logs in and is its member, so
- * nothing runs with more rights here than in production.
+ * dropped. `lapse_app` is the group the migrations grant to; the app logs in as a member of it, so nothing runs with more rights here than in production.
  */
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 
-export const APP_LOGIN = 'lapse_local_app';
+/** The app's login. */
+export interface Login {
+  readonly name: string;
+  readonly password: string;
+}
 
 /** One key for all such changes of one server: tests start several local clouds over it at once. */
 const ROLES_LOCK = 7_300_001;
 const CREATE_LOCK = 7_300_002;
 
-/** The same for every local cloud over the same server, so that none locks the others out. */
-export function appPassword(ownerUrl: string): string {
-  const { username, password } = new URL(ownerUrl);
-  return createHmac('sha256', password || 'no-password')
-    .update(`${username}:${APP_LOGIN}`)
-    .digest('hex')
-    .slice(0, 32);
-}
+/** On the server of one folder: the same at every start, from the random password of its owner. */
+export const embeddedLogin = (ownerPassword: string): Login => ({
+  name: 'lapse_local_app',
+  password: createHmac('sha256', ownerPassword).update('lapse_local_app').digest('hex').slice(0, 32),
+});
 
-export async function ensureRoles(ownerUrl: string): Promise<void> {
-  const password = appPassword(ownerUrl);
-  await asOwner(ownerUrl, async (client) => {
+/** On a server that is somebody else's: of this start alone, and dropped with it. */
+export const passingLogin = (): Login => ({
+  name: `lapse_local_${randomBytes(6).toString('hex')}`,
+  password: randomBytes(24).toString('hex'),
+});
+
+/** True when the group was not there before. */
+export async function ensureRoles(ownerUrl: string, login: Login, passing: boolean): Promise<boolean> {
+  return asOwner(ownerUrl, async (client) => {
     await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [ROLES_LOCK]);
-    const { rows } = await client.query<{ rolname: string }>(
-      'select rolname from pg_roles where rolname = any($1)',
-      [['lapse_app', APP_LOGIN]],
-    );
-    const there = new Set(rows.map((r) => r.rolname));
-    if (!there.has('lapse_app')) await client.query('create role lapse_app nologin');
-    if (!there.has(APP_LOGIN)) await client.query(`create role ${APP_LOGIN} login in role lapse_app`);
-    // An address may be given again with another owner password: the login follows it.
-    await client.query(`alter role ${APP_LOGIN} password '${password}'`);
+    const has = async (name: string) =>
+      (await client.query('select from pg_roles where rolname = $1', [name])).rowCount === 1;
+    const isNew = !(await has('lapse_app'));
+    if (isNew) await client.query('create role lapse_app nologin');
+    if (!(await has(login.name))) await client.query(`create role ${login.name} login in role lapse_app`);
+    await client.query(`alter role ${login.name} password '${login.password}'`);
+    // One that a killed process leaves behind opens nothing tomorrow.
+    if (passing)
+      await client.query(
+        `do $$ begin execute format('alter role ${login.name} valid until %L', now() + interval '1 day'); end $$`,
+      );
     await client.query('commit');
+    return isNew;
+  });
+}
+
+/** The login, and the group where it was made for it and nothing uses it. */
+export async function dropRoles(ownerUrl: string, login: Login, group: boolean): Promise<void> {
+  await asOwner(ownerUrl, async (client) => {
+    await client.query(`drop role if exists ${login.name}`);
+    if (group) await client.query('drop role if exists lapse_app').catch(() => undefined);
   });
 }
 
@@ -64,7 +81,16 @@ export async function dropDatabase(ownerUrl: string, name: string): Promise<void
 
 async function asOwner<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url });
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    if (new URL(url).password === '' && /password|SASL/i.test(String(error))) {
+      throw new Error(
+        `the address of ${new URL(url).host} has no password and the server asks for one: postgresql://owner:password@…`,
+      );
+    }
+    throw error;
+  }
   try {
     return await work(client);
   } finally {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
+import { appRole } from '../support/app-login';
 import { ago, DAY, databaseClock, type Engine, engine, left, NOW, thingsPolicy } from '../support/engine';
 
 let e: Engine;
@@ -81,9 +82,9 @@ describe('any table', () => {
       await e.db.sql('create index on z (at, id)');
       await e.db.sql('grant select, update, delete on z to lapse_app');
       await e.db.sql(
-        `alter role lapse_local_app in database "${e.db.name}" set timezone = 'Pacific/Auckland'`,
+        `alter role ${appRole(e.db)} in database "${e.db.name}" set timezone = 'Pacific/Auckland'`,
       );
-      await e.db.sql(`alter role lapse_local_app in database "${e.db.name}" set datestyle = 'German'`);
+      await e.db.sql(`alter role ${appRole(e.db)} in database "${e.db.name}" set datestyle = 'German'`);
       await e.db.sql(
         `insert into z values (1, ($1::timestamptz at time zone $2) - interval '1 second'), (2, $1::timestamptz at time zone $2)`,
         [ago(30 * DAY), zone],
@@ -125,7 +126,7 @@ describe('any table', () => {
     await e.db.sql('create table s (id int primary key, at timestamptz)');
     await e.db.sql('create index on s (at, id)');
     await e.db.sql('grant select, update, delete on s to lapse_app');
-    await e.db.sql(`alter role lapse_local_app in database "${e.db.name}" set timezone = 'Europe/Berlin'`);
+    await e.db.sql(`alter role ${appRole(e.db)} in database "${e.db.name}" set timezone = 'Europe/Berlin'`);
     await e.db.sql(`insert into s values (1, $1::timestamptz - interval '1 second'), (2, $1::timestamptz)`, [
       ago(30 * DAY, now),
     ]);

@@ -166,6 +166,42 @@ describe('a restart', () => {
     expect((await second.blob.read(second.blob.head('bulk/2')!)).toString()).toBe('two');
   });
 
+  it('over a server that is somebody else’s makes a login of its own, with a password nobody can work out, and drops it', async () => {
+    const postgresUrl = inject('cloud').ownerUrl;
+    const start = async () => {
+      const cloud = await startLocalCloud({ folder: await freshFolder(), postgresUrl, handleSignals: false });
+      cleanUp.push(() => cloud.stop());
+      return { cloud, login: new URL(cloud.env('postgres').DATABASE_URL!) };
+    };
+    const logins = (names: string[]) =>
+      ask(
+        postgresUrl,
+        `select rolname, rolvaliduntil < now() + interval '25 hours' as passing from pg_roles where rolname in ('${names.join("','")}') order by rolname`,
+      );
+    const [a, b] = [await start(), await start()];
+    expect(a.login.username).not.toBe(b.login.username);
+    expect(a.login.password).not.toBe(b.login.password);
+    expect(a.login.password).toMatch(/^[0-9a-f]{48}$/);
+    const names = [a.login.username, b.login.username];
+    expect(await logins(names)).toEqual(
+      names.map((rolname) => ({ rolname, passing: true })).sort((x, y) => (x.rolname < y.rolname ? -1 : 1)),
+    );
+    await a.cloud.stop();
+    expect(await ask(b.login.href, 'select 1 as one')).toEqual([{ one: 1 }]);
+    await b.cloud.stop();
+    expect(await logins(names)).toEqual([]);
+  });
+
+  it('says so when the address has no password and the server asks for one', async () => {
+    const url = new URL(inject('cloud').ownerUrl);
+    if (url.password === '') return;
+    url.password = '';
+    const folder = await freshFolder();
+    await expect(startLocalCloud({ folder, postgresUrl: url.href, handleSignals: false })).rejects.toThrow(
+      /has no password and the server asks for one/,
+    );
+  });
+
   it('is refused while another local cloud uses the folder', async () => {
     const folder = await freshFolder();
     const postgresUrl = inject('cloud').ownerUrl;

@@ -324,3 +324,27 @@ describe('sizes', () => {
     expect((row as { big: string }).big).toHaveLength(4 * 1024 * 1024);
   });
 });
+
+describe('another server than its own', () => {
+  const at = (change: (url: URL) => void) => {
+    const url = new URL(db.env.DATABASE_URL!);
+    change(url);
+    return url.href;
+  };
+
+  it.each([
+    ['host', (url: URL) => (url.hostname = 'db.example.com')],
+    ['port', (url: URL) => (url.port = '5999')],
+  ])('is refused, and both are named, when the %s differs', async (_, change) => {
+    const error = await failure(neon(at(change))`select 1`);
+    expect(error.message).toContain(new URL(at(change)).hostname);
+    expect(error.message).toMatch(/serves the PostgreSQL at .* only/);
+    expect(error.code).toBe('28000');
+  });
+
+  it('is not this machine under its other name', async () => {
+    const local = new URL(db.env.DATABASE_URL!).hostname === '127.0.0.1';
+    if (!local) return;
+    expect(await neon(at((url) => (url.hostname = 'localhost')))`select 1 as one`).toEqual([{ one: 1 }]);
+  });
+});

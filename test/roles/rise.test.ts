@@ -1,7 +1,7 @@
 /** The app's role cannot become more than it is, whatever it makes or calls. */
 import { afterEach, expect, it } from 'vitest';
 import { migrate } from '@/lib/migrations/migrate';
-import { type AppLogin, appLogin } from '../support/app-login';
+import { type AppLogin, appLogin, appRole } from '../support/app-login';
 import { type TestDatabase, testDatabase } from '../support/database';
 
 let db: TestDatabase;
@@ -95,9 +95,12 @@ it('PUBLIC has no right in schema retention, and may create nothing in the datab
 it('the app owns nothing and can create nothing', async () => {
   await migrated();
   expect(
-    await db.sql(`select d.classid::regclass::text, d.objid from pg_shdepend d join pg_roles r on r.oid = d.refobjid
-      where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname in ('lapse_app', 'lapse_local_app')
-        and d.dbid in (0, (select oid from pg_database where datname = current_database()))`),
+    await db.sql(
+      `select d.classid::regclass::text, d.objid from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+      where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname in ('lapse_app', $1)
+        and d.dbid in (0, (select oid from pg_database where datname = current_database()))`,
+      [appRole(db)],
+    ),
   ).toEqual([]);
   for (const text of [
     'create table retention.mine (n int)',

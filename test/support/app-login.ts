@@ -1,6 +1,5 @@
 /** A session over TCP with the app's own login: what somebody could do who has its address. */
 import { Client } from 'pg';
-import { APP_LOGIN, appPassword } from '@/lib/local-cloud/roles';
 import type { TestDatabase, TestRow } from './database';
 
 export interface AppLogin {
@@ -11,10 +10,7 @@ export interface AppLogin {
 }
 
 export async function appLogin(db: TestDatabase): Promise<AppLogin> {
-  const url = new URL(db.ownerUrl);
-  url.username = APP_LOGIN;
-  url.password = appPassword(db.ownerUrl);
-  const client = new Client({ connectionString: url.href });
+  const client = new Client({ connectionString: db.env.DATABASE_URL });
   client.on('error', () => {});
   await client.connect();
   return {
@@ -28,3 +24,6 @@ export async function appLogin(db: TestDatabase): Promise<AppLogin> {
     end: () => client.end(),
   };
 }
+
+/** Name of the app's login. */
+export const appRole = (db: TestDatabase): string => new URL(db.env.DATABASE_URL!).username;

@@ -27,7 +27,7 @@ import {
   UnexpectedMessageError,
 } from './execute';
 import { BadRequestError, readSqlRequest, type SqlRequest } from './request';
-import type { Sessions } from './sessions';
+import { foreignAddress, type Sessions } from './sessions';
 import { asJson } from './values';
 
 /** Both limits as Neon's proxy has them by default. */
@@ -59,6 +59,8 @@ export function sqlEndpoint(sessions: Sessions): ServiceHandler {
         if (error instanceof BadRequestError) return badRequest(error.message);
         throw error;
       }
+      const foreign = foreignAddress(wanted.connectionString, sessions.upstream);
+      if (foreign) return sqlError({ message: foreign, code: '28000', severity: 'FATAL' });
       return answer(sessions, wanted, request.gone);
     },
   };

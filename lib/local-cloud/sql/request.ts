@@ -9,6 +9,7 @@ import { type Login, readLogin } from './sessions';
 
 export interface SqlRequest {
   readonly login: Login;
+  readonly connectionString: string;
   readonly statements: readonly (Statement & { readonly arrayMode: boolean })[];
   /** Undefined for a single statement outside a transaction. */
   readonly transaction: Transaction | undefined;
@@ -48,6 +49,7 @@ export function readSqlRequest(request: ServiceRequest): SqlRequest {
   if (!Array.isArray(queries)) throw new BadRequestError('queries must be an array');
   return {
     login: login(header('neon-connection-string')),
+    connectionString: header('neon-connection-string') ?? '',
     statements: queries.map((q) => statement(q, arrayMode)),
     transaction: batch
       ? {

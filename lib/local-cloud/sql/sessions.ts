@@ -1,6 +1,6 @@
 /**
  * Sessions behind the Neon endpoint: one pool per connection string. The user, password and database are the
- * client's own, so PostgreSQL itself refuses a wrong one; host and port are the server's we stand before.
+ * client's own, so PostgreSQL itself refuses a wrong one; host and port have to be the server's we stand before.
  */
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,6 +37,20 @@ export function readLogin(connectionString: string): Login {
   };
   if (!login.user || !login.database) throw new Error('no user or no database');
   return login;
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]', '::1'];
+
+/** What is wrong with asking this server under that address; null when it is its own. */
+export function foreignAddress(connectionString: string, upstream: Upstream): string | null {
+  const { hostname, port } = new URL(connectionString);
+  const same = (host: string) => (LOOPBACK.includes(host) ? 'localhost' : host.toLowerCase());
+  const asked = Number(port || 5432);
+  if (same(hostname) === same(upstream.host) && asked === upstream.port) return null;
+  return (
+    `this endpoint serves the PostgreSQL at ${upstream.host}:${upstream.port} only, and the address names ` +
+    `${hostname}:${asked}: use the DATABASE_URL that npm run local prints, or start the local cloud over that server`
+  );
 }
 
 /** Every value stays the text PostgreSQL sent: the client converts. */
