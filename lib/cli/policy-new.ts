@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   ]);
   run('node_modules/tsx/dist/cli.mjs', ['lib/cli/crons.ts']);
   console.log(
-    `\nNext: npm test -- test/policies/${policy.name}.test.ts, then a dry run of /api/cron/${policy.name}?dryRun=1`,
+    `\nNext: npm run policy:check (which index or grant is missing in your database), then a dry run of /api/cron/${policy.name}?dryRun=1`,
   );
 }
 

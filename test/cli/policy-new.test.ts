@@ -31,8 +31,11 @@ describe('a new policy', () => {
     expect(routeFile('quiz-responses')).toBe(written);
   });
 
-  it('has a test that says what is missing in the database', () => {
-    expect(testFile(answers)).toContain('fitsDatabase(e, chatMessages)');
+  it('has a test that knows nothing of a database it cannot reach', () => {
+    const file = testFile(answers);
+    expect(file).toContain('it.skipIf(!ownDatabase)');
+    expect(file).toContain('problemsIn(ownDatabase, chatMessages)');
+    expect(file).not.toContain('engine');
   });
 
   it('is imported and listed once in the registry', () => {
