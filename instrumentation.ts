@@ -4,6 +4,8 @@ import * as Sentry from '@sentry/nextjs';
 export async function register() {
   if (process.env.NEXT_RUNTIME !== 'nodejs') return;
   await import('./sentry.server.config');
+  const { watchRequests } = await import('./lib/http/raw-url');
+  watchRequests();
   const { services } = await import('./lib/services');
   try {
     services();

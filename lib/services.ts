@@ -42,6 +42,8 @@ export interface Services {
 /** Throws SettingsError naming every variable that is missing or wrong; then nothing runs. */
 export function createServices(env: Record<string, string | undefined> = process.env): Services {
   const settings = readSettings(env);
+  const log = createLog({ level: settings.logLevel });
+  for (const warning of settings.warnings) log.warn({ event: 'settings.warning' }, warning);
   return {
     settings,
     policies: resolvePolicies(env),
@@ -50,7 +52,7 @@ export function createServices(env: Record<string, string | undefined> = process
     redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),
     blob: settings.blobToken === undefined ? undefined : connectBlob(settings.blobToken),
     clock: () => new Date(),
-    log: createLog({ level: settings.logLevel }),
+    log,
     backoff: BACKOFF,
   };
 }

@@ -7,7 +7,9 @@
 import { z } from 'zod';
 import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/settings';
 import { type Operator, operatorList, signingKey } from './control/operators';
+import { MAX_DURATION_SECONDS } from './crons';
 import { SettingsError } from './errors';
+import { isPrivate } from './http/transport';
 import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
 import type { PressureLimits } from './runner/pressure';
 
@@ -34,6 +36,21 @@ const secret = z
   .min(16, 'must be at least 16 characters')
   .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
 
+/** An address that is sent secrets: over TLS, but for a server on this machine. */
+const privateUrl = (error: string) =>
+  z
+    .url({ error })
+    .refine(isPrivate, 'must begin with https://: secrets are sent to it (http:// only on this machine)');
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+/** In any case, and with the name other languages have for it. */
+const logLevel = z
+  .string()
+  .default('info')
+  .transform((v) => v.trim().toLowerCase())
+  .transform((v) => (v === 'warning' ? 'warn' : v))
+  .pipe(z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')} (or WARNING)` }));
+
 const onOff = z
   .enum(['on', 'off'], { error: 'must be on or off' })
   .default('on')
@@ -44,13 +61,17 @@ const Environment = z.object({
     .string({ error: 'is required: the pooled Neon connection string of the role lapse_app' })
     .regex(/^postgres(ql)?:\/\/[^@/]+@[^/]+\/.+/, 'must look like postgresql://user:password@host/database'),
   /** Only where Neon's HTTP protocol is served elsewhere than at the host's own /sql (a proxy of your own). */
-  NEON_HTTP_ENDPOINT: z.url('must be a URL').optional(),
-  UPSTASH_REDIS_REST_URL: z.url({ error: 'is required: the REST URL of the Upstash database' }),
+  NEON_HTTP_ENDPOINT: privateUrl('must be a URL').optional(),
+  UPSTASH_REDIS_REST_URL: privateUrl('is required: the REST URL of the Upstash database'),
   UPSTASH_REDIS_REST_TOKEN: z.string({ error: 'is required' }).min(1, 'must not be empty'),
   BLOB_READ_WRITE_TOKEN: z.string().min(1, 'must not be empty').optional(),
   CRON_SECRET: secret,
+  /** Each also counts, with a warning in the log, while its successor is being handed out. */
+  CRON_SECRET_PREVIOUS: secret.optional(),
+  METRICS_TOKEN_PREVIOUS: secret.optional(),
   CLEANUP_BATCH_SIZE: whole(1, 10_000).default(1000),
-  CLEANUP_MAX_DURATION_SECONDS: whole(1, 1800).optional(),
+  /** R2: lowered to what a function has. A day is more than any of them. */
+  CLEANUP_MAX_DURATION_SECONDS: whole(1, 86_400).optional(),
   /** Batches of a heap walk under way at once; small work has one. */
   CLEANUP_LANES: whole(1, 8).default(2),
   /** R1: with more sessions than this inside transactions, or a standby further behind, the runner rests between batches. */
@@ -75,16 +96,18 @@ const Environment = z.object({
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
   ...orderEnvironment,
   ...alertEnvironment,
-  /** Bearer of /api/metrics; CRON_SECRET opens it too. */
+  /** Bearer of /api/metrics and of the details of /api/health. */
   METRICS_TOKEN: secret.optional(),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_LEVEL: logLevel,
   SENTRY_DSN: z.url('must be a URL').optional(),
   /** Two installations may share one Redis: each has its own names. */
   LAPSE_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 lower-case letters, digits or dashes')
     .optional(),
-  /** `public` shows the status page to anyone; else it asks for CRON_SECRET in production (proxy.ts). */
+  /** What the pages ask a browser for (lib/http/pages.ts); without it they stay closed. */
+  LAPSE_STATUS_PASSWORD: secret.optional(),
+  /** `public` shows the status page to anyone. */
   LAPSE_STATUS_PAGE: z.enum(['public', 'private'], { error: 'must be public or private' }).default('private'),
   VERCEL_ENV: z.string().optional(),
   VERCEL_TARGET_ENV: z.string().optional(),
@@ -108,6 +131,8 @@ export interface Settings {
   readonly pressure: PressureLimits;
   /** R2: can only lower the budget. */
   readonly maxDurationSeconds: number | undefined;
+  /** What was understood otherwise than it was written; logged at the start. */
+  readonly warnings: readonly string[];
   /** R9: true when asked for, and always outside production. */
   readonly dryRun: boolean;
   /** Why `dryRun` is on, for the answer and the log; null when off. */
@@ -153,7 +178,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   }
   const orders = orderSettings(e);
   const alerts = alertSettings(e);
-  const problems = [...orders.problems, ...alerts.problems];
+  const problems = [...orders.problems, ...alerts.problems, ...reused(e)];
   if (problems.length > 0) throw new SettingsError(problems);
   const production = e.VERCEL_ENV === 'production';
   const dryRunBecause = !production
@@ -177,7 +202,8 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
       lagSeconds: e.CLEANUP_REPLICATION_LAG_SECONDS,
       shareInCompany: e.CLEANUP_PERCENT_WHILE_OTHERS_WRITE / 100,
     },
-    maxDurationSeconds: e.CLEANUP_MAX_DURATION_SECONDS,
+    maxDurationSeconds: lowered(e.CLEANUP_MAX_DURATION_SECONDS),
+    warnings: warningsOf(e),
     dryRun: dryRunBecause !== null,
     dryRunBecause,
     production,
@@ -201,4 +227,31 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     environment: e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development',
     release: e.VERCEL_GIT_COMMIT_SHA,
   };
+}
+
+type Checked = z.output<typeof Environment>;
+
+const lowered = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : Math.min(seconds, MAX_DURATION_SECONDS);
+
+function warningsOf(e: Checked): string[] {
+  const asked = e.CLEANUP_MAX_DURATION_SECONDS;
+  if (asked === undefined || asked <= MAX_DURATION_SECONDS) return [];
+  return [
+    `CLEANUP_MAX_DURATION_SECONDS is ${asked}, more than the ${MAX_DURATION_SECONDS} seconds a function has; a run takes at most those, and the next one resumes it`,
+  ];
+}
+
+/** One value for two purposes would open with one what the other is for. */
+function reused(e: Checked): string[] {
+  const values = new Map<string, string>();
+  const problems: string[] = [];
+  for (const name of ['CRON_SECRET', 'METRICS_TOKEN', 'LAPSE_STATUS_PASSWORD'] as const) {
+    const value = e[name];
+    if (value === undefined) continue;
+    const other = values.get(value);
+    if (other) problems.push(`${name} must not have the value of ${other}: each opens something else`);
+    values.set(value, name);
+  }
+  return problems;
 }

@@ -22,6 +22,7 @@ import type { Services } from '@/lib/services';
 import { type PrivateCloud, privateCloud } from './support/cloud';
 import { type Engine, engine, NOW } from './support/engine';
 import { type Envelopes, envelopes } from './support/envelopes';
+import { OPERATORS, TOKENS } from './support/operators';
 
 const SECRET = 'a-secret-of-the-tests';
 let sink: Envelopes;
@@ -41,6 +42,7 @@ beforeAll(async () => {
       // It knows none of the payments, and says so by their names.
       STRIPE_SECRET_KEY: 'sk_test_local0000',
       STRIPE_API_BASE: stripe.url,
+      LAPSE_OPERATORS: OPERATORS,
     },
   });
   // After the database: it points the store's client to the shared one.
@@ -87,7 +89,7 @@ const request = (path: string, schedule: string | null = '0 2 * * *', init: Requ
     ...init,
     headers: {
       authorization: `Bearer ${SECRET}`,
-      'user-agent': `agent of ${people[0]}`,
+      'user-agent': schedule ? 'vercel-cron/1.0' : `agent of ${people[0]}`,
       cookie: `who=${people[0]}`,
       ...(schedule ? { 'x-vercel-cron-schedule': schedule } : {}),
       ...(init.headers as Record<string, string>),
@@ -127,7 +129,7 @@ it('no seeded address or name reaches Sentry while policies, jobs and orders run
       erasureRoute(() => s).POST(
         request('/api/erasure', null, {
           method: 'POST',
-          headers: { 'content-type': 'application/json' },
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKENS.alice}` },
           body: JSON.stringify({ user: user?.id, reason: `asked by ${people[0]}` }),
         }),
       ),
@@ -159,7 +161,9 @@ it('no seeded address or name reaches Sentry while policies, jobs and orders run
   );
   await all('broken');
   await erase();
-  await cronRoute('quiz-responses', () => s).GET(request(`/api/cron/quiz-responses?email=${people[0]}`));
+  await cronRoute('quiz-responses', () => s).GET(
+    request(`/api/cron/quiz-responses?email=${people[0]}`, null),
+  );
   await cronRoute('quiz-responses', () => {
     throw new Error(`no service for ${people[0]} ${people[1]}`);
   }).GET(request('/api/cron/quiz-responses'));

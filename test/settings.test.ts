@@ -37,7 +37,17 @@ describe('a wrong setting names itself', () => {
     ['CLEANUP_BATCH_SIZE', ''],
     ['CLEANUP_MAX_DURATION_SECONDS', 'NaN'],
     ['CLEANUP_DRY_RUN', 'perhaps'],
+    ['CLEANUP_MAX_DURATION_SECONDS', '0'],
     ['LOG_LEVEL', 'loud'],
+    ['CRON_SECRET_PREVIOUS', 'short'],
+    ['LAPSE_STATUS_PASSWORD', 'short'],
+    ['LAPSE_STATUS_PASSWORD', good.CRON_SECRET],
+    ['METRICS_TOKEN', good.CRON_SECRET],
+    ['UPSTASH_REDIS_REST_URL', 'http://redis.example'],
+    ['UPSTASH_REDIS_REST_URL', 'http://127.0.0.1@redis.example'],
+    ['NEON_HTTP_ENDPOINT', 'http://neon.example/sql'],
+    ['STRIPE_API_BASE', 'http://stripe.example'],
+    ['ALERT_WEBHOOK_URL', 'http://hooks.example'],
   ])('%s = %s', (name, value) => expect(problems({ [name]: value })).toContain(`- ${name} `));
 
   it('all of them at once', () => {
@@ -49,6 +59,32 @@ describe('a wrong setting names itself', () => {
     expect(problems({ CRON_SECRET: 'hunter2' })).not.toContain('hunter2');
     expect(problems({ DATABASE_URL: 'mysql://a:hunter2@c/d' })).not.toContain('hunter2');
   });
+});
+
+describe('documented spellings are taken', () => {
+  it.each([
+    ['INFO', 'info'],
+    ['Debug', 'debug'],
+    ['WARNING', 'warn'],
+    ['WARN', 'warn'],
+    [' error ', 'error'],
+    ['DEBUG', 'debug'],
+  ])('LOG_LEVEL=%s', (value, level) => {
+    expect(readSettings({ ...good, LOG_LEVEL: value }).logLevel).toBe(level);
+  });
+
+  it('CLEANUP_MAX_DURATION_SECONDS=3600 is lowered to what a function has, with a warning', () => {
+    const settings = readSettings({ ...good, CLEANUP_MAX_DURATION_SECONDS: '3600' });
+    expect(settings.maxDurationSeconds).toBe(300);
+    expect(settings.warnings).toEqual([expect.stringContaining('CLEANUP_MAX_DURATION_SECONDS is 3600')]);
+    const shorter = readSettings({ ...good, CLEANUP_MAX_DURATION_SECONDS: '60' });
+    expect([shorter.maxDurationSeconds, shorter.warnings]).toEqual([60, []]);
+  });
+
+  it.each(['http://127.0.0.1:8079', 'http://localhost:8079', 'http://[::1]:8079', 'https://redis.example'])(
+    'UPSTASH_REDIS_REST_URL=%s: plain text only where it stays on this machine',
+    (url) => expect(readSettings({ ...good, UPSTASH_REDIS_REST_URL: url }).redisUrl).toBe(url),
+  );
 });
 
 describe('dry runs', () => {

@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import { LapseError } from '../errors';
+import { isPrivate } from '../http/transport';
 import { capture } from '../sentry';
 import type { Settings } from '../settings';
 import type { Channel } from './incidents';
@@ -81,6 +82,8 @@ async function mail(to: { smtp: string; from: string; to: readonly string[] }, a
     connectionTimeout: TIMEOUT_MS,
     greetingTimeout: TIMEOUT_MS,
     socketTimeout: TIMEOUT_MS,
+    // smtp:// begins in plain text: nothing is sent, neither password nor mail, before it is encrypted.
+    ...(isPrivate(to.smtp) ? {} : { requireTLS: true }),
     disableFileAccess: true,
     disableUrlAccess: true,
   });

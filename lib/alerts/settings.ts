@@ -1,5 +1,6 @@
 /** Settings of the alerts' channels beside Sentry, checked with all others. A channel that is not set is not used. */
 import { z } from 'zod';
+import { isPrivate } from '../http/transport';
 
 const addresses = z
   .string()
@@ -14,7 +15,10 @@ const addresses = z
   });
 
 export const alertEnvironment = {
-  ALERT_WEBHOOK_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
+  ALERT_WEBHOOK_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+    .refine(isPrivate, 'must begin with https:// (http:// only on this machine)')
+    .optional(),
   /** Key of the signature in x-lapse-signature. */
   ALERT_WEBHOOK_SECRET: z.string().min(16, 'must be at least 16 characters').optional(),
   ALERT_EMAIL_SMTP_URL: z

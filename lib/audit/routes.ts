@@ -4,6 +4,7 @@ import { send } from '../control/carry-out';
 import { operatorRoute } from '../control/endpoint';
 import { RequestError } from '../errors';
 import { deadlineOf } from '../http/deadline';
+import { urlOf } from '../http/raw-url';
 import { type Services, services } from '../services';
 import { exportHead } from './head';
 import { lineage } from './lineage';
@@ -36,49 +37,57 @@ const VIEWS = {
 } as const;
 
 export const auditRoute = (view: string, provide: () => Services = services): Handler =>
-  operatorRoute(async (s, _operator, request) => {
-    if (!Object.hasOwn(VIEWS, view)) {
-      throw new RequestError(404, 'unknown_view', `there are ${Object.keys(VIEWS).join(', ')}`);
-    }
-    const given = Object.fromEntries(new URL(request.url).searchParams);
-    switch (view as keyof typeof VIEWS) {
-      case 'verify': {
-        const { n, hash } = parameters('verify', given);
-        if ((n === undefined) !== (hash === undefined)) {
-          throw new RequestError(400, 'bad_parameter', 'a known head needs both n and hash', 'n');
+  operatorRoute(
+    async (s, _operator, request) => {
+      if (!Object.hasOwn(VIEWS, view)) {
+        throw new RequestError(404, 'unknown_view', `there are ${Object.keys(VIEWS).join(', ')}`);
+      }
+      const given = Object.fromEntries(urlOf(request).searchParams);
+      switch (view as keyof typeof VIEWS) {
+        case 'verify': {
+          const { n, hash } = parameters('verify', given);
+          if ((n === undefined) !== (hash === undefined)) {
+            throw new RequestError(400, 'bad_parameter', 'a known head needs both n and hash', 'n');
+          }
+          const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, []).getTime();
+          const inTime = () => deadline - s.clock().getTime() > 5_000;
+          return verify(s.database, {
+            inTime,
+            ...(n !== undefined && hash !== undefined ? { known: { n, hash } } : {}),
+          });
         }
-        const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, []).getTime();
-        const inTime = () => deadline - s.clock().getTime() > 5_000;
-        return verify(s.database, {
-          inTime,
-          ...(n !== undefined && hash !== undefined ? { known: { n, hash } } : {}),
-        });
+        case 'head':
+          parameters('head', given);
+          return { head: await exportHead(s) };
+        case 'entries':
+          return entries(s, parameters('entries', given));
+        case 'lineage': {
+          const { table, key } = parameters('lineage', given);
+          return lineage(s, table, key);
+        }
       }
-      case 'head':
-        parameters('head', given);
-        return { head: await exportHead(s) };
-      case 'entries':
-        return entries(s, parameters('entries', given));
-      case 'lineage': {
-        const { table, key } = parameters('lineage', given);
-        return lineage(s, table, key);
-      }
-    }
-  }, provide);
+    },
+    provide,
+    'audit',
+  );
 
 export const cleanupRoute = (provide: () => Services = services): Handler =>
-  operatorRoute(async (s, _operator, request) => {
-    const { format, ...period } = readPeriod(new URL(request.url).searchParams);
-    const report = await cleanupReport(s, period);
-    if (format === 'json') return report;
-    return new Response(toCsv(report), {
-      headers: {
-        'content-type': 'text/csv; charset=utf-8; header=present',
-        'content-disposition': 'attachment; filename="cleanup.csv"',
-        'cache-control': 'no-store',
-      },
-    });
-  }, provide);
+  operatorRoute(
+    async (s, _operator, request) => {
+      const { format, ...period } = readPeriod(urlOf(request).searchParams);
+      const report = await cleanupReport(s, period);
+      if (format === 'json') return report;
+      return new Response(toCsv(report), {
+        headers: {
+          'content-type': 'text/csv; charset=utf-8; header=present',
+          'content-disposition': 'attachment; filename="cleanup.csv"',
+          'cache-control': 'no-store',
+        },
+      });
+    },
+    provide,
+    'reports',
+  );
 
 function parameters<V extends keyof typeof VIEWS>(view: V, given: unknown): z.output<(typeof VIEWS)[V]> {
   const parsed = VIEWS[view].safeParse(given);

@@ -60,6 +60,9 @@ export const signingKey = z.string().refine((text) => {
   }
 }, 'must be an Ed25519 private key, PKCS #8 DER in base64');
 
+/** A shorter token could be guessed; its hash would be as long as any other's. */
+export const SHORTEST_TOKEN = 16;
+
 /** The operator a request's `Authorization: Bearer` names, or null. */
 export function operatorOf(authorization: string | null, operators: readonly Operator[]): string | null {
   const token = /^Bearer ([\x21-\x7e]{16,512})$/.exec(authorization ?? '')?.[1];

@@ -1,115 +1,122 @@
 /**
- * POST /api/erasure asks for an erasure, or goes on with it. Opened by an operator's token, who is then named in
- * each receipt, or by CRON_SECRET.
+ * The operators' door to erasures: POST asks for one, confirms or withdraws it, GET lists them. Opened by an operator's
+ * own token only, whose name stands in each entry of the audit chain and in each receipt; CRON_SECRET only resumes what
+ * has been confirmed (/api/cron/erasures).
  */
 import { z } from 'zod';
-import { operatorOf } from '../control/operators';
-import { limitRate, NOBODY } from '../control/rate';
+import { operatorRoute } from '../control/endpoint';
+import { limitRate } from '../control/rate';
 import { MAX_DURATION_SECONDS } from '../crons';
-import { codeOf, RequestError } from '../errors';
-import { answerError, answerJson } from '../http/answer';
-import { authorize, isBearer } from '../http/authorize';
-import { correlationOf } from '../http/correlation';
+import { LapseError, RequestError } from '../errors';
+import { answerJson } from '../http/answer';
+import type { Handler } from '../http/answered';
+import { readJson } from '../http/body';
 import { deadlineOf } from '../http/deadline';
-import { capture, flush } from '../sentry';
+import { urlOf } from '../http/raw-url';
+import { capture } from '../sentry';
 import { type Services, services } from '../services';
-import { eraseSubject } from './erase';
+import { listErasures, UNDER_WAY } from '../stores/erasure';
+import { confirmRequest, eraseSubject, withdrawRequest } from './erase';
+import type { ErasureCall, ErasureResult } from './result';
 
 /** Two ids and a reason of 500 characters. */
 const MOST_BYTES = 8_192;
+/** People ask for erasures one at a time, a morning's post at most; a script that runs away is stopped at once. */
+const PER_MINUTE = 20;
+
 const id = z
   .string()
   .min(1, 'must not be empty')
   .max(200, 'must be at most 200 characters')
-  .regex(/^[^\p{C}]+$/u, 'must not hold control characters');
-const Body = z
+  .regex(/^[^\p{C}]+$/u, 'must not hold control or invisible characters');
+const reason = z
+  .string()
+  .trim()
+  .min(3, 'must say why, e.g. the number of the request')
+  .max(500, 'must be at most 500 characters')
+  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters');
+const Asked = z
   .strictObject({
+    action: z.literal('request', { error: 'must be request, confirm or withdraw' }).default('request'),
     organization: id.optional(),
     user: id.optional(),
-    reason: z
-      .string()
-      .trim()
-      .min(3, 'must say why, e.g. the number of the request')
-      .max(500, 'must be at most 500 characters'),
+    reason,
     dryRun: z.boolean().default(false),
   })
   .refine((b) => (b.organization === undefined) !== (b.user === undefined), {
     message: 'name either an organization or a user',
     path: ['organization'],
   });
+const Decided = z.strictObject({
+  action: z.enum(['confirm', 'withdraw']),
+  id: z.uuid('must be the id of the request, a UUID'),
+  reason,
+});
 
-type Handler = (request: Request) => Promise<Response>;
+const LISTS = { open: UNDER_WAY, requested: ['requested'], done: ['done', 'withdrawn'] } as const;
+const Query = z.strictObject({
+  state: z
+    .enum(Object.keys(LISTS) as [keyof typeof LISTS], { error: 'must be open, requested or done' })
+    .default('open'),
+  offset: z
+    .string()
+    .regex(/^\d{1,7}$/, 'must be a number')
+    .transform(Number)
+    .default(0),
+});
 
-export function erasureRoute(provide: () => Services = services): { POST: Handler } {
-  return {
-    POST: answered(provide, async (s, actor, order, request) => {
-      const body = await bodyOf(request);
-      const subject = body.organization
-        ? { scope: 'organization' as const, id: body.organization }
-        : { scope: 'user' as const, id: body.user! };
-      return eraseSubject(s, { subject, reason: body.reason, dryRun: body.dryRun, actor, ...order });
-    }),
-  };
-}
-
-function answered(
-  provide: () => Services,
-  work: (
-    s: Services,
-    actor: string,
-    order: { correlationId: string; deadline: Date },
-    request: Request,
-  ) => Promise<{ outcome: string }>,
-): Handler {
-  return async (request) => {
-    const correlationId = correlationOf(request);
-    try {
-      const s = provide();
-      const actor = await actorOf(s, request);
+export const erasureRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
+  GET: operatorRoute(
+    async (s, _operator, request) => {
+      const { state, offset } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
+      return { list: state, ...(await listErasures(s.database, LISTS[state], offset)) };
+    },
+    provide,
+    'erasure',
+  ),
+  POST: operatorRoute(
+    async (s, operator, request, { correlationId }) => {
+      await limitRate(s.redis, `erasure:${operator}`, PER_MINUTE);
+      const body = await readJson(request, { mostBytes: MOST_BYTES });
       const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
-      const result = await work(s, actor, { correlationId, deadline }, request);
-      return answerJson(result, correlationId, result.outcome === 'errored' ? 500 : 200);
-    } catch (error) {
-      if (!(error instanceof RequestError)) {
-        capture(error, {
-          policy: 'erasure',
-          correlationId,
-          code: codeOf(error),
-        });
-      }
-      return answerError(error, correlationId);
-    } finally {
-      await flush();
-    }
-  };
+      return act(s, body, { actor: operator, correlationId, deadline });
+    },
+    provide,
+    'erasure',
+  ),
+});
+
+async function act(s: Services, body: Record<string, unknown>, call: ErasureCall): Promise<Response> {
+  if (body.action === 'withdraw') {
+    const { id: request, reason: why } = checked(Decided, body);
+    const done = await withdrawRequest(s, { id: request, reason: why, actor: call.actor });
+    return answerJson(done, call.correlationId);
+  }
+  if (body.action === 'confirm') {
+    const { id: request, reason: why } = checked(Decided, body);
+    return answerErasure(await confirmRequest(s, { ...call, id: request, reason: why }), call);
+  }
+  const asked = checked(Asked, body);
+  const subject = asked.organization
+    ? { scope: 'organization' as const, id: asked.organization }
+    : { scope: 'user' as const, id: asked.user! };
+  const { reason: why, dryRun } = asked;
+  return answerErasure(await eraseSubject(s, { ...call, subject, reason: why, dryRun }), call);
 }
 
-async function actorOf(s: Services, request: Request): Promise<string> {
-  const operator = operatorOf(request.headers.get('authorization'), s.settings.operators);
-  if (operator !== null || !isBearer(request, s.settings.cronSecret))
-    await limitRate(s.redis, operator ?? NOBODY);
-  if (operator !== null) return operator;
-  authorize(request, s.settings.cronSecret);
-  return 'manual';
+/** 202: remembered, waits for a second operator. */
+function answerErasure(result: ErasureResult, { correlationId }: ErasureCall): Response {
+  if (result.outcome === 'errored') {
+    capture(new LapseError(result.reason ?? 'errored', result.message), { policy: 'erasure', correlationId });
+  }
+  const status = { succeeded: 200, interrupted: 200, waiting: 202, errored: 500 }[result.outcome];
+  return answerJson(result, correlationId, status);
 }
 
-async function bodyOf(request: Request): Promise<z.infer<typeof Body>> {
-  if (!/^application\/json\b/i.test(request.headers.get('content-type') ?? '')) {
-    throw new RequestError(400, 'not_json', 'send a JSON object with Content-Type: application/json');
-  }
-  const text = await request.text();
-  if (Buffer.byteLength(text) > MOST_BYTES) {
-    throw new RequestError(413, 'too_large', `the body must be at most ${MOST_BYTES} bytes`);
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw new RequestError(400, 'not_json', 'the body must be one JSON object');
-  }
-  const parsed = Body.safeParse(json);
+function checked<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
+  const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const field = issue.code === 'unrecognized_keys' ? issue.keys[0] : String(issue.path[0] ?? 'body');
+  const field = issue.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue.path[0] ?? 'body');
   throw new RequestError(400, 'bad_parameter', `${field}: ${issue.message}`, field);
 }

@@ -24,13 +24,8 @@ import { versionOf } from '../runner/version';
 import type { Services } from '../services';
 import { acquire, release } from '../stores/checkpoint';
 import { BEGIN_STATEMENT_MS, Begun, beginRun, beginSession, endRun } from '../stores/run';
+import type { ErasureCall } from './result';
 import type { Reach } from './subject';
-
-export interface ErasureOrder {
-  readonly actor: string;
-  readonly correlationId: string;
-  readonly deadline: Date;
-}
 
 export interface Erased {
   readonly policy: string;
@@ -51,7 +46,7 @@ const CLOSING_MS = 1_500;
 export async function erasePolicy(
   services: Services,
   reach: Reach,
-  order: ErasureOrder,
+  order: ErasureCall,
   log: Logger,
 ): Promise<Erased> {
   const { policy } = reach;
@@ -92,7 +87,7 @@ class Erasing {
   constructor(
     private readonly services: Services,
     private readonly reach: Reach,
-    private readonly order: ErasureOrder,
+    private readonly order: ErasureCall,
     private readonly runId: string,
     private readonly log: Logger,
   ) {

@@ -31,15 +31,16 @@ export function reachOf(policies: readonly Policy[], subject: Subject): Reach[] 
   });
 }
 
-/** One row `{ found }`: whether any table names the subject at all. Fails with 22P02 where it cannot be an id. */
-export function lookFor(reach: readonly Reach[]): Statement {
+/** Rows `{ id }`: the subject as the column of each table prints it. Fails with 22P02 where it cannot be an id. */
+export function canonicalIds(reach: readonly Reach[]): Statement {
   const p = new Parameters();
   const looks = reach.flatMap((r) =>
     r.leg
       ? [
-          `exists (select 1 from ${table(r.policy.table)} t where t.${name(r.leg.column)} = ${p.add(r.leg.subject)})`,
+          // The parameter takes the column's own type from the empty side of the union.
+          `select x::text as id from (select t.${name(r.leg.column)} as x from ${table(r.policy.table)} t where false union all select ${p.add(r.leg.subject)}) u`,
         ]
       : [],
   );
-  return p.statement(`select ${looks.join(' or ') || 'false'} as found`);
+  return p.statement(looks.join(' union '));
 }

@@ -1,8 +1,10 @@
 /**
- * Who may call (R14): the bearer of CRON_SECRET, as Vercel Cron sends it. Compared in constant time over
- * digests, so that neither content nor length tells anything; an unset secret lets nobody in.
+ * Who may call (R14): the bearer of a secret, as Vercel Cron sends CRON_SECRET. Compared in constant time over
+ * digests, so that neither content nor length tells anything; an unset secret lets nobody in. While a secret is
+ * being changed, the one before it counts too (<NAME>_PREVIOUS), and its use is in the log.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Logger } from 'pino';
 import { RequestError } from '../errors';
 
 /** Vercel asks for at least this many characters. */
@@ -24,9 +26,27 @@ export function isBasicPassword(request: Request, secret: string | undefined): b
   return timingSafeEqual(digest(password), digest(secret));
 }
 
-/** Throws RequestError 401 unless the request carries the secret. */
-export function authorize(request: Request, secret: string | undefined): void {
-  if (!isBearer(request, secret)) {
-    throw new RequestError(401, 'unauthorized', 'send the header Authorization: Bearer <CRON_SECRET>');
-  }
+export type SecretName = 'CRON_SECRET' | 'METRICS_TOKEN';
+
+/** Which of the two values of a secret the request carries, if any. Read from the environment: before any setting is. */
+export function secretIn(request: Request, name: SecretName): 'current' | 'previous' | null {
+  const [current, previous] = [process.env[name], process.env[`${name}_PREVIOUS`]];
+  if (isBearer(request, current)) return 'current';
+  return isBearer(request, previous) ? 'previous' : null;
+}
+
+/** The secret before the present one should not be needed for long. */
+export function warnOfPrevious(found: 'current' | 'previous', name: SecretName, log: Logger): void {
+  if (found === 'current') return;
+  log.warn(
+    { event: 'secret.previous', setting: `${name}_PREVIOUS` },
+    `a request carried the value of ${name}_PREVIOUS: give its sender the value of ${name}, then remove ${name}_PREVIOUS`,
+  );
+}
+
+/** Throws RequestError 401 unless the request carries METRICS_TOKEN. */
+export function authorizeMetrics(request: Request): 'current' | 'previous' {
+  const found = secretIn(request, 'METRICS_TOKEN');
+  if (found) return found;
+  throw new RequestError(401, 'unauthorized', 'send the header Authorization: Bearer <METRICS_TOKEN>');
 }

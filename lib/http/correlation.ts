@@ -1,11 +1,16 @@
-/** One id from the request through every log line, the record and the answer (M1). */
+/**
+ * One id from the request through every log line, the record and the answer (M1). A caller's own id counts only where
+ * it is a UUID, and Vercel's only in Vercel's form: no text of a caller's choice can pose as another request's.
+ */
 import { randomUUID } from 'node:crypto';
 
-/** The caller's own id if it is harmless to log, else Vercel's, else a new one. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+/** Regions, then a random part, the instant and a hash: `fra1::iad1::x7k2p-1700000000000-0f1e2d3c4b5a`. */
+const VERCEL = /^([a-z]{3}\d+::)+[a-z0-9]{1,16}-\d{10,16}-[0-9a-f]{8,32}$/;
+
 export function correlationOf(request: Request): string {
-  for (const header of ['x-correlation-id', 'x-vercel-id']) {
-    const value = request.headers.get(header);
-    if (value && /^[\w:.-]{1,128}$/.test(value)) return value;
-  }
-  return randomUUID();
+  const own = request.headers.get('x-correlation-id');
+  if (own !== null && UUID.test(own)) return own.toLowerCase();
+  const vercel = request.headers.get('x-vercel-id');
+  return vercel !== null && VERCEL.test(vercel) ? vercel : randomUUID();
 }

@@ -14,7 +14,7 @@ export function cronRoute(policyName: string, provide: () => Services = services
     const { dryRun, limit, batchSize } = visit.parameters;
     const order: RunRequest = {
       trigger: visit.trigger,
-      actor: visit.trigger,
+      actor: visit.actor,
       correlationId: visit.correlationId,
       deadline: visit.deadline,
       dryRun,

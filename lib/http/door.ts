@@ -1,21 +1,20 @@
 /**
  * The one way in for everything on a clock: Vercel Cron (GET), Vercel Schedules (POST) and a manual call. Nothing
- * is read or done before the secret has been checked; HEAD, which link checkers and probes send, never runs; what
- * fails is in the log under the correlation id and at Sentry before the answer is sent.
+ * is read or done before the caller is known: CRON_SECRET runs, an operator's own token makes dry runs, which then
+ * carry the operator's name. HEAD, which link checkers and probes send, never runs.
  */
-import type { Logger } from 'pino';
+import { operatorOf } from '../control/operators';
 import { MAX_DURATION_SECONDS } from '../crons';
-import { LapseError, RequestError } from '../errors';
-import { createLog } from '../log';
-import { capture, flush } from '../sentry';
+import { RequestError } from '../errors';
+import { flush } from '../sentry';
 import type { Services } from '../services';
-import { answerError } from './answer';
-import { authorize } from './authorize';
-import { correlationOf } from './correlation';
+import { answered, type Handler } from './answered';
+import { secretIn, warnOfPrevious } from './authorize';
 import { deadlineOf } from './deadline';
 import { type Parameters, readParameters } from './parameters';
+import { urlOf } from './raw-url';
+import { refusals } from './refusals';
 
-type Handler = (request: Request) => Promise<Response>;
 export interface CronRoute {
   readonly GET: Handler;
   readonly POST: Handler;
@@ -28,7 +27,10 @@ export interface Visit {
   readonly parameters: Parameters;
   readonly correlationId: string;
   readonly deadline: Date;
+  /** `cron` as the headers of the call claim it: who has CRON_SECRET can send them too. */
   readonly trigger: 'cron' | 'manual';
+  /** The trigger, or the operator by name. */
+  readonly actor: string;
   /** The schedule that fired, as Vercel names it; null for a manual call. */
   readonly schedule: string | null;
 }
@@ -39,50 +41,64 @@ export function door(
   provide: () => Services,
   work: (visit: Visit) => Promise<Response>,
 ): CronRoute {
-  const handle: Handler = async (request) => {
-    const correlationId = correlationOf(request);
-    let services: Services | undefined;
+  const strangers = refusals();
+  const handle = answered(name, provide, async ({ request, correlationId, services }) => {
+    const secret = secretIn(request, 'CRON_SECRET');
+    const operator = secret ? null : operatorIn(request, services);
+    if (!secret && operator === null) strangers.refuse(unauthorized());
+    const s = services();
+    if (secret) warnOfPrevious(secret, 'CRON_SECRET', s.log.child({ correlation_id: correlationId }));
+    const parameters = readParameters(urlOf(request));
+    if (operator !== null && !parameters.dryRun) throw onlyDry();
+    const schedule = operator === null ? scheduleOf(request) : null;
+    const trigger = schedule === null ? 'manual' : 'cron';
     try {
-      authorize(request, process.env.CRON_SECRET);
-      services = provide();
-      const parameters = readParameters(new URL(request.url));
-      const schedule = request.headers.get('x-vercel-cron-schedule');
       return await work({
-        services,
+        services: s,
         parameters,
         correlationId,
-        deadline: deadlineOf(services.clock(), MAX_DURATION_SECONDS, [
-          services.settings.maxDurationSeconds,
+        deadline: deadlineOf(s.clock(), MAX_DURATION_SECONDS, [
+          s.settings.maxDurationSeconds,
           parameters.maxSeconds,
         ]),
-        trigger: schedule ? 'cron' : 'manual',
+        trigger,
+        actor: operator ?? trigger,
         schedule,
       });
-    } catch (error) {
-      if (!(error instanceof RequestError)) {
-        report(error, name, correlationId, services?.log ?? createLog({ level: 'error' }));
-      }
-      return answerError(error, correlationId);
     } finally {
       await flush();
     }
-  };
+  });
   return { GET: handle, POST: handle, HEAD: refuseHead };
 }
 
-const refuseHead = (): Response => new Response(null, { status: 405, headers: { allow: 'GET, POST' } });
+/** Settings are read for a bearer only: whoever sends none costs nothing. */
+const operatorIn = (request: Request, services: () => Services): string | null => {
+  const authorization = request.headers.get('authorization');
+  return authorization?.startsWith('Bearer ')
+    ? operatorOf(authorization, services().settings.operators)
+    : null;
+};
 
-/** An error Lapse did not word itself may hold row values: its class is all that is told. */
-function report(error: unknown, name: string, correlationId: string, log: Logger): void {
-  capture(error, { policy: name, correlationId });
-  const own = error instanceof LapseError;
-  log.error(
-    {
-      correlation_id: correlationId,
-      script: name,
-      event: 'request.failed',
-      error_code: own ? error.code : 'internal',
-    },
-    own ? error.message : `unexpected ${error instanceof Error ? error.name : typeof error}`,
+/** What Vercel Cron sends, all of it: a run by hand is not taken for a scheduled one because of one header. */
+const scheduleOf = (request: Request): string | null =>
+  request.headers.get('user-agent') === 'vercel-cron/1.0'
+    ? request.headers.get('x-vercel-cron-schedule')
+    : null;
+
+const unauthorized = () =>
+  new RequestError(
+    401,
+    'unauthorized',
+    'send the header Authorization: Bearer <CRON_SECRET>, or for a dry run your operator token',
   );
-}
+
+const onlyDry = () =>
+  new RequestError(
+    403,
+    'only_dry_runs',
+    'an operator token makes dry runs here: add ?dryRun=1; the schedule, or CRON_SECRET, runs for real',
+    'dryRun',
+  );
+
+const refuseHead = (): Response => new Response(null, { status: 405, headers: { allow: 'GET, POST' } });

@@ -1,5 +1,7 @@
 /** The operators' door to the orders in review: GET lists, POST acts. */
-import { jsonOf, operatorRoute } from '../control/endpoint';
+import { operatorRoute } from '../control/endpoint';
+import { readJson } from '../http/body';
+import { urlOf } from '../http/raw-url';
 import { type Services, services } from '../services';
 import { takeOrderAction } from './actions';
 import { listOrders } from './list';
@@ -7,9 +9,10 @@ import { listOrders } from './list';
 type Handler = (request: Request) => Promise<Response>;
 
 export const ordersRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
-  GET: operatorRoute((s, _operator, request) => listOrders(s, new URL(request.url)), provide),
+  GET: operatorRoute((s, _operator, request) => listOrders(s, urlOf(request)), provide, 'orders'),
   POST: operatorRoute(
-    async (s, operator, request) => takeOrderAction({ services: s, operator }, await jsonOf(request)),
+    async (s, operator, request) => takeOrderAction({ services: s, operator }, await readJson(request)),
     provide,
+    'orders',
   ),
 });

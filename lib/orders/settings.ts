@@ -3,6 +3,7 @@
  * the manual queue.
  */
 import { z } from 'zod';
+import { isPrivate } from '../http/transport';
 
 const whole = (least: number, most: number) =>
   z
@@ -56,7 +57,10 @@ export const orderEnvironment = {
     .regex(/^(sk|rk)_(test|live)_[A-Za-z0-9_]{8,}$/, 'must be a secret or restricted key of Stripe')
     .optional(),
   /** Only for a proxy of your own, and for tests. */
-  STRIPE_API_BASE: z.url('must be a URL').optional(),
+  STRIPE_API_BASE: z
+    .url('must be a URL')
+    .refine(isPrivate, 'must begin with https://: the key is sent to it (http:// only on this machine)')
+    .optional(),
 };
 
 export interface OrderSettings {

@@ -3,25 +3,30 @@ import { readPeriod } from '../audit/report';
 import { ask } from '../batch/session';
 import { operatorRoute } from '../control/endpoint';
 import { RequestError } from '../errors';
+import { urlOf } from '../http/raw-url';
 import { type Services, services } from '../services';
 import { latestMeasurements, measurementsBetween, readMeasurements, type StoredMeasurement } from './store';
 
 const STATEMENT_MS = 10_000;
 
 export const qualityRoute = (provide: () => Services = services): ((request: Request) => Promise<Response>) =>
-  operatorRoute(async (s, _operator, request) => {
-    const { statement, format, period } = asked(s, new URL(request.url).searchParams);
-    const [rows = []] = await ask(s.database, [statement], { statementMs: STATEMENT_MS, readOnly: true });
-    const measurements = readMeasurements(rows);
-    if (format === 'json') return { ...period, measurements };
-    return new Response(toCsv(measurements), {
-      headers: {
-        'content-type': 'text/csv; charset=utf-8; header=present',
-        'content-disposition': 'attachment; filename="quality.csv"',
-        'cache-control': 'no-store',
-      },
-    });
-  }, provide);
+  operatorRoute(
+    async (s, _operator, request) => {
+      const { statement, format, period } = asked(s, urlOf(request).searchParams);
+      const [rows = []] = await ask(s.database, [statement], { statementMs: STATEMENT_MS, readOnly: true });
+      const measurements = readMeasurements(rows);
+      if (format === 'json') return { ...period, measurements };
+      return new Response(toCsv(measurements), {
+        headers: {
+          'content-type': 'text/csv; charset=utf-8; header=present',
+          'content-disposition': 'attachment; filename="quality.csv"',
+          'cache-control': 'no-store',
+        },
+      });
+    },
+    provide,
+    'reports',
+  );
 
 function asked(s: Services, q: URLSearchParams) {
   if (q.has('from') || q.has('to')) {

@@ -1,73 +1,100 @@
-/** Tables retention.erasure and retention.erasure_step: what was asked to be erased, and how far it is. */
+/**
+ * Tables retention.erasure and retention.erasure_step: what was asked to be erased, by whom, and how far it is. Changed
+ * by functions of the schema only, each of which writes its entry of the audit chain (lib/migrations/functions/erasure.sql).
+ */
 import { z } from 'zod';
-import { answerTimeoutMs, session } from '../batch/session';
-import { Parameters } from '../batch/sql';
-import type { Database } from '../database';
+import { ask } from '../batch/session';
+import type { Database, Row } from '../database';
 import type { Erased } from '../erasure/erase-policy';
 import type { Subject } from '../erasure/subject';
 
 const STATEMENT_MS = 5_000;
+/** A page of requests fits an answer, each with its steps. */
+export const PAGE = 100;
 
-const Opened = z.object({
+export const UNDER_WAY = ['requested', 'confirmed', 'open'] as const;
+
+const Request = z.object({
   id: z.uuid(),
   scope: z.enum(['organization', 'user']),
   subject: z.string(),
   reason: z.string(),
   requested_by: z.string(),
+  state: z.enum([...UNDER_WAY, 'done', 'withdrawn']),
+  rows_found: z.coerce.number().nullable(),
 });
-export type OpenErasure = z.infer<typeof Opened>;
+export type ErasureRecord = z.infer<typeof Request>;
 
-/** The open request of this subject, or a new one: asking twice is asking once. */
-export async function openErasure(
+/** The request of this subject that is under way, or a new one: asking twice is asking once. `found`: null when not counted. */
+export async function requestErasure(
   database: Database,
   subject: Subject,
-  reason: string,
-  requestedBy: string,
-): Promise<OpenErasure> {
-  const rows = await write(
-    database,
-    // The no-op update makes the statement give the row that is there.
-    `insert into retention.erasure as e (scope, subject, reason, requested_by) values ($1, $2, $3, $4)
-      on conflict (scope, subject) where state = 'open' do update set reason = e.reason
-      returning id::text, scope, subject, reason, requested_by`,
-    [subject.scope, subject.id, reason, requestedBy],
-  );
-  return Opened.parse(rows[0]);
+  about: { readonly reason: string; readonly requestedBy: string; readonly found: number | null },
+): Promise<ErasureRecord> {
+  const rows = await write(database, 'select retention.request_erasure($1, $2, $3, $4, $5::bigint) as it', [
+    subject.scope,
+    subject.id,
+    about.reason,
+    about.requestedBy,
+    about.found,
+  ]);
+  return Request.parse(rows[0]?.it);
 }
 
-/** Open requests, the oldest first. */
-export async function openErasures(database: Database, limit: number): Promise<OpenErasure[]> {
+/** Why a request stays as it is: there is none, it is the operator's own, or the state it is in already. */
+export interface Refused {
+  readonly refused: string;
+}
+
+export const confirmErasure = (database: Database, id: string, reason: string, by: string) =>
+  decide(database, 'confirm_erasure', id, reason, by);
+export const withdrawErasure = (database: Database, id: string, reason: string, by: string) =>
+  decide(database, 'withdraw_erasure', id, reason, by);
+
+async function decide(
+  database: Database,
+  how: 'confirm_erasure' | 'withdraw_erasure',
+  id: string,
+  reason: string,
+  by: string,
+): Promise<ErasureRecord | Refused> {
+  const rows = await write(database, `select retention.${how}($1::uuid, $2, $3) as it`, [id, reason, by]);
+  const it = rows[0]?.it as Partial<Refused> | undefined;
+  return it?.refused === undefined ? Request.parse(it) : { refused: it.refused };
+}
+
+/** False: it may not begin, or has been taken back or finished meanwhile. */
+export async function beginErasure(database: Database, id: string, by: string): Promise<boolean> {
+  const rows = await write(database, 'select retention.begin_erasure($1::uuid, $2) as begun', [id, by]);
+  return rows[0]?.begun === true;
+}
+
+/** Ends a request of which nothing is left; false when something is. */
+export async function finishErasure(database: Database, id: string, by: string): Promise<boolean> {
+  const rows = await write(database, 'select retention.finish_erasure($1::uuid, $2) as done', [id, by]);
+  return rows[0]?.done === true;
+}
+
+/** Confirmed requests, the one that has waited longest for a try first, so that none that is held keeps others back. */
+export async function dueErasures(database: Database, limit: number): Promise<ErasureRecord[]> {
   const rows = await write(
     database,
-    `select id::text, scope, subject, reason, requested_by from retention.erasure where state = 'open'
-      order by requested_at, id limit $1::int`,
+    `select id::text, scope, subject, reason, requested_by, state, rows_found::text from retention.erasure
+      where state in ('confirmed', 'open') order by tried_at nulls first, requested_at, id limit $1::int`,
     [limit],
   );
-  return z.array(Opened).parse(rows);
+  return z.array(Request).parse(rows);
 }
 
 export async function recordSteps(
   database: Database,
   erasure: string,
   steps: readonly Erased[],
-  finishedAt: Date | null,
 ): Promise<void> {
-  const p = new Parameters();
-  const id = p.add(erasure, 'uuid');
-  const done = p.add(finishedAt?.toISOString() ?? null, 'timestamptz');
-  const { text, params } = p.statement(`with steps as (
-      insert into retention.erasure_step as s (erasure, policy, outcome, reason, deleted, dependants_deleted, files, bytes, kept, runs)
-      select ${id}, x.policy, x.outcome, x.reason, x.deleted, x."dependantsDeleted", x.files, x.bytes, x.kept,
-        case when x."runId" is null then '{}'::uuid[] else array[x."runId"] end
-      from jsonb_to_recordset(${p.add(JSON.stringify(steps), 'jsonb')}) x(policy text, outcome text, reason text, deleted bigint,
-        "dependantsDeleted" bigint, files bigint, bytes bigint, kept jsonb, "runId" uuid)
-      on conflict (erasure, policy) do update set outcome = excluded.outcome, reason = excluded.reason,
-        deleted = s.deleted + excluded.deleted, dependants_deleted = s.dependants_deleted + excluded.dependants_deleted,
-        files = s.files + excluded.files, bytes = s.bytes + excluded.bytes, kept = excluded.kept, runs = s.runs || excluded.runs
-      where not s.runs @> excluded.runs or excluded.runs = '{}'
-    )
-    update retention.erasure set state = case when ${done} is null then 'open' else 'done' end, finished_at = ${done} where id = ${id}`);
-  await write(database, text, params);
+  await write(database, 'select retention.record_erasure_steps($1::uuid, $2::jsonb)', [
+    erasure,
+    JSON.stringify(steps),
+  ]);
 }
 
 export const ErasureStep = z.object({
@@ -93,13 +120,39 @@ export async function readSteps(database: Database, erasure: string): Promise<Er
   return z.array(ErasureStep).parse(rows);
 }
 
+const utc = (column: string) =>
+  `to_char(e.${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${column}`;
+
+/** A page of requests in these states, the oldest first, each with what it came to by policy. */
+export async function listErasures(
+  database: Database,
+  states: readonly string[],
+  offset: number,
+): Promise<{ entries: readonly Row[]; next: number | null }> {
+  const [rows = []] = await ask(
+    database,
+    [
+      {
+        text: `select e.id::text, e.scope, e.subject, e.state, e.reason, e.rows_found::float8 as rows_found, e.requested_by,
+            ${utc('requested_at')}, e.confirmed_by, ${utc('confirmed_at')}, ${utc('tried_at')}, ${utc('finished_at')},
+            e.withdrawn_by, ${utc('withdrawn_at')},
+            coalesce((select jsonb_agg(jsonb_build_object('policy', s.policy, 'outcome', s.outcome, 'reason', s.reason,
+              'deleted', s.deleted, 'dependantsDeleted', s.dependants_deleted, 'files', s.files, 'kept', s.kept) order by s.policy)
+              from retention.erasure_step s where s.erasure = e.id and s.outcome <> 'out_of_reach'), '[]') as policies
+          from retention.erasure e where e.state = any($1::text[]) order by e.requested_at, e.id limit ${PAGE + 1} offset $2::int`,
+        params: [states, offset],
+      },
+    ],
+    { statementMs: STATEMENT_MS, readOnly: true },
+  );
+  return { entries: rows.slice(0, PAGE), next: rows.length > PAGE ? offset + PAGE : null };
+}
+
 async function write(
   database: Database,
   text: string,
   params: readonly (string | number | boolean | null | readonly string[])[],
-) {
-  const rows = await database.transaction([session(STATEMENT_MS), { text, params }], {
-    timeoutMs: answerTimeoutMs(STATEMENT_MS),
-  });
-  return rows[1] ?? [];
+): Promise<Row[]> {
+  const [rows = []] = await ask(database, [{ text, params }], { statementMs: STATEMENT_MS });
+  return rows;
 }

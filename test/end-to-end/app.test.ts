@@ -1,10 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, build, freePort, startApp } from '@/lib/demo/app';
 import { type TestDatabase, testDatabase } from '../support/database';
 import { DAY } from '../support/engine';
 
 const SECRET = randomBytes(24).toString('hex');
+const PASSWORD = randomBytes(24).toString('hex');
 let db: TestDatabase;
 const lines: string[] = [];
 const running: App[] = [];
@@ -12,6 +14,7 @@ const running: App[] = [];
 const env = (more: Record<string, string> = {}) => ({
   ...db.env,
   CRON_SECRET: SECRET,
+  LAPSE_STATUS_PASSWORD: PASSWORD,
   VERCEL_ENV: 'production',
   LAPSE_MASS_DELETION_GUARD: 'off',
   LAPSE_PROGRESSIVE_ROLLOUT: 'off',
@@ -61,16 +64,53 @@ it('the built app: dry run, refusal of a stranger, real run, one correlation id 
   expect(record).toEqual([{ deleted: 300 }]);
 });
 
-it('the status page asks for the secret in production, and shows the last run', async () => {
+it('the status page asks for its own password in production, and shows the last run', async () => {
   const app = await start();
-  expect((await fetch(app.url)).status).toBe(401);
-  const page = await fetch(app.url, { headers: { authorization: `Basic ${btoa(`me:${SECRET}`)}` } });
+  const basic = (password: string) =>
+    fetch(app.url, { headers: { authorization: `Basic ${btoa(`me:${password}`)}` } });
+  const closed = await fetch(app.url);
+  expect(closed.status).toBe(401);
+  expect(await closed.text()).not.toMatch(/LAPSE_|CRON_/);
+  expect((await basic(SECRET)).status).toBe(401);
+  const page = await basic(PASSWORD);
   expect(page.status).toBe(200);
+  const policy = page.headers.get('content-security-policy') ?? '';
+  const nonce = /'nonce-([^']+)'/.exec(policy)?.[1];
+  expect(page.headers.get('x-content-type-options')).toBe('nosniff');
+  expect(page.headers.get('strict-transport-security')).toContain('max-age=');
   const text = await page.text();
   expect(text).toContain('quiz-responses');
   expect(text).toContain('completed: after 30 days');
   expect(text).toMatch(/<time dateTime="[\dT:.-]+Z">/);
   expect(text).toContain('update retention.kill_switch');
+  // Every script of the page may run, and nothing else may.
+  const scripts = [...text.matchAll(/<script\b[^>]*>/g)].map(([tag]) => tag);
+  expect(scripts.length).toBeGreaterThan(0);
+  expect(scripts.filter((tag) => !tag.includes(`nonce="${nonce}"`))).toEqual([]);
+});
+
+it('what the framework hides or cannot read is refused, without a stack in the log', async () => {
+  const app = await start();
+  const call = (path: string, method = 'GET') =>
+    new Promise<number>((done, failed) => {
+      const at = new URL(app.url);
+      const headers = { authorization: `Bearer ${SECRET}` };
+      const asked = request({ host: at.hostname, port: at.port, path, method, headers }, (r) => {
+        r.resume();
+        done(r.statusCode ?? 0);
+      });
+      asked.on('error', failed).end();
+    });
+  for (const query of ['?nxtPdryRun=1', '?nxtIlimit=5', '?__proto__=1']) {
+    expect([query, await call(`/api/cron/magic-links${query}`)]).toEqual([query, 400]);
+  }
+  const before = lines.length;
+  for (const path of ['/api/cron/magic-links', '/api/control', '/']) {
+    const status = await call(path, 'TRACE');
+    expect([path, status >= 400 && status < 500]).toEqual([path, true]);
+  }
+  expect(lines.slice(before).filter((l) => /error|TypeError| at /i.test(l))).toEqual([]);
+  expect((await fetch(`${app.url}/_next/image?url=%2Fx.png&w=64&q=75`)).status).toBe(404);
 });
 
 it('outside production nothing is deleted, whatever is asked', async () => {

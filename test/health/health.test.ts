@@ -58,9 +58,10 @@ it('tells anybody that it is well, and nothing else', async () => {
   expect(await ask()).toEqual({ status: 200, body: { status: 'ok' } });
 });
 
-it('gives details to the token and to the cron secret, and to nobody else', async () => {
+it('gives details to its own token and the one before it, and to nothing else, not even the cron secret', async () => {
+  vi.stubEnv('METRICS_TOKEN_PREVIOUS', 'a-token-of-last-month');
   await e.run(services.policies[0]!);
-  for (const secret of [TOKEN, 'a-secret-of-the-tests']) {
+  for (const secret of [TOKEN, 'a-token-of-last-month']) {
     const { status, body } = await ask(secret);
     expect(status).toBe(200);
     expect(body.checks.map((c) => [c.name, c.status])).toEqual([
@@ -72,9 +73,11 @@ it('gives details to the token and to the cron secret, and to nobody else', asyn
     ]);
     expect(body.status).toBe('ok');
   }
-  const refused = await ask('something-else-entirely');
-  expect(refused.status).toBe(401);
-  expect(refused.body.checks).toBeUndefined();
+  for (const secret of ['something-else-entirely', 'a-secret-of-the-tests', '']) {
+    const refused = await ask(secret);
+    expect(refused.status).toBe(401);
+    expect(refused.body.checks).toBeUndefined();
+  }
 });
 
 it.each([

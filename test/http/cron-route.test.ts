@@ -4,6 +4,7 @@ import { acquire } from '@/lib/stores/checkpoint';
 import { DAY, type Engine, engine, govern, left, things } from '../support/engine';
 
 const SECRET = 'a-secret-of-the-tests';
+const OWN_ID = '0b1c7a52-7f0e-4c8e-9f4e-2a1d3c5b7e90';
 let e: Engine;
 beforeEach(async () => {
   vi.stubEnv('CRON_SECRET', SECRET);
@@ -69,8 +70,9 @@ describe('what it answers', () => {
     const response = await route().GET(
       request('', {
         authorization: `Bearer ${SECRET}`,
+        'user-agent': 'vercel-cron/1.0',
         'x-vercel-cron-schedule': '0 2 * * *',
-        'x-correlation-id': 'from-outside-1',
+        'x-correlation-id': OWN_ID,
       }),
     );
     expect(response.status).toBe(200);
@@ -78,10 +80,10 @@ describe('what it answers', () => {
     expect(await body(response)).toMatchObject({
       outcome: 'succeeded',
       deleted: 2,
-      correlationId: 'from-outside-1',
+      correlationId: OWN_ID,
     });
     expect(await e.db.sql('select trigger, actor, correlation_id from retention.run')).toEqual([
-      { trigger: 'cron', actor: 'cron', correlation_id: 'from-outside-1' },
+      { trigger: 'cron', actor: 'cron', correlation_id: OWN_ID },
     ]);
   });
 

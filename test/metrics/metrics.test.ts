@@ -155,8 +155,10 @@ it('a scrape that fails altogether is a 5xx, and in the log under the id of its 
   });
 });
 
-it('opens to its own token and to the cron secret, and to nobody else', async () => {
-  expect((await scrape('a-secret-of-the-tests')).status).toBe(200);
+it('opens to its own token and the one before it, and to nothing else, not even the cron secret', async () => {
+  vi.stubEnv('METRICS_TOKEN_PREVIOUS', 'a-token-of-last-month');
+  expect((await scrape('a-token-of-last-month')).status).toBe(200);
+  expect((await scrape('a-secret-of-the-tests')).status).toBe(401);
   expect((await scrape('something-else-entirely')).status).toBe(401);
   vi.stubEnv('METRICS_TOKEN', '');
   expect((await scrape('')).status).toBe(401);

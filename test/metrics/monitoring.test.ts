@@ -45,10 +45,10 @@ beforeAll(async () => {
   await watchBacklog({ ...services, clock: () => tomorrow }, order(tomorrow));
   await attend(expectedOf(policy), [], visit(services), () => e.run(policy));
   await look(services, { force: true });
-  vi.stubEnv('CRON_SECRET', 'a-secret-of-the-tests');
+  vi.stubEnv('METRICS_TOKEN', 'a-token-of-the-scraper');
   const answer = await metricsRoute(() => services)(
     new Request('http://localhost/api/metrics', {
-      headers: { authorization: 'Bearer a-secret-of-the-tests' },
+      headers: { authorization: 'Bearer a-token-of-the-scraper' },
     }),
   );
   scrape = await answer.text();

@@ -1,4 +1,4 @@
 import { erasureRoute } from '@/lib/erasure/endpoint';
 
 export const maxDuration = 300;
-export const { POST } = erasureRoute();
+export const { GET, POST } = erasureRoute();

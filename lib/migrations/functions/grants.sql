@@ -17,7 +17,9 @@ grant execute on function
   retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
   retention.release_lease, retention.note_breaker_closed,
   retention.give_approval, retention.withdraw_approval, retention.claim_approval, retention.void_approval,
-  retention.retry_letter, retention.discard_letter, retention.assign_letter
+  retention.retry_letter, retention.discard_letter, retention.assign_letter,
+  retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
+  retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure
 to lapse_app;
 
 grant execute on function

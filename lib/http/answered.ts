@@ -1,0 +1,66 @@
+/**
+ * Around every route: one correlation id; a refused request is answered with its reason and logged; what fails is
+ * logged under the id and sent to Sentry, once, before the answer. No message that Lapse did not word travels.
+ */
+import type { Logger } from 'pino';
+import { LapseError, RequestError } from '../errors';
+import { createLog } from '../log';
+import { capture, flush } from '../sentry';
+import type { Services } from '../services';
+import { answerError } from './answer';
+import { correlationOf } from './correlation';
+
+export type Handler = (request: Request) => Promise<Response>;
+
+export interface Asked {
+  readonly request: Request;
+  readonly correlationId: string;
+  /** Made on first use, so that a wrong setting is an answer and not a crash, and a stranger costs nothing. */
+  readonly services: () => Services;
+}
+
+export function answered(
+  script: string,
+  provide: () => Services,
+  work: (asked: Asked) => Promise<Response>,
+): Handler {
+  return async (request) => {
+    const correlationId = correlationOf(request);
+    let made: Services | undefined;
+    const services = () => {
+      made ??= provide();
+      return made;
+    };
+    try {
+      return await work({ request, correlationId, services });
+    } catch (error) {
+      const log = (made?.log ?? createLog({ level: 'error' })).child({
+        correlation_id: correlationId,
+        script,
+      });
+      if (error instanceof RequestError) refused(error, log);
+      else await failed(error, script, correlationId, log);
+      return answerError(error, correlationId);
+    }
+  };
+}
+
+/** A stranger can send as many as he likes: those are for a log that asks for them. */
+function refused(error: RequestError, log: Logger): void {
+  const level = error.status === 401 || error.status === 429 ? 'debug' : 'info';
+  log[level](
+    { event: 'request.refused', status: error.status, error_code: error.code, field: error.field },
+    error.code,
+  );
+}
+
+/** An error Lapse did not word itself may hold row values: its class is all that is told. */
+async function failed(error: unknown, script: string, correlationId: string, log: Logger): Promise<void> {
+  capture(error, { policy: script, correlationId });
+  const own = error instanceof LapseError;
+  log.error(
+    { event: 'request.failed', error_code: own ? error.code : 'internal' },
+    own ? error.message : `unexpected ${error instanceof Error ? error.name : typeof error}`,
+  );
+  await flush();
+}

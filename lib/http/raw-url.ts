@@ -1,0 +1,31 @@
+/**
+ * The address as it was sent. Next takes parameters out of it that look like its own (`nxtP…`, `nxtI…`, `__proto__`),
+ * so that a misspelt dry run would be a real one; the header written by `watchRequests` still has them all.
+ */
+import { subscribe } from 'node:diagnostics_channel';
+import type { IncomingMessage } from 'node:http';
+
+const RAW_QUERY = 'x-lapse-raw-query';
+
+/** The URL of a request with each parameter that was sent. */
+export function urlOf(request: Request): URL {
+  const url = new URL(request.url);
+  const raw = request.headers.get(RAW_QUERY);
+  if (raw !== null) url.search = raw;
+  return url;
+}
+
+/** Before anything looks at a request. Always written, so that no caller's own header of that name counts. */
+export function noteRequest(message: Pick<IncomingMessage, 'url' | 'headers' | 'method'>): void {
+  const at = message.url?.indexOf('?') ?? -1;
+  message.headers[RAW_QUERY] = at < 0 ? '' : message.url!.slice(at);
+  // No web Request can be made of a TRACE: Next would log a stack for each. Unknown methods it answers by itself.
+  if (message.method === 'TRACE') message.method = 'REFUSED';
+}
+
+/** Once an instance, at its start. */
+export function watchRequests(): void {
+  subscribe('http.server.request.start', (event) => {
+    noteRequest((event as { request: IncomingMessage }).request);
+  });
+}

@@ -1,0 +1,130 @@
+-- Requests to erase a subject: asked for by a named operator, confirmed by a second one where they reach far. Each
+-- step is written together with its entry in the audit chain, which names the subject by a hash only.
+
+create or replace function retention.erasure_detail(e uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select jsonb_build_object('scope', x.scope, 'rows', x.rows_found, 'requested_by', x.requested_by, 'subject_sha256',
+    encode(sha256(convert_to(x.scope || ':' || x.subject, 'UTF8')), 'hex'))
+  from retention.erasure x where x.id = e
+$$;
+comment on function retention.erasure_detail(uuid) is 'What an entry of the audit chain says of a request: whose data, as a hash, and how many rows.';
+
+-- Asking twice is asking once: the request that is under way comes back, and `entry` is null.
+create or replace function retention.request_erasure(whose text, id_of text, why text, who text, reached bigint)
+returns jsonb language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  -- A person's own rows are a few hundred. More is an account that several share, a mistaken id, or a theft.
+  most_alone constant bigint := 500;
+  needs_second boolean := whose = 'organization' or reached is null or reached > most_alone;
+  e uuid;
+  wrote bigint;
+begin
+  insert into retention.erasure (scope, subject, reason, requested_by, requested_at, rows_found, state)
+    values (whose, id_of, why, who, clock_timestamp(), reached, case when needs_second then 'requested' else 'confirmed' end)
+    on conflict (scope, subject) where state in ('requested', 'confirmed', 'open') do nothing
+    returning id into e;
+  if e is null then
+    select x.id into e from retention.erasure x
+      where x.scope = whose and x.subject = id_of and x.state in ('requested', 'confirmed', 'open');
+  else
+    insert into retention.audit_entry (actor, action, subject, reason, detail)
+      values (who, 'erasure.requested', e::text, why,
+        retention.erasure_detail(e) || jsonb_build_object('needs_second', needs_second))
+      returning n into wrote;
+  end if;
+  return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
+end $$;
+comment on function retention.request_erasure(text, text, text, text, bigint) is
+  'Remembers a request to erase; an organization, or more rows than one person has, waits for a second operator.';
+
+create or replace function retention.confirm_erasure(e uuid, why text, who text)
+returns jsonb language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  it record;
+  wrote bigint;
+begin
+  select state, requested_by into it from retention.erasure where id = e for update;
+  if not found then return jsonb_build_object('refused', 'unknown'); end if;
+  if it.state <> 'requested' then return jsonb_build_object('refused', it.state); end if;
+  if it.requested_by = who then return jsonb_build_object('refused', 'own'); end if;
+  update retention.erasure set state = 'confirmed', confirmed_by = who, confirmed_at = clock_timestamp() where id = e;
+  insert into retention.audit_entry (actor, action, subject, reason, detail)
+    values (who, 'erasure.confirmed', e::text, why, retention.erasure_detail(e)) returning n into wrote;
+  return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
+end $$;
+comment on function retention.confirm_erasure(uuid, text, text) is
+  'A second operator lets a request begin; `refused` says why not: unknown, own, or the state it is in.';
+
+create or replace function retention.withdraw_erasure(e uuid, why text, who text)
+returns jsonb language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  it record;
+  wrote bigint;
+begin
+  select state into it from retention.erasure where id = e for update;
+  if not found then return jsonb_build_object('refused', 'unknown'); end if;
+  if it.state in ('done', 'withdrawn') then return jsonb_build_object('refused', it.state); end if;
+  update retention.erasure set state = 'withdrawn', withdrawn_by = who, withdrawn_at = clock_timestamp() where id = e;
+  insert into retention.audit_entry (actor, action, subject, reason, detail)
+    values (who, 'erasure.withdrawn', e::text, why, retention.erasure_detail(e) || jsonb_build_object('was', it.state))
+    returning n into wrote;
+  return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
+end $$;
+comment on function retention.withdraw_erasure(uuid, text, text) is
+  'Takes a request back: what is not erased yet stays. `refused` says why not: unknown, or the state it is in.';
+
+create or replace function retention.begin_erasure(e uuid, who text)
+returns boolean language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  it record;
+begin
+  select state, reason into it from retention.erasure where id = e and state in ('confirmed', 'open') for update;
+  if not found then return false; end if;
+  update retention.erasure set state = 'open', tried_at = clock_timestamp() where id = e;
+  if it.state = 'confirmed' then
+    insert into retention.audit_entry (actor, action, subject, reason, detail)
+      values (who, 'erasure.begun', e::text, it.reason, retention.erasure_detail(e));
+  end if;
+  return true;
+end $$;
+comment on function retention.begin_erasure(uuid, text) is
+  'Begins or resumes a confirmed request; false when it is not confirmed, done or withdrawn.';
+
+create or replace function retention.record_erasure_steps(e uuid, steps jsonb)
+returns void language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  insert into retention.erasure_step as s (erasure, policy, outcome, reason, deleted, dependants_deleted, files, bytes, kept, runs)
+  select e, x.policy, x.outcome, x.reason, x.deleted, x."dependantsDeleted", x.files, x.bytes, x.kept,
+    case when x."runId" is null then '{}'::uuid[] else array[x."runId"] end
+  from jsonb_to_recordset(steps) x(policy text, outcome text, reason text, deleted bigint,
+    "dependantsDeleted" bigint, files bigint, bytes bigint, kept jsonb, "runId" uuid)
+  where exists (select 1 from retention.erasure r where r.id = e and r.state in ('open', 'withdrawn'))
+  on conflict (erasure, policy) do update set outcome = excluded.outcome, reason = excluded.reason,
+    deleted = s.deleted + excluded.deleted, dependants_deleted = s.dependants_deleted + excluded.dependants_deleted,
+    files = s.files + excluded.files, bytes = s.bytes + excluded.bytes, kept = excluded.kept, runs = s.runs || excluded.runs
+  where not s.runs @> excluded.runs or excluded.runs = '{}'
+$$;
+comment on function retention.record_erasure_steps(uuid, jsonb) is
+  'Adds what a call did under each policy; a call whose answer was lost counts once.';
+
+create or replace function retention.finish_erasure(e uuid, who text)
+returns boolean language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  why text;
+begin
+  select reason into why from retention.erasure where id = e and state = 'open' for update;
+  if not found or exists (
+    select 1 from retention.erasure_step s where s.erasure = e and (s.outcome not in ('succeeded', 'out_of_reach')
+      or exists (select 1 from jsonb_each_text(s.kept) k where k.value::numeric > 0))
+  ) then
+    return false;
+  end if;
+  update retention.erasure set state = 'done', finished_at = clock_timestamp() where id = e;
+  insert into retention.audit_entry (actor, action, subject, reason, detail)
+    select who, 'erasure.done', e::text, why, retention.erasure_detail(e) || jsonb_build_object(
+      'deleted', coalesce(sum(s.deleted), 0), 'dependants_deleted', coalesce(sum(s.dependants_deleted), 0),
+      'files', coalesce(sum(s.files), 0))
+    from retention.erasure_step s where s.erasure = e;
+  return true;
+end $$;
+comment on function retention.finish_erasure(uuid, text) is
+  'Ends a request of which no step is unfinished and nothing is kept; false when there still is something.';

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { readParameters } from '@/lib/http/parameters';
+import { noteRequest, urlOf } from '@/lib/http/raw-url';
+
+/** As the server notes a request and as Next hands it on, without the parameters it takes for its own. */
+const arrives = (sent: string, handedOn: string, headers: Record<string, string> = {}): URL => {
+  const message = { url: sent, headers, method: 'GET' };
+  noteRequest(message);
+  return urlOf(new Request(`https://lapse.test${handedOn}`, { headers: message.headers }));
+};
+
+describe('a parameter that the framework takes for its own', () => {
+  it.each([
+    ['?nxtPdryRun=1', ''],
+    ['?nxtIlimit=5', ''],
+    ['?__proto__=1', ''],
+    ['?limit=5&nxtPdryRun=1', '?limit=5'],
+  ])('is seen and refused: %s', (sent, handedOn) => {
+    const url = arrives(`/api/cron/things${sent}`, `/api/cron/things${handedOn}`);
+    expect(() => readParameters(url)).toThrow(/is not a parameter/);
+  });
+
+  it('leaves the others as they are', () => {
+    expect(readParameters(arrives('/x?limit=5&dryRun=1', '/x?limit=5&dryRun=1'))).toEqual({
+      limit: 5,
+      dryRun: true,
+    });
+    expect(readParameters(arrives('/x', '/x'))).toEqual({ dryRun: false });
+  });
+
+  it('cannot be hidden by a header of the caller', () => {
+    const url = arrives('/x?nxtPdryRun=1', '/x', { 'x-lapse-raw-query': '' });
+    expect(() => readParameters(url)).toThrow(/nxtPdryRun/);
+  });
+});
+
+it('TRACE, of which no request can be made, becomes a method that is refused', () => {
+  const message = { url: '/', headers: {}, method: 'TRACE' };
+  noteRequest(message);
+  expect(() => new Request('https://lapse.test/', { method: message.method })).not.toThrow();
+});
