@@ -79,7 +79,15 @@ export function referenced(policy: Policy): string {
  * soft-deleted. With tenants the row's cutoff is `w.cutoff` of the joined relation `tenants w`.
  */
 export function expired(policy: Policy, leg: Leg, p: Parameters): string {
-  // Age, tier, `where` and an earlier soft deletion mean nothing to an erasure.
+  return [past(policy, leg, p), ...condition(policy, leg)].join(' and ');
+}
+
+/** The policy's `where`; age, tier, `where` and an earlier soft deletion mean nothing to an erasure. */
+const condition = (policy: Policy, leg: Leg): string[] =>
+  policy.where && leg.kind !== 'subject' ? [`(${policy.where})`] : [];
+
+/** All of the policy's own judgement but its `where`. */
+function past(policy: Policy, leg: Leg, p: Parameters): string {
   if (leg.kind === 'subject') return ofSubject(leg, p);
   const parts: string[] = [];
   if (leg.kind === 'rule') {
@@ -92,7 +100,6 @@ export function expired(policy: Policy, leg: Leg, p: Parameters): string {
   }
   parts.push(`isfinite(t.${name(policy.clock.column)})`);
   if (policy.strategy.kind === 'soft-delete') parts.push(`t.${name(policy.strategy.column)} is null`);
-  if (policy.where) parts.push(`(${policy.where})`);
   return parts.join(' and ');
 }
 
@@ -115,7 +122,9 @@ export function mayGo(policy: Policy, leg: Leg, asOf: string, p: Parameters): st
 export function staysBecause(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
   return `case when ${held(policy)} then 'held' when ${leg.kind === 'subject' ? 'false' : extended(policy, asOf)} then 'extended'
         when ${deadLettered(policy, asOf)} then 'dead_letter' when ${referenced(policy)} then 'referenced'
-        when not (${expired(policy, leg, p)}) then 'not_expired' end`;
+        when (${past(policy, leg, p)}) is not true then 'not_expired'${condition(policy, leg)
+          .map((where) => ` when ${where} is not true then 'condition'`)
+          .join('')} end`;
 }
 
 /** What rows are read from; of a partitioned table all partitions, so never by their place. */

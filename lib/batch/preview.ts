@@ -1,20 +1,28 @@
 /**
  * The dry run: the batch's own picking and predicate inside a READ ONLY transaction, with a count where the
  * batch deletes. Page by page, each bounded, so it never holds a snapshot for long and can stop in time.
+ * What would go is also hashed, row by row in the order of the walk, each row with all that goes along with it:
+ * the same hash means the same rows, however the pages fall (G3).
  */
 import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
-import { belongs, bytesOf, filesOf, goingDependants, goingFiles, ownFiles } from './files';
+import { belongs, bytesOf, filesOf, goingDependants, ownFiles } from './files';
 import { type Leg, labelOf, Position } from './leg';
 import { onLeaf } from './partition';
 import { picking, progress, reasons } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
-import { keyText, name, Parameters, table, text } from './sql';
+import { keyText, name, Parameters, table, tableLabel, text } from './sql';
 
 /** Rows a page: large enough that the request costs little, small enough to stay well under a second. */
-export const PREVIEW_PAGE = 20_000;
+const PREVIEW_PAGE = 20_000;
+/** With dependants, each row costs a look at theirs. */
+const PREVIEW_PAGE_WITH_DEPENDANTS = 5_000;
+export const pageOf = (policy: Policy): number =>
+  goingDependants(policy).length > 0 ? PREVIEW_PAGE_WITH_DEPENDANTS : PREVIEW_PAGE;
+/** Where the hash of the rows begins. */
+export const NO_ROWS = '0'.repeat(64);
 /** Keys shown to the reader. */
 const SAMPLE = 10;
 
@@ -23,6 +31,10 @@ export const PreviewPage = z.object({
   picked: count,
   by_rule: z.record(z.string(), z.object({ expired: count, bytes: count, files: count })),
   kept: z.partialRecord(z.enum(KEPT_REASONS), count),
+  /** Rows that would go along, by their table. */
+  dependants: z.record(z.string(), count),
+  /** The hash of all rows up to here. */
+  rows_sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sample: z.array(z.string()),
   oldest: z.string().nullable(),
   newest: z.string().nullable(),
@@ -36,42 +48,79 @@ export function previewPage(
   leg: Leg,
   position: Position | null,
   asOfText: string,
+  { limit = pageOf(declared), rowsSha256 = NO_ROWS } = {},
 ): Statement {
   const policy = onLeaf(declared, leg);
   const p = new Parameters();
   const asOf = p.add(asOfText, 'timestamptz');
   const ownLabel = labelOf(leg);
   const label = ownLabel === null ? 'w.label' : p.add(ownLabel, 'text');
-  const total = (sum: (alias: string, files: Policy['files']) => string) =>
-    [
-      sum('t', ownFiles(policy)),
-      ...goingDependants(policy)
-        .filter((d) => goingFiles(d.files).length > 0)
-        .map(
-          (d) =>
-            `(select coalesce(sum(${sum('d', d.files)}), 0) from ${table(d.table)} d where ${belongs(d, policy)})`,
-        ),
-    ].join(' + ');
   const utc = (clock: string) => `to_char(${clock} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-  return p.statement(`with ${picking(policy, leg, position, PREVIEW_PAGE, asOf, p)},
-  ${progress(policy, leg, PREVIEW_PAGE, p)},
+  return p.statement(`with ${picking(policy, leg, position, limit, asOf, p)},
+  ${progress(policy, leg, limit, p)},
   judged as materialized (
-    select ${label} as label, ${keyText('t', policy.key)} as key, ${instant(policy)} as clk,
-      (${total(bytesOf)})::bigint as bytes, (${total(filesOf)})::bigint as files,
+    select t.ctid as c, x.n, ${label} as label, ${keyText('t', policy.key)} as key, ${instant(policy)} as clk,
+      (${bytesOf('t', ownFiles(policy))})::bigint as bytes, (${filesOf('t', ownFiles(policy))})::bigint as files,
       case when ${mayGo(policy, leg, asOf, p)} then null else coalesce(${staysBecause(policy, leg, asOf, p)}, 'busy') end as stays
-    from ${governed(policy, leg)} where t.ctid = any(array(select c from picked))
+    from ${governed(policy, leg)}
+    join (select c, row_number() over (order by ${walked(policy, leg)}) as n from picked) x on x.c = t.ctid
+    where t.ctid = any(array(select c from picked))
   ),
-  stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1)
+  stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
+  ${going(policy)}
   select at.picked, ${reasons('stayed')} as kept, at.after,
     coalesce((
       select jsonb_object_agg(r.label, jsonb_build_object('expired', r.n, 'bytes', r.bytes, 'files', r.files))
-      from (select j.label, count(*) as n, sum(j.bytes) as bytes, sum(j.files) as files from judged j where j.stays is null group by 1) r
+      from (select g.label, count(*) as n, sum(g.bytes) as bytes, sum(g.files) as files from going g group by 1) r
     ), '{}') as by_rule,
-    coalesce((select jsonb_agg(s.key) from (select j.key from judged j where j.stays is null order by j.clk, j.key limit ${SAMPLE}) s), '[]') as sample,
-    ${utc('(select min(clk) from judged where stays is null)')} as oldest,
-    ${utc('(select max(clk) from judged where stays is null)')} as newest
+    ${dependantCounts(policy)} as dependants,
+    retention.chain_rows(${p.add(rowsSha256, 'text')}, coalesce((
+      select array_agg(jsonb_build_array(g.label, g.key, g.bytes, g.files, g.along)::text order by g.n) from going g), '{}')) as rows_sha256,
+    coalesce((select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
+    ${utc('(select min(clk) from going)')} as oldest,
+    ${utc('(select max(clk) from going)')} as newest
   from at`);
 }
+
+/** CTE `going`: the judged rows that would go, with what goes along: rows, bytes and files, and a hash of the keys. */
+function going(policy: Policy): string {
+  const dependants = goingDependants(policy);
+  if (dependants.length === 0) {
+    return `going as materialized (select j.*, '[]'::jsonb as along from judged j where j.stays is null)`;
+  }
+  const theirs = dependants.map((d, i) => {
+    const key = keyText('d', d.key);
+    return `cross join lateral (
+      select count(*) as n, coalesce(sum(${bytesOf('d', d.files)}), 0) as bytes, coalesce(sum(${filesOf('d', d.files)}), 0) as files,
+        encode(sha256(coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')), 'hex') as keys
+      from ${table(d.table)} d where ${belongs(d, policy)}
+    ) d${i}`;
+  });
+  const sum = (column: string) => [`j.${column}`, ...dependants.map((_, i) => `d${i}.${column}`)].join(' + ');
+  const along = dependants.map((_, i) => `jsonb_build_array(d${i}.n, d${i}.keys)`).join(', ');
+  const counts = dependants.map((_, i) => `d${i}.n as n${i}`).join(', ');
+  return `going as materialized (
+    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${counts}, jsonb_build_array(${along}) as along
+    from judged j join only ${table(policy.table)} t on t.ctid = j.c
+    ${theirs.join('\n    ')}
+    where j.stays is null and t.ctid = any(array(select c from judged where stays is null))
+  )`;
+}
+
+/** Rows of each dependants' table that would go along; a table declared twice is counted once for each reference. */
+function dependantCounts(policy: Policy): string {
+  const byTable = new Map<string, string[]>();
+  for (const [i, d] of goingDependants(policy).entries()) {
+    const label = tableLabel(d.table);
+    byTable.set(label, [...(byTable.get(label) ?? []), `sum(n${i})`]);
+  }
+  const counts = [...byTable].map(([label, sums]) => `${text(label)}, coalesce(${sums.join(' + ')}, 0)`);
+  return counts.length === 0 ? `'{}'::jsonb` : `(select jsonb_build_object(${counts.join(', ')}) from going)`;
+}
+
+/** The columns of `picked` in the order of the walk. */
+const walked = (policy: Policy, leg: Leg): string =>
+  [...(leg.kind === 'tenants' ? ['tenant'] : []), 'clk', ...policy.key.map((_, i) => `k${i}`)].join(', ');
 
 /** The clock as a point in time, whatever its column's type. */
 function instant(policy: Policy): string {

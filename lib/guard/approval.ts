@@ -30,17 +30,22 @@ export interface Claimant {
 export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
   const { id, as_of: asOf } = approval;
   if (!approval.used) {
-    const counts = await recount(c.read, c.policy, c.legs(asOf), asOf, c.inTime);
-    if (!counts) return { use: false, why: 'there was no time to count again what was approved' };
+    const again = await recount(c.read, c.policy, c.legs(asOf), asOf, c.inTime);
+    if (!again) return { use: false, why: 'there was no time to count again what was approved' };
+    const { expired, bytes, files, byRule, dependants, rowsSha256 } = again;
     const digest = digestOf({
       policy: c.policy.name,
       version: c.version,
       asOf,
       expiresAt: approval.expires_at,
-      ...counts,
+      ...{ expired, bytes, files, byRule, dependants, rowsSha256 },
     });
     if (digest !== approval.digest) {
-      const why = `the data has changed since: ${approval.expired} rows were approved, ${counts.expired} would go`;
+      const others =
+        expired === approval.expired
+          ? ', not all of them the same, or not with the same files and dependants'
+          : '';
+      const why = `the data has changed since: ${approval.expired} rows were approved, ${expired} would go${others}`;
       await c.write([session(STATEMENT_MS), voided(id, why)], STATEMENT_MS);
       return { use: false, why };
     }

@@ -1,16 +1,18 @@
 /**
  * A dry run (R9): pages through what a run would delete, with the batch's own predicate, inside READ ONLY
- * transactions that the database enforces. Takes no lease and moves no fence, so it disturbs no run.
+ * transactions that the database enforces. Takes no lease and moves no fence, so it disturbs no run. It ends as the
+ * run would before its first delete: what keeps the policy from deleting is an error here too, however much it counted.
  */
 import { randomUUID } from 'node:crypto';
 import { DUE_CAP } from '../batch/drained';
 import { heapFacts, judgeHeap } from '../batch/heap';
 import { type Leg, legsOf } from '../batch/leg';
-import { mayBeDropped, onLeaves, partitionName } from '../batch/partition';
-import { catalogFacts, judgeFacts, type Problem } from '../batch/preflight';
-import { PreviewPage, previewPage } from '../batch/preview';
+import { mayBeDropped, onLeaves, type Partition, partitionName } from '../batch/partition';
+import { catalogFacts, judgeFacts, judgeStore, type Problem } from '../batch/preflight';
+import type { PreviewPage } from '../batch/preview';
 import { answerTimeoutMs, session } from '../batch/session';
-import { counted, type Statement } from '../database';
+import { PAGE_MS, pages, Tally } from '../batch/tally';
+import { counted, type Row, type Statement } from '../database';
 import { DatabaseError } from '../errors';
 import { digestOf, expiryOf } from '../guard/digest';
 import { withPeriods } from '../guard/effective';
@@ -19,217 +21,249 @@ import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
 import { recordPreview } from '../stores/run';
-import { noneKept, type Outcome, type Preview, type RunResult, slaStatus } from './result';
+import type { Ending } from './endings';
+import { type Preview, type RunResult, slaStatus } from './result';
 import type { RunRequest } from './run';
 import { versionOf } from './version';
 
-/** A page of 20,000 rows is well under this even on a cold cache. */
-const PAGE_MS = 15_000;
 /** Kept back for the record and the answer. */
 const CLOSING_MS = 1_000;
 /** Rows a second to reckon with before any run of this policy has been measured. */
 const RATE_UNKNOWN = 10_000;
 
-export async function previewPolicy(
-  services: Services,
-  policy: Policy,
-  request: RunRequest,
-): Promise<RunResult> {
-  const startedAt = services.clock();
-  const database = counted(services.database);
-  const log = services.log.child({
-    correlation_id: request.correlationId,
-    script: policy.name,
-    mode: 'dry_run',
-  });
-  const runId = randomUUID();
-  const preview = {
-    ...nothing(),
-    byRule: {} as Preview['byRule'],
-    kept: noneKept(),
-    partitions: [] as Preview['partitions'][number][],
-  };
-  let asOf = startedAt.toISOString();
-  let picked = 0;
-  let path: RunResult['path'];
-  let outcome: Outcome = 'succeeded';
-  let reason: string | null = null;
-  let message = 'dry run: nothing was deleted';
-  const read = (statements: Parameters<typeof database.transaction>[0]) =>
-    database.transaction([session(PAGE_MS), ...statements], {
-      readOnly: true,
-      timeoutMs: answerTimeoutMs(PAGE_MS),
+export const previewPolicy = (services: Services, policy: Policy, request: RunRequest): Promise<RunResult> =>
+  new DryRun(services, policy, request).execute();
+
+class DryRun {
+  readonly #runId = randomUUID();
+  readonly #startedAt: Date;
+  readonly #version: string;
+  readonly #database;
+  readonly #log;
+  readonly #tally = new Tally();
+  readonly #partitions: Preview['partitions'][number][] = [];
+  readonly #blockers: Problem[] = [];
+  #asOf: string;
+  #rate = RATE_UNKNOWN;
+  #isComplete = false;
+  #waitsUntil: string | null = null;
+  #sample: readonly string[] = [];
+  #oldest: string | null = null;
+  #newest: string | null = null;
+  #path: RunResult['path'];
+
+  constructor(
+    readonly services: Services,
+    readonly policy: Policy,
+    readonly request: RunRequest,
+  ) {
+    this.#startedAt = services.clock();
+    this.#asOf = this.#startedAt.toISOString();
+    this.#version = versionOf(policy);
+    this.#database = counted(services.database);
+    this.#log = services.log.child({
+      correlation_id: request.correlationId,
+      script: policy.name,
+      mode: 'dry_run',
     });
-  const remaining = () => request.deadline.getTime() - services.clock().getTime();
-  try {
+  }
+
+  async execute(): Promise<RunResult> {
+    let failure: DatabaseError | null = null;
+    try {
+      await this.#look();
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      failure = error;
+    }
+    const ending = this.#ending(failure);
+    const preview = this.#preview(ending);
+    const finishedAt = this.services.clock();
+    const result = this.#result(ending, preview, finishedAt);
+    await this.#record(ending, result, finishedAt);
+    this.#log.info(
+      {
+        event: 'cleanup_completed',
+        outcome: result.outcome,
+        reason: result.reason,
+        records_deleted: 0,
+        records_expired: preview.expired,
+        duration_seconds: result.durationSeconds,
+        sla_status: result.slaStatus,
+        kept: result.kept,
+      },
+      `[DRY RUN] ${result.message}; would delete ${preview.expired}`,
+    );
+    return { ...result, requests: { postgres: this.#database.requests, redis: 0 } };
+  }
+
+  /** Whether the policy may delete at all, then every leg to its end, as long as there is time. */
+  async #look(): Promise<void> {
+    const { policy, services } = this;
     const cooling = services.settings.guards.coolingOffSeconds;
-    const [, facts, now, admission] = await read([
-      catalogFacts(policy),
-      nowAndRate(policy.name, startedAt),
-      admissionFacts(policy, versionOf(policy), startedAt, cooling),
-    ]);
+    const [, facts, now, admission] = await this.#read(
+      [
+        session(PAGE_MS),
+        catalogFacts(policy),
+        nowAndRate(policy.name, this.#startedAt),
+        admissionFacts(policy, this.#version, this.#startedAt, cooling),
+      ],
+      PAGE_MS,
+    );
     const { periods, waits_until } = Facts.parse(admission?.[0]?.admission);
-    asOf = String(now?.[0]?.as_of);
-    const problems = judgeFacts(policy, facts?.[0]?.facts, permanentTables);
-    if (problems.length > 0)
-      message = `dry run: nothing was deleted. Before it may delete: ${list(problems)}`;
-    if (waits_until) message += `. This version waits out the cooling-off until ${waits_until}`;
-    const legs = legsOf(withPeriods(policy, periods), new Date(asOf), cooling);
-    const ask = (statements: Statement[]) => read(statements.slice(1));
-    for (const { leg, partition } of await onLeaves(policy, legs, ask)) {
-      const before = { expired: preview.expired, files: preview.files };
-      let kept = 0;
-      for await (const page of pages(leg)) {
-        picked += page.picked;
-        kept += Object.values(page.kept).reduce((sum, n) => sum + (n ?? 0), 0);
-        add(preview, page);
-        log.info(
-          { event: 'preview.page', picked, expired: preview.expired },
-          `[DRY RUN] Looked at ${picked}, would delete ${preview.expired}`,
-        );
-      }
-      if (!preview.complete) break;
-      const whole = kept === 0 && preview.files === before.files;
-      if (partition && whole && mayBeDropped(policy, partition)) {
-        const { lower: from, upper: to } = partition;
-        const rows = preview.expired - before.expired;
-        preview.partitions.push({ name: partitionName(partition), from, to, rows });
-      }
+    this.#asOf = String(now?.[0]?.as_of);
+    this.#rate = Number(now?.[0]?.rate ?? RATE_UNKNOWN);
+    this.#waitsUntil = waits_until;
+    this.#blockers.push(
+      ...judgeFacts(policy, facts?.[0]?.facts, permanentTables),
+      ...judgeStore(policy, services.blob !== undefined),
+    );
+    const legs = legsOf(withPeriods(policy, periods), new Date(this.#asOf), cooling);
+    for (const { leg, partition } of await onLeaves(policy, legs, this.#read)) {
+      if (!(await this.#lookAt(leg, partition))) return;
     }
-    path = preview.partitions.length > 0 ? 'partition' : await pathOf(legs);
-    if (preview.complete && problems.length === 0 && !waits_until) {
-      const expiresAt = expiryOf(asOf);
-      const previewed = { ...preview, policy: policy.name, version: versionOf(policy), asOf, expiresAt };
-      preview.approvable = { digest: digestOf(previewed), expiresAt };
+    this.#path = this.#partitions.length > 0 ? 'partition' : await this.#pathOf(legs);
+    this.#isComplete = true;
+  }
+
+  /** False: out of time. */
+  async #lookAt(leg: Leg, partition: Partition | null): Promise<boolean> {
+    const tally = this.#tally;
+    const before = { expired: tally.expired, files: tally.files };
+    const inTime = () => this.request.deadline.getTime() - this.services.clock().getTime() >= CLOSING_MS;
+    let kept = 0;
+    let isDone = false;
+    for await (const page of pages(
+      { policy: this.policy, leg, asOf: this.#asOf, read: this.#read, inTime },
+      tally,
+    )) {
+      isDone = page.after.ended;
+      kept += Object.values(page.kept).reduce((sum, n) => sum + (n ?? 0), 0);
+      this.#show(page);
+      this.#log.info(
+        { event: 'preview.page', picked: tally.picked, expired: tally.expired },
+        `[DRY RUN] Looked at ${tally.picked}, would delete ${tally.expired}`,
+      );
     }
-    const rate = Number(now?.[0]?.rate ?? RATE_UNKNOWN);
-    const seconds = Math.max(1, (request.deadline.getTime() - startedAt.getTime()) / 1000);
-    preview.estimatedRuns = Math.ceil(preview.expired / Math.max(1, rate * seconds));
-    if (!preview.complete) {
-      outcome = 'interrupted';
-      reason = 'time';
-      message = 'dry run: out of time, so these counts are what was seen until then';
+    const whole = kept === 0 && tally.files === before.files;
+    if (isDone && partition && whole && mayBeDropped(this.policy, partition)) {
+      const { lower: from, upper: to } = partition;
+      const rows = tally.expired - before.expired;
+      this.#partitions.push({ name: partitionName(partition), from, to, rows });
     }
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error;
-    outcome = 'errored';
-    reason = error.code;
-    message = error.message;
+    return isDone;
+  }
+
+  /** What the reader sees of single rows. */
+  #show(page: PreviewPage): void {
+    if (this.#sample.length === 0) this.#sample = page.sample;
+    if (page.oldest && (!this.#oldest || page.oldest < this.#oldest)) this.#oldest = page.oldest;
+    if (page.newest && (!this.#newest || page.newest > this.#newest)) this.#newest = page.newest;
   }
 
   /** The path a run that nothing limits would take now. */
-  async function pathOf(legs: readonly Leg[]): Promise<NonNullable<RunResult['path']>> {
-    if (policy.tenants) return 'tenant';
+  async #pathOf(legs: readonly Leg[]): Promise<NonNullable<RunResult['path']>> {
+    if (this.policy.tenants) return 'tenant';
     const rules = legs.filter((leg) => leg.kind === 'rule');
-    for (const leg of preview.expired > DUE_CAP ? rules : []) {
-      if (judgeHeap(policy, (await read(heapFacts(policy, leg))).slice(1)).worthWhile) return 'heap';
+    for (const leg of this.#tally.expired > DUE_CAP ? rules : []) {
+      const rows = await this.#read([session(PAGE_MS), ...heapFacts(this.policy, leg)], PAGE_MS);
+      if (judgeHeap(this.policy, rows.slice(1)).worthWhile) return 'heap';
     }
     return 'index';
   }
 
-  async function* pages(leg: Leg): AsyncGenerator<PreviewPage> {
-    let position: Parameters<typeof previewPage>[2] = null;
-    for (;;) {
-      if (remaining() < CLOSING_MS) {
-        preview.complete = false;
-        return;
-      }
-      const [, rows] = await read([previewPage(policy, leg, position, asOf)]);
-      const page = PreviewPage.parse(rows?.[0]);
-      yield page;
-      if (page.after.ended) return;
-      const { ended: _, ...after } = page.after;
-      position = after;
+  /** As the run would end before its first delete. */
+  #ending(failure: DatabaseError | null): Ending {
+    const nothing = 'dry run: nothing was deleted';
+    if (this.#blockers.length > 0) {
+      const what = this.#blockers.map((p) => `${p.problem} (${p.remedy})`).join('; ');
+      return {
+        outcome: 'errored',
+        reason: 'preflight',
+        message: `${nothing}. Before it may delete: ${what}`,
+      };
     }
+    if (failure) return { outcome: 'errored', reason: failure.code, message: failure.message };
+    if (!this.#isComplete) {
+      const message = 'dry run: out of time, so these counts are what was seen until then';
+      return { outcome: 'interrupted', reason: 'time', message };
+    }
+    if (this.#waitsUntil === null) return { outcome: 'succeeded', reason: null, message: nothing };
+    const problem = 'this version reaches other rows than the one before';
+    const remedy = `it waits out the cooling-off until ${this.#waitsUntil}`;
+    this.#blockers.push({ problem, remedy });
+    return { outcome: 'skipped', reason: 'cooling', message: `${nothing}: ${problem}; ${remedy}` };
   }
 
-  const finishedAt = services.clock();
-  const durationSeconds = Math.max(0, finishedAt.getTime() - startedAt.getTime()) / 1000;
-  const sla = slaStatus(durationSeconds, policy.allowedSeconds, services.settings.sla);
-  const identity = {
-    policy: policy.name,
-    runId,
-    version: versionOf(policy),
-    startedAt,
-    trigger: request.trigger,
-    actor: request.actor,
-    correlationId: request.correlationId,
-  };
-  await recordPreview(database, { ...identity, finishedAt, outcome, reason, asOf }, preview, sla).catch(() =>
-    log.warn({ event: 'run.unrecorded' }, '[DRY RUN] the record of this dry run could not be written'),
-  );
-  log.info(
-    {
-      event: 'cleanup_completed',
-      outcome,
-      reason,
-      records_deleted: 0,
-      records_expired: preview.expired,
-      duration_seconds: durationSeconds,
-      sla_status: sla,
-      kept: preview.kept,
-    },
-    `[DRY RUN] ${message}; would delete ${preview.expired}`,
-  );
-  return {
-    policy: policy.name,
-    runId,
-    mode: 'dry_run',
-    outcome,
-    reason,
-    message,
-    correlationId: request.correlationId,
-    ...(path ? { path } : {}),
-    asOf,
-    startedAt: startedAt.toISOString(),
-    durationSeconds,
-    batches: 0,
-    picked,
-    deleted: 0,
-    dependantsDeleted: 0,
-    filesQueued: 0,
-    bytesFreed: 0,
-    byRule: {},
-    kept: preview.kept,
-    requests: { postgres: database.requests, redis: 0 },
-    slaStatus: sla,
-    preview,
-  };
-}
-
-type Draft = { -readonly [K in keyof Preview]: Preview[K] };
-
-const nothing = (): Draft => ({
-  complete: true,
-  expired: 0,
-  bytes: 0,
-  files: 0,
-  byRule: {},
-  kept: noneKept(),
-  partitions: [],
-  sampleKeys: [],
-  oldest: null,
-  newest: null,
-  estimatedRuns: 0,
-  approvable: null,
-});
-
-function add(preview: Draft & { byRule: Preview['byRule'] }, page: PreviewPage): void {
-  for (const [label, r] of Object.entries(page.by_rule)) {
-    const sum = preview.byRule[label] ?? { expired: 0, bytes: 0, files: 0 };
-    preview.byRule[label] = {
-      expired: sum.expired + r.expired,
-      bytes: sum.bytes + r.bytes,
-      files: sum.files + r.files,
+  #preview(ending: Ending): Preview {
+    const { expired, bytes, files, byRule, kept, dependants, rowsSha256 } = this.#tally;
+    const counts = { expired, bytes, files, byRule, dependants, rowsSha256 };
+    const expiresAt = expiryOf(this.#asOf);
+    const named = { policy: this.policy.name, version: this.#version, asOf: this.#asOf, expiresAt };
+    const seconds = Math.max(1, (this.request.deadline.getTime() - this.#startedAt.getTime()) / 1000);
+    return {
+      complete: this.#isComplete,
+      ...counts,
+      kept,
+      blockers: this.#blockers,
+      partitions: this.#partitions,
+      sampleKeys: this.#sample,
+      oldest: this.#oldest,
+      newest: this.#newest,
+      estimatedRuns: Math.ceil(expired / Math.max(1, this.#rate * seconds)),
+      approvable:
+        ending.outcome === 'succeeded' ? { digest: digestOf({ ...counts, ...named }), expiresAt } : null,
     };
-    preview.expired += r.expired;
-    preview.bytes += r.bytes;
-    preview.files += r.files;
   }
-  for (const [why, n] of Object.entries(page.kept)) preview.kept[why as keyof typeof preview.kept] += n ?? 0;
-  if (preview.sampleKeys.length === 0) preview.sampleKeys = page.sample;
-  if (page.oldest && (!preview.oldest || page.oldest < preview.oldest)) preview.oldest = page.oldest;
-  if (page.newest && (!preview.newest || page.newest > preview.newest)) preview.newest = page.newest;
+
+  #result(ending: Ending, preview: Preview, finishedAt: Date): RunResult {
+    const durationSeconds = Math.max(0, finishedAt.getTime() - this.#startedAt.getTime()) / 1000;
+    return {
+      policy: this.policy.name,
+      runId: this.#runId,
+      mode: 'dry_run',
+      ...ending,
+      correlationId: this.request.correlationId,
+      ...(this.#path ? { path: this.#path } : {}),
+      asOf: this.#asOf,
+      startedAt: this.#startedAt.toISOString(),
+      durationSeconds,
+      batches: 0,
+      picked: this.#tally.picked,
+      deleted: 0,
+      dependantsDeleted: 0,
+      filesQueued: 0,
+      bytesFreed: 0,
+      byRule: {},
+      kept: preview.kept,
+      requests: { postgres: this.#database.requests, redis: 0 },
+      slaStatus: slaStatus(durationSeconds, this.policy.allowedSeconds, this.services.settings.sla),
+      preview,
+    };
+  }
+
+  async #record(ending: Ending, result: RunResult, finishedAt: Date): Promise<void> {
+    const { trigger, actor, correlationId } = this.request;
+    const record = {
+      policy: this.policy.name,
+      runId: this.#runId,
+      version: this.#version,
+      startedAt: this.#startedAt,
+      ...{ trigger, actor, correlationId, finishedAt },
+      outcome: ending.outcome,
+      reason: ending.reason,
+      asOf: this.#asOf,
+    };
+    await recordPreview(this.#database, record, result.preview!, result.slaStatus).catch(() =>
+      this.#log.warn(
+        { event: 'run.unrecorded' },
+        '[DRY RUN] the record of this dry run could not be written',
+      ),
+    );
+  }
+
+  #read = (statements: Statement[], statementMs: number): Promise<Row[][]> =>
+    this.#database.transaction(statements, { readOnly: true, timeoutMs: answerTimeoutMs(statementMs) });
 }
 
 /** The instant to count back from, as a run would take it, and the rows a second of recent runs. */
@@ -241,6 +275,3 @@ const nowAndRate = (policy: string, startedAt: Date) => ({
     ) r) as rate`,
   params: [startedAt.toISOString(), policy],
 });
-
-const list = (problems: readonly Problem[]): string =>
-  problems.map((p) => `${p.problem} (${p.remedy})`).join('; ');

@@ -6,13 +6,17 @@ export type Outcome = 'succeeded' | 'interrupted' | 'skipped' | 'errored';
 export type Mode = 'delete' | 'dry_run';
 export type SlaStatus = 'within_sla' | 'warning' | 'breached';
 
-/** Why a picked row stayed. `busy`: locked by someone else, or changed while we looked. */
+/**
+ * Why a picked row stayed. `condition`: the policy's `where` is not true for it. `busy`: locked by someone else, or
+ * changed while we looked.
+ */
 export const KEPT_REASONS = [
   'held',
   'extended',
   'dead_letter',
   'referenced',
   'not_expired',
+  'condition',
   'unknown_rule',
   'busy',
 ] as const;
@@ -27,6 +31,12 @@ export interface Preview {
   readonly files: number;
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
   readonly kept: Kept;
+  /** Rows that would go along with those, by table. */
+  readonly dependants: Record<string, number>;
+  /** Hash of every row that would go, and of what goes along with each, in the order of the walk. */
+  readonly rowsSha256: string;
+  /** What keeps the policy from deleting, each with what to do about it; empty when nothing does. */
+  readonly blockers: readonly { readonly problem: string; readonly remedy: string }[];
   /** Whole partitions that would be dropped, with their bounds; their rows are among `expired`. */
   readonly partitions: readonly {
     readonly name: string;
@@ -86,6 +96,7 @@ export const noneKept = (): Kept => ({
   dead_letter: 0,
   referenced: 0,
   not_expired: 0,
+  condition: 0,
   unknown_rule: 0,
   busy: 0,
 });

@@ -8,7 +8,7 @@ grant execute on function
   retention.keys_of, retention.receipt_hash,
   retention.audit_field, retention.seal_run,
   retention.blob_url_decoded, retention.blob_path, retention.blob_url_path, retention.lock_files,
-  retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
+  retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission, retention.chain_rows,
   retention.partitions, retention.drop_partition,
   retention.run_bounds,
   retention.as_printed, retention.remove_permanent,

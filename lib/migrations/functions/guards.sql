@@ -98,3 +98,18 @@ create or replace function retention.admission(
 $$;
 comment on function retention.admission(text, text, text, jsonb, timestamptz, interval, text) is
   'Effective periods, rollout, size of the table, usual run and open approval of a policy, as one value.';
+
+-- Row after row into one hash: begun again with what it gave, it goes on, so that it does not matter how many rows
+-- come at a time.
+create or replace function retention.chain_rows(before text, rows text[]) returns text
+language plpgsql immutable parallel safe security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  h bytea := decode(before, 'hex');
+  one text;
+begin
+  foreach one in array rows loop
+    h := sha256(h || sha256(convert_to(one, 'UTF8')));
+  end loop;
+  return encode(h, 'hex');
+end $$;
+comment on function retention.chain_rows(text, text[]) is 'A hash over rows in their order: the same rows, the same hash.';
