@@ -12,7 +12,7 @@ import type { Dependant, Policy } from '../policies/contract';
 import { Pressure, SEEN_PRESSURE } from '../runner/pressure';
 import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
-import { type Blocks, pinBlockPlan, withinBlocks } from './heap';
+import { type Blocks, unindexed, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
 import { expired, governed, held, mayGo, staysBecause } from './predicate';
@@ -61,13 +61,7 @@ export function batch(order: BatchOrder): {
 } {
   const deciding =
     goingDependants(order.policy).length > 0 ? [lockFirst(order), thenDelete(order)] : [atOnce(order)];
-  const statements = [
-    session(order.statementTimeoutMs),
-    ...(order.blocks ? [pinBlockPlan] : []),
-    enter(order),
-    ...deciding,
-    confirm(order),
-  ];
+  const statements = [session(order.statementTimeoutMs), enter(order), ...deciding, confirm(order)];
   return { statements, read: (rows) => BatchResult.parse({ ...rows.at(-2)?.[0], ...rows.at(-1)?.[0] }) };
 }
 
@@ -132,7 +126,7 @@ export function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): str
     return `locked as materialized (
     select t.ctid as c, ${label} as label from ${governed(policy, leg)}
     where ${withinBlocks(order.blocks, p)} and ${token(order, p)}
-      and ${mayGo(policy, leg, asOf, p)}
+      and ${unindexed(mayGo(policy, leg, asOf, p))}
     for update of t skip locked
   )`;
   }
@@ -212,7 +206,7 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   // For a soft delete the row stays, and so do its files and dependants until the purge.
   const gone = isPlain(order)
     ? `delete from only ${table(policy.table)} t
-      where ${withinBlocks(order.blocks!, p)} and ${token(order, p)} and ${mayGo(policy, order.leg, asOf, p)} ${returning}`
+      where ${withinBlocks(order.blocks!, p)} and ${token(order, p)} and ${unindexed(mayGo(policy, order.leg, asOf, p))} ${returning}`
     : soft
       ? `update only ${table(policy.table)} t set ${name(soft.column)} = ${MARK} where ${rows} ${returning}`
       : `delete from only ${table(policy.table)} t where ${rows} ${returning}`;
@@ -287,7 +281,7 @@ function confirm(order: BatchOrder): Statement {
     ? // If anything expired is left in the blocks, whether it is one of those that went.
       `select case when not exists (select 1 from retention.receipt where run = ${run} and seq = ${seq}) then 0
         when exists (
-          select 1 from ${governed(policy, order.leg)} where ${withinBlocks(blocks, p)} and ${expired(policy, order.leg, p)}
+          select 1 from ${governed(policy, order.leg)} where ${withinBlocks(blocks, p)} and ${unindexed(expired(policy, order.leg, p))}
         ) then (${byKey(policy, run, seq, withinBlocks(blocks, p))}) else 0 end`
     : isSoughtByPlace(policy)
       ? `select count(*) from only ${table(policy.table)} t where t.ctid = any(current_setting('lapse.places')::tid[])`

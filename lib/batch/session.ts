@@ -20,7 +20,7 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
     text: `select set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
       set_config('idle_in_transaction_session_timeout', $1, true), set_config('TimeZone', 'UTC', true),
       set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
-      set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true), set_config('row_security', 'off', true),
+      set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true), set_config('row_security', 'off', true), set_config('jit', 'off', true),
       case when current_setting('server_version_num')::int >= 170000
         then set_config('transaction_timeout', $3, true) end`,
     params: [ms(statementTimeoutMs), ms(lockTimeoutMs), ms(statementTimeoutMs * TRANSACTION_FACTOR)],
@@ -54,6 +54,6 @@ export async function ask(
 
 /** For this transaction: ranges of an index in its order, which a limit ends; never a bitmap of a whole range, never the table. */
 export const indexesOnly: Statement = {
-  text: `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`,
+  text: `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`,
   params: [],
 };

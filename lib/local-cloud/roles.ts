@@ -63,7 +63,12 @@ export async function dropRoles(ownerUrl: string, login: Login, group: boolean):
 export async function createDatabase(ownerUrl: string, name: string, template = 'template0'): Promise<void> {
   await asOwner(ownerUrl, async (client) => {
     await client.query('select pg_advisory_lock($1)', [CREATE_LOCK]);
-    await client.query(`create database ${quoted(name)} template ${quoted(template)} strategy file_copy`);
+    const { rows } = await client.query(
+      `select current_setting('server_version_num')::int >= 150000 as chooses`,
+    );
+    // Before PostgreSQL 15 it is the only way, and has no name.
+    const strategy = rows[0]?.chooses ? 'strategy file_copy' : '';
+    await client.query(`create database ${quoted(name)} template ${quoted(template)} ${strategy}`);
   });
 }
 

@@ -45,7 +45,7 @@ export async function byBlocks(
       lanes: run.services.settings.lanes,
       send: (blocks) => send(run, leg, at.asOf, blocks),
       firstDue: async (range) => {
-        const rows = await read(run, firstDue(onLeaf(run.effective, leg), leg, range, at.asOf));
+        const rows = await read(run, [firstDue(onLeaf(run.effective, leg), leg, range, at.asOf)]);
         const block = rows.at(-1)?.[0]?.block ?? null;
         return block === null ? null : Number(block);
       },
@@ -96,7 +96,7 @@ async function proved(
     isInCompany: () => run.isInCompany,
     outOfTime: () => !run.hasTime(),
     look: async (blocks) => {
-      const rows = await read(run, whatIsLeft(onLeaf(run.effective, leg), leg, blocks, at.asOf));
+      const rows = await read(run, [whatIsLeft(onLeaf(run.effective, leg), leg, blocks, at.asOf)]);
       for (const row of rows.at(-1) ?? []) {
         const reason = row.reason === null ? null : String(row.reason);
         left.set(reason, (left.get(reason) ?? 0) + Number(row.n));
