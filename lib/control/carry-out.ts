@@ -77,6 +77,13 @@ export function refusal(error: unknown): unknown {
       'a batch is still running; nothing was changed, ask again in a few seconds',
     );
   }
+  if (error.sqlState === 'LP015') {
+    return new RequestError(
+      409,
+      'second_person',
+      'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
+    );
+  }
   if (error.sqlState === '23505')
     return new RequestError(409, 'exists', 'this is there already; nothing was changed');
   if (error.sqlState === '23503')

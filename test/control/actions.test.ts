@@ -77,7 +77,7 @@ it('the switch for all stops everything until it is turned back', async () => {
   await act(e.services, 'alice', { action: 'all.stop', reason: 'restore under way' });
   expect(await e.run(policy)).toMatchObject({ outcome: 'skipped', reason: 'stopped' });
   expect((await list(e.services)).body).toMatchObject({ stopped: { stopped: true, stopped_by: 'alice' } });
-  await act(e.services, 'alice', { action: 'all.resume', reason: 'restored' });
+  await act(e.services, 'bob', { action: 'all.resume', reason: 'restored' });
   expect(await e.run(policy)).toMatchObject({ deleted: 1 });
 });
 

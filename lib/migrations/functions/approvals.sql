@@ -18,10 +18,12 @@ begin
   if a.id is null then
     return;
   end if;
+  -- What CRON_SECRET asked for, nobody knows who did.
+  perform retention.refuse_same(who, (select actor from retention.run where id = a.preview));
   return query select * from retention.record_operator(who, 'approval.given', a.id::text, why, jsonb_build_object('policy', a.policy,
     'version', a.version, 'digest', a.digest, 'as_of', a.as_of, 'expired', a.expired, 'expires_at', a.expires_at));
 end $$;
-comment on function retention.give_approval(text, text, text, text) is 'Approves the dry run of this digest.';
+comment on function retention.give_approval(text, text, text, text) is 'Approves the dry run of this digest, which another operator or the schedule made.';
 
 create or replace function retention.withdraw_approval(who text, why text, approval_id uuid)
 returns setof retention.audit_entry

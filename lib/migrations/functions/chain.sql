@@ -67,6 +67,16 @@ begin
 end $$;
 comment on function retention.record_operator(text, text, text, text, jsonb) is 'Adds the entry of an operator''s action; refuses the name of a service.';
 
+-- Stopping is one person's to do, letting go again is not: a second one has to see why.
+create or replace function retention.refuse_same(who text, before text) returns void
+language plpgsql immutable security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  if lower(who) = lower(before) then
+    raise exception 'lapse: another operator has to do this' using errcode = 'LP015';
+  end if;
+end $$;
+comment on function retention.refuse_same(text, text) is 'Refuses an operator who would resume or approve what they stopped or asked for themselves.';
+
 create or replace function retention.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'lapse: % is append-only', tg_table_name using errcode = 'LP009';

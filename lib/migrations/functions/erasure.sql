@@ -27,10 +27,8 @@ begin
     select x.id into e from retention.erasure x
       where x.scope = whose and x.subject = id_of and x.state in ('requested', 'confirmed', 'open');
   else
-    insert into retention.audit_entry (actor, action, subject, reason, detail)
-      values (who, 'erasure.requested', e::text, why,
-        retention.erasure_detail(e) || jsonb_build_object('needs_second', needs_second))
-      returning n into wrote;
+    select n into wrote from retention.record_operator(who, 'erasure.requested', e::text, why,
+      retention.erasure_detail(e) || jsonb_build_object('needs_second', needs_second));
   end if;
   return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
 end $$;
@@ -48,8 +46,7 @@ begin
   if it.state <> 'requested' then return jsonb_build_object('refused', it.state); end if;
   if it.requested_by = who then return jsonb_build_object('refused', 'own'); end if;
   update retention.erasure set state = 'confirmed', confirmed_by = who, confirmed_at = clock_timestamp() where id = e;
-  insert into retention.audit_entry (actor, action, subject, reason, detail)
-    values (who, 'erasure.confirmed', e::text, why, retention.erasure_detail(e)) returning n into wrote;
+  select n into wrote from retention.record_operator(who, 'erasure.confirmed', e::text, why, retention.erasure_detail(e));
   return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
 end $$;
 comment on function retention.confirm_erasure(uuid, text, text) is
@@ -65,9 +62,8 @@ begin
   if not found then return jsonb_build_object('refused', 'unknown'); end if;
   if it.state in ('done', 'withdrawn') then return jsonb_build_object('refused', it.state); end if;
   update retention.erasure set state = 'withdrawn', withdrawn_by = who, withdrawn_at = clock_timestamp() where id = e;
-  insert into retention.audit_entry (actor, action, subject, reason, detail)
-    values (who, 'erasure.withdrawn', e::text, why, retention.erasure_detail(e) || jsonb_build_object('was', it.state))
-    returning n into wrote;
+  select n into wrote from retention.record_operator(who, 'erasure.withdrawn', e::text, why,
+    retention.erasure_detail(e) || jsonb_build_object('was', it.state));
   return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
 end $$;
 comment on function retention.withdraw_erasure(uuid, text, text) is
@@ -82,8 +78,7 @@ begin
   if not found then return false; end if;
   update retention.erasure set state = 'open', tried_at = clock_timestamp() where id = e;
   if it.state = 'confirmed' then
-    insert into retention.audit_entry (actor, action, subject, reason, detail)
-      values (who, 'erasure.begun', e::text, it.reason, retention.erasure_detail(e));
+    perform retention.record(who, 'erasure.begun', e::text, it.reason, retention.erasure_detail(e));
   end if;
   return true;
 end $$;
@@ -119,11 +114,10 @@ begin
     return false;
   end if;
   update retention.erasure set state = 'done', finished_at = clock_timestamp() where id = e;
-  insert into retention.audit_entry (actor, action, subject, reason, detail)
-    select who, 'erasure.done', e::text, why, retention.erasure_detail(e) || jsonb_build_object(
-      'deleted', coalesce(sum(s.deleted), 0), 'dependants_deleted', coalesce(sum(s.dependants_deleted), 0),
-      'files', coalesce(sum(s.files), 0))
-    from retention.erasure_step s where s.erasure = e;
+  perform retention.record(who, 'erasure.done', e::text, why, retention.erasure_detail(e) || (
+    select jsonb_build_object('deleted', coalesce(sum(s.deleted), 0), 'files', coalesce(sum(s.files), 0),
+      'dependants_deleted', coalesce(sum(s.dependants_deleted), 0))
+    from retention.erasure_step s where s.erasure = e));
   return true;
 end $$;
 comment on function retention.finish_erasure(uuid, text) is

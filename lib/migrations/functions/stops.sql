@@ -28,11 +28,12 @@ begin
   if st.policy is null then
     return;
   end if;
+  perform retention.refuse_same(who, st.paused_by);
   update retention.policy_state set paused = false, paused_by = null, paused_reason = null, paused_at = null where policy = p;
   return query select * from retention.record_operator(who, 'policy.resumed', p, why,
     jsonb_build_object('paused_by', st.paused_by, 'paused_at', st.paused_at));
 end $$;
-comment on function retention.resume_policy(text, text, text) is 'Lets a paused policy go on.';
+comment on function retention.resume_policy(text, text, text) is 'Lets a policy run again that somebody else paused.';
 
 create or replace function retention.stop_all(who text, why text) returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -54,11 +55,12 @@ begin
   if k.stopped is null then
     return;
   end if;
+  perform retention.refuse_same(who, k.stopped_by);
   update retention.kill_switch set stopped = false, stopped_by = null, reason = null, stopped_at = null;
   return query select * from retention.record_operator(who, 'all.resumed', 'all', why,
     jsonb_build_object('stopped_by', k.stopped_by, 'stopped_at', k.stopped_at));
 end $$;
-comment on function retention.resume_all(text, text) is 'Takes the stop for all back.';
+comment on function retention.resume_all(text, text) is 'Takes back the stop for all that somebody else made.';
 
 -- The fence first: whoever held the lease deletes nothing more, whatever it still believes.
 create or replace function retention.release_lease(who text, why text, p text) returns setof retention.audit_entry
