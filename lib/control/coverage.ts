@@ -60,7 +60,7 @@ function grouped<T>(all: readonly T[], by: (x: T) => string): T[][] {
 const keyOf = (t: Target) => JSON.stringify([t.table, t.columns]);
 
 async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<Counted[]> {
-  const [{ target, columns }] = group as [Spelled];
+  const [{ target, columns, loose }] = group as [Spelled];
   const same = target.columns
     .map((c, i) => `t.${name(c)} = (s.v ->> ${i})::${columns[i]!.base}`)
     .join(' and ');
@@ -68,6 +68,8 @@ async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<
     't',
     target.columns.map((column) => ({ column, type: 'text' })),
   );
+  // Where each row may print the value in its own way, every one of them is asked.
+  const most = loose ? '' : ` limit ${MOST_ROWS + 1}`;
   try {
     const [rows] = await ask(
       database,
@@ -76,7 +78,7 @@ async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<
           text: `select s.n, c.form, c.rows from jsonb_array_elements($1::jsonb) with ordinality s(v, n)
             cross join lateral (
               select x.form, count(*) as rows from (
-                select ${form} as form from ${table(target.table)} t where ${same} limit ${MOST_ROWS + 1}
+                select ${form} as form from ${table(target.table)} t where ${same}${most}
               ) x group by x.form
             ) c`,
           params: [JSON.stringify(group.map((s) => s.values))],

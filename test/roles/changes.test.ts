@@ -35,6 +35,7 @@ it('the app may write none of the tables that hold, stop, approve or say what ra
     'tenant_label',
     'audit_event',
     'audit_entry',
+    'permanent_table',
   ];
   expect(
     await e.db.sql(

@@ -163,6 +163,14 @@ export const subjectMutants: readonly Mutant[] = [
     tests: [spelling],
   },
   {
+    id: 'H29',
+    promise: 'Every row is asked where each may print an equal value in its own way.',
+    file: 'lib/control/coverage.ts',
+    find: `loose ? '' : `,
+    replace: `loose && false ? '' : `,
+    tests: [spelling],
+  },
+  {
     id: 'H20',
     promise: 'A hold in a spelling that keeps nothing is named.',
     file: 'lib/control/in-force.ts',
