@@ -4,8 +4,7 @@
  * far a second one confirms it; only then is anything deleted. A request stays open until nothing of the subject is
  * left: a hold delays it, and the scheduled call resumes it.
  */
-import { ask } from '../batch/session';
-import { DatabaseError, RequestError } from '../errors';
+import { RequestError } from '../errors';
 import type { Services } from '../services';
 import {
   confirmErasure,
@@ -18,7 +17,7 @@ import {
 import { carryOut } from './carry-out';
 import { previewErasure } from './preview';
 import type { ErasureCall, ErasureResult } from './result';
-import { canonicalIds, type Reach, reachOf, type Subject } from './subject';
+import { reachOf, type Subject, subjectOf } from './subject';
 
 export interface ErasureRequest extends ErasureCall {
   readonly subject: Subject;
@@ -26,7 +25,6 @@ export interface ErasureRequest extends ErasureCall {
   readonly dryRun: boolean;
 }
 
-const STATEMENT_MS = 5_000;
 /** Of the time of a request, for counting what it reaches: the rest is for erasing it. */
 const COUNTING_SHARE = 0.25;
 /** More requests than this are a morning's work for several calls. */
@@ -34,9 +32,7 @@ const MOST_AT_ONCE = 100;
 
 /** A dry run; or remembers the request and, where nobody else has to confirm it, carries it out. */
 export async function eraseSubject(services: Services, request: ErasureRequest): Promise<ErasureResult> {
-  const asked = reachOf(services.policies, request.subject);
-  const subject = await asStored(services, asked, request.subject);
-  const reach = reachOf(services.policies, subject);
+  const { subject, reach } = await subjectOf(services, request.subject);
   if (request.dryRun || services.settings.dryRun) return previewErasure(services, reach, request.deadline);
   const now = services.clock().getTime();
   const countUntil = new Date(now + (request.deadline.getTime() - now) * COUNTING_SHARE);
@@ -62,7 +58,7 @@ export async function confirmRequest(
     await confirmErasure(services.database, order.id, order.reason, order.actor),
     order.id,
   );
-  const reach = reachOf(services.policies, { scope: record.scope, id: record.subject });
+  const { reach } = await reachOf(services, { scope: record.scope, id: record.subject });
   return carryOut(services, reach, record, order);
 }
 
@@ -97,7 +93,7 @@ export async function resumeErasures(
   }
   for (const due of await dueErasures(services.database, MOST_AT_ONCE)) {
     if (order.deadline.getTime() - services.clock().getTime() < 5_000) break;
-    const reach = reachOf(services.policies, { scope: due.scope, id: due.subject });
+    const { reach } = await reachOf(services, { scope: due.scope, id: due.subject });
     const result = await carryOut(services, reach, due, order);
     results.push(result);
     if (result.reason === 'stopped') break;
@@ -147,22 +143,4 @@ function refuseOutsideProduction({ settings }: Services): void {
     `only dry runs here (${settings.dryRunBecause}): nothing was changed`,
     'action',
   );
-}
-
-/** The id as its columns print it, so that one subject is one request however it is written. Refused before anything is remembered: a uuid column cannot be asked for "42". */
-async function asStored(services: Services, reach: readonly Reach[], subject: Subject): Promise<Subject> {
-  if (!reach.some((r) => r.leg)) return subject;
-  try {
-    const [rows = []] = await ask(services.database, [canonicalIds(reach)], {
-      statementMs: STATEMENT_MS,
-      readOnly: true,
-    });
-    const ids = new Set(rows.map((r) => String(r.id)));
-    return ids.size === 1 ? { ...subject, id: [...ids][0]! } : subject;
-  } catch (error) {
-    if (error instanceof DatabaseError && error.sqlState?.startsWith('22')) {
-      throw new RequestError(422, 'not_an_id', `this cannot be the id of a ${subject.scope}`, subject.scope);
-    }
-    throw error;
-  }
 }

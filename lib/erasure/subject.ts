@@ -1,8 +1,10 @@
 /** Whose data, and how each policy's table names them. */
 import type { Leg } from '../batch/leg';
-import { name, Parameters, table, tableLabel } from '../batch/sql';
-import type { Statement } from '../database';
+import { tableLabel } from '../batch/sql';
+import { type Spelled, spell, wanted } from '../control/spelling';
+import { RequestError } from '../errors';
 import type { Policy } from '../policies/contract';
+import type { Services } from '../services';
 
 export interface Subject {
   readonly scope: 'organization' | 'user';
@@ -14,33 +16,60 @@ export interface Reach {
   readonly policy: Policy;
   /** The same, deleting for good: rows that are marked as deleted go too. */
   readonly erasing: Policy;
-  /** Null: the table does not name such a subject. */
+  /** Null: the table does not name such a subject, or its column cannot hold this id. */
   readonly leg: (Leg & { kind: 'subject' }) | null;
 }
 
-/** One entry a governed table: the purge of a table goes with its policy. */
-export function reachOf(policies: readonly Policy[], subject: Subject): Reach[] {
-  const byTable = new Map(policies.toReversed().map((p) => [tableLabel(p.table), p]));
-  return [...byTable.values()].toReversed().map((policy) => {
-    const column = policy.scope[subject.scope];
-    return {
-      policy,
-      erasing: { ...policy, strategy: { kind: 'delete' } },
-      leg: column === undefined ? null : { kind: 'subject', column, subject: subject.id },
-    };
+/**
+ * One entry a governed table: the purge of a table goes with its policy. Each leg has the id as its column prints
+ * it, as holds have it. `refused` says what the columns want when none can hold it.
+ */
+export async function reachOf(
+  services: Pick<Services, 'database' | 'policies'>,
+  { scope, id }: Subject,
+): Promise<{ reach: Reach[]; refused: string | null }> {
+  const byTable = new Map(services.policies.toReversed().map((p) => [tableLabel(p.table), p]));
+  const policies = [...byTable.values()].toReversed();
+  const targets = policies.flatMap(({ name, table, scope: columns }) => {
+    const column = columns[scope];
+    return column === undefined ? [] : [{ policy: name, table, columns: [column] }];
   });
+  const spelled = await spell(
+    services,
+    targets.map((target) => ({ parts: [id], target })),
+  );
+  const reach = policies.map((policy) => ({
+    policy,
+    erasing: { ...policy, strategy: { kind: 'delete' as const } },
+    leg: legOf(spelled.find((s) => s.target.policy === policy.name)),
+  }));
+  const nowhere = spelled.length > 0 && spelled.every((s) => s.subject === null);
+  const refused = nowhere ? [...new Set(spelled.map((s) => wanted(s, [id], false)))].join('; ') : null;
+  return { reach, refused };
 }
 
-/** Rows `{ id }`: the subject as the column of each table prints it. Fails with 22P02 where it cannot be an id. */
-export function canonicalIds(reach: readonly Reach[]): Statement {
-  const p = new Parameters();
-  const looks = reach.flatMap((r) =>
-    r.leg
-      ? [
-          // The parameter takes the column's own type from the empty side of the union.
-          `select x::text as id from (select t.${name(r.leg.column)} as x from ${table(r.policy.table)} t where false union all select ${p.add(r.leg.subject)}) u`,
-        ]
-      : [],
-  );
-  return p.statement(looks.join(' union '));
+const legOf = (spelled: Spelled | undefined): Reach['leg'] =>
+  spelled && spelled.subject !== null
+    ? { kind: 'subject', column: spelled.target.columns[0]!, subject: spelled.subject }
+    : null;
+
+/**
+ * The subject as its columns print it, so that one subject is one request however it is written. Refused before
+ * anything is remembered: a uuid column cannot be asked for "42".
+ */
+export async function subjectOf(
+  services: Pick<Services, 'database' | 'policies'>,
+  asked: Subject,
+): Promise<{ subject: Subject; reach: Reach[] }> {
+  const { reach, refused } = await reachOf(services, asked);
+  if (refused !== null) {
+    throw new RequestError(
+      422,
+      'not_an_id',
+      `this cannot be the id of ${asked.scope === 'user' ? 'a user' : 'an organization'}: ${refused}`,
+      asked.scope,
+    );
+  }
+  const ids = [...new Set(reach.flatMap((r) => (r.leg ? [r.leg.subject] : [])))];
+  return { subject: ids.length === 1 ? { ...asked, id: ids[0]! } : asked, reach };
 }

@@ -5,6 +5,7 @@ import { resumeErasures } from '@/lib/erasure/erase';
 import { jobRoute } from '@/lib/http/job-route';
 import { left } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
+import { keyed } from '../support/keyed';
 import { act as control, OPERATORS, TOKENS } from '../support/operators';
 
 const SECRET = 'a-secret-of-the-tests';
@@ -171,6 +172,24 @@ describe('who may erase', () => {
       expect((await ask('alice', { organization: id, ...ofPerson })).status).toBe(202);
     }
     expect(await f.db.sql('select subject from retention.erasure')).toEqual([{ subject: org }]);
+  });
+
+  it('a table whose column cannot hold the id has nothing of it; the others are erased', async () => {
+    const notes = await keyed(f.db, 'notes', [['id', 'int8']], {
+      columns: 'person int8',
+      scope: { user: 'person' },
+    });
+    await f.db.sql(`create index on notes (person); select retention.protect('public.notes');
+      insert into notes (id, person) values (1, 7), (2, 8)`);
+    f = { ...f, services: { ...f.services, policies: [f.policy, notes] } };
+    expect(await ask('alice', { user: '007', ...ofPerson })).toMatchObject({
+      status: 200,
+      body: { outcome: 'succeeded', deleted: 1, outOfReach: ['pictures'] },
+    });
+    expect(await f.db.sql('select id::int from notes')).toEqual([{ id: 2 }]);
+    expect(await left(f.db, 'pictures')).toBe(4);
+    const refused = await ask('alice', { user: 'nobody', ...ofPerson });
+    expect([refused.status, refused.body.error?.code]).toEqual([422, 'not_an_id']);
   });
 
   it('the role of the app can neither write a request nor confirm its own', async () => {

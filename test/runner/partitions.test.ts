@@ -604,10 +604,11 @@ it('an erasure reaches into every partition', async () => {
   await visits(e.db, '2026-02', 3);
   const { erasePolicy } = await import('@/lib/erasure/erase-policy');
   const { reachOf } = await import('@/lib/erasure/subject');
-  const [reach] = reachOf([policy], { scope: 'organization', id: ORG });
+  const asked = { scope: 'organization' as const, id: ORG };
+  const { reach } = await reachOf({ ...e.services, policies: [policy] }, asked);
   const erased = await erasePolicy(
     e.services,
-    reach!,
+    reach[0]!,
     { actor: 'alice', correlationId: 'c', deadline: new Date(NOW.getTime() + 60_000) },
     e.services.log,
   );
