@@ -10,7 +10,7 @@ import type { BatchOrder } from '../batch/batch';
 import { leftBehind } from '../batch/drained';
 import type { Leg } from '../batch/leg';
 import { onLeaf, onLeaves } from '../batch/partition';
-import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
+import { CHECKS_OF_ERASURE, catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { DatabaseError, LapseError, PreflightError } from '../errors';
@@ -154,7 +154,7 @@ class Erasing {
           actor: this.order.actor,
           correlationId: this.order.correlationId,
         }),
-        catalogFacts(policy),
+        catalogFacts(this.reach.erasing),
       ],
       BEGIN_STATEMENT_MS,
     );
@@ -163,7 +163,7 @@ class Erasing {
     this.#fence = begun.fence ?? '0';
     this.#asOf = begun.as_of ?? this.#asOf;
     const problems = [
-      ...judgeFacts(policy, rows[2]?.[0]?.facts, permanentTables),
+      ...judgeFacts(this.reach.erasing, rows[2]?.[0]?.facts, permanentTables, CHECKS_OF_ERASURE),
       ...judgeStore(this.reach.erasing, this.services.blob !== undefined),
     ];
     if (problems.length > 0) throw new PreflightError(policy.name, problems);

@@ -73,6 +73,8 @@ const Dependant = z.object({
   fate: z.enum(['delete', 'keep', 'block']),
   scope: Scope.default({}),
   files: z.array(FileColumn).default([]),
+  /** Names of its own triggers on DELETE (on UPDATE, for `keep`) that were looked at and may stay. */
+  knownTriggers: z.array(z.string()).optional(),
 });
 
 const Rule = z.object({
@@ -147,6 +149,11 @@ export const PolicySchema = z.object({
     .default({ kind: 'delete' }),
   /** Judged as well as the rule: a row for which it is not true stays. */
   where: fragment.optional(),
+  /**
+   * Tables read by functions that `where` or the label calls, which the preflight cannot look into: each needs the gate
+   * trigger. `[]` says that they read none. Tables the fragments ask themselves need not be named.
+   */
+  judgedBy: z.array(Table).optional(),
   rules: z.array(Rule).min(1),
   /**
    * The table is partitioned by range of the clock, a partition no longer than this. One that lies wholly before
@@ -161,7 +168,7 @@ export const PolicySchema = z.object({
       /** The governed table's column that names the tenant. */
       column: identifier,
       label: fragment,
-      /** Tables the label is read from: each needs the gate trigger, so that a change waits for the batch. */
+      /** As the policy's own `judgedBy`. */
       judgedBy: z.array(Table).default([]),
     })
     .optional(),
@@ -172,7 +179,7 @@ export const PolicySchema = z.object({
   /** R10: a new version deletes 10, then 100, then 1000 rows, then all. `false`: all from its first run. */
   rollout: z.boolean().default(true),
   quality: Quality.prefault({}),
-  /** Names of this table's own delete triggers that were looked at and may stay. */
+  /** Names of this table's own triggers on DELETE (on UPDATE, for a soft delete) that were looked at and may stay. */
   knownTriggers: z.array(z.string()).default([]),
 });
 

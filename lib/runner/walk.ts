@@ -11,6 +11,7 @@ import { STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import { table } from '../batch/sql';
 import { DatabaseError } from '../errors';
 import { afterFailure } from '../guard/poison';
+import type { Policy } from '../policies/contract';
 import type { Cursor } from '../stores/checkpoint';
 import { byBlocks } from './by-blocks';
 import { busy, drained, type Ending, leaseLost, outOfTime, unproved } from './endings';
@@ -29,18 +30,23 @@ export async function walkThrough(run: RunState, asOf: string, from: Cursor | nu
   const start = resumedAt(walked, from);
   const stopped = await sweep(run, walked, { pass, asOf, ...start, heap: true, proved });
   if (stopped) return stopped;
-  for (let again = 0; ; again += 1) {
+  for (let again = 0, before = run.deleted; ; again += 1) {
     // Of a partitioned table the last look is at all of it: also at a partition that came meanwhile.
     const open = run.policy.partitioned ? legs : legs.filter((leg) => !proved.has(leg));
     const isLeft = open.length > 0 && (await isAnyLeft(run, open, asOf));
     if (isLeft === null) return unproved;
     if (!isLeft) return drained;
-    if (again > 0) return busy;
+    if (again > 0 && !(refersToItself(run.policy) && run.deleted > before)) return busy;
+    before = run.deleted;
     // Rows that were locked, or moved behind the walk: once more from the start.
     const ending = await sweep(run, walked, { pass, asOf, leg: 0, position: null, heap: false, proved });
     if (ending) return ending;
   }
 }
+
+/** Each sweep frees the rows that only those gone by it referred to, so sweeps go on while they delete. */
+const refersToItself = (policy: Policy): boolean =>
+  policy.dependants.some((d) => d.fate === 'block' && table(d.table) === table(policy.table));
 
 /** Drops what may go whole; gives the legs that are left, one a partition, or why it stopped. */
 async function whole(

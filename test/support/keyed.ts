@@ -4,8 +4,8 @@ import type { TestDatabase } from './database';
 import { DAY, NOW } from './engine';
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
-/** As a cast writes it; the policy names types, never modifiers that a test would have to repeat. */
-const plain = (type: string) => type.replace(/\(.*\)/, '');
+/** As a cast writes it; the policy names types, never modifiers that a test would have to repeat. `char` alone is one character. */
+const plain = (type: string) => type.replace(/\(.*\)/, '').replace(/^char$/, 'bpchar');
 
 export async function keyed(
   db: TestDatabase,

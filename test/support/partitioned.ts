@@ -30,6 +30,7 @@ export async function partitioned(
   await db.sql(`create table visits (id uuid not null default gen_random_uuid(), at timestamptz not null, org uuid, person uuid,
     file text, primary key (at, id)) partition by range (at)`);
   await db.sql('grant select, update, delete on visits to lapse_app');
+  await db.sql(`select retention.protect('public.visits')`);
   for (const month of MONTHS) await addMonth(db, month);
   await db.sql(
     `insert into retention.partition_grant (table_name, least_age, key_columns, organization_column, user_column, file_columns)

@@ -25,7 +25,6 @@ export const artifacts = definePolicy({
     // Without an active subscription an organisation is free.
     label: `coalesce((select s.plan from public.subscriptions s
       where s.organization_id = o.id and s.status in ('active', 'trialing') limit 1), 'free')`,
-    judgedBy: [{ name: 'subscriptions' }],
   },
   scope: { organization: 'organization_id', user: 'user_id' },
   dependants: [

@@ -16,5 +16,6 @@ export const documents = definePolicy({
     purgeAfter: days(30, 'RETENTION_DAYS_DOCUMENTS_GRACE'),
   },
   rules: [{ label: 'abandoned', keepFor: days(365) }],
+  knownTriggers: ['touch'],
   scope: { organization: 'organization_id', user: 'user_id' },
 });

@@ -33,6 +33,7 @@ export const generatedPdfs = definePolicy({
       key: [{ column: 'id', type: 'uuid' }],
       references: ['generated_pdf_id'],
       fate: 'keep',
+      knownTriggers: ['touch'],
     },
   ],
   files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'delete', prefix: 'pdfs/' }],

@@ -26,6 +26,7 @@ export const renderJobs = definePolicy({
       key: [{ column: 'id', type: 'uuid' }],
       references: ['render_job_id'],
       fate: 'keep',
+      knownTriggers: ['touch'],
       files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'keep' }],
     },
   ],

@@ -11,7 +11,7 @@ grant execute on function
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission, retention.chain_rows,
   retention.partitions, retention.drop_partition,
   retention.run_bounds,
-  retention.as_printed, retention.remove_permanent,
+  retention.as_printed, retention.explained, retention.remove_permanent,
   retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,
   retention.set_override, retention.remove_override, retention.note_restoration,
   retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
