@@ -11,7 +11,16 @@ import type { Row, Statement } from '../database';
 import type { Dependant, Policy } from '../policies/contract';
 import { Pressure, SEEN_PRESSURE } from '../runner/pressure';
 import { KEPT_REASONS } from '../runner/result';
-import { belongs, bytesOf, fileColumns, fileRows, goingDependants, ownFiles } from './files';
+import {
+  belongs,
+  bytesOf,
+  declaresTriggers,
+  fileColumns,
+  fileRows,
+  goingDependants,
+  mayStay,
+  ownFiles,
+} from './files';
 import { type Blocks, unindexed, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
 import { picking, progress, reasons } from './pick';
@@ -269,7 +278,7 @@ function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): 
  * triggers on DELETE. By the key for a policy that declares such triggers, and for a row that stays, marked.
  */
 const isSoughtByPlace = (policy: Policy): boolean =>
-  policy.strategy.kind === 'delete' && policy.knownTriggers.length === 0;
+  policy.strategy.kind === 'delete' && !declaresTriggers(policy);
 
 /** The count after, in a statement that sees what the delete did. */
 function confirm(order: BatchOrder): Statement {
@@ -277,23 +286,26 @@ function confirm(order: BatchOrder): Statement {
   const p = new Parameters();
   const run = p.add(order.runId, 'uuid');
   const seq = p.add(order.seq, 'int');
+  const keys = `(select ${keysColumn(policy)} from retention.receipt where run = ${run} and seq = ${seq})`;
   const still = blocks
     ? // If anything expired is left in the blocks, whether it is one of those that went.
       `select case when not exists (select 1 from retention.receipt where run = ${run} and seq = ${seq}) then 0
         when exists (
           select 1 from ${governed(policy, order.leg)} where ${withinBlocks(blocks, p)} and ${unindexed(expired(policy, order.leg, p))}
-        ) then (${byKey(policy, run, seq, withinBlocks(blocks, p))}) else 0 end`
+        ) then (${stillThere(policy, keys, withinBlocks(blocks, p))}) else 0 end`
     : isSoughtByPlace(policy)
       ? `select count(*) from only ${table(policy.table)} t where t.ctid = any(current_setting('lapse.places')::tid[])`
-      : byKey(policy, run, seq);
+      : `select (${stillThere(policy, keys)}) + ${childrenLeft(policy, keys)}`;
   return p.statement(`select retention.confirm_batch(${run}, ${seq}, (${still})) as confirmed,
     ${SEEN_PRESSURE} as pressure,
     extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`);
 }
 
-/** `within`: only rows there, which are read one by one and held against the keys. */
-function byKey(policy: Policy, run: string, seq: string, within?: string): string {
-  const keys = `(select ${keysColumn(policy)} from retention.receipt where run = ${run} and seq = ${seq})`;
+/**
+ * How many of these keys, an expression of type text[] or uuid[], are there. `within`: only rows there, which are read
+ * one by one and held against the keys.
+ */
+export function stillThere(policy: Policy, keys: string, within?: string): string {
   const marked = policy.strategy.kind === 'soft-delete' ? [`t.${name(policy.strategy.column)} is null`] : [];
   const single = policy.key.length === 1 && within === undefined ? policy.key[0]! : null;
   if (single) {
@@ -303,3 +315,13 @@ function byKey(policy: Policy, run: string, seq: string, within?: string): strin
   const sought = [sameKey('t', policy.key), ...marked, ...(within === undefined ? [] : [within])];
   return `select count(*) from only ${table(policy.table)} t join ${keysFrom(keys, policy.key)} on ${sought.join(' and ')}`;
 }
+
+/** How many children of these keys a trigger kept: they would refer to nothing. */
+export const childrenLeft = (policy: Policy, keys: string): string =>
+  goingDependants(policy)
+    .filter(mayStay)
+    .map((d) => {
+      const same = d.references.map((column, i) => `d.${name(column)} = kt.k${i}`).join(' and ');
+      return `(select count(*) from ${table(d.table)} d join ${keysFrom(keys, policy.key)} on ${same})`;
+    })
+    .join(' + ') || '0';

@@ -11,6 +11,12 @@ export const ownFiles = (policy: Policy): FileColumn[] =>
 export const goingDependants = (policy: Policy): Dependant[] =>
   policy.strategy.kind === 'delete' ? policy.dependants.filter((d) => d.fate === 'delete') : [];
 
+/** Triggers of what is deleted from were looked at, but may still keep rows, or put them back. */
+export const declaresTriggers = (policy: Policy): boolean =>
+  policy.knownTriggers.length > 0 || goingDependants(policy).some(mayStay);
+
+export const mayStay = (d: Dependant): boolean => (d.knownTriggers?.length ?? 0) > 0;
+
 /** `d` is the dependant's row, `t` the governed one. */
 export const belongs = (d: Dependant, policy: Policy): string =>
   d.references.map((column, i) => `d.${name(column)} = t.${name(policy.key[i]!.column)}`).join(' and ');

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import { NEXT_TRANSACTION } from '../runner/pressure';
+import { declaresTriggers } from './files';
 import type { Leg } from './leg';
 import { dueByRule } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
@@ -110,7 +111,7 @@ export function judgeHeap(
   const plan = Plan.safeParse(Object.values(rows[1]?.[0] ?? {})[0]);
   const due = plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
   return {
-    worthWhile: policy.knownTriggers.length === 0 && facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
+    worthWhile: !declaresTriggers(policy) && facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
     end: facts.blocks,
     filenode: facts.filenode,
     next: facts.next,

@@ -5,7 +5,7 @@
  * them, and is still the one place that deletes. Two requests where splitting needs up to 147 (DELETION §6).
  */
 import type { Statement } from '../database';
-import { type BatchOrder, enter, MARK, pickAndLock } from './batch';
+import { type BatchOrder, childrenLeft, enter, MARK, pickAndLock, stillThere } from './batch';
 import { belongs, goingDependants } from './files';
 import { picking } from './pick';
 import { governed, mayGo } from './predicate';
@@ -20,7 +20,7 @@ export function setAside(order: BatchOrder): { statements: Statement[]; answer: 
     select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`);
   const q = new Parameters();
   const found = q.statement(`with refused as materialized (
-      select r.* from retention.try_each(current_setting('lapse.rows')::tid[], ${q.add(attempt(order))}, ${q.add(order.asOf, 'timestamptz')}) r
+      select r.* from retention.try_each(current_setting('lapse.rows')::tid[], ${q.add(attempt(order))}, ${q.add(still(order))}) r
     ),
     rows as (
       select ${keyText('t', order.policy.key)} as key, r.sql_state, r.constraint_name
@@ -74,15 +74,20 @@ function letters(order: BatchOrder, rows: string, p: Parameters): string {
     from written`;
 }
 
-/** What the batch would do to one row: `$1` is its place. */
+/** What the batch would do to one row: `$1` is its place. Answers with the row's key. */
 function attempt({ policy }: BatchOrder): string {
   const row = `only ${table(policy.table)} t`;
+  const returning = `returning ${keyText('t', policy.key)}`;
   if (policy.strategy.kind === 'soft-delete') {
-    return `update ${row} set ${name(policy.strategy.column)} = ${MARK} where t.ctid = $1`;
+    return `update ${row} set ${name(policy.strategy.column)} = ${MARK} where t.ctid = $1 ${returning}`;
   }
   const children = goingDependants(policy).map(
     (d, i) =>
       `d${i} as (delete from ${table(d.table)} d using ${row} where t.ctid = $1 and ${belongs(d, policy)})`,
   );
-  return `${children.length > 0 ? `with ${children.join(', ')} ` : ''}delete from ${row} where t.ctid = $1`;
+  return `${children.length > 0 ? `with ${children.join(', ')} ` : ''}delete from ${row} where t.ctid = $1 ${returning}`;
 }
+
+/** Whether the row of key `$1` is there after it, or a child of it that a trigger kept. */
+const still = ({ policy }: BatchOrder): string =>
+  `select (${stillThere(policy, 'array[$1::text]')}) + ${childrenLeft(policy, 'array[$1::text]')} > 0`;

@@ -160,3 +160,29 @@ describe('soft delete', () => {
     ]);
   });
 });
+
+it("names keys in one form, whatever the database's own settings for text are", async () => {
+  e = await engine();
+  for (const setting of [
+    `bytea_output = 'escape'`,
+    `intervalstyle = 'iso_8601'`,
+    'extra_float_digits = -10',
+  ]) {
+    await e.db.sql(`alter database ${e.db.name} set ${setting}`);
+  }
+  await e.db.sql('create table f (a bytea, b interval, c float8, at timestamptz, primary key (a, b, c))');
+  await e.db.sql('create index on f (at, a, b, c); grant select, update, delete on f to lapse_app');
+  await e.db.sql(`insert into f values ('\\x00ff', '1 day 02:00', 0.1::float8 + 0.2, $1)`, [ago(40 * DAY)]);
+  const key = [
+    { column: 'a', type: 'bytea' },
+    { column: 'b', type: 'interval' },
+    { column: 'c', type: 'double precision' },
+  ];
+  expect(await e.run(policy({ table: { name: 'f' }, key }))).toMatchObject({
+    outcome: 'succeeded',
+    deleted: 1,
+  });
+  expect(await e.db.sql('select keys from retention.receipt')).toEqual([
+    { keys: ['["\\\\x00ff", "1 day 02:00:00", "0.30000000000000004"]'] },
+  ]);
+});

@@ -91,17 +91,30 @@ $$;
 comment on function retention.tables_that_lost(jsonb, jsonb) is 'Each table that lost rows between two looks, with how many.';
 
 -- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6). Without a
--- search_path of its own: the table's triggers must find what they find in the batch.
-create or replace function retention.try_each(places tid[], attempt text, as_of timestamptz)
+-- search_path of its own: the table's triggers must find what they find in the batch. `attempt` answers with the row's
+-- key, `still` whether that key, or what should have gone with it, is there after all: a trigger may keep a row in silence.
+create or replace function retention.try_each(places tid[], attempt text, still text)
 returns table (place tid, sql_state text, constraint_name text)
 language plpgsql volatile security invoker as $$
+declare
+  gone text;
+  kept boolean;
 begin
   foreach place in array places loop
     begin
-      execute attempt using place, as_of;
+      execute attempt into gone using place;
+      kept := gone is null;
+      if not kept then
+        execute still into kept using gone;
+      end if;
       raise exception 'lapse: undone' using errcode = 'LP100';
     exception
-      when sqlstate 'LP100' then null;
+      when sqlstate 'LP100' then
+        if kept then
+          sql_state := 'LP007';
+          constraint_name := null;
+          return next;
+        end if;
       when others then
         get stacked diagnostics sql_state = returned_sqlstate, constraint_name = constraint_name;
         -- A lock or a shortage is nobody's fault: the whole request may be asked again.
@@ -111,8 +124,8 @@ begin
     end;
   end loop;
 end $$;
-comment on function retention.try_each(tid[], text, timestamptz) is
-  'Which of these rows refuse an attempt, and why; each attempt is undone, nothing is changed.';
+comment on function retention.try_each(tid[], text, text) is
+  'Which of these rows refuse an attempt, or stay in spite of it (LP007), and why; each attempt is undone, nothing is changed.';
 
 create or replace function retention.resolve_letters() returns trigger
 language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
