@@ -45,33 +45,28 @@ export function setAsideUntried(
       select ${keyText('t', policy.key)} as key from ${governed(policy, leg)}
       where t.ctid = any(array(select c from picked)) and ${mayGo(policy, leg, asOf, p)}
     ),
-    ${letters(order, `select key, ${p.add(why.sqlState)}, ${p.add(why.constraint)} from rows`, p)}`);
+    ${letters(order, `select key, ${p.add(why.sqlState, 'text')}, ${p.add(why.constraint, 'text')} from rows`, p)}`);
   const statements = [session(order.statementTimeoutMs), enter(order), statement];
   return { statements, answer: statements.length - 1 };
 }
 
-/** One hour, doubled with each failure, a week at most: a nightly run tries a fresh one the next night. */
-const FIRST_WAIT = "interval '1 hour'";
-const LONGEST_WAIT = "interval '7 days'";
-/** 2^8 hours is past the longest wait: more doublings would only overflow. */
-const MOST_DOUBLINGS = 8;
-
+/** Written by the database (retention.set_aside), which sees that this transaction has entered the batch. */
 function letters(order: BatchOrder, rows: string, p: Parameters): string {
-  const asOf = p.add(order.asOf, 'timestamptz');
-  const wait = (failures: string) =>
-    `${asOf} + least(${FIRST_WAIT} * power(2, least(${failures}, ${MOST_DOUBLINGS})), ${LONGEST_WAIT})`;
-  return `written as (
-      insert into retention.dead_letter as l (policy, table_name, row_key, sql_state, constraint_name, run, next_attempt_at)
-      select ${p.add(order.policy.name)}, ${text(tableLabel(order.policy.table))}, x.key, x.sql_state, x.constraint_name, ${p.add(order.runId, 'uuid')}, ${wait('0')}
-      from (${rows}) x(key, sql_state, constraint_name) order by x.key
-      on conflict (table_name, row_key) where state = 'open' do update set
-        attempts = l.attempts + (l.run is distinct from excluded.run)::int, policy = excluded.policy, sql_state = excluded.sql_state, run = excluded.run,
-        constraint_name = excluded.constraint_name, next_attempt_at = ${wait('l.attempts')}
-      returning sql_state, constraint_name
+  const given = [
+    p.add(order.policy.name),
+    text(tableLabel(order.policy.table)),
+    p.add(order.runId, 'uuid'),
+    p.add(order.seq, 'int'),
+    p.add(order.asOf, 'timestamptz'),
+  ].join(', ');
+  return `given as (
+      select array_agg(x.key order by x.key) as keys, array_agg(x.sql_state order by x.key) as states,
+        array_agg(x.constraint_name order by x.key) as constraints
+      from (${rows}) x(key, sql_state, constraint_name)
     )
     select count(*)::int as letters, coalesce(jsonb_agg(distinct sql_state), '[]') as states,
       coalesce(jsonb_agg(distinct constraint_name) filter (where constraint_name is not null), '[]') as constraints
-    from written`;
+    from given g cross join lateral retention.set_aside(${given}, g.keys, g.states, g.constraints)`;
 }
 
 /** What the batch would do to one row: `$1` is its place. Answers with the row's key. */

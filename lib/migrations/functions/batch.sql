@@ -128,7 +128,7 @@ comment on function retention.try_each(tid[], text, text) is
   'Which of these rows refuse an attempt, or stay in spite of it (LP007), and why; each attempt is undone, nothing is changed.';
 
 create or replace function retention.resolve_letters() returns trigger
-language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if exists (select 1 from retention.dead_letter where table_name = new.table_name and state = 'open') then
     update retention.dead_letter set state = 'resolved', resolution = 'gone with run ' || new.run

@@ -3,7 +3,7 @@
 
 revoke execute on all functions in schema retention from public, lapse_app;
 grant execute on function
-  retention.enter_batch, retention.confirm_batch, retention.try_each,
+  retention.enter_batch, retention.confirm_batch, retention.try_each, retention.set_aside,
   retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason, retention.clock, retention.local_time,
   retention.keys_of, retention.receipt_hash,
   retention.audit_field, retention.seal_run,
@@ -31,7 +31,8 @@ to lapse_app;
 revoke insert, update, delete on
   retention.hold, retention.extension, retention.period_override, retention.past_override, retention.kill_switch,
   retention.approval, retention.restoration, retention.run, retention.policy_state, retention.policy_version,
-  retention.tenant_label, retention.audit_event, retention.audit_entry
+  retention.tenant_label, retention.audit_event, retention.audit_entry,
+  retention.dead_letter
 from lapse_app;
 
 select retention.take_rights();

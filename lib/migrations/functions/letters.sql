@@ -1,5 +1,29 @@
--- Dead letters, resolved by an operator: rows that could not be deleted, and files the store would not delete.
--- Each function changes and writes its entry of the chain. Returns the entry, or nothing when there is no such letter.
+-- Dead letters: rows that could not be deleted, and files the store would not delete. Written by the batch that met
+-- them; resolved by an operator, by functions that write the entry of the chain. These return it, or nothing when
+-- there is no such letter.
+
+-- Sets rows aside, in the transaction that tried them: not tried again for an hour, doubled with each run that fails,
+-- a week at most, so that a nightly run tries a fresh one the next night.
+create or replace function retention.set_aside(
+  p text, relation text, r uuid, s int, counted_from timestamptz, keys text[], states text[], constraints text[]
+) returns table (sql_state text, constraint_name text)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if retention.entered(r, s) is null then
+    raise exception 'lapse: this transaction has not entered batch % of run %', s, r using errcode = 'LP012';
+  end if;
+  return query insert into retention.dead_letter as l (policy, table_name, row_key, sql_state, constraint_name, run, next_attempt_at)
+    select p, relation, x.key, x.state, x.constr, r, counted_from + interval '1 hour'
+    from unnest(keys, states, constraints) x(key, state, constr) order by x.key
+    on conflict (table_name, row_key) where state = 'open' do update set
+      attempts = l.attempts + (l.run is distinct from excluded.run)::int, policy = excluded.policy, sql_state = excluded.sql_state,
+      run = excluded.run, constraint_name = excluded.constraint_name,
+      -- 2^8 hours is past the longest wait: more doublings would only overflow.
+      next_attempt_at = counted_from + least(interval '1 hour' * power(2, least(l.attempts, 8)), interval '7 days')
+    returning l.sql_state, l.constraint_name;
+end $$;
+comment on function retention.set_aside(text, text, uuid, int, timestamptz, text[], text[], text[]) is
+  'Makes dead letters of these rows; only within the batch that tried them.';
 
 create or replace function retention.retry_letter(who text, why text, kind text, letter text, at timestamptz)
 returns setof retention.audit_entry

@@ -48,3 +48,26 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function retention.run_digest(uuid) is
   'One hash over all receipts of a run, in their order; gaps are numbers whose batch deleted nothing, as lanes may leave.';
+
+-- A receipt is evidence of one batch: the app writes it in the transaction that has entered this very batch, of the run
+-- that may delete now, under the run's own policy, version and actor. Into a finished run nobody writes one.
+create or replace function retention.admit_receipt() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'USAGE') then
+    return new;
+  end if;
+  if retention.entered(new.run, new.seq) is null then
+    raise exception 'lapse: this transaction has not entered batch % of run %', new.seq, new.run using errcode = 'LP012';
+  end if;
+  if not exists (
+    select 1 from retention.run r join retention.policy_state s on s.policy = r.policy and s.run_now = r.id
+    where r.id = new.run and r.mode = 'delete' and r.finished_at is null
+      and r.policy = new.policy and r.policy_version = new.policy_version and r.actor = new.actor
+  ) then
+    raise exception 'lapse: a receipt names policy, version and actor of the run that is open' using errcode = 'LP012';
+  end if;
+  return new;
+end $$;
+comment on function retention.admit_receipt() is 'A receipt only for the open, current run, in the transaction of its batch.';
+create or replace trigger lapse_admit before insert on retention.receipt for each row execute function retention.admit_receipt();

@@ -1,0 +1,102 @@
+/** A receipt is evidence of the batch that wrote it: the app can write no other. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { verify } from '@/lib/audit/verify';
+import type { Policy } from '@/lib/policies/contract';
+import { type AppLogin, appLogin } from '../support/app-login';
+import { DAY, type Engine, engine, govern, left, things } from '../support/engine';
+
+let e: Engine;
+let app: AppLogin;
+let policy: Policy;
+beforeEach(async () => {
+  e = await engine();
+  app = await appLogin(e.db);
+  policy = await govern(e.db);
+  await app.sql("set statement_timeout = '10s'; set lock_timeout = '1s'");
+});
+afterEach(async () => {
+  await app.end();
+  await e.stop();
+});
+
+/** A run of the app's own making, which may delete now. */
+async function openRun(): Promise<{ run: string; fence: string }> {
+  const run = randomUUID();
+  const [begun] = await app.sql(
+    "select fence::text from retention.begin_run('things', $1, 'v1', now(), 'cron', 'cron', 'c')",
+    [run],
+  );
+  return { run, fence: String(begun?.fence) };
+}
+
+const RECEIPT = `insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, uuid_keys,
+    locked, deleted, picked) values ($1, $2, $3, $4, 'delete', $5, 'retention', now(), 'public.things', '{}', 1, 1, 1)`;
+const given = { seq: 1, policy: 'things', version: 'v1', actor: 'cron' };
+const write = (run: string, changes: Partial<typeof given> = {}) => {
+  const r = { ...given, ...changes };
+  return app.refusal(RECEIPT, [run, r.seq, r.policy, r.version, r.actor]);
+};
+
+it('the app adds no receipt to a run that is sealed', async () => {
+  await things(e.db, [40 * DAY]);
+  const { runId } = await e.run(policy);
+  const [run] = await e.db.sql<{ policy_version: string }>('select policy_version from retention.run');
+  expect(await write(runId!, { seq: 2, version: run!.policy_version })).toBe('LP012');
+  expect(await verify(e.services.database)).toMatchObject({ ok: true, receipts: 1 });
+});
+
+it('the app writes no receipt outside the transaction of its batch', async () => {
+  const { run, fence } = await openRun();
+  expect(await write(run)).toBe('LP012');
+  await app.sql(`begin; select retention.enter_batch('things', ${fence}, '${run}', 1, 'v1'); commit`);
+  expect(await write(run)).toBe('LP012');
+});
+
+it.each([
+  ['another number', { seq: 2 }],
+  ['another policy', { policy: 'artifacts' }],
+  ['another version', { version: 'v2' }],
+  ['another actor', { actor: 'alice' }],
+])('within its batch the app writes no receipt with %s', async (_, changes) => {
+  const { run, fence } = await openRun();
+  const enter = () => app.sql("select retention.enter_batch('things', $1, $2, 1, 'v1')", [fence, run]);
+  await app.sql('begin');
+  await enter();
+  expect(await write(run, changes)).toBe('LP012');
+  await app.sql('rollback');
+  await app.sql('begin');
+  await enter();
+  expect(await write(run)).toEqual([]);
+  await app.sql('rollback');
+});
+
+it('the app finishes, reopens or falsifies no run by itself, and ends none of another policy', async () => {
+  const { run } = await openRun();
+  for (const text of [
+    'update retention.run set deleted = 7',
+    "update retention.run set finished_at = null, outcome = null, by_rule = '{}'",
+    'delete from retention.run',
+    "insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at) values (gen_random_uuid(), 'things', 'delete', 'cron', 'cron', 'c', 9, 'v1', now(), now())",
+    'update retention.policy_state set fence = 99',
+    'update retention.policy_version set clean_runs = 99',
+  ]) {
+    expect(await app.refusal(text), text).toBe('42501');
+  }
+  await app.sql(
+    "select retention.end_run('artifacts', $1, 'succeeded', null, now(), 0, '{}', 'within_sla')",
+    [run],
+  );
+  expect(await e.db.sql('select finished_at from retention.run')).toEqual([{ finished_at: null }]);
+});
+
+it('rows are set aside only within the batch that tried them', async () => {
+  const { run } = await openRun();
+  expect(
+    await app.refusal(
+      "select retention.set_aside('things', 'public.things', $1, 1, now(), '{k}', '{23503}', '{c}')",
+      [run],
+    ),
+  ).toBe('LP012');
+  expect(await left(e.db, 'retention.dead_letter')).toBe(0);
+});
