@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { SettingsError } from '@/lib/errors';
 import { resolvePolicies } from '@/lib/policies';
+import { days, forever } from '@/lib/policies/contract';
 import { readSettings } from '@/lib/settings';
+import { thingsPolicy } from './support/engine';
 
 const good = {
   DATABASE_URL: 'postgresql://app:pw@host.example/db',
@@ -104,20 +106,25 @@ describe('dry runs', () => {
 });
 
 describe('periods from the environment', () => {
+  const policy = thingsPolicy({
+    rules: [
+      { label: 'free', match: { note: 'free' }, keepFor: days(30, 'RETENTION_DAYS_FREE') },
+      { label: 'pro', match: { note: 'pro' }, keepFor: days(365, 'RETENTION_DAYS_PRO') },
+      { label: 'enterprise', match: { note: 'enterprise' }, keepFor: forever('RETENTION_DAYS_ENTERPRISE') },
+    ],
+  });
   it.each(['', ' ', '0', '-2', '-0', 'NaN', '30 days', '1.5', '1e3', '99999', 'Infinity', '--1'])(
     'refuse "%s" by name',
     (v) => {
-      expect(() => resolvePolicies({ RETENTION_DAYS_PRO: v })).toThrow(/RETENTION_DAYS_PRO/);
+      expect(() => resolvePolicies({ RETENTION_DAYS_PRO: v }, [policy])).toThrow(/RETENTION_DAYS_PRO/);
     },
   );
   it('take whole days, and -1 for ever', () => {
     const rules = (env: Record<string, string>) =>
       Object.fromEntries(
-        resolvePolicies(env)
-          .find((p) => p.name === 'artifacts')!
-          .rules.map((r) => [r.label, r.keepFor.seconds]),
+        resolvePolicies(env, [policy]).flatMap((p) => p.rules.map((r) => [r.label, r.keepFor.seconds])),
       );
-    expect(rules({})).toEqual({ free: 30 * 86400, basic: 90 * 86400, pro: 365 * 86400, enterprise: null });
+    expect(rules({})).toEqual({ free: 30 * 86400, pro: 365 * 86400, enterprise: null });
     expect(rules({ RETENTION_DAYS_PRO: '400', RETENTION_DAYS_FREE: '-1' })).toMatchObject({
       pro: 400 * 86400,
       free: null,

@@ -5,12 +5,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { seed } from '../example/seed';
 import { startLocalCloud } from '../local-cloud';
 import { migrate } from '../migrations/migrate';
+import { fill, SETS } from './fill';
 
 const DATABASE = 'lapse_local';
-const ROWS = 10_000;
 
 const cloud = await startLocalCloud({ folder: '.lapse/local', handleSignals: false });
 let app: ChildProcess | null = null;
@@ -23,8 +22,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const isNew = !(await cloud.databaseExists(DATABASE));
 if (isNew) await cloud.createDatabase(DATABASE);
-await migrate(cloud.ownerUrl(DATABASE), { sets: ['retention', 'example'], direction: 'up' });
-if (isNew) await seed(cloud.ownerUrl(DATABASE), { rows: ROWS, asOf: new Date() });
+await migrate(cloud.ownerUrl(DATABASE), { sets: SETS, direction: 'up' });
+if (isNew) await fill?.(cloud.ownerUrl(DATABASE));
 
 const env = {
   ...cloud.env(DATABASE),

@@ -27,8 +27,11 @@ describe('a new policy', () => {
   });
 
   it('has a route like the others', () => {
-    const written = readFileSync('app/api/cron/quiz-responses/route.ts', 'utf8');
-    expect(routeFile('quiz-responses')).toBe(written);
+    expect(routeFile('chat-messages')).toBe(`import { cronRoute } from '@/lib/http/cron-route';
+
+export const maxDuration = 300;
+export const { GET, POST, HEAD } = cronRoute('chat-messages');
+`);
   });
 
   it('has a test that knows nothing of a database it cannot reach', () => {

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, build, freePort, startApp } from '@/lib/demo/app';
+import '@/lib/example/policies'; // its routes are called: this test goes with it
 import { type TestDatabase, testDatabase } from '../support/database';
 import { type Envelopes, envelopes } from '../support/envelopes';
 

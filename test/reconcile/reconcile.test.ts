@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { policies } from '@/lib/policies';
-import { prefixesOf, type ReconcileRequest, reconcile } from '@/lib/reconcile/reconcile';
+import { type ReconcileRequest, reconcile } from '@/lib/reconcile/reconcile';
 import { type Files, files, suffixed } from '../support/files';
 
 let f: Files;
@@ -96,7 +95,6 @@ describe('an orphan', () => {
     f.pass(13 * HOURS);
     expect(await scan()).toMatchObject({ listed: 0, orphans: 0 });
     expect(f.stored()).toHaveLength(3);
-    expect(prefixesOf(policies)).toEqual(['artifacts/', 'pdfs/', 'tmp/']);
   });
 
   it('that waits in the outbox is none', async () => {
