@@ -1,6 +1,8 @@
 /** Every mutant there is, by area. */
+import { enterMutants } from './list/enter';
 import { netMutants } from './list/net';
 import { subjectMutants } from './list/subjects';
+import { walkMutants } from './list/walk';
 import type { Mutant } from './mutant';
 
-export const mutants: readonly Mutant[] = [...netMutants, ...subjectMutants];
+export const mutants: readonly Mutant[] = [...enterMutants, ...netMutants, ...subjectMutants, ...walkMutants];
