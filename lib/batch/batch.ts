@@ -23,7 +23,7 @@ import {
 } from './files';
 import { type Blocks, unindexed, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
-import { picking, progress, reasons } from './pick';
+import { cutShort, picking, progress, reasons, walkOrder } from './pick';
 import { expired, governed, held, mayGo, staysBecause } from './predicate';
 import { session } from './session';
 import { isUuid, keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
@@ -36,7 +36,10 @@ export interface BatchOrder {
   readonly seq: number;
   readonly leg: Leg;
   readonly position: Position | null;
+  /** Rows that are looked at. */
   readonly limit: number;
+  /** At most so many of them go, the first in the order of the walk; the next batch looks at the rest again. */
+  readonly most?: number;
   readonly asOf: string;
   readonly actor: string;
   readonly reason: string;
@@ -144,7 +147,7 @@ export function pickAndLock(order: BatchOrder, asOf: string, p: Parameters): str
     select t.ctid as c, ${label} as label from ${governed(policy, leg)}
     where t.ctid = any(array(select c from picked)) and ${token(order, p)}
       and ${mayGo(policy, leg, asOf, p)}
-    for update of t skip locked
+    ${order.most === undefined ? '' : `order by ${walkOrder(policy, leg)} limit ${p.add(order.most, 'bigint')}\n    `}for update of t skip locked
   )`;
 }
 
@@ -160,12 +163,13 @@ function seen(order: BatchOrder, asOf: string, p: Parameters): string {
   )`;
   }
   // Rows that stay are looked at again only when there are any; what may go and is not locked is busy.
-  return `${progress(policy, leg, order.limit, p)},
+  const looked = order.most === undefined ? 'picked' : 'looked';
+  return `${order.most === undefined ? '' : `${cutShort(policy, leg, order.most, p)},\n  `}${progress(policy, leg, order.limit, p, looked)},
   stayed as materialized (
     select coalesce(${staysBecause(policy, leg, asOf, p)}, 'busy') as reason, count(*) as n
     from ${governed(policy, leg)}
     where (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any(array(select c from picked except all select c from locked))
+      and t.ctid = any(array(select c from ${looked} except all select c from locked))
     group by 1
   ),
   seen as materialized (select at.picked, ${reasons('stayed')} as kept, at.after from at)`;

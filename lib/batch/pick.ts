@@ -179,12 +179,44 @@ function pickByTenant(policy: Policy, position: Position | null, limit: number, 
   )`;
 }
 
+/** The columns of `picked` in the order of the walk. */
+export const walked = (policy: Policy, leg: Leg): string[] => [
+  ...(leg.kind === 'tenants' ? ['tenant'] : []),
+  'clk',
+  ...policy.key.map((_, i) => `k${i}`),
+];
+
+/** The same order, of the rows themselves: joined to their tenant where the leg has tenants. */
+export const walkOrder = (policy: Policy, leg: Leg): string =>
+  leg.kind === 'subject'
+    ? policy.key.map((k) => `t.${name(k.column)}`).join(', ')
+    : `${leg.kind === 'tenants' ? 'w.tenant, ' : ''}${orderOf(policy)}`;
+
+/**
+ * CTE `looked`, where no more than `most` of the picked rows may go: what was picked up to the last row that goes. What
+ * lies behind it has not been judged, and is not behind the cursor.
+ */
+export const cutShort = (policy: Policy, leg: Leg, most: number, p: Parameters): string =>
+  `placed as materialized (
+    select *, row_number() over (order by ${walked(policy, leg).join(', ')}) as place from picked
+  ),
+  looked as materialized (
+    select * from placed where place <= coalesce((
+      select case when count(*) >= ${p.add(most, 'bigint')} then max(x.place) end from placed x join locked l on l.c = x.c
+    ), place)
+  )`;
+
 /**
  * CTE `at`, one row: `picked` (how many), `unknown` (tenants passed by whose label no rule has) and `after`,
  * the position to go on from, with `ended` when the leg has nothing behind it.
  */
-export function progress(policy: Policy, leg: Leg, limit: number, p: Parameters): string {
-  const order = [...(leg.kind === 'tenants' ? ['tenant'] : []), 'clk', ...policy.key.map((_, i) => `k${i}`)];
+export function progress(
+  policy: Policy,
+  leg: Leg,
+  limit: number,
+  p: Parameters,
+  looked: 'picked' | 'looked' = 'picked',
+): string {
   const key = policy.key.map((_, i) => `k${i}::text`).join(', ');
   const position = `'clock', l.clock, 'key', coalesce(l.key, '[]')`;
   const after =
@@ -203,10 +235,12 @@ export function progress(policy: Policy, leg: Leg, limit: number, p: Parameters)
       : `(select count(*) from tenants w where w.unknown and (not x.full_batch or w.tenant <= l.raw_tenant))`;
   return `at as materialized (
     select x.n as picked, ${unknown} as unknown, ${after} as after
-    from (select count(*)::int as n, count(*) >= ${p.add(limit, 'int')} as full_batch from picked) x
+    from (select count(*)::int as n, (select count(*) from picked) >= ${p.add(limit, 'int')}${looked === 'looked' ? ' or count(*) < (select count(*) from picked)' : ''} as full_batch from ${looked}) x
     left join (
       select ${leg.kind === 'tenants' ? 'tenant as raw_tenant, tenant::text as tenant, ' : ''}clk::text as clock, jsonb_build_array(${key}) as key
-      from picked order by ${order.map((c) => `${c} desc`).join(', ')} limit 1
+      from ${looked} order by ${walked(policy, leg)
+        .map((c) => `${c} desc`)
+        .join(', ')} limit 1
     ) l on true${tenants}
   )`;
 }

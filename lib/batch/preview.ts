@@ -11,7 +11,7 @@ import { KEPT_REASONS } from '../runner/result';
 import { belongs, bytesOf, filesOf, goingDependants, ownFiles } from './files';
 import { type Leg, labelOf, Position } from './leg';
 import { onLeaf } from './partition';
-import { picking, progress, reasons } from './pick';
+import { picking, progress, reasons, walked } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
 import { keyText, name, Parameters, table, tableLabel, text } from './sql';
 
@@ -63,7 +63,7 @@ export function previewPage(
       (${bytesOf('t', ownFiles(policy))})::bigint as bytes, (${filesOf('t', ownFiles(policy))})::bigint as files,
       case when ${mayGo(policy, leg, asOf, p)} then null else coalesce(${staysBecause(policy, leg, asOf, p)}, 'busy') end as stays
     from ${governed(policy, leg)}
-    join (select c, row_number() over (order by ${walked(policy, leg)}) as n from picked) x on x.c = t.ctid
+    join (select c, row_number() over (order by ${walked(policy, leg).join(', ')}) as n from picked) x on x.c = t.ctid
     where t.ctid = any(array(select c from picked))
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
@@ -117,10 +117,6 @@ function dependantCounts(policy: Policy): string {
   const counts = [...byTable].map(([label, sums]) => `${text(label)}, coalesce(${sums.join(' + ')}, 0)`);
   return counts.length === 0 ? `'{}'::jsonb` : `(select jsonb_build_object(${counts.join(', ')}) from going)`;
 }
-
-/** The columns of `picked` in the order of the walk. */
-const walked = (policy: Policy, leg: Leg): string =>
-  [...(leg.kind === 'tenants' ? ['tenant'] : []), 'clk', ...policy.key.map((_, i) => `k${i}`)].join(', ');
 
 /** The clock as a point in time, whatever its column's type. */
 function instant(policy: Policy): string {

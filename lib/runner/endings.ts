@@ -23,6 +23,11 @@ export const limited: Ending = {
   reason: 'limit',
   message: 'the limit of this run is reached; the next run goes on from the cursor',
 };
+export const approvedGone: Ending = {
+  outcome: 'interrupted',
+  reason: 'approval',
+  message: 'all approved rows have gone; others have become due since: look at a new dry run',
+};
 export const busy: Ending = {
   outcome: 'interrupted',
   reason: 'busy',

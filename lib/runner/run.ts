@@ -178,7 +178,11 @@ class Run extends RunState {
       admissionFacts(this.policy, this.version, this.startedAt, cooling),
     ];
     const observe = observeLabels(this.policy, cooling);
-    const look = [...observe, countDue(this.policy, legs, this.startedAt.toISOString()), endIfIdle(idle)];
+    const look = [
+      ...observe,
+      countDue(this.policy, legs, this.startedAt.toISOString()),
+      endIfIdle(idle, this.version),
+    ];
     const sentAt = performance.now();
     const rows = await this.ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
       // A missing table, column or index fails the count: let preflight say which.
@@ -201,7 +205,7 @@ class Run extends RunState {
     ];
     const due = rows[start.length + observe.length]?.[0]?.due;
     this.total = due === undefined ? null : Number(due);
-    this.#ended = this.total === 0 && problems.length === 0;
+    this.#ended = rows[start.length + look.length - 1]?.[0]?.ended === true && problems.length === 0;
     return { ...begun, problems, facts };
   }
 

@@ -9,7 +9,8 @@ import type { Leg } from '../batch/leg';
 import { onLeaf } from '../batch/partition';
 import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '../batch/session';
 import { table } from '../batch/sql';
-import { counted, type Database, type Row } from '../database';
+import type { Tally } from '../batch/tally';
+import { counted, type Database, type Row, type Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import { countedRedis, type RedisClient } from '../redis';
 import type { Services } from '../services';
@@ -112,6 +113,10 @@ export class RunState {
     );
   }
 
+  /** One look, READ ONLY. */
+  look = (statements: Statement[], statementMs: number): Promise<Row[][]> =>
+    this.ask(statements, statementMs, true);
+
   /** What every batch of this run has in common. */
   order(leg: Leg, asOf: string, seq: number): Omit<BatchOrder, 'position' | 'limit'> {
     return {
@@ -137,6 +142,12 @@ export class RunState {
     this.picked += result.picked;
     this.deleted += result.deleted;
     for (const [reason, n] of Object.entries(result.kept)) this.kept[reason as keyof Kept] += n ?? 0;
+  }
+
+  /** Takes into account what was only looked at. */
+  keptToo({ picked, kept }: Tally): void {
+    this.picked += picked;
+    for (const [reason, n] of Object.entries(kept)) this.kept[reason as keyof Kept] += n;
   }
 
   /** Whether others need the database more. */

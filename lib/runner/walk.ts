@@ -9,12 +9,13 @@ import { type Leg, legsOf } from '../batch/leg';
 import { partitionName } from '../batch/partition';
 import { STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import { table } from '../batch/sql';
+import { pages, Tally } from '../batch/tally';
 import { DatabaseError } from '../errors';
 import { afterFailure } from '../guard/poison';
 import type { Policy } from '../policies/contract';
 import type { Cursor } from '../stores/checkpoint';
 import { byBlocks } from './by-blocks';
-import { busy, drained, type Ending, leaseLost, outOfTime, unproved } from './endings';
+import { approvedGone, busy, drained, type Ending, leaseLost, outOfTime, unproved } from './endings';
 import { startPace, TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
 import { dropPartitions } from './partitions';
 import { settle } from './settle';
@@ -36,6 +37,7 @@ export async function walkThrough(run: RunState, asOf: string, from: Cursor | nu
     const isLeft = open.length > 0 && (await isAnyLeft(run, open, asOf));
     if (isLeft === null) return unproved;
     if (!isLeft) return drained;
+    if (run.cap.ending === null && run.deleted >= run.cap.rows) return approvedGone;
     if (again > 0 && !(refersToItself(run.policy) && run.deleted > before)) return busy;
     before = run.deleted;
     // Rows that were locked, or moved behind the walk: once more from the start.
@@ -110,12 +112,19 @@ async function sweep(run: RunState, legs: readonly Leg[], at: Sweep): Promise<En
       if (at.proved.has(legs[index]!)) continue;
     }
     const room = run.cap.rows - run.deleted;
-    if (room <= 0) return (await saved()) ? run.cap.ending : leaseLost;
+    if (room <= 0 && !(await saved())) return leaseLost;
+    if (room <= 0) return run.cap.ending ?? lookOn(run, legs, index, at.asOf, position);
     if (!run.hasTime(slowest * 1.5)) return (await saved()) ? outOfTime : leaseLost;
-    const limit = Math.min(pace.size, room);
+    const limit = pace.size;
     const seq = run.seqs.take();
     const began = performance.now();
-    const order: BatchOrder = { ...run.order(legs[index]!, at.asOf, seq), position, limit };
+    const order: BatchOrder = {
+      ...run.order(legs[index]!, at.asOf, seq),
+      position,
+      limit,
+      // What is limited is what goes, not what is looked at: rows that stay would make a step of ten thousand batches.
+      ...(room < limit ? { most: room } : {}),
+    };
     let result: BatchResult;
     try {
       result = await settle(run.database, order, run.services.backoff, () => run.hasTime());
@@ -151,6 +160,27 @@ async function sweep(run: RunState, legs: readonly Leg[], at: Sweep): Promise<En
     await run.rest(result, took);
   }
   return (await saved()) ? null : leaseLost;
+}
+
+/** After the last approved row nothing goes any more; what stays is still counted, as in the dry run. */
+async function lookOn(
+  run: RunState,
+  legs: readonly Leg[],
+  from: number,
+  asOf: string,
+  position: Cursor['position'],
+): Promise<Ending | null> {
+  const tally = new Tally();
+  const look = { policy: run.policy, asOf, read: run.look, inTime: () => run.hasTime() };
+  for (const [i, leg] of legs.slice(from).entries()) {
+    let isDone = false;
+    for await (const page of pages({ ...look, leg, from: i === 0 ? position : null }, tally)) {
+      isDone = page.after.ended;
+    }
+    if (!isDone) return outOfTime;
+  }
+  run.keptToo(tally);
+  return null;
 }
 
 /** Whether a row that may go is left; null when the database could not say in time. */

@@ -76,10 +76,15 @@ export async function endRun(database: Database, r: RunEnd): Promise<RunTotals> 
   return RunTotals.parse(rows?.[0]);
 }
 
-/** Ends the run within its first request when nothing is due: an idle night costs one request (issue "pace"). */
-export const endIfIdle = (r: RunEnd): Statement => ({
-  text: `select case when current_setting('lapse.due', true) = 'false' then ${END}::text end`,
-  params: endParams(r),
+/**
+ * Ends the run within its first request when nothing is due: an idle night costs one request. One row `{ ended }`. Not the
+ * first run of a version: whether preflight refuses it is known only when the answer is here.
+ */
+export const endIfIdle = (r: RunEnd, version: string): Statement => ({
+  text: `select (case when current_setting('lapse.due', true) = 'false' and exists (
+      select 1 from retention.policy_version where policy = $1 and version = $9 and in_force_at is not null
+    ) then ${END}::text end) is not null as ended`,
+  params: [...endParams(r), version],
 });
 
 const count = z.coerce.number().int().nonnegative();

@@ -158,8 +158,24 @@ it('resumed, deletes no more than was approved in all', async () => {
   await e.at(minutes(5), policy, { limit: 700, batchSize: 100 });
   await aged(e, 50, 60, 10);
   const second = await e.at(minutes(65), policy);
-  expect(second.deleted).toBe(expired - 700);
+  expect(second).toMatchObject({ outcome: 'interrupted', reason: 'approval', deleted: expired - 700 });
   expect(second.bounded).toEqual({ by: 'approval', rows: expired - 700 });
+  expect(second.message).toContain('others have become due');
+  expect(await approvals()).toEqual([{ used: true, done: true, void_reason: null }]);
+});
+
+it('counts what stays as the dry run did, also behind its last row', async () => {
+  await e.db.sql(`insert into retention.extension (table_name, row_key, keep_until, reason, extended_by)
+    select 'public.things', id::text, '2099-01-01', 'r', 'a' from things where extract(second from at)::int % 3 = 0 or at > '2026-01-25'`);
+  const seen = await preview();
+  await e.approve(seen);
+  expect(seen.preview?.kept.extended).toBeGreaterThan(500);
+  const result = await e.at(minutes(5), policy);
+  expect(result).toMatchObject({
+    outcome: 'succeeded',
+    deleted: seen.preview?.expired,
+    kept: seen.preview?.kept,
+  });
 });
 
 it('begun, ends after three days', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { days, forever, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import { ago, DAY, databaseClock, govern, NOW, things, thingsPolicy } from '@/test/support/engine';
-import { type Guarded, guarded, later } from '@/test/support/guarded';
+import { dice, type Guarded, guarded, later } from '@/test/support/guarded';
 
 let e: Guarded;
 beforeEach(async () => {
@@ -126,6 +126,48 @@ describe('a version that reaches other rows', () => {
   });
 });
 
+describe('a version that was never in force', () => {
+  it('because preflight refused it, waits for nothing once it is corrected, and then deletes at once', async () => {
+    await govern(e.db);
+    await things(e.db, [40 * DAY]);
+    const wrong = keeping(30, { where: 't.note is null', key: [{ column: 'person', type: 'uuid' }] });
+    expect(await e.at(NOW, wrong)).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 0 });
+    expect(await e.at(later(0.1), keeping(30))).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  });
+
+  it('also when nothing was due', async () => {
+    await govern(e.db);
+    const wrong = keeping(30, { where: 't.note is null', key: [{ column: 'person', type: 'uuid' }] });
+    expect(await e.at(NOW, wrong)).toMatchObject({ outcome: 'errored', reason: 'preflight' });
+    expect(await e.db.sql('select outcome, reason from retention.run')).toEqual([
+      { outcome: 'errored', reason: 'preflight' },
+    ]);
+    await things(e.db, [40 * DAY]);
+    expect(await e.at(later(0.1), keeping(30))).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  });
+
+  it('does not stand in for the one before it, which was and still cools', async () => {
+    await govern(e.db);
+    await things(e.db, [40 * DAY, 20 * DAY]);
+    const before = keeping(30, { where: 't.note is null' });
+    expect(await e.at(NOW, before)).toMatchObject({ deleted: 1 });
+    const wrong = keeping(30, { key: [{ column: 'person', type: 'uuid' }] });
+    expect(await e.at(later(1), wrong)).toMatchObject({ outcome: 'errored', reason: 'preflight' });
+    const right = keeping(5);
+    expect(await e.at(later(1.1), right)).toMatchObject({ outcome: 'skipped', reason: 'cooling' });
+    expect(await e.at(later(7.9), right)).toMatchObject({ outcome: 'skipped', reason: 'cooling' });
+    expect(await e.at(later(8.1), right)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  });
+
+  it('is not one that only found nothing due: it kept what the next may delete', async () => {
+    await govern(e.db);
+    await things(e.db, [20 * DAY]);
+    expect(await e.at(NOW, keeping(30))).toMatchObject({ outcome: 'succeeded', deleted: 0 });
+    expect(await e.at(later(1), keeping(5))).toMatchObject({ outcome: 'succeeded', deleted: 0 });
+    expect(await e.at(later(8.1), keeping(5))).toMatchObject({ deleted: 1 });
+  });
+});
+
 describe('an organisation’s tier', () => {
   it('that goes down counts only after the cooling-off, from when it was seen', async () => {
     const policy = await tiers('pro');
@@ -190,15 +232,6 @@ describe('an organisation’s own period', () => {
     expect(await e.at(later(81), policy)).toMatchObject({ deleted: 1 });
   });
 });
-
-/** Deterministic, so that a failure can be run again. */
-function dice(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state * 1664525 + 1013904223) % 4294967296;
-    return Math.floor((state / 4294967296) * n);
-  };
-}
 
 const longestOf = (list: readonly (number | null)[]): number =>
   list.some((d) => d === null) ? Number.POSITIVE_INFINITY : Math.max(...(list as number[]));

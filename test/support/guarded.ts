@@ -59,3 +59,12 @@ export async function aged(e: Engine, from: number, to: number, perDay: number):
     [NOW.toISOString(), from, to, perDay],
   );
 }
+
+/** Deterministic, so that a failure can be run again. */
+export function dice(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state * 1664525 + 1013904223) % 4294967296;
+    return Math.floor((state / 4294967296) * n);
+  };
+}

@@ -13,13 +13,14 @@ end $$;
 comment on function retention.remember_override() is 'Keeps what an override was when it is changed or removed.';
 
 -- The longest period by label over this declaration and every version in force within the cooling-off. A
--- declaration that reaches other rows cannot be compared by periods: it waits until the others have cooled off.
+-- declaration that reaches other rows cannot be compared by periods: it waits until the others have cooled off. One that
+-- was never in force (refused before its first delete) has nothing to cool off from.
 create or replace function retention.effective_periods(
   p text, r text, declared jsonb, at timestamptz, cooling interval, out periods jsonb, out waits_until timestamptz
 ) language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   with others as (
     select * from retention.policy_version v
-    where v.policy = p and cooling > interval '0' and coalesce(v.superseded_at, at) > at - cooling
+    where v.policy = p and v.in_force_at is not null and cooling > interval '0' and coalesce(v.superseded_at, at) > at - cooling
   )
   select
     coalesce((

@@ -106,7 +106,9 @@ $$;
 comment on function retention.run_reason(uuid) is 'Why a run deleted: the reason its receipts give. Null when it deleted nothing.';
 
 -- A clean run that deleted something is one step of the rollout; one that was limited by hand, set rows aside
--- or erased on request is none. A drained pass ends its approval.
+-- or erased on request is none. When all that was approved has gone, the approval has ended, and, when no row of it had to
+-- be set aside, so has the rollout: there is nothing left to try out on ten rows. A version is in force from the first
+-- run that could have deleted.
 create or replace function retention.run_ended() returns trigger
 language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
 begin
@@ -117,8 +119,18 @@ begin
     update retention.policy_version set clean_runs = clean_runs + 1
       where policy = new.policy and version = new.policy_version;
   end if;
-  if new.approval is not null and new.outcome = 'succeeded' then
+  if new.approval is not null and (new.outcome = 'succeeded' or (new.outcome = 'interrupted' and new.reason = 'approval')) then
     update retention.approval set done_at = new.finished_at where id = new.approval;
+    if exists (select 1 from retention.run u where u.approval = new.approval and u.deleted > 0)
+      and not exists (select 1 from retention.dead_letter l join retention.run u on u.id = l.run where u.approval = new.approval) then
+      -- Three steps: ten, a hundred, a thousand (lib/guard/rollout.ts).
+      update retention.policy_version set clean_runs = greatest(clean_runs, 3)
+        where policy = new.policy and version = new.policy_version;
+    end if;
+  end if;
+  if new.deleted > 0 or not (new.outcome = 'errored' or (new.outcome = 'skipped' and new.reason = 'cooling')) then
+    update retention.policy_version set in_force_at = retention.clock()
+      where policy = new.policy and version = new.policy_version and in_force_at is null;
   end if;
   -- Atomic with the end of the run: what is recorded as finished is sealed.
   perform retention.seal_run(new.id);
