@@ -3,6 +3,7 @@
  * batch's own predicate, with the periods that count now, inside a READ ONLY transaction; keys only, no content.
  */
 import { z } from 'zod';
+import { atRoots, rootLabel } from '../batch/leaves';
 import { type Leg, legsOf } from '../batch/leg';
 import { tenantsOf } from '../batch/pick';
 import {
@@ -69,8 +70,10 @@ export interface Standing {
   readonly expiresAt: string | null;
 }
 
-export async function lineage(services: Services, tableName: string, asked: string): Promise<Lineage> {
-  const policies = services.policies.filter((p) => tableLabel(p.table) === tableName);
+export async function lineage(services: Services, named: string, asked: string): Promise<Lineage> {
+  const tableName = await rootLabel(services.database, named);
+  const rooted = await atRoots(services.database, services.policies);
+  const policies = rooted.filter((p) => tableLabel(p.table) === tableName);
   const read = async (s: Statement[]): Promise<Row[][]> =>
     services.database.transaction([session(STATEMENT_MS), ...s], {
       readOnly: true,
@@ -84,7 +87,7 @@ export async function lineage(services: Services, tableName: string, asked: stri
   const here: Standing[] = [];
   for (const policy of policies) here.push(await standing(services, policy, key, read));
   const known = policies.length > 0 || (deletions?.length ?? 0) > 0;
-  if (!known && !isDependant(services.policies, tableName)) {
+  if (!known && !isDependant(rooted, tableName)) {
     throw new RequestError(
       404,
       'unknown_table',
@@ -100,7 +103,7 @@ export async function lineage(services: Services, tableName: string, asked: stri
       ? `if it was there, it went with partition ${z.object({ name: z.string() }).parse(last.partition).name}, dropped by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
       : last
         ? `deleted by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
-        : 'neither here nor in any receipt: it was not there, or something else than Lapse removed it';
+        : 'neither here nor in any receipt: it may never have been there, or it may have been removed by something else than Lapse';
   return { table: tableName, key, deletions: deletions ?? [], here, summary };
 }
 
@@ -141,9 +144,10 @@ const receiptsOf = (tableName: string, names: readonly string[], clock: string |
   text: `select c.run, c.seq, c.policy, c.policy_version, c.action, c.actor, c.reason,
       to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as committed_at,
       to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
-      c.table_name <> $1 as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
-    from retention.receipt c
-    where (c.table_name = $1 and (c.keys && $2::text[] or $3::uuid = any(c.uuid_keys))) or c.dependants -> $1 ?| $2::text[]
+      c.table_name <> all(n.names) as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
+    from retention.receipt c cross join (select retention.names_of($1) as names) n
+    where (c.table_name = any(n.names) and (c.keys && $2::text[] or $3::uuid = any(c.uuid_keys)))
+      or (c.dependants ?| n.names and exists (select 1 from unnest(n.names) x where c.dependants -> x ?| $2::text[]))
       or (c.action = 'drop_partition' and c.table_name = $1 and $4::timestamptz >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
         and $4::timestamptz < coalesce((c.partition ->> 'to')::timestamptz, 'infinity'))
     order by c.id limit ${MOST_RECEIPTS}`,

@@ -1,6 +1,6 @@
 /**
  * Is a partitioned table fit for its policy: by range of the clock, its partitions no longer than declared, each
- * open to the app, none half detached; and does the owner's grant name the same columns as the policy?
+ * open to the app, none half detached; and does the owner's grant name this policy, its zone and its columns?
  */
 import { z } from 'zod';
 import type { PARTITION_SPANS, Policy } from '../policies/contract';
@@ -18,6 +18,8 @@ export const Partitioning = z.object({
   columns,
   grant: z
     .object({
+      policy: z.string().nullable(),
+      zone: z.string(),
       key_columns: columns,
       organization_column: z.string().nullable(),
       user_column: z.string().nullable(),
@@ -81,10 +83,10 @@ export function judgePartitioning(policy: Policy, kind: string, facts: Partition
       'take `partitioned` out of the policy and govern a table that is',
     );
   }
-  for (const t of facts.shut) {
+  if (facts.shut.length > 0) {
     say(
-      `the role may not DELETE rows of partition ${t}`,
-      `GRANT SELECT, UPDATE, DELETE ON ${t} TO lapse_app; and for those to come ALTER DEFAULT PRIVILEGES GRANT SELECT, UPDATE, DELETE ON TABLES TO lapse_app;`,
+      `the role may not SELECT, UPDATE and DELETE rows of ${some(facts.shut)}`,
+      `SELECT retention.open_partitions(${text(here)}); and again whenever a partition is added, by what adds it`,
     );
   }
   for (const t of facts.pending) {
@@ -110,6 +112,8 @@ export function judgePartitioning(policy: Policy, kind: string, facts: Partition
     );
   }
   const wanted = {
+    policy: policy.name,
+    zone: policy.clock.type === 'timestamptz' ? (facts.grant?.zone ?? 'UTC') : policy.clock.zone,
     key_columns: policy.key.map((k) => k.column),
     organization_column: policy.scope.organization ?? null,
     user_column: policy.scope.user ?? null,
@@ -122,26 +126,35 @@ export function judgePartitioning(policy: Policy, kind: string, facts: Partition
     say(
       grant === null
         ? `nobody has granted Lapse to drop partitions of ${here}`
-        : `the grant to drop partitions of ${here} names other columns than the policy`,
+        : `the grant to drop partitions of ${here} is not for this policy as it is declared: policy, zone or columns differ`,
       grantOf(policy, wanted),
     );
   }
   return problems;
 }
 
+/** A few by name, the others by number. */
+function some(partitions: readonly string[]): string {
+  const more = partitions.length - SHOWN;
+  const shown = partitions.slice(0, SHOWN).join(', ');
+  return `${partitions.length === 1 ? 'partition' : 'partitions'} ${shown}${more > 0 ? ` and ${more} more` : ''}`;
+}
+const SHOWN = 3;
+
 /** What the owner of the tables runs, once. */
-function grantOf(
-  policy: Policy,
-  wanted: {
-    key_columns: string[];
-    organization_column: string | null;
-    user_column: string | null;
-    file_columns: string[];
-  },
-): string {
+function grantOf(policy: Policy, wanted: Omit<NonNullable<Partitioning['grant']>, 'policy'>): string {
   const array = (values: readonly string[]) => text(`{${values.map((v) => JSON.stringify(v)).join(',')}}`);
   const maybe = (value: string | null) => (value === null ? 'null' : text(value));
   const periods = policy.rules.map((r) => r.keepFor.seconds).filter((s) => s !== null);
   const seconds = periods.length > 0 ? Math.min(...periods) : 365 * 86_400;
-  return `INSERT INTO retention.partition_grant (table_name, least_age, key_columns, organization_column, user_column, file_columns) VALUES (${text(tableLabel(policy.table))}, '${seconds} seconds', ${array(wanted.key_columns)}, ${maybe(wanted.organization_column)}, ${maybe(wanted.user_column)}, ${array(wanted.file_columns)}) ON CONFLICT (table_name) DO UPDATE SET key_columns = excluded.key_columns, organization_column = excluded.organization_column, user_column = excluded.user_column, file_columns = excluded.file_columns;`;
+  const columns = ['policy', 'zone', 'key_columns', 'organization_column', 'user_column', 'file_columns'];
+  const values = [
+    text(policy.name),
+    text(wanted.zone),
+    array(wanted.key_columns),
+    maybe(wanted.organization_column),
+    maybe(wanted.user_column),
+    array(wanted.file_columns),
+  ];
+  return `INSERT INTO retention.partition_grant (table_name, least_age, ${columns.join(', ')}) VALUES (${text(tableLabel(policy.table))}, '${seconds} seconds', ${values.join(', ')}) ON CONFLICT (table_name) DO UPDATE SET ${columns.map((c) => `${c} = excluded.${c}`).join(', ')};`;
 }

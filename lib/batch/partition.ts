@@ -115,13 +115,12 @@ export function drop(order: DropOrder): {
   fromReceipt(receipt: BatchResult): DropResult;
 } {
   const { policy, partition } = order;
-  const zone = policy.clock.type === 'timestamptz' ? null : policy.clock.zone;
   const most = Number.isFinite(order.most) ? order.most : Number.MAX_SAFE_INTEGER;
   const statement = {
     text: `select d.picked::text, d.deleted::text, d.obstacle, 0 as dependants_deleted, 0 as files, 0 as bytes, '{}'::jsonb as by_rule,
         '{}'::jsonb as kept, '{"ended": true, "clock": null, "key": []}'::jsonb as after
-      from retention.drop_partition($1, $2::bigint, $3::uuid, $4::int, $5, $6, $7, $8::timestamptz, $9, $10::timestamptz,
-        $11, $12::bigint, $13, $14) d`,
+      from retention.drop_partition($1, $2::bigint, $3::uuid, $4::int, $5, $6, $7, $8::timestamptz, $9::timestamptz,
+        $10, $11::bigint, $12, $13) d`,
     params: [
       policy.name,
       order.fence,
@@ -131,7 +130,6 @@ export function drop(order: DropOrder): {
       table(policy.table),
       table(leafOf(policy, partition)),
       order.leg.cutoff,
-      zone,
       order.asOf,
       order.leg.rule.label,
       most,

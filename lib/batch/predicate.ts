@@ -4,10 +4,10 @@
  * Holds, extensions and dead letters are looked up per row only when there are any at all: the guarding
  * `select exists` runs once a statement, and the gate (7001, 0) keeps its answer true until commit.
  */
-import type { Policy } from '../policies/contract';
+import type { Policy, TableName } from '../policies/contract';
 import { belongs, goingDependants } from './files';
 import type { Leg } from './leg';
-import { keyText, name, type Parameters, table, tableLabel, text } from './sql';
+import { keyText, name, type Parameters, table, tableLabels, text } from './sql';
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 
@@ -26,14 +26,17 @@ export function inClock(policy: Policy, instant: string): string {
 export const before = (policy: Policy, alias: string, cutoff: string): string =>
   `${alias}.${name(policy.clock.column)} < ${inClock(policy, cutoff)}`;
 
+/** Literals for `table_name in (…)`. */
+const labels = (t: TableName): string => tableLabels(t).map(text).join(', ');
+
 /** A legal hold on the row itself, by organisation, user or item. */
-function heldRow(alias: string, scope: Scope, label: string, key: string): string {
+function heldRow(alias: string, scope: Scope, of: TableName, key: string): string {
   const inForce = (s: string, subject: string, more = '') =>
     `exists (select 1 from retention.hold h where h.released_at is null and h.scope = '${s}' and h.subject = ${subject}${more})`;
   return [
     scope.organization && inForce('organization', `${alias}.${name(scope.organization)}::text`),
     scope.user && inForce('user', `${alias}.${name(scope.user)}::text`),
-    inForce('item', key, ` and h.table_name = ${text(label)}`),
+    inForce('item', key, ` and h.table_name in (${labels(of)})`),
   ]
     .filter(Boolean)
     .join(' or ');
@@ -41,28 +44,28 @@ function heldRow(alias: string, scope: Scope, label: string, key: string): strin
 
 /** G1: a hold on the row or on anything that would go with it. */
 export function held(policy: Policy): string {
-  const own = heldRow('t', policy.scope, tableLabel(policy.table), keyText('t', policy.key));
+  const own = heldRow('t', policy.scope, policy.table, keyText('t', policy.key));
   const theirs = goingDependants(policy).map(
     (d) =>
-      `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)} and (${heldRow('d', d.scope, tableLabel(d.table), keyText('d', d.key))}))`,
+      `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)} and (${heldRow('d', d.scope, d.table, keyText('d', d.key))}))`,
   );
   const any = '(select exists (select 1 from retention.hold where released_at is null))';
   return `(case when ${any} then ${[own, ...theirs].join(' or ')} else false end)`;
 }
 
 export function extended(policy: Policy, asOf: string): string {
-  const label = text(tableLabel(policy.table));
-  return `(case when (select exists (select 1 from retention.extension where table_name = ${label} and keep_until > ${asOf}))
-      then exists (select 1 from retention.extension e where e.table_name = ${label} and e.row_key = ${keyText('t', policy.key)} and e.keep_until > ${asOf})
+  const named = `table_name in (${labels(policy.table)})`;
+  return `(case when (select exists (select 1 from retention.extension where ${named} and keep_until > ${asOf}))
+      then exists (select 1 from retention.extension e where e.${named} and e.row_key = ${keyText('t', policy.key)} and e.keep_until > ${asOf})
       else false end)`;
 }
 
 /** A row that failed waits for its own next attempt; a discarded one stays for good. */
 export function deadLettered(policy: Policy, asOf: string): string {
-  const label = text(tableLabel(policy.table));
+  const named = `table_name in (${labels(policy.table)})`;
   const waiting = `(state = 'discarded' or (state = 'open' and next_attempt_at > ${asOf}))`;
-  return `(case when (select exists (select 1 from retention.dead_letter where table_name = ${label} and ${waiting}))
-      then exists (select 1 from retention.dead_letter where table_name = ${label} and row_key = ${keyText('t', policy.key)} and ${waiting})
+  return `(case when (select exists (select 1 from retention.dead_letter where ${named} and ${waiting}))
+      then exists (select 1 from retention.dead_letter where ${named} and row_key = ${keyText('t', policy.key)} and ${waiting})
       else false end)`;
 }
 

@@ -10,6 +10,10 @@ export const text = (value: string): string => `'${value.replaceAll("'", "''")}'
 /** How a table is called in receipts, holds and dead letters. */
 export const tableLabel = (t: TableName): string => `${(t.of ?? t).schema}.${(t.of ?? t).name}`;
 
+/** Every name by which a hold on one of its rows may call it: a partition by its own, too. */
+export const tableLabels = (t: TableName): string[] =>
+  t.of ? [tableLabel(t.of), `${t.schema}.${t.name}`] : [tableLabel(t)];
+
 /** The key as one text: the value itself, or a JSON array of the values as text. */
 export function keyText(alias: string, key: readonly KeyColumn[]): string {
   const columns = key.map((k) => `${alias}.${name(k.column)}::text`);

@@ -3,6 +3,7 @@
  * no older batch can still run. A hold is released by a second person; an extension or override that is taken
  * back keeps counting for the cooling-off (G6).
  */
+import { atRoots, rootLabel } from '../batch/leaves';
 import { type Parameters, tableLabel } from '../batch/sql';
 import { RequestError } from '../errors';
 import { type Acting, type Done, decide, decideEach } from './carry-out';
@@ -28,7 +29,8 @@ export interface Held extends Done {
 }
 
 /** Refuses a hold that covers no row now, unless `force` says that its rows are still to come. */
-export async function placeHold(acting: Acting, hold: HoldRequest): Promise<Held> {
+export async function placeHold(by: Acting, request: HoldRequest): Promise<Held> {
+  const [acting, hold] = await atTable(by, request);
   const { services } = acting;
   const { scope, subject, force = false } = hold;
   if (scope !== 'item' && hold.table !== undefined) {
@@ -72,9 +74,10 @@ export async function releaseHold(acting: Acting, id: string): Promise<Done> {
 }
 
 export async function setExtension(
-  acting: Acting,
-  e: { table: string; key: Written; keepUntil: string; force: boolean },
+  by: Acting,
+  request: { table: string; key: Written; keepUntil: string; force: boolean },
 ): Promise<Done & { covers: readonly Cover[] }> {
+  const [acting, e] = await atTable(by, request);
   const targets = extensionTargets(acting.services.policies, e.table);
   const { subjects, covers } = await reachItem(acting.services, 'key', e.key, targets, e.force);
   const done = await decide(acting, 'set_extension', (p) => [
@@ -86,7 +89,8 @@ export async function setExtension(
   return { ...done!, covers };
 }
 
-export async function endExtension(acting: Acting, e: { table: string; key: Written }): Promise<Done> {
+export async function endExtension(by: Acting, request: { table: string; key: Written }): Promise<Done> {
+  const [acting, e] = await atTable(by, request);
   // What is ended may be of a table that no policy governs any more.
   const targets = allTargets(acting.services.policies).filter((t) => tableLabel(t.table) === e.table);
   for (const key of await storedAs(acting.services, 'key', e.key, targets)) {
@@ -122,6 +126,20 @@ export async function removeOverride(acting: Acting, o: { policy: string; tenant
     if (done) return done;
   }
   throw new RequestError(404, 'unknown', 'there is no such override', 'tenant');
+}
+
+/** A partition's name stands for its table's, in what is asked and in what the policies declare. */
+async function atTable<R extends { table?: string | undefined }>(
+  acting: Acting,
+  request: R,
+): Promise<[Acting, R]> {
+  if (request.table === undefined) return [acting, request];
+  const { database, policies } = acting.services;
+  const services = { ...acting.services, policies: await atRoots(database, policies) };
+  return [
+    { ...acting, services },
+    { ...request, table: await rootLabel(database, request.table) },
+  ];
 }
 
 const cooling = (acting: Acting, p: Parameters) =>

@@ -8,6 +8,7 @@ import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import type { BatchOrder } from '../batch/batch';
 import { leftBehind } from '../batch/drained';
+import { atRoots } from '../batch/leaves';
 import type { Leg } from '../batch/leg';
 import { onLeaf, onLeaves } from '../batch/partition';
 import { CHECKS_OF_ERASURE, catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
@@ -65,7 +66,11 @@ export async function erasePolicy(
   try {
     leased = (await acquire(services.redis, policy.name, runId)).held;
     if (!leased) return { ...nothing, outcome: 'skipped', reason: 'locked' };
-    return await new Erasing(services, reach, order, runId, log).execute();
+    const [declared = policy, erasing = reach.erasing] = await atRoots(services.database, [
+      policy,
+      reach.erasing,
+    ]);
+    return await new Erasing(services, { ...reach, policy: declared, erasing }, order, runId, log).execute();
   } catch (error) {
     if (!(error instanceof LapseError)) throw error;
     return { ...nothing, outcome: 'errored', reason: error.code };

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { DUE_CAP } from '../batch/drained';
 import { heapFacts, judgeHeap } from '../batch/heap';
+import { atRoots } from '../batch/leaves';
 import { type Leg, legsOf } from '../batch/leg';
 import { mayBeDropped, onLeaves, type Partition, partitionName } from '../batch/partition';
 import { catalogFacts, judgeFacts, judgeStore, type Problem } from '../batch/preflight';
@@ -54,7 +55,7 @@ class DryRun {
 
   constructor(
     readonly services: Services,
-    readonly policy: Policy,
+    private policy: Policy,
     readonly request: RunRequest,
   ) {
     this.#startedAt = services.clock();
@@ -99,6 +100,7 @@ class DryRun {
 
   /** Whether the policy may delete at all, then every leg to its end, as long as there is time. */
   async #look(): Promise<void> {
+    [this.policy = this.policy] = await atRoots(this.#database, [this.policy]);
     const { policy, services } = this;
     const cooling = services.settings.guards.coolingOffSeconds;
     const [, facts, now, admission] = await this.#read(

@@ -7,8 +7,11 @@
  */
 import pRetry from 'p-retry';
 import { countDue } from '../batch/drained';
+import { rootsOf, withRoots } from '../batch/leaves';
 import { legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
+import { session } from '../batch/session';
+import type { Row } from '../database';
 import { codeOf, DatabaseError, PreflightError } from '../errors';
 import { admit } from '../guard/admit';
 import { alert, type GuardEvent } from '../guard/alert';
@@ -162,6 +165,7 @@ class Run extends RunState {
     const release = this.services.settings.release ?? 'unreleased';
     const by = `${this.request.actor} (${release})`;
     const idle = this.#runEnd(drained, this.startedAt);
+    const roots = rootsOf(this.policy);
     const start = [
       beginSession(),
       beginRun({
@@ -176,6 +180,7 @@ class Run extends RunState {
       catalogFacts(this.policy),
       declareVersion(this.policy, this.version, this.runId, by),
       admissionFacts(this.policy, this.version, this.startedAt, cooling),
+      ...(roots ? [roots] : []),
     ];
     const observe = observeLabels(this.policy, cooling);
     const look = [
@@ -199,14 +204,28 @@ class Run extends RunState {
     this.company.wrote();
     this.fence = begun.fence ?? '0';
     this.asOf = begun.as_of ?? this.asOf;
+    const catalog = await this.#atRoots(rows[2]?.[0], roots ? rows[start.length - 1] : []);
     const problems = [
-      ...judgeFacts(this.policy, rows[2]?.[0]?.facts, permanentTables),
+      ...judgeFacts(this.policy, catalog?.facts, permanentTables),
       ...judgeStore(this.policy, this.services.blob !== undefined),
     ];
     const due = rows[start.length + observe.length]?.[0]?.due;
     this.total = due === undefined ? null : Number(due);
     this.#ended = rows[start.length + look.length - 1]?.[0]?.ended === true && problems.length === 0;
     return { ...begun, problems, facts };
+  }
+
+  /** A declared partition counts as its table from here on; the catalog is asked again about that one. */
+  async #atRoots(catalog: Row | undefined, roots: Row[] | undefined): Promise<Row | undefined> {
+    const rooted = withRoots(this.policy, roots);
+    if (rooted === this.policy) return catalog;
+    this.policy = rooted;
+    const rows = await this.ask(
+      [session(BEGIN_STATEMENT_MS), catalogFacts(rooted)],
+      BEGIN_STATEMENT_MS,
+      true,
+    );
+    return rows[1]?.[0];
   }
 
   async #end(ending: Ending): Promise<void> {

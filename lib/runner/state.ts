@@ -77,9 +77,10 @@ export class RunState {
   /** Rows before their cutoff as counted at the start, up to DUE_CAP + 1; null where that could not be counted. */
   total: number | null = null;
 
+  /** `policy`: a dependant that is a partition is replaced by its table when the run begins. */
   constructor(
     readonly services: Services,
-    readonly policy: Policy,
+    public policy: Policy,
     readonly request: RunRequest,
   ) {
     this.version = versionOf(policy);

@@ -1,5 +1,6 @@
 /** The fingerprint of a declaration: another period, predicate or dependant is another version (G3, R3). */
 import { createHash } from 'node:crypto';
+import { declarationOf } from '../batch/leaves';
 import type { Policy } from '../policies/contract';
 
 export function versionOf(policy: Policy): string {
@@ -15,6 +16,6 @@ export function versionOf(policy: Policy): string {
     rollout,
     quality,
     ...decides
-  } = policy;
+  } = declarationOf(policy);
   return createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
 }

@@ -1,6 +1,9 @@
 /** A table partitioned by month with its policy: 30 days after `at`, counted from 1 March 2026. */
+import type { Database, Statement } from '@/lib/database';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
+import { runPolicy } from '@/lib/runner/run';
 import type { TestDatabase } from './database';
+import { type Engine, NOW, order } from './engine';
 
 /** Lies wholly before the cutoff of 30 January 02:00; */
 export const EXPIRED = '2025-12';
@@ -33,8 +36,8 @@ export async function partitioned(
   await db.sql(`select retention.protect('public.visits')`);
   for (const month of MONTHS) await addMonth(db, month);
   await db.sql(
-    `insert into retention.partition_grant (table_name, least_age, key_columns, organization_column, user_column, file_columns)
-     values ('public.visits', '30 days', '{id,at}', 'org', 'person', $1)`,
+    `insert into retention.partition_grant (table_name, policy, least_age, key_columns, organization_column, user_column, file_columns)
+     values ('public.visits', 'visits', '30 days', '{id,at}', 'org', 'person', $1)`,
     [grant.files ? [grant.files] : []],
   );
   return visitsPolicy(changes);
@@ -71,3 +74,45 @@ export async function visits(db: TestDatabase, month: string, n: number, org?: s
 
 export const exists = async (db: TestDatabase, month: string): Promise<boolean> =>
   Boolean((await db.sql(`select to_regclass($1) is not null as there`, [partitionOf(month)]))[0]?.there);
+
+/** Receipts in their order: what was done, how many rows, how many of them named, which partition. */
+export const partitionReceipts = (db: TestDatabase) =>
+  db.sql(
+    `select action, deleted::int as deleted, cardinality(keys) as named, partition->>'name' as name from retention.receipt order by id`,
+  );
+export const receiptedRows = async (db: TestDatabase): Promise<number> =>
+  Number((await db.sql('select coalesce(sum(deleted), 0)::int as n from retention.receipt'))[0]?.n);
+export const DROPPED = { action: 'drop_partition', named: 0, name: 'public.visits_2025_12' };
+
+/** What a caller may say when it drops, by its place in the call. */
+const ARGUMENTS = { policy: 0, part: 6, cutoff: 7, at: 8, label: 9, most: 10 };
+type Arguments = Partial<Record<keyof typeof ARGUMENTS, string | null>>;
+type Answer = Record<string, unknown>[][];
+
+/** The same engine with something done just before, or instead of, the request that drops; `send` may say something else. */
+export function aroundDrop(
+  e: Engine,
+  act: (send: (other?: Arguments) => Promise<Answer>) => Promise<Answer>,
+) {
+  const inner = e.services.database;
+  let times = 0;
+  const database: Database = {
+    transaction(statements, options) {
+      const drops = statements.some((s) => s.text.includes('drop_partition('));
+      const send = (other: Arguments = {}) =>
+        inner.transaction(
+          statements.map((s) => (s.text.includes('drop_partition(') ? saying(s, other) : s)),
+          options,
+        );
+      times += drops ? 1 : 0;
+      return drops && times === 1 ? act(send) : send();
+    },
+  };
+  return (policy: Policy) => runPolicy({ ...e.services, database }, policy, order(NOW));
+}
+
+function saying(statement: Statement, other: Arguments): Statement {
+  const params = [...statement.params];
+  for (const [what, value] of Object.entries(other)) params[ARGUMENTS[what as keyof Arguments]] = value;
+  return { ...statement, params };
+}

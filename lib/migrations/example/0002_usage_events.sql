@@ -39,8 +39,8 @@ begin
 end $$;
 comment on function add_usage_month(date) is 'Makes the partition of a month, unless it is there.';
 
-insert into retention.partition_grant (table_name, least_age, key_columns, organization_column, user_column)
-  values ('public.usage_events', '365 days', '{id,occurred_at}', 'organization_id', 'user_id');
+insert into retention.partition_grant (table_name, policy, least_age, key_columns, organization_column, user_column)
+  values ('public.usage_events', 'usage-events', '365 days', '{id,occurred_at}', 'organization_id', 'user_id');
 
 -- Down Migration
 

@@ -10,6 +10,7 @@ grant execute on function
   retention.blob_url_decoded, retention.blob_path, retention.blob_url_path, retention.lock_files,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission, retention.chain_rows,
   retention.partitions, retention.drop_partition,
+  retention.relation_named, retention.label_of, retention.root_of, retention.names_of,
   retention.run_bounds,
   retention.as_printed, retention.explained, retention.remove_permanent,
   retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,

@@ -1,4 +1,70 @@
--- Whole partitions: what a partitioned table looks like, and the one function that drops one.
+-- Partitioned tables: one name for a table and its partitions, what a partition looks like, and the one function
+-- that drops one.
+
+-- A table by its label, schema.name without quotes; null when there is none.
+create or replace function retention.relation_named(label text) returns regclass
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select c.oid::regclass from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname || '.' || c.relname = label and c.relkind in ('r', 'p', 'f') order by length(n.nspname) limit 1
+$$;
+comment on function retention.relation_named(text) is 'The table a label names, in the form receipts and holds use.';
+
+create or replace function retention.label_of(relation regclass) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation
+$$;
+comment on function retention.label_of(regclass) is 'The name by which receipts and holds call a table.';
+
+-- The partition may be gone: then its own receipt says what it was a part of.
+create or replace function retention.root_of(label text) returns regclass
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select coalesce(
+    pg_partition_root(retention.relation_named(label)), retention.relation_named(label),
+    retention.relation_named((select c.table_name from retention.receipt c where c.partition ->> 'name' = label order by c.id desc limit 1)))
+$$;
+comment on function retention.root_of(text) is 'The table that a partition is, or was, a part of; any other table is its own.';
+
+-- Rows of partitions were receipted under the partition's name where a policy named it.
+create or replace function retention.names_of(label text) returns text[]
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  with root as (select retention.root_of(label) as oid)
+  select array(
+    select label union select retention.label_of(oid) from root where oid is not null
+    union select retention.label_of(t.relid) from root, pg_partition_tree(root.oid) t
+    union select c.partition ->> 'name' from root, retention.receipt c where c.partition is not null and c.table_name = retention.label_of(root.oid))
+$$;
+comment on function retention.names_of(text) is 'Every name under which a row of this table may stand in a receipt: the table''s and its partitions''.';
+
+create or replace function retention.name_by_root() returns trigger
+language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  new.table_name := coalesce(retention.label_of(retention.root_of(new.table_name)), new.table_name);
+  return new;
+end $$;
+comment on function retention.name_by_root() is 'What keeps a row names the table its partition is a part of, for the row may be looked for there.';
+create or replace trigger lapse_root before insert or update of table_name on retention.hold
+  for each row when (new.table_name is not null) execute function retention.name_by_root();
+create or replace trigger lapse_root before insert or update of table_name on retention.extension
+  for each row execute function retention.name_by_root();
+create or replace trigger lapse_root before insert or update of table_name on retention.dead_letter
+  for each row execute function retention.name_by_root();
+
+-- Run by the owner, once, and again by whatever adds partitions: rights and guards of a partition are its own.
+create or replace function retention.open_partitions(relation text) returns void
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  leaf regclass;
+begin
+  for leaf in select t.relid from pg_partition_tree(to_regclass(relation)) t where t.isleaf loop
+    if not (has_table_privilege('lapse_app', leaf, 'SELECT') and has_table_privilege('lapse_app', leaf, 'UPDATE')
+      and has_table_privilege('lapse_app', leaf, 'DELETE')) then
+      execute format('grant select, update, delete on %s to lapse_app', leaf);
+    end if;
+  end loop;
+  perform retention.protect(relation);
+end $$;
+comment on function retention.open_partitions(text) is
+  'Run by the owner of a partitioned table that a policy governs: lets Lapse work on every partition there is, and guards each.';
 
 -- One row a leaf: its bounds in UTC as text (null: none, as of a default partition), and why it could never go whole.
 create or replace function retention.partitions(parent regclass)
@@ -32,24 +98,104 @@ $$;
 comment on function retention.partitions(regclass) is
   'The partitions that hold rows: bounds, whether the caller may delete from them, and what keeps one from ever being dropped whole.';
 
--- Drops one partition whose every row may go, with its receipt, or says why not and changes nothing.
--- Nothing the caller says can widen it: what a row''s key, hold or file is, and the least age, come from the grant.
+-- What of its rows keeps a partition from going whole, when all of them are old enough; null: nothing.
+create or replace function retention.kept_in(granted text, leaf regclass, at timestamptz) returns text
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  g record;
+  named text[] := array[granted, retention.label_of(leaf)];
+  key text;
+  yes boolean;
+begin
+  select * into strict g from retention.partition_grant where table_name = granted;
+  key := case when cardinality(g.key_columns) = 1 then format('t.%I::text', g.key_columns[1])
+    else (select 'jsonb_build_array(' || string_agg(format('t.%I::text', k), ', ' order by n) || ')::text'
+      from unnest(g.key_columns) with ordinality x(k, n)) end;
+  if cardinality(g.file_columns) > 0 then
+    execute format('select exists (select 1 from only %s t where %s)', leaf,
+      (select string_agg(format('coalesce(t.%I::text, '''') <> ''''', k), ' or ') from unnest(g.file_columns) k)) into yes;
+    if yes then return 'files'; end if;
+  end if;
+  if exists (select 1 from retention.hold where released_at is null) then
+    -- A table without organizations or users has no such column: its rows can be held one by one only.
+    execute format('select exists (select 1 from only %s t where %s)', leaf, concat_ws(' or ',
+      retention.held_by('organization', g.organization_column), retention.held_by('user', g.user_column),
+      format('exists (select 1 from retention.hold h where h.released_at is null and h.scope = ''item'' and h.table_name = any($1) and h.subject = %s)', key)))
+      into yes using named;
+    if yes then return 'held'; end if;
+  end if;
+  if exists (select 1 from retention.extension where table_name = any(named) and keep_until > at) then
+    execute format('select exists (select 1 from only %s t where exists (
+      select 1 from retention.extension e where e.table_name = any($1) and e.row_key = %s and e.keep_until > $2))', leaf, key) into yes using named, at;
+    if yes then return 'extended'; end if;
+  end if;
+  if exists (select 1 from retention.dead_letter where table_name = any(named) and state in ('open', 'discarded')) then
+    execute format('select exists (select 1 from only %s t where exists (
+      select 1 from retention.dead_letter d where d.table_name = any($1) and d.row_key = %s and d.state in (''open'', ''discarded'')))', leaf, key)
+      into yes using named;
+    if yes then return 'dead_letter'; end if;
+  end if;
+  return null;
+end $$;
+comment on function retention.kept_in(text, regclass, timestamptz) is
+  'Why a partition must stay for one of its rows: files, held, extended or dead_letter. Called by drop_partition under its locks.';
+
+create or replace function retention.held_by(scope text, by_column text) returns text
+language sql immutable security invoker set search_path = pg_catalog, pg_temp as $$
+  select case when by_column is not null then format(
+    'exists (select 1 from retention.hold h where h.released_at is null and h.scope = %L and h.subject = t.%I::text)', scope, by_column) end
+$$;
+comment on function retention.held_by(text, text) is 'The condition that a hold of this scope is on row t; null without a column for it.';
+
+-- Is a partition old enough to go whole: its bound and its oldest and newest row before the cutoff, the bound older than the grant's least age?
+create or replace function retention.is_past(granted text, leaf regclass, upper_bound text, cutoff timestamptz) returns boolean
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+declare
+  g record;
+  clock text;
+  clock_type text;
+  before text;
+  bound_past boolean;
+  rows_past boolean;
+begin
+  select * into strict g from retention.partition_grant where table_name = granted;
+  select a.attname, format_type(a.atttypid, null) into clock, clock_type
+    from pg_partitioned_table t join pg_attribute a on a.attrelid = t.partrelid and a.attnum = t.partattrs[0]
+    where t.partrelid = retention.relation_named(granted) and t.partstrat = 'r' and t.partnatts = 1;
+  -- In the zone the owner says the clock was written in, whatever the caller's is.
+  before := case clock_type
+    when 'timestamp with time zone' then '%s'
+    when 'timestamp without time zone' then 'retention.local_time(%s, $3)'
+    when 'date' then 'retention.local_time(%s, $3)::date' end;
+  if before is null then
+    raise exception 'lapse: % is not partitioned by range of one point in time', granted using errcode = 'LP011';
+  end if;
+  if upper_bound is null then
+    return false;
+  end if;
+  execute format('select %1$L::%2$s <= %3$s and %1$L::%2$s <= %4$s', upper_bound, clock_type, format(before, '$1'), format(before, '$2'))
+    into bound_past using cutoff, retention.clock() - g.least_age, g.zone;
+  execute format('select count(*) = 0 or isfinite(min(t.%1$I)) and max(t.%1$I) < %2$s from only %3$s t', clock, format(before, '$1'), leaf)
+    into rows_past using cutoff, null::timestamptz, g.zone;
+  return coalesce(bound_past and rows_past, false);
+end $$;
+comment on function retention.is_past(text, regclass, text, timestamptz) is
+  'Whether every row of a partition is before the cutoff and the partition older than its owner allows. Called by drop_partition.';
+
+-- Drops one partition whose every row may go, with its receipt, or says why not and changes nothing. Nothing the
+-- caller says can widen it: policy, zone, least age, and what a row''s key, hold or file is, come from the grant; the
+-- instant is never later than the database''s own, and the cutoff never later than the period its version declared.
 create or replace function retention.drop_partition(
-  p text, f bigint, r uuid, s int, v text, parent text, part text, cutoff timestamptz, zone text, at timestamptz,
+  p text, f bigint, r uuid, s int, v text, parent text, part text, cutoff timestamptz, at timestamptz,
   label text, most bigint, who text, why text, out picked bigint, out deleted bigint, out obstacle text
 ) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   above regclass := to_regclass(parent);
   it regclass := to_regclass(part);
-  called text;
-  g retention.partition_grant;
+  called text := retention.label_of(above);
+  instant timestamptz := least(at, retention.clock());
   b record;
-  clock text;
-  clock_type text;
-  before text;
-  key text;
-  all_old boolean;
-  yes boolean;
+  past boolean;
 begin
   picked := 0;
   deleted := 0;
@@ -58,20 +204,8 @@ begin
   end if;
   perform set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
     set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true);
-  select n.nspname || '.' || c.relname into called from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = above;
-  select * into g from retention.partition_grant where table_name = called;
-  if not found then
-    raise exception 'lapse: no grant to drop partitions of %', parent using errcode = 'LP011';
-  end if;
-  select a.attname, format_type(a.atttypid, null) into clock, clock_type
-    from pg_partitioned_table t join pg_attribute a on a.attrelid = t.partrelid and a.attnum = t.partattrs[0]
-    where t.partrelid = above and t.partstrat = 'r' and t.partnatts = 1;
-  before := case clock_type
-    when 'timestamp with time zone' then '$1'
-    when 'timestamp without time zone' then 'retention.local_time($1, $2)'
-    when 'date' then 'retention.local_time($1, $2)::date' end;
-  if before is null then
-    raise exception 'lapse: % is not partitioned by range of one point in time', parent using errcode = 'LP011';
+  if not exists (select 1 from retention.partition_grant where table_name = called and policy = p) then
+    raise exception 'lapse: no grant to drop partitions of % under policy %', parent, p using errcode = 'LP011';
   end if;
 
   -- Writers to this one partition wait from here on; its readers do not, nor does anyone at the others.
@@ -93,50 +227,16 @@ begin
   end if;
   -- Counted before the advisory locks are taken, so that placing a hold does not wait for it.
   execute format('select count(*) from only %s t', it) into picked;
-  execute format('select coalesce(isfinite(min(t.%1$I)) and max(t.%1$I) < %2$s, true) from only %3$s t', clock, before, it)
-    into all_old using cutoff, zone;
+  past := retention.is_past(called, it, b.upper_bound, cutoff);
 
   perform retention.enter_batch(p, f, r, s, v);
-  obstacle := b.obstacle;
-  if obstacle is null then
-    if b.upper_bound is null then
-      yes := false;
-    else
-      execute format('select %1$L::%2$s <= %3$s and %1$L::%2$s <= %4$s', b.upper_bound, clock_type, before,
-        replace(before, '$1', '$3')) into yes using cutoff, zone, clock_timestamp() - g.least_age;
-    end if;
-    if not yes or not all_old then
-      obstacle := 'not_expired';
-    elsif picked > most then
-      obstacle := 'limit';
-    end if;
-  end if;
-  key := case when cardinality(g.key_columns) = 1 then format('t.%I::text', g.key_columns[1])
-    else (select 'jsonb_build_array(' || string_agg(format('t.%I::text', k), ', ' order by n) || ')::text'
-      from unnest(g.key_columns) with ordinality x(k, n)) end;
-  if obstacle is null and cardinality(g.file_columns) > 0 then
-    execute format('select exists (select 1 from only %s t where %s)', it,
-      (select string_agg(format('coalesce(t.%I::text, '''') <> ''''', k), ' or ') from unnest(g.file_columns) k)) into yes;
-    if yes then obstacle := 'files'; end if;
-  end if;
-  if obstacle is null and exists (select 1 from retention.hold where released_at is null) then
-    execute format('select exists (select 1 from only %s t where %s)', it, concat_ws(' or ',
-      format('exists (select 1 from retention.hold h where h.released_at is null and h.scope = ''organization'' and h.subject = t.%I::text)', g.organization_column),
-      format('exists (select 1 from retention.hold h where h.released_at is null and h.scope = ''user'' and h.subject = t.%I::text)', g.user_column),
-      format('exists (select 1 from retention.hold h where h.released_at is null and h.scope = ''item'' and h.table_name = %L and h.subject = %s)', called, key)))
-      into yes;
-    if yes then obstacle := 'held'; end if;
-  end if;
-  if obstacle is null and exists (select 1 from retention.extension where table_name = called and keep_until > at) then
-    execute format('select exists (select 1 from only %s t where exists (
-      select 1 from retention.extension e where e.table_name = %L and e.row_key = %s and e.keep_until > $1))', it, called, key) into yes using at;
-    if yes then obstacle := 'extended'; end if;
-  end if;
-  if obstacle is null and exists (select 1 from retention.dead_letter where table_name = called and state in ('open', 'discarded')) then
-    execute format('select exists (select 1 from only %s t where exists (
-      select 1 from retention.dead_letter d where d.table_name = %L and d.row_key = %s and d.state in (''open'', ''discarded'')))', it, called, key) into yes;
-    if yes then obstacle := 'dead_letter'; end if;
-  end if;
+  past := past and cutoff <= instant - make_interval(secs =>
+    (select (periods ->> label)::float8 from retention.policy_version where policy = p and version = v));
+  obstacle := case
+    when b.obstacle is not null then b.obstacle
+    when past is not true then 'not_expired'
+    when picked > coalesce(most, 0) then 'limit'
+    else retention.kept_in(called, it, instant) end;
   if obstacle is not null then
     return;
   end if;
@@ -158,10 +258,10 @@ begin
   deleted := picked;
   insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys, by_rule, locked, deleted,
     picked, cursor_after, partition)
-  values (r, s, p, v, 'drop_partition', who, why, at, called, '{}',
+  values (r, s, p, v, 'drop_partition', who, why, instant, called, '{}',
     case when deleted > 0 then jsonb_build_object(label, jsonb_build_object('deleted', deleted, 'bytes', 0)) else '{}' end,
     picked, deleted, picked, '{"ended": true, "clock": null, "key": []}',
     jsonb_build_object('name', b.schema_name || '.' || b.table_name, 'from', b.lower_bound, 'to', b.upper_bound));
 end $$;
-comment on function retention.drop_partition(text, bigint, uuid, int, text, text, text, timestamptz, text, timestamptz, text, bigint, text, text) is
+comment on function retention.drop_partition(text, bigint, uuid, int, text, text, text, timestamptz, timestamptz, text, bigint, text, text) is
   'One batch that drops a whole partition: locks, exact count, fence, holds, extensions, receipt. `obstacle` says why it was left.';
