@@ -1,5 +1,5 @@
 import * as Sentry from '@sentry/nextjs';
-import { NO_COLLECTION, scrubEvent, scrubSpan } from './lib/scrub';
+import { NO_COLLECTION, scrubEvent, scrubSpan, scrubTraces } from './lib/scrub';
 
 // Without a public DSN this stays silent; the pages show no personal data, and none is collected.
 Sentry.init({
@@ -8,6 +8,7 @@ Sentry.init({
   beforeSend: scrubEvent,
   beforeSendSpan: scrubSpan,
   beforeBreadcrumb: () => null,
+  integrations: [scrubTraces],
 });
 
 export const onRouterTransitionStart = Sentry.captureRouterTransitionStart;

@@ -61,16 +61,16 @@ export default async function StatusPage() {
           In the database, as its owner or as an operator of <code>/api/control</code>. It takes effect at the
           next batch, about a tenth of a second later:
         </p>
-        <pre>{STOP}</pre>
+        <pre>{stopStatements(names[0] ?? 'name-of-a-policy')}</pre>
       </section>
     </main>
   );
 }
 
-const STOP = `select * from retention.stop_all('your name', 'why');
+const stopStatements = (policy: string): string => `select * from retention.stop_all('your name', 'why');
 
 -- or one policy only
-select * from retention.pause_policy('your name', 'why', 'quiz-responses');`;
+select * from retention.pause_policy('your name', 'why', '${policy}');`;
 
 /** An instant to the minute, as people read it. */
 const minute = (instant: string): string => instant.slice(0, 16).replace('T', ' ');

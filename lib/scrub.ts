@@ -4,6 +4,7 @@
  * person or a file's name), no trail of console lines and requests.
  */
 import type { BrowserOptions } from '@sentry/nextjs';
+import vercel from '../vercel.json';
 
 /** Every collection of data off: the default of the client is all of them on (PLATFORM §E2). */
 export const NO_COLLECTION = {
@@ -24,9 +25,32 @@ type Hook<Name extends 'beforeSend' | 'beforeSendSpan'> = NonNullable<BrowserOpt
 type ErrorEvent = Parameters<Hook<'beforeSend'>>[0];
 type Span = Parameters<Hook<'beforeSendSpan'>>[0];
 
-/** An address or a path without its query and fragment; `GET /x?a=b` too. */
-const bare = (text: string): string =>
-  /^([A-Z]+ )?(\/|[a-z]+:\/\/)/.test(text) ? text.replace(/[?#].*$/s, '') : text;
+/** What Lapse's own routes and the services' addresses are made of. Any other part of a path may be a person or a file's name. */
+const KNOWN = new Set([
+  ...vercel.crons.flatMap((cron) => cron.path.split('/')),
+  ...['api', 'audit', 'control', 'erasure', 'health', 'metrics', 'orders', 'reports'],
+  ...[
+    'verify',
+    'head',
+    'entries',
+    'lineage',
+    'cleanup',
+    'quality',
+    '[view]',
+    '_not-found',
+    'sql',
+    'pipeline',
+  ],
+]);
+const ADDRESS = /^([A-Z]+ )?([a-z][a-z0-9+.-]*:\/\/[^/?#]*)?(\/[^?#]*)?/;
+
+/** An address or a path without its query, fragment and unknown parts; `GET /x?a=b` too. */
+function bare(text: string): string {
+  const [, method = '', origin = '', path = ''] = ADDRESS.exec(text) ?? [];
+  if (origin === '' && path === '') return text;
+  const parts = path.split('/').map((part) => (KNOWN.has(part) ? part : '(other)'));
+  return `${method}${origin.replace(/\/\/.*@/, '//')}${path === '' ? '' : parts.join('/')}`;
+}
 
 export function scrubEvent(event: ErrorEvent): ErrorEvent {
   const next = event.contexts?.nextjs as { request_path?: string } | undefined;
@@ -57,3 +81,13 @@ export function scrubSpan(span: Span): Span {
   );
   return span;
 }
+
+/** What goes along with every envelope names the request too, outside any span: it does without. */
+export const scrubTraces: Extract<BrowserOptions['integrations'], readonly unknown[]>[number] = {
+  name: 'LapseScrubTraces',
+  setup: (client) => {
+    client.on('createDsc', (context) => {
+      delete context.transaction;
+    });
+  },
+};

@@ -6,7 +6,7 @@
 import * as Sentry from '@sentry/nextjs';
 import { codeOf, LapseError } from './errors';
 import type { Outcome } from './runner/result';
-import { NO_COLLECTION, OWN_ERROR, scrubEvent, scrubSpan } from './scrub';
+import { NO_COLLECTION, OWN_ERROR, scrubEvent, scrubSpan, scrubTraces } from './scrub';
 
 /** The answer waits at most this long for the alerts to be out; a frozen function sends nothing later. */
 const FLUSH_MS = 2_000;
@@ -23,6 +23,7 @@ export const sentryOptions = (
   beforeSend: scrubEvent,
   beforeSendSpan: scrubSpan,
   beforeBreadcrumb: () => null,
+  integrations: [scrubTraces],
 });
 
 /** Reports a failure by its class and code. */

@@ -129,6 +129,23 @@ it('sends no trail of console lines and requests, no extras, no user', async () 
   expect(sink.text).not.toContain(PERSON);
 });
 
+it('sends no part of a path that is not Lapse’s own: an unknown page may be a person’s', async () => {
+  for (const path of [`/${PERSON}`, `/api/cron/${PERSON}`, `/api/audit/${PERSON}`]) {
+    await Sentry.startSpan(
+      {
+        name: `GET ${path}`,
+        attributes: { 'http.target': path, 'url.full': `https://${PERSON}/x/${PERSON}` },
+      },
+      async () => {},
+    );
+  }
+  await Sentry.startSpan({ name: 'GET /api/cron/artifacts', attributes: {} }, async () => {});
+  await flush();
+  expect(sink.text).toContain('/api/cron/artifacts');
+  expect(sink.text).toContain('/api/cron/(other)');
+  expect(sink.text).not.toContain('somebody@');
+});
+
 it('is silent without a DSN: the run goes on, and nothing waits', async () => {
   await Sentry.close(1_000);
   Sentry.init(sentryOptions({ VERCEL_ENV: 'production' }));

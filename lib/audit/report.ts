@@ -75,6 +75,10 @@ export function readPeriod(parameters: URLSearchParams): Period & { format: 'jso
         name,
       );
     }
+    // PostgreSQL knows no year 0, and Lapse kept nothing before there were computers.
+    if (!/^(19[7-9]|[2-9]\d\d)/.test(fits.data)) {
+      throw new RequestError(400, 'bad_parameter', `${name} must be in 1970 or later`, name);
+    }
     return new Date(fits.data);
   };
   const [from, to] = [instant('from'), instant('to')];
@@ -146,10 +150,17 @@ const retentionOf = (services: Services, name: string): Record<string, number | 
   );
 
 /** One line a policy, RFC 4180. Nothing in it is written by users: names are checked at start, the rest is numbers. */
+/** RFC 4180; what a spreadsheet would take for a formula is text. */
+export function cell(value: unknown): string {
+  const plain = String(value ?? '');
+  const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 export function toCsv(report: CleanupReport): string {
   const columns = Object.keys(Line.shape).filter((c) => c !== 'by_rule') as Exclude<keyof Line, 'by_rule'>[];
   const lines = report.policies.map((p) =>
-    [report.from, report.to, ...columns.map((c) => p[c] ?? '')].join(','),
+    [report.from, report.to, ...columns.map((c) => cell(p[c]))].join(','),
   );
   return [['from', 'to', ...columns].join(','), ...lines, ''].join('\r\n');
 }

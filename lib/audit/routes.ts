@@ -6,6 +6,7 @@ import { RequestError } from '../errors';
 import { deadlineOf } from '../http/deadline';
 import { urlOf } from '../http/raw-url';
 import { type Services, services } from '../services';
+import { inTurn } from '../stores/turn';
 import { exportHead } from './head';
 import { lineage } from './lineage';
 import { cleanupReport, readPeriod, toCsv } from './report';
@@ -23,6 +24,13 @@ const whole = z
   .string()
   .regex(/^\d{1,15}$/)
   .transform(Number);
+/** A NUL cannot be asked for, and nothing is named with control characters. */
+const printable = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
 const VIEWS = {
   verify: z.strictObject({
     n: whole.optional(),
@@ -32,8 +40,8 @@ const VIEWS = {
       .optional(),
   }),
   head: z.strictObject({}),
-  entries: z.strictObject({ after: whole.default(0), subject: z.string().min(1).max(500).optional() }),
-  lineage: z.strictObject({ table: z.string().min(3).max(130), key: z.string().min(1).max(MOST_KEY) }),
+  entries: z.strictObject({ after: whole.default(0), subject: printable(500).optional() }),
+  lineage: z.strictObject({ table: printable(130), key: printable(MOST_KEY) }),
 } as const;
 
 export const auditRoute = (view: string, provide: () => Services = services): Handler =>
@@ -51,10 +59,8 @@ export const auditRoute = (view: string, provide: () => Services = services): Ha
           }
           const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, []).getTime();
           const inTime = () => deadline - s.clock().getTime() > 5_000;
-          return verify(s.database, {
-            inTime,
-            ...(n !== undefined && hash !== undefined ? { known: { n, hash } } : {}),
-          });
+          const known = n !== undefined && hash !== undefined ? { known: { n, hash } } : {};
+          return alone(s, 'verify', () => verify(s.database, { inTime, ...known }));
         }
         case 'head':
           parameters('head', given);
@@ -63,7 +69,7 @@ export const auditRoute = (view: string, provide: () => Services = services): Ha
           return entries(s, parameters('entries', given));
         case 'lineage': {
           const { table, key } = parameters('lineage', given);
-          return lineage(s, table, key);
+          return alone(s, 'lineage', () => lineage(s, table, key));
         }
       }
     },
@@ -88,6 +94,17 @@ export const cleanupRoute = (provide: () => Services = services): Handler =>
     provide,
     'reports',
   );
+
+/** Each reads every receipt there is: one at a time, whoever asks. */
+async function alone<R>(s: Services, what: string, work: () => Promise<R>): Promise<R> {
+  const turn = await inTurn(s.redis, `audit-${what}`, MAX_DURATION_SECONDS * 1000, work);
+  if (turn.mine) return turn.result;
+  throw new RequestError(
+    429,
+    'one_at_a_time',
+    `another ${what} is under way: ask again when it has ended, within ${turn.secondsLeft} s at the latest`,
+  );
+}
 
 function parameters<V extends keyof typeof VIEWS>(view: V, given: unknown): z.output<(typeof VIEWS)[V]> {
   const parsed = VIEWS[view].safeParse(given);

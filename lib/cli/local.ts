@@ -1,5 +1,6 @@
 /**
- * `npm run local`: the local cloud with a migrated and seeded database, and the settings to use it.
+ * `npm run local`: the local cloud with a migrated and seeded database, and the settings to use it: variables alone on
+ * standard output, so that `npm run -s local > .env` writes a file that can be read; everything else on standard error.
  * `npm run dev`: the same, with `next dev` on top. State survives in .lapse/local; Ctrl-C stops everything.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -28,6 +29,7 @@ if (isNew) await fill?.(cloud.ownerUrl(DATABASE));
 const env = {
   ...cloud.env(DATABASE),
   CRON_SECRET: randomBytes(24).toString('hex'),
+  METRICS_TOKEN: randomBytes(24).toString('hex'),
   LAPSE_NAMESPACE: 'local',
 };
 console.log(
@@ -35,7 +37,7 @@ console.log(
     .map(([name, value]) => `${name}=${value}`)
     .join('\n'),
 );
-console.log('\nVERCEL_ENV is not production here, so every run is a dry run. Ctrl-C stops everything.');
+console.error('\nVERCEL_ENV is not production here, so every run is a dry run. Ctrl-C stops everything.');
 if (process.argv[2] === 'dev') {
   const next = path.join('node_modules', 'next', 'dist', 'bin', 'next');
   app = spawn(process.execPath, [next, 'dev'], { env: { ...process.env, ...env }, stdio: 'inherit' });

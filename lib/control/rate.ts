@@ -9,8 +9,13 @@ import type { RedisClient } from '../redis';
 /** A person with a script releases a page of dead letters; a runaway script is stopped within a second. */
 const PER_MINUTE = 120;
 
-const COUNT = `local n = redis.call('incr', KEYS[1])
-if n == 1 then redis.call('pexpire', KEYS[1], 60000) end
+// A counter that lost its end, or is no counter, would keep an operator out for ever.
+const COUNT = `local n = redis.pcall('incr', KEYS[1])
+if type(n) == 'table' then
+  redis.call('set', KEYS[1], '1')
+  n = 1
+end
+if redis.call('pttl', KEYS[1]) < 0 then redis.call('pexpire', KEYS[1], 60000) end
 return n`;
 
 /** Throws RequestError 429. `who`: the operator, or the operator and what is limited more strictly. */

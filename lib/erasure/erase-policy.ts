@@ -23,7 +23,7 @@ import { type Kept, noneKept, type Outcome, slaStatus } from '../runner/result';
 import { mayPass, settle } from '../runner/settle';
 import { versionOf } from '../runner/version';
 import type { Services } from '../services';
-import { acquire, release } from '../stores/checkpoint';
+import { acquire, leaseToken, release } from '../stores/checkpoint';
 import { BEGIN_STATEMENT_MS, Begun, beginRun, beginSession, endRun } from '../stores/run';
 import type { ErasureCall } from './result';
 import type { Reach } from './subject';
@@ -62,21 +62,23 @@ export async function erasePolicy(
   };
   if (!reach.leg) return { ...nothing, outcome: 'out_of_reach', reason: null };
   const runId = randomUUID();
+  const lease = leaseToken(runId);
   let leased = false;
   try {
-    leased = (await acquire(services.redis, policy.name, runId)).held;
+    leased = (await acquire(services.redis, policy.name, lease)).held;
     if (!leased) return { ...nothing, outcome: 'skipped', reason: 'locked' };
     const [declared = policy, erasing = reach.erasing] = await atRoots(services.database, [
       policy,
       reach.erasing,
     ]);
-    return await new Erasing(services, { ...reach, policy: declared, erasing }, order, runId, log).execute();
+    const exact = { ...reach, policy: declared, erasing };
+    return await new Erasing(services, exact, order, runId, lease, log).execute();
   } catch (error) {
     if (!(error instanceof LapseError)) throw error;
     return { ...nothing, outcome: 'errored', reason: error.code };
   } finally {
     // Kept: the cursor is that of the policy's own pass. A lease that cannot be given back expires.
-    if (leased) await release(services.redis, policy.name, runId, false).catch(() => false);
+    if (leased) await release(services.redis, policy.name, lease, false).catch(() => false);
   }
 }
 
@@ -94,6 +96,7 @@ class Erasing {
     private readonly reach: Reach,
     private readonly order: ErasureCall,
     private readonly runId: string,
+    private readonly lease: string,
     private readonly log: Logger,
   ) {
     this.#version = versionOf(reach.policy);
@@ -200,7 +203,7 @@ class Erasing {
     for (;;) {
       if (this.#remaining() < CLOSING_MS) return 'time';
       // The same token takes it again: this is what renews it.
-      if (!(await acquire(this.services.redis, this.reach.policy.name, this.runId)).held) return 'lease';
+      if (!(await acquire(this.services.redis, this.reach.policy.name, this.lease)).held) return 'lease';
       const order: BatchOrder = {
         policy: onLeaf(this.reach.erasing, leg),
         version: this.#version,

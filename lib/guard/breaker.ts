@@ -7,6 +7,7 @@
  */
 import type { RedisClient } from '../redis';
 import type { RunResult } from '../runner/result';
+import { READ_TEXT } from '../stores/lua';
 
 /** One failure is weather and two are bad luck: a nightly policy gets three nights. */
 export const FAILURES = 3;
@@ -22,12 +23,28 @@ const keysOf = (redis: RedisClient, policy: string) => [
   `${redis.prefix}${policy}:failures`,
 ];
 
-const ADMIT = `local left = redis.call('pttl', KEYS[1])
-if left > 0 then return {0, left, redis.call('get', KEYS[2])} end
-return {1, 0, redis.call('get', KEYS[2])}`;
+/** Each failure doubles the cool-down; beyond this many it is the longest anyway. */
+const MOST_FAILURES = 100;
 
-const FAILED = `local n = tonumber(redis.call('get', KEYS[2]) or '0') + 1
-redis.call('set', KEYS[2], tostring(n), 'ex', ARGV[1])
+// What cannot be a count is none, and what is open for longer than ever set, or for ever, is closed.
+const COUNT = `${READ_TEXT}local function count(key, most)
+  local n = tonumber(text(key) or '0')
+  if n == nil or n ~= n or n < 0 then return 0 end
+  return math.min(math.floor(n), most)
+end
+`;
+
+const ADMIT = `${COUNT}local left = redis.call('pttl', KEYS[1])
+if left == -1 or left > tonumber(ARGV[1]) then
+  redis.call('del', KEYS[1])
+  left = 0
+end
+local n = string.format('%d', count(KEYS[2], tonumber(ARGV[2])))
+if left > 0 then return {0, left, n} end
+return {1, 0, n}`;
+
+const FAILED = `${COUNT}local n = count(KEYS[2], tonumber(ARGV[5])) + 1
+redis.call('set', KEYS[2], string.format('%d', n), 'ex', ARGV[1])
 local over = n - tonumber(ARGV[2])
 if over >= 0 then
   local ms = tonumber(ARGV[3])
@@ -47,11 +64,11 @@ export interface BreakerState {
 
 /** One command. */
 export async function readBreaker(redis: RedisClient, policy: string): Promise<BreakerState> {
-  const [closed, left, failures] = (await redis.eval(ADMIT, keysOf(redis, policy), [])) as [
-    number,
-    number,
-    string | null,
-  ];
+  const [closed, left, failures] = (await redis.eval(
+    ADMIT,
+    keysOf(redis, policy),
+    [LONGEST_OPEN_MS, MOST_FAILURES].map(String),
+  )) as [number, number, string | null];
   return {
     open: Number(closed) === 0,
     secondsLeft: Math.ceil(Number(left) / 1000),
@@ -79,7 +96,7 @@ export async function feedBreaker(
 ): Promise<'opened' | 'recovered' | null> {
   if (NEUTRAL.includes(ended.reason ?? '')) return null;
   if (ended.outcome === 'errored') {
-    const args = [FORGET_SECONDS, FAILURES, FIRST_OPEN_MS, LONGEST_OPEN_MS].map(String);
+    const args = [FORGET_SECONDS, FAILURES, FIRST_OPEN_MS, LONGEST_OPEN_MS, MOST_FAILURES].map(String);
     const failures = Number(await redis.eval(FAILED, keysOf(redis, policy), args));
     return failures === FAILURES ? 'opened' : null;
   }

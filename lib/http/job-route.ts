@@ -1,10 +1,11 @@
 /**
  * The route of one of Lapse's own jobs (outbox, erasures, seal …): the same door and check-in as a policy's, with
- * the job's own work behind it. Answers what the job gives; 5xx when its outcome is `errored`.
+ * the job's own work behind it, one at a time. Answers what the job gives; 5xx when its outcome is `errored`.
  */
 import { RequestError } from '../errors';
 import type { SlaStatus } from '../runner/result';
 import { type Services, services } from '../services';
+import { inTurn } from '../stores/turn';
 import { attend } from '../watch/attend';
 import { declaredJob, expectedJob } from '../watch/expected';
 import { answerJson } from './answer';
@@ -44,7 +45,13 @@ export function jobRoute(
     }
     const { correlationId, deadline, trigger, services: s } = visit;
     const dryRun = visit.parameters.dryRun || s.settings.dryRun;
-    const work = () => job(s, { correlationId, deadline, dryRun, trigger });
+    const work = async (): Promise<JobResult> => {
+      const forMs = deadline.getTime() - s.clock().getTime();
+      const turn = await inTurn(s.redis, name, forMs, () =>
+        job(s, { correlationId, deadline, dryRun, trigger }),
+      );
+      return turn.mine ? turn.result : locked(name, turn.secondsLeft);
+    };
     const { result, durationSeconds, slaStatus } = await attend(expected, schedules, visit, work);
     s.log[result.outcome === 'errored' ? 'error' : 'info'](
       {
@@ -62,3 +69,9 @@ export function jobRoute(
     return answerJson(answer, correlationId, result.outcome === 'errored' ? 500 : 200);
   });
 }
+
+const locked = (name: string, secondsLeft: number): JobResult => ({
+  outcome: 'skipped',
+  reason: 'locked',
+  message: `${name} is at work already; it ends, or its turn expires, within ${secondsLeft} s`,
+});

@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { PolicyError } from '../errors';
+import { nextRun } from './next-run';
 
 const identifier = z
   .string()
@@ -84,10 +85,16 @@ const Rule = z.object({
   match: z.record(identifier, z.union([z.string(), z.number(), z.boolean()])).default({}),
 });
 
+/** From it every day of the calendar comes within four years. */
+const ANY_DAY = new Date('2026-01-01T00:00:00Z');
 const cron = z
   .string()
   .regex(/^(\S+ ){4}\S+$/, 'must have five fields')
-  .refine((s) => !/[A-Za-z]/.test(s), 'must use numbers, not names of months or days (PLATFORM §A1)');
+  .refine((s) => !/[A-Za-z]/.test(s), 'must use numbers, not names of months or days: Vercel takes no names')
+  .refine(
+    (s) => /[A-Za-z]/.test(s) || nextRun(s, ANY_DAY) !== null,
+    'never fires: the fields are minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6',
+  );
 
 /** G2: a run with more candidates than any of these stops before its first delete and waits for an approval. */
 const Guard = z.object({

@@ -1,5 +1,5 @@
 /** GET /api/reports/quality, for operators: the latest measurements, or with `from` and `to` those of a period; JSON or CSV. */
-import { readPeriod } from '../audit/report';
+import { cell, readPeriod } from '../audit/report';
 import { ask } from '../batch/session';
 import { operatorRoute } from '../control/endpoint';
 import { RequestError } from '../errors';
@@ -68,9 +68,5 @@ const CSV = [
 
 /** RFC 4180. Keys stay in the JSON: what a key looks like is not ours to say. */
 function toCsv(found: readonly StoredMeasurement[]): string {
-  const cell = (value: unknown) => {
-    const text = String(value ?? '');
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
   return [CSV.join(','), ...found.map((m) => CSV.map((c) => cell(m[c])).join(',')), ''].join('\r\n');
 }

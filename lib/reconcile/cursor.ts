@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { RedisClient } from '../redis';
+import { READ_TEXT } from '../stores/lua';
 
 const SECONDS = 7 * 86_400;
 
@@ -22,8 +23,8 @@ export type ScanCursor = z.infer<typeof ScanCursor>;
 const key = (redis: RedisClient): string => `${redis.prefix}blob-reconcile:cursor`;
 
 export async function readScan(redis: RedisClient): Promise<ScanCursor | null> {
-  const text = await redis.get(key(redis));
-  if (text === null) return null;
+  const text = await redis.eval(`${READ_TEXT}return text(KEYS[1])`, [key(redis)], []);
+  if (typeof text !== 'string') return null;
   try {
     return ScanCursor.parse(JSON.parse(text));
   } catch {

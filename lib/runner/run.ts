@@ -61,7 +61,7 @@ class Run extends RunState {
     let breaker: BreakerState | null = null;
     try {
       breaker = await readBreaker(this.redis, this.policy.name);
-      const lease = breaker.open ? null : await acquire(this.redis, this.policy.name, this.runId);
+      const lease = breaker.open ? null : await acquire(this.redis, this.policy.name, this.lease);
       if (lease === null) {
         ending = {
           outcome: 'skipped',
@@ -117,7 +117,18 @@ class Run extends RunState {
       cursor !== null && cursor.version === this.version && cursor.asOf <= this.asOf ? cursor : null;
     for (;;) {
       const asOf = resumed?.asOf ?? this.asOf;
-      const ending = await walkThrough(this, asOf, resumed);
+      let ending: Ending;
+      try {
+        ending = await walkThrough(this, asOf, resumed);
+      } catch (error) {
+        if (resumed === null || !isUnreadable(error)) throw error;
+        this.log.warn(
+          { event: 'cursor.unreadable' },
+          'the cursor fits no row of this table: a new pass begins',
+        );
+        resumed = null;
+        continue;
+      }
       // A pass of an earlier day keeps its cutoff; what has expired since is the next pass's.
       if (ending.outcome !== 'succeeded' || asOf === this.asOf) return ending;
       resumed = null;
@@ -246,7 +257,7 @@ class Run extends RunState {
 
   async #release(isDrained: boolean): Promise<void> {
     try {
-      await release(this.redis, this.policy.name, this.runId, isDrained);
+      await release(this.redis, this.policy.name, this.lease, isDrained);
     } catch (error) {
       this.log.warn(
         { event: 'lease.unreleased', error_code: codeOf(error) },
@@ -323,3 +334,7 @@ class Run extends RunState {
     return result;
   }
 }
+
+/** A position that cannot be cast to the types of the key. */
+const isUnreadable = (error: unknown): boolean =>
+  error instanceof DatabaseError && (error.sqlState?.startsWith('22') ?? false);

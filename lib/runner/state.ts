@@ -14,7 +14,7 @@ import { counted, type Database, type Row, type Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import { countedRedis, type RedisClient } from '../redis';
 import type { Services } from '../services';
-import { type Cursor, save } from '../stores/checkpoint';
+import { type Cursor, leaseToken, save } from '../stores/checkpoint';
 import { Company } from './company';
 import { type Ending, limited } from './endings';
 import { pressedBy, restMs } from './pressure';
@@ -55,6 +55,7 @@ const CLOSING_SHARE = 0.25;
 
 export class RunState {
   readonly runId = randomUUID();
+  readonly lease = leaseToken(this.runId);
   readonly version: string;
   readonly startedAt: Date;
   readonly closingMs: number;
@@ -180,7 +181,7 @@ export class RunState {
     position: Cursor['position'],
     walked?: Leg,
   ): Promise<boolean> {
-    return save(this.redis, this.policy.name, this.runId, {
+    return save(this.redis, this.policy.name, this.lease, {
       ...(walked?.leaf ? { leaf: table(walked.leaf) } : {}),
       pass: at.pass,
       asOf: at.asOf,

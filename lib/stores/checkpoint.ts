@@ -1,17 +1,21 @@
 /**
  * What a run keeps in Redis, one lease and one cursor a policy:
- *   <prefix><policy>:lease   the holder's token (its run id), expires after LEASE_MS, renewed with each batch
+ *   <prefix><policy>:lease   the holder's token (its run id and a secret), expires after LEASE_MS, renewed with each batch
  *   <prefix><policy>:cursor  JSON of Cursor, expires after CURSOR_DAYS
  * Each change is one script, so it is atomic and safe to repeat. Losing either loses time only: the fence in
  * PostgreSQL keeps a lost lease harmless, and a pass without its cursor starts again (R3, R4).
  */
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { Position } from '../batch/leg';
 import type { RedisClient } from '../redis';
 import { KEPT_REASONS } from '../runner/result';
+import { READ_TEXT } from './lua';
 
 /** A batch takes at most about 10 s with its answer; a dead runner is replaced half a minute later. */
 export const LEASE_MS = 30_000;
+/** Nobody takes a lease for longer: one that lasts beyond this, or for ever, is none. */
+const MOST_LEASE_MS = 10 * LEASE_MS;
 /** A policy that has not run for a week starts its pass again. */
 const CURSOR_SECONDS = 7 * 86_400;
 
@@ -38,23 +42,28 @@ const leaseKey = (redis: RedisClient, policy: string) => `${redis.prefix}${polic
 const cursorKey = (redis: RedisClient, policy: string) => `${redis.prefix}${policy}:cursor`;
 
 // The same token may acquire again: a repeated request whose first answer was lost succeeds.
-const ACQUIRE = `local held = redis.call('get', KEYS[1])
-if held and held ~= ARGV[1] then return {0, held, redis.call('pttl', KEYS[1])} end
+const ACQUIRE = `${READ_TEXT}local held = text(KEYS[1])
+local left = redis.call('pttl', KEYS[1])
+if held and held ~= ARGV[1] and left > 0 and left <= tonumber(ARGV[3]) then return {0, held, left} end
 redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
-return {1, redis.call('get', KEYS[2])}`;
+return {1, text(KEYS[2])}`;
 
-const SAVE = `if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+const SAVE = `${READ_TEXT}if text(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('pexpire', KEYS[1], ARGV[2])
 redis.call('set', KEYS[2], ARGV[3], 'ex', ARGV[4])
 return 1`;
 
-const RELEASE = `if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+const RELEASE = `${READ_TEXT}if text(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('del', KEYS[1])
 if ARGV[2] == 'drained' then redis.call('del', KEYS[2]) end
 return 1`;
 
+/** Who holds the lease may renew and release it: only the run's id is ever told to others. */
+export const leaseToken = (runId: string): string => `${runId}:${randomUUID()}`;
+
 export type Acquired =
   | { readonly held: true; readonly cursor: Cursor | null }
+  /** `holder`: the id of its run. */
   | { readonly held: false; readonly holder: string; readonly millisecondsLeft: number };
 
 /** Takes the lease and reads the cursor: one command. An unreadable cursor counts as none. */
@@ -62,10 +71,11 @@ export async function acquire(redis: RedisClient, policy: string, token: string)
   const answer = (await redis.eval(
     ACQUIRE,
     [leaseKey(redis, policy), cursorKey(redis, policy)],
-    [token, String(LEASE_MS)],
+    [token, LEASE_MS, MOST_LEASE_MS].map(String),
   )) as [number, string | null, number?];
   if (Number(answer[0]) === 1) return { held: true, cursor: parse(answer[1] ?? null) };
-  return { held: false, holder: String(answer[1]), millisecondsLeft: Math.max(0, Number(answer[2] ?? 0)) };
+  const [holder = ''] = String(answer[1]).split(':');
+  return { held: false, holder, millisecondsLeft: Math.max(0, Number(answer[2] ?? 0)) };
 }
 
 /** Renews the lease and saves the cursor: one command. False: the lease is someone else's, nothing was saved. */

@@ -1,8 +1,15 @@
 /** Every mutant there is, by area. */
 import { enterMutants } from './list/enter';
 import { netMutants } from './list/net';
+import { peopleMutants } from './list/people';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
 import type { Mutant } from './mutant';
 
-export const mutants: readonly Mutant[] = [...enterMutants, ...netMutants, ...subjectMutants, ...walkMutants];
+export const mutants: readonly Mutant[] = [
+  ...enterMutants,
+  ...netMutants,
+  ...peopleMutants,
+  ...subjectMutants,
+  ...walkMutants,
+];

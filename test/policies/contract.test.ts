@@ -27,6 +27,9 @@ describe('a declaration that could delete the wrong thing is refused when the pr
     ['a negative period', { rules: [{ label: 'all', keepFor: days(-3) }] }, 'keepFor'],
     ['a schedule with names', { schedule: { run: '0 2 * JAN *' } }, 'schedule'],
     ['a schedule of six fields', { schedule: { run: '0 0 2 * * *' } }, 'schedule'],
+    ['a schedule of a minute there is not', { schedule: { run: '99 2 * * *' } }, 'schedule'],
+    ['a schedule of a day there is not', { schedule: { run: '0 2 31 2 *' } }, 'schedule'],
+    ['a resumption that never comes', { schedule: { run: '0 2 * * *', resume: '0 24 * * *' } }, 'schedule'],
     ['a zone nobody knows', { clock: { column: 'at', type: 'timestamp', zone: 'Mars/Olympus' } }, 'zone'],
     [
       'two rules for one row',
