@@ -52,10 +52,9 @@ function walks(
 /** What each of a batch's own conditions implies, as PostgreSQL prints it. */
 function isAlwaysSo(part: string, policy: Policy, compared: readonly string[]): boolean {
   const there = compared.flatMap(printed).map((column) => `${column} IS NOT NULL`);
-  const finite = printed(policy.clock.column).map((column) => `isfinite(${column})`);
   // A soft delete's own batches only ask for rows that are not marked yet.
   const marks = policy.strategy.kind === 'soft-delete' ? printed(policy.strategy.column) : [];
-  return [...there, ...finite, ...marks.map((column) => `${column} IS NULL`)].includes(part);
+  return [...there, ...marks.map((column) => `${column} IS NULL`)].includes(part);
 }
 
 function says(part: string, column: string, value: string | number | boolean): boolean {

@@ -87,12 +87,15 @@ export const noHeirs: Check = (catalog) =>
           : `take them out: ALTER TABLE … NO INHERIT ${quoted(r)};`,
     }));
 
+const GROUP = 'lapse_app';
+
 export const seenWhole: Check = (catalog) =>
   touched(catalog)
     .filter((r) => r.rls)
     .map((r) => ({
       problem: `${quoted(r)} has row-level security: Lapse would see a part and call it drained`,
-      remedy: `ALTER ROLE ${name(catalog.facts.role)} BYPASSRLS;`,
+      // The attribute is a login's own: members of a group do not have it from there.
+      remedy: `ALTER ROLE ${catalog.facts.role === GROUP ? '<the role in DATABASE_URL>' : name(catalog.facts.role)} BYPASSRLS;`,
     }));
 
 /** A rule replaces or adds to the statement it is for. */

@@ -201,9 +201,10 @@ class Run extends RunState {
     ];
     const sentAt = performance.now();
     const rows = await this.ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
-      // A missing table, column or index fails the count: let preflight say which.
+      // A missing table, column or index, or a value no column holds, fails the count: let preflight say which.
       const unfit =
-        error instanceof DatabaseError && (/^42/.test(error.sqlState ?? '') || error.failure === 'timeout');
+        error instanceof DatabaseError &&
+        (/^(22|42)/.test(error.sqlState ?? '') || error.failure === 'timeout');
       if (!unfit) throw error;
       return this.ask(start, BEGIN_STATEMENT_MS);
     });
