@@ -15,7 +15,10 @@ import { Client } from 'pg';
 export const SETS = ['retention', 'example'] as const;
 export type MigrationSet = (typeof SETS)[number];
 
-/** In `public`, because going all the way down drops schema `retention` itself. */
+/** Outside schema `retention`, which going all the way down drops, and outside what other tools govern. */
+const BOOKS = 'lapse_meta';
+/** Where the bookkeeping of older installations lies, and stays. */
+const OLD_BOOKS = 'public';
 const BOOKKEEPING: Record<MigrationSet, string> = {
   retention: 'lapse_migrations',
   example: 'lapse_example_migrations',
@@ -59,10 +62,12 @@ async function migrateSet(dbClient: Client, set: MigrationSet, options: MigrateO
       );
     }
   }
+  const books = await booksOf(dbClient, set);
   const ran = await runner({
     dbClient,
     dir: path.join(folder(), set),
-    migrationsSchema: 'public',
+    migrationsSchema: books,
+    createMigrationsSchema: books === BOOKS && options.direction === 'up',
     migrationsTable: BOOKKEEPING[set],
     direction: options.direction,
     checkOrder: true,
@@ -74,12 +79,17 @@ async function migrateSet(dbClient: Client, set: MigrationSet, options: MigrateO
   return ran.map((m) => `${set}/${m.name}`);
 }
 
+const isThere = async (client: Client, table: string): Promise<boolean> =>
+  (await client.query('select to_regclass($1) is not null as yes', [table])).rows[0]?.yes === true;
+
+async function booksOf(client: Client, set: MigrationSet): Promise<string> {
+  return (await isThere(client, `${OLD_BOOKS}.${BOOKKEEPING[set]}`)) ? OLD_BOOKS : BOOKS;
+}
+
 async function appliedNames(client: Client): Promise<string[]> {
-  const there = await client.query(
-    `select to_regclass('public.${BOOKKEEPING.retention}') is not null as yes`,
-  );
-  if (!there.rows[0]?.yes) return [];
-  const { rows } = await client.query(`select name from public.${BOOKKEEPING.retention} order by name`);
+  const table = `${await booksOf(client, 'retention')}.${BOOKKEEPING.retention}`;
+  if (!(await isThere(client, table))) return [];
+  const { rows } = await client.query(`select name from ${table} order by name`);
   return rows.map((row) => String(row.name));
 }
 
@@ -89,9 +99,26 @@ async function removeWhole(client: Client, applied: readonly string[]): Promise<
     const has = await client.query("select to_regclass('retention.taken_right') is not null as yes");
     if (has.rows[0]?.yes) await client.query('select retention.give_back_rights()');
     await client.query('drop schema if exists retention cascade');
-    if (applied.length > 0) await client.query(`delete from public.${BOOKKEEPING.retention}`);
+    if (applied.length > 0) {
+      await client.query(`drop table ${await booksOf(client, 'retention')}.${BOOKKEEPING.retention}`);
+      await closeBooks(client);
+    }
   });
   return applied.toReversed().map((name) => `retention/${name}`);
+}
+
+/** Nothing of Lapse is left behind, unless the example's tables still are. */
+async function closeBooks(client: Client): Promise<void> {
+  const table = `${BOOKS}.${BOOKKEEPING.example}`;
+  if (await isThere(client, table)) {
+    const { rowCount } = await client.query(`select from ${table} limit 1`);
+    if (rowCount === 0) await client.query(`drop table ${table}`);
+  }
+  const { rowCount } = await client.query(
+    'select from pg_class where relnamespace = to_regnamespace($1) limit 1',
+    [BOOKS],
+  );
+  if (rowCount === 0) await client.query(`drop schema if exists ${BOOKS}`);
 }
 
 /** Grants name functions, so they come last; otherwise the order of the names, and bodies may name what follows. */

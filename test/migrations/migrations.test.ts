@@ -39,6 +39,7 @@ it('up, down and up again leaves the same schema, and down leaves nothing', asyn
     count: up.filter((m) => m.startsWith('retention/')).length,
   });
   expect(await db.sql(CATALOG)).toEqual([]);
+  expect(await db.sql("select nspname from pg_namespace where nspname ~ 'lapse|retention'")).toEqual([]);
   await migrate(db.ownerUrl, { sets, direction: 'up' });
   expect(await db.sql(CATALOG)).toEqual(before);
 });
@@ -47,6 +48,29 @@ it('does nothing the second time', async () => {
   db = await testDatabase({ empty: true });
   await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
   expect(await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' })).toEqual([]);
+});
+
+it('nothing of Lapse lies in the schema others govern', async () => {
+  db = await testDatabase({ empty: true });
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
+  expect(await db.sql("select relname from pg_class where relnamespace = 'public'::regnamespace")).toEqual(
+    [],
+  );
+  expect(await db.sql("select has_schema_privilege('lapse_app', 'lapse_meta', 'usage') as may")).toEqual([
+    { may: false },
+  ]);
+});
+
+it('an installation whose bookkeeping lies in public keeps it there and goes on from it', async () => {
+  db = await testDatabase({ empty: true });
+  const all = await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
+  await db.sql('alter table lapse_meta.lapse_migrations set schema public');
+  expect(await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' })).toEqual([]);
+  expect(await db.sql("select to_regclass('lapse_meta.lapse_migrations') as there")).toEqual([
+    { there: null },
+  ]);
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'down', count: all.length });
+  expect(await db.sql("select to_regnamespace('retention') as there")).toEqual([{ there: null }]);
 });
 
 it('functions are applied again when their text is another, and one that stands in no file goes', async () => {
