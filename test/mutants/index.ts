@@ -1,6 +1,7 @@
 /** Every mutant there is, by area. */
 import { enterMutants } from './list/enter';
 import { netMutants } from './list/net';
+import { orderMutants } from './list/orders';
 import { peopleMutants } from './list/people';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
@@ -10,6 +11,7 @@ export const mutants: readonly Mutant[] = [
   ...enterMutants,
   ...netMutants,
   ...peopleMutants,
+  ...orderMutants,
   ...subjectMutants,
   ...walkMutants,
 ];
