@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '@/lib/database';
+import { DatabaseError } from '@/lib/errors';
 import { limitOf } from '@/lib/guard/mass';
-import { govern, left, thingsPolicy } from '@/test/support/engine';
+import { days } from '@/lib/policies/contract';
+import { runPolicy } from '@/lib/runner/run';
+import { govern, left, NOW, order, protect, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded, later } from '@/test/support/guarded';
 
 describe('the tightest limit counts', () => {
@@ -91,5 +95,81 @@ describe('a run with too many candidates', () => {
     const result = await e.at(later(5), policy);
     expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
     expect(result.message).toContain('times the usual run');
+  });
+
+  it('cannot be judged in time: then nothing goes', async () => {
+    const policy = await govern(e.db);
+    await aged(e, 1, 100, 30);
+    await e.analyze();
+    await protect(e.db, policy);
+    let counted = 0;
+    const database: Database = {
+      transaction(statements, options) {
+        if (!statements.some((s) => s.text.includes('as candidates'))) {
+          return e.services.database.transaction(statements, options);
+        }
+        counted += 1;
+        return Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout'));
+      },
+    };
+    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
+    expect(result.message).toContain('could not be counted in time');
+    expect(counted).toBe(1);
+    expect(await left(e.db)).toBe(3_000);
+  });
+
+  it('of a policy by tier are counted under each organization’s own cutoff', async () => {
+    await govern(e.db);
+    await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
+      create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();
+      create index on things (org, at, id); grant select on orgs to lapse_app;
+      insert into orgs (plan) values ('free'), ('pro')`);
+    await aged(e, 10, 10, 240);
+    await e.db.sql("update things set org = (select id from orgs where plan = 'pro')");
+    await aged(e, 8, 8, 40);
+    await e.db.sql("update things set org = (select id from orgs where plan = 'free') where org is null");
+    // Of forty due rows five may go; two hundred and forty more would be due if they were under the other tier.
+    await e.db.sql(`insert into retention.extension (table_name, row_key, keep_until, reason, extended_by)
+      select 'public.things', t.id::text, '2099-01-01', 'r', 'a' from things t join orgs o on o.id = t.org where o.plan = 'free' order by t.id limit 35`);
+    await e.analyze();
+    const policy = thingsPolicy({
+      guard: { rows: 30, share: 1 },
+      rules: [
+        { label: 'free', keepFor: days(7) },
+        { label: 'pro', keepFor: days(30) },
+      ],
+      tenants: {
+        table: { name: 'orgs' },
+        key: { column: 'id', type: 'uuid' },
+        column: 'org',
+        label: 'o.plan',
+        judgedBy: [{ name: 'orgs' }],
+      },
+    });
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 5, kept: { extended: 35 } });
+    await e.db.sql("update orgs set plan = 'free'");
+    await e.db.sql('delete from retention.tenant_label');
+    expect(await e.run(policy)).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
+  });
+
+  it('what goes along with a row is not counted: the dry run shows it', async () => {
+    await govern(e.db);
+    await e.db.sql(`create table notes (id serial primary key, thing uuid references things on delete cascade);
+      create index on notes (thing); grant select, delete on notes to lapse_app`);
+    await aged(e, 40, 40, 10);
+    await e.db.sql('insert into notes (thing) select id from things, generate_series(1, 100)');
+    await e.analyze();
+    const key = [{ column: 'id', type: 'integer' }];
+    const policy = thingsPolicy({
+      guard: { rows: 10 },
+      dependants: [{ table: { name: 'notes' }, key, references: ['thing'], fate: 'delete' }],
+    });
+    expect((await e.run(policy, { dryRun: true })).preview?.dependants).toEqual({ 'public.notes': 1_000 });
+    expect(await e.run(policy)).toMatchObject({
+      outcome: 'succeeded',
+      deleted: 10,
+      dependantsDeleted: 1_000,
+    });
   });
 });

@@ -1,4 +1,5 @@
 /** Every mutant there is, by area. */
+import { approvalMutants } from './list/approvals';
 import { enterMutants } from './list/enter';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
@@ -8,6 +9,7 @@ import { walkMutants } from './list/walk';
 import type { Mutant } from './mutant';
 
 export const mutants: readonly Mutant[] = [
+  ...approvalMutants,
   ...enterMutants,
   ...netMutants,
   ...peopleMutants,

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { days } from '@/lib/policies/contract';
 import { runPolicy } from '@/lib/runner/run';
-import { acquire } from '@/lib/stores/checkpoint';
+import { versionOf } from '@/lib/runner/version';
+import { acquire, release, save } from '@/lib/stores/checkpoint';
 import {
   ago,
   DAY,
@@ -12,6 +13,7 @@ import {
   left,
   NOW,
   order,
+  protect,
   receipted,
   things,
   thingsPolicy,
@@ -173,9 +175,39 @@ describe('bounded, resumed, repeated', () => {
   it('starts again when the policy changed under a saved cursor', async () => {
     const { policy } = await fill();
     await e.run(policy, { batchSize: 4, limit: 8 });
-    const shorter = thingsPolicy({ rules: [{ label: 'all', keepFor: days(1) }] });
-    const result = await e.run(shorter);
+    const shorter = thingsPolicy({ rules: [{ label: 'all', keepFor: days(2) }] });
+    const later = new Date(NOW.getTime() + 3_600_000);
+    await protect(e.db, shorter);
+    const result = await runPolicy({ ...e.services, clock: () => later }, shorter, order(later));
     expect(result.outcome).toBe('succeeded');
+    expect(await left(e.db)).toBe(1);
+    // A pass of its own, from its own instant: not the rest of the other's.
+    const instants = await e.db.sql('select distinct as_of from retention.receipt where run = $1', [
+      result.runId,
+    ]);
+    expect(instants).toEqual([{ as_of: later }]);
+  });
+
+  it('does not resume a cursor that a clock running ahead has left: its cutoff is yet to come', async () => {
+    e = await engine();
+    const policy = await govern(e.db);
+    await things(e.db, [40 * DAY, 10 * DAY]);
+    const runId = randomUUID();
+    await acquire(e.services.redis, policy.name, runId);
+    await save(e.services.redis, policy.name, runId, {
+      pass: randomUUID(),
+      asOf: new Date(NOW.getTime() + 25 * DAY * 1000).toISOString(),
+      version: versionOf(policy),
+      leg: 0,
+      position: null,
+      runId,
+      processed: 0,
+      total: 2,
+      updatedAt: NOW.toISOString(),
+      kept: {},
+    });
+    await release(e.services.redis, policy.name, runId, false);
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
     expect(await left(e.db)).toBe(1);
   });
 
