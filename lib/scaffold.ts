@@ -21,6 +21,10 @@ export interface NewPolicy {
 export const exportName = (name: string): string =>
   name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
+/** An expiry lies ahead of now for as long as its row is good. */
+const liesAhead = (column: string): boolean =>
+  /expir(es|y|ation)|until|valid_?to|(^|_)ends?_?(at|on)$/i.test(column);
+
 const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
 /** Checks the answers as the contract would, so that nothing is written that would not start. Throws PolicyError. */
@@ -66,7 +70,11 @@ export const ${exportName(p.name)} = definePolicy({
   key: [{ column: ${quote(p.key)}, type: ${quote(p.keyType)} }],
   clock: { column: ${quote(p.clock)}, type: ${quote(p.clockType)} },
   rules: [{ label: 'all', keepFor: days(${p.days}) }],
-${scope.length > 0 ? `  scope: { ${scope.join(', ')} },\n` : ''}});
+${scope.length > 0 ? `  scope: { ${scope.join(', ')} },\n` : ''}${
+  liesAhead(p.clock)
+    ? `  // ${p.clock} lies ahead of now for every row that is still good: no fault of the data.\n  quality: { futureClocks: 1 },\n`
+    : ''
+}});
 `;
 }
 

@@ -114,7 +114,7 @@ const share = z.number().min(0).max(1);
 const Quality = z.object({
   /** Share of rows without a clock, which never expire; null where an empty clock is how a row waits. */
   emptyClocks: share.nullable().default(0),
-  /** Share of clocks ahead of now by more than `aheadSeconds`: clocks of servers differ by less. */
+  /** Share of clocks ahead of now by more than `aheadSeconds`: clocks of servers differ by less. 1 where the clock is an expiry, which lies ahead. */
   futureClocks: share.default(0),
   aheadSeconds: z.number().int().nonnegative().default(300),
   /** Columns in which no two rows may agree, beyond the key. */

@@ -26,6 +26,15 @@ describe('a new policy', () => {
     expect(file).toContain("scope: { user: 'author_id' }");
   });
 
+  it('of an expiry does not take a clock ahead of now for a fault', () => {
+    for (const clock of ['expires', 'expiresAt', 'expiry_date', 'valid_until', 'ends_at']) {
+      expect(policyFile({ ...answers, clock })).toContain('quality: { futureClocks: 1 },');
+    }
+    for (const clock of ['sent_at', 'created_at', 'experienced_at', 'attended_at']) {
+      expect(policyFile({ ...answers, clock })).not.toContain('futureClocks');
+    }
+  });
+
   it('has a route like the others', () => {
     expect(routeFile('chat-messages')).toBe(`import { cronRoute } from '@/lib/http/cron-route';
 
