@@ -113,6 +113,7 @@ async function proved(
 
 /** One batch of a heap walk. */
 async function send(run: RunState, leg: Leg, asOf: string, blocks: Blocks): Promise<BatchResult> {
+  await run.fitness.look();
   const seq = run.seqs.take();
   const order = { ...run.order(leg, asOf, seq), position: null, limit: 0, blocks };
   try {
@@ -122,6 +123,7 @@ async function send(run: RunState, leg: Leg, asOf: string, blocks: Blocks): Prom
   } catch (error) {
     // An unknown batch keeps its number: its receipt may still appear.
     if (!(error instanceof DatabaseError && error.failure === 'unknown')) run.seqs.giveBack(seq);
+    await run.fitness.lookAfter(error);
     throw error;
   }
 }

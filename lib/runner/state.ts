@@ -17,6 +17,7 @@ import type { Services } from '../services';
 import { type Cursor, leaseToken, save } from '../stores/checkpoint';
 import { Company } from './company';
 import { type Ending, limited } from './endings';
+import { Fitness } from './fitness';
 import { pressedBy, restMs } from './pressure';
 import { type Kept, noneKept, type RunResult } from './result';
 import { Sequence } from './seqs';
@@ -65,6 +66,7 @@ export class RunState {
   readonly kept: Kept = noneKept();
   readonly seqs = new Sequence();
   readonly company = new Company();
+  readonly fitness: Fitness;
   asOf: string;
   /** The policy with the periods that count now (G6). */
   effective: Policy;
@@ -89,6 +91,7 @@ export class RunState {
     this.cap = { rows: request.limit ?? Number.POSITIVE_INFINITY, ending: limited };
     this.startedAt = services.clock();
     this.asOf = this.startedAt.toISOString();
+    this.fitness = new Fitness(this);
     const budgetMs = request.deadline.getTime() - this.startedAt.getTime();
     this.closingMs = Math.min(MOST_CLOSING_MS, Math.floor(budgetMs * CLOSING_SHARE));
     this.database = counted(services.database);

@@ -116,6 +116,7 @@ async function sweep(run: RunState, legs: readonly Leg[], at: Sweep): Promise<En
     if (room <= 0) return run.cap.ending ?? lookOn(run, legs, index, at.asOf, position);
     if (!run.hasTime(slowest * 1.5)) return (await saved()) ? outOfTime : leaseLost;
     const limit = pace.size;
+    await run.fitness.look();
     const seq = run.seqs.take();
     const began = performance.now();
     const order: BatchOrder = {
@@ -131,6 +132,7 @@ async function sweep(run: RunState, legs: readonly Leg[], at: Sweep): Promise<En
     } catch (error) {
       await saved().catch(() => false);
       run.seqs.giveBack(seq);
+      await run.fitness.lookAfter(error);
       const advice = await afterFailure((s, ms) => run.ask(s, ms), order, error, run.log);
       if (advice === 'no') throw error;
       if (advice === 'fewer') pace.tooMuch();
