@@ -36,7 +36,8 @@ export function connect(url: string, endpoint?: string): Database {
           {
             isolationLevel: 'ReadCommitted',
             readOnly: options.readOnly ?? false,
-            fetchOptions: { signal: AbortSignal.timeout(Math.ceil(options.timeoutMs)) },
+            // The connection string is a header of the request: it must not follow to another address.
+            fetchOptions: { signal: AbortSignal.timeout(Math.ceil(options.timeoutMs)), redirect: 'error' },
           },
         );
         return answer as Row[][];

@@ -17,11 +17,11 @@ afterEach(async () => {
 });
 
 /** An endpoint that answers everything alike, and counts how often it was asked. */
-async function answering(status: number, body: string) {
+async function answering(status: number, body: string, headers: Record<string, string> = {}) {
   let requests = 0;
   const server = createServer((incoming, response) => {
     requests += 1;
-    incoming.resume().on('end', () => response.writeHead(status).end(body));
+    incoming.resume().on('end', () => response.writeHead(status, headers).end(body));
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   close = () => server.close();
@@ -31,6 +31,20 @@ async function answering(status: number, body: string) {
   return { ask, requests: () => requests };
 }
 const withoutCode = (message: string) => JSON.stringify({ message, code: null, severity: null });
+
+it('a redirection is not followed: the password would go along', async () => {
+  let reached = 0;
+  const elsewhere = createServer((_, response) => {
+    reached += 1;
+    response.end('{}');
+  });
+  await new Promise<void>((done) => elsewhere.listen(0, '127.0.0.1', done));
+  const location = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/sql`;
+  const { ask } = await answering(307, '', { location });
+  await expect(ask()).rejects.toMatchObject({ failure: 'unknown' });
+  elsewhere.close();
+  expect(reached).toBe(0);
+});
 
 describe('an answer without a code of PostgreSQL', () => {
   it.each([

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlRoute } from '@/lib/control/endpoint';
 import { operatorOf } from '@/lib/control/operators';
@@ -60,10 +61,22 @@ describe('who may act', () => {
     expect(operatorOf(null, operators)).toBeNull();
   });
 
+  it('one name with two tokens while they are being changed, and it stays one person', async () => {
+    const next = 'the-next-token-of-alice';
+    const sha256 = createHash('sha256').update(next).digest('hex');
+    const { operators } = readSettings({
+      ...e.db.env,
+      CRON_SECRET: 'a-secret-of-the-tests',
+      LAPSE_OPERATORS: `${OPERATORS},alice:${sha256}`,
+    });
+    expect([TOKENS.alice, next].map((t) => operatorOf(`Bearer ${t}`, operators))).toEqual(['alice', 'alice']);
+  });
+
   it.each([
     ['alice', 'must be name:sha256 pairs'],
     ['alice:123', 'must be name:sha256 pairs'],
-    [`${OPERATORS},${OPERATORS.split(',')[0]}`, 'the same name'],
+    [`${OPERATORS},${OPERATORS.split(',')[0]}`, 'the same token'],
+    [[1, 2, 3].map((n) => `alice:${String(n).repeat(64)}`).join(','), 'alice more than 2 tokens'],
     [`cron:${'a'.repeat(64)}`, 'must not name an operator'],
     [`manual:${'a'.repeat(64)}`, 'must not name an operator'],
     [`order-review-sla:${'a'.repeat(64)}`, 'must not name an operator'],

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { erasureRoute } from '@/lib/erasure/endpoint';
-import { resumeErasures } from '@/lib/erasure/erase';
+import { confirmRequest, resumeErasures } from '@/lib/erasure/erase';
 import { jobRoute } from '@/lib/http/job-route';
-import { left } from '../support/engine';
+import { govern, left } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
 import { keyed } from '../support/keyed';
 import { act as control, OPERATORS, TOKENS } from '../support/operators';
@@ -246,6 +246,37 @@ describe('a request that is taken back', () => {
       action: 'erasure.withdrawn',
       reason: 'the wrong customer',
     });
+  });
+
+  it('stops before its next table when it is taken back meanwhile', async () => {
+    const policy = await govern(f.db);
+    await f.db.sql('insert into things (at, org) values (now(), $1)', [org]);
+    await f.db.sql('create index on things (org)');
+    f = { ...f, services: { ...f.services, policies: [...f.services.policies, policy] } };
+    const { body } = await ask('alice', { organization: org, ...ofPerson });
+    const { database } = f.services;
+    const services = {
+      ...f.services,
+      database: {
+        transaction: async (...a: Parameters<typeof database.transaction>) => {
+          const rows = await database.transaction(...a);
+          if (a[0].some((s) => s.text.includes('record_erasure_steps'))) {
+            await f.db.sql("select retention.withdraw_erasure($1, 'a mistake', 'alice')", [body.id]);
+          }
+          return rows;
+        },
+      },
+    };
+    const result = await confirmRequest(services, {
+      id: String(body.id),
+      reason: 'checked',
+      actor: 'bob',
+      correlationId: 'c',
+      deadline: new Date(f.now().getTime() + 240_000),
+    });
+    expect(result).toMatchObject({ outcome: 'interrupted', reason: 'not_open', deleted: 3 });
+    expect(await left(f.db, 'things')).toBe(1);
+    expect(await state()).toBe('withdrawn');
   });
 
   it('can be asked for again', async () => {
