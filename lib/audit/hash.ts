@@ -14,7 +14,7 @@ const field = (value: string): string => `${Buffer.byteLength(value)}:${value},`
 export const entryHash = (fields: readonly string[]): string =>
   createHash('sha256').update(fields.map(field).join('')).digest('hex');
 
-/** Of one receipt: see receiptFields in lib/audit/verify.ts for the order. */
+/** Of one receipt: see receiptsAfter in lib/audit/sealed-run.ts for the order. */
 export const receiptHash = (fields: readonly string[]): Buffer =>
   createHash('sha256').update(fields.map(field).join('')).digest();
 
@@ -22,8 +22,9 @@ export const receiptHash = (fields: readonly string[]): Buffer =>
 export class RunDigest {
   readonly #hash = createHash('sha256');
 
-  add(fields: readonly string[]): void {
-    this.#hash.update(receiptHash(fields));
+  /** The receiptHash of the next receipt. */
+  add(hash: Buffer): void {
+    this.#hash.update(hash);
   }
 
   digest(): string {

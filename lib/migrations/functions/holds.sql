@@ -33,7 +33,7 @@ comment on function retention.release_hold(text, text, uuid) is 'Releases a hold
 -- Keeping shorter than before counts only when `cooling` seconds have passed.
 create or replace function retention.set_extension(who text, why text, relation text, item text, until timestamptz, cooling double precision)
 returns setof retention.audit_entry
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   e retention.extension;
 begin
@@ -49,7 +49,7 @@ comment on function retention.set_extension(text, text, text, text, timestamptz,
 
 create or replace function retention.end_extension(who text, why text, relation text, item text, cooling double precision)
 returns setof retention.audit_entry
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   e retention.extension;
 begin
@@ -97,7 +97,7 @@ comment on function retention.remove_override(text, text, text, text) is 'Takes 
 create or replace function retention.note_restoration(
   who text, why text, p text, relation text, item text, marked_at timestamptz, until timestamptz
 ) returns setof retention.audit_entry
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   e retention.extension;
 begin
