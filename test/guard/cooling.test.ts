@@ -121,7 +121,18 @@ describe('a version that reaches other rows', () => {
     const result = await e.at(later(1), keeping(30));
     expect(result).toMatchObject({ outcome: 'skipped', reason: 'cooling', deleted: 0 });
     expect(result.message).toContain(later(8).toISOString());
-    expect((await e.at(later(2), keeping(30), { dryRun: true })).preview?.approvable).toBeNull();
+    const dry = await e.at(later(2), keeping(30), { dryRun: true });
+    expect(dry).toMatchObject({
+      outcome: 'skipped',
+      reason: 'cooling',
+      preview: { complete: true, approvable: null },
+    });
+    expect(dry.preview?.blockers).toEqual([
+      {
+        problem: 'this version reaches other rows than the one before',
+        remedy: `it waits out the cooling-off until ${later(8).toISOString()}`,
+      },
+    ]);
     expect(await e.at(later(8.1), keeping(30))).toMatchObject({ outcome: 'succeeded', deleted: 1 });
   });
 });
