@@ -504,6 +504,23 @@ describe('what the app alone cannot do', () => {
     expect(rights).toEqual([]);
   });
 
+  it('change what an order is about, or when its review began', async () => {
+    const order = await w.order(1);
+    for (const change of [
+      'amount_cents = 1',
+      "currency = 'usd'",
+      "payment_intent_id = 'pi_x'",
+      'review_started_at = null',
+    ]) {
+      await expect(
+        forge(`update orders set ${change} where id = $1::uuid`, [order]),
+        change,
+      ).rejects.toMatchObject({
+        sqlState: '42501',
+      });
+    }
+  });
+
   it('confirm a refund above the caps: what it signs itself goes to a person', async () => {
     const order = await w.order(25, { amount: 60_000 });
     await w.act({ action: 'order.refund', order, reason: 'asked for' });

@@ -1,5 +1,6 @@
 /** The user's own database, where TEST_POSTGRES_URL names one: its catalog is read, nothing is changed. */
 import { Client } from 'pg';
+import type { Problem } from '@/lib/batch/preflight';
 import { permanentTables } from '@/lib/policies';
 import { checkPolicies } from '@/lib/policies/check';
 import type { Policy } from '@/lib/policies/contract';
@@ -7,7 +8,7 @@ import type { Policy } from '@/lib/policies/contract';
 /** Undefined: then no test can say whether a policy fits; `npm run policy:check` can. */
 export const ownDatabase: string | undefined = process.env.TEST_POSTGRES_URL;
 
-export async function problemsIn(url: string | undefined, policy: Policy): Promise<readonly unknown[]> {
+export async function problemsIn(url: string | undefined, policy: Policy): Promise<readonly Problem[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
