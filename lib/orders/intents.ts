@@ -13,7 +13,7 @@ import { orderIs } from './sql';
 
 /** Two looks at the provider and a request at their time limits, and the request that settles. */
 export const LEASE_MS = 60_000;
-/** How long a request for money to go back may be under way: one call at its time limit, and a stall before it. */
+/** How long a request for money to go back may be under way: the longest call, and a stall before it. */
 export const ASKING_MS = 12_000;
 
 const Intent = z.object({

@@ -6,7 +6,7 @@
  */
 import { ASKING_MS, type Ending, type Intent, idempotencyKey } from './intents';
 import { type Payment, ProviderError, type Refund, type RefundProvider } from './provider';
-import { CALL_TIMEOUT_MS } from './stripe';
+import { LONGEST_CALL_MS } from './stripe';
 
 /** The next watch but one at the earliest; an hour at most, so that an outage of a night costs an hour after it. */
 const FIRST_WAIT_MS = 60_000;
@@ -70,7 +70,7 @@ export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending>
     const stop = await a.mayAsk(intent.id);
     if (stop !== null) return ending({ error_class: stop });
     // A process that stood still here would ask after a stop had waited for it and answered.
-    if (performance.now() - began > ASKING_MS - CALL_TIMEOUT_MS) return ending({ error_class: 'too_late' });
+    if (performance.now() - began > ASKING_MS - LONGEST_CALL_MS) return ending({ error_class: 'too_late' });
     asked = true;
     return adopt(
       await a.provider.create({

@@ -539,19 +539,21 @@ describe('one attempt', () => {
   it('has the idempotency key of its intent, whatever attempt it is', async () => {
     await w.order(25);
     const keys: (string | null)[] = [];
+    let lost = true;
     w.stripe.setFaults((r) => {
-      if (r.method === 'POST') keys.push(r.key);
-      if (r.method === 'POST' && keys.length === 1) return { kind: 'drop-after' };
-      return undefined;
+      if (r.method !== 'POST') return undefined;
+      keys.push(r.key);
+      return lost ? { kind: 'drop-after' } : undefined;
     });
-    await w.watch();
+    expect((await w.watch()).unsettled).toBe(1);
+    lost = false;
     w.pass(300);
     // What was made does not show in the next look: only the key is left to keep it one.
     w.stripe.hideRefunds(true);
-    await w.watch();
+    expect((await w.watch()).refunded).toBe(1);
     w.stripe.hideRefunds(false);
-    expect(keys).toHaveLength(2);
-    expect(keys[1]).toBe(keys[0]);
+    expect(keys.length).toBeGreaterThan(1);
+    expect(new Set(keys).size).toBe(1);
     expect(w.stripe.refunds.size).toBe(1);
   });
 
