@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { everythingInForce, type Finding, inWords } from '@/lib/control/in-force';
 import type { Policy } from '@/lib/policies/contract';
@@ -135,24 +133,4 @@ it('hundreds of holds are looked at page by page, each once', async () => {
   const found = await all();
   expect(new Set(found.map((f) => f.id)).size).toBe(450);
   expect(inWords(found[0]!)).toMatch(/^hold .* by alice: matches nothing now \(public\.things: 0\)$/);
-});
-
-it('npm run holds:check prints what keeps nothing and ends with 1', async () => {
-  const run = () =>
-    promisify(execFile)(process.execPath, ['--import', 'tsx', 'lib/cli/holds-check.ts'], {
-      env: { ...process.env, ...e.db.env },
-    });
-  expect((await run()).stdout).toBe('0 keep rows, 0 match nothing now, 0 not counted, 0 misspelled\n');
-  const [org] = await e.db.sql<{ id: string }>(
-    "insert into organizations (name) values ('Acme') returning id",
-  );
-  await e.db.sql("insert into quiz_responses (organization_id, quiz) values ($1, 'x')", [org!.id]);
-  await typed('organization', org!.id.toUpperCase());
-  await typed('organization', randomUUID());
-  const ended = await run().catch((error: { code: number; stdout: string }) => error);
-  expect(ended).toMatchObject({
-    code: 1,
-    stdout: expect.stringContaining('1 match nothing now, 0 not counted, 1 misspelled'),
-  });
-  expect(ended.stdout).toContain(`KEEPS NOTHING: rows print this as "${org!.id}"`);
 });
