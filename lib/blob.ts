@@ -37,6 +37,11 @@ export interface Listing {
   readonly cursor: string | null;
 }
 
+/** Less time than usual for the answer, where a deadline is near. */
+export interface InTime {
+  readonly timeoutMs?: number;
+}
+
 export interface Blob {
   /** What stands before the pathname in the URLs of this store. */
   readonly bases: readonly string[];
@@ -46,11 +51,11 @@ export interface Blob {
     options?: PutOptions,
   ): Promise<{ url: string; pathname: string }>;
   /** Null when there is no such file. */
-  head(urlOrPathname: string): Promise<StoredFile | null>;
+  head(urlOrPathname: string, options?: InTime): Promise<StoredFile | null>;
   /** Names that are not there are no error. With `ifMatch` one name only; throws `changed` when it is another file now. */
-  del(urlsOrPathnames: readonly string[], options?: { ifMatch?: string }): Promise<void>;
+  del(urlsOrPathnames: readonly string[], options?: InTime & { ifMatch?: string }): Promise<void>;
   /** In the order of the pathnames, `limit` at most (1,000 is the store's own maximum). */
-  list(options: { prefix?: string; cursor?: string | null; limit?: number }): Promise<Listing>;
+  list(options: InTime & { prefix?: string; cursor?: string | null; limit?: number }): Promise<Listing>;
   /** The content; null when there is no such file. */
   get(urlOrPathname: string): Promise<Buffer | null>;
 }
@@ -63,14 +68,16 @@ export interface PutOptions {
 
 /** A question about one file: Blob answers in tens of milliseconds; five seconds is no answer. */
 export const HEAD_TIMEOUT_MS = 5_000;
-/** A hundred files in one call, or a page of a thousand. */
-export const CALL_TIMEOUT_MS = 10_000;
+/** A hundred files in one call: a hold that comes meanwhile waits for it. */
+export const DELETE_TIMEOUT_MS = 5_000;
+/** A page of a thousand. */
+export const LIST_TIMEOUT_MS = 10_000;
 /** A file's content on its way. */
 const TRANSFER_TIMEOUT_MS = 60_000;
 
 export function connectBlob(token: string): Blob {
-  const find = (name: string): Promise<StoredFile & { downloadUrl: string }> =>
-    asked(HEAD_TIMEOUT_MS, async (abortSignal) => {
+  const find = (name: string, options: InTime = {}): Promise<StoredFile & { downloadUrl: string }> =>
+    asked(within(HEAD_TIMEOUT_MS, options), async (abortSignal) => {
       const found = await head(name, { token, abortSignal });
       return { ...stored(found), downloadUrl: found.downloadUrl };
     });
@@ -87,9 +94,9 @@ export function connectBlob(token: string): Blob {
         });
         return { url, pathname: at };
       }),
-    head: (name) => orNull(find(name)),
+    head: (name, options) => orNull(find(name, options)),
     del: (names, options = {}) =>
-      asked(CALL_TIMEOUT_MS, (abortSignal) =>
+      asked(within(DELETE_TIMEOUT_MS, options), (abortSignal) =>
         del(names.length === 1 ? names[0]! : [...names], {
           token,
           abortSignal,
@@ -97,7 +104,7 @@ export function connectBlob(token: string): Blob {
         }),
       ),
     list: (options) =>
-      asked(CALL_TIMEOUT_MS, async (abortSignal) => {
+      asked(within(LIST_TIMEOUT_MS, options), async (abortSignal) => {
         const page = await list({
           token,
           abortSignal,
@@ -128,6 +135,9 @@ export function connectBlob(token: string): Blob {
   };
 }
 
+const within = (usual: number, { timeoutMs }: InTime): number =>
+  Math.max(1, Math.min(usual, timeoutMs ?? usual));
+
 /** `vercel_blob_rw_<store>_<secret>`: a store's files live at two hosts named after it. */
 export function basesOf(token: string): string[] {
   const store = /^vercel_blob_rw_([^_]+)_/.exec(token)?.[1];
@@ -137,6 +147,11 @@ export function basesOf(token: string): string[] {
     ['public', 'private'].map((access) => `https://${s}.${access}.blob.vercel-storage.com/`),
   );
 }
+
+/** Hosts of the store, in lower case: a URL of any other names no file of ours. */
+export const hostsOf = (bases: readonly string[]): string[] => [
+  ...new Set(bases.map((base) => new URL(base).host)),
+];
 
 const stored = (b: {
   pathname: string;

@@ -14,10 +14,13 @@ import { KEPT_REASONS } from '../runner/result';
 import {
   belongs,
   bytesOf,
+  capped,
   declaresTriggers,
+  ENTRY_COLUMNS,
   fileColumns,
   fileRows,
   goingDependants,
+  MOST_BYTES,
   mayStay,
   ownFiles,
 } from './files';
@@ -176,7 +179,7 @@ function seen(order: BatchOrder, asOf: string, p: Parameters): string {
 }
 
 /** From `locked(c, label)` and `seen` to the receipt and the answer. */
-function remove(order: BatchOrder, asOf: string, p: Parameters): string {
+export function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const { policy } = order;
   const soft = policy.strategy.kind === 'soft-delete' ? policy.strategy : null;
   const files = ownFiles(policy);
@@ -186,12 +189,13 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const tenant = byTenant ? `, t.${name(policy.tenants!.column)}::text as tenant` : '';
   const label = text(tableLabel(policy.table));
   const key = isUuid(policy.key) ? `t.${name(policy.key[0]!.column)}` : keyText('t', policy.key);
-  const returning = `returning t.ctid as c, ${key} as key, (${bytesOf('t', files)})::bigint as bytes${tenant}${fileColumns('t', files)}`;
+  const self = { alias: 't', scope: policy.scope, key: keyText('t', policy.key) };
+  const returning = `returning t.ctid as c, ${key} as key, (${bytesOf('t', files)})::bigint as bytes${tenant}${fileColumns(files, [self])}`;
   const rows = 't.ctid = any(array(select c from locked))';
   const children = dependants.map((d, i) => removeChildren(d, i, policy, rows));
   const queued = [
     ...fileRows('gone', label, files),
-    ...dependants.flatMap((d, i) => fileRows(`d${i}`, text(tableLabel(d.table)), d.files)),
+    ...dependants.flatMap((d, i) => fileRows(`d${i}`, text(tableLabel(d.table)), d.files, label)),
   ];
   const childCount = dependants.map((_, i) => `(select count(*) from d${i})`).join(' + ') || '0';
   const childBytes =
@@ -214,8 +218,8 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   const byRule =
     ownLabel !== null
       ? `case when count(*) = 0 then '{}' else jsonb_build_object(${p.add(ownLabel, 'text')},
-        jsonb_build_object('deleted', count(*), 'bytes', coalesce(sum(bytes), 0) + ${childBytes})) end`
-      : `coalesce((select jsonb_object_agg(r.label, jsonb_build_object('deleted', r.n, 'bytes', r.bytes)) from (${perLabel}) r), '{}')`;
+        jsonb_build_object('deleted', count(*), 'bytes', ${capped(`coalesce(sum(bytes), 0) + ${childBytes}`)})) end`
+      : `coalesce((select jsonb_object_agg(r.label, jsonb_build_object('deleted', r.n, 'bytes', ${capped('r.bytes')})) from (${perLabel}) r), '{}')`;
   // For a soft delete the row stays, and so do its files and dependants until the purge.
   const gone = isPlain(order)
     ? `delete from only ${table(policy.table)} t
@@ -225,8 +229,8 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
       : `delete from only ${table(policy.table)} t where ${rows} ${returning}`;
   const outbox =
     queued.length > 0
-      ? `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes)
-      select ${run}, ${seq}, ${policyName}, table_name, key, url, bytes from (${queued.join(' union all ')}) f order by url returning 1`
+      ? `insert into retention.outbox (run, seq, policy, ${ENTRY_COLUMNS})
+      select ${run}, ${seq}, ${policyName}, f.* from (${queued.join(' union all ')}) f order by url returning 1`
       : 'select 1 where false';
   const places = order.blocks === undefined && isSoughtByPlace(policy);
   // A plain delete's rows are locked by being deleted.
@@ -235,7 +239,7 @@ function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   return `gone as (${gone}),
   ${children.map((c) => `${c},\n  `).join('')}queued as (${outbox}),
   totals as materialized (
-    select count(*) as deleted, coalesce(sum(bytes), 0) + ${childBytes} as bytes, array_agg(key) as keys,${places ? ' array_agg(c)::text as places,' : ''}
+    select count(*) as deleted, ${capped(`coalesce(sum(bytes), 0) + ${childBytes}`)} as bytes, array_agg(key) as keys,${places ? ' array_agg(c)::text as places,' : ''}
       ${childCount} as dependants_deleted, (select count(*) from queued) as files,
       ${byRule} as by_rule
     from gone
@@ -244,9 +248,9 @@ ${seenAfter}  ${
     byTenant
       ? `tenant_totals as (
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
-    select ${run}, g.tenant, l.label, sum(x.n), coalesce(sum(x.bytes), 0)
+    select ${run}, g.tenant, l.label, sum(x.n), ${capped('coalesce(sum(x.bytes), 0)')}
     from (${went}) x join gone g using (c) join locked l using (c) group by 2, 3 order by 2, 3
-    on conflict (run, tenant, label) do update set deleted = tt.deleted + excluded.deleted, bytes = tt.bytes + excluded.bytes
+    on conflict (run, tenant, label) do update set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, ${MOST_BYTES})
   ),
   `
       : ''
@@ -272,7 +276,13 @@ const keysColumn = (policy: Policy): string => (isUuid(policy.key) ? 'uuid_keys'
 function removeChildren(d: Dependant, i: number, policy: Policy, rows: string): string {
   return `d${i} as (
     delete from ${table(d.table)} d using only ${table(policy.table)} t where ${rows} and ${belongs(d, policy)}
-    returning t.ctid as c, ${keyText('d', d.key)} as key, (${bytesOf('d', d.files)})::bigint as bytes${fileColumns('d', d.files)}
+    returning t.ctid as c, ${keyText('d', d.key)} as key, (${bytesOf('d', d.files)})::bigint as bytes${fileColumns(
+      d.files,
+      [
+        { alias: 'd', scope: d.scope, key: keyText('d', d.key) },
+        { alias: 't', scope: policy.scope, key: keyText('t', policy.key) },
+      ],
+    )}
   )`;
 }
 

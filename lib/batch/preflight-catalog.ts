@@ -5,6 +5,7 @@
 import type { Statement } from '../database';
 import type { Policy, TableName } from '../policies/contract';
 import { belongs, goingDependants } from './files';
+import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
 import { name, Parameters, table, text } from './sql';
 
@@ -73,7 +74,8 @@ export function catalogFacts(policy: Policy): Statement {
     'references', coalesce((select jsonb_agg(${FOREIGN_KEY} order by f.conname) from links f
       where f.to_root in (select root from going union select root from asked where n = 0)), '[]'),
     'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${types}) y(t)),
-    'fragments', (select coalesce(jsonb_object_agg(q.part, ${FRAGMENT}), '{}') from plans q)
+    'fragments', (select coalesce(jsonb_object_agg(q.part, ${FRAGMENT}), '{}') from plans q),
+    'files', ${fileFacts(policy, p)}
     ${policy.partitioned ? `, 'partitioning', ${partitioningFacts('(select oid from asked where n = 0)')}` : ''}
   ) as facts`);
 }

@@ -3,6 +3,7 @@
  * questions the checks ask of it. A partitioned table is known by its root; its partitions are its parts.
  */
 import { z } from 'zod';
+import { Unfit } from '../outbox/references';
 import type { Dependant, PermanentTable, Policy } from '../policies/contract';
 import { Partitioning, type Problem } from './fit-partitions';
 import { table, tableLabel } from './sql';
@@ -95,6 +96,8 @@ export const Facts = z.object({
   /** Oid of each declared type; null: there is none of that name. */
   types: z.record(z.string(), z.string().nullable()),
   fragments: z.record(z.string(), Fragment),
+  /** Columns naming files that no index answers for. */
+  files: Unfit,
   /** Only of a partitioned policy. */
   partitioning: Partitioning.nullable().default(null),
 });

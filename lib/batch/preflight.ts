@@ -4,6 +4,7 @@
  */
 import type { PermanentTable, Policy } from '../policies/contract';
 import { goingDependants, goingFiles, ownFiles } from './files';
+import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, softDeleteType } from './preflight-columns';
 import { Catalog, type Check, Facts, type Problem } from './preflight-facts';
@@ -42,6 +43,7 @@ export const CHECKS: readonly Check[] = [
   clockIndexes,
   referenceIndexes,
   references,
+  fileIndexes,
   nothingFurther,
   nothingPermanent,
   triggers,

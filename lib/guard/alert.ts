@@ -2,7 +2,12 @@
 import { report } from '../alerts/incidents';
 import type { Services } from '../services';
 
-export type GuardEvent = 'guard.stopped' | 'breaker.opened' | 'letters.overdue' | 'audit.broken';
+export type GuardEvent =
+  | 'guard.stopped'
+  | 'breaker.opened'
+  | 'letters.overdue'
+  | 'files.refused'
+  | 'audit.broken';
 
 /** What the incident of an event is grouped by; `of` is the policy, or what kind of thing waits. */
 export const causeOf = (event: GuardEvent, of = 'lapse'): string => `${event}:${of}`;

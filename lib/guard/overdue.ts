@@ -24,17 +24,20 @@ export const waitingLetters = (now: Date): Statement => ({
   text: `select 'row' as kind, count(*)::int as open, extract(epoch from $1::timestamptz - min(created_at))::float8 as oldest_seconds
       from retention.dead_letter where state = 'open'
     union all select 'file', count(*)::int, extract(epoch from $1::timestamptz - min(created_at))::float8
-      from retention.outbox where state = 'dead'`,
+      from retention.outbox where state = 'dead'
+    union all select 'refused', count(*)::int, null from retention.outbox where state = 'dead' and error_class like 'name.%'`,
   params: [now.toISOString()],
 });
 
 export const readWaiting = (rows: readonly Row[] | undefined): Waiting[] =>
-  (rows ?? []).map((r) => ({
-    kind: r.kind === 'file' ? 'file' : 'row',
-    open: Number(r.open),
-    oldestSeconds: r.oldest_seconds === null ? null : Number(r.oldest_seconds),
-    sla: Number(r.oldest_seconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
-  }));
+  (rows ?? [])
+    .filter((r) => r.kind !== 'refused')
+    .map((r) => ({
+      kind: r.kind === 'file' ? 'file' : 'row',
+      open: Number(r.open),
+      oldestSeconds: r.oldest_seconds === null ? null : Number(r.oldest_seconds),
+      sla: Number(r.oldest_seconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
+    }));
 
 /** Gives what waits; what waits too long is an incident a kind. */
 export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
@@ -51,6 +54,12 @@ export async function watchLetters(services: Services, correlationId: string): P
     );
   }
   const inTime = waiting.filter((w) => w.sla === 'within_sla');
-  await report(services, { over: inTime.map((w) => causeOf('letters.overdue', `${w.kind}s`)) });
+  const isClean = (rows ?? []).every((r) => r.kind !== 'refused' || Number(r.open) === 0);
+  await report(services, {
+    over: [
+      ...inTime.map((w) => causeOf('letters.overdue', `${w.kind}s`)),
+      ...(isClean ? [causeOf('files.refused', 'outbox')] : []),
+    ],
+  });
   return waiting;
 }

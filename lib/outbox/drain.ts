@@ -7,12 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import { answerTimeoutMs, session } from '../batch/session';
-import { CALL_TIMEOUT_MS, HEAD_TIMEOUT_MS } from '../blob';
+import { Parameters } from '../batch/sql';
+import { hostsOf } from '../blob';
 import { type BlobError, DatabaseError, PreflightError } from '../errors';
+import { alert } from '../guard/alert';
 import { mayPass } from '../runner/settle';
 import type { Services } from '../services';
-import { CLAIM_SECONDS, claim, outboxState, PAGE, settleFiles } from '../stores/outbox';
-import { judgeReferences, referencesOf, unfitReferences } from './references';
+import { claim, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from '../stores/outbox';
+import { judgeReferences, referencesOf, Unfit, unfitReferences } from './references';
 import { deleteAtStore } from './store';
 
 export interface DrainRequest {
@@ -29,7 +31,7 @@ export interface DrainRequest {
 
 export interface DrainResult {
   readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
-  /** `time`, `waiting` (next attempts lie ahead), `rate_limited`, `dry_run`, or an error's code; null when empty. */
+  /** `time`, `waiting` (next attempts lie ahead), `stopped`, `paused`, `rate_limited`, `dry_run`, or an error's code; null when empty. */
   readonly reason: string | null;
   readonly message: string;
   /** Entries by how they ended. */
@@ -37,6 +39,10 @@ export interface DrainResult {
   readonly missing: number;
   readonly rewritten: number;
   readonly referenced: number;
+  /** A legal hold keeps the file: due again when it is released. */
+  readonly held: number;
+  /** Dead because of the name: outside its column's prefix, at another host, or not to be read. */
+  readonly refused: number;
   readonly failed: number;
   readonly dead: number;
   readonly bytesFreed: number;
@@ -50,8 +56,12 @@ export interface DrainResult {
 
 /** Two pages: one at the store, one at the database. More would only press the store. */
 const LANES = 2;
-/** For the settlement of the last page and the answer. */
+/** For the settlement of the last page and the answer; */
 const CLOSING_MS = 2_000;
+/** a call to the store may still use the first half of it. */
+const SETTLING_MS = 1_000;
+/** What is due and not to be had is someone else's right now. */
+const BUSY_NAP_MS = 250;
 /** Looking again at least this often while waiting. */
 const LONGEST_NAP_MS = 5_000;
 
@@ -65,7 +75,17 @@ class Drain {
   readonly #log: Logger;
   readonly #references;
   readonly #startedAt: Date;
-  readonly #counts = { deleted: 0, missing: 0, rewritten: 0, referenced: 0, failed: 0, dead: 0 };
+  readonly #counts = {
+    deleted: 0,
+    missing: 0,
+    rewritten: 0,
+    referenced: 0,
+    held: 0,
+    refused: 0,
+    failed: 0,
+    dead: 0,
+  };
+  #stopped = false;
   #bytesFreed = 0;
   #calls = 0;
   #pages = 0;
@@ -99,20 +119,21 @@ class Drain {
       return await this.#drain();
     } catch (error) {
       if (!(error instanceof DatabaseError || error instanceof PreflightError)) throw error;
-      return this.#answer('errored', error.code, error.message, { open: 0, openBytes: 0 });
+      return this.#answer('errored', error.code, error.message, { open: 0, open_bytes: 0 });
     }
   }
 
   async #drain(): Promise<DrainResult> {
     for (;;) {
+      const before = this.#pages;
       await Promise.all(Array.from({ length: this.request.lanes ?? LANES }, () => this.#lane()));
       if (this.#fatal) return this.#result('errored', this.#fatal.code, this.#fatal.message);
       const state = await this.#ask(() => outboxState(this.services.database));
-      if (state.open === 0) return this.#result('succeeded', null, 'the outbox is empty');
-      if (this.#remaining() < CLOSING_MS)
-        return this.#result('interrupted', 'time', 'out of time; the next run goes on');
+      const ended = this.#ending(state);
+      if (ended) return this.#answer(...ended, state);
       const due = Math.max(Date.parse(state.next_at ?? ''), this.#notBefore?.getTime() ?? 0);
-      const napMs = due - this.services.clock().getTime();
+      const isBusy = this.#pages === before;
+      const napMs = Math.max(due - this.services.clock().getTime(), isBusy ? BUSY_NAP_MS : 0);
       if (napMs > Math.min(this.request.patienceMs ?? 0, this.#remaining() - CLOSING_MS)) {
         return this.#notBefore
           ? this.#result('interrupted', 'rate_limited', 'the store asks to slow down; the next run goes on')
@@ -123,25 +144,42 @@ class Drain {
     }
   }
 
+  /** Why the drain is over, whatever time is left. */
+  #ending(state: OutboxState): readonly [DrainResult['outcome'], string | null, string] | null {
+    if (state.stopped || this.#stopped)
+      return ['skipped', 'stopped', 'everything is stopped: no file is deleted; all.resume lets it go on'];
+    if (state.open === 0) {
+      const held = state.held > 0 ? `; legal holds keep ${state.held} files` : '';
+      return ['succeeded', null, `the outbox is empty${held}`];
+    }
+    if (this.#remaining() < CLOSING_MS) return ['interrupted', 'time', 'out of time; the next run goes on'];
+    if (state.next_at === null)
+      return ['interrupted', 'paused', 'what is left belongs to paused policies; policy.resume lets it go'];
+    return null;
+  }
+
   async #lane(): Promise<void> {
     const blob = this.services.blob!;
+    const hosts = hostsOf(blob.bases);
     while (this.#remaining() > CLOSING_MS && !this.#notBefore && !this.#fatal) {
       const at = this.services.clock();
-      const page = await this.#ask(() => claim(this.services.database, this.#references, blob.bases, at));
+      const page = await this.#ask(() => claim(this.services.database, this.#references, hosts, at));
+      this.#stopped = page.stopped;
       this.#counts.referenced += page.kept;
+      this.#counts.held += page.held;
+      this.#counts.refused += page.refused;
+      this.#counts.dead += page.refused;
+      if (page.refused > 0) await this.#tell(page.refused);
       if (page.paths === 0) return;
       this.#pages += 1;
       const asked = await deleteAtStore(page.files, {
         blob,
         clock: this.services.clock,
         random: this.request.random ?? Math.random,
-        // A call begun by then has ended before the claim is anyone else's.
         until: new Date(
-          Math.min(
-            at.getTime() + CLAIM_SECONDS * 1000 - CALL_TIMEOUT_MS - HEAD_TIMEOUT_MS,
-            this.request.deadline.getTime() - CLOSING_MS,
-          ),
+          Math.min(at.getTime() + WORK_SECONDS * 1000, this.request.deadline.getTime() - CLOSING_MS),
         ),
+        deadline: new Date(this.request.deadline.getTime() - SETTLING_MS),
       });
       const dead = await this.#ask(() => settleFiles(this.services.database, asked.settlements));
       for (const s of asked.settlements) if (s.as !== 'untried') this.#counts[s.as] += s.ids.length;
@@ -168,14 +206,23 @@ class Drain {
     if (until && (!this.#notBefore || until > this.#notBefore)) this.#notBefore = until;
   }
 
+  /** Somebody wrote a name that a file of this column cannot have: by mistake, or to have another file deleted. */
+  #tell(refused: number): Promise<void> {
+    const about = { of: 'outbox', correlationId: this.request.correlationId };
+    const message = `${refused} files of deleted rows were left: their names lie outside the column's prefix, at another host, or cannot be read; look at ?list=files`;
+    return alert({ ...this.services, log: this.#log }, 'files.refused', about, message);
+  }
+
   async #preflight(): Promise<void> {
+    const p = new Parameters();
+    const statement = p.statement(`select ${unfitReferences(this.#references, p)} as unfit`);
     const rows = await this.#ask(() =>
-      this.services.database.transaction([session(5_000), unfitReferences(this.#references)], {
+      this.services.database.transaction([session(5_000), statement], {
         readOnly: true,
         timeoutMs: answerTimeoutMs(5_000),
       }),
     );
-    const problems = judgeReferences(rows[1] ?? []);
+    const problems = judgeReferences(Unfit.parse(rows[1]?.[0]?.unfit));
     if (problems.length > 0) throw new PreflightError('blob-outbox', problems);
   }
 
@@ -197,14 +244,14 @@ class Drain {
     message: string,
   ): Promise<DrainResult> {
     const state = await this.#ask(() => outboxState(this.services.database));
-    return this.#answer(outcome, reason, message, { open: state.open, openBytes: state.open_bytes });
+    return this.#answer(outcome, reason, message, state);
   }
 
   #answer(
     outcome: DrainResult['outcome'],
     reason: string | null,
     message: string,
-    state: { open: number; openBytes: number },
+    state: Pick<OutboxState, 'open' | 'open_bytes'>,
   ): DrainResult {
     const durationSeconds = Math.max(0, this.services.clock().getTime() - this.#startedAt.getTime()) / 1000;
     const result: DrainResult = {
@@ -215,7 +262,8 @@ class Drain {
       bytesFreed: this.#bytesFreed,
       calls: this.#calls,
       pages: this.#pages,
-      ...state,
+      open: state.open,
+      openBytes: state.open_bytes,
       durationSeconds,
     };
     this.#log[outcome === 'errored' ? 'error' : 'info'](

@@ -1,11 +1,10 @@
 /**
  * Who may still need a file: every column of every policy that names files, whatever becomes of them, with the
- * dependants' and the shared ones. A file goes only when none of these columns names it.
+ * dependants' and the shared ones. A file goes only when none of these columns names it, in any spelling.
  */
-
-import type { Problem } from '../batch/preflight';
-import { name, Parameters, table, tableLabel, text } from '../batch/sql';
-import type { Row, Statement } from '../database';
+import { z } from 'zod';
+import type { Problem } from '../batch/fit-partitions';
+import { name, type Parameters, table, tableLabel } from '../batch/sql';
 import type { Policy, TableName } from '../policies/contract';
 
 export interface Reference {
@@ -24,45 +23,45 @@ export function referencesOf(policies: readonly Policy[]): Reference[] {
 }
 
 /**
- * True where a live row names one of `forms`, an expression of type text[]. Form by form through the column's
- * index: `= any(array)` of unknown length made the planner read small tables whole, once a file.
+ * True where a live row names the file of this canonical path, however it writes it. Through the index on the
+ * column's canonical form: the inner limit keeps the planner from reading the table into a hash instead.
  */
-export const referenced = (references: readonly Reference[], forms: string): string =>
+export const referenced = (references: readonly Reference[], path: string): string =>
   references
     .map(
-      (r) => `exists (select 1 from unnest(${forms}) u(form) cross join lateral (
-          select 1 from ${table(r.table)} x where x.${name(r.column)} = u.form limit 1) y)`,
+      (r) => `exists (select 1 from (
+          select 1 from ${table(r.table)} x where retention.blob_path(x.${name(r.column)}) = ${path} limit 1) y)`,
     )
     .join(' or ') || 'false';
 
-/** One row a column that no index answers for, or that may not be read: `{ table_name, column_name, indexed, may }`. */
-export function unfitReferences(references: readonly Reference[]): Statement {
-  const p = new Parameters();
-  const wanted = p.add(JSON.stringify(references.map((r) => ({ t: table(r.table), c: r.column }))), 'jsonb');
-  return p.statement(`select w.t as table_name, w.c as column_name, x.indexed, x.may
-    from jsonb_to_recordset(${wanted}) w(t text, c text)
-    cross join lateral (select
-      exists (select 1 from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-        where i.indrelid = to_regclass(w.t) and a.attname = w.c and i.indisvalid and i.indpred is null) as indexed,
-      coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may) x
-    where not x.indexed or not x.may`);
-}
+/** An index that answers for the canonical form of a column: its first key, of all rows. */
+const INDEXED = `exists (select 1 from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
+        where i.indrelid = to_regclass(w.t) and i.indisvalid and i.indpred is null and i.indkey[0] = 0 and am.amname = 'btree'
+          and pg_get_indexdef(i.indexrelid, 1, false) in (
+            format('retention.blob_path(%I)', w.c), format('retention.blob_path((%I)::text)', w.c),
+            format('blob_path(%I)', w.c), format('blob_path((%I)::text)', w.c)))`;
 
-/** What keeps the drain from deciding; without an index each file would scan that table. */
-export function judgeReferences(rows: readonly Row[]): Problem[] {
-  return rows.map((r) =>
+/** An array of the columns that no index answers for, or that may not be read: `{ table_name, column_name, may }`. */
+export const unfitReferences = (references: readonly Reference[], p: Parameters): string => `coalesce((
+    select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))
+    from jsonb_to_recordset(${p.add(JSON.stringify(references.map((r) => ({ t: table(r.table), c: r.column }))), 'jsonb')}) w(t text, c text)
+    cross join lateral (select ${INDEXED} as indexed,
+      coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may) x
+    where not x.indexed or not x.may), '[]')`;
+
+export const Unfit = z.array(z.object({ table_name: z.string(), column_name: z.string(), may: z.boolean() }));
+export type Unfit = z.infer<typeof Unfit>;
+
+/** What keeps Lapse from deciding about files; without an index each file would scan that table. */
+export const judgeReferences = (unfit: Unfit): Problem[] =>
+  unfit.map((r) =>
     r.may
       ? {
-          problem: `${r.table_name} has no index on (${name(String(r.column_name))}), which names files: each file would scan it`,
-          remedy: `CREATE INDEX CONCURRENTLY ON ${r.table_name} (${name(String(r.column_name))});`,
+          problem: `${r.table_name} has no index on retention.blob_path(${name(r.column_name)}), which names files: each file would scan it`,
+          remedy: `CREATE INDEX CONCURRENTLY ON ${r.table_name} (retention.blob_path(${name(r.column_name)}));`,
         }
       : {
           problem: `${r.table_name} names files and cannot be read, or does not exist`,
           remedy: `GRANT SELECT ON ${r.table_name} TO lapse_app;`,
         },
   );
-}
-
-/** The ways a row may write a path: as it is, or behind an address of the store, encoded as URLs are. */
-export const formsOf = (path: string, bases: readonly string[]): string =>
-  `(array[${path}]${bases.map((b) => ` || (${text(b)} || retention.blob_url_path(${path}))`).join('')})`;

@@ -1,8 +1,9 @@
 /**
- * Deletes one claimed page at the store. A name that carries the store's own random suffix is never written
- * again, so such files go a hundred a call; any other is looked at first and goes alone with its etag, so that
- * a file uploaded again since its row went is spared. Never throws for a failed call: each file gets its
- * settlement. When the store asks to slow down, or refuses the token, the rest is given back untried.
+ * Deletes one claimed page at the store, each file by the pathname that was judged. A name that the policy says the
+ * store has made is never written again, so such files go a hundred a call; any other is looked at first and goes
+ * alone with its etag, so that a file uploaded again since its row went is spared. Never throws for a failed call:
+ * each file gets its settlement. When the store asks to slow down, refuses the token, or time is up, the rest is
+ * given back untried.
  */
 import type { Blob } from '../blob';
 import { BlobError } from '../errors';
@@ -33,11 +34,21 @@ export interface StoreContext {
   readonly clock: () => Date;
   /** In [0, 1): the jitter. */
   readonly random: () => number;
-  /** After this instant no further call is begun: the claim could be another's before it ends. */
+  /** After this instant no further call is begun: a hold may be waiting for the end of the claim. */
   readonly until: Date;
+  /** And no call outlasts this one. */
+  readonly deadline: Date;
 }
 
-/** The store made this name: 30 random characters before the extension. */
+/**
+ * The store's clock may be behind the database's: a file that seems a little older than the decision may have been
+ * uploaded again just after it,
+ */
+const CLOCKS_DIFFER_MS = 120_000;
+/** and waits until whoever uploaded it has had time to name it in a row. */
+const NAMED_BY_THEN_MS = 3_600_000;
+
+/** As the store makes names: 30 random characters before the extension. */
 export const isUnrepeatable = (path: string): boolean => /-[A-Za-z0-9]{30}(\.[^./]+)?$/.test(path);
 
 export function backoffMs(attempts: number, random: number): number {
@@ -76,11 +87,20 @@ export async function deleteAtStore(files: readonly Claimed[], context: StoreCon
     const until = new Date(clock().getTime() + error.retryAfterSeconds * 1000);
     if (stop.notBefore === null || until > stop.notBefore) stop.notBefore = until;
   };
+  const untried = (file: Claimed, retryAt: Date) => {
+    settlements.push({ ids: file.ids, as: 'untried', retryAt });
+  };
+  const inTime = () => ({ timeoutMs: context.deadline.getTime() - clock().getTime() });
   const mayCall = () => stop.fatal === null && stop.notBefore === null && clock() < context.until;
 
   const together = async (some: readonly Claimed[]): Promise<void> => {
     try {
-      await call(() => blob.del(some.map((f) => f.url)));
+      await call(() =>
+        blob.del(
+          some.map((f) => f.path),
+          inTime(),
+        ),
+      );
       for (const f of some) settled(f, 'deleted');
     } catch (error) {
       const why = blobError(error);
@@ -97,10 +117,15 @@ export async function deleteAtStore(files: readonly Claimed[], context: StoreCon
   };
   const alone = async (file: Claimed): Promise<void> => {
     try {
-      const found = await call(() => blob.head(file.url));
-      if (!found) return settled(file, 'missing');
-      if (found.uploadedAt > new Date(file.decided_at)) return settled(file, 'rewritten');
-      await call(() => blob.del([file.url], { ifMatch: found.etag }));
+      const found = await call(() => blob.head(file.path, inTime()));
+      // A store may forget a file for a moment: believed when the next attempt misses it too.
+      if (!found) return file.missed ? settled(file, 'missing') : failed(file, notFound);
+      const older = new Date(file.decided_at).getTime() - found.uploadedAt.getTime();
+      if (older < 0) return settled(file, 'rewritten');
+      const namedBy = new Date(file.decided_at).getTime() + NAMED_BY_THEN_MS;
+      if (older < CLOCKS_DIFFER_MS && clock().getTime() < namedBy) return untried(file, new Date(namedBy));
+      if (!mayCall()) return;
+      await call(() => blob.del([file.path], { ifMatch: found.etag, ...inTime() }));
       settled(file, 'deleted');
     } catch (error) {
       const why = blobError(error);
@@ -112,9 +137,7 @@ export async function deleteAtStore(files: readonly Claimed[], context: StoreCon
     }
   };
 
-  const [ours, foreign] = divided(files, (f) => isOurs(f.url, blob.bases));
-  for (const f of foreign) failed(f, new BlobError('refused', 'the file is not in this store'));
-  const [once, repeatable] = divided(ours, (f) => isUnrepeatable(f.path));
+  const [once, repeatable] = divided(files, (f) => f.suffixed && isUnrepeatable(f.path));
   const work = [...inGroups(once).map((g) => () => together(g)), ...repeatable.map((f) => () => alone(f))];
   let next = 0;
   const lane = async () => {
@@ -123,15 +146,10 @@ export async function deleteAtStore(files: readonly Claimed[], context: StoreCon
   await Promise.all(Array.from({ length: Math.min(CALLS_AT_ONCE, work.length) }, lane));
   const answered = new Set(settlements.flatMap((s) => s.ids));
   for (const f of files) {
-    if (!f.ids.some((id) => answered.has(id)))
-      settlements.push({ ids: f.ids, as: 'untried', retryAt: stop.notBefore ?? clock() });
+    if (!f.ids.some((id) => answered.has(id))) untried(f, stop.notBefore ?? clock());
   }
   return { settlements, deletedBytes, calls, failures, ...stop };
 }
-
-/** A pathname, or a URL of this store: another host's file is not ours to delete, whatever its path. */
-const isOurs = (url: string, bases: readonly string[]): boolean =>
-  !/^[a-z]+:\/\//i.test(url) || bases.some((b) => url.startsWith(b));
 
 function divided<T>(all: readonly T[], is: (one: T) => boolean): [T[], T[]] {
   return [all.filter(is), all.filter((one) => !is(one))];
@@ -142,6 +160,8 @@ function inGroups(files: readonly Claimed[]): Claimed[][] {
   for (let i = 0; i < files.length; i += FILES_PER_CALL) groups.push(files.slice(i, i + FILES_PER_CALL));
   return groups;
 }
+
+const notFound = new BlobError('not_found', 'the store has no such file');
 
 const blobError = (error: unknown): BlobError => {
   if (error instanceof BlobError) return error;

@@ -49,21 +49,40 @@ const Scope = z
   .object({ organization: identifier.optional(), user: identifier.optional() })
   .describe('columns by which a legal hold or an erasure request finds the row');
 
-const FileColumn = z.object({
-  /** Holds the blob's URL or pathname, or NULL. */
-  column: identifier,
-  /** Holds the file's size in bytes, when known. */
-  bytes: identifier.optional(),
-  /** `delete`: the blob goes once no live row refers to it. `keep`: it is never touched. */
-  fate: z.enum(['delete', 'keep']),
-  /** Every file below this belongs to such columns: one that no row names is an orphan (reconciliation). */
-  prefix: z
-    .string()
-    .regex(/^[^/].*\/$/, 'must end in a slash, e.g. "artifacts/"')
-    .optional(),
-  /** Other columns that may name the same blob; the last reference takes it along. */
-  sharedWith: z.array(z.object({ table: Table, column: identifier })).default([]),
-});
+/** Below which a column's files lie, as the store names them. */
+const Prefix = z
+  .string()
+  .regex(/^[^/].*\/$/, 'must end in a slash, e.g. "artifacts/"')
+  .refine(
+    (s) => !/[?#%\\\p{Cc}]|^ |\/\/|(^|\/)\.{1,2}\//u.test(s),
+    'must be a plain path: no ?, #, %, backslashes, dots as folders or empty folders',
+  );
+
+const FileColumn = z
+  .object({
+    /** Holds the blob's URL or pathname, or NULL. */
+    column: identifier,
+    /** Holds the file's size in bytes, when known. */
+    bytes: identifier.optional(),
+    /** `delete`: the blob goes once no live row refers to it. `keep`: it is never touched. */
+    fate: z.enum(['delete', 'keep']),
+    /**
+     * Where the column's files lie. A file elsewhere is never deleted, whatever a row names; and every file below
+     * it belongs to such columns: one that no row names is an orphan (reconciliation).
+     */
+    prefix: Prefix.optional(),
+    /**
+     * The store itself adds a random suffix to each of these names (addRandomSuffix), so none is ever written again:
+     * names that look so are deleted a hundred a call, without a look at each.
+     */
+    suffixed: z.boolean().default(false),
+    /** Other columns that may name the same blob; the last reference takes it along. */
+    sharedWith: z.array(z.object({ table: Table, column: identifier })).default([]),
+  })
+  .refine((f) => f.fate === 'keep' || f.prefix !== undefined, {
+    path: ['prefix'],
+    message: 'say where these files lie, e.g. "artifacts/": a file elsewhere is never deleted',
+  });
 
 const Dependant = z.object({
   table: Table,

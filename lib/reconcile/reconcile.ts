@@ -5,7 +5,7 @@
  * outbox, within a cap, which asks once more under locks before it deletes.
  */
 import { randomUUID } from 'node:crypto';
-import type { Blob } from '../blob';
+import { type Blob, hostsOf } from '../blob';
 import { BlobError, DatabaseError, LapseError, RedisError } from '../errors';
 import { referencesOf } from '../outbox/references';
 import type { Policy } from '../policies/contract';
@@ -142,7 +142,7 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
         limit: LIST_PAGE,
       });
       if (page.files.length > 0) {
-        sums.orphans += await noteListed(services.database, about, page.files, references, blob.bases);
+        sums.orphans += await noteListed(services.database, about, page.files, references);
         sums.listed += page.files.length;
       }
       await move(page.cursor === null ? { index: cursor.index + 1, after: null } : { after: page.cursor });
@@ -151,7 +151,11 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
       await endListing(services.database, about);
       if (request.mayDelete) {
         const ripe = { graceSeconds: GRACE_SECONDS, apartSeconds: APART_SECONDS, cap: MOST_PER_SCAN };
-        const { queued, bytes } = await queueRipe(services.database, about, ripe);
+        const actor = request.trigger === 'cron' ? 'cron' : 'manual';
+        const done = await queueRipe(services.database, about, { ...ripe, folders: prefixes, actor });
+        if (done === null)
+          log.warn({ event: 'blob.orphans_stopped' }, 'everything is stopped: no orphan was queued');
+        const { queued, bytes } = done ?? { queued: 0, bytes: 0 };
         sums.queued = queued;
         sums.queuedBytes = bytes;
         if (queued === MOST_PER_SCAN)
@@ -170,6 +174,7 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
         source,
         cursor.after === null ? null : (JSON.parse(cursor.after) as string[]),
         CHECK_PAGE,
+        hostsOf(blob.bases),
       );
       const { missing, present } = await lookAt(blob, rows);
       sums.missing += await noteChecked(services.database, about, source, missing, present);
@@ -204,9 +209,8 @@ async function lookAt(
   const lane = async () => {
     while (next < rows.length) {
       const row = rows[next++]!;
-      // Another host's file is nobody's business here.
-      const foreign = /^[a-z]+:\/\//i.test(row.url) && !blob.bases.some((b) => row.url.startsWith(b));
-      if (foreign || (await blob.head(row.url))) present.push(row);
+      // A name at another host, or one that cannot be read, says nothing about this store.
+      if (row.path === null || (await blob.head(row.path))) present.push(row);
       else missing.push(row);
     }
   };

@@ -6,7 +6,7 @@ import { answerTimeoutMs, session } from '../batch/session';
 import { keyText, name, Parameters, table, tableLabel, text } from '../batch/sql';
 import type { StoredFile } from '../blob';
 import type { Database, Row } from '../database';
-import { formsOf, type Reference, referenced } from '../outbox/references';
+import { type Reference, referenced } from '../outbox/references';
 import type { KeyColumn, TableName } from '../policies/contract';
 
 const STATEMENT_MS = 10_000;
@@ -41,7 +41,6 @@ export async function noteListed(
   scan: Scan,
   files: readonly StoredFile[],
   references: readonly Reference[],
-  bases: readonly string[],
 ): Promise<number> {
   const p = new Parameters();
   const listed = p.add(
@@ -52,12 +51,16 @@ export async function noteListed(
   const at = p.add(scan.at.toISOString(), 'timestamptz');
   const bytes = files.reduce((n, f) => n + f.bytes, 0);
   const { text: sql, params } = p.statement(`with listed as materialized (
-      select * from jsonb_to_recordset(${listed}) f(path text, bytes bigint, at timestamptz)
+      select f.*, retention.blob_path(f.path) as canonical from jsonb_to_recordset(${listed}) f(path text, bytes bigint, at timestamptz)
     ),
     judged as materialized (
-      select l.*, ${referenced(references, formsOf('l.path', bases))}
-        or exists (select 1 from retention.outbox o where o.path = l.path and o.state in ('pending', 'deleting', 'dead') limit 1) as named
+      -- An operator who discarded an entry decided that its file stays.
+      select l.path, l.bytes, l.at, ${referenced(references, 'l.canonical')}
+        or exists (select 1 from retention.outbox o where o.path = l.canonical
+          and (o.state in ('pending', 'deleting', 'held', 'dead') or (o.state = 'kept' and o.resolution is not null)) limit 1) as named
       from listed l
+      -- A name that rows cannot be asked for is not judged: whoever gave it to a file may write it in several ways.
+      where l.path = l.canonical
     ),
     orphans as (
       insert into retention.blob_finding as b (kind, path, bytes, uploaded_at, first_scan, last_scan, first_seen_at, last_seen_at)
@@ -94,32 +97,32 @@ export interface Ripe {
   /** Two sightings this far apart at least: a scan begun anew is no second opinion. */
   readonly apartSeconds: number;
   readonly cap: number;
+  /** The declared prefixes: nothing outside is ever queued. */
+  readonly folders: readonly string[];
+  readonly actor: string;
 }
 
-/** Hands ripe orphans to the outbox, which asks once more, under locks, whether a row names them. */
+/** Hands ripe orphans below these folders to the outbox. Null: everything is stopped, and nothing was handed over. */
 export async function queueRipe(
   database: Database,
   scan: Scan,
   ripe: Ripe,
-): Promise<{ queued: number; bytes: number }> {
-  const rows = await ask(
+): Promise<{ queued: number; bytes: number } | null> {
+  const [row] = await ask(
     database,
-    `with ripe as (
-      select id, path, bytes from retention.blob_finding
-      where kind = 'orphan' and state = 'open' and scans >= 2 and last_scan = $1::uuid
-        and uploaded_at < $2::timestamptz - make_interval(secs => $3::float8)
-        and last_seen_at - first_seen_at >= make_interval(secs => $4::float8)
-      order by first_seen_at, id limit $5::int for update
-    ),
-    taken as (update retention.blob_finding b set state = 'queued' from ripe r where b.id = r.id),
-    queued as (
-      insert into retention.outbox (policy, table_name, row_key, url, bytes)
-      select 'blob-reconcile', '(store)', path, path, bytes from ripe returning bytes
-    )
-    select count(*) as queued, coalesce(sum(bytes), 0)::text as bytes from queued`,
-    [scan.id, scan.at.toISOString(), ripe.graceSeconds, ripe.apartSeconds, ripe.cap],
+    `select queued, bytes::text from retention.queue_orphans($1::uuid, $2::timestamptz, $3::float8, $4::float8, $5::int,
+      array(select jsonb_array_elements_text($6::jsonb)), $7)`,
+    [
+      scan.id,
+      scan.at.toISOString(),
+      ripe.graceSeconds,
+      ripe.apartSeconds,
+      ripe.cap,
+      JSON.stringify(ripe.folders),
+      ripe.actor,
+    ],
   );
-  return { queued: Number(rows[0]?.queued ?? 0), bytes: Number(rows[0]?.bytes ?? 0) };
+  return row?.queued == null ? null : { queued: Number(row.queued), bytes: Number(row.bytes) };
 }
 
 /** One column that names files, with the key of its rows. */
@@ -133,6 +136,8 @@ export interface NamedFile {
   readonly rowKey: string;
   readonly position: readonly string[];
   readonly url: string;
+  /** What the store is asked for; null where the name is not one of this store. */
+  readonly path: string | null;
 }
 
 /** The next rows that name files, in the order of their key. */
@@ -141,6 +146,7 @@ export async function nextNamed(
   source: FileSource,
   after: readonly string[] | null,
   limit: number,
+  hosts: readonly string[],
 ): Promise<NamedFile[]> {
   const p = new Parameters();
   const columns = source.key.map((k) => `t.${name(k.column)}`);
@@ -148,11 +154,18 @@ export async function nextNamed(
     ? ` and (${columns.join(', ')}) > (${source.key.map((k, i) => p.add(after[i] ?? null, k.type)).join(', ')})`
     : '';
   const { text: sql, params } = p.statement(`select ${keyText('t', source.key)} as key,
-      jsonb_build_array(${columns.map((c) => `${c}::text`).join(', ')}) as position, t.${name(source.column)}::text as url
+      jsonb_build_array(${columns.map((c) => `${c}::text`).join(', ')}) as position, t.${name(source.column)}::text as url,
+      case when retention.blob_refusal(t.${name(source.column)}::text, '', array(select jsonb_array_elements_text(${p.add(JSON.stringify(hosts), 'jsonb')}))) is null
+        then retention.blob_path(t.${name(source.column)}::text) end as path
     from ${table(source.table)} t where coalesce(t.${name(source.column)}::text, '') <> ''${from}
     order by ${columns.join(', ')} limit ${p.add(limit, 'int')}`);
   const rows = await ask(database, sql, params, true);
-  return rows.map((r) => ({ rowKey: String(r.key), position: r.position as string[], url: String(r.url) }));
+  return rows.map((r) => ({
+    rowKey: String(r.key),
+    position: r.position as string[],
+    url: String(r.url),
+    path: r.path === null ? null : String(r.path),
+  }));
 }
 
 /** Notes the missing ones whose row still names them, closes those that are there again. Gives how many are missing. */

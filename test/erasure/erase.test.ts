@@ -31,14 +31,14 @@ async function two() {
   await f.rows([
     { age: 0.01, file: suffixed(1), org: mine },
     { age: 400, file: suffixed(2), org: mine },
-    { age: 5, file: 'plain/3.png', org: mine },
+    { age: 5, file: 'pictures/plain/3.png', org: mine },
     { age: 5, file: null, org: mine },
     { age: 0.01, file: suffixed(4), org: theirs },
     { age: 400, file: suffixed(5), org: theirs },
   ]);
   await f.db.sql('update pictures set at = null where file is null');
-  await f.db.sql("update pictures set deleted_at = now() where file = 'plain/3.png'");
-  await f.upload(suffixed(1), suffixed(2), 'plain/3.png', suffixed(4), suffixed(5));
+  await f.db.sql("update pictures set deleted_at = now() where file = 'pictures/plain/3.png'");
+  await f.upload(suffixed(1), suffixed(2), 'pictures/plain/3.png', suffixed(4), suffixed(5));
   f.pass(5);
   return { mine, theirs };
 }
@@ -87,7 +87,9 @@ describe('an erasure', () => {
 
   it('keeps what a hold holds, stays open, and finishes when it is released', async () => {
     const { mine } = await two();
-    const [held] = await f.db.sql<{ id: string }>("select id::text from pictures where file = 'plain/3.png'");
+    const [held] = await f.db.sql<{ id: string }>(
+      "select id::text from pictures where file = 'pictures/plain/3.png'",
+    );
     await f.db.sql(
       "insert into retention.hold (scope, subject, table_name, reason, placed_by) values ('item', $1, 'public.pictures', 'matter 7', 'bob')",
       [held!.id],
@@ -98,7 +100,7 @@ describe('an erasure', () => {
       deleted: 3,
       kept: 1,
     });
-    expect(f.stored()).toContain('plain/3.png');
+    expect(f.stored()).toContain('pictures/plain/3.png');
     expect(await f.db.sql('select state from retention.erasure')).toEqual([{ state: 'open' }]);
     await f.db.sql(
       "update retention.hold set released_by = 'cy', released_at = now(), release_reason = 'over'",

@@ -5,7 +5,9 @@ import { type Files, files, suffixed } from '../support/files';
 let f: Files;
 beforeEach(async () => {
   f = await files({
-    policy: { files: [{ column: 'file', bytes: 'bytes', fate: 'delete', prefix: 'pictures/' }] },
+    policy: {
+      files: [{ column: 'file', bytes: 'bytes', fate: 'delete', prefix: 'pictures/', suffixed: true }],
+    },
   });
 });
 afterEach(() => f?.stop());

@@ -152,7 +152,8 @@ describe('stays, and its rows are walked one by one, when', () => {
   });
 
   it('a row of it names a file that goes with it', async () => {
-    const policy = await begin({ files: [{ column: 'file', fate: 'delete' }] }, 'file');
+    const policy = await begin({ files: [{ column: 'file', fate: 'delete', prefix: 'visits/' }] }, 'file');
+    await e.db.sql('create index on visits (retention.blob_path(file))');
     await visits(e.db, EXPIRED, 3);
     await e.db.sql("update visits set file = 'visits/' || id || '.bin'");
     expect(await stayed(policy, 3)).toMatchObject({ filesQueued: 3 });

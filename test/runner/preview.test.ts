@@ -269,7 +269,7 @@ describe('a dry run of a policy that may not delete is not green, and names each
     e = await engine();
     await govern(e.db);
     await e.db.sql('create index on things (note)');
-    const policy = thingsPolicy({ files: [{ column: 'note', fate: 'delete' }] });
+    const policy = thingsPolicy({ files: [{ column: 'note', fate: 'delete', prefix: 'notes/' }] });
     const dry = await runPolicy({ ...e.services, blob: undefined }, policy, order(NOW, { dryRun: true }));
     expect(dry).toMatchObject(wanted);
     expect(JSON.stringify(dry.preview?.blockers)).toContain('BLOB_READ_WRITE_TOKEN');

@@ -41,7 +41,7 @@ export const picturesPolicy = (changes: Partial<PolicyInput> = {}): Policy =>
     clock: { column: 'at', type: 'timestamptz' },
     rules: [{ label: 'all', keepFor: days(30) }],
     scope: { organization: 'org', user: 'person' },
-    files: [{ column: 'file', bytes: 'bytes', fate: 'delete' }],
+    files: [{ column: 'file', bytes: 'bytes', fate: 'delete', prefix: 'pictures/', suffixed: true }],
     ...changes,
   });
 
@@ -63,7 +63,7 @@ export async function files(
   )`);
   await base.db.sql('create index on pictures (at, id)');
   await base.db.sql('create index on pictures (deleted_at, id)');
-  await base.db.sql('create index on pictures (file)');
+  await base.db.sql('create index on pictures (retention.blob_path(file))');
   await base.db.sql('create index on pictures (org)');
   await base.db.sql('grant select, update, delete on pictures to lapse_app');
   await base.db.sql(`select retention.protect('public.pictures')`);

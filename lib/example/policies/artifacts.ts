@@ -33,8 +33,12 @@ export const artifacts = definePolicy({
       key: [{ column: 'id', type: 'uuid' }],
       references: ['artifact_id'],
       fate: 'delete',
-      files: [{ column: 'storage_key', bytes: 'size_bytes', fate: 'delete' }],
+      files: [
+        { column: 'storage_key', bytes: 'size_bytes', fate: 'delete', prefix: 'artifacts/', suffixed: true },
+      ],
     },
   ],
-  files: [{ column: 'storage_key', bytes: 'size_bytes', fate: 'delete', prefix: 'artifacts/' }],
+  files: [
+    { column: 'storage_key', bytes: 'size_bytes', fate: 'delete', prefix: 'artifacts/', suffixed: true },
+  ],
 });

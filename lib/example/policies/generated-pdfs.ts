@@ -36,5 +36,5 @@ export const generatedPdfs = definePolicy({
       knownTriggers: ['touch'],
     },
   ],
-  files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'delete', prefix: 'pdfs/' }],
+  files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'delete', prefix: 'pdfs/', suffixed: true }],
 });

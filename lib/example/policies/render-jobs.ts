@@ -30,5 +30,7 @@ export const renderJobs = definePolicy({
       files: [{ column: 'file_url', bytes: 'file_bytes', fate: 'keep' }],
     },
   ],
-  files: [{ column: 'tmp_file_url', bytes: 'tmp_file_bytes', fate: 'delete', prefix: 'tmp/' }],
+  files: [
+    { column: 'tmp_file_url', bytes: 'tmp_file_bytes', fate: 'delete', prefix: 'tmp/', suffixed: true },
+  ],
 });

@@ -52,7 +52,7 @@ export class BadUrlError extends Error {}
 
 /** The pathname a client means by a URL of either kind or by the pathname itself; undefined for another store's. */
 export function pathnameOf(urlOrPathname: string, at: StoreAddress): string | undefined {
-  if (!/^https?:\/\//.test(urlOrPathname)) return urlOrPathname.replace(/^\//, '');
+  if (!/^https?:\/\//i.test(urlOrPathname)) return urlOrPathname.replace(/^\//, '');
   try {
     return pathnameIn(urlOrPathname, at);
   } catch {

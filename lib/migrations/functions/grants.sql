@@ -7,7 +7,6 @@ grant execute on function
   retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason, retention.clock, retention.local_time,
   retention.keys_of, retention.receipt_hash,
   retention.audit_field, retention.seal_run,
-  retention.blob_url_decoded, retention.blob_path, retention.blob_url_path, retention.lock_files,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission, retention.chain_rows,
   retention.partitions, retention.drop_partition,
   retention.relation_named, retention.label_of, retention.root_of, retention.names_of,
@@ -22,6 +21,13 @@ grant execute on function
   retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
   retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure
 to lapse_app;
+grant execute on function
+  retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans
+to lapse_app;
+-- Indexes of business tables are made with these: whoever writes a row there evaluates them. Text in, text out.
+grant execute on function
+  retention.blob_path, retention.is_plain_path, retention.blob_path_of, retention.blob_unescaped
+to public;
 
 grant execute on function
   retention.refunds_stopped, retention.refund_over, retention.claim_refunds, retention.confirm_refund, retention.lease_refunds,
