@@ -74,8 +74,9 @@ const BY_STATE: readonly [RegExp, DatabaseFailure][] = [
   [/^(08P01|25P0[34])$/, 'unknown'],
   [/^55P03$/, 'busy'],
   [/^57014$/, 'timeout'],
+  // 22 and 54 are about values: a row's, since nothing else of a statement changes between two batches.
   // LP007: what should have gone is there, kept by a trigger or put back.
-  [/^(23...|P0001|27000|55000|2F...|38...|39...|LP007)$/, 'poisoned'],
+  [/^(22...|23...|54...|P0001|27000|55000|2F...|38...|39...|LP007)$/, 'poisoned'],
 ];
 /** Classes whose messages name objects and states, never row values. */
 const SPEAKING = /^(LP|08|25|3D|40|42(?!804)|53|55P|57|28)/;

@@ -178,8 +178,8 @@ function seen(order: BatchOrder, asOf: string, p: Parameters): string {
   seen as materialized (select at.picked, ${reasons('stayed')} as kept, at.after from at)`;
 }
 
-/** From `locked(c, label)` and `seen` to the receipt and the answer. */
-export function remove(order: BatchOrder, asOf: string, p: Parameters): string {
+/** From `locked(c, label)` and `seen` to the receipt and the answer; another answer where one is given. */
+export function remove(order: BatchOrder, asOf: string, p: Parameters, answer?: string): string {
   const { policy } = order;
   const soft = policy.strategy.kind === 'soft-delete' ? policy.strategy : null;
   const files = ownFiles(policy);
@@ -236,6 +236,8 @@ export function remove(order: BatchOrder, asOf: string, p: Parameters): string {
   // A plain delete's rows are locked by being deleted.
   const plainly = isPlain(order);
   const seenAfter = plainly ? `  ${seen(order, asOf, p)},\n` : '';
+  const told = `select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after${places ? `, length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed` : ''}
+  from totals x, seen s`;
   return `gone as (${gone}),
   ${children.map((c) => `${c},\n  `).join('')}queued as (${outbox}),
   totals as materialized (
@@ -264,8 +266,7 @@ ${seenAfter}  ${
     from totals x, seen s where x.deleted > 0
     returning 1
   )
-  select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after${places ? `, length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed` : ''}
-  from totals x, seen s`;
+  ${answer ?? told}`;
 }
 
 /** A row is marked when it is marked: not at the instant its pass counts from, which may be days ago. */

@@ -5,12 +5,12 @@
  * them, and is still the one place that deletes. Two requests where splitting needs up to 147 (DELETION §6).
  */
 import type { Statement } from '../database';
-import { type BatchOrder, childrenLeft, enter, MARK, pickAndLock, stillThere } from './batch';
-import { belongs, goingDependants } from './files';
+import { type BatchOrder, childrenLeft, enter, MARK, pickAndLock, remove, stillThere } from './batch';
+import { belongs, goingDependants, namesFiles } from './files';
 import { picking } from './pick';
 import { governed, mayGo } from './predicate';
 import { session } from './session';
-import { keyText, name, Parameters, table, tableLabel, text } from './sql';
+import { keyText, Literals, name, Parameters, table, tableLabel, text } from './sql';
 
 /** Answers with one row: `letters`, how many rows were set aside, and their classes (`states`). */
 export function setAside(order: BatchOrder): { statements: Statement[]; answer: number } {
@@ -69,12 +69,23 @@ function letters(order: BatchOrder, rows: string, p: Parameters): string {
     from given g cross join lateral retention.set_aside(${given}, g.keys, g.states, g.constraints)`;
 }
 
-/** What the batch would do to one row: `$1` is its place. Answers with the row's key. */
-function attempt({ policy }: BatchOrder): string {
+/**
+ * What the batch would do to one row: `$1` is its place. Where rows name files it is the batch's own deleting statement,
+ * so that a row whose file cannot be queued is found out too. Answers with the row's key.
+ */
+function attempt(order: BatchOrder): string {
+  const { policy } = order;
   const row = `only ${table(policy.table)} t`;
   const returning = `returning ${keyText('t', policy.key)}`;
   if (policy.strategy.kind === 'soft-delete') {
     return `update ${row} set ${name(policy.strategy.column)} = ${MARK} where t.ctid = $1 ${returning}`;
+  }
+  if (namesFiles(policy)) {
+    const { blocks: _, ...single } = order;
+    const p = new Literals();
+    return `with locked as materialized (select $1 as c, 'attempt'::text as label),
+      seen as (select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after),
+      ${remove(single, p.add(order.asOf, 'timestamptz'), p, 'select key::text from gone')}`;
   }
   const children = goingDependants(policy).map(
     (d, i) =>

@@ -8,7 +8,9 @@ import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
 import { KEPT_REASONS } from '../runner/result';
-import { belongs, bytesOf, filesOf, goingDependants, ownFiles } from './files';
+
+import { belongs, bytesOf, capped, filesOf, goingDependants, ownFiles } from './files';
+
 import { type Leg, labelOf, Position } from './leg';
 import { onLeaf } from './partition';
 import { picking, progress, reasons, walked } from './pick';
@@ -70,7 +72,7 @@ export function previewPage(
   ${going(policy)}
   select at.picked, ${reasons('stayed')} as kept, at.after,
     coalesce((
-      select jsonb_object_agg(r.label, jsonb_build_object('expired', r.n, 'bytes', r.bytes, 'files', r.files))
+      select jsonb_object_agg(r.label, jsonb_build_object('expired', r.n, 'bytes', ${capped('r.bytes')}, 'files', r.files))
       from (select g.label, count(*) as n, sum(g.bytes) as bytes, sum(g.files) as files from going g group by 1) r
     ), '{}') as by_rule,
     ${dependantCounts(policy)} as dependants,

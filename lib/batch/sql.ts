@@ -49,3 +49,10 @@ export class Parameters {
     return { text: sql, params: this.#values };
   }
 }
+
+/** Values written into the statement itself: for text that another function of the database executes. */
+export class Literals extends Parameters {
+  override add(value: string | number | boolean | null, type?: string): string {
+    return `${value === null ? 'null' : text(String(value))}${type ? `::${type}` : ''}`;
+  }
+}

@@ -40,7 +40,8 @@ end $$;
 comment on function retention.begin_run(text, uuid, text, timestamptz, text, text, text) is
   'Moves the fence and opens the run''s record; refused says paused or stopped, and nothing was changed.';
 
--- Counts come from the receipts: they are right also when the runner died before it could tell.
+-- Counts come from the receipts: they are right also when the runner died before it could tell. Sums of bytes, which
+-- rows claim, stop at the largest whole number that every reader takes.
 create or replace function retention.close_run(
   r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text
 ) returns void language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
@@ -54,11 +55,11 @@ begin
   from (
     select count(*) as batches, coalesce(sum(c.deleted), 0) as deleted,
       coalesce(sum(c.dependants_deleted), 0) as dependants, coalesce(sum(c.files), 0) as files,
-      coalesce(sum(c.bytes), 0) as bytes, coalesce(sum(c.picked), 0) as picked,
+      least(coalesce(sum(c.bytes), 0), 9007199254740991) as bytes, coalesce(sum(c.picked), 0) as picked,
       coalesce((
         select jsonb_object_agg(x.label, jsonb_build_object('deleted', x.deleted, 'bytes', x.bytes))
         from (
-          select e.key as label, sum((e.value->>'deleted')::bigint) as deleted, sum((e.value->>'bytes')::bigint) as bytes
+          select e.key as label, sum((e.value->>'deleted')::bigint) as deleted, least(sum((e.value->>'bytes')::numeric), 9007199254740991) as bytes
           from retention.receipt i cross join lateral jsonb_each(i.by_rule) e where i.run = r group by e.key
         ) x
       ), '{}') as by_rule
