@@ -84,6 +84,7 @@ function newest(): number {
     'instrumentation.ts',
     'instrumentation-client.ts',
     'sentry.server.config.ts',
+    'vercel.json',
   ];
   return Math.max(...[...sources, ...settings].map((file) => statSync(file).mtimeMs));
 }

@@ -16,7 +16,7 @@ import {
 } from '../stores/erasure';
 import { carryOut } from './carry-out';
 import { previewErasure } from './preview';
-import type { ErasureCall, ErasureResult } from './result';
+import { type ErasureCall, type ErasureResult, total } from './result';
 import { reachOf, type Subject, subjectOf } from './subject';
 
 export interface ErasureRequest extends ErasureCall {
@@ -41,8 +41,8 @@ export async function eraseSubject(services: Services, request: ErasureRequest):
   const record = await requestErasure(services.database, subject, {
     reason: request.reason,
     requestedBy: request.actor,
-    // What is held now may be free later.
-    found: isCounted ? found.deleted + found.kept : null,
+    // What is held now may be free later, and what goes along is as gone as the rows themselves.
+    found: isCounted ? found.deleted + found.kept + total(found.policies, (p) => p.dependantsDeleted) : null,
   });
   if (record.state === 'requested') return waiting(record, found);
   return carryOut(services, reach, record, request);

@@ -47,7 +47,7 @@ async function countOne(
   deadline: Date,
 ): Promise<{ step: ErasureStepResult; complete: boolean }> {
   const asOf = services.clock().toISOString();
-  const found = { deleted: 0, files: 0, bytes: 0, kept: noneKept() };
+  const found = { deleted: 0, dependantsDeleted: 0, files: 0, bytes: 0, kept: noneKept() };
   let complete = true;
   let position: Parameters<typeof previewPage>[2] = null;
   for (let ended = false; !ended; ) {
@@ -65,9 +65,10 @@ async function countOne(
       found.files += by.files;
       found.bytes += by.bytes;
     }
+    for (const n of Object.values(page.dependants)) found.dependantsDeleted += n;
     for (const [why, n] of Object.entries(page.kept)) found.kept[why as keyof Kept] += n ?? 0;
     ({ ended, ...position } = page.after);
   }
-  const about = { policy: one.policy.name, outcome: 'dry_run', reason: null, dependantsDeleted: 0 };
+  const about = { policy: one.policy.name, outcome: 'dry_run', reason: null };
   return { step: { ...about, ...found }, complete };
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { erasureRoute } from '@/lib/erasure/endpoint';
 import { confirmRequest, resumeErasures } from '@/lib/erasure/erase';
 import { jobRoute } from '@/lib/http/job-route';
-import { govern, left } from '../support/engine';
+import { govern, left, thingsPolicy } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
 import { keyed } from '../support/keyed';
 import { act as control, OPERATORS, TOKENS } from '../support/operators';
@@ -143,6 +143,26 @@ describe('who may erase', () => {
     expect(await f.db.sql('select rows_found::int, state from retention.erasure')).toEqual([
       { rows_found: 501, state: 'requested' },
     ]);
+  });
+
+  it('what would go along with few rows counts as well', async () => {
+    await govern(f.db);
+    await f.db.sql(`create table notes (id uuid primary key default gen_random_uuid(),
+      thing uuid references things on delete cascade)`);
+    await f.db.sql('create index on notes (thing)');
+    await f.db.sql('grant select, update, delete on notes to lapse_app');
+    await f.db.sql(
+      `with t as (insert into things (at, person) values (now(), $1) returning id)
+       insert into notes (thing) select t.id from t, generate_series(1, 600)`,
+      [user],
+    );
+    const key = [{ column: 'id', type: 'uuid' }];
+    const policy = thingsPolicy({
+      dependants: [{ table: { name: 'notes' }, key, references: ['thing'], fate: 'delete' }],
+    });
+    f = { ...f, services: { ...f.services, policies: [policy] } };
+    expect(await ask('alice', { user, ...ofPerson })).toMatchObject({ status: 202 });
+    expect(await f.db.sql('select rows_found::int from retention.erasure')).toEqual([{ rows_found: 601 }]);
   });
 
   it('a request whose rows could not be counted in time waits for a second operator', async () => {

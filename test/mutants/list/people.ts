@@ -58,8 +58,8 @@ export const peopleMutants: readonly Mutant[] = [
     id: 'P07',
     promise: 'What is held counts among the rows a request reaches.',
     file: 'lib/erasure/erase.ts',
-    find: 'found.deleted + found.kept',
-    replace: 'found.deleted',
+    find: 'found.deleted + found.kept +',
+    replace: 'found.deleted +',
     tests: requests,
   },
   {
