@@ -4,6 +4,7 @@
  */
 
 import { report } from '../alerts/incidents';
+import { atRoots } from '../batch/leaves';
 import { ask } from '../batch/session';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
@@ -24,7 +25,8 @@ export interface QualityResult extends JobResult {
 }
 
 export async function measureQuality(services: Services, order: JobOrder): Promise<QualityResult> {
-  const { clock, database, policies } = services;
+  const { clock, database } = services;
+  const policies = await atRoots(database, services.policies);
   const log = services.log.child({ correlation_id: order.correlationId, script: 'data-quality' });
   const limits = { statementMs: STATEMENT_MS };
   const now = clock();

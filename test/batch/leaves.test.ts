@@ -1,6 +1,8 @@
 /** A partition counts as its table wherever one is named: as a dependant, in holds, receipts and questions. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { lineage } from '@/lib/audit/lineage';
+import { withRoots } from '@/lib/batch/leaves';
+import { tableLabel } from '@/lib/batch/sql';
 import type { Policy } from '@/lib/policies/contract';
 import { versionOf } from '@/lib/runner/version';
 import { DAY, left, things, thingsPolicy } from '../support/engine';
@@ -63,6 +65,17 @@ it('a policy that names partitions goes on when Lapse has dropped one, and its r
     ),
   ).toEqual([{ n: 1 }]);
   expect(receipt?.policy_version).toBe(versionOf(parents));
+});
+
+it('a policy keeps the version it was declared with', () => {
+  const rows = parents.dependants.map((d) => ({
+    label: tableLabel(d.table),
+    schema: 'public',
+    name: 'visits',
+  }));
+  const rooted = withRoots(parents, rows);
+  expect(rooted.dependants.map((d) => tableLabel(d.table))).toEqual(['public.visits']);
+  expect(versionOf(rooted)).toBe(versionOf(parents));
 });
 
 it.each(['public.visits', 'public.visits_2026_02'])(

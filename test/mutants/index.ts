@@ -3,6 +3,7 @@ import { approvalMutants } from './list/approvals';
 import { enterMutants } from './list/enter';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
+import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
@@ -12,6 +13,7 @@ export const mutants: readonly Mutant[] = [
   ...approvalMutants,
   ...enterMutants,
   ...netMutants,
+  ...partitionMutants,
   ...peopleMutants,
   ...orderMutants,
   ...subjectMutants,

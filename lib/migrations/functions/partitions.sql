@@ -29,7 +29,7 @@ create or replace function retention.names_of(label text) returns text[]
 language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   with root as (select retention.root_of(label) as oid)
   select array(
-    select label union select retention.label_of(oid) from root where oid is not null
+    select label
     union select retention.label_of(t.relid) from root, pg_partition_tree(root.oid) t
     union select c.partition ->> 'name' from root, retention.receipt c where c.partition is not null and c.table_name = retention.label_of(root.oid))
 $$;
