@@ -72,9 +72,9 @@ export const netMutants: readonly Mutant[] = [
   {
     id: 'N09',
     promise: 'A guard that is switched off is none.',
-    file: 'lib/batch/preflight.ts',
-    find: `and f.proname = 'guard_deletion' and g.tgenabled <> 'D'`,
-    replace: `and f.proname = 'guard_deletion'`,
+    file: 'lib/batch/preflight-catalog.ts',
+    find: `not g.tgisinternal and g.tgenabled in ('O', 'A')`,
+    replace: `not g.tgisinternal`,
     tests: ['test/batch/guard.test.ts'],
   },
 ];
