@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import '@/lib/example/policies'; // asks for its permanent table: this test goes with it
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { act, OPERATORS } from '@/test/support/operators';
 
