@@ -49,6 +49,8 @@ export const OWN_JOBS: readonly OwnJob[] = [
   { name: 'audit-seal', schedule: '55 5 * * *', daily: '55 5 * * *' },
   // What the night left, before anybody is at work.
   { name: 'data-quality', schedule: '25 6 * * *', daily: '25 6 * * *' },
+  // Nothing waits for it.
+  { name: 'own-records', schedule: '5 7 * * *', daily: '5 7 * * *' },
 ];
 
 export const cronPath = (name: string): string => `/api/cron/${name}`;

@@ -5,7 +5,8 @@
  */
 import { createPrivateKey, createPublicKey, sign, verify as verifySignature } from 'node:crypto';
 import { z } from 'zod';
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
+import type { Statement } from '../database';
 import type { Services } from '../services';
 
 const STATEMENT_MS = 5_000;
@@ -21,25 +22,30 @@ export interface ExportedHead {
 
 /** Whatever stands there: verification says what is wrong with it. */
 const Head = z.object({ n: z.coerce.number(), hash: z.coerce.string(), at: z.coerce.string() });
+export type Head = z.infer<typeof Head>;
+
+const NEWEST: Statement = {
+  text: `select n::text, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+    from retention.audit_entry e order by e.n desc limit 1`,
+  params: [],
+};
+
+/** The newest entry, or the one that `which` reads as n, hash and at. Null when there is none. */
+export async function chainHead(services: Services, which: Statement = NEWEST): Promise<Head | null> {
+  const [rows] = await ask(services.database, [which], { statementMs: STATEMENT_MS, readOnly: true });
+  return rows?.[0] ? Head.parse(rows[0]) : null;
+}
 
 /** Null when nothing has been written yet. */
 export async function exportHead(services: Services): Promise<ExportedHead | null> {
-  const [, rows] = await services.database.transaction(
-    [
-      session(STATEMENT_MS),
-      {
-        text: `select n::text, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-          from retention.audit_entry e order by e.n desc limit 1`,
-        params: [],
-      },
-    ],
-    { readOnly: true, timeoutMs: answerTimeoutMs(STATEMENT_MS) },
-  );
-  if (!rows?.[0]) return null;
-  const { n, hash, at } = Head.parse(rows[0]);
-  const exportedAt = services.clock().toISOString();
-  const text = JSON.stringify({ installation: services.settings.namespace, n, hash, at, exportedAt });
-  const { auditSigningKey } = services.settings;
+  const head = await chainHead(services);
+  return head && signHead(services, head);
+}
+
+export function signHead({ clock, settings }: Services, { n, hash, at }: Head): ExportedHead {
+  const exportedAt = clock().toISOString();
+  const text = JSON.stringify({ installation: settings.namespace, n, hash, at, exportedAt });
+  const { auditSigningKey } = settings;
   if (auditSigningKey === undefined) return { text, signature: null, publicKey: null };
   const key = createPrivateKey({ key: Buffer.from(auditSigningKey, 'base64'), format: 'der', type: 'pkcs8' });
   return {

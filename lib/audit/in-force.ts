@@ -48,7 +48,9 @@ const runs: readonly Question[] = [
     kind: 'report falsified',
     sql: `select id::text as run from retention.run r where mode = 'delete' and finished_at is not null
         and (deleted <> 0 or dependants_deleted <> 0 or files_queued <> 0 or bytes_freed <> 0 or batches <> 0 or by_rule <> '{}')
-        and not exists (select 1 from retention.receipt c where c.run = r.id)`,
+        and not exists (select 1 from retention.receipt c where c.run = r.id)
+        and not exists (select 1 from retention.audit_entry e where e.action = 'run.sealed' and e.subject = r.id::text
+          and e.n <= (select max(n) from retention.evidence_anchor))`,
     message: (r) => `the record of run ${r.run} counts deletions, and it has no receipt`,
   },
 ];

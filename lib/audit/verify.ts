@@ -5,6 +5,7 @@
  * only against a head that was kept elsewhere: give it as `known`. Inside READ ONLY transactions.
  */
 import type { Database } from '../database';
+import { Anchors } from './anchor';
 import { Chain, type KnownHead } from './chain';
 import { Findings, type Problem, reader } from './findings';
 import { compareWithEntries } from './in-force';
@@ -30,11 +31,14 @@ export async function verify(
   const read = reader(database);
   const findings = new Findings();
   const chain = new Chain(read, findings, known);
+  const anchors = new Anchors(findings);
+  await anchors.load(read);
   let [runs, receipts] = [0, 0];
   const walked = await chain.walk(inTime, async (entry) => {
+    anchors.check(entry);
     if (entry.fields[3] !== 'run.sealed') return;
     runs += 1;
-    receipts += await new SealedRun(entry, read, findings).check();
+    receipts += await new SealedRun(entry, read, findings, anchors.covers(entry)).check();
   });
   const complete = walked && (await compareWithEntries(read, findings, inTime));
   const { last, entries } = chain;

@@ -10,7 +10,7 @@ grant execute on function
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission, retention.chain_rows,
   retention.partitions, retention.drop_partition,
   retention.relation_named, retention.label_of, retention.root_of, retention.names_of,
-  retention.run_bounds,
+  retention.run_bounds, retention.trim_records, retention.trimmable_head, retention.trim_receipts,
   retention.as_printed, retention.explained, retention.remove_permanent,
   retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,
   retention.set_override, retention.remove_override, retention.note_restoration,

@@ -1,0 +1,5 @@
+import { jobRoute } from '@/lib/http/job-route';
+import { trimOwnRecords } from '@/lib/records/trim';
+
+export const maxDuration = 300;
+export const { GET, POST, HEAD } = jobRoute('own-records', trimOwnRecords);
