@@ -41,6 +41,10 @@ export class Anchors {
     } catch {
       // Named below, whatever is wrong with it.
     }
-    this.findings.say(entry.n, 'edited', `the signed head of entry ${entry.n}, behind which receipts were taken away, does not fit`);
+    this.findings.say(
+      entry.n,
+      'edited',
+      `the signed head of entry ${entry.n}, behind which receipts were taken away, does not fit`,
+    );
   }
 }

@@ -123,6 +123,7 @@ describe('the database', () => {
     'knows %s, and keeps what is young whatever it is asked',
     async (kind) => {
       await entry('deleted', 1);
+    await databaseClock(e.db, NOW);
       const rows = await e.services.database.transaction(
         [{ text: 'select retention.trim_records($1, 0, 10)::text as n', params: [kind] }],
         { timeoutMs: 5_000 },
@@ -169,7 +170,13 @@ describe('the evidence', () => {
     expect((await trimAt(SEVEN_YEARS - 2)).trimmed.receipts).toBeUndefined();
     expect((await trimAt(SEVEN_YEARS)).trimmed).toMatchObject({ receipts: 3 });
     expect(await count('retention.receipt')).toBe(2);
-    expect(await verify(e.services.database)).toMatchObject({ ok: true, complete: true, entries: 6, runs: 5, receipts: 2 });
+    expect(await verify(e.services.database)).toMatchObject({
+      ok: true,
+      complete: true,
+      entries: 6,
+      runs: 5,
+      receipts: 2,
+    });
     expect((await trimAt(SEVEN_YEARS)).trimmed.receipts).toBeUndefined();
   });
 
@@ -194,7 +201,9 @@ describe('the evidence', () => {
     await runs(3);
     await age(1);
     await trimAt(SEVEN_YEARS);
-    await e.db.sql(`delete from retention.receipt where run = (select subject::uuid from retention.audit_entry where n = 2)`);
+    await e.db.sql(
+      `delete from retention.receipt where run = (select subject::uuid from retention.audit_entry where n = 2)`,
+    );
     expect((await verify(e.services.database)).problems).toContainEqual(
       expect.objectContaining({ n: 2, kind: 'receipts changed' }),
     );
