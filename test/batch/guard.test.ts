@@ -21,6 +21,10 @@ async function mend(problems: readonly { remedy: string }[]) {
 it('a governed table without it is refused, and fits when the remedy is followed', async () => {
   const policy = await govern(e.db);
   await without('things');
+  // Another trigger of Lapse's is no guard.
+  await e.db.sql(
+    'create trigger lapse_touch before update on things for each row execute function retention.touch()',
+  );
   const problems = await fitsDatabase(e, policy);
   expect(problems.map((p) => p.remedy)).toEqual([`SELECT retention.protect('public.things');`]);
   await mend(problems);

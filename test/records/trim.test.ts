@@ -123,7 +123,7 @@ describe('the database', () => {
     'knows %s, and keeps what is young whatever it is asked',
     async (kind) => {
       await entry('deleted', 1);
-    await databaseClock(e.db, NOW);
+      await databaseClock(e.db, NOW);
       const rows = await e.services.database.transaction(
         [{ text: 'select retention.trim_records($1, 0, 10)::text as n', params: [kind] }],
         { timeoutMs: 5_000 },

@@ -77,4 +77,12 @@ export const netMutants: readonly Mutant[] = [
     replace: `not g.tgisinternal`,
     tests: ['test/batch/guard.test.ts'],
   },
+  {
+    id: 'N10',
+    promise: 'A guard is the guard of deletions, and no other trigger of Lapse.',
+    file: 'lib/batch/preflight-tables.ts',
+    find: `t.schema === 'retention' && t.function === 'guard_deletion'`,
+    replace: `t.schema === 'retention' && t.function !== ''`,
+    tests: ['test/batch/guard.test.ts'],
+  },
 ];
