@@ -197,6 +197,8 @@ export function remove(order: BatchOrder, asOf: string, p: Parameters, answer?: 
     ...fileRows('gone', label, files),
     ...dependants.flatMap((d, i) => fileRows(`d${i}`, text(tableLabel(d.table)), d.files, label)),
   ];
+  // Children whose parent a trigger kept make a receipt too, so that the counts differ, and by the row at fault.
+  const someWent = ['x.deleted', ...(dependants.length > 0 ? ['x.dependants_deleted'] : [])].join(' + ');
   const childCount = dependants.map((_, i) => `(select count(*) from d${i})`).join(' + ') || '0';
   const childBytes =
     dependants.map((_, i) => `(select coalesce(sum(bytes), 0) from d${i})`).join(' + ') || '0';
@@ -241,7 +243,7 @@ export function remove(order: BatchOrder, asOf: string, p: Parameters, answer?: 
   return `gone as (${gone}),
   ${children.map((c) => `${c},\n  `).join('')}queued as (${outbox}),
   totals as materialized (
-    select count(*) as deleted, ${capped(`coalesce(sum(bytes), 0) + ${childBytes}`)} as bytes, array_agg(key) as keys,${places ? ' array_agg(c)::text as places,' : ''}
+    select count(*) as deleted, ${capped(`coalesce(sum(bytes), 0) + ${childBytes}`)} as bytes, coalesce(array_agg(key), '{}') as keys,${places ? ' array_agg(c)::text as places,' : ''}
       ${childCount} as dependants_deleted, (select count(*) from queued) as files,
       ${byRule} as by_rule
     from gone
@@ -263,7 +265,7 @@ ${seenAfter}  ${
       ${p.add(order.actor)}, ${p.add(order.reason)}, ${asOf}, ${label}, x.keys,
       jsonb_build_object(${childKeys}), x.by_rule, ${plainly ? 'x.deleted' : '(select count(*) from locked)'}, x.deleted, x.dependants_deleted,
       x.files, x.bytes, s.picked, s.kept, s.after
-    from totals x, seen s where x.deleted > 0
+    from totals x, seen s where ${someWent} > 0
     returning 1
   )
   ${answer ?? told}`;

@@ -116,3 +116,24 @@ it('sets aside a row of a key of several columns', async () => {
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 4 });
   expect(await letters()).toEqual([{ row_key: '["3", "x\\"3"]', sql_state: 'LP007', constraint_name: null }]);
 });
+
+it('deletes no child of a row that a trigger keeps, also when the batch has no other row', async () => {
+  await govern(e.db);
+  const [bad] = await things(e.db, [40 * DAY]);
+  await e.db.sql('create table notes (id int primary key, thing uuid references things)');
+  await e.db.sql('create index on notes (thing); grant select, delete on notes to lapse_app');
+  await e.db.sql(`update things set note = 'keep'; insert into notes select 1, id from things`);
+  await e.db.sql(keeping('delete'));
+  await e.db.sql('create trigger keep before delete on things for each row execute function keep()');
+  const notes = {
+    table: { name: 'notes' },
+    key: [{ column: 'id', type: 'integer' }],
+    references: ['thing'],
+    fate: 'delete' as const,
+  };
+  const policy = thingsPolicy({ knownTriggers: ['keep'], dependants: [notes] });
+  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 0, kept: { dead_letter: 1 } });
+  expect(await letters()).toEqual([{ row_key: bad, sql_state: 'LP007', constraint_name: null }]);
+  expect([await left(e.db), await left(e.db, 'notes')]).toEqual([1, 1]);
+  expect(await e.db.sql('select 1 from retention.receipt')).toEqual([]);
+});
