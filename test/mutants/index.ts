@@ -5,6 +5,7 @@ import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
 import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
+import { roleMutants } from './list/roles';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
 import type { Mutant } from './mutant';
@@ -16,6 +17,7 @@ export const mutants: readonly Mutant[] = [
   ...partitionMutants,
   ...peopleMutants,
   ...orderMutants,
+  ...roleMutants,
   ...subjectMutants,
   ...walkMutants,
 ];

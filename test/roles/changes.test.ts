@@ -108,3 +108,21 @@ it('the app forges no entry of a change, a stop or a sealed run', async () => {
   expect(await app.refusal("select retention.record('alice', 'run.sealed', 'x', 'y', '{}')")).toBe('42501');
   expect(await entries()).toEqual([]);
 });
+
+it('an approval is claimed by the current run under its version, and by no other', async () => {
+  const [run, other] = [randomUUID(), randomUUID()];
+  await app.sql("select retention.begin_run('things', $1, 'v1', now(), 'cron', 'cron', 'c')", [run]);
+  const [given] = await e.db.sql(
+    `insert into retention.approval (policy, version, preview, digest, as_of, expired, facts, expires_at, approved_by, reason, approved_at)
+     values ('things', 'v1', $1, repeat('a', 64), now(), 1, '{}', now(), 'alice', 'x', now()) returning id`,
+    [run],
+  );
+  const claim = async (r: string) =>
+    (await app.sql('select retention.claim_approval($1, $2) as may', [given?.id, r]))[0]?.may;
+  expect(await claim(other)).toBe(false);
+  await e.db.sql("update retention.policy_state set version = 'v2'");
+  expect(await claim(run)).toBe(false);
+  await e.db.sql("update retention.policy_state set version = 'v1'");
+  expect(await claim(run)).toBe(true);
+  expect(await e.db.sql('select approval from retention.run')).toEqual([{ approval: given?.id }]);
+});
