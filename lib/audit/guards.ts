@@ -15,6 +15,7 @@ const TRIGGERS = [
   'audit_entry.lapse_append_only',
   'receipt.lapse_admit',
   'receipt.lapse_hash',
+  'outbox.lapse_admit',
   'unconfirmed_deletion.lapse_receipted',
   'hold.lapse_gate',
   'extension.lapse_gate',

@@ -1,6 +1,6 @@
 /** A receipt is evidence of the batch that wrote it: the app can write no other. */
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { verify } from '@/lib/audit/verify';
 import type { Policy } from '@/lib/policies/contract';
 import { type AppLogin, appLogin } from '../support/app-login';
@@ -99,4 +99,40 @@ it('rows are set aside only within the batch that tried them', async () => {
     ),
   ).toBe('LP012');
   expect(await left(e.db, 'retention.dead_letter')).toBe(0);
+});
+
+describe('the app queues no file', () => {
+  const queue = (run: string | null, seq: number | null) =>
+    app.refusal(
+      `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes)
+       values ($1, $2, 'things', 'public.things', 'k', 'https://store.example/backups/db.dump', 1)`,
+      [run, seq],
+    );
+
+  it('without a batch, or outside the transaction of its batch', async () => {
+    const { run, fence } = await openRun();
+    expect(await queue(null, null)).toBe('LP012');
+    expect(await queue(run, 1)).toBe('LP012');
+    await app.sql(`begin; select retention.enter_batch('things', ${fence}, '${run}', 1, 'v1'); commit`);
+    expect(await queue(run, 1)).toBe('LP012');
+  });
+
+  it('that the receipt of its batch does not count', async () => {
+    const { run, fence } = await openRun();
+    await app.sql('begin');
+    await app.sql("select retention.enter_batch('things', $1, $2, 1, 'v1')", [fence, run]);
+    await write(run);
+    expect(await queue(run, 1)).toBe('LP012');
+    await app.sql('rollback');
+    expect(await left(e.db, 'retention.outbox')).toBe(0);
+  });
+
+  it('by renaming one that is queued', async () => {
+    await e.db.sql(
+      "insert into retention.outbox (policy, table_name, row_key, url) values ('things', 'public.things', 'k', 'a.pdf')",
+    );
+    for (const column of ['url', 'prefix', 'row_key', 'run']) {
+      expect(await app.refusal(`update retention.outbox set ${column} = null`), column).toBe('42501');
+    }
+  });
 });

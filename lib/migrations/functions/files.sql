@@ -189,3 +189,25 @@ comment on function retention.guard_file_reference() is
 
 -- Entries of an older version of blob_path; none after the first time.
 update retention.outbox set url = url where state in ('pending', 'deleting', 'held', 'dead') and path <> retention.blob_path(url);
+
+-- A file is deleted because a row that named it went: the app writes entries only in the transaction that has entered
+-- their batch, as many as its receipt counts. Orphans are queued by a function of their own.
+create or replace function retention.admit_entries() returns trigger
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  if pg_has_role(current_user, (select relowner from pg_class where oid = tg_relid), 'USAGE') then
+    return null;
+  end if;
+  if exists (
+    select 1 from (select distinct run, seq from written) w
+    where w.run is null or retention.entered(w.run, w.seq) is null or not exists (
+      select 1 from retention.receipt c where c.run = w.run and c.seq = w.seq
+        and c.files = (select count(*) from retention.outbox o where o.run = w.run and o.seq = w.seq))
+  ) then
+    raise exception 'lapse: files are queued by the batch whose receipt counts them' using errcode = 'LP012';
+  end if;
+  return null;
+end $$;
+comment on function retention.admit_entries() is 'Statement trigger: an entry of the outbox only in the transaction of its batch, and counted by its receipt.';
+create or replace trigger lapse_admit after insert on retention.outbox referencing new table as written
+  for each statement execute function retention.admit_entries();

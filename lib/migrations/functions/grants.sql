@@ -3,7 +3,7 @@
 
 revoke execute on all functions in schema retention from public, lapse_app;
 grant execute on function
-  retention.enter_batch, retention.confirm_batch, retention.try_each, retention.set_aside,
+  retention.enter_batch, retention.confirm_batch, retention.try_each, retention.set_aside, retention.entered,
   retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason, retention.clock, retention.local_time,
   retention.keys_of, retention.receipt_hash,
   retention.audit_field, retention.seal_run,
@@ -41,5 +41,10 @@ revoke insert, update, delete on
   retention.tenant_label, retention.audit_event, retention.audit_entry,
   retention.dead_letter
 from lapse_app;
+
+-- Which file an entry names is decided once; a drain settles only how it ended.
+revoke insert, update, delete on retention.outbox from lapse_app;
+grant insert (run, seq, policy, table_name, row_key, url, bytes, organizations, users, owner_table, owner_key, prefix, suffixed),
+  update (state, settled_as, error_class, next_attempt_at, claimed_until, attempts) on retention.outbox to lapse_app;
 
 select retention.take_rights();

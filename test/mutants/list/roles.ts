@@ -200,4 +200,20 @@ export const roleMutants: readonly Mutant[] = [
     replace: 'where e.n > coalesce($1::bigint, 0) order',
     tests: named('an entry before the first'),
   },
+  {
+    id: 'L25',
+    promise: 'A file that the receipt of its batch does not count is not queued.',
+    file: sql('files'),
+    find: 'and c.files = (select count(*) from retention.outbox o where o.run = w.run and o.seq = w.seq))',
+    replace: ')',
+    tests: receipts('that the receipt of its batch does not count'),
+  },
+  {
+    id: 'L26',
+    promise: 'Which file an entry of the outbox names is decided once.',
+    file: sql('grants'),
+    find: 'update (state, settled_as, error_class, next_attempt_at, claimed_until, attempts) on retention.outbox to lapse_app;',
+    replace: 'update on retention.outbox to lapse_app;',
+    tests: receipts('by renaming one that is queued'),
+  },
 ];
