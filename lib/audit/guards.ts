@@ -36,6 +36,8 @@ const WRITTEN_BY_FUNCTIONS = [
   'policy_version',
   'approval',
   'run',
+  'erasure',
+  'erasure_step',
 ];
 
 const list = (values: readonly string[]) => values.map((v) => `('${v}')`).join(', ');

@@ -5,6 +5,7 @@
  * statement, whose rows are the problems; no edited value makes one fail.
  */
 import type { Row } from '../database';
+import { erasures } from './erasures';
 import { type Findings, MOST_PROBLEMS, type Problem, type Read } from './findings';
 import { guards } from './guards';
 
@@ -159,7 +160,7 @@ export async function compareWithEntries(
   findings: Findings,
   inTime: () => boolean,
 ): Promise<boolean> {
-  for (const question of [...runs, ...holds, ...stops, ...kept, ...guards]) {
+  for (const question of [...runs, ...holds, ...stops, ...kept, ...erasures, ...guards]) {
     if (!inTime()) return false;
     const [rows = []] = await read({ text: `${question.sql} limit ${MOST_PROBLEMS}`, params: [] });
     for (const row of rows) findings.say(null, question.kind, question.message(row));
