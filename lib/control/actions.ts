@@ -7,7 +7,7 @@ import { RequestError } from '../errors';
 import { giveApproval, withdrawApproval } from './approvals';
 import type { Acting } from './carry-out';
 import { endExtension, placeHold, releaseHold, removeOverride, setExtension, setOverride } from './holds';
-import { assignLetter, discardLetter, retryLetter } from './letters';
+import { assignLetter, discardLetter, retryLetter, retryLetters } from './letters';
 import { removePermanent } from './permanent';
 import { closeBreakerOf, pausePolicy, releaseLease, resumeAll, resumePolicy, stopAll } from './policies';
 import { restore } from './restore';
@@ -29,6 +29,8 @@ const id = z.uuid('must be the id of the entry, a UUID');
 const key = Written;
 /** Its rows are still to come: without it, what covers no row is refused. */
 const force = z.boolean().default(false);
+/** What one statement changes within its time, and a drain works off in minutes. */
+const MOST_LETTERS = 10_000;
 /** Of a row a UUID, of a file a number. */
 const letter = { kind: z.enum(['row', 'file']), id: text(40) };
 
@@ -93,6 +95,14 @@ export const ACTIONS = {
   ),
   'approval.withdraw': action({ id }, (a, i) => withdrawApproval(a, i.id)),
   'letter.retry': action(letter, (a, i) => retryLetter(a, i.kind, letterId(i))),
+  'letter.retry-all': action(
+    {
+      kind: z.enum(['row', 'file']),
+      policy,
+      most: z.int().min(1).max(MOST_LETTERS, `must be at most ${MOST_LETTERS}`).default(MOST_LETTERS),
+    },
+    (a, i) => retryLetters(a, i.kind, i.policy, i.most),
+  ),
   'letter.discard': action(letter, (a, i) => discardLetter(a, i.kind, letterId(i))),
   'letter.assign': action({ ...letter, to: text(64) }, (a, i) => assignLetter(a, i.kind, letterId(i), i.to)),
 } as const;

@@ -5,6 +5,7 @@
  */
 import { RequestError } from '../errors';
 import { type Acting, type Done, decide } from './carry-out';
+import { knownPolicy } from './policies';
 
 export type Kind = 'row' | 'file';
 
@@ -15,6 +16,21 @@ export async function retryLetter(acting: Acting, kind: Kind, id: string): Promi
     id,
     await decide(acting, 'retry_letter', (p) => [p.add(kind), p.add(id), p.add(now, 'timestamptz')]),
   );
+}
+
+/** All of a policy, the oldest first, up to `most`: what a store that was away for days leaves behind. */
+export async function retryLetters(acting: Acting, kind: Kind, policy: string, most: number): Promise<Done> {
+  // Orphans have entries of their own.
+  if (policy !== 'blob-reconcile') knownPolicy(acting, policy);
+  const now = acting.services.clock().toISOString();
+  const done = await decide(acting, 'retry_letters', (p) => [
+    p.add(kind),
+    p.add(policy),
+    p.add(most, 'int'),
+    p.add(now, 'timestamptz'),
+  ]);
+  if (done) return done;
+  throw new RequestError(404, 'unknown', `no ${kind} of "${policy}" waits to be tried again`, 'policy');
 }
 
 export async function discardLetter(acting: Acting, kind: Kind, id: string): Promise<Done> {

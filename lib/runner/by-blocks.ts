@@ -7,6 +7,7 @@ import { onLeaf } from '../batch/partition';
 import { STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
+import { outboxFull } from '../outbox/room';
 import type { Cursor } from '../stores/checkpoint';
 import { type Ending, leaseLost, outOfTime } from './endings';
 import { lookThrough, walkHeap } from './heap-walk';
@@ -49,7 +50,7 @@ export async function byBlocks(
         const block = rows.at(-1)?.[0]?.block ?? null;
         return block === null ? null : Number(block);
       },
-      stopBefore: (slowest) => (run.hasTime(slowest * 1.5) ? null : 'time'),
+      stopBefore: (slowest) => (run.filesRoom <= 0 ? 'outbox' : run.hasTime(slowest * 1.5) ? null : 'time'),
       isPressed: (result) => run.pressedBy(result) !== null,
       isInCompany: () => run.isInCompany,
       done: async (result, low, took) => {
@@ -72,6 +73,7 @@ export async function byBlocks(
       },
     });
     if (why === 'lease' || !(await saving)) return leaseLost;
+    if (why === 'outbox') return outboxFull('interrupted');
     if (why === 'time') return outOfTime;
     return await proved(run, leg, end, at);
   } catch (error) {

@@ -10,7 +10,7 @@ import { countDue } from '../batch/drained';
 import { rootsOf, withRoots } from '../batch/leaves';
 import { legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
-import { session } from '../batch/session';
+import { STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import type { Row } from '../database';
 import { codeOf, DatabaseError, PreflightError } from '../errors';
 import { admit } from '../guard/admit';
@@ -19,6 +19,7 @@ import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
 import { admissionFacts, declareVersion, Facts } from '../guard/facts';
 import { observeLabels } from '../guard/labels';
 import { afterRun } from '../outbox/after-run';
+import { outboxFull, roomInOutbox } from '../outbox/room';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
@@ -110,6 +111,11 @@ class Run extends RunState {
     }
     if (begun.problems.length > 0) throw new PreflightError(this.policy.name, begun.problems);
     if (this.total === 0) return drained;
+    this.filesRoom = await roomInOutbox(this.policy, async (statement) => {
+      const rows = await this.ask([session(STATEMENT_TIMEOUT_MS), statement], STATEMENT_TIMEOUT_MS, true);
+      return rows[1] ?? [];
+    });
+    if (this.filesRoom <= 0) return outboxFull('skipped');
     const stopped = await this.#admit(begun.facts);
     if (stopped) return stopped;
     this.log.info({ event: 'run.started', as_of: this.asOf, due: this.total }, 'run started');

@@ -77,6 +77,8 @@ export class RunState {
   batches = 0;
   picked = 0;
   deleted = 0;
+  /** How many files more may wait in the outbox. */
+  filesRoom = Number.POSITIVE_INFINITY;
   /** Rows before their cutoff as counted at the start, up to DUE_CAP + 1; null where that could not be counted. */
   total: number | null = null;
 
@@ -146,6 +148,7 @@ export class RunState {
     else this.seqs.giveBack(seq);
     this.picked += result.picked;
     this.deleted += result.deleted;
+    this.filesRoom -= result.files;
     for (const [reason, n] of Object.entries(result.kept)) this.kept[reason as keyof Kept] += n ?? 0;
   }
 

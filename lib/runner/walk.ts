@@ -12,6 +12,7 @@ import { table } from '../batch/sql';
 import { pages, Tally } from '../batch/tally';
 import { DatabaseError } from '../errors';
 import { afterFailure } from '../guard/poison';
+import { outboxFull } from '../outbox/room';
 import type { Policy } from '../policies/contract';
 import type { Cursor } from '../stores/checkpoint';
 import { byBlocks } from './by-blocks';
@@ -114,6 +115,7 @@ async function sweep(run: RunState, legs: readonly Leg[], at: Sweep): Promise<En
     const room = run.cap.rows - run.deleted;
     if (room <= 0 && !(await saved())) return leaseLost;
     if (room <= 0) return run.cap.ending ?? lookOn(run, legs, index, at.asOf, position);
+    if (run.filesRoom <= 0) return (await saved()) ? outboxFull('interrupted') : leaseLost;
     if (!run.hasTime(slowest * 1.5)) return (await saved()) ? outOfTime : leaseLost;
     const limit = pace.size;
     await run.fitness.look();

@@ -34,6 +34,7 @@ const WITHHOLDING: Readonly<Record<string, string>> = {
   breaker: 'its breaker is open; see why its runs failed, then breaker.close',
   guarded: 'its guard stopped it; look at a dry run, then approve it or correct the policy',
   cooling: 'a changed policy waits out its cooling-off',
+  outbox: 'too many files of deleted rows wait for the store; see why blob-outbox does not keep up',
 };
 
 /** The causes a judgement may give for a name: whatever of them it does not give is over. */

@@ -322,6 +322,75 @@ describe('a store that fails', () => {
   });
 });
 
+describe('a look at the store', () => {
+  const plain = 'pictures/plain.png';
+  const queued = async () => {
+    f = await files();
+    await f.rows([{ age: 40, file: plain }]);
+    await f.upload(plain);
+    await f.runNow();
+    f.pass(1);
+  };
+
+  it('that misses a file once is not believed: the next one finds it', async () => {
+    await queued();
+    f.cloud.setFaults((r) =>
+      r.service === 'blob' && r.n === 1 ? { kind: 'refuse', status: 404, code: 'not_found' } : undefined,
+    );
+    expect(await f.drain({ patienceMs: 60_000 })).toMatchObject({
+      outcome: 'succeeded',
+      missing: 0,
+      deleted: 1,
+    });
+    expect(f.stored()).toEqual([]);
+  });
+
+  it('finds a file uploaded again by a store whose clock is behind: it waits until a row may name it', async () => {
+    await queued();
+    const blob = f.services.blob!;
+    const [{ at }] = (await f.db.sql<{ at: Date }>('select created_at as at from retention.outbox')) as [
+      { at: Date },
+    ];
+    const behind: typeof blob.head = async (...of) => {
+      const found = await blob.head(...of);
+      return found && { ...found, uploadedAt: new Date(at.getTime() - 30_000) };
+    };
+    Object.assign(f.services, { blob: { ...blob, head: behind } });
+    expect(await f.drain()).toMatchObject({ outcome: 'interrupted', deleted: 0, open: 1 });
+    await f.rows([{ age: 0, file: `/${plain}` }]);
+    f.pass(3_700);
+    expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 0, referenced: 1 });
+    expect(f.stored()).toEqual([plain]);
+  });
+
+  it('spares a file written again under a name that only looks like one of the store', async () => {
+    f = await files({ policy: { files: [{ column: 'file', fate: 'delete', prefix: 'pictures/' }] } });
+    await f.rows([{ age: 40, file: suffixed(1) }]);
+    await f.upload(suffixed(1));
+    await f.runNow();
+    await f.services.blob!.put(suffixed(1), 'another file', { overwrite: true });
+    f.pass(1);
+    expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 0, rewritten: 1 });
+  });
+
+  it('never outlasts the deadline of the drain', async () => {
+    await queued();
+    const blob = f.services.blob!;
+    const given: (number | undefined)[] = [];
+    Object.assign(f.services, {
+      blob: {
+        ...blob,
+        head: (...[name, options]: Parameters<typeof blob.head>) => {
+          given.push(options?.timeoutMs);
+          return blob.head(name, options);
+        },
+      },
+    });
+    await f.drain({ deadline: new Date(f.now().getTime() + 3_500) });
+    expect(given).toEqual([2_500]);
+  });
+});
+
 describe('a drain that dies', () => {
   it('between claim and deletion: the claim falls due again', async () => {
     f = await files();

@@ -98,7 +98,7 @@ begin
       or not exists (select 1 from retention.receipt r where r.run = a.run and r.seq = a.seq and r.policy = a.policy
         and r.files = (select count(*) from retention.outbox o where o.run = a.run and o.seq = a.seq))
   ) then
-    raise exception 'lapse: a file is queued by the batch that deletes its row, and by nothing else' using errcode = 'LP015';
+    raise exception 'lapse: a file is queued by the batch that deletes its row, and by nothing else' using errcode = 'LP030';
   end if;
   return null;
 end $$;

@@ -22,7 +22,7 @@ grant execute on function
   retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure
 to lapse_app;
 grant execute on function
-  retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans
+  retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans, retention.retry_letters
 to lapse_app;
 -- Indexes of business tables are made with these: whoever writes a row there evaluates them. Text in, text out.
 grant execute on function

@@ -45,6 +45,32 @@ begin
 end $$;
 comment on function retention.retry_letter(text, text, text, text, timestamptz) is 'Makes a dead letter due now.';
 
+-- The oldest first. One entry of the chain, with how many: what a store that was away for two days leaves behind.
+create or replace function retention.retry_letters(who text, why text, kind text, p text, most int, at timestamptz)
+returns setof retention.audit_entry
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint := 0;
+begin
+  if kind = 'row' then
+    update retention.dead_letter set next_attempt_at = at where id in (
+      select id from retention.dead_letter where state = 'open' and policy = p and next_attempt_at > at
+      order by created_at limit most for update skip locked);
+    get diagnostics n = row_count;
+  elsif kind = 'file' then
+    -- Not those whose name is at fault: asked again, the answer would be the same.
+    update retention.outbox set state = 'pending', attempts = 0, next_attempt_at = at, resolution = null where id in (
+      select id from retention.outbox where state = 'dead' and policy = p and coalesce(error_class, '') not like 'name.%'
+      order by updated_at limit most for update skip locked);
+    get diagnostics n = row_count;
+  end if;
+  if n = 0 then
+    return;
+  end if;
+  return query select * from retention.record_operator(who, kind || 's.retried', p, why, jsonb_build_object('letters', n));
+end $$;
+comment on function retention.retry_letters(text, text, text, text, int, timestamptz) is 'Makes the dead letters of a policy due now, up to so many.';
+
 create or replace function retention.discard_letter(who text, why text, kind text, letter text) returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
