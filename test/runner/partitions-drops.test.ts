@@ -74,7 +74,10 @@ describe('a partition that lies wholly before the cutoff', () => {
     await e.db.sql(
       `update retention.receipt set partition = partition || '{"to": "2026-02-01 00:00:00+00"}' where partition is not null`,
     );
-    expect((await verify(e.services.database)).problems).toMatchObject([{ kind: 'receipts changed' }]);
+    expect((await verify(e.services.database)).problems).toMatchObject([
+      { kind: 'receipts changed', message: expect.stringContaining('its hash does not fit') },
+      { kind: 'receipts changed', message: expect.stringContaining('that entry 1 sealed') },
+    ]);
   });
 
   it('answers for the rows that lay in it', async () => {
