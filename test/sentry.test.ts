@@ -139,9 +139,9 @@ it('sends no part of a path that is not Lapse’s own: an unknown page may be a 
       async () => {},
     );
   }
-  await Sentry.startSpan({ name: 'GET /api/cron/artifacts', attributes: {} }, async () => {});
+  await Sentry.startSpan({ name: 'GET /api/cron/erasures', attributes: {} }, async () => {});
   await flush();
-  expect(sink.text).toContain('/api/cron/artifacts');
+  expect(sink.text).toContain('/api/cron/erasures');
   expect(sink.text).toContain('/api/cron/(other)');
   expect(sink.text).not.toContain('somebody@');
 });
