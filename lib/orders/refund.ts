@@ -82,20 +82,30 @@ export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending>
     );
   } catch (error) {
     if (!(error instanceof ProviderError) || error.failure === 'fatal') throw error;
-    switch (error.failure) {
-      case 'refused':
-        // Made between the look and the request: the next look says by whom.
-        if (error.reason === ALREADY && intent.attempts <= LOOKS) return ending({ error_class: ALREADY });
-        return ending({ state: 'manual', refused_because: error.reason });
-      case 'spent':
-        return ending({
-          error_class: error.reason,
-          key_generation: intent.key_generation + 1,
-          next_attempt_at: wait(SPENT_WAIT_MS),
-        });
-      default:
-        return ending({ error_class: error.reason, unanswered: asked && error.failure === 'unknown' });
-    }
+    return ending(afterFailure(error, intent, { asked, later: wait(SPENT_WAIT_MS) }));
+  }
+}
+
+/** What the provider's refusal or silence means for the intent. */
+function afterFailure(
+  error: ProviderError,
+  intent: Intent,
+  { asked, later }: { asked: boolean; later: string },
+): Partial<Ending> {
+  switch (error.failure) {
+    case 'refused':
+      // Made between the look and the request: the next look says by whom.
+      return error.reason === ALREADY && intent.attempts <= LOOKS
+        ? { error_class: ALREADY }
+        : { state: 'manual', refused_because: error.reason };
+    case 'spent':
+      return {
+        error_class: error.reason,
+        key_generation: intent.key_generation + 1,
+        next_attempt_at: later,
+      };
+    default:
+      return { error_class: error.reason, unanswered: asked && error.failure === 'unknown' };
   }
 }
 

@@ -3,8 +3,9 @@
  * anyone outside hears of it, so a watch that dies anywhere is finished by the next one, and two at once share
  * the work. A dry run counts and changes nothing.
  */
+import type { Logger } from 'pino';
 import { report, type Symptom } from '../alerts/incidents';
-import { answerTimeoutMs, session } from '../batch/session';
+import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { JobOrder, JobResult } from '../http/job-route';
 import type { Services } from '../services';
@@ -20,8 +21,7 @@ import { stripeProvider } from './stripe';
 /** One claim holds the others up for some tens of milliseconds. */
 const CLAIM = 200;
 const STEPS = 1_000;
-const STATEMENT_MS = 10_000;
-const LOCK_MS = 5_000;
+const LIMITS = { statementMs: 10_000, lockMs: 5_000 };
 /** Kept back for settling what is in hand. */
 const CLOSING_MS = 15_000;
 
@@ -49,103 +49,134 @@ export const partsOf = (s: Services): WatchParts => ({
       : stripeProvider(s.settings.orders.stripeKey, s.settings.orders.stripeBase),
 });
 
-export async function watchOrders(
+export const watchOrders = (
   services: Services,
   order: JobOrder,
-  { review, provider }: WatchParts = partsOf(services),
-): Promise<WatchResult> {
-  const { settings, clock } = services;
-  const log = services.log.child({ correlation_id: order.correlationId, script: WATCH });
-  const ask = (statements: Statement[], readOnly = false): Promise<Row[][]> =>
-    services.database
-      .transaction([session(STATEMENT_MS, LOCK_MS), ...statements], {
-        timeoutMs: answerTimeoutMs(STATEMENT_MS),
-        readOnly,
-      })
-      .then((all) => all.slice(1));
-  const inTime = () => order.deadline.getTime() - clock().getTime() > CLOSING_MS;
-  const counts = { claimed: 0, toManual: 0, refunded: 0, submitted: 0, unsettled: 0 };
-  const steps: Record<string, number> = {};
-  const escalated: Symptom[] = [];
-  const tookSteps = (sets: Row[][]) => {
+  parts: WatchParts = partsOf(services),
+): Promise<WatchResult> => new Watch(services, order, parts).execute();
+
+class Watch {
+  readonly #log: Logger;
+  readonly #counts = { claimed: 0, toManual: 0, refunded: 0, submitted: 0, unsettled: 0 };
+  readonly #steps: Record<string, number> = {};
+  readonly #escalated: Symptom[] = [];
+
+  constructor(
+    private readonly services: Services,
+    private readonly order: JobOrder,
+    private readonly parts: WatchParts,
+  ) {
+    this.#log = services.log.child({ correlation_id: order.correlationId, script: WATCH });
+  }
+
+  async execute(): Promise<WatchResult> {
+    const { review } = this.parts;
+    const { settings, clock } = this.services;
+    let stopped: JobResult | null = null;
+    if (!this.order.dryRun) {
+      this.#tookSteps(await this.#ask(takeEarlySteps(review, settings.orders, clock(), STEPS)));
+      await this.#claim();
+      stopped = (await this.#payBack()) ?? (await this.#whyStopped());
+      this.#tookSteps(await this.#ask(takeLateSteps(review, settings.orders, clock(), STEPS)));
+    }
+    const [rows = []] = await this.#ask([queueStatement(review, settings.orders, clock())], true);
+    return this.#conclude(readQueue(rows), stopped);
+  }
+
+  async #ask(statements: Statement[], readOnly = false): Promise<Row[][]> {
+    return ask(this.services.database, statements, { ...LIMITS, readOnly });
+  }
+
+  readonly #inTime = (): boolean =>
+    this.order.deadline.getTime() - this.services.clock().getTime() > CLOSING_MS;
+
+  async #claim(): Promise<void> {
+    const { review, provider } = this.parts;
+    while (this.#inTime()) {
+      const one = claim(review, this.services.settings.orders, {
+        now: this.services.clock(),
+        requestedBy: WATCH,
+        reason: 'review took too long',
+        canRefund: provider !== undefined,
+        most: CLAIM,
+      });
+      const [, rows = []] = await this.#ask([oneClaimAtATime, one]);
+      this.#counts.claimed += rows.length;
+      this.#counts.toManual += rows.filter((r) => r.state === 'manual').length;
+      if (rows.length > 0)
+        this.#log.warn({ event: 'order.breached', orders: rows.length }, `${rows.length} orders breached`);
+      if (rows.length < CLAIM) return;
+    }
+  }
+
+  async #payBack(): Promise<JobResult | null> {
+    const { review, provider } = this.parts;
+    if (!provider) return null;
+    const { settings, clock } = this.services;
+    return payBack({
+      review,
+      provider,
+      settings: settings.orders,
+      clock,
+      inTime: this.#inTime,
+      ask: (statements) => this.#ask(statements),
+      settled: (state) => this.#settled(state),
+    });
+  }
+
+  #settled(state: string): void {
+    if (state === 'succeeded') this.#counts.refunded += 1;
+    else if (state === 'submitted') this.#counts.submitted += 1;
+    else if (state === 'manual') this.#counts.toManual += 1;
+    else this.#counts.unsettled += 1;
+  }
+
+  async #whyStopped(): Promise<JobResult | null> {
+    const [[row] = []] = await this.#ask([whetherStopped], true);
+    const why = (row?.why ?? null) as string | null;
+    return isStop(why) ? stoppedBy(why) : null;
+  }
+
+  #tookSteps(sets: Row[][]): void {
+    const { review } = this.parts;
     for (const [row] of sets) {
       const taken = Number(row?.taken ?? 0);
       if (taken === 0) continue;
-      steps[String(row?.step)] = taken;
+      this.#steps[String(row?.step)] = taken;
       const tell = review.steps.find((x) => x.name === row?.step)?.tell ?? [];
       const message = `${taken} orders reached the step ${row?.step}: for ${tell.join(' and ')}. See GET /api/orders`;
-      log.warn({ event: 'order.escalated', step: row?.step, orders: taken, tell }, message);
-      escalated.push({
+      this.#log.warn({ event: 'order.escalated', step: row?.step, orders: taken, tell }, message);
+      this.#escalated.push({
         cause: stepCause(String(row?.step)),
         severity: row?.step === review.steps[0]?.name ? 'warning' : 'critical',
         message,
         again: true,
       });
     }
-  };
-  let stopped: JobResult | null = null;
-  const settled = (state: string) => {
-    if (state === 'succeeded') counts.refunded += 1;
-    else if (state === 'submitted') counts.submitted += 1;
-    else if (state === 'manual') counts.toManual += 1;
-    else counts.unsettled += 1;
-  };
-  const whyStopped = async (): Promise<JobResult | null> => {
-    const [[row] = []] = await ask([whetherStopped], true);
-    const why = (row?.why ?? null) as string | null;
-    return isStop(why) ? stoppedBy(why) : null;
-  };
+  }
 
-  if (!order.dryRun) {
-    tookSteps(await ask(takeEarlySteps(review, settings.orders, clock(), STEPS)));
-    while (inTime()) {
-      const one = claim(review, settings.orders, {
-        now: clock(),
-        requestedBy: WATCH,
-        reason: 'review took too long',
-        canRefund: provider !== undefined,
-        most: CLAIM,
-      });
-      const [, rows = []] = await ask([oneClaimAtATime, one]);
-      counts.claimed += rows.length;
-      counts.toManual += rows.filter((r) => r.state === 'manual').length;
-      if (rows.length > 0)
-        log.warn({ event: 'order.breached', orders: rows.length }, `${rows.length} orders breached`);
-      if (rows.length < CLAIM) break;
+  async #conclude(queue: OrderQueue, stopped: JobResult | null): Promise<WatchResult> {
+    const log = this.#log;
+    if (queue.withoutStart > 0) {
+      log.warn(
+        { event: 'order.without_start', orders: queue.withoutStart },
+        `${queue.withoutStart} orders in review have no start, so none of them ever breaches: GET /api/orders?list=without-start`,
+      );
     }
-    if (!provider) stopped = await whyStopped();
-    else
-      stopped =
-        (await payBack({ review, provider, settings: settings.orders, clock, inTime, ask, settled })) ??
-        (await whyStopped());
-    tookSteps(await ask(takeLateSteps(review, settings.orders, clock(), STEPS)));
+    if (!this.order.dryRun) {
+      const over = overSteps(this.parts.review, queue, this.#escalated);
+      await report({ ...this.services, log }, { wrong: this.#escalated, over });
+    }
+    const { claimed, refunded, submitted, toManual } = this.#counts;
+    const summary = `${claimed} breached, ${refunded} paid back, ${submitted} to be confirmed, ${toManual} for a person`;
+    const message = this.order.dryRun
+      ? `[DRY RUN] ${queue.breached} would be paid back, ${queue.warning} would be warned about`
+      : summary;
+    const ended = stopped ?? { outcome: 'succeeded' as const, reason: null, message };
+    const result = { ...ended, ...this.#counts, steps: this.#steps, queue };
+    log.info({ event: 'orders.watched', outcome: result.outcome, ...this.#counts, queue }, summary);
+    return result;
   }
-
-  const [rows = []] = await ask([queueStatement(review, settings.orders, clock())], true);
-  const queue = readQueue(rows);
-  if (queue.withoutStart > 0) {
-    log.warn(
-      { event: 'order.without_start', orders: queue.withoutStart },
-      `${queue.withoutStart} orders in review have no start, so none of them ever breaches: GET /api/orders?list=without-start`,
-    );
-  }
-  if (!order.dryRun)
-    await report({ ...services, log }, { wrong: escalated, over: overSteps(review, queue, escalated) });
-  const summary = `${counts.claimed} breached, ${counts.refunded} paid back, ${counts.submitted} to be confirmed, ${counts.toManual} for a person`;
-  const result: WatchResult = {
-    ...(stopped ?? {
-      outcome: 'succeeded',
-      reason: null,
-      message: order.dryRun
-        ? `[DRY RUN] ${queue.breached} would be paid back, ${queue.warning} would be warned about`
-        : summary,
-    }),
-    ...counts,
-    steps,
-    queue,
-  };
-  log.info({ event: 'orders.watched', outcome: result.outcome, ...counts, queue }, summary);
-  return result;
 }
 
 const stepCause = (step: string): string => `order.escalated:${step}`;
