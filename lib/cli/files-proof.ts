@@ -335,7 +335,7 @@ async function bench(): Promise<void> {
       );
       await f.sql.query('truncate retention.outbox');
       await f.sql.query(
-        `insert into retention.outbox (policy, table_name, row_key, url, bytes) select 'artifacts', 'public.artifacts', x, x, 1 from unnest($1::text[]) x`,
+        `insert into retention.outbox (policy, table_name, row_key, url, bytes, prefix, suffixed) select 'artifacts', 'public.artifacts', x, x, 1, 'artifacts/', true from unnest($1::text[]) x`,
         [paths],
       );
       await f.sql.query('analyze retention.outbox');

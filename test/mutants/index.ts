@@ -1,6 +1,7 @@
 /** Every mutant there is, by area. */
 import { approvalMutants } from './list/approvals';
 import { enterMutants } from './list/enter';
+import { fileMutants } from './list/files';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
 import { partitionMutants } from './list/partitions';
@@ -13,6 +14,7 @@ import type { Mutant } from './mutant';
 export const mutants: readonly Mutant[] = [
   ...approvalMutants,
   ...enterMutants,
+  ...fileMutants,
   ...netMutants,
   ...partitionMutants,
   ...peopleMutants,
