@@ -76,17 +76,19 @@ async function post(to: { url: string; secret: string }, alert: Alert): Promise<
   if (status < 200 || status > 299) throw new Unsent(`webhook.${status}`, `HTTP ${status}`);
 }
 
+export const transportOptions = (smtp: string) => ({
+  url: smtp,
+  connectionTimeout: TIMEOUT_MS,
+  greetingTimeout: TIMEOUT_MS,
+  socketTimeout: TIMEOUT_MS,
+  // smtp:// begins in plain text: nothing is sent, neither password nor mail, before it is encrypted.
+  ...(isPrivate(smtp) ? {} : { requireTLS: true }),
+  disableFileAccess: true,
+  disableUrlAccess: true,
+});
+
 async function mail(to: { smtp: string; from: string; to: readonly string[] }, alert: Alert): Promise<void> {
-  const transport = createTransport({
-    url: to.smtp,
-    connectionTimeout: TIMEOUT_MS,
-    greetingTimeout: TIMEOUT_MS,
-    socketTimeout: TIMEOUT_MS,
-    // smtp:// begins in plain text: nothing is sent, neither password nor mail, before it is encrypted.
-    ...(isPrivate(to.smtp) ? {} : { requireTLS: true }),
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  });
+  const transport = createTransport(transportOptions(to.smtp));
   try {
     await transport.sendMail({
       from: to.from,
