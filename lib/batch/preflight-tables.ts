@@ -165,7 +165,8 @@ export const rights: Check = (catalog) => {
       soft === null && !governed.may.delete && 'DELETE from',
       !(governed.may.update && marks) && 'UPDATE (which locking a row takes)',
     ].filter((x) => x !== false);
-    say(governed, lacking.join(', '), 'SELECT, UPDATE, DELETE');
+    const columns = [...policy.key.map((k) => k.column), ...(soft === null ? [] : [soft])].map(name);
+    say(governed, lacking.join(', '), `SELECT, DELETE, UPDATE (${columns.join(', ')})`);
   }
   for (const { declared, relation: r } of children) {
     if (!r) continue;

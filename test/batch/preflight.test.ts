@@ -105,7 +105,9 @@ describe('refused before the first delete, with what to run', () => {
     expect(await refusal({ scope: { organization: 'nowhere' } })).toContain('"nowhere"');
     expect(await refusal({ table: { name: 'no_such' } })).toContain('does not exist');
     await e.db.sql('revoke delete on things from lapse_app');
-    expect(await refusal()).toContain('GRANT SELECT, UPDATE, DELETE ON "public"."things" TO lapse_app;');
+    expect(await refusal()).toContain(
+      'GRANT SELECT, DELETE, UPDATE ("id") ON "public"."things" TO lapse_app;',
+    );
   });
 
   it('nothing, when the table is fit', async () => {

@@ -14,7 +14,7 @@ afterEach(async () => {
 /** A copy of a database does not keep what PUBLIC may do in it: this one was migrated itself. */
 async function migrated(): Promise<void> {
   db = await testDatabase({ empty: true });
-  await migrate(db.ownerUrl, { sets: ['retention', 'example'], direction: 'up' });
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
   app = await appLogin(db);
 }
 

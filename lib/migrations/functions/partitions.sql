@@ -56,7 +56,7 @@ declare
   leaf regclass;
 begin
   for leaf in select t.relid from pg_partition_tree(to_regclass(relation)) t where t.isleaf loop
-    if not (has_table_privilege('lapse_app', leaf, 'SELECT') and has_table_privilege('lapse_app', leaf, 'UPDATE')
+    if not (has_table_privilege('lapse_app', leaf, 'SELECT') and has_any_column_privilege('lapse_app', leaf, 'UPDATE')
       and has_table_privilege('lapse_app', leaf, 'DELETE')) then
       execute format('grant select, update, delete on %s to lapse_app', leaf);
     end if;
@@ -73,7 +73,7 @@ returns table (relation regclass, schema_name text, table_name text, kind text, 
 language sql stable security invoker set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$
   select c.oid::regclass, n.nspname::text, c.relname::text, c.relkind::text, i.inhparent is not distinct from parent::oid,
     nullif(b.m[1], 'MINVALUE'), nullif(b.m[2], 'MAXVALUE'),
-    has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'DELETE') and has_table_privilege(c.oid, 'UPDATE'),
+    has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'DELETE') and has_any_column_privilege(c.oid, 'UPDATE'),
     case
       when i.inhparent is distinct from parent::oid then 'nested'
       when b.bound = 'DEFAULT' then 'default'
