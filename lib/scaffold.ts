@@ -6,6 +6,8 @@ export interface NewPolicy {
   readonly table: string;
   readonly key: string;
   readonly keyType: string;
+  /** `no`: a key of text names nobody. */
+  readonly keyPersonal?: string;
   readonly clock: string;
   readonly clockType: 'timestamptz' | 'timestamp' | 'date';
   readonly days: number;
@@ -37,7 +39,7 @@ export function checked(p: NewPolicy): PolicyInput {
     ground: p.ground,
     schedule: { run: p.schedule },
     table: { schema: schema ?? 'public', name: table ?? '' },
-    key: [{ column: p.key, type: p.keyType }],
+    key: [{ column: p.key, type: p.keyType, ...namesNobody(p) }],
     clock: { column: p.clock, type: p.clockType },
     rules: [{ label: 'all', keepFor: { seconds: p.days * 86_400 } }],
     scope: {
@@ -48,6 +50,9 @@ export function checked(p: NewPolicy): PolicyInput {
   definePolicy(input);
   return input;
 }
+
+const namesNobody = (p: NewPolicy): { personal?: false } =>
+  p.keyPersonal === 'no' ? { personal: false } : {};
 
 export function policyFile(p: NewPolicy): string {
   const { schema, name } = checked(p).table as { schema: string; name: string };
@@ -67,7 +72,7 @@ export const ${exportName(p.name)} = definePolicy({
   ground: ${quote(p.ground)},
   schedule: { run: ${quote(p.schedule)} },
   table: ${table},
-  key: [{ column: ${quote(p.key)}, type: ${quote(p.keyType)} }],
+  key: [{ column: ${quote(p.key)}, type: ${quote(p.keyType)}${'personal' in namesNobody(p) ? ', personal: false' : ''} }],
   clock: { column: ${quote(p.clock)}, type: ${quote(p.clockType)} },
   rules: [{ label: 'all', keepFor: days(${p.days}) }],
 ${scope.length > 0 ? `  scope: { ${scope.join(', ')} },\n` : ''}${

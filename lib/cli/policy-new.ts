@@ -16,6 +16,7 @@ const QUESTIONS: readonly [keyof NewPolicy, string, string?][] = [
   ['table', 'Table, e.g. public.quiz_responses'],
   ['key', 'Key column', 'id'],
   ['keyType', 'Type of the key', 'uuid'],
+  ['keyPersonal', 'A key of text: could it name a person, as an address does? yes or no', ''],
   ['clock', 'Column that starts the clock, e.g. completed_at'],
   ['clockType', 'Its type: timestamptz, timestamp or date', 'timestamptz'],
   ['days', 'Days to keep'],

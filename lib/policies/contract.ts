@@ -29,7 +29,13 @@ const fragment = z
   .refine((s) => !/;|--|\/\*|\$\d/.test(s), 'must be one expression without ;, comments or $1');
 
 const Table = z.object({ schema: identifier.default('public'), name: identifier });
-const KeyColumn = z.object({ column: identifier, type: typeName });
+const KeyColumn = z.object({
+  column: identifier,
+  type: typeName,
+  /** Keys stand in receipts for years: `false` says that a key of text names nobody (a cuid, a hash). */
+  personal: z.literal(false).optional(),
+});
+const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
 
 /** How long to keep. `seconds: null` keeps for ever. `env` names the variable (whole days, −1 = for ever) that may change it. */
 const Period = z.object({
@@ -253,7 +259,9 @@ export function definePolicy(input: PolicyInput): Policy {
       'rules: every match must name the same columns with different values, so that one row has one rule',
     );
   }
+  problems.push(...personalKeys('key', p.key));
   for (const [i, d] of p.dependants.entries()) {
+    problems.push(...personalKeys(`dependants.${i}.key`, d.key));
     if (d.references.length !== p.key.length) {
       problems.push(`dependants.${i}.references: must list as many columns as the key has`);
     }
@@ -291,6 +299,17 @@ function unfitForPartitions(p: Policy): string[] {
     );
   }
   return problems;
+}
+
+/** A receipt is never changed: an e-mail address as a key would stand in it for years. */
+function personalKeys(field: string, key: readonly KeyColumn[]): string[] {
+  return key.flatMap((k, i) =>
+    TEXT.test(k.type) && k.personal !== false
+      ? [
+          `${field}.${i}.personal: keys are written into receipts, which are never changed; where ${k.column} holds no name, address or other personal data say personal: false, else name another unique key`,
+        ]
+      : [],
+  );
 }
 
 export function definePermanentTable(t: PermanentTable): PermanentTable {

@@ -109,7 +109,7 @@ it('sets aside a row of a key of several columns', async () => {
     table: { name: 'pairs' },
     key: [
       { column: 'a', type: 'integer' },
-      { column: 'b', type: 'text' },
+      { column: 'b', type: 'text', personal: false },
     ],
     knownTriggers: ['keep'],
   });

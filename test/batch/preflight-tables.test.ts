@@ -130,7 +130,11 @@ describe('the governed table', () => {
       await e.db.sql(`create table k (id ${type} primary key, at timestamptz)`);
       await e.db.sql('create index on k (at, id); grant select, update, delete on k to lapse_app');
       const { scope: _, ...base } = thingsPolicy();
-      const policy = definePolicy({ ...base, table: { name: 'k' }, key: [{ column: 'id', type: declared }] });
+      const policy = definePolicy({
+        ...base,
+        table: { name: 'k' },
+        key: [{ column: 'id', type: declared, personal: false }],
+      });
       expect(await refused(e, policy)).toContain(remedy);
     },
   );

@@ -30,7 +30,7 @@ describe('any table', () => {
         table: { schema: 'My "App"', name: 'Quiz; drop' },
         key: [
           { column: 'Tenant Id', type: 'integer' },
-          { column: 'No', type: 'text' },
+          { column: 'No', type: 'text', personal: false },
         ],
         clock: { column: 'Done At', type: 'timestamptz' },
       }),
@@ -53,9 +53,12 @@ describe('any table', () => {
     await e.db.sql('create index on k (at, id)');
     await e.db.sql('grant select, update, delete on k to lapse_app');
     await e.db.sql(`insert into k select ${series}, $1::timestamptz`, [ago(40 * DAY)]);
-    const result = await e.run(policy({ table: { name: 'k' }, key: [{ column: 'id', type }] }), {
-      batchSize: 2,
-    });
+    const result = await e.run(
+      policy({ table: { name: 'k' }, key: [{ column: 'id', type, personal: false }] }),
+      {
+        batchSize: 2,
+      },
+    );
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: 7, batches: 4, picked: 7 });
   });
 

@@ -92,6 +92,33 @@ describe('a permanent table', () => {
   });
 });
 
+describe('a key of text', () => {
+  const keyed = (type: string, personal?: false) =>
+    thingsPolicy({ key: [{ column: 'email', type, ...(personal === false ? { personal } : {}) }] });
+
+  it.each(['text', 'varchar(200)', 'character varying', 'char(12)', 'citext', 'name', 'TEXT'])(
+    'of type %s is refused, for it would stand in receipts for years',
+    (type) => {
+      expect(() => keyed(type)).toThrow(/key\.0\.personal.*email.*say personal: false/);
+    },
+  );
+
+  it('is taken where somebody has said that it names nobody', () => {
+    expect(keyed('text', false).key).toEqual([{ column: 'email', type: 'text', personal: false }]);
+  });
+
+  it.each(['uuid', 'bigint', 'integer', '"Text"'])('of type %s is none', (type) => {
+    expect(keyed(type).key).toHaveLength(1);
+  });
+
+  it('of a dependant is refused as well', () => {
+    const dependant = { table: { name: 'notes' }, references: ['thing'], fate: 'delete' as const };
+    expect(() =>
+      thingsPolicy({ dependants: [{ ...dependant, key: [{ column: 'mail', type: 'text' }] }] }),
+    ).toThrow(/dependants\.0\.key\.0\.personal/);
+  });
+});
+
 it('two policies of one name are refused', () => {
   expect(() => registered([thingsPolicy(), thingsPolicy()])).toThrow(/another policy/);
 });

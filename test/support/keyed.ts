@@ -26,7 +26,7 @@ export async function keyed(
     ground: 'test',
     schedule: { run: '0 2 * * *' },
     table: { name: table },
-    key: key.map(([column, type]) => ({ column, type: plain(type) })),
+    key: key.map(([column, type]) => ({ column, type: plain(type), personal: false })),
     clock: { column: 'at', type: 'timestamptz' },
     rules: [{ label: 'all', keepFor: days(30) }],
     ...policy,
