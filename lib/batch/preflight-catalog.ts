@@ -143,6 +143,7 @@ const COLUMN = `jsonb_build_object('type', format_type(a.atttypid, a.atttypmod),
 const INDEX = `jsonb_build_object('unique', i.indisunique, 'method', am.amname, 'partial', pg_get_expr(i.indpred, i.indrelid),
       'columns', ${names('(i.indkey::int2[])[0:i.indnkeyatts - 1]', 'i.indrelid')})`;
 
+/** What a root hands down to its partitions counts as internal before PostgreSQL 15. */
 const TRIGGER = `jsonb_build_object('name', g.tgname, 'schema', fn.nspname, 'function', fp.proname, 'each_row', (g.tgtype & 1) = 1,
       'conditional', g.tgqual is not null, 'columns', ${names('g.tgattr::int2[]', 'x.oid')},
       'on', to_jsonb(array_remove(array[case when (g.tgtype & 4) = 4 then 'insert' end, case when (g.tgtype & 16) = 16 then 'update' end,
@@ -167,7 +168,7 @@ const RELATION = `jsonb_build_object('oid', x.oid::text, 'root', x.root::text, '
         where i.indrelid = x.oid and i.indisvalid and i.indisready and am.amname in ('btree', 'hash')) else '[]' end,
       'triggers', coalesce((select jsonb_agg(${TRIGGER} order by g.tgname)
         from pg_trigger g join pg_proc fp on fp.oid = g.tgfoid join pg_namespace fn on fn.oid = fp.pronamespace
-        where g.tgrelid = x.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')
+        where g.tgrelid = x.oid and (not g.tgisinternal or g.tgparentid <> 0) and g.tgenabled in ('O', 'A')
           and (g.tgparentid = 0 or fn.nspname = 'retention')), '[]'))`;
 
 const FOREIGN_KEY = `jsonb_build_object('name', f.conname, 'at', f.conrelid::text, 'from', f.from_root::text, 'to', f.to_root::text,

@@ -43,6 +43,13 @@ describe('a dependant', () => {
     });
   });
 
+  it('that may be read and not deleted from is refused', async () => {
+    await noted(fit);
+    await e.db.sql('create index on notes (thing); grant select on notes to lapse_app');
+    expect(await refused(e, withNotes())).toContain('the role may not DELETE from "public"."notes"');
+    expect(await follow(e, withNotes())).toEqual([]);
+  });
+
   it.each(['keep', 'block'] as const)(
     "that is to '%s' needs to be readable and indexed as well",
     async (fate) => {

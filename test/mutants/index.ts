@@ -6,6 +6,7 @@ import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
 import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
+import { preflightMutants } from './list/preflight';
 import { roleMutants } from './list/roles';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...peopleMutants,
   ...orderMutants,
   ...roleMutants,
+  ...preflightMutants,
   ...subjectMutants,
   ...walkMutants,
 ];

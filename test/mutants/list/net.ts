@@ -73,8 +73,8 @@ export const netMutants: readonly Mutant[] = [
     id: 'N09',
     promise: 'A guard that is switched off is none.',
     file: 'lib/batch/preflight-catalog.ts',
-    find: `not g.tgisinternal and g.tgenabled in ('O', 'A')`,
-    replace: `not g.tgisinternal`,
+    find: ` and g.tgenabled in ('O', 'A')`,
+    replace: '',
     tests: ['test/batch/guard.test.ts'],
   },
   {
