@@ -193,9 +193,9 @@ describe('an entry of the outbox', () => {
       const [run] = await f.db.sql<{ run: string }>('select run from retention.outbox');
       const entry = (of: string, seq: string) =>
         `insert into retention.outbox (run, seq, policy, table_name, row_key, url, prefix) values (${of}, ${seq}, 'pictures', 'public.pictures', 'x', 'pictures/live.png', 'pictures/')`;
-      expect(await app.refusal(entry(`'${run!.run}'`, '1'))).toBe('LP030');
-      expect(await app.refusal(entry(`'${run!.run}'`, '99'))).toBe('LP030');
-      expect(await app.refusal(entry('null', 'null'))).toBe('LP030');
+      expect(await app.refusal(entry(`'${run!.run}'`, '1'))).toBe('LP012');
+      expect(await app.refusal(entry(`'${run!.run}'`, '99'))).toBe('LP012');
+      expect(await app.refusal(entry('null', 'null'))).toBe('LP012');
       expect(await app.refusal("update retention.outbox set url = 'pictures/live.png'")).toBe('42501');
     } finally {
       await app.end();

@@ -85,27 +85,6 @@ comment on function retention.free_files() is 'What a hold kept in the outbox is
 create or replace trigger lapse_free_files after update of released_at or delete on retention.hold
   for each statement execute function retention.free_files();
 
--- An entry decides that a file goes: the app writes none but those a batch counts in its receipt.
-create or replace function retention.guard_outbox() returns trigger
-language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
-begin
-  if pg_has_role((select relowner from pg_class where oid = tg_relid), 'USAGE') then
-    return null;
-  end if;
-  if exists (select 1 from added where prefix is null) or exists (
-    select 1 from (select distinct policy, run, seq from added) a
-    where not exists (select 1 from retention.policy_state s where s.policy = a.policy and s.run_now = a.run)
-      or not exists (select 1 from retention.receipt r where r.run = a.run and r.seq = a.seq and r.policy = a.policy
-        and r.files = (select count(*) from retention.outbox o where o.run = a.run and o.seq = a.seq))
-  ) then
-    raise exception 'lapse: a file is queued by the batch that deletes its row, and by nothing else' using errcode = 'LP030';
-  end if;
-  return null;
-end $$;
-comment on function retention.guard_outbox() is 'Refuses entries that no receipt of the current run counts.';
-create or replace trigger lapse_batch_only after insert on retention.outbox
-  referencing new table as added for each statement execute function retention.guard_outbox();
-
 -- Hands ripe orphans to the outbox, which asks once more, under locks, whether a row names them, and puts what was
 -- handed over into the audit chain: no receipt ever names these files. With its owner's rights, because the app
 -- writes no entry by itself. Null: everything is stopped, and nothing was queued.
@@ -199,8 +178,8 @@ begin
     return null;
   end if;
   if exists (
-    select 1 from (select distinct run, seq from written) w
-    where w.run is null or retention.entered(w.run, w.seq) is null or not exists (
+    select 1 from (select distinct run, seq, case when prefix is not null then '' end as prefix from written) w
+    where w.run is null or w.prefix is null or retention.entered(w.run, w.seq) is null or not exists (
       select 1 from retention.receipt c where c.run = w.run and c.seq = w.seq
         and c.files = (select count(*) from retention.outbox o where o.run = w.run and o.seq = w.seq))
   ) then
@@ -209,5 +188,6 @@ begin
   return null;
 end $$;
 comment on function retention.admit_entries() is 'Statement trigger: an entry of the outbox only in the transaction of its batch, and counted by its receipt.';
+drop trigger if exists lapse_batch_only on retention.outbox;
 create or replace trigger lapse_admit after insert on retention.outbox referencing new table as written
   for each statement execute function retention.admit_entries();

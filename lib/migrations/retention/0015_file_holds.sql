@@ -38,12 +38,12 @@ grant update (state, settled_as, attempts, next_attempt_at, error_class, claimed
 
 -- Down Migration
 
-drop trigger lapse_batch_only on retention.outbox;
+drop trigger if exists lapse_batch_only on retention.outbox;
 drop trigger lapse_files on retention.hold;
 drop trigger lapse_free_files on retention.hold;
 drop trigger lapse_files on retention.kill_switch;
 drop trigger lapse_files on retention.policy_state;
-drop function retention.guard_outbox(), retention.await_files(), retention.free_files();
+drop function retention.await_files(), retention.free_files();
 grant insert, update on retention.outbox to lapse_app;
 create index outbox_url on retention.outbox (url);
 drop index retention.outbox_held, retention.outbox_claimed;

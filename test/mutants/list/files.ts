@@ -90,10 +90,10 @@ export const fileMutants: readonly Mutant[] = [
   },
   {
     id: 'F11',
-    promise: 'The app writes no entry that a receipt does not count.',
+    promise: 'The app writes no entry of a batch it has not entered, or that no receipt counts.',
     file: `${functions}/files.sql`,
-    find: `        and r.files = (select count(*) from retention.outbox o where o.run = a.run and o.seq = a.seq))`,
-    replace: ')',
+    find: `    raise exception 'lapse: files are queued by the batch whose receipt counts them' using errcode = 'LP012';`,
+    replace: '    null;',
     tests: [force],
   },
   {
