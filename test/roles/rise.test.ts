@@ -139,3 +139,15 @@ it('roles that work in the database keep their temporary tables; PUBLIC gets the
     await other.stop();
   }
 });
+
+it('where everybody could create in schema public, as on PostgreSQL 14, the app cannot; removing Lapse gives it back', async () => {
+  db = await testDatabase({ empty: true });
+  await db.sql('grant create on schema public to public');
+  const may = async () =>
+    (await db.sql("select has_schema_privilege('lapse_app', 'public', 'CREATE') as may"))[0]?.may;
+  const up = await migrate(db.ownerUrl, { sets: ['retention'], direction: 'up' });
+  app = await appLogin(db);
+  expect([await may(), await app.refusal('create table public.mine (n int)')]).toEqual([false, '42501']);
+  await migrate(db.ownerUrl, { sets: ['retention'], direction: 'down', count: up.length });
+  expect(await may()).toBe(true);
+});
