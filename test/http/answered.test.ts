@@ -15,6 +15,7 @@ import { qualityRoute } from '@/lib/quality/report';
 import { createServices, type Services } from '@/lib/services';
 import { thingsPolicy } from '@/test/support/engine';
 import { OPERATORS, TOKENS } from '@/test/support/operators';
+import { REVIEW } from '@/test/support/order-review';
 
 const captured: unknown[] = [];
 vi.mock('@/lib/sentry', async (original) => ({
@@ -48,6 +49,7 @@ beforeEach(() => {
   services = {
     ...made,
     policies: [thingsPolicy()],
+    orderReview: REVIEW,
     database: { transaction: down },
     redis: { prefix: 'x:', eval: down, get: down, mget: down },
     log: createLog({
