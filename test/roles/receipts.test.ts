@@ -104,8 +104,8 @@ it('rows are set aside only within the batch that tried them', async () => {
 describe('the app queues no file', () => {
   const queue = (run: string | null, seq: number | null) =>
     app.refusal(
-      `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes)
-       values ($1, $2, 'things', 'public.things', 'k', 'https://store.example/backups/db.dump', 1)`,
+      `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes, prefix)
+       values ($1, $2, 'things', 'public.things', 'k', 'https://store.example/backups/db.dump', 1, 'backups/')`,
       [run, seq],
     );
 
