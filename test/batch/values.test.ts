@@ -47,7 +47,7 @@ it('a row whose file cannot be queued becomes a dead letter, and the others go i
   f = await files();
   await f.rows(Array.from({ length: 30 }, (_, i) => ({ age: 40, file: suffixed(i) })));
   await f.db.sql(`alter table retention.outbox add constraint no_seventh check (url not like '%x7.png')`);
-  expect(await f.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 29 });
+  expect(await f.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 29, batches: 1 });
   expect(
     await f.db.sql('select distinct sql_state, constraint_name, state from retention.dead_letter'),
   ).toEqual([{ sql_state: '23514', constraint_name: 'no_seventh', state: 'open' }]);
