@@ -68,6 +68,11 @@ export class DatabaseError extends LapseError {
   ) {
     super(`database.${failure}`, message, options);
   }
+
+  /** Whether the same request may be answered when it is asked again. */
+  get mayPass(): boolean {
+    return ['transient', 'busy', 'unknown'].includes(this.failure);
+  }
 }
 
 /** Redis did not answer or refused. Correctness never depends on it; a run that needs its lease stops. */

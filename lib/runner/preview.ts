@@ -18,12 +18,13 @@ import { DatabaseError } from '../errors';
 import { digestOf, expiryOf } from '../guard/digest';
 import { withPeriods } from '../guard/effective';
 import { admissionFacts, Facts } from '../guard/facts';
+import type { Ending } from '../outcome';
+import { type Preview, slaStatus } from '../outcome';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
 import { recordPreview } from '../stores/run';
-import type { Ending } from './endings';
-import { type Preview, type RunResult, slaStatus } from './result';
+import type { RunResult } from './result';
 import type { RunRequest } from './run';
 import { versionOf } from './version';
 
