@@ -16,7 +16,7 @@ export class LapseError extends Error {
   }
 }
 
-/** One or more settings are missing or wrong. Lists each by its variable's name; nothing runs (R-G6). */
+/** One or more settings are missing or wrong. Lists each by its variable's name; nothing runs (G6). */
 export class SettingsError extends LapseError {
   constructor(readonly problems: readonly string[]) {
     super(
