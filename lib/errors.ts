@@ -36,11 +36,17 @@ export class PolicyError extends LapseError {
   }
 }
 
+/** What keeps something from being done, and the statement or the step that mends it. */
+export interface Problem {
+  readonly problem: string;
+  readonly remedy: string;
+}
+
 /** The database is not fit for this policy yet; each problem names the statement that fixes it (R13). */
 export class PreflightError extends LapseError {
   constructor(
     readonly policy: string,
-    readonly problems: readonly { problem: string; remedy: string }[],
+    readonly problems: readonly Problem[],
   ) {
     super(
       'preflight',

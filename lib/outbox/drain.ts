@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
+import { judgeReferences, referencesOf, Unfit, unfitReferences } from '../batch/references';
 import { answerTimeoutMs, session } from '../batch/session';
 import { Parameters } from '../batch/sql';
 import { hostsOf } from '../blob';
@@ -13,7 +14,6 @@ import { type BlobError, DatabaseError, PreflightError } from '../errors';
 import { alert } from '../guard/alert';
 import type { Services } from '../services';
 import { claim, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from '../stores/outbox';
-import { judgeReferences, referencesOf, Unfit, unfitReferences } from './references';
 import { deleteAtStore } from './store';
 
 export interface DrainRequest {
