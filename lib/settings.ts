@@ -5,12 +5,12 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
-import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/settings';
-import { type Operator, operatorList, signingKey } from './control/operators';
 import { MAX_DURATION_SECONDS } from './crons';
 import { SettingsError } from './errors';
-import { isPrivate } from './http/transport';
-import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
+import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
+import { type Operator, operatorList, signingKey } from './settings/operators';
+import { type OrderSettings, orderEnvironment, orderSettings } from './settings/orders';
+import { isPrivate } from './transport';
 
 const truthy = ['1', 'true', 'yes'];
 const falsy = ['0', 'false', 'no', ''];
