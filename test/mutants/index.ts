@@ -7,6 +7,7 @@ import { orderMutants } from './list/orders';
 import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
 import { preflightMutants } from './list/preflight';
+import { recordMutants } from './list/records';
 import { roleMutants } from './list/roles';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...partitionMutants,
   ...peopleMutants,
   ...orderMutants,
+  ...recordMutants,
   ...roleMutants,
   ...preflightMutants,
   ...subjectMutants,

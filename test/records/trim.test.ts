@@ -178,6 +178,12 @@ describe('the evidence', () => {
       receipts: 2,
     });
     expect((await trimAt(SEVEN_YEARS)).trimmed.receipts).toBeUndefined();
+    expect((await trimAt(3_000 + SEVEN_YEARS)).trimmed).toMatchObject({ receipts: 2 });
+    expect(await verify(e.services.database)).toMatchObject({ ok: true, runs: 5, receipts: 0 });
+    expect(await e.db.sql(`select distinct evidence_until from retention.run order by 1`)).toEqual([
+      { evidence_until: later(SEVEN_YEARS) },
+      { evidence_until: later(3_000 + SEVEN_YEARS) },
+    ]);
   });
 
   it('stays for ever without a signing key', async () => {
@@ -195,6 +201,33 @@ describe('the evidence', () => {
     await trimAt(SEVEN_YEARS);
     await e.db.sql(`update retention.evidence_anchor set head = replace(head, 'exportedAt', 'exported')`);
     expect((await verify(e.services.database)).problems).toMatchObject([{ n: 1, kind: 'edited' }]);
+  });
+
+  it('of a chain that was written anew as a whole does not fit its signed head', async () => {
+    await runs(3);
+    await age(1);
+    await trimAt(SEVEN_YEARS);
+    await e.db.sql('alter table retention.audit_entry disable trigger user');
+    await e.db.sql(`update retention.audit_entry set reason = 'another' where n = 1`);
+    await age(1);
+    expect((await verify(e.services.database)).problems).toMatchObject([
+      { n: 1, kind: 'edited', message: expect.stringContaining('signed head of entry 1') },
+    ]);
+  });
+
+  it('of a run that lost it is asked of none, and what is put in its place is found out', async () => {
+    await runs(2);
+    await age(1);
+    await trimAt(SEVEN_YEARS);
+    await e.db.sql(
+      `begin; set local session_replication_role = replica;
+       insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, uuid_keys, locked, deleted, picked)
+       select subject::uuid, 1, 'things', 'v', 'delete', 'cron', 'retention', now(), 'public.things', array[gen_random_uuid()], 1, 1, 1
+       from retention.audit_entry where n = 1; commit`,
+    );
+    expect((await verify(e.services.database)).problems).toContainEqual(
+      expect.objectContaining({ n: 1, kind: 'receipts changed' }),
+    );
   });
 
   it('that somebody takes away beside it is missed', async () => {
@@ -224,7 +257,49 @@ describe('the evidence', () => {
     await databaseClock(e.db, later(1_200));
     await expect(ask(0, 1, 'another', head, 's', 'k')).rejects.toThrow(/not entry 1/);
     await expect(ask(0, 1, String(row!.hash), '{}', 's', 'k')).rejects.toThrow(/not entry 1/);
+    await expect(ask(0, 1, 'another', JSON.stringify({ n: 1, hash: 'another' }), 's', 'k')).rejects.toThrow(
+      /not entry 1/,
+    );
+    await expect(
+      ask(0, 1, String(row!.hash), JSON.stringify({ n: 2, hash: row!.hash }), 's', 'k'),
+    ).rejects.toThrow(/not entry 1/);
     await expect(ask(0, 1, String(row!.hash), head, '', 'k')).rejects.toThrow(/without a signature/);
+    await expect(ask(0, 1, String(row!.hash), head, 's', '')).rejects.toThrow(/without a signature/);
+    const [given] = await e.db.sql(
+      `select n, hash from retention.record('alice', 'all.stopped', 'all', 'x', '{}')`,
+    );
+    const [n, hash] = [Number(given!.n), String(given!.hash)];
+    await databaseClock(e.db, later(9_000));
+    await expect(ask(0, n, hash, JSON.stringify({ n, hash }), 's', 'k')).rejects.toThrow(/not entry/);
     expect(await count('retention.receipt')).toBe(2);
+  });
+
+  it('is offered for signing after three years at the earliest, whatever shorter period is asked for', async () => {
+    await runs(1);
+    await age(1);
+    const offered = async (days: number) => {
+      await databaseClock(e.db, later(days));
+      return e.db.sql('select n from retention.trimmable_head(0, 50) where n is not null');
+    };
+    expect(await offered(1_099)).toEqual([]);
+    expect(await offered(1_101)).toHaveLength(1);
+  });
+});
+
+describe('a job without time left', () => {
+  it('changes nothing more and says that the rest is next', async () => {
+    await entry('deleted', 31);
+    await databaseClock(e.db, NOW);
+    const order = { correlationId: 'test', dryRun: false, trigger: 'cron' } as const;
+    const deadline = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
+    expect(await trimOwnRecords(e.services, { ...order, deadline: deadline(20) })).toMatchObject({
+      outcome: 'interrupted',
+      reason: 'time',
+      trimmed: {},
+    });
+    expect(await trimOwnRecords(e.services, { ...order, deadline: deadline(21) })).toMatchObject({
+      outcome: 'succeeded',
+      trimmed: { file_names: 1 },
+    });
   });
 });
