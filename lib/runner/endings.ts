@@ -1,6 +1,12 @@
 /** The ways a run ends, each with what it says to whoever reads it. */
 import { DatabaseError, PreflightError, RedisError } from '../errors';
-import type { Ending } from '../outcome';
+import type { Outcome } from './result';
+
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly message: string;
+}
 
 export const drained: Ending = {
   outcome: 'succeeded',

@@ -177,6 +177,19 @@ describe('verification names', () => {
     expect(problems[0]).toMatchObject({ n: 5, kind: 'cut off' });
   });
 
+  it('a chain that was written anew as a whole, against a head kept elsewhere', async () => {
+    const head = readHead((await exportHead(e.services))!);
+    await tamper(`do $$ declare r record; p text := repeat('0', 64); begin
+      for r in select n from retention.audit_entry order by n loop
+        update retention.audit_entry a set prev = p, reason = 'another' where a.n = r.n;
+        update retention.audit_entry a set hash = retention.audit_hash(a) where a.n = r.n returning hash into p;
+      end loop; end $$`);
+    expect((await verified()).ok).toBe(true);
+    expect((await verified(head)).problems).toMatchObject([
+      { n: 5, kind: 'edited', message: 'entry 5 is not the head that was exported' },
+    ]);
+  });
+
   it('a receipt that was edited or removed', async () => {
     await tamper("update retention.receipt set actor = 'nobody' where seq = 2");
     expect((await verified()).problems).toMatchObject([

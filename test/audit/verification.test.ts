@@ -160,6 +160,40 @@ describe('receipts', () => {
     expect((await named()).join('\n')).toContain(told);
   });
 
+  // Where it continues is no evidence; its number in the table and its own hash are no part of what happened.
+  const NO_EVIDENCE = ['id', 'cursor_after', 'hash'];
+  it('are named whatever field of them was changed', async () => {
+    await e.db.sql('create table kept as select * from retention.receipt');
+    const restored = 'delete from retention.receipt; insert into retention.receipt overriding system value';
+    const columns = await e.db.sql<{ name: string; type: string }>(
+      `select attname as name, atttypid::regtype::text as type from pg_attribute
+       where attrelid = 'retention.receipt'::regclass and attnum > 0 and not attisdropped and attname <> all($1::text[])`,
+      [NO_EVIDENCE],
+    );
+    const another: Record<string, string> = {
+      uuid: 'gen_random_uuid()',
+      text: "'another'",
+      'text[]': "array['another'], uuid_keys = null",
+      'uuid[]': 'uuid_keys || gen_random_uuid()',
+      jsonb: `'{"another": {"deleted": 1, "bytes": 1}}'`,
+      'timestamp with time zone': "'2020-01-01'",
+    };
+    const list = (
+      await e.db.sql<{ c: string }>(
+        `select string_agg(attname, ', ' order by attnum) as c from pg_attribute where attrelid = 'retention.receipt'::regclass and attnum > 0 and not attisdropped`,
+      )
+    )[0]!.c;
+    for (const { name, type } of columns) {
+      const value =
+        name === 'form' ? '1' : name === 'action' ? "'soft_delete'" : (another[type] ?? `${name} + 10`);
+      const more = name === 'partition' ? ", action = 'drop_partition'" : '';
+      await tamper(`update retention.receipt set ${name} = ${value}${more} where seq = 1`);
+      expect((await named()).join(), name).toMatch(/receipts changed|receipt 1 of run/);
+      await tamper(`${restored} select ${list} from kept`);
+    }
+    expect(await named()).toEqual([]);
+  });
+
   it('whose own hash was changed are named', async () => {
     await tamper("update retention.receipt set hash = 'x' where seq = 2");
     expect(await named()).toEqual([
@@ -281,6 +315,67 @@ describe('without an entry', () => {
     expect(problems[0]).toContain(told);
   });
 
+  it('a hold whose row, table or scope is another is named', async () => {
+    const item = await operator('alice', {
+      action: 'hold.place',
+      scope: 'item',
+      subject: kept,
+      table: 'public.things',
+    });
+    const changed = `without an entry: hold ${item.subject} is not the one that entry 5 placed: it was changed`;
+    await tamper(`update retention.hold set table_name = 'public.others' where id = '${item.subject}'`);
+    expect(await named()).toEqual([changed]);
+    await tamper(`update retention.hold set table_name = 'public.things' where id = '${item.subject}'`);
+    expect(await named()).toEqual([]);
+    await tamper(`update retention.hold set scope = 'organization' where id = '${hold}'`);
+    expect(await named()).toHaveLength(1);
+  });
+
+  it('a stop, a pause or a release under another name, so that the wrong person could take it back, is named', async () => {
+    await operator('bob', { action: 'hold.release', id: hold });
+    await operator('alice', { action: 'policy.pause', policy: 'things' });
+    await operator('alice', { action: 'all.stop' });
+    await tamper(`update retention.hold set released_by = 'carol';
+      update retention.policy_state set paused_by = 'bob'; update retention.kill_switch set stopped_by = 'bob'`);
+    expect(await named()).toEqual([
+      `without an entry: hold ${hold} is released by another; entry 5 released it`,
+      'without an entry: everything is stopped; entry 7 says otherwise',
+      'without an entry: policy "things" is paused; entry 6 says otherwise',
+    ]);
+  });
+
+  it.each(['approved_by', 'digest', 'policy', 'version', 'expired'])(
+    'an approval whose %s is another is named',
+    async (column) => {
+      const of = { approved_by: 'bob', digest: 'b'.repeat(64), policy: 'others', version: 'w', expired: '7' };
+      await e.db.sql(`with a as (
+          insert into retention.approval (policy, version, preview, digest, as_of, expired, facts, expires_at, approved_by, reason, approved_at)
+          values ('things', 'v', '${runId}', repeat('a', 64), now(), 1, '{}', now(), 'alice', 'x', now()) returning *)
+        select retention.record('alice', 'approval.given', a.id::text, 'x',
+          jsonb_build_object('policy', policy, 'version', version, 'digest', digest, 'expired', expired)) from a`);
+      expect(await named()).toEqual([]);
+      await tamper(`update retention.approval set ${column} = '${of[column as keyof typeof of]}'`);
+      expect(await named()).toEqual([
+        expect.stringMatching(/^without an entry: approval .* is not what entry 5 says$/),
+      ]);
+    },
+  );
+
+  it('an override by somebody else is named; an extension that is over may be gone', async () => {
+    await e.db.sql(
+      `select retention.record('alice', 'extension.set', 'public.things k', 'x', '{"keep_until": "2020-01-01T00:00:00+00:00"}')`,
+    );
+    expect(await named()).toEqual([]);
+    await e.db.sql(
+      `select retention.record('alice', 'extension.set', 'public.things l', 'x', '{"keep_until": "infinity"}')`,
+    );
+    await tamper(`update retention.period_override set set_by = 'bob'`);
+    expect(await named()).toEqual([
+      'without an entry: the extension of public.things l, set by entry 6, is gone',
+      'without an entry: the override things o1 is not what entry 2 says',
+    ]);
+  });
+
   it('a hold, a pause or a stop taken back is named against the entry that says otherwise', async () => {
     await operator('bob', { action: 'hold.release', id: hold });
     await operator('alice', { action: 'policy.pause', policy: 'things' });
@@ -297,10 +392,46 @@ describe('without an entry', () => {
 });
 
 describe('the means to delete unseen are named:', () => {
+  it('each trigger that guards something, when it is gone', async () => {
+    // These count, note and pass on what happened; they keep nobody from anything.
+    const notes = ['touch', 'letters', 'artifact_event', 'totals_ended', 'totals_written', 'free_files'];
+    const triggers = await e.db.sql<{ relation: string; name: string }>(
+      `select c.relname as relation, t.tgname as name from pg_trigger t join pg_class c on c.oid = t.tgrelid
+       where c.relnamespace = 'retention'::regnamespace and not t.tgisinternal and t.tgname <> all($1::text[])`,
+      [notes.map((n) => `lapse_${n}`)],
+    );
+    expect(triggers.length).toBeGreaterThan(15);
+    for (const { relation, name } of triggers)
+      await e.db.sql(`drop trigger ${name} on retention.${relation}`);
+    const gone = triggers.map(
+      (t) => `unguarded: the trigger retention.${t.relation}.${t.name} is switched off or gone`,
+    );
+    expect((await named()).sort()).toEqual(gone.sort());
+  });
+
+  it('a table that a login with the rights of the app may delete from', async () => {
+    const clerk = `${e.db.name}_clerk`;
+    await e.db.sql(
+      `create table loose (id int); create role ${clerk} in role lapse_app; grant delete on loose to ${clerk}`,
+    );
+    try {
+      expect(await named()).toEqual([
+        `unguarded: rows of public.loose can be deleted without a receipt by ${clerk}: as its owner, select retention.protect('public.loose'), or revoke the right`,
+      ]);
+    } finally {
+      await e.db.sql(`drop table loose; drop role ${clerk}`);
+    }
+  });
+
   it.each([
     [
       'a table without the guard',
       'create table loose (id int); grant delete on loose to lapse_app',
+      'rows of public.loose can be deleted without a receipt by',
+    ],
+    [
+      'a partitioned table without the guard',
+      'create table loose (id int) partition by list (id); grant delete on loose to lapse_app',
       'rows of public.loose can be deleted without a receipt by',
     ],
     [
@@ -333,8 +464,50 @@ describe('the means to delete unseen are named:', () => {
       'grant update (released_at) on retention.hold to lapse_app',
       'may update retention.hold without an entry: revoke it',
     ],
+    [
+      'a right to add that was given',
+      'grant insert on retention.approval to lapse_app',
+      'may insert retention.approval without an entry: revoke it',
+    ],
+    [
+      'a right to remove that was given',
+      'grant delete on retention.hold to lapse_app',
+      'may delete retention.hold without an entry: revoke it',
+    ],
   ])('%s', async (_, sql, told) => {
     await e.db.sql(sql);
     expect((await named()).join('\n')).toContain(told);
+  });
+});
+
+describe('without time for all of it', () => {
+  it('verification does not call the audit whole, wherever it stops', async () => {
+    const stopsAt = async (look: number) => {
+      let looks = 0;
+      return verify(e.services.database, { inTime: () => ++looks < look });
+    };
+    for (const look of [1, 2, 5]) {
+      expect(await stopsAt(look), String(look)).toMatchObject({ ok: false, complete: false, problems: [] });
+    }
+    expect(await stopsAt(1_000)).toMatchObject({ ok: true, complete: true });
+  });
+
+  it('the nightly look does not end the incident of a chain that was broken', async () => {
+    const nightly = (seconds: number) =>
+      sealAudit(e.services, {
+        ...{ correlationId: 'c', dryRun: false, trigger: 'cron' },
+        deadline: new Date(NOW.getTime() + seconds * 1000),
+      });
+    await tamper('update retention.receipt set form = 1 where seq = 1');
+    expect((await nightly(60)).outcome).toBe('errored');
+    await tamper('update retention.receipt set form = 2 where seq = 1');
+    const open = async () =>
+      Number(
+        (await e.db.sql('select count(*) as n from retention.incident where recovered_at is null'))[0]?.n,
+      );
+    expect(await nightly(1)).toMatchObject({ outcome: 'interrupted', reason: 'time' });
+    expect(await open()).toBe(1);
+    expect((await nightly(60)).outcome).toBe('succeeded');
+    expect(await open()).toBe(0);
   });
 });

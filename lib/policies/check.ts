@@ -4,9 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import type { Problem } from '../errors';
-import type { PermanentTable, Policy } from '../policies/contract';
-import { catalogFacts, judgeFacts } from './preflight';
+import { catalogFacts, judgeFacts, type Problem } from '../batch/preflight';
+import type { PermanentTable, Policy } from './contract';
 
 export interface Checked {
   readonly policy: string;
