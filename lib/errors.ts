@@ -16,7 +16,7 @@ export class LapseError extends Error {
   }
 }
 
-/** One or more settings are missing or wrong. Lists each by its variable's name; nothing runs (R-G6). */
+/** One or more settings are missing or wrong. Lists each by its variable's name; nothing runs (G6). */
 export class SettingsError extends LapseError {
   constructor(readonly problems: readonly string[]) {
     super(
@@ -36,11 +36,17 @@ export class PolicyError extends LapseError {
   }
 }
 
+/** What keeps something from being done, and the statement or the step that mends it. */
+export interface Problem {
+  readonly problem: string;
+  readonly remedy: string;
+}
+
 /** The database is not fit for this policy yet; each problem names the statement that fixes it (R13). */
 export class PreflightError extends LapseError {
   constructor(
     readonly policy: string,
-    readonly problems: readonly { problem: string; remedy: string }[],
+    readonly problems: readonly Problem[],
   ) {
     super(
       'preflight',
@@ -67,6 +73,11 @@ export class DatabaseError extends LapseError {
     options?: ErrorOptions,
   ) {
     super(`database.${failure}`, message, options);
+  }
+
+  /** Whether the same request may be answered when it is asked again. */
+  get mayPass(): boolean {
+    return ['transient', 'busy', 'unknown'].includes(this.failure);
   }
 }
 

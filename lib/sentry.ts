@@ -5,7 +5,7 @@
  */
 import * as Sentry from '@sentry/nextjs';
 import { codeOf, LapseError } from './errors';
-import type { Outcome } from './runner/result';
+import type { Outcome } from './outcome';
 import { NO_COLLECTION, OWN_ERROR, scrubEvent, scrubSpan, scrubTraces } from './scrub';
 
 /** The answer waits at most this long for the alerts to be out; a frozen function sends nothing later. */

@@ -5,13 +5,12 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
-import { type AlertSettings, alertEnvironment, alertSettings } from './alerts/settings';
-import { type Operator, operatorList, signingKey } from './control/operators';
 import { MAX_DURATION_SECONDS } from './crons';
 import { SettingsError } from './errors';
-import { isPrivate } from './http/transport';
-import { type OrderSettings, orderEnvironment, orderSettings } from './orders/settings';
-import type { PressureLimits } from './runner/pressure';
+import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
+import { type Operator, operatorList, signingKey } from './settings/operators';
+import { type OrderSettings, orderEnvironment, orderSettings } from './settings/orders';
+import { isPrivate } from './transport';
 
 const truthy = ['1', 'true', 'yes'];
 const falsy = ['0', 'false', 'no', ''];
@@ -116,6 +115,13 @@ const Environment = z.object({
 
 /** Every variable that is read here, for the check of .env.example. */
 export const SETTING_NAMES: readonly string[] = Object.keys(Environment.shape);
+
+export interface PressureLimits {
+  readonly sessions: number;
+  readonly lagSeconds: number;
+  /** Of the time, while others write (lib/runner/company.ts): above 0; 1 makes no room for them. */
+  readonly shareInCompany: number;
+}
 
 export interface Settings {
   readonly databaseUrl: string;

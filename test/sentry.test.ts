@@ -1,7 +1,8 @@
 import * as Sentry from '@sentry/nextjs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DatabaseError, LapseError } from '@/lib/errors';
-import { noneKept, type RunResult } from '@/lib/runner/result';
+import { noneKept } from '@/lib/outcome';
+import type { RunResult } from '@/lib/runner/result';
 import { capture, checkIn, flush, sentryOptions } from '@/lib/sentry';
 import { NOW, thingsPolicy } from './support/engine';
 import { type Envelopes, envelopes } from './support/envelopes';

@@ -5,9 +5,9 @@
 import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import { LapseError } from '../errors';
-import { isPrivate } from '../http/transport';
 import { capture } from '../sentry';
 import type { Settings } from '../settings';
+import { isPrivate } from '../transport';
 import type { Channel } from './incidents';
 
 /** An alert is sent behind a run: its answer waits for it. What takes longer is tried again later. */

@@ -8,9 +8,8 @@
  */
 import { z } from 'zod';
 import type { Row, Statement } from '../database';
+import { KEPT_REASONS } from '../outcome';
 import type { Dependant, Policy } from '../policies/contract';
-import { Pressure, SEEN_PRESSURE } from '../runner/pressure';
-import { KEPT_REASONS } from '../runner/result';
 import {
   belongs,
   bytesOf,
@@ -28,6 +27,7 @@ import { type Blocks, unindexed, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
 import { cutShort, picking, progress, reasons, walkOrder } from './pick';
 import { expired, governed, held, mayGo, staysBecause } from './predicate';
+import { Pressure, SEEN_PRESSURE } from './pressure';
 import { session } from './session';
 import { isUuid, keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
 

@@ -3,14 +3,10 @@
  * open to the app, none half detached; and does the owner's grant name this policy, its zone and its columns?
  */
 import { z } from 'zod';
+import type { Problem } from '../errors';
 import type { PARTITION_SPANS, Policy } from '../policies/contract';
 import { goingFiles } from './files';
 import { table, tableLabel, text } from './sql';
-
-export interface Problem {
-  readonly problem: string;
-  readonly remedy: string;
-}
 
 const columns = z.array(z.string());
 export const Partitioning = z.object({

@@ -7,11 +7,11 @@
 import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
-import { NEXT_TRANSACTION } from '../runner/pressure';
 import { declaresTriggers } from './files';
 import type { Leg } from './leg';
 import { dueByRule } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
+import { NEXT_TRANSACTION } from './pressure';
 import { Parameters, table } from './sql';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */

@@ -2,7 +2,7 @@
  * What would go or change along with the rows a receipt names, unseen: by a foreign key of a dependant, at any depth,
  * or by a trigger of any table that a deletion reaches.
  */
-import type { Problem } from './fit-partitions';
+import type { Problem } from '../errors';
 import {
   type Catalog,
   type Check,

@@ -2,8 +2,9 @@
  * Are the columns what the policy says: there, of the declared types, and the keys such that a receipt can name one
  * row and no other? Of the governed table and of every dependant.
  */
+
+import type { Problem } from '../errors';
 import type { Dependant, KeyColumn, Policy } from '../policies/contract';
-import type { Problem } from './fit-partitions';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
 import { name } from './sql';
 

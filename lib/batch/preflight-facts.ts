@@ -3,12 +3,11 @@
  * questions the checks ask of it. A partitioned table is known by its root; its partitions are its parts.
  */
 import { z } from 'zod';
-import { Unfit } from '../outbox/references';
+import type { Problem } from '../errors';
 import type { Dependant, PermanentTable, Policy } from '../policies/contract';
-import { Partitioning, type Problem } from './fit-partitions';
+import { Partitioning } from './fit-partitions';
+import { Unfit } from './references';
 import { table, tableLabel } from './sql';
-
-export type { Problem };
 
 const Index = z.object({
   /** In order; an expression is ''. */

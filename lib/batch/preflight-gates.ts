@@ -3,8 +3,9 @@
  * sees it (promise 1). PostgreSQL itself says which tables a fragment of the policy asks; of a function it cannot look
  * into, the policy says it in `judgedBy`. Other rows that the governed table takes with it have a foreign key.
  */
+
+import type { Problem } from '../errors';
 import type { Policy } from '../policies/contract';
-import type { Problem } from './fit-partitions';
 import { judgedBy } from './preflight-catalog';
 import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
 import { name, tableLabel } from './sql';

@@ -2,8 +2,9 @@
  * Does an index answer everything a batch looks for: the rows in the order of the clock, and, for each row that goes,
  * those that refer to it (R13)? A partial index counts where what it leaves out is never looked for.
  */
+
+import type { Problem } from '../errors';
 import type { Policy } from '../policies/contract';
-import type { Problem } from './fit-partitions';
 import { type Catalog, type Check, type Index, quoted, type Relation } from './preflight-facts';
 import { name } from './sql';
 

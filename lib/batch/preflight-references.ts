@@ -2,8 +2,9 @@
  * Is every foreign key that points at the governed table declared, and as what it is? A batch joins a dependant to
  * the policy's key, column by column: a key that points anywhere else would take other rows than are joined.
  */
+
+import type { Problem } from '../errors';
 import type { Dependant, Policy } from '../policies/contract';
-import type { Problem } from './fit-partitions';
 import { type Catalog, type Check, type ForeignKey, label, quoted, type Relation } from './preflight-facts';
 import { name } from './sql';
 

@@ -2,7 +2,8 @@
  * Is every table of the policy what it is taken for: a plain one, seen whole, open to the role, without a rule that
  * replaces a deletion? Of the governed table, the dependants, and every partition of either.
  */
-import { judgePartitioning, type Problem } from './fit-partitions';
+import type { Problem } from '../errors';
+import { judgePartitioning } from './fit-partitions';
 import { type Catalog, type Check, label, quoted, type Relation, type Trigger } from './preflight-facts';
 import { name, table, text } from './sql';
 

@@ -2,12 +2,14 @@
  * Is the database fit for this policy? Read from the catalogs by one statement in the run's first request,
  * judged here, and refused with the statement that mends it, before the first delete (R13, DELETION §12).
  */
+
+import type { Problem } from '../errors';
 import type { PermanentTable, Policy } from '../policies/contract';
 import { goingDependants, goingFiles, ownFiles } from './files';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, softDeleteType } from './preflight-columns';
-import { Catalog, type Check, Facts, type Problem } from './preflight-facts';
+import { Catalog, type Check, Facts } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
 import { references } from './preflight-references';
@@ -24,7 +26,7 @@ import {
 } from './preflight-tables';
 
 export { catalogFacts } from './preflight-catalog';
-export type { Check, Problem };
+export type { Check };
 
 /** Every one is asked, whatever the others say, so that one dry run tells all there is to do. */
 export const CHECKS: readonly Check[] = [

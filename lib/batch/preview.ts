@@ -6,8 +6,8 @@
  */
 import { z } from 'zod';
 import type { Statement } from '../database';
+import { KEPT_REASONS } from '../outcome';
 import type { Policy } from '../policies/contract';
-import { KEPT_REASONS } from '../runner/result';
 
 import { belongs, bytesOf, capped, filesOf, goingDependants, ownFiles } from './files';
 

@@ -4,8 +4,8 @@
  */
 import type { Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
+import { type Kept, noneKept } from '../outcome';
 import type { Policy } from '../policies/contract';
-import { type Kept, noneKept } from '../runner/result';
 import type { Leg, Position } from './leg';
 import { NO_ROWS, PreviewPage, pageOf, previewPage } from './preview';
 import { session } from './session';

@@ -3,8 +3,8 @@
  * the statement that mends it. Reads the catalog only. Ends with code 1 when there is anything to mend.
  */
 import { Client } from 'pg';
+import { checkInWords, checkPolicies } from '../batch/check';
 import { permanentTables, policies } from '../policies';
-import { checkInWords, checkPolicies } from '../policies/check';
 
 const url = process.env.DATABASE_URL ?? process.env.MIGRATION_DATABASE_URL;
 if (!url) {

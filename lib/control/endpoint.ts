@@ -11,8 +11,8 @@ import { urlOf } from '../http/raw-url';
 import { refusals } from '../http/refusals';
 import { flush } from '../sentry';
 import { type Services, services } from '../services';
+import { operatorOf, SHORTEST_TOKEN } from '../settings/operators';
 import { takeAction } from './actions';
-import { operatorOf, SHORTEST_TOKEN } from './operators';
 import { limitRate } from './rate';
 import { readList } from './read';
 

@@ -16,11 +16,11 @@ import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../batch/session
 import type { Row, Statement } from '../database';
 import { DatabaseError, LapseError, PreflightError } from '../errors';
 import { afterFailure } from '../guard/poison';
+import { type Kept, noneKept, type Outcome, slaStatus } from '../outcome';
 import { permanentTables } from '../policies';
 import { startPace } from '../runner/pace';
 import { pressedBy } from '../runner/pressure';
-import { type Kept, noneKept, type Outcome, slaStatus } from '../runner/result';
-import { mayPass, settle } from '../runner/settle';
+import { settle } from '../runner/settle';
 import { versionOf } from '../runner/version';
 import type { Services } from '../services';
 import { acquire, leaseToken, release } from '../stores/checkpoint';
@@ -253,7 +253,7 @@ class Erasing {
   #retried<T>(work: () => Promise<T>): Promise<T> {
     return pRetry(work, {
       ...this.services.backoff,
-      shouldRetry: ({ error }) => mayPass(error) && this.#remaining() > 0,
+      shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass && this.#remaining() > 0,
     });
   }
 

@@ -1,6 +1,6 @@
 /** What an erasure answers, whether it was asked for, carried out or only previewed. */
 import type { DrainResult } from '../outbox/drain';
-import type { Kept } from '../runner/result';
+import type { Kept } from '../outcome';
 
 export interface ErasureStepResult {
   readonly policy: string;

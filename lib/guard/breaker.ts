@@ -5,8 +5,9 @@
  * Opens after FAILURES in a row, then lets one run try (the lease keeps it at one): success closes it, another
  * failure opens it again for twice as long. Losing Redis loses no safety: without it no run gets its lease.
  */
+
+import type { Ending } from '../outcome';
 import type { RedisClient } from '../redis';
-import type { RunResult } from '../runner/result';
 import { READ_TEXT } from '../stores/lua';
 
 /** One failure is weather and two are bad luck: a nightly policy gets three nights. */
@@ -92,7 +93,7 @@ export async function feedBreaker(
   redis: RedisClient,
   policy: string,
   before: BreakerState,
-  ended: Pick<RunResult, 'outcome' | 'reason'>,
+  ended: Pick<Ending, 'outcome' | 'reason'>,
 ): Promise<'opened' | 'recovered' | null> {
   if (NEUTRAL.includes(ended.reason ?? '')) return null;
   if (ended.outcome === 'errored') {

@@ -4,7 +4,7 @@
  * from the recount just before the first delete, or the approval is void.
  */
 import { createHash } from 'node:crypto';
-import type { Preview } from '../runner/result';
+import type { Preview } from '../outcome';
 
 export interface Previewed
   extends Pick<Preview, 'expired' | 'bytes' | 'files' | 'byRule' | 'dependants' | 'rowsSha256'> {

@@ -3,11 +3,12 @@
  * is read or done before the caller is known: CRON_SECRET runs, an operator's own token makes dry runs, which then
  * carry the operator's name. HEAD, which link checkers and probes send, never runs.
  */
-import { operatorOf } from '../control/operators';
+
 import { MAX_DURATION_SECONDS } from '../crons';
 import { RequestError } from '../errors';
 import { flush } from '../sentry';
 import type { Services } from '../services';
+import { operatorOf } from '../settings/operators';
 import { answered, type Handler } from './answered';
 import { secretIn, warnOfPrevious } from './authorize';
 import { deadlineOf } from './deadline';

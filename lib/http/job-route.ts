@@ -3,7 +3,7 @@
  * the job's own work behind it, one at a time. Answers what the job gives; 5xx when its outcome is `errored`.
  */
 import { RequestError } from '../errors';
-import type { SlaStatus } from '../runner/result';
+import type { SlaStatus } from '../outcome';
 import { type Services, services } from '../services';
 import { inTurn } from '../stores/turn';
 import { attend } from '../watch/attend';

@@ -3,8 +3,9 @@
  * nobody's business outside. The password is LAPSE_STATUS_PASSWORD and opens nothing else; CRON_SECRET, which deletes,
  * is never typed into a browser.
  */
+
+import { isLoopback } from '../transport';
 import { isBasicPassword } from './authorize';
-import { isLoopback } from './transport';
 
 type Env = Record<string, string | undefined>;
 

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Row, Statement } from '../database';
 import type { JobResult } from '../http/job-route';
+import type { OrderSettings } from '../settings/orders';
 import type { OrderReview } from './contract';
 import {
   confirmationOf,
@@ -17,7 +18,6 @@ import {
 } from './intents';
 import { ProviderError, type RefundProvider } from './provider';
 import { attemptRefund } from './refund';
-import type { OrderSettings } from './settings';
 import { isStop, stopped } from './stop';
 
 /** Stripe allows 100 requests a second; three each, at a tenth of a second an answer. */

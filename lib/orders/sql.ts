@@ -5,8 +5,8 @@
  */
 import { keyText, name, Parameters, table } from '../batch/sql';
 import type { Statement } from '../database';
+import type { OrderSettings } from '../settings/orders';
 import type { EscalationStep, OrderReview } from './contract';
-import type { OrderSettings } from './settings';
 
 export const WATCH = 'order-review-sla';
 

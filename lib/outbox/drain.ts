@@ -6,15 +6,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
+import { judgeReferences, referencesOf, Unfit, unfitReferences } from '../batch/references';
 import { answerTimeoutMs, session } from '../batch/session';
 import { Parameters } from '../batch/sql';
 import { hostsOf } from '../blob';
 import { type BlobError, DatabaseError, PreflightError } from '../errors';
 import { alert } from '../guard/alert';
-import { mayPass } from '../runner/settle';
 import type { Services } from '../services';
 import { claim, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from '../stores/outbox';
-import { judgeReferences, referencesOf, Unfit, unfitReferences } from './references';
 import { deleteAtStore } from './store';
 
 export interface DrainRequest {
@@ -69,7 +68,8 @@ export async function drainOutbox(services: Services, request: DrainRequest): Pr
   return new Drain(services, request).execute();
 }
 
-const timedOut = (error: unknown): boolean => error instanceof DatabaseError && error.failure === 'timeout';
+const isWorthAnother = (error: unknown): boolean =>
+  error instanceof DatabaseError && (error.mayPass || error.failure === 'timeout');
 
 class Drain {
   readonly #log: Logger;
@@ -230,7 +230,7 @@ class Drain {
     return pRetry(work, {
       ...this.services.backoff,
       // A claim that ran out of its time changed nothing: it is asked again, as often as anything else.
-      shouldRetry: ({ error }) => (mayPass(error) || timedOut(error)) && this.#remaining() > 0,
+      shouldRetry: ({ error }) => isWorthAnother(error) && this.#remaining() > 0,
     });
   }
 

@@ -4,8 +4,8 @@
  */
 import { namesFiles } from '../batch/files';
 import type { Statement } from '../database';
+import type { Ending } from '../outcome';
 import type { Policy } from '../policies/contract';
-import type { Ending } from '../runner/endings';
 
 /**
  * What a drain does in half a minute at its best, and in a night with a store that takes three a second. Beyond it,

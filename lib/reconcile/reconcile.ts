@@ -5,9 +5,9 @@
  * outbox, within a cap, which asks once more under locks before it deletes.
  */
 import { randomUUID } from 'node:crypto';
+import { referencesOf } from '../batch/references';
 import { type Blob, hostsOf } from '../blob';
 import { BlobError, DatabaseError, LapseError, RedisError } from '../errors';
-import { referencesOf } from '../outbox/references';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
 import {

@@ -8,10 +8,10 @@ import { STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
 import { outboxFull } from '../outbox/room';
+import type { Ending, Kept } from '../outcome';
 import type { Cursor } from '../stores/checkpoint';
-import { type Ending, leaseLost, outOfTime } from './endings';
+import { leaseLost, outOfTime } from './endings';
 import { lookThrough, walkHeap } from './heap-walk';
-import type { Kept } from './result';
 import { settle } from './settle';
 import type { RunState, Sweep } from './state';
 

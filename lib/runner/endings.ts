@@ -1,12 +1,6 @@
 /** The ways a run ends, each with what it says to whoever reads it. */
 import { DatabaseError, PreflightError, RedisError } from '../errors';
-import type { Outcome } from './result';
-
-export interface Ending {
-  readonly outcome: Outcome;
-  readonly reason: string | null;
-  readonly message: string;
-}
+import type { Ending } from '../outcome';
 
 export const drained: Ending = {
   outcome: 'succeeded',

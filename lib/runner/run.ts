@@ -20,6 +20,8 @@ import { admissionFacts, declareVersion, Facts } from '../guard/facts';
 import { observeLabels } from '../guard/labels';
 import { afterRun } from '../outbox/after-run';
 import { outboxFull, roomInOutbox } from '../outbox/room';
+import type { Ending } from '../outcome';
+import { slaStatus } from '../outcome';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
@@ -34,10 +36,9 @@ import {
   type RunEnd,
   type RunTotals,
 } from '../stores/run';
-import { drained, type Ending, explain } from './endings';
+import { drained, explain } from './endings';
 import { previewPolicy } from './preview';
-import { type RunResult, slaStatus } from './result';
-import { mayPass } from './settle';
+import type { RunResult } from './result';
 import { type RunRequest, RunState } from './state';
 import { walkThrough } from './walk';
 
@@ -251,7 +252,7 @@ class Run extends RunState {
       this.#totals = await pRetry(() => endRun(this.database, this.#runEnd(ending, this.services.clock())), {
         ...this.services.backoff,
         retries: 3,
-        shouldRetry: ({ error }) => mayPass(error),
+        shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass,
       });
     } catch (error) {
       // The next run closes the record from the receipts.

@@ -12,9 +12,6 @@ import { span } from '../sentry';
 import type { Backoff } from '../services';
 import { readReceipt } from '../stores/receipt';
 
-export const mayPass = (error: unknown): boolean =>
-  error instanceof DatabaseError && ['transient', 'busy', 'unknown'].includes(error.failure);
-
 /** What identifies a batch, whatever its statements are. */
 type Numbered = Pick<BatchOrder, 'runId' | 'seq' | 'statementTimeoutMs' | 'blocks'> & {
   readonly limit?: number;
@@ -53,10 +50,13 @@ export async function settleAs<R extends BatchResult>(
         throw error;
       }
     },
-    { ...backoff, shouldRetry: ({ error }) => mayPass(error) && !stepsAside(order, error) && inTime() },
+    { ...backoff, shouldRetry: ({ error }) => maySettle(order, error) && inTime() },
   );
 }
 
 /** A plain block range that meets a locked row is asked again in another form, not again in this one. */
-const stepsAside = (order: Numbered, error: unknown): boolean =>
-  order.blocks?.skipLocked === false && error instanceof DatabaseError && error.failure === 'busy';
+const stepsAside = (order: Numbered, error: DatabaseError): boolean =>
+  order.blocks?.skipLocked === false && error.failure === 'busy';
+
+const maySettle = (order: Numbered, error: unknown): boolean =>
+  error instanceof DatabaseError && error.mayPass && !stepsAside(order, error);

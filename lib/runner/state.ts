@@ -11,17 +11,19 @@ import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '../batch/session';
 import { table } from '../batch/sql';
 import type { Tally } from '../batch/tally';
 import { counted, type Database, type Row, type Statement } from '../database';
+import { DatabaseError } from '../errors';
+import type { Ending } from '../outcome';
+import { type Kept, noneKept } from '../outcome';
 import type { Policy } from '../policies/contract';
 import { countedRedis, type RedisClient } from '../redis';
 import type { Services } from '../services';
 import { type Cursor, leaseToken, save } from '../stores/checkpoint';
 import { Company } from './company';
-import { type Ending, limited } from './endings';
+import { limited } from './endings';
 import { Fitness } from './fitness';
 import { pressedBy, restMs } from './pressure';
-import { type Kept, noneKept, type RunResult } from './result';
+import type { RunResult } from './result';
 import { Sequence } from './seqs';
-import { mayPass } from './settle';
 import { versionOf } from './version';
 
 export interface RunRequest {
@@ -115,7 +117,7 @@ export class RunState {
       () => this.database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
       {
         ...this.services.backoff,
-        shouldRetry: ({ error }) => mayPass(error) && this.hasTime(),
+        shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass && this.hasTime(),
       },
     );
   }

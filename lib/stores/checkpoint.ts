@@ -8,8 +8,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { Position } from '../batch/leg';
+import { KEPT_REASONS } from '../outcome';
 import type { RedisClient } from '../redis';
-import { KEPT_REASONS } from '../runner/result';
 import { READ_TEXT } from './lua';
 
 /** A batch takes at most about 10 s with its answer; a dead runner is replaced half a minute later. */

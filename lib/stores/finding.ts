@@ -2,11 +2,12 @@
  * Tables retention.blob_scan and retention.blob_finding: what the reconciliation saw. An orphan is open until it
  * is named again, gone, or handed to the outbox; a missing file until it is there again or its row is gone.
  */
+
+import { type Reference, referenced } from '../batch/references';
 import { answerTimeoutMs, session } from '../batch/session';
 import { keyText, name, Parameters, table, tableLabel, text } from '../batch/sql';
 import type { StoredFile } from '../blob';
 import type { Database, Row } from '../database';
-import { type Reference, referenced } from '../outbox/references';
 import type { KeyColumn, TableName } from '../policies/contract';
 
 const STATEMENT_MS = 10_000;

@@ -4,7 +4,7 @@
  */
 import { codeOf } from '../errors';
 import type { Visit } from '../http/door';
-import { type Outcome, type SlaStatus, slaStatus } from '../runner/result';
+import { type Outcome, type SlaStatus, slaStatus } from '../outcome';
 import { checkIn } from '../sentry';
 import { noteBegin, noteEnd } from './attendance';
 import type { Expected } from './expected';

@@ -5,7 +5,7 @@
 import { ask } from '../batch/session';
 import type { Statement } from '../database';
 import { codeOf } from '../errors';
-import type { Outcome, SlaStatus } from '../runner/result';
+import type { Outcome, SlaStatus } from '../outcome';
 import type { Services } from '../services';
 import type { Expected } from './expected';
 

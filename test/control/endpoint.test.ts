@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlRoute } from '@/lib/control/endpoint';
-import { operatorOf } from '@/lib/control/operators';
 import { readSettings } from '@/lib/settings';
+import { operatorOf } from '@/lib/settings/operators';
 import { DAY, govern, things } from '@/test/support/engine';
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { act, list, OPERATORS, TOKENS } from '@/test/support/operators';

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { verify } from '@/lib/audit/verify';
-import { operatorList } from '@/lib/control/operators';
 import { OWN_JOBS } from '@/lib/crons';
+import { operatorList } from '@/lib/settings/operators';
 import { type AppLogin, appLogin } from '../support/app-login';
 import { type Engine, engine } from '../support/engine';
 

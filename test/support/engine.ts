@@ -3,8 +3,9 @@
  * policy that governs it, for the cases the shipped policies do not show.
  */
 import { randomUUID } from 'node:crypto';
-import { catalogFacts, judgeFacts, type Problem } from '@/lib/batch/preflight';
+import { catalogFacts, judgeFacts } from '@/lib/batch/preflight';
 import { table } from '@/lib/batch/sql';
+import type { Problem } from '@/lib/errors';
 import { permanentTables } from '@/lib/policies';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import type { RunResult } from '@/lib/runner/result';

@@ -1,8 +1,8 @@
 /** The user's own database, where TEST_POSTGRES_URL names one: its catalog is read, nothing is changed. */
 import { Client } from 'pg';
-import type { Problem } from '@/lib/batch/preflight';
+import { checkPolicies } from '@/lib/batch/check';
+import type { Problem } from '@/lib/errors';
 import { permanentTables } from '@/lib/policies';
-import { checkPolicies } from '@/lib/policies/check';
 import type { Policy } from '@/lib/policies/contract';
 
 /** Undefined: then no test can say whether a policy fits; `npm run policy:check` can. */

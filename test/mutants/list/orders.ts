@@ -178,7 +178,7 @@ export const orderMutants: readonly Mutant[] = [
   {
     id: 'R22',
     promise: 'No operator can be named as the watch or a cron.',
-    file: 'lib/control/operators.ts',
+    file: 'lib/settings/operators.ts',
     find: 'operators.find((o) => RESERVED.includes(o![1]!));',
     replace: 'operators.find(() => false);',
     tests: ['test/control/endpoint.test.ts'],

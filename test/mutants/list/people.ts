@@ -153,7 +153,7 @@ export const peopleMutants: readonly Mutant[] = [
   {
     id: 'P19',
     promise: 'Secrets are sent over TLS, but on this machine.',
-    file: 'lib/http/transport.ts',
+    file: 'lib/transport.ts',
     find: '/^(https|smtps):/i.test(url) || isLoopback(url)',
     replace: 'url !== ``',
     tests: ['test/settings.test.ts'],

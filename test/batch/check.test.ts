@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { checkInWords, checkPolicies } from '@/lib/policies/check';
+import { checkInWords, checkPolicies } from '@/lib/batch/check';
 import { type Engine, engine, govern, left, things, thingsPolicy } from '@/test/support/engine';
 import { problemsIn } from '@/test/support/own-database';
 

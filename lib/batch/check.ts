@@ -4,8 +4,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import { catalogFacts, judgeFacts, type Problem } from '../batch/preflight';
-import type { PermanentTable, Policy } from './contract';
+import type { Problem } from '../errors';
+import type { PermanentTable, Policy } from '../policies/contract';
+import { catalogFacts, judgeFacts } from './preflight';
 
 export interface Checked {
   readonly policy: string;

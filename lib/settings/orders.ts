@@ -3,7 +3,7 @@
  * the manual queue.
  */
 import { z } from 'zod';
-import { isPrivate } from '../http/transport';
+import { isPrivate } from '../transport';
 
 const whole = (least: number, most: number) =>
   z

@@ -1,6 +1,6 @@
 /** Settings of the alerts' channels beside Sentry, checked with all others. A channel that is not set is not used. */
 import { z } from 'zod';
-import { isPrivate } from '../http/transport';
+import { isPrivate } from '../transport';
 
 const addresses = z
   .string()

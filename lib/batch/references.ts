@@ -3,9 +3,9 @@
  * dependants' and the shared ones. A file goes only when none of these columns names it, in any spelling.
  */
 import { z } from 'zod';
-import type { Problem } from '../batch/fit-partitions';
-import { name, type Parameters, table, tableLabel } from '../batch/sql';
+import type { Problem } from '../errors';
 import type { Policy, TableName } from '../policies/contract';
+import { name, type Parameters, table, tableLabel } from './sql';
 
 export interface Reference {
   readonly table: TableName;

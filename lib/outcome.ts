@@ -1,0 +1,82 @@
+/** The words for how a run ended, what it found and why a row stayed: the same in every record, answer and alert. */
+
+/** `succeeded` drained · `interrupted` cursor kept · `skipped` nothing tried, no error · `errored` someone is told. */
+export type Outcome = 'succeeded' | 'interrupted' | 'skipped' | 'errored';
+export type Mode = 'delete' | 'dry_run';
+export type SlaStatus = 'within_sla' | 'warning' | 'breached';
+
+/** How a run ends, and what it says of it. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly message: string;
+}
+
+/**
+ * Why a picked row stayed. `condition`: the policy's `where` is not true for it. `busy`: locked by someone else, or
+ * changed while we looked.
+ */
+export const KEPT_REASONS = [
+  'held',
+  'extended',
+  'dead_letter',
+  'referenced',
+  'not_expired',
+  'condition',
+  'unknown_rule',
+  'busy',
+] as const;
+export type KeptReason = (typeof KEPT_REASONS)[number];
+export type Kept = Record<KeptReason, number>;
+
+/** What a dry run found (R9). Counts are exact when `complete`, else what was seen until time ran out. */
+export interface Preview {
+  readonly complete: boolean;
+  readonly expired: number;
+  readonly bytes: number;
+  readonly files: number;
+  readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
+  readonly kept: Kept;
+  /** Rows that would go along with those, by table. */
+  readonly dependants: Record<string, number>;
+  /** Hash of every row that would go, and of what goes along with each, in the order of the walk. */
+  readonly rowsSha256: string;
+  /** What keeps the policy from deleting, each with what to do about it; empty when nothing does. */
+  readonly blockers: readonly { readonly problem: string; readonly remedy: string }[];
+  /** Whole partitions that would be dropped, with their bounds; their rows are among `expired`. */
+  readonly partitions: readonly {
+    readonly name: string;
+    readonly from: string | null;
+    readonly to: string | null;
+    readonly rows: number;
+  }[];
+  readonly sampleKeys: readonly string[];
+  /** The clocks of the oldest and newest row that would go, ISO 8601 in UTC with microseconds. */
+  readonly oldest: string | null;
+  readonly newest: string | null;
+  readonly estimatedRuns: number;
+  /** G3: what an approval of exactly this names, and until when; null when there is nothing to approve yet. */
+  readonly approvable: { readonly digest: string; readonly expiresAt: string } | null;
+}
+
+export const noneKept = (): Kept => ({
+  held: 0,
+  extended: 0,
+  dead_letter: 0,
+  referenced: 0,
+  not_expired: 0,
+  condition: 0,
+  unknown_rule: 0,
+  busy: 0,
+});
+
+/** M4: the share of its allowed duration a run took, against the two thresholds in percent. */
+export function slaStatus(
+  seconds: number,
+  allowedSeconds: number,
+  sla: { readonly warningPercent: number; readonly criticalPercent: number },
+): SlaStatus {
+  const percent = (seconds / allowedSeconds) * 100;
+  if (percent >= sla.criticalPercent) return 'breached';
+  return percent >= sla.warningPercent ? 'warning' : 'within_sla';
+}

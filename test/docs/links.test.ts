@@ -1,0 +1,33 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+
+/** The README describes the example, and links to it, also where it has been removed. */
+const isWhole = (file: string): boolean =>
+  existsSync(file) && (file !== 'README.md' || existsSync('lib/example'));
+
+it('links of the documents lead to files and headings there are', () => {
+  const slug = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-');
+  const documents = [
+    ...['README.md', 'CHANGELOG.md', 'SECURITY.md', 'CONTRIBUTING.md'].filter(isWhole),
+    ...readdirSync('docs')
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => `docs/${file}`),
+  ];
+  const broken = documents.flatMap((document) =>
+    [...readFileSync(document, 'utf8').matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(
+      ([link, to = '', anchor]) => {
+        const target = to === '' ? document : path.join(path.dirname(document), to);
+        if (!existsSync(target)) return [`${document}: ${link}`];
+        if (anchor === undefined) return [];
+        const headings = [...readFileSync(target, 'utf8').matchAll(/^#+ (.+)$/gm)].map((m) => slug(m[1]!));
+        return headings.includes(anchor) ? [] : [`${document}: ${link}`];
+      },
+    ),
+  );
+  expect(broken).toEqual([]);
+});
