@@ -7,7 +7,7 @@ import { report } from '../alerts/incidents';
 import { answerTimeoutMs, session } from '../batch/session';
 import { alert, causeOf } from '../guard/alert';
 import { type Waiting, watchLetters } from '../guard/overdue';
-import type { JobOrder, JobResult } from '../http/job-route';
+import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
 import { type ExportedHead, exportHead } from './head';
 import { type Verification, verify } from './verify';

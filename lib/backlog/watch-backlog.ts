@@ -8,7 +8,7 @@ import { ask, indexesOnly } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { codeOf, LapseError } from '../errors';
 import { periodsOf, reachOf, withPeriods } from '../guard/effective';
-import type { JobOrder, JobResult } from '../http/job-route';
+import type { JobOrder, JobResult } from '../job';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
 import { expectedOf } from '../watch/expected';

@@ -6,9 +6,9 @@
 import type { Logger } from 'pino';
 import { drainOutbox } from '../outbox/drain';
 import type { Services } from '../services';
-import { beginErasure, type ErasureRecord, finishErasure, readSteps, recordSteps } from '../stores/erasure';
 import { type Erased, erasePolicy } from './erase-policy';
 import { type ErasureCall, type ErasureResult, sum, total } from './result';
+import { beginErasure, type ErasureRecord, finishErasure, readSteps, recordSteps } from './store';
 import type { Reach } from './subject';
 
 export async function carryOut(

@@ -15,9 +15,9 @@ import { deadlineOf } from '../http/deadline';
 import { urlOf } from '../http/raw-url';
 import { capture } from '../sentry';
 import { type Services, services } from '../services';
-import { listErasures, UNDER_WAY } from '../stores/erasure';
 import { confirmRequest, eraseSubject, withdrawRequest } from './erase';
 import type { ErasureCall, ErasureResult } from './result';
+import { listErasures, UNDER_WAY } from './store';
 
 /** Two ids and a reason of 500 characters. */
 const MOST_BYTES = 8_192;

@@ -6,6 +6,9 @@
  */
 import { RequestError } from '../errors';
 import type { Services } from '../services';
+import { carryOut } from './carry-out';
+import { previewErasure } from './preview';
+import { type ErasureCall, type ErasureResult, total } from './result';
 import {
   confirmErasure,
   dueErasures,
@@ -13,10 +16,7 @@ import {
   type Refused,
   requestErasure,
   withdrawErasure,
-} from '../stores/erasure';
-import { carryOut } from './carry-out';
-import { previewErasure } from './preview';
-import { type ErasureCall, type ErasureResult, total } from './result';
+} from './store';
 import { reachOf, type Subject, subjectOf } from './subject';
 
 export interface ErasureRequest extends ErasureCall {

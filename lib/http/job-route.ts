@@ -3,6 +3,7 @@
  * the job's own work behind it, one at a time. Answers what the job gives; 5xx when its outcome is `errored`.
  */
 import { RequestError } from '../errors';
+import type { JobOrder, JobResult } from '../job';
 import type { SlaStatus } from '../outcome';
 import { type Services, services } from '../services';
 import { inTurn } from '../stores/turn';
@@ -10,19 +11,6 @@ import { attend } from '../watch/attend';
 import { declaredJob, expectedJob } from '../watch/expected';
 import { answerJson } from './answer';
 import { type CronRoute, door } from './door';
-
-export interface JobOrder {
-  readonly correlationId: string;
-  readonly deadline: Date;
-  readonly dryRun: boolean;
-  readonly trigger: 'cron' | 'manual';
-}
-
-export interface JobResult {
-  readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
-  readonly reason: string | null;
-  readonly message: string;
-}
 
 interface JobAnswer extends JobResult {
   readonly job: string;

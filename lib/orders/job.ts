@@ -1,5 +1,5 @@
 /** The cron of the order review; where none is declared it answers that, and asks nothing. */
-import type { JobOrder, JobResult } from '../http/job-route';
+import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
 import { UNDECLARED } from './order-review';
 import { watchOrders } from './watch';

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Row, Statement } from '../database';
-import type { JobResult } from '../http/job-route';
+import type { JobResult } from '../job';
 import type { OrderSettings } from '../settings/orders';
 import type { OrderReview } from './contract';
 import {

@@ -1,6 +1,6 @@
 /** A stop of everything and a pause of the order review: then nothing is claimed and no refund is asked for. */
 import type { Statement } from '../database';
-import type { JobResult } from '../http/job-route';
+import type { JobResult } from '../job';
 
 export type Stop = 'stopped' | 'paused';
 

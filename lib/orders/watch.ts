@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { report, type Symptom } from '../alerts/incidents';
 import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
-import type { JobOrder, JobResult } from '../http/job-route';
+import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
 import type { OrderReview } from './contract';
 import { declaredReview } from './order-review';

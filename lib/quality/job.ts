@@ -6,7 +6,7 @@
 import { report } from '../alerts/incidents';
 import { atRoots } from '../batch/leaves';
 import { ask } from '../batch/session';
-import type { JobOrder, JobResult } from '../http/job-route';
+import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
 import { measurePolicy } from './measure';
 import type { Measurement } from './measurement';

@@ -5,7 +5,7 @@
  */
 import { chainHead, signHead } from '../audit/head';
 import { ask } from '../batch/session';
-import type { JobOrder, JobResult } from '../http/job-route';
+import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
 import { EVIDENCE_DAYS, OWN_RECORDS } from './periods';
 

@@ -3,12 +3,22 @@
  * whether everybody else came too. The record and the look cost a request each and never change how the run ends.
  */
 import { codeOf } from '../errors';
-import type { Visit } from '../http/door';
 import { type Outcome, type SlaStatus, slaStatus } from '../outcome';
 import { checkIn } from '../sentry';
+import type { Services } from '../services';
 import { noteBegin, noteEnd } from './attendance';
 import type { Expected } from './expected';
 import { look } from './look';
+
+/** What is asked of the call that brought the work about. */
+interface Call {
+  readonly services: Services;
+  readonly correlationId: string;
+  readonly deadline: Date;
+  /** The schedule that fired; null for a manual call. */
+  readonly schedule: string | null;
+  readonly parameters: { readonly dryRun: boolean };
+}
 
 interface Finished {
   readonly outcome: Outcome;
@@ -28,14 +38,14 @@ const LOOK_MS = 8_000;
 export async function attend<R extends Finished>(
   expected: Expected,
   schedules: readonly (string | undefined)[],
-  visit: Visit,
+  call: Call,
   work: () => Promise<R>,
 ): Promise<Attended<R>> {
-  const { services } = visit;
+  const { services } = call;
   const { sla } = services.settings;
   const startedAt = services.clock();
   // A dry run somebody asked for is not the run that was due.
-  const counts = !visit.parameters.dryRun;
+  const counts = !call.parameters.dryRun;
   // Beside the work, not before it: a lost note is made up for by the end.
   const began = counts ? noteBegin(services, expected, startedAt) : Promise.resolve();
   const finish = async (ending: Pick<Finished, 'outcome' | 'reason'>) => {
@@ -52,12 +62,12 @@ export async function attend<R extends Finished>(
         slaStatus: status,
       });
     }
-    if (visit.deadline.getTime() - services.clock().getTime() > LOOK_MS) await look(services);
+    if (call.deadline.getTime() - services.clock().getTime() > LOOK_MS) await look(services);
     return { durationSeconds, slaStatus: status };
   };
   let result: R;
   try {
-    result = await checkIn({ ...expected, schedules }, visit, work);
+    result = await checkIn({ ...expected, schedules }, call, work);
   } catch (error) {
     await finish({ outcome: 'errored', reason: codeOf(error) });
     throw error;

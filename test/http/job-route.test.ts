@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { auditRoute } from '@/lib/audit/routes';
-import { type JobResult, jobRoute } from '@/lib/http/job-route';
+import { jobRoute } from '@/lib/http/job-route';
+import type { JobResult } from '@/lib/job';
 import { inTurn } from '@/lib/stores/turn';
 import { type Engine, engine } from '@/test/support/engine';
 import { OPERATORS, TOKENS } from '@/test/support/operators';

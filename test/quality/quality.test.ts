@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seed } from '@/lib/example/seed';
-import type { JobOrder } from '@/lib/http/job-route';
+import type { JobOrder } from '@/lib/job';
 import { policies } from '@/lib/policies';
 import type { Policy, PolicyInput } from '@/lib/policies/contract';
 import { measureQuality, type QualityResult } from '@/lib/quality/job';

@@ -65,7 +65,7 @@ export const peopleMutants: readonly Mutant[] = [
   {
     id: 'P08',
     promise: 'The request that has waited longest is tried first.',
-    file: 'lib/stores/erasure.ts',
+    file: 'lib/erasure/store.ts',
     find: 'order by tried_at nulls first, requested_at',
     replace: 'order by requested_at',
     tests: requests,

@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { ask } from '../batch/session';
 import type { Database, Row } from '../database';
-import type { Erased } from '../erasure/erase-policy';
-import type { Subject } from '../erasure/subject';
+import type { Erased } from './erase-policy';
+import type { Subject } from './subject';
 
 const STATEMENT_MS = 5_000;
 /** A page of requests fits an answer, each with its steps. */
