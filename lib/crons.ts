@@ -3,8 +3,9 @@
  * Lapse's own jobs below. A second, later entry per daily policy resumes a pass that ran out of time, and
  * costs one request when there is none.
  */
-import type { OrderReview } from './orders/contract';
+
 import type { Policy } from './policies/contract';
+import type { OrderReview } from './policies/order-contract';
 
 export interface Cron {
   readonly path: string;

@@ -6,10 +6,10 @@ import type { Logger } from 'pino';
 import { type Blob, connectBlob } from './blob';
 import { connect, type Database } from './database';
 import { createLog } from './log';
-import type { OrderReview } from './orders/contract';
-import { orderReview } from './orders/order-review';
 import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
+import type { OrderReview } from './policies/order-contract';
+import { orderReview } from './policies/order-review';
 import { connectRedis, type RedisClient } from './redis';
 import { readSettings, type Settings } from './settings';
 

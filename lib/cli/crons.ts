@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { vercelJson } from '../crons';
-import { orderReview } from '../orders/order-review';
 import { policies } from '../policies';
+import { orderReview } from '../policies/order-review';
 
 const FILE = 'vercel.json';
 const { values } = parseArgs({ options: { hobby: { type: 'boolean', default: false } } });

@@ -1,5 +1,5 @@
 /** The orders of the example schema: a declaration of your own looks like this (docs/MONITORING.md). */
-import { defineOrderReview } from '../orders/contract';
+import { defineOrderReview } from '../policies/order-contract';
 
 export const exampleOrderReview = defineOrderReview({
   table: { name: 'orders' },

@@ -15,7 +15,7 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     text
       .replace(/^import \{ example.* from '\.\.\/example\/policies';\n/m, '')
       .replace(/\.\.\.example\w+,?\s*/g, ''),
-  'lib/orders/order-review.ts': (text) =>
+  'lib/policies/order-review.ts': (text) =>
     text
       .replace(/^import .* from '\.\.\/example\/order-review';\n/m, '')
       .replace('OrderReview | undefined = exampleOrderReview;', 'OrderReview | undefined = undefined;'),

@@ -1,7 +1,7 @@
 /** The cron of the order review; where none is declared it answers that, and asks nothing. */
 import type { JobOrder, JobResult } from '../job';
+import { UNDECLARED } from '../policies/order-review';
 import type { Services } from '../services';
-import { UNDECLARED } from './order-review';
 import { watchOrders } from './watch';
 
 export const orderReviewJob = async (services: Services, order: JobOrder): Promise<JobResult> =>

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { name, Parameters, table } from '../batch/sql';
 import { send } from '../control/carry-out';
 import { RequestError } from '../errors';
+import type { OrderReview } from '../policies/order-contract';
+import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
-import type { OrderReview } from './contract';
-import { declaredReview } from './order-review';
 import { queueStatement, readQueue } from './queue';
 import { orderColumns, orderIs } from './sql';
 

@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Row, Statement } from '../database';
 import type { JobResult } from '../job';
+import type { OrderReview } from '../policies/order-contract';
 import type { OrderSettings } from '../settings/orders';
-import type { OrderReview } from './contract';
 import {
   confirmationOf,
   type Intent,

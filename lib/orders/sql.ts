@@ -5,8 +5,8 @@
  */
 import { keyText, name, Parameters, table } from '../batch/sql';
 import type { Statement } from '../database';
+import type { EscalationStep, OrderReview } from '../policies/order-contract';
 import type { OrderSettings } from '../settings/orders';
-import type { EscalationStep, OrderReview } from './contract';
 
 export const WATCH = 'order-review-sla';
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { crons } from '@/lib/crons';
-import { orderReview } from '@/lib/orders/order-review';
 import { policies } from '@/lib/policies';
+import { orderReview } from '@/lib/policies/order-review';
 import { REVIEW } from '@/test/support/order-review';
 
 const registered = { policies, orderReview };

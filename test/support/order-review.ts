@@ -1,5 +1,5 @@
 /** The order review of the tests, over the example schema's orders: there whether or not the example is installed. */
-import { defineOrderReview } from '@/lib/orders/contract';
+import { defineOrderReview } from '@/lib/policies/order-contract';
 
 export const REVIEW = defineOrderReview({
   table: { name: 'orders' },

@@ -5,7 +5,7 @@
 
 import { RequestError } from '../errors';
 import { exampleOrderReview } from '../example/order-review';
-import type { OrderReview } from './contract';
+import type { OrderReview } from './order-contract';
 
 export const orderReview: OrderReview | undefined = exampleOrderReview;
 
@@ -16,4 +16,4 @@ export function declaredReview(review: OrderReview | undefined): OrderReview {
 }
 
 export const UNDECLARED =
-  'no order review is declared here: lib/orders/order-review.ts would declare it (docs/MONITORING.md)';
+  'no order review is declared here: lib/policies/order-review.ts would declare it (docs/MONITORING.md)';
