@@ -15,6 +15,12 @@ it('names every policy that ships, and its hour', () => {
   }
 });
 
+it('shows a whole policy, as it is', () => {
+  const [, file = '', shown = ''] = /\]\((lib\/[^)]+\.ts)\):\n\n```ts\n([\s\S]*?)```/.exec(readme) ?? [];
+  expect(file).toMatch(/policies\/[a-z-]+\.ts$/);
+  expect(shown).toBe(readFileSync(file, 'utf8'));
+});
+
 it('links to what is there', () => {
   const files = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map((m) => m[1]!);
   expect(files.length).toBeGreaterThan(3);
@@ -22,7 +28,8 @@ it('links to what is there', () => {
 });
 
 it('speaks of commands there are', () => {
-  const commands = new Set([...readme.matchAll(/npm run ([\w:]+)/g)].map((m) => m[1]!));
+  const text = readme + readFileSync('CONTRIBUTING.md', 'utf8');
+  const commands = new Set([...text.matchAll(/npm run ([\w:]+)/g)].map((m) => m[1]!));
   expect([...commands].filter((name) => !(name in packageJson.scripts))).toEqual([]);
 });
 
