@@ -37,14 +37,3 @@ it('whole partitions are dropped in one place, and rows of permanent tables remo
     'retention/0010_partitions.sql',
   ]);
 });
-
-it('nothing that is deployed knows of the local cloud', () => {
-  const found = [...sources('app'), ...sources('lib')].filter(
-    (file) =>
-      !WORKSHOP.test(file) &&
-      /from '[^']*(local-cloud|\/demo\/|\/bench\/|\/example\/(?!policies|order-review))/.test(
-        readFileSync(file, 'utf8'),
-      ),
-  );
-  expect(found).toEqual([]);
-});

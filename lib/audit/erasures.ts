@@ -1,5 +1,5 @@
 /** Requests to erase against the entries that say so: asked for by whom, for whose data, confirmed by a second one. */
-import type { Question } from './in-force';
+import type { Question } from './findings';
 
 const ENTRY = `select n, actor, action, detail from retention.audit_entry where subject = x.id::text`;
 

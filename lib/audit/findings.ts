@@ -19,6 +19,14 @@ export interface Problem {
   readonly message: string;
 }
 
+/** One statement, whose rows are the problems. */
+export interface Question {
+  readonly kind: Problem['kind'];
+  /** Rows with the columns that `message` uses. */
+  readonly sql: string;
+  readonly message: (row: Row) => string;
+}
+
 /** Enough to see what happened; a rewritten chain would name every entry. */
 export const MOST_PROBLEMS = 100;
 const STATEMENT_MS = 30_000;

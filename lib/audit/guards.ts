@@ -3,7 +3,7 @@
  * Named are tables that a login of the app may delete from without the guard, triggers of Lapse that are off or
  * gone, and rights that its role has been given since.
  */
-import type { Question } from './in-force';
+import type { Question } from './findings';
 
 /** Logins and groups with the rights of lapse_app; a superuser is beyond every guard. */
 const MEMBERS = `select m.oid, m.rolname from pg_roles m

@@ -4,17 +4,9 @@
  * doing that: receipts only of runs that deleted, guards in place, rights as they were granted. Each question is one
  * statement, whose rows are the problems; no edited value makes one fail.
  */
-import type { Row } from '../database';
 import { erasures } from './erasures';
-import { type Findings, MOST_PROBLEMS, type Problem, type Read } from './findings';
+import { type Findings, MOST_PROBLEMS, type Question, type Read } from './findings';
 import { guards } from './guards';
-
-export interface Question {
-  readonly kind: Problem['kind'];
-  /** Rows with the columns that `message` uses. */
-  readonly sql: string;
-  readonly message: (row: Row) => string;
-}
 
 /** The newest entry about a subject among these actions. */
 const newest = (subject: string, ...actions: string[]) => `left join lateral (

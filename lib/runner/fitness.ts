@@ -3,18 +3,28 @@
  * named, instead of by a batch that fails. What a batch could lose before that, its own counts roll back.
  */
 import { catalogFacts, judgeFacts } from '../batch/preflight';
+import type { Row, Statement } from '../database';
 import { DatabaseError, PreflightError } from '../errors';
 import { permanentTables } from '../policies';
+import type { Policy } from '../policies/contract';
+import type { Services } from '../services';
 import { BEGIN_STATEMENT_MS, beginSession } from '../stores/run';
-import type { RunState } from './state';
 
 /** The look takes some ten milliseconds: a thousandth of the run. */
 const LOOK_AGAIN_MS = 10_000;
 
+/** What this needs of its run. */
+interface Observed {
+  readonly startedAt: Date;
+  readonly policy: Policy;
+  readonly services: Pick<Services, 'clock'>;
+  ask(statements: readonly Statement[], statementMs: number, readOnly: boolean): Promise<Row[][]>;
+}
+
 export class Fitness {
   #lookedAt: number;
 
-  constructor(private readonly run: RunState) {
+  constructor(private readonly run: Observed) {
     this.#lookedAt = run.startedAt.getTime();
   }
 

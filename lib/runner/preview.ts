@@ -26,7 +26,7 @@ import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
 import { recordPreview } from '../stores/run';
 import type { RunResult } from './result';
-import type { RunRequest } from './run';
+import type { RunRequest } from './state';
 import { versionOf } from './version';
 
 /** Kept back for the record and the answer. */

@@ -1,10 +1,10 @@
 /** Reading a file: `/files/<store>/<access>/<pathname>`, what the store's own hosts serve. */
 import type { Answer, ServiceRequest } from '../server';
-import type { BlobEndpoint } from './endpoint';
-import { disposition } from './meta';
+import { disposition, type StoreAddress } from './meta';
+import type { BlobStore } from './store';
 
 export async function download(
-  { store, address }: BlobEndpoint,
+  { store, address }: { readonly store: BlobStore; address(): StoreAddress },
   request: ServiceRequest,
   authorised: boolean,
 ): Promise<Answer> {
