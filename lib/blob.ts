@@ -31,14 +31,14 @@ export interface StoredFile {
   readonly etag: string;
 }
 
-export interface Listing {
+interface Listing {
   readonly files: readonly StoredFile[];
   /** Null: this was the last page. */
   readonly cursor: string | null;
 }
 
 /** Less time than usual for the answer, where a deadline is near. */
-export interface InTime {
+interface InTime {
   readonly timeoutMs?: number;
 }
 
@@ -60,7 +60,7 @@ export interface Blob {
   get(urlOrPathname: string): Promise<Buffer | null>;
 }
 
-export interface PutOptions {
+interface PutOptions {
   readonly access?: 'public' | 'private';
   readonly overwrite?: boolean;
   readonly contentType?: string;
@@ -69,9 +69,9 @@ export interface PutOptions {
 /** A question about one file: Blob answers in tens of milliseconds; five seconds is no answer. */
 export const HEAD_TIMEOUT_MS = 5_000;
 /** A hundred files in one call: a hold that comes meanwhile waits for it. */
-export const DELETE_TIMEOUT_MS = 5_000;
+const DELETE_TIMEOUT_MS = 5_000;
 /** A page of a thousand. */
-export const LIST_TIMEOUT_MS = 10_000;
+const LIST_TIMEOUT_MS = 10_000;
 /** A file's content on its way. */
 const TRANSFER_TIMEOUT_MS = 60_000;
 
@@ -139,7 +139,7 @@ const within = (usual: number, { timeoutMs }: InTime): number =>
   Math.max(1, Math.min(usual, timeoutMs ?? usual));
 
 /** `vercel_blob_rw_<store>_<secret>`: a store's files live at two hosts named after it. */
-export function basesOf(token: string): string[] {
+function basesOf(token: string): string[] {
   const store = /^vercel_blob_rw_([^_]+)_/.exec(token)?.[1];
   if (!store) return [];
   // Hosts know no case, but rows hold the URL as it was written.
@@ -192,7 +192,7 @@ async function asked<T>(timeoutMs: number, call: (signal: AbortSignal) => Promis
 }
 
 /** Every class has the name `Error`: only `instanceof` tells them apart (PLATFORM §D4). */
-export function mapBlobError(error: unknown): BlobError {
+function mapBlobError(error: unknown): BlobError {
   if (error instanceof BlobError) return error;
   if (error instanceof BlobNotFoundError) return new BlobError('not_found', 'the store has no such file');
   if (error instanceof BlobPreconditionFailedError)

@@ -12,7 +12,7 @@ export interface Statement {
 }
 export type Row = Record<string, unknown>;
 
-export interface RequestOptions {
+interface RequestOptions {
   /** READ ONLY: the database refuses every write (R9). */
   readonly readOnly?: boolean;
   /** Give up waiting for the answer after this long. The server may still be working: see DatabaseError `unknown`. */

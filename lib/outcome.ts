@@ -26,7 +26,7 @@ export const KEPT_REASONS = [
   'unknown_rule',
   'busy',
 ] as const;
-export type KeptReason = (typeof KEPT_REASONS)[number];
+type KeptReason = (typeof KEPT_REASONS)[number];
 export type Kept = Record<KeptReason, number>;
 
 /** What a dry run found (R9). Counts are exact when `complete`, else what was seen until time ran out. */

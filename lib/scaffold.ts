@@ -20,7 +20,7 @@ export interface NewPolicy {
 }
 
 /** `quiz-responses` → `quizResponses` */
-export const exportName = (name: string): string =>
+const exportName = (name: string): string =>
   name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
 /** An expiry lies ahead of now for as long as its row is good. */

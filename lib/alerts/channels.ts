@@ -48,7 +48,7 @@ async function sentry(alert: Alert): Promise<void> {
 }
 
 /** `x-lapse-signature: t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`: an old request cannot be replayed. */
-export function signature(secret: string, body: string, at: Date): string {
+function signature(secret: string, body: string, at: Date): string {
   const t = Math.floor(at.getTime() / 1000);
   return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')}`;
 }

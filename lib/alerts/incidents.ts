@@ -24,7 +24,7 @@ export type Channel = 'sentry' | 'webhook' | 'email';
 
 const STATEMENT_MS = 5_000;
 
-export const channelsOf = (settings: Settings): Channel[] => [
+const channelsOf = (settings: Settings): Channel[] => [
   ...(settings.sentryDsn === undefined ? [] : (['sentry'] as const)),
   ...(settings.alerts.webhook === undefined ? [] : (['webhook'] as const)),
   ...(settings.alerts.email === undefined ? [] : (['email'] as const)),

@@ -45,7 +45,7 @@ export interface Lineage {
   readonly summary: string;
 }
 
-export interface Standing {
+interface Standing {
   readonly policy: string;
   readonly present: boolean;
   /** `due`: goes with the next run. Else why it stays. */

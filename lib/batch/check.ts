@@ -8,7 +8,7 @@ import type { Problem } from '../errors';
 import type { PermanentTable, Policy } from '../policies/contract';
 import { catalogFacts, judgeFacts } from './preflight';
 
-export interface Checked {
+interface Checked {
   readonly policy: string;
   readonly problems: readonly Problem[];
 }

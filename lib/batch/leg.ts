@@ -44,7 +44,7 @@ export const Position = z.object({
 export type Position = z.infer<typeof Position>;
 
 /** The instant before which rows under a period may go: exact seconds back from `asOf`, in no time zone. */
-export const cutoffOf = (asOf: Date, seconds: number): string =>
+const cutoffOf = (asOf: Date, seconds: number): string =>
   new Date(asOf.getTime() - seconds * 1000).toISOString();
 
 export function legsOf(policy: Policy, asOf: Date, coolingSeconds = COOLING_OFF_SECONDS): Leg[] {

@@ -70,7 +70,7 @@ export function deadLettered(policy: Policy, asOf: string): string {
 }
 
 /** A declared dependant that keeps the row here. */
-export function referenced(policy: Policy): string {
+function referenced(policy: Policy): string {
   const blocks = policy.dependants
     .filter((d) => d.fate === 'block')
     .map((d) => `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)})`);

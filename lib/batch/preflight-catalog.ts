@@ -10,7 +10,7 @@ import { partitioningFacts } from './fit-partitions';
 import { name, Parameters, table, text } from './sql';
 
 /** Tables by name: the governed one, the dependants, the tenants' own, and those named in `judgedBy`. */
-export const tablesOf = (policy: Policy): TableName[] => [
+const tablesOf = (policy: Policy): TableName[] => [
   policy.table,
   ...policy.dependants.map((d) => d.table),
   ...(policy.tenants ? [policy.tenants.table] : []),

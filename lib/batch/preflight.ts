@@ -29,7 +29,7 @@ export { catalogFacts } from './preflight-catalog';
 export type { Check };
 
 /** Every one is asked, whatever the others say, so that one dry run tells all there is to do. */
-export const CHECKS: readonly Check[] = [
+const CHECKS: readonly Check[] = [
   kindsOfTables,
   noHeirs,
   seenWhole,

@@ -13,7 +13,7 @@ export interface Copy {
   readonly env: Record<string, string>;
 }
 
-export interface Stage {
+interface Stage {
   /** Rows of the table that is copied. */
   readonly rows: number;
   readonly cutoff: string;

@@ -46,7 +46,7 @@ const action = <S extends z.ZodRawShape, R>(
   };
 };
 
-export const ACTIONS = {
+const ACTIONS = {
   'hold.place': action(
     {
       scope: z.enum(['organization', 'user', 'item']),

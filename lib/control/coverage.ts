@@ -17,7 +17,7 @@ const COUNT_MS = 2_000;
 const AT_ONCE = 4;
 
 /** Rows, `>1000`, or `unknown`: the table could not be read in time, or not at all. */
-export type Count = number | `>${number}` | 'unknown';
+type Count = number | `>${number}` | 'unknown';
 
 export interface Cover {
   readonly policy: string;

@@ -10,7 +10,7 @@ import type { Subject } from './subject';
 
 const STATEMENT_MS = 5_000;
 /** A page of requests fits an answer, each with its steps. */
-export const PAGE = 100;
+const PAGE = 100;
 
 export const UNDER_WAY = ['requested', 'confirmed', 'open'] as const;
 

@@ -8,7 +8,7 @@ import type { Policy } from '../policies/contract';
 import type { Facts } from './facts';
 
 /** So few go whatever the table says: a share of next to nothing means nothing. */
-export const ALWAYS = 10;
+const ALWAYS = 10;
 /** Below this a quarter is a handful of rows: half of the table is the limit instead. */
 const SMALL_TABLE = 1_000;
 const SMALL_SHARE = 0.5;

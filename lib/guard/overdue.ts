@@ -10,7 +10,7 @@ import type { Services } from '../services';
 import { alert, causeOf } from './alert';
 
 /** A nightly run has met it three times, and somebody has had a working day to look. */
-export const LETTER_SLA_SECONDS = 3 * 86_400;
+const LETTER_SLA_SECONDS = 3 * 86_400;
 const STATEMENT_MS = 5_000;
 
 export interface Waiting {

@@ -12,7 +12,7 @@ const SHORTEST_SECRET = 16;
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-export const isBearer = (request: Request, secret: string | undefined): boolean => {
+const isBearer = (request: Request, secret: string | undefined): boolean => {
   const header = request.headers.get('authorization');
   if (!secret || secret.length < SHORTEST_SECRET || !header) return false;
   return timingSafeEqual(digest(header), digest(`Bearer ${secret}`));

@@ -10,7 +10,7 @@ import { isBasicPassword } from './authorize';
 type Env = Record<string, string | undefined>;
 
 /** A preview deployment may be connected to the database of production: open is only what cannot be. */
-export function pagesAreOpen(env: Env): boolean {
+function pagesAreOpen(env: Env): boolean {
   if (env.LAPSE_STATUS_PAGE === 'public') return true;
   return env.VERCEL_ENV !== 'production' && isLoopback(env.NEON_HTTP_ENDPOINT ?? env.DATABASE_URL);
 }

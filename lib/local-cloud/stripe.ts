@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export interface StripeRefund {
+interface StripeRefund {
   id: string;
   object: 'refund';
   amount: number;
@@ -19,7 +19,7 @@ export interface StripeRefund {
   created: number;
 }
 
-export interface StripePayment {
+interface StripePayment {
   readonly amount: number;
   readonly currency: string;
   /** As charges in dispute do: refunds are refused with this code. */
@@ -35,7 +35,7 @@ export interface StripeRequest {
   readonly n: number;
 }
 
-export type StripeFault =
+type StripeFault =
   /** Nothing happens; not stored under the key (rate limits, bad keys, a proxy before Stripe). */
   | { readonly kind: 'refuse'; readonly status: number; readonly code?: string }
   /** Stripe fails in the middle: the error is stored under the key; `done` says whether the refund exists. */

@@ -4,7 +4,7 @@
  */
 import { LapseError } from '../errors';
 
-export interface RefundOrder {
+interface RefundOrder {
   /** Found again by it, whatever becomes of the idempotency key. */
   readonly intent: string;
   readonly payment: string;

@@ -13,7 +13,7 @@ export const WATCH = 'order-review-sla';
 /** Always before a claim, in a statement of its own: the claim must see what the one before it wrote. */
 export const oneClaimAtATime: Statement = { text: 'select pg_advisory_xact_lock(7002, 1)', params: [] };
 
-export const percentOf = (step: EscalationStep, s: OrderSettings): number =>
+const percentOf = (step: EscalationStep, s: OrderSettings): number =>
   step.at === 'warning' ? s.warningPercent : step.at === 'breach' ? s.breachPercent : step.at;
 
 /** The order's text forms. An extension can only move the deadline later. */

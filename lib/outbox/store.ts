@@ -10,9 +10,9 @@ import { BlobError } from '../errors';
 import type { Claimed, Settlement } from '../stores/outbox';
 
 /** What Vercel's own examples send in one call; the store's limit is not documented (PLATFORM §D3). */
-export const FILES_PER_CALL = 100;
+const FILES_PER_CALL = 100;
 /** Calls under way at once for one page: the store answers in tens of milliseconds, and rate limits are per second. */
-export const CALLS_AT_ONCE = 16;
+const CALLS_AT_ONCE = 16;
 
 /** First wait 2 s, doubled with each failure, 6 hours at most; between half and all of it, so that retries spread. */
 const FIRST_WAIT_MS = 2_000;
@@ -49,9 +49,9 @@ const CLOCKS_DIFFER_MS = 120_000;
 const NAMED_BY_THEN_MS = 3_600_000;
 
 /** As the store makes names: 30 random characters before the extension. */
-export const isUnrepeatable = (path: string): boolean => /-[A-Za-z0-9]{30}(\.[^./]+)?$/.test(path);
+const isUnrepeatable = (path: string): boolean => /-[A-Za-z0-9]{30}(\.[^./]+)?$/.test(path);
 
-export function backoffMs(attempts: number, random: number): number {
+function backoffMs(attempts: number, random: number): number {
   const full = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts, 20));
   return full / 2 + (full / 2) * random;
 }

@@ -3,7 +3,7 @@ import type { Period, Policy } from './contract';
 
 const DAY = 86_400;
 
-export function periodInWords(period: Period): string {
+function periodInWords(period: Period): string {
   if (period.seconds === null) return 'kept for ever';
   const days = period.seconds / DAY;
   return days > 1 && Number.isInteger(days) ? `after ${days} days` : `after ${period.seconds / 3600} hours`;

@@ -4,7 +4,7 @@
  */
 import { definePolicy, type Policy } from './contract';
 
-export const purgeName = (policy: { name: string }): string => `${policy.name}-purge`;
+const purgeName = (policy: { name: string }): string => `${policy.name}-purge`;
 
 /** Null unless the policy marks rows instead of deleting them. */
 export function purgeOf(policy: Policy): Policy | null {

@@ -12,7 +12,7 @@ interface Request {
   readonly path: string;
   readonly body: unknown;
 }
-export type Misfortune =
+type Misfortune =
   | { readonly kind: 'refuse'; readonly status: number; readonly code: string; readonly retryAfter?: number }
   | { readonly kind: 'drop-before' }
   | { readonly kind: 'drop-after' }

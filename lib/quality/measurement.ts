@@ -1,6 +1,6 @@
 /** One measurement of governed data, as it is stored, reported and judged (M6). */
-export const MEASURES = ['completeness', 'timeliness', 'reference', 'uniqueness', 'profile'] as const;
-export type Measure = (typeof MEASURES)[number];
+const MEASURES = ['completeness', 'timeliness', 'reference', 'uniqueness', 'profile'] as const;
+type Measure = (typeof MEASURES)[number];
 
 export interface Measurement {
   readonly policy: string;

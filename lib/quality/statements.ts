@@ -21,7 +21,7 @@ export interface Moment {
 }
 
 /** A share of the blocks of a table of `pages`; `whole` when that is all of them. */
-export function sampleOf(pages: number, blocks: number): { percent: number; whole: boolean } {
+function sampleOf(pages: number, blocks: number): { percent: number; whole: boolean } {
   return pages <= blocks ? { percent: 100, whole: true } : { percent: (100 * blocks) / pages, whole: false };
 }
 

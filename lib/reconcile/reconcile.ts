@@ -56,11 +56,11 @@ const CHECK_PAGE = 200;
 /** Looks at once: hundreds a second, far from any limit known. */
 const CHECKS_AT_ONCE = 16;
 /** An upload is followed by its row within minutes, a restore within hours: a day is far from both. */
-export const GRACE_SECONDS = 86_400;
+const GRACE_SECONDS = 86_400;
 /** A scan that lost its cursor begins anew at once; half a day is a second opinion. */
-export const APART_SECONDS = 12 * 3_600;
+const APART_SECONDS = 12 * 3_600;
 /** More orphans than this in one scan mean something is wrong with us rather than with them. */
-export const MOST_PER_SCAN = 1_000;
+const MOST_PER_SCAN = 1_000;
 /** A day, less the hours over which the cron calls. */
 const BETWEEN_SCANS_MS = 20 * 3_600_000;
 const CLOSING_MS = 5_000;

@@ -13,7 +13,7 @@ import type { RedisClient } from '../redis';
 import { READ_TEXT } from './lua';
 
 /** A batch takes at most about 10 s with its answer; a dead runner is replaced half a minute later. */
-export const LEASE_MS = 30_000;
+const LEASE_MS = 30_000;
 /** Nobody takes a lease for longer: one that lasts beyond this, or for ever, is none. */
 const MOST_LEASE_MS = 10 * LEASE_MS;
 /** A policy that has not run for a week starts its pass again. */

@@ -16,16 +16,16 @@ import type { Database, Statement } from '../database';
  */
 export const PAGE = 500;
 /** A claim whose drain died is due again after two minutes. */
-export const CLAIM_SECONDS = 120;
+const CLAIM_SECONDS = 120;
 /**
  * So long a claim is worked on: a hold or a stop that comes meanwhile waits for its end. Long enough for five calls of
  * a hundred files, or for five hundred looks at a store that answers in 100 ms; what is left is given back.
  */
 export const WORK_SECONDS = 5;
 /** A call begun at the very end may take five seconds more (lib/blob.ts). Less than the limit of an operator's action. */
-export const IN_FORCE_SECONDS = 12;
+const IN_FORCE_SECONDS = 12;
 /** The class of an attempt that found no such file: believed when the next one finds none either. */
-export const MISSED = 'blob.not_found';
+const MISSED = 'blob.not_found';
 /**
  * At full backoff two days: a store that is away for a night leaves nothing for a person to do. With a third of
  * all calls failing, one entry in half a million gets here.
@@ -200,7 +200,7 @@ export const OutboxState = z.object({
 export type OutboxState = z.infer<typeof OutboxState>;
 
 /** Counting stops here: about 10 ms of an index. */
-export const OPEN_CAP = 100_000;
+const OPEN_CAP = 100_000;
 const some = (state: string): string =>
   `(select count(*) from (select 1 from retention.outbox where state = '${state}' limit ${OPEN_CAP + 1}) d)`;
 

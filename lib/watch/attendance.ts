@@ -23,7 +23,7 @@ export interface Ended {
 /** Interrupted for one of these, a run kept nothing it could go on from, as in retention.count_run. */
 const UNDONE = ['lost', 'paused', 'fenced', 'lease'];
 
-export const didItsWork = (e: Pick<Ended, 'outcome' | 'reason'>): boolean =>
+const didItsWork = (e: Pick<Ended, 'outcome' | 'reason'>): boolean =>
   e.outcome === 'succeeded' || (e.outcome === 'interrupted' && !UNDONE.includes(e.reason ?? ''));
 
 /** Everything that is expected from now on; a changed schedule counts from when it was first seen. */

@@ -1,7 +1,7 @@
 /** Random Redis commands, repeatable by their seed: right ones, wrong ones, and right ones on the wrong kind. */
 
 /** A small generator of numbers from 0 to 1 (xorshift32). */
-export function random(seed: number): () => number {
+function random(seed: number): () => number {
   let state = seed >>> 0 || 1;
   return () => {
     state ^= state << 13;

@@ -1,5 +1,5 @@
 /** What the global setup tells the tests about the local cloud it started. Plain text only: it crosses processes. */
-export interface ProvidedCloud {
+interface ProvidedCloud {
   readonly url: string;
   /** Superuser's address of the database `postgres`. */
   readonly ownerUrl: string;

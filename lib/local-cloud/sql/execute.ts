@@ -10,7 +10,7 @@ export interface Statement {
   readonly params: readonly (string | null)[];
 }
 
-export interface Field {
+interface Field {
   readonly name: string;
   readonly tableID: number;
   readonly columnID: number;
