@@ -20,8 +20,7 @@ export interface NewPolicy {
 }
 
 /** `quiz-responses` → `quizResponses` */
-const exportName = (name: string): string =>
-  name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
+const exportName = (name: string): string => name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
 /** An expiry lies ahead of now for as long as its row is good. */
 const liesAhead = (column: string): boolean =>
