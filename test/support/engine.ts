@@ -39,6 +39,8 @@ export async function engine(options: { now?: Date; env?: Record<string, string>
       LAPSE_MASS_DELETION_GUARD: 'off',
       LAPSE_PROGRESSIVE_ROLLOUT: 'off',
       LAPSE_COOLING_OFF_DAYS: '0',
+      // Other tests write on the same server: they are no company to make room for.
+      CLEANUP_PERCENT_WHILE_OTHERS_WRITE: '100',
       LAPSE_NAMESPACE: `test-${randomUUID()}`,
       ...options.env,
     }),
