@@ -136,6 +136,19 @@ describe('a batch is refused', () => {
   });
 });
 
+describe('the instant a run counts back from', () => {
+  const asOf = (started: string) =>
+    db.sql<{ past: boolean }>(
+      `select as_of <= clock_timestamp() as past from retention.begin_run('things', $1::uuid, 'v1', ${started}, 'cron', 'cron', 'test')`,
+      [randomUUID()],
+    );
+
+  it('is never that of a clock that runs ahead', async () => {
+    expect(await asOf(`now() + interval '1 day'`)).toEqual([{ past: true }]);
+    expect(await asOf(`now() - interval '1 day'`)).toEqual([{ past: true }]);
+  });
+});
+
 describe('while a batch is running, waits', () => {
   const pause = `update retention.policy_state set paused = true, paused_by = 'a', paused_reason = 'r', paused_at = now()`;
   const newRun = () =>

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { confirmRequest, type ErasureRequest, eraseSubject, resumeErasures } from '@/lib/erasure/erase';
 import { artifacts } from '@/lib/example/policies/artifacts';
+import { days } from '@/lib/policies/contract';
+import { purgeOf } from '@/lib/policies/purge';
 import { left, receipted } from '../support/engine';
-import { type Files, files, suffixed } from '../support/files';
+import { type Files, files, picturesPolicy, suffixed } from '../support/files';
 
 let f: Files;
 afterEach(() => f?.stop());
@@ -63,6 +65,15 @@ describe('an erasure', () => {
     expect(await f.db.sql('select state, scope, subject, reason from retention.erasure')).toEqual([
       { state: 'done', scope: 'organization', subject: mine, reason: 'request 12' },
     ]);
+  });
+
+  it('of a table that is purged goes by its policy, marked rows with those that are not', async () => {
+    const { mine } = await two();
+    const strategy = { kind: 'soft-delete' as const, column: 'deleted_at', purgeAfter: days(14) };
+    const soft = picturesPolicy({ strategy });
+    Object.assign(f.services, { policies: [soft, purgeOf(soft)!] });
+    expect(await erase(f.services, order(f, mine))).toMatchObject({ outcome: 'succeeded', deleted: 4 });
+    expect(await f.db.sql('select distinct policy from retention.receipt')).toEqual([{ policy: 'pictures' }]);
   });
 
   it('is predicted exactly by its dry run, which touches nothing', async () => {

@@ -232,6 +232,17 @@ describe('an organisation’s own period', () => {
     expect(await e.at(later(8.1), policy)).toMatchObject({ deleted: 1 });
   });
 
+  it('that is shortened again counts as it was until the cooling-off is over', async () => {
+    const policy = await tiers('free');
+    await ages(50);
+    await set(365, policy, later(-30));
+    expect(await e.at(NOW, policy)).toMatchObject({ deleted: 0 });
+    await databaseClock(e.db, later(1));
+    await set(3, policy, later(-30));
+    expect(await e.at(later(7.9), policy)).toMatchObject({ deleted: 0 });
+    expect(await e.at(later(8.1), policy)).toMatchObject({ deleted: 1 });
+  });
+
   it('that is shorter than the tier waits; longer counts at once', async () => {
     const policy = await tiers('pro');
     await ages(20);

@@ -153,3 +153,45 @@ test('a row of a taken key is set aside again under one open letter', async () =
   await e.run(policy);
   expect(await letters()).toMatchObject([{ attempts: 2 }]);
 });
+
+test('a row that fails for the thousandth time is tried again in a week at most', async () => {
+  const policy = await govern(e.db, { knownTriggers: ['refuse'] });
+  await refusing();
+  await things(e.db, [40 * DAY]);
+  await e.db.sql("update things set note = 'bad'");
+  await e.run(policy);
+  for (const attempts of [8, 5_000]) {
+    await e.db.sql('update retention.dead_letter set attempts = $1::int, run = null, next_attempt_at = $2', [
+      attempts,
+      ago(1),
+    ]);
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded' });
+    expect(await letters()).toMatchObject([{ attempts: attempts + 1, waits: 7 * DAY }]);
+  }
+});
+
+test('a row that an operator left for good stays, and is counted', async () => {
+  const policy = await govern(e.db);
+  const [id] = await things(e.db, [40 * DAY, 41 * DAY]);
+  await e.db.sql(
+    `insert into retention.dead_letter (policy, table_name, row_key, sql_state, state, next_attempt_at)
+     values ('things', 'public.things', $1, 'P0001', 'discarded', $2)`,
+    [id, ago(DAY)],
+  );
+  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1, kept: { dead_letter: 1 } });
+  expect(await e.db.sql('select id from things')).toEqual([{ id }]);
+});
+
+test.each(['40P01', '53100', '55P03', '57014', '58030', '08006'])(
+  'a lock or a shortage (%s) blames no row: the whole request may be asked again',
+  async (state) => {
+    await govern(e.db);
+    await things(e.db, [40 * DAY]);
+    await e.db.sql(`create function short() returns trigger language plpgsql as $$ begin
+      raise exception 'not now' using errcode = '${state}'; end $$`);
+    await e.db.sql('create trigger short before delete on things for each row execute function short()');
+    const trying = e.db.sql(`select * from retention.try_each(array(select ctid from things),
+      'delete from things t where t.ctid = $1 returning id::text', 'select exists (select 1 from things where id::text = $1)')`);
+    await expect(trying).rejects.toMatchObject({ code: state });
+  },
+);

@@ -1,5 +1,6 @@
 /** Every mutant there is, by area. */
 import { approvalMutants } from './list/approvals';
+import { batchMutants } from './list/batch';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
 import { netMutants } from './list/net';
@@ -9,12 +10,14 @@ import { peopleMutants } from './list/people';
 import { preflightMutants } from './list/preflight';
 import { recordMutants } from './list/records';
 import { roleMutants } from './list/roles';
+import { runnerMutants } from './list/runner';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
 import type { Mutant } from './mutant';
 
 export const mutants: readonly Mutant[] = [
   ...approvalMutants,
+  ...batchMutants,
   ...enterMutants,
   ...fileMutants,
   ...netMutants,
@@ -24,6 +27,7 @@ export const mutants: readonly Mutant[] = [
   ...recordMutants,
   ...roleMutants,
   ...preflightMutants,
+  ...runnerMutants,
   ...subjectMutants,
   ...walkMutants,
 ];

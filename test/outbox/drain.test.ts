@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MOST_ATTEMPTS } from '@/lib/stores/outbox';
+import { MOST_ATTEMPTS, WORK_SECONDS } from '@/lib/stores/outbox';
 import { type Files, files, suffixed } from '../support/files';
 
 let f: Files;
@@ -371,6 +371,31 @@ describe('a look at the store', () => {
     await f.services.blob!.put(suffixed(1), 'another file', { overwrite: true });
     f.pass(1);
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 0, rewritten: 1 });
+  });
+
+  it('is asked for nothing more after its claim may be another drain’s', async () => {
+    f = await files();
+    const plain = Array.from({ length: 20 }, (_, i) => ({ age: 40, file: `pictures/plain/${i}.png` }));
+    await f.rows(plain);
+    await f.upload(...plain.map((r) => r.file));
+    await f.runNow();
+    f.pass(1);
+    const blob = f.services.blob!;
+    let looks = 0;
+    Object.assign(f.services, {
+      blob: {
+        ...blob,
+        // Longer than the drain may work on a claim.
+        head: (...given: Parameters<typeof blob.head>) => {
+          looks += 1;
+          f.pass(WORK_SECONDS);
+          return blob.head(...given);
+        },
+      },
+    });
+    await f.drain({ lanes: 1, deadline: new Date(f.now().getTime() + 100 * WORK_SECONDS * 1000) });
+    expect(looks).toBeGreaterThan(0);
+    expect(f.stored()).toHaveLength(20);
   });
 
   it('never outlasts the deadline of the drain', async () => {

@@ -194,4 +194,18 @@ describe('services that are down', () => {
     expect(result.batches).toBeGreaterThanOrEqual(8);
     await expectDone(ids);
   });
+
+  it('is not drained where the last look takes too long, and says so', async () => {
+    const { policy, ids } = await fill();
+    const database: Database = {
+      transaction: (statements, options) =>
+        statements.some((s) => s.text.includes(' as left, '))
+          ? Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout'))
+          : e.services.database.transaction(statements, options),
+    };
+    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    expect(result).toMatchObject({ outcome: 'interrupted', reason: 'unproved', deleted: ROWS });
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 0 });
+    await expectDone(ids);
+  });
 });

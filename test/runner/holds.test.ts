@@ -135,4 +135,14 @@ describe('a policy that tells organizations apart', () => {
     const policy = await tiers(450, 1);
     expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 450 });
   });
+
+  it('is not drained while a row that may go is somebody’s, whichever organization it is of', async () => {
+    const policy = await tiers(1, 3);
+    const other = await e.db.session();
+    await other.sql('begin');
+    await other.sql('select 1 from things limit 1 for update');
+    expect(await e.run(policy)).toMatchObject({ outcome: 'interrupted', reason: 'busy', deleted: 2 });
+    other.end();
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  });
 });

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Database } from '@/lib/database';
+import { DatabaseError } from '@/lib/errors';
 import { runPolicy } from '@/lib/runner/run';
 import { acquire, type Cursor, release, save } from '@/lib/stores/checkpoint';
 import { DAY, type Engine, engine, govern, left, NOW, order, protect, things } from '../support/engine';
@@ -65,6 +66,41 @@ it('a run whose lease is taken stops at its next checkpoint, and the other keeps
   await release(redis, 'things', other, false);
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded' });
   expect(await left(e.db)).toBe(0);
+});
+
+it('a run by blocks whose lease is taken stops at its next checkpoint', async () => {
+  const policy = await govern(e.db);
+  // Fifteen rows a block: about as many batches as blocks are a first batch's.
+  await e.db.sql('alter table things set (fillfactor = 10)');
+  await e.db.sql(
+    `insert into things (at) select $1::timestamptz - interval '40 days' from generate_series(1, 60000)`,
+    [NOW.toISOString()],
+  );
+  await e.db.sql('vacuum analyze things');
+  const { redis } = e.services;
+  const other = randomUUID();
+  let batches = 0;
+  const database: Database = {
+    transaction: async (statements, options) => {
+      // As where the count takes too long: then few rows go by blocks, too.
+      if (statements.some((s) => s.text.includes('lapse.due'))) {
+        throw new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout (test)');
+      }
+      if (statements.some((s) => s.text.includes('confirm_batch')) && ++batches === 1) {
+        await redis.eval(
+          `return redis.call('set', KEYS[1], ARGV[1], 'px', 60000)`,
+          [`${redis.prefix}things:lease`],
+          [other],
+        );
+      }
+      return e.services.database.transaction(statements, options);
+    },
+  };
+  const one = { ...e.services.settings, lanes: 1 };
+  const result = await runPolicy({ ...e.services, settings: one, database }, policy, order(NOW));
+  expect(result).toMatchObject({ outcome: 'interrupted', reason: 'lease', path: 'heap' });
+  // The checkpoint of the first travels while the second works.
+  expect(batches).toBe(2);
 });
 
 it('a table that hides rows from the run after its preflight is never called drained', async () => {

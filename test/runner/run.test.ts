@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { days } from '@/lib/policies/contract';
 import { runPolicy } from '@/lib/runner/run';
 import { versionOf } from '@/lib/runner/version';
@@ -153,6 +153,20 @@ describe('bounded, resumed, repeated', () => {
     const result = await e.run(policy, { deadline: NOW });
     expect(result).toMatchObject({ outcome: 'interrupted', reason: 'time', deleted: 0 });
     expect(await left(e.db)).toBe(27);
+  });
+
+  it('begins no batch that may take longer than there is time', async () => {
+    const { policy } = await fill();
+    let reading = 0;
+    // By this clock each batch takes hours.
+    const measured = vi.spyOn(performance, 'now').mockImplementation(() => {
+      reading += 3_600_000;
+      return reading;
+    });
+    const result = await e.run(policy, { batchSize: 2 });
+    measured.mockRestore();
+    expect(result).toMatchObject({ outcome: 'interrupted', reason: 'time', deleted: 2, batches: 1 });
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 23 });
   });
 
   it.each([1_000, 999, 501])('gets something done even with a budget of %i ms', async (budget) => {
