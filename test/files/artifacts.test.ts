@@ -53,6 +53,7 @@ const total = (tiers: readonly Tier[], of: 'artifacts' | 'files' | 'bytes') =>
 
 /** Drains until nothing is open; waiting moves the clock. */
 async function drained(services: Services) {
+  let last: unknown;
   for (let calls = 1; calls < 200; calls += 1) {
     const result = await drainOutbox(services, {
       correlationId: 'test',
@@ -63,9 +64,13 @@ async function drained(services: Services) {
       wait: async (ms) => f.pass(ms / 1000),
     });
     if (result.open === 0 || result.outcome === 'errored') return result;
+    last = result;
     f.pass(121);
   }
-  throw new Error('never drained');
+  const open = await f.db.sql(
+    `select state, error_class, attempts, missed, next_attempt_at, claimed_until, clock_timestamp() as now from retention.outbox where state not in ('deleted', 'kept') limit 3`,
+  );
+  throw new Error(`never drained: ${JSON.stringify({ last, open, clock: f.now() })}`);
 }
 
 describe('artifacts by tier', () => {
