@@ -1,9 +1,8 @@
 /** Accidents that happened elsewhere, replayed: each deletes something in a version without the guard rails. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { days, type PolicyInput } from '@/lib/policies/contract';
 import { ago, DAY, govern, left, NOW, receipted, things, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded, later } from '@/test/support/guarded';
-import { interleave } from '@/test/support/interleave';
 
 let e: Guarded;
 beforeEach(async () => {
@@ -82,17 +81,6 @@ it('a downgrade from 30 to 7 days: nothing of the organisation goes for seven mo
   // What the old tier lets go, goes.
   expect(await e.at(later(6), policy)).toMatchObject({ deleted: 1 });
   expect(await e.at(later(8), policy)).toMatchObject({ deleted: 3 });
-});
-
-describe('a hold placed while the batch that holds its rows is running', () => {
-  it('loses no held row, in 200 random interleavings', async () => {
-    const seen = await interleave(e.db, e.services, { rounds: 200, seed: 20260301 });
-    expect(seen.violations).toEqual([]);
-    // The race was real: holds came before, between and after the batches of their rows.
-    expect(seen.rounds).toBe(200);
-    expect(seen.holdsWithRowsLeft).toBeGreaterThan(20);
-    expect(seen.holdsTooLate).toBeGreaterThan(20);
-  }, 120_000);
 });
 
 it('one poison row in 10,000: 9,999 go in the same run', async () => {

@@ -29,7 +29,7 @@ export interface Files extends Engine {
   entries(): Promise<Record<string, number>>;
 }
 
-const picturesPolicy = (changes: Partial<PolicyInput> = {}): Policy =>
+export const picturesPolicy = (changes: Partial<PolicyInput> = {}): Policy =>
   definePolicy({
     name: 'pictures',
     description: 'pictures of the tests',

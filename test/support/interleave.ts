@@ -1,10 +1,11 @@
 /**
  * Random interleavings of holds and batches on real sessions: a policy is run in small batches while holds are
- * placed by organisation through the operators' door, each at a random moment. A violation is a row of a held
- * organisation that went after the call that placed the hold had returned.
+ * placed by organisation through the operators' door, each while a random batch is under way, or before the first or
+ * after the last. A violation is a row of a held organisation that went after the call that placed the hold had returned.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placeHold } from '@/lib/control/holds';
+import type { Database } from '@/lib/database';
 import { days, definePolicy } from '@/lib/policies/contract';
 import { runPolicy } from '@/lib/runner/run';
 import type { Services } from '@/lib/services';
@@ -61,8 +62,6 @@ export async function interleave(
   const violations: string[] = [];
   let known = 0;
   let [withRows, tooLate] = [0, 0];
-  // Holds are spread over the length of a run as it turns out to be on this machine.
-  let usualMs = 40;
 
   for (let round = 0; round < options.rounds; round += 1) {
     const orgs = (
@@ -76,28 +75,37 @@ export async function interleave(
       [EXPIRED, orgs, ORGS_A_ROUND, ORGS_A_ROUND * ROWS_AN_ORG],
     );
     const held: { org: string; rows: number }[] = [];
-    const place = async (org: string, afterMs: number) => {
-      await sleep(afterMs);
+    const place = async (org: string) => {
       await placeHold(
         { services: quiet, operator: 'alice', reason: 'race' },
         { scope: 'organization', subject: org, force: true },
       );
       held.push({ org, rows: await rowsOf(org) });
     };
-    const began = performance.now();
-    await Promise.all([
-      runPolicy(quiet, policy, {
-        trigger: 'cron',
-        actor: 'cron',
-        correlationId: `round-${round}`,
-        deadline: new Date(NOW.getTime() + 240_000),
-        dryRun: false,
-        batchSize: 1 + roll(4),
-      }).then(() => {
-        usualMs = 0.8 * usualMs + 0.2 * (performance.now() - began);
-      }),
-      ...orgs.slice(0, 2).map((org) => place(org, roll(usualMs * 1.2))),
-    ]);
+    const batchSize = 1 + roll(4);
+    const batches = Math.ceil((ORGS_A_ROUND * ROWS_AN_ORG) / batchSize);
+    // By batches, not by time: on every machine some come before the first and some after the last.
+    let waiting = orgs.slice(0, 2).map((org) => ({ org, at: roll(batches + 3), afterMs: roll(4) }));
+    const due = (n: number) => {
+      const now = waiting.filter((w) => w.at <= n);
+      waiting = waiting.filter((w) => w.at > n);
+      return now;
+    };
+    for (const { org } of due(0)) await place(org);
+    const placing: Promise<void>[] = [];
+    const whileBatch = (n: number) => {
+      for (const { org, afterMs } of due(n)) placing.push(sleep(afterMs).then(() => place(org)));
+    };
+    await runPolicy({ ...quiet, database: watched(quiet.database, whileBatch) }, policy, {
+      trigger: 'cron',
+      actor: 'cron',
+      correlationId: `round-${round}`,
+      deadline: new Date(NOW.getTime() + 240_000),
+      dryRun: false,
+      batchSize,
+    });
+    await Promise.all(placing);
+    for (const { org } of waiting) await place(org);
     for (const { org, rows } of held) {
       const after = await rowsOf(org);
       if (after !== rows)
@@ -113,4 +121,18 @@ export async function interleave(
     known = violations.length;
   }
   return { rounds: options.rounds, holdsWithRowsLeft: withRows, holdsTooLate: tooLate, violations };
+}
+
+/** Tells the number of each batch when it is sent. */
+function watched(database: Database, sent: (n: number) => void): Database {
+  let n = 0;
+  return {
+    transaction: (statements, options) => {
+      if (statements.some((s) => s.text.includes('retention.enter_batch'))) {
+        n += 1;
+        sent(n);
+      }
+      return database.transaction(statements, options);
+    },
+  };
 }

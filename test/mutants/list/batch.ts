@@ -152,7 +152,7 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B18',
     promise: 'Placing a hold waits for the running batches.',
     ...gated('hold'),
-    tests: [waits],
+    tests: [waits, 'test/guard/interleavings.test.ts'],
   },
   {
     id: 'C10',
