@@ -88,12 +88,14 @@ it('releasing a stuck lease moves the fence, so that its holder deletes nothing 
   await acquire(e.services.redis, 'things', 'a-runner-that-died');
   expect(await e.run(policy)).toMatchObject({ reason: 'locked' });
   const before = await e.db.sql('select fence::int as fence from retention.policy_state');
+  await e.db.sql('update retention.policy_state set run_now = $1', [stuck.runId]);
   const answer = await act(e.services, 'alice', {
     action: 'lease.release',
     policy: 'things',
     reason: 'runner died',
   });
   expect(answer.body).toMatchObject({ leaseRemoved: true, detail: { fence: Number(before[0]?.fence) + 1 } });
+  expect(await e.db.sql('select run_now from retention.policy_state')).toEqual([{ run_now: null }]);
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
 });
 

@@ -34,6 +34,23 @@ it.each([
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded' });
 });
 
+it.each([
+  ['a policy', 'policy.pause', 'policy.resume', { policy: 'things' }],
+  ['everything', 'all.stop', 'all.resume', {}],
+])(
+  'the stop of %s stays that of who made it first: asked for again it changes nothing',
+  async (_, stop, resume, more) => {
+    await act(e.services, 'alice', { action: stop, reason: 'odd counts', ...more });
+    const before = await entries();
+    expect((await act(e.services, 'bob', { action: stop, reason: 'me too', ...more })).status).toBe(409);
+    expect(await entries()).toBe(before);
+    expect(await act(e.services, 'alice', { action: resume, reason: 'never mind', ...more })).toMatchObject(
+      refused,
+    );
+    expect((await act(e.services, 'bob', { action: resume, reason: 'looked', ...more })).status).toBe(200);
+  },
+);
+
 it('what was stopped in the database itself, any operator resumes', async () => {
   await e.db.sql(
     "update retention.kill_switch set stopped = true, stopped_by = 'you', reason = 'why', stopped_at = now()",

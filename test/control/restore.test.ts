@@ -60,6 +60,19 @@ it('an operator takes a soft deletion back, however the key is spelled; the chai
   expect(await e.run(policy)).toMatchObject({ deleted: 0, kept: { extended: 1 } });
 });
 
+it('an extension that lasts longer than the restoration stays as long as it was', async () => {
+  await e.db.sql('insert into drafts (id, moment) values ($1, $2)', [ID, '2026-01-01Z']);
+  expect(await e.run(policy)).toMatchObject({ deleted: 1 });
+  await e.db.sql(
+    "select retention.set_extension('bob', 'a contract', 'public.drafts', $1, '2099-01-01Z', 0)",
+    [KEY],
+  );
+  expect((await restore()).status).toBe(200);
+  expect(await e.db.sql('select keep_until from retention.extension')).toEqual([
+    { keep_until: new Date('2099-01-01T00:00:00Z') },
+  ]);
+});
+
 it.each([
   ['what was never marked', {}, 409, 'not_deleted'],
   ['what is no key', { key: 'x' }, 422, 'no_such_value'],

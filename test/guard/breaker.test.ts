@@ -77,6 +77,19 @@ it('never stays open for more than twelve hours', async () => {
   expect(secondsLeft).toBeLessThanOrEqual(12 * 3600);
 });
 
+it('is closed when it lost its end, or is open for longer than it can have been opened for', async () => {
+  for (const command of ["'persist', KEYS[1]", "'pexpire', KEYS[1], 99999999"]) {
+    for (let i = 0; i < FAILURES; i += 1) await feed(errored);
+    expect(await readBreaker(e.services.redis, 'things')).toMatchObject({ open: true });
+    await e.services.redis.eval(
+      `return redis.call(${command})`,
+      [`${e.services.redis.prefix}things:breaker`],
+      [],
+    );
+    expect(await readBreaker(e.services.redis, 'things')).toMatchObject({ open: false });
+  }
+});
+
 it('counts failures in a row only: one success forgets them', async () => {
   await feed(errored);
   await feed(errored);

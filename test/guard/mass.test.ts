@@ -119,6 +119,21 @@ describe('a run with too many candidates', () => {
     expect(await left(e.db)).toBe(3_000);
   });
 
+  it('an answer without a count lets nothing go', async () => {
+    const policy = await govern(e.db);
+    await aged(e, 1, 100, 30);
+    await e.analyze();
+    await protect(e.db, policy);
+    const database: Database = {
+      async transaction(statements, options) {
+        const rows = await e.services.database.transaction(statements, options);
+        return rows.map((r, i) => (statements[i]?.text.includes('as candidates') ? [] : r));
+      },
+    };
+    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
+  });
+
   it('of a policy by tier are counted under each organization’s own cutoff', async () => {
     await govern(e.db);
     await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);

@@ -1,6 +1,8 @@
 /** Every mutant there is, by area. */
 import { approvalMutants } from './list/approvals';
+import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
+import { controlMutants } from './list/control';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
 import { netMutants } from './list/net';
@@ -18,6 +20,8 @@ import type { Mutant } from './mutant';
 export const mutants: readonly Mutant[] = [
   ...approvalMutants,
   ...batchMutants,
+  ...auditMutants,
+  ...controlMutants,
   ...enterMutants,
   ...fileMutants,
   ...netMutants,

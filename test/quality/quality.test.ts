@@ -151,6 +151,21 @@ describe('references', () => {
     });
   });
 
+  it('that cannot be measured do not end their incident', async () => {
+    const policy = await governed({ references: [reference] });
+    await things(e.db, [DAY]);
+    await e.db.sql(`update things set org = gen_random_uuid()`);
+    const cause = 'quality.breached:things.reference';
+    const open = () => e.db.sql('select cause from retention.incident where recovered_at is null');
+    await job(e.services, [policy]);
+    expect(await open()).toEqual([{ cause }]);
+    await e.db.sql('revoke select on orgs from lapse_app');
+    expect((await job(e.services, [policy])).findings).toMatchObject([
+      { measure: 'reference', status: 'unknown' },
+    ]);
+    expect(await open()).toEqual([{ cause }]);
+  });
+
   it('an empty reference leads nowhere on purpose', async () => {
     const policy = await governed({ references: [reference] });
     await things(e.db, [DAY, DAY]);

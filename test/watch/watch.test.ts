@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { cronRoute } from '@/lib/http/cron-route';
 import { jobRoute } from '@/lib/http/job-route';
 import type { Services } from '@/lib/services';
-import { everything } from '@/lib/watch/expected';
+import { noteEnd } from '@/lib/watch/attendance';
+import { everything, expectedOf } from '@/lib/watch/expected';
 import { look } from '@/lib/watch/look';
 import { watchRuns } from '@/lib/watch/run-watch';
 import { DAY, type Engine, engine, govern, NOW, things } from '../support/engine';
@@ -89,6 +90,24 @@ it('a missing job of its own is noticed by a policy, the watch itself included',
   at('2026-03-01T08:00:00Z');
   await runThings();
   expect((await incidents()).map((i) => i.cause)).toContain('run.late:audit-seal');
+});
+
+it('a run stands for the schedule it began after, not for one that came while it worked', async () => {
+  const of = (iso: string, end: string) => ({
+    ...{ outcome: 'succeeded' as const, reason: null, durationSeconds: 1, slaStatus: 'within_sla' as const },
+    ...{ startedAt: new Date(iso), finishedAt: new Date(end) },
+  });
+  const things = expectedOf(services.policies[0]!);
+  await noteEnd(services, things, of('2026-03-01T01:50:00Z', '2026-03-01T02:05:00Z'));
+  const row = async () =>
+    (await e.db.sql(`select worked_at, finished_at from retention.watched where name = 'things'`))[0];
+  expect(await row()).toMatchObject({ worked_at: new Date('2026-03-01T01:50:00Z') });
+  // The note of an older run that comes late changes nothing.
+  await noteEnd(services, things, of('2026-03-01T01:55:00Z', '2026-03-01T02:04:00Z'));
+  expect(await row()).toEqual({
+    worked_at: new Date('2026-03-01T01:50:00Z'),
+    finished_at: new Date('2026-03-01T02:05:00Z'),
+  });
 });
 
 it('a job that fails every time is late although it comes', async () => {
