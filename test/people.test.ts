@@ -183,6 +183,8 @@ async function nobodyIn(sent: Envelopes): Promise<void> {
   expect(text).not.toContain('quastenflosser');
   expect(text).not.toContain('@example.com');
   expect(text).not.toContain(SECRET);
+  // Nor what the operator proved themselves with.
+  for (const token of Object.values(TOKENS)) expect(text).not.toContain(token);
 }
 const checkIns = () =>
   new Set(

@@ -47,6 +47,7 @@ const WRITTEN_BY_FUNCTIONS = [
   'run',
   'erasure',
   'erasure_step',
+  'operator',
 ];
 
 const list = (values: readonly string[]) => values.map((v) => `('${v}')`).join(', ');

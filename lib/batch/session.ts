@@ -27,6 +27,15 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
   };
 }
 
+/**
+ * In front of what an operator does, in its transaction and no longer: proves to the database who acts
+ * (functions/operators.sql). Without a token it proves nobody.
+ */
+export const provenBy = (token = ''): Statement => ({
+  text: `select set_config('lapse.operator_token', $1, true)`,
+  params: [token],
+});
+
 /** How long to wait for the answer of a request whose statements may each take `statementTimeoutMs`. */
 export const answerTimeoutMs = (statementTimeoutMs: number): number =>
   statementTimeoutMs * TRANSACTION_FACTOR + ANSWER_MARGIN_MS;

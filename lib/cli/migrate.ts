@@ -1,6 +1,11 @@
-/** `npm run migrate -- [up|down] [--set retention|example]… [--count N]`, against MIGRATION_DATABASE_URL. */
+/**
+ * `npm run migrate -- [up|down] [--set retention|example]… [--count N]`, against MIGRATION_DATABASE_URL. All the way up,
+ * operators are bound to the database as LAPSE_OPERATORS names them; where it is not set or empty, they stay as they are.
+ */
 import { parseArgs } from 'node:util';
 import { type MigrationSet, migrate, SETS } from '../migrations/migrate';
+import { bindOperators } from '../migrations/operators';
+import { operatorList } from '../settings/operators';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -9,6 +14,8 @@ const { values, positionals } = parseArgs({
 const direction = positionals[0] ?? 'up';
 const sets = values.set ?? ['retention'];
 const url = process.env.MIGRATION_DATABASE_URL;
+const bindsOperators = direction === 'up' && sets.includes('retention') && values.count === undefined;
+const operators = operatorList.safeParse((bindsOperators && process.env.LAPSE_OPERATORS) || '');
 const wrong =
   direction !== 'up' && direction !== 'down'
     ? `"${direction}" is not a direction: say up or down`
@@ -18,7 +25,9 @@ const wrong =
         ? '--count takes a whole number from 1'
         : !url
           ? 'MIGRATION_DATABASE_URL is not set: the direct (not pooled) connection string of the role that owns the database'
-          : null;
+          : operators.error
+            ? `LAPSE_OPERATORS ${operators.error.issues[0]?.message}`
+            : null;
 if (wrong) {
   console.error(wrong);
   process.exit(2);
@@ -28,4 +37,6 @@ const ran = await migrate(url as string, {
   direction: direction as 'up' | 'down',
   ...(values.count ? { count: Number(values.count) } : {}),
 });
-console.log(ran.length > 0 ? ran.map((m) => `${direction} ${m}`).join('\n') : 'nothing to do');
+const bound = operators.data?.length ? await bindOperators(url as string, operators.data) : [];
+const done = [...ran.map((m) => `${direction} ${m}`), ...bound];
+console.log(done.length > 0 ? done.join('\n') : 'nothing to do');

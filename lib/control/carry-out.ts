@@ -4,9 +4,9 @@
  * decisions are read from waits for the running batches, by the trigger of its table; when the answer comes, no
  * older batch can still run.
  */
-import { answerTimeoutMs, session } from '../batch/session';
+import { answerTimeoutMs, provenBy, session } from '../batch/session';
 import { name, Parameters } from '../batch/sql';
-import type { Statement } from '../database';
+import type { Row, Statement } from '../database';
 import { DatabaseError, RequestError } from '../errors';
 import type { Services } from '../services';
 
@@ -17,6 +17,8 @@ const STATEMENT_MS = 15_000;
 export interface Acting {
   readonly services: Services;
   readonly operator: string;
+  /** The operator's own: the database asks for it. */
+  readonly token: string;
   readonly reason: string;
 }
 
@@ -48,9 +50,10 @@ export function decideEach(acting: Acting, named: string, calls: readonly Args[]
   return answered(acting, statements);
 }
 
-async function answered({ services, operator }: Acting, statements: Statement[]): Promise<Done[]> {
+async function answered(acting: Acting, statements: Statement[]): Promise<Done[]> {
+  const { services, operator } = acting;
   try {
-    const [, ...rows] = await send(services, statements);
+    const rows = await sendAs(acting, statements);
     return rows.flat().map((row) => {
       const [entry, action] = [Number(row.n), String(row.action)];
       services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
@@ -60,6 +63,10 @@ async function answered({ services, operator }: Acting, statements: Statement[])
     throw refusal(error);
   }
 }
+
+/** As the operator who acts. Returns the rows of `statements` alone. */
+export const sendAs = async ({ services, token }: Acting, statements: Statement[]): Promise<Row[][]> =>
+  (await send(services, [provenBy(token), ...statements])).slice(2);
 
 export const send = (services: Services, statements: Statement[], readOnly = false) =>
   services.database.transaction([session(STATEMENT_MS, LOCK_MS), ...statements], {
@@ -82,6 +89,13 @@ export function refusal(error: unknown): unknown {
       409,
       'second_person',
       'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
+    );
+  }
+  if (error.sqlState === 'LP016') {
+    return new RequestError(
+      403,
+      'unproven',
+      'the database does not know this token as yours; nothing was changed. Its owner runs npm run migrate with LAPSE_OPERATORS as it is deployed',
     );
   }
   if (error.sqlState === '23505')

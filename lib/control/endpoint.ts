@@ -11,7 +11,7 @@ import { urlOf } from '../http/raw-url';
 import { refusals } from '../http/refusals';
 import { flush } from '../sentry';
 import { type Services, services } from '../services';
-import { operatorOf, SHORTEST_TOKEN } from '../settings/operators';
+import { operatorOf, SHORTEST_TOKEN, tokenOf } from '../settings/operators';
 import { takeAction } from './actions';
 import { limitRate } from './rate';
 import { readList } from './read';
@@ -19,6 +19,8 @@ import { readList } from './read';
 /** What a request of an operator comes with. */
 export interface Operated {
   readonly correlationId: string;
+  /** The operator's own, for the database: lib/batch/session.ts `provenBy`. */
+  readonly token: string;
 }
 
 /** Authenticates, limits, answers. `work` gets the services and the operator's name; `script` names it in the log. */
@@ -41,7 +43,10 @@ export function operatorRoute(
     await limitRate(s.redis, operator);
     const log = s.log.child({ correlation_id: correlationId, script });
     try {
-      const answer = await work({ ...s, log }, operator, request, { correlationId });
+      const answer = await work({ ...s, log }, operator, request, {
+        correlationId,
+        token: tokenOf(authorization) ?? '',
+      });
       return answer instanceof Response ? answer : answerJson(answer, correlationId);
     } finally {
       await flush();
@@ -65,7 +70,8 @@ function unauthorized(authorization: string | null): RequestError {
 export const controlRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute((s, _operator, request) => readList(s, urlOf(request)), provide),
   POST: operatorRoute(
-    async (s, operator, request) => takeAction({ services: s, operator }, await readJson(request)),
+    async (s, operator, request, { token }) =>
+      takeAction({ services: s, operator, token }, await readJson(request)),
     provide,
   ),
 });

@@ -7,7 +7,7 @@ import { reachItem } from './reach';
 import type { Written } from './subject';
 
 export async function restore(acting: Acting, r: { policy: string; key: Written }): Promise<Done> {
-  const { services, operator, reason } = acting;
+  const { services, operator, reason, token } = acting;
   knownPolicy(acting, r.policy);
   const policy = services.policies.find((p) => p.name === r.policy)!;
   const { name, table, key, strategy } = policy;
@@ -22,7 +22,7 @@ export async function restore(acting: Acting, r: { policy: string; key: Written 
   }
   const target = { policy: name, table, columns: key.map((k) => k.column) };
   const { subjects } = await reachItem(services, 'key', r.key, [target], true);
-  const order = { policy, rowKey: subjects[0]!, reason, actor: operator };
+  const order = { policy, rowKey: subjects[0]!, reason, actor: operator, token };
   const done = await restoreRow(services.database, order).catch((error: unknown) => {
     throw refusal(error);
   });

@@ -75,11 +75,11 @@ export const erasureRoute = (provide: () => Services = services): { GET: Handler
     'erasure',
   ),
   POST: operatorRoute(
-    async (s, operator, request, { correlationId }) => {
+    async (s, operator, request, { correlationId, token }) => {
       await limitRate(s.redis, `erasure:${operator}`, PER_MINUTE);
       const body = await readJson(request, { mostBytes: MOST_BYTES });
       const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
-      return act(s, body, { actor: operator, correlationId, deadline });
+      return act(s, body, { actor: operator, token, correlationId, deadline });
     },
     provide,
     'erasure',
@@ -89,7 +89,7 @@ export const erasureRoute = (provide: () => Services = services): { GET: Handler
 async function act(s: Services, body: Record<string, unknown>, call: ErasureCall): Promise<Response> {
   if (body.action === 'withdraw') {
     const { id: request, reason: why } = checked(Decided, body);
-    const done = await withdrawRequest(s, { id: request, reason: why, actor: call.actor });
+    const done = await withdrawRequest(s, { ...call, id: request, reason: why });
     return answerJson(done, call.correlationId);
   }
   if (body.action === 'confirm') {

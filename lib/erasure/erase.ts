@@ -40,7 +40,7 @@ export async function eraseSubject(services: Services, request: ErasureRequest):
   const isCounted = found.outcome === 'succeeded';
   const record = await requestErasure(services.database, subject, {
     reason: request.reason,
-    requestedBy: request.actor,
+    by: request,
     // What is held now may be free later, and what goes along is as gone as the rows themselves.
     found: isCounted ? found.deleted + found.kept + total(found.policies, (p) => p.dependantsDeleted) : null,
   });
@@ -54,23 +54,17 @@ export async function confirmRequest(
   order: ErasureCall & { readonly id: string; readonly reason: string },
 ): Promise<ErasureResult> {
   refuseOutsideProduction(services);
-  const record = accepted(
-    await confirmErasure(services.database, order.id, order.reason, order.actor),
-    order.id,
-  );
+  const record = accepted(await confirmErasure(services.database, order.id, order.reason, order), order.id);
   const { reach } = await reachOf(services, { scope: record.scope, id: record.subject });
   return carryOut(services, reach, record, order);
 }
 
 export async function withdrawRequest(
   services: Services,
-  order: Pick<ErasureCall, 'actor'> & { readonly id: string; readonly reason: string },
+  order: Pick<ErasureCall, 'actor' | 'token'> & { readonly id: string; readonly reason: string },
 ): Promise<{ id: string; state: string }> {
   refuseOutsideProduction(services);
-  const record = accepted(
-    await withdrawErasure(services.database, order.id, order.reason, order.actor),
-    order.id,
-  );
+  const record = accepted(await withdrawErasure(services.database, order.id, order.reason, order), order.id);
   return { id: record.id, state: record.state };
 }
 

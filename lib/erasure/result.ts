@@ -34,6 +34,8 @@ export interface ErasureResult {
 /** What every call is given. */
 export interface ErasureCall {
   readonly actor: string;
+  /** The operator's own; a scheduled call has none and decides nothing. */
+  readonly token?: string;
   readonly correlationId: string;
   readonly deadline: Date;
 }

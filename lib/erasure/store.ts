@@ -3,9 +3,11 @@
  * by functions of the schema only, each of which writes its entry of the audit chain (lib/migrations/functions/erasure.sql).
  */
 import { z } from 'zod';
-import { ask } from '../batch/session';
-import type { Database, Row } from '../database';
+import { ask, provenBy } from '../batch/session';
+import { refusal } from '../control/carry-out';
+import type { Database, Row, Statement } from '../database';
 import type { Erased } from './erase-policy';
+import type { ErasureCall } from './result';
 import type { Subject } from './subject';
 
 const STATEMENT_MS = 5_000;
@@ -25,20 +27,18 @@ const Request = z.object({
 });
 export type ErasureRecord = z.infer<typeof Request>;
 
+/** Who decides, and with what they prove it. */
+type By = Pick<ErasureCall, 'actor' | 'token'>;
+
 /** The request of this subject that is under way, or a new one: asking twice is asking once. `found`: null when not counted. */
 export async function requestErasure(
   database: Database,
   subject: Subject,
-  about: { readonly reason: string; readonly requestedBy: string; readonly found: number | null },
+  about: { readonly reason: string; readonly by: By; readonly found: number | null },
 ): Promise<ErasureRecord> {
-  const rows = await write(database, 'select retention.request_erasure($1, $2, $3, $4, $5::bigint) as it', [
-    subject.scope,
-    subject.id,
-    about.reason,
-    about.requestedBy,
-    about.found,
-  ]);
-  return Request.parse(rows[0]?.it);
+  const text = 'select retention.request_erasure($1, $2, $3, $4, $5::bigint) as it';
+  const params = [subject.scope, subject.id, about.reason, about.by.actor, about.found];
+  return Request.parse((await writeAs(about.by, database, text, params))[0]?.it);
 }
 
 /** Why a request stays as it is: there is none, it is the operator's own, or the state it is in already. */
@@ -46,9 +46,9 @@ export interface Refused {
   readonly refused: string;
 }
 
-export const confirmErasure = (database: Database, id: string, reason: string, by: string) =>
+export const confirmErasure = (database: Database, id: string, reason: string, by: By) =>
   decide(database, 'confirm_erasure', id, reason, by);
-export const withdrawErasure = (database: Database, id: string, reason: string, by: string) =>
+export const withdrawErasure = (database: Database, id: string, reason: string, by: By) =>
   decide(database, 'withdraw_erasure', id, reason, by);
 
 async function decide(
@@ -56,9 +56,10 @@ async function decide(
   how: 'confirm_erasure' | 'withdraw_erasure',
   id: string,
   reason: string,
-  by: string,
+  by: By,
 ): Promise<ErasureRecord | Refused> {
-  const rows = await write(database, `select retention.${how}($1::uuid, $2, $3) as it`, [id, reason, by]);
+  const text = `select retention.${how}($1::uuid, $2, $3) as it`;
+  const rows = await writeAs(by, database, text, [id, reason, by.actor]);
   const it = rows[0]?.it as Partial<Refused> | undefined;
   return it?.refused === undefined ? Request.parse(it) : { refused: it.refused };
 }
@@ -148,11 +149,20 @@ export async function listErasures(
   return { entries: rows.slice(0, PAGE), next: rows.length > PAGE ? offset + PAGE : null };
 }
 
-async function write(
-  database: Database,
-  text: string,
-  params: readonly (string | number | boolean | null | readonly string[])[],
-): Promise<Row[]> {
+type Params = Statement['params'];
+
+async function write(database: Database, text: string, params: Params): Promise<Row[]> {
   const [rows = []] = await ask(database, [{ text, params }], { statementMs: STATEMENT_MS });
+  return rows;
+}
+
+/** What an operator decides. */
+async function writeAs({ token }: By, database: Database, text: string, params: Params): Promise<Row[]> {
+  const statements = [provenBy(token), { text, params }];
+  const [, rows = []] = await ask(database, statements, { statementMs: STATEMENT_MS }).catch(
+    (error: unknown) => {
+      throw refusal(error);
+    },
+  );
   return rows;
 }

@@ -129,12 +129,42 @@ const auditProbe = (s: Services): Probe => ({
   },
 });
 
+/** Absent is no fault: until an owner binds them, whoever has DATABASE_URL can act under any operator's name. */
+const operatorsProbe = (s: Services): Probe => ({
+  name: 'operators',
+  required: false,
+  remedy: 'ask the database first: it says whether it knows the operators',
+  ask: async () => {
+    const { operators } = s.settings;
+    const [row] = await read(s, {
+      text: 'select retention.operators_bound($1::text[]) as bound',
+      params: [operators.map((o) => `${o.name}:${o.sha256}`)],
+    });
+    if (row?.bound === 'none' && operators.length === 0)
+      return well('LAPSE_OPERATORS names nobody: nobody may act');
+    if (row?.bound === 'same') return well('each is bound to the database by their own token');
+    const remedy = 'as the owner of the database, run npm run migrate with LAPSE_OPERATORS as it is deployed';
+    return row?.bound === 'none'
+      ? {
+          status: 'absent',
+          message: 'operators are not bound to the database: with DATABASE_URL, a name is enough to act',
+          remedy,
+        }
+      : {
+          status: 'failed',
+          message: 'LAPSE_OPERATORS is not what the database knows: those whose tokens differ cannot act',
+          remedy,
+        };
+  },
+});
+
 export const allProbes = (s: Services): readonly Probe[] => [
   databaseProbe(s),
   redisProbe(s),
   blobProbe(s),
   runsProbe(s),
   auditProbe(s),
+  operatorsProbe(s),
 ];
 
 /** Cancelled at the server before the probe gives up, so that no probe leaves a statement behind. */

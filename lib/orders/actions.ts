@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { keyText, name, Parameters, table } from '../batch/sql';
-import { type Acting, type Done, refusal, send } from '../control/carry-out';
+import { type Acting, type Done, refusal, send, sendAs } from '../control/carry-out';
 import type { Statement } from '../database';
 import { RequestError } from '../errors';
 import type { OrderReview } from '../policies/order-contract';
@@ -126,7 +126,9 @@ async function refund(acting: Acting, review: OrderReview, order: string): Promi
     canRefund: true,
     most: 1,
   });
-  const [, , rows] = await send(services, [oneClaimAtATime, statement]);
+  const [, rows] = await sendAs(acting, [oneClaimAtATime, statement]).catch((error: unknown) => {
+    throw refusal(error);
+  });
   if (!rows?.[0]) throw (await stoppedNow(acting)) ?? (await notNow(acting, review, order));
   const { state, refused_because: refusedBecause } = rows[0];
   const message =
@@ -192,7 +194,7 @@ const waitingFor = (review: OrderReview, order: string): Statement => ({
 async function recorded(acting: Acting, action: string, statement: Statement): Promise<Done | null> {
   const { services, operator } = acting;
   try {
-    const [, rows] = await send(services, [statement]);
+    const [rows] = await sendAs(acting, [statement]);
     const row = rows?.[0];
     if (!row) return null;
     const entry = Number(row.n);

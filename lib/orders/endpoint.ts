@@ -11,7 +11,8 @@ type Handler = (request: Request) => Promise<Response>;
 export const ordersRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute((s, _operator, request) => listOrders(s, urlOf(request)), provide, 'orders'),
   POST: operatorRoute(
-    async (s, operator, request) => takeOrderAction({ services: s, operator }, await readJson(request)),
+    async (s, operator, request, { token }) =>
+      takeOrderAction({ services: s, operator, token }, await readJson(request)),
     provide,
     'orders',
   ),

@@ -67,10 +67,14 @@ export const signingKey = z.string().refine((text) => {
 /** A shorter token could be guessed; its hash would be as long as any other's. */
 export const SHORTEST_TOKEN = 16;
 
+/** The token of `Authorization: Bearer`, when it could be an operator's. */
+export const tokenOf = (authorization: string | null): string | null =>
+  /^Bearer ([\x21-\x7e]{16,512})$/.exec(authorization ?? '')?.[1] ?? null;
+
 /** The operator a request's `Authorization: Bearer` names, or null. */
 export function operatorOf(authorization: string | null, operators: readonly Operator[]): string | null {
-  const token = /^Bearer ([\x21-\x7e]{16,512})$/.exec(authorization ?? '')?.[1];
-  if (token === undefined) return null;
+  const token = tokenOf(authorization);
+  if (token === null) return null;
   const given = createHash('sha256').update(token).digest();
   let found: string | null = null;
   for (const o of operators) {

@@ -3,7 +3,7 @@
  * that keeps the policy from marking the row again the next night, and the record are one statement: all or none.
  */
 import { z } from 'zod';
-import { answerTimeoutMs, session } from '../batch/session';
+import { answerTimeoutMs, provenBy, session } from '../batch/session';
 import { keysFrom, name, Parameters, sameKey, table, tableLabel, text } from '../batch/sql';
 import type { Database } from '../database';
 import { RequestError } from '../errors';
@@ -20,6 +20,8 @@ export interface Restore {
   readonly rowKey: string;
   readonly reason: string;
   readonly actor: string;
+  /** The operator's own. */
+  readonly token?: string;
 }
 
 const Found = z.object({
@@ -60,6 +62,7 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
   const rows = await database.transaction(
     [
       session(STATEMENT_MS, LOCK_MS),
+      provenBy(order.token),
       p.statement(`with wanted as materialized (
         select t.ctid as c, ${mark} as deleted_at, ${open} as open
         from only ${table(policy.table)} t join ${keysFrom(`array[${key}]`, policy.key)} on ${sameKey('t', policy.key)}
@@ -79,7 +82,7 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
     ],
     { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
   );
-  const found = Found.parse(rows[1]?.[0]);
+  const found = Found.parse(rows[2]?.[0]);
   if (found.restored) {
     return { deletedAt: found.deleted_at!, keepUntil: found.keep_until!, entry: found.entry! };
   }

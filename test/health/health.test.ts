@@ -70,6 +70,7 @@ it('gives details to its own token and the one before it, and to nothing else, n
       ['blob', 'ok'],
       ['runs', 'ok'],
       ['audit', 'ok'],
+      ['operators', 'ok'],
     ]);
     expect(body.status).toBe('ok');
   }
@@ -111,6 +112,7 @@ it('a dropped connection is an answer too', async () => {
     'blob',
     'runs',
     'audit',
+    'operators',
   ]);
 });
 

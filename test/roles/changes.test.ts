@@ -36,6 +36,7 @@ it('the app may write none of the tables that hold, stop, approve or say what ra
     'audit_event',
     'audit_entry',
     'permanent_table',
+    'operator',
     'dead_letter',
   ];
   expect(

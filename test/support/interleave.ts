@@ -77,7 +77,7 @@ export async function interleave(
     const held: { org: string; rows: number }[] = [];
     const place = async (org: string) => {
       await placeHold(
-        { services: quiet, operator: 'alice', reason: 'race' },
+        { services: quiet, operator: 'alice', token: '', reason: 'race' },
         { scope: 'organization', subject: org, force: true },
       );
       held.push({ org, rows: await rowsOf(org) });

@@ -63,9 +63,10 @@ begin
   if coalesce(why, '') = '' then
     raise exception 'lapse: a reason is needed' using errcode = '22023';
   end if;
+  perform retention.prove_operator(who);
   return query select * from retention.record(who, what, about, why, more);
 end $$;
-comment on function retention.record_operator(text, text, text, text, jsonb) is 'Adds the entry of an operator''s action; refuses the name of a service.';
+comment on function retention.record_operator(text, text, text, text, jsonb) is 'Adds the entry of an operator''s action; refuses the name of a service, and one that is not proven.';
 
 -- Stopping is one person's to do, letting go again is not: a second one has to see why.
 create or replace function retention.refuse_same(who text, before text) returns void

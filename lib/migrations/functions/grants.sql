@@ -11,7 +11,7 @@ grant execute on function
   retention.partitions, retention.drop_partition,
   retention.relation_named, retention.label_of, retention.root_of, retention.names_of,
   retention.run_bounds, retention.trim_records, retention.trimmable_head, retention.trim_receipts,
-  retention.as_printed, retention.explained, retention.remove_permanent,
+  retention.as_printed, retention.explained, retention.remove_permanent, retention.operators_bound,
   retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,
   retention.set_override, retention.remove_override, retention.note_restoration,
   retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
@@ -41,6 +41,9 @@ revoke insert, update, delete on
   retention.tenant_label, retention.audit_event, retention.audit_entry,
   retention.dead_letter
 from lapse_app;
+
+-- Whoever could write it could act as anybody.
+revoke all on retention.operator from public, lapse_app;
 
 -- Which file an entry names is decided once; a drain settles only how it ended.
 revoke insert, update, delete on retention.outbox from lapse_app;

@@ -41,6 +41,10 @@ create or replace function retention.claim_refunds(
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
+  -- What is above the caps waits for another operator than this one.
+  if who <> 'order-review-sla' then
+    perform retention.prove_operator(who);
+  end if;
   perform pg_advisory_xact_lock(7002, 1);
   -- Not waited for: a stop that has it waits for those who are asking.
   if not pg_try_advisory_xact_lock_shared(7002, 2) or retention.refunds_stopped() is not null then
@@ -227,6 +231,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   entry bigint;
 begin
+  perform retention.prove_operator(who);
   update retention.refund_intent set state = 'closed', settled_at = at where order_key = order_ and state = 'manual';
   insert into retention.audit_entry (actor, action, subject, reason, detail) values (who, 'order.resolved', order_, why, about)
     returning n into entry;
@@ -237,6 +242,7 @@ comment on function retention.resolve_order(text, text, text, timestamptz, jsonb
 
 create or replace function retention.extend_order(order_ text, who text, why text, about jsonb) returns bigint
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  select retention.prove_operator(who);
   insert into retention.audit_entry (actor, action, subject, reason, detail) values (who, 'order.extended', order_, why, about) returning n
 $$;
 comment on function retention.extend_order(text, text, text, jsonb) is 'Writes the entry of a later deadline, in the statement that sets it.';

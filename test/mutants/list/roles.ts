@@ -4,6 +4,7 @@ import type { Mutant } from '../mutant';
 const sql = (name: string) => `lib/migrations/functions/${name}.sql`;
 const rise = (title: string) => [`test/roles/rise.test.ts:${title}`];
 const changes = (title: string) => [`test/roles/changes.test.ts:${title}`];
+const operators = (title: string) => [`test/roles/operators.test.ts:${title}`];
 const receipts = (title: string) => [`test/roles/receipts.test.ts:${title}`];
 const named = (title: string) => [`test/audit/verification.test.ts:${title}`];
 
@@ -215,5 +216,37 @@ export const roleMutants: readonly Mutant[] = [
     find: 'update (state, settled_as, error_class, next_attempt_at, claimed_until, attempts) on retention.outbox to lapse_app;',
     replace: 'update on retention.outbox to lapse_app;',
     tests: receipts('by renaming one that is queued'),
+  },
+  {
+    id: 'L27',
+    promise: "Whoever acts under an operator's name has the operator's token.",
+    file: sql('chain'),
+    find: '  perform retention.prove_operator(who);\n',
+    replace: '',
+    tests: operators("the app's login alone releases"),
+  },
+  {
+    id: 'L28',
+    promise: "Another operator's token does not do.",
+    file: sql('operators'),
+    find: 'where o.name = who and given',
+    replace: 'where given',
+    tests: operators("nor another operator's"),
+  },
+  {
+    id: 'L29',
+    promise: 'A login that changes its role to that of the app is asked for the token too.',
+    file: sql('operators'),
+    find: 'if pg_has_role(session_user, (select',
+    replace: "if not pg_has_role(session_user, 'lapse_app', 'USAGE') or pg_has_role(session_user, (select",
+    tests: operators('only by changing its role'),
+  },
+  {
+    id: 'L30',
+    promise: 'What an operator asks to be paid back is asked for with the token.',
+    file: sql('orders'),
+    find: "if who <> 'order-review-sla' then",
+    replace: 'if false then',
+    tests: operators("the app's login alone releases"),
   },
 ];
