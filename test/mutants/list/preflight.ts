@@ -94,7 +94,7 @@ export const preflightMutants: readonly Mutant[] = [
     id: 'G18',
     promise: "A partition's foreign key counts as its root's.",
     file: 'lib/batch/preflight-catalog.ts',
-    find: "${rootOf('f.conrelid')} as from_root",
+    find: `\${rootOf('f.conrelid')} as from_root`,
     replace: 'f.conrelid as from_root',
     tests: [references],
   },
