@@ -243,6 +243,17 @@ describe('the end of a run', () => {
     await expect(entering(b)).resolves.toBeDefined();
   });
 
+  it('of another policy is nobody’s to end', async () => {
+    const run = await begin();
+    await db.sql(`insert into retention.policy_state (policy) values ('other')`);
+    await db.sql(
+      `select retention.end_run('other', $1::uuid, 'succeeded', null, now(), 0, '{}', 'within_sla')`,
+      [run.id],
+    );
+    expect(await record(run.id)).toMatchObject({ outcome: null });
+    await expect(entering(run)).resolves.toBeDefined();
+  });
+
   it('seals nothing while the run may still delete', async () => {
     const a = await begin();
     await db.sql(receipt(a.id, 1));
