@@ -39,13 +39,13 @@ end $$;
 comment on function retention.entered(uuid, int) is 'The count of deletions before this batch, when this transaction has entered it; else null.';
 
 -- On each table that Lapse deletes from. The application's own deletions are not its business: only those of a login
--- with the rights of lapse_app, which has not those of the table's owner (a superuser has).
+-- that is in lapse_app, also one that has its rights only by SET ROLE, and has not those of the table's owner (a superuser has).
 create or replace function retention.guard_deletion() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   n bigint;
 begin
-  if pg_has_role(session_user, 'lapse_app', 'USAGE')
+  if pg_has_role(session_user, 'lapse_app', 'MEMBER')
     and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'USAGE') then
     insert into retention.unconfirmed_deletion default values returning id into n;
     -- By it confirm_batch finds the row again; a wrong number in it only leaves the row there.

@@ -85,4 +85,12 @@ export const netMutants: readonly Mutant[] = [
     replace: `t.schema === 'retention' && t.function !== ''`,
     tests: ['test/batch/guard.test.ts'],
   },
+  {
+    id: 'N11',
+    promise: 'Also a login that has the rights of the app only by changing its role is guarded.',
+    file: `${functions}/net.sql`,
+    find: `if pg_has_role(session_user, 'lapse_app', 'MEMBER')`,
+    replace: `if pg_has_role(session_user, 'lapse_app', 'USAGE')`,
+    tests: ['test/batch/guard.test.ts'],
+  },
 ];
