@@ -1,5 +1,5 @@
 /**
- * `npm run mutants -- [--only B01,B02] [--area B] [--sample N] [--jobs N]`: breaks one guard at a time in a copy of
+ * `npm run mutants -- [--only B01,B02] [--area B] [--sample N] [--jobs N] [--after-tests]`: breaks one guard at a time in a copy of
  * the project and runs the tests that concern it. A guard that can be lost unnoticed is a survivor; ends with 1 when
  * there is any but those argued equivalent, or when the tests fail without a breakage.
  */
@@ -16,6 +16,11 @@ import { mutated } from './place';
 const TEST_TIMEOUT_MS = 180_000;
 /** A breakage may also make the tests hang. */
 const RUN_TIMEOUT_MS = 600_000;
+/** Without a breakage nearly the whole suite runs, one file after the other. */
+const BASELINE_TIMEOUT_MS = 3_600_000;
+
+/** The breakage keeps the tests from starting or from ending: noticed, but by no test. */
+const NO_ANSWER = 'the tests gave no answer';
 
 const { values } = parseArgs({
   options: {
@@ -23,6 +28,8 @@ const { values } = parseArgs({
     area: { type: 'string' },
     sample: { type: 'string' },
     jobs: { type: 'string', default: '2' },
+    /** The suite has just passed: do not run it once more before the first breakage. */
+    'after-tests': { type: 'boolean', default: false },
   },
 });
 
@@ -33,7 +40,7 @@ const results = new Map<string, string>();
 try {
   const jobs = Math.max(1, Math.min(Number(values.jobs), chosen.length));
   const roots = Array.from({ length: jobs }, (_, i) => copyOf(i));
-  const broken = await baseline(roots[0]!);
+  const broken = values['after-tests'] ? null : await baseline(roots[0]!);
   if (broken) throw new Error(`the tests fail without a breakage: ${broken}`);
   const queue = [...chosen];
   await Promise.all(roots.map((root) => work(root, queue)));
@@ -70,7 +77,7 @@ function copyOf(job: number): string {
 /** Without a breakage every test that is asked passes, or a kill would mean nothing. */
 async function baseline(root: string): Promise<string | null> {
   const files = [...new Set(chosen.flatMap((m) => m.tests.map((t) => t.split(':')[0]!)))];
-  return (await ask(root, files)).failed;
+  return (await ask(root, files, BASELINE_TIMEOUT_MS)).failed;
 }
 
 async function work(root: string, queue: Mutant[]): Promise<void> {
@@ -89,19 +96,24 @@ async function work(root: string, queue: Mutant[]): Promise<void> {
 async function firstFailure(root: string, mutant: Mutant): Promise<string | null> {
   for (const entry of mutant.tests) {
     const [file, title] = entry.split(/:(.*)/s);
-    const seen = await ask(root, [file!, ...(title ? ['-t', escaped(title)] : [])], '--bail=1');
+    const seen = await ask(
+      root,
+      [file!, ...(title ? ['-t', escaped(title)] : [])],
+      RUN_TIMEOUT_MS,
+      '--bail=1',
+    );
     if (seen.failed) return seen.failed;
     if (seen.ran === 0) throw new Error(`mutant ${mutant.id}: ${entry} runs no test`);
   }
   return null;
 }
 
-async function ask(root: string, what: readonly string[], ...more: string[]): Promise<Seen> {
+async function ask(root: string, what: readonly string[], forMs: number, ...more: string[]): Promise<Seen> {
   const answer = path.join(root, 'mutant.json');
   rmSync(answer, { force: true });
   const limits = [`--testTimeout=${TEST_TIMEOUT_MS}`, '--reporter=json', `--outputFile.json=${answer}`];
-  await run(root, ['vitest', 'run', ...what, ...more, '--maxWorkers=1', ...limits]);
-  return read(answer) ?? { ran: 0, failed: 'the tests could not start' };
+  await run(root, ['vitest', 'run', ...what, ...more, '--maxWorkers=1', ...limits], forMs);
+  return read(answer) ?? { ran: 0, failed: NO_ANSWER };
 }
 
 // A declaration: it is needed before this place is reached.
@@ -109,9 +121,9 @@ function escaped(title: string): string {
   return title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-function run(root: string, args: readonly string[]): Promise<void> {
+function run(root: string, args: readonly string[], forMs: number): Promise<void> {
   return new Promise((resolve) => {
-    execFile('npx', [...args], { cwd: root, timeout: RUN_TIMEOUT_MS, maxBuffer: 1 << 28 }, () => resolve());
+    execFile('npx', [...args], { cwd: root, timeout: forMs, maxBuffer: 1 << 28 }, () => resolve());
   });
 }
 
@@ -150,10 +162,12 @@ function read(file: string): Seen | null {
 
 function report(): number {
   const survivors = chosen.filter((m) => results.get(m.id) === '');
+  const silent = chosen.filter((m) => results.get(m.id) === NO_ANSWER).map((m) => m.id);
   const equivalent = mutants.filter((m) => m.equivalent !== undefined);
   console.log(
     `\n${chosen.length} tried, ${chosen.length - survivors.length} killed, ${survivors.length} survived; ${equivalent.length} argued equivalent`,
   );
+  if (silent.length > 0) console.log(`without an answer of the tests, to be looked at: ${silent.join(', ')}`);
   for (const m of survivors) console.log(`  ${m.id}  ${m.file}: ${m.promise}`);
   return survivors.length > 0 ? 1 : 0;
 }
