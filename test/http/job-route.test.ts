@@ -50,6 +50,15 @@ it('a job works also while Redis is away: what watches over Lapse must work just
   expect(await call(async () => done)).toMatchObject({ outcome: 'succeeded' });
 });
 
+it('a job gives back its own turn only: what ran on past its time leaves that of the next alone', async () => {
+  const { redis } = e.services;
+  const key = [`${redis.prefix}turn:backlog`];
+  await inTurn(redis, 'backlog', 1_000, () =>
+    redis.eval("return redis.call('set', KEYS[1], 'of-the-next', 'px', 60000)", key, []),
+  );
+  expect(await redis.eval("return redis.call('get', KEYS[1])", key, [])).toBe('of-the-next');
+});
+
 it('a turn that was never given back, has no end or is no turn, keeps nobody out for ever', async () => {
   const { redis } = e.services;
   for (const script of [

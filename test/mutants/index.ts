@@ -7,6 +7,7 @@ import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
+import { outboxMutants } from './list/outbox';
 import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
 import { preflightMutants } from './list/preflight';
@@ -15,6 +16,7 @@ import { roleMutants } from './list/roles';
 import { runnerMutants } from './list/runner';
 import { subjectMutants } from './list/subjects';
 import { walkMutants } from './list/walk';
+import { watchMutants } from './list/watch';
 import type { Mutant } from './mutant';
 
 export const mutants: readonly Mutant[] = [
@@ -25,6 +27,7 @@ export const mutants: readonly Mutant[] = [
   ...enterMutants,
   ...fileMutants,
   ...netMutants,
+  ...outboxMutants,
   ...partitionMutants,
   ...peopleMutants,
   ...orderMutants,
@@ -34,4 +37,5 @@ export const mutants: readonly Mutant[] = [
   ...runnerMutants,
   ...subjectMutants,
   ...walkMutants,
+  ...watchMutants,
 ];

@@ -55,6 +55,45 @@ describe('the drain', () => {
     expect(await f.entries()).toEqual({ pending: 2 });
   });
 
+  it('touches nothing where the settings ask for a dry run, whatever it is asked', async () => {
+    f = await files({ env: { CLEANUP_DRY_RUN: 'true' } });
+    await f.upload(suffixed(0));
+    await f.db.sql(
+      `insert into retention.outbox (policy, table_name, row_key, url, prefix) values ('pictures', 'public.pictures', 'k', $1, 'pictures/')`,
+      [suffixed(0)],
+    );
+    f.pass(1);
+    expect(await f.drain({ dryRun: false })).toMatchObject({
+      outcome: 'skipped',
+      reason: 'dry_run',
+      open: 1,
+    });
+    expect(f.stored()).toHaveLength(1);
+  });
+
+  it('keeps a file that a column declared to share it still names', async () => {
+    const pictures = {
+      column: 'file',
+      bytes: 'bytes',
+      fate: 'delete',
+      prefix: 'pictures/',
+      suffixed: true,
+    } as const;
+    f = await files({
+      policy: { files: [{ ...pictures, sharedWith: [{ table: { name: 'albums' }, column: 'cover' }] }] },
+    });
+    await f.db.sql(`create table albums (cover text); create index on albums (retention.blob_path(cover));
+      grant select on albums to lapse_app`);
+    await f.db.sql('insert into albums values ($1)', [suffixed(0)]);
+    await f.rows(gone(2));
+    await f.upload(suffixed(0), suffixed(1));
+    await f.runNow();
+    f.pass(1);
+    expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 1, referenced: 1 });
+    expect(f.stored()).toEqual([suffixed(0)]);
+    expect(await f.entries()).toEqual({ deleted: 1, kept: 1 });
+  });
+
   it('takes a shared file with the last row that names it', async () => {
     f = await files();
     await f.rows([

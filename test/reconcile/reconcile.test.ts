@@ -57,6 +57,23 @@ describe('an orphan', () => {
     ]);
   });
 
+  it('uploaded again under its path is another one, to be seen twice from there', async () => {
+    await old('pictures/orphan.png');
+    expect(await scan()).toMatchObject({ orphans: 1, queued: 0 });
+    f.pass(13 * HOURS);
+    await f.cloud.blob.putMany([
+      {
+        pathname: 'pictures/orphan.png',
+        content: 'another',
+        uploadedAt: new Date(f.now().getTime() - 29 * 24 * HOURS * 1000),
+      },
+    ]);
+    expect(await scan()).toMatchObject({ orphans: 1, queued: 0 });
+    expect(await findings()).toMatchObject([{ state: 'open', scans: 1 }]);
+    f.pass(13 * HOURS);
+    expect(await scan()).toMatchObject({ orphans: 1, queued: 1 });
+  });
+
   it('is only reported until deleting is switched on', async () => {
     await old('pictures/orphan.png');
     for (let i = 0; i < 4; i += 1) {

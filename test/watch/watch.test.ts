@@ -166,6 +166,39 @@ it('a look is one request while everything is on time', async () => {
   expect(requests).toBe(1);
 });
 
+it.each([
+  ['for want of time', 'time', 'on_time'],
+  ['at its limit', 'limit', 'on_time'],
+  ['because it was lost', 'lost', 'breached'],
+  ['because its lease was another’s', 'lease', 'breached'],
+  ['because its fence had moved', 'fenced', 'breached'],
+  ['by a pause', 'paused', 'breached'],
+])('a run that was interrupted %s did its work or not: %s, %s', async (_, reason, status) => {
+  await look(services);
+  const [startedAt, finishedAt] = [new Date('2026-03-01T02:00:10Z'), new Date('2026-03-01T02:01:00Z')];
+  await noteEnd(services, expectedOf(services.policies[0]!), {
+    ...{ outcome: 'interrupted', reason, startedAt, finishedAt, durationSeconds: 50 },
+    slaStatus: 'within_sla',
+  });
+  at('2026-03-01T04:30:00Z');
+  expect((await look(services)).statuses.things).toBe(status);
+});
+
+it('an incident of a run that is over while another is not is closed alone', async () => {
+  await look(services);
+  at('2026-03-01T04:00:30Z');
+  await othersCame();
+  await e.db.sql(
+    `update retention.watched set worked_at = null, started_at = null where name = 'blob-outbox'`,
+  );
+  await look(services);
+  const open = async () => (await incidents()).filter((i) => i.open).map((i) => i.cause);
+  expect((await open()).sort()).toEqual(['run.late:blob-outbox', 'run.late:things']);
+  pass(120);
+  await runThings();
+  expect(await open()).toEqual(['run.late:blob-outbox']);
+});
+
 it('a changed schedule counts from when it was first seen', async () => {
   await look(services);
   at('2026-03-01T12:00:00Z');

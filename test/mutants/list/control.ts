@@ -227,10 +227,10 @@ export const controlMutants: readonly Mutant[] = [
   },
   {
     id: 'J28',
-    promise: 'A breaker that lost its end is closed.',
+    promise: 'A breaker that is open for longer than ever set is closed.',
     file: 'lib/guard/breaker.ts',
     find: 'if left == -1 or left > tonumber(ARGV[1]) then',
-    replace: 'if left > tonumber(ARGV[1]) then',
+    replace: 'if left == -1 then',
     tests: breaker,
   },
   {
