@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import pino from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { exportHead, readHead } from '@/lib/audit/head';
 import { sealAudit } from '@/lib/audit/seal';
 import { verify } from '@/lib/audit/verify';
@@ -8,15 +8,31 @@ import type { Policy } from '@/lib/policies/contract';
 import { DAY, govern, NOW, things } from '@/test/support/engine';
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { act, OPERATORS } from '@/test/support/operators';
+import { snapshot } from '@/test/support/snapshot';
 
 let e: Guarded;
 let policy: Policy;
-beforeEach(async () => {
+async function begin(): Promise<void> {
   e = await guarded({ LAPSE_OPERATORS: OPERATORS });
   policy = await govern(e.db);
   e = { ...e, services: { ...e.services, policies: [policy] } };
-});
-afterEach(() => e.stop());
+}
+/** Each test of the group begins with an empty database of its own. */
+const anew = () => {
+  beforeEach(begin);
+  afterEach(() => e.stop());
+};
+/** Each test of the group begins with the same history, and may edit it. */
+const withHistory = () => {
+  let restore: () => Promise<void>;
+  beforeAll(async () => {
+    await begin();
+    await history();
+    restore = await snapshot(e.db);
+  });
+  afterEach(() => restore());
+  afterAll(() => e.stop());
+};
 
 /** Two runs with receipts and three operators' actions: five entries. */
 async function history(): Promise<void> {
@@ -51,6 +67,8 @@ const seal = () =>
   });
 
 describe('the chain', () => {
+  anew();
+
   it('is whole, with one entry a run and an action, dense from 1', async () => {
     await history();
     expect(await verified()).toMatchObject({
@@ -135,7 +153,7 @@ describe('the chain', () => {
 });
 
 describe('verification names', () => {
-  beforeEach(history);
+  withHistory();
 
   it('an edited entry', async () => {
     await tamper("update retention.audit_entry set actor = 'mallory' where n = 3");
@@ -213,6 +231,8 @@ describe('verification names', () => {
 });
 
 describe('the app cannot', () => {
+  withHistory();
+
   it.each([
     ['edit an entry', "update retention.audit_entry set actor = 'x'"],
     ['remove an entry', 'delete from retention.audit_entry'],
@@ -230,7 +250,6 @@ describe('the app cannot', () => {
     ['remove a receipt', 'delete from retention.receipt'],
     ['empty the receipts', 'truncate retention.receipt cascade'],
   ])('%s', async (_, text) => {
-    await history();
     const before = await verified();
     await expect(
       e.services.database.transaction([{ text, params: [] }], { timeoutMs: 10_000 }),
@@ -241,7 +260,6 @@ describe('the app cannot', () => {
   });
 
   it('and the owner not by accident', async () => {
-    await history();
     await expect(e.db.sql('delete from retention.audit_entry')).rejects.toThrow(/append-only/);
     await expect(e.db.sql("update retention.audit_entry set actor = 'x'")).rejects.toThrow(/append-only/);
     await expect(e.db.sql('truncate retention.audit_entry')).rejects.toThrow(/append-only/);
@@ -249,6 +267,8 @@ describe('the app cannot', () => {
 });
 
 describe('the head', () => {
+  anew();
+
   const key = generateKeyPairSync('ed25519');
   const pkcs8 = key.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64');
 
@@ -275,6 +295,8 @@ describe('the head', () => {
 });
 
 describe('the nightly look', () => {
+  anew();
+
   it('seals what was left, verifies, and says that the chain is whole', async () => {
     await history();
     await tamper('delete from retention.audit_entry where n = 5');

@@ -1,12 +1,13 @@
 /** What verification names beyond the chain itself, whatever was edited: it goes on and never throws. */
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sealAudit } from '@/lib/audit/seal';
 import { verify } from '@/lib/audit/verify';
 import type { Policy } from '@/lib/policies/contract';
 import { DAY, govern, NOW, things } from '@/test/support/engine';
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { act, OPERATORS } from '@/test/support/operators';
+import { snapshot } from '@/test/support/snapshot';
 
 let e: Guarded;
 let policy: Policy;
@@ -15,7 +16,7 @@ let runId: string;
 let hold: string;
 
 /** A run of three batches, and something of each kind that an operator may decide. */
-beforeEach(async () => {
+async function history(): Promise<void> {
   e = await guarded({ LAPSE_OPERATORS: OPERATORS });
   policy = await govern(e.db);
   e = { ...e, services: { ...e.services, policies: [policy] } };
@@ -34,8 +35,15 @@ beforeEach(async () => {
   hold = String(placed.subject);
   const row = { table: 'public.things', key: kept };
   await operator('alice', { action: 'extension.set', ...row, keepUntil: '2027-01-01T00:00:00.123456Z' });
+}
+
+let restore: () => Promise<void>;
+beforeAll(async () => {
+  await history();
+  restore = await snapshot(e.db);
 });
-afterEach(() => e.stop());
+afterEach(() => restore());
+afterAll(() => e.stop());
 
 const operator = async (who: 'alice' | 'bob', what: Record<string, unknown>) => {
   const { status, body } = await act(e.services, who, { reason: 'a test', ...what });
@@ -163,7 +171,7 @@ describe('receipts', () => {
   // Where it continues is no evidence; its number in the table and its own hash are no part of what happened.
   const NO_EVIDENCE = ['id', 'cursor_after', 'hash'];
   it('are named whatever field of them was changed', async () => {
-    await e.db.sql('create table kept as select * from retention.receipt');
+    await e.db.sql('create table if not exists kept as select * from retention.receipt');
     const restored = 'delete from retention.receipt; insert into retention.receipt overriding system value';
     const columns = await e.db.sql<{ name: string; type: string }>(
       `select attname as name, atttypid::regtype::text as type from pg_attribute
@@ -391,7 +399,50 @@ describe('without an entry', () => {
   });
 });
 
+describe('without time for all of it', () => {
+  it('verification does not call the audit whole, wherever it stops', async () => {
+    const stopsAt = async (look: number) => {
+      let looks = 0;
+      return verify(e.services.database, { inTime: () => ++looks < look });
+    };
+    for (const look of [1, 2, 5]) {
+      expect(await stopsAt(look), String(look)).toMatchObject({ ok: false, complete: false, problems: [] });
+    }
+    expect(await stopsAt(1_000)).toMatchObject({ ok: true, complete: true });
+  });
+
+  it('the nightly look does not end the incident of a chain that was broken', async () => {
+    const nightly = (seconds: number) =>
+      sealAudit(e.services, {
+        ...{ correlationId: 'c', dryRun: false, trigger: 'cron' },
+        deadline: new Date(NOW.getTime() + seconds * 1000),
+      });
+    await tamper('update retention.receipt set form = 1 where seq = 1');
+    expect((await nightly(60)).outcome).toBe('errored');
+    await tamper('update retention.receipt set form = 2 where seq = 1');
+    const open = async () =>
+      Number(
+        (await e.db.sql('select count(*) as n from retention.incident where recovered_at is null'))[0]?.n,
+      );
+    expect(await nightly(1)).toMatchObject({ outcome: 'interrupted', reason: 'time' });
+    expect(await open()).toBe(1);
+    expect((await nightly(60)).outcome).toBe('succeeded');
+    expect(await open()).toBe(0);
+  });
+});
+
 describe('the means to delete unseen are named:', () => {
+  // Tables and rights are changed here: each test has a database of its own.
+  let shared: Guarded;
+  beforeEach(async () => {
+    shared = e;
+    await history();
+  });
+  afterEach(async () => {
+    await e.stop();
+    e = shared;
+  });
+
   it('each trigger that guards something, when it is gone', async () => {
     // These count, note and pass on what happened; they keep nobody from anything.
     const notes = ['touch', 'letters', 'artifact_event', 'totals_ended', 'totals_written', 'free_files'];
@@ -477,37 +528,5 @@ describe('the means to delete unseen are named:', () => {
   ])('%s', async (_, sql, told) => {
     await e.db.sql(sql);
     expect((await named()).join('\n')).toContain(told);
-  });
-});
-
-describe('without time for all of it', () => {
-  it('verification does not call the audit whole, wherever it stops', async () => {
-    const stopsAt = async (look: number) => {
-      let looks = 0;
-      return verify(e.services.database, { inTime: () => ++looks < look });
-    };
-    for (const look of [1, 2, 5]) {
-      expect(await stopsAt(look), String(look)).toMatchObject({ ok: false, complete: false, problems: [] });
-    }
-    expect(await stopsAt(1_000)).toMatchObject({ ok: true, complete: true });
-  });
-
-  it('the nightly look does not end the incident of a chain that was broken', async () => {
-    const nightly = (seconds: number) =>
-      sealAudit(e.services, {
-        ...{ correlationId: 'c', dryRun: false, trigger: 'cron' },
-        deadline: new Date(NOW.getTime() + seconds * 1000),
-      });
-    await tamper('update retention.receipt set form = 1 where seq = 1');
-    expect((await nightly(60)).outcome).toBe('errored');
-    await tamper('update retention.receipt set form = 2 where seq = 1');
-    const open = async () =>
-      Number(
-        (await e.db.sql('select count(*) as n from retention.incident where recovered_at is null'))[0]?.n,
-      );
-    expect(await nightly(1)).toMatchObject({ outcome: 'interrupted', reason: 'time' });
-    expect(await open()).toBe(1);
-    expect((await nightly(60)).outcome).toBe('succeeded');
-    expect(await open()).toBe(0);
   });
 });
