@@ -161,6 +161,36 @@ it('what a sender that died had in hand is sent by the next one', async () => {
   expect(await deliver(services)).toEqual({ sent: 2, failed: 0 });
 });
 
+it('what a sender has in hand is sent by nobody else', async () => {
+  await report(services, { wrong: [late()] });
+  let second: unknown;
+  const database: Services['database'] = {
+    transaction: async (statements, options) => {
+      if (statements.some((s) => s.text.includes('e(id uuid, attempts int, error text)')))
+        second = await deliver(services);
+      return services.database.transaction(statements, options);
+    },
+  };
+  expect(await deliver({ ...services, database })).toEqual({ sent: 2, failed: 0 });
+  expect(second).toEqual({ sent: 0, failed: 0 });
+});
+
+it('a sender whose alert another has taken up meanwhile settles nothing', async () => {
+  await report(services, { wrong: [late()] });
+  const database: Services['database'] = {
+    transaction: async (statements, options) => {
+      if (statements.some((s) => s.text.includes('e(id uuid, attempts int, error text)')))
+        await e.db.sql('update retention.alert set attempts = attempts + 1');
+      return services.database.transaction(statements, options);
+    },
+  };
+  await deliver({ ...services, database });
+  expect(await e.db.sql('select state, attempts from retention.alert')).toEqual([
+    { state: 'pending', attempts: 2 },
+    { state: 'pending', attempts: 2 },
+  ]);
+});
+
 it('a channel that never takes it ends as dead after twenty attempts', async () => {
   answer = 500;
   await report(services, { wrong: [late()] });

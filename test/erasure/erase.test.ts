@@ -127,6 +127,26 @@ describe('an erasure', () => {
     expect(await left(f.db, 'retention.erasure')).toBe(1);
   });
 
+  it('is ended by nobody while something is kept, or a table is unfinished', async () => {
+    const { mine } = await two();
+    await f.db.sql(
+      "insert into retention.hold (scope, subject, table_name, reason, placed_by) select 'item', id::text, 'public.pictures', 'matter 7', 'bob' from pictures where file = 'pictures/plain/3.png'",
+    );
+    expect(await erase(f.services, order(f, mine))).toMatchObject({ outcome: 'interrupted', kept: 1 });
+    const finished = async () => {
+      const [rows] = await f.services.database.transaction(
+        [{ text: "select retention.finish_erasure(id, 'cron') as ended from retention.erasure", params: [] }],
+        { timeoutMs: 5_000 },
+      );
+      return rows?.[0]?.ended;
+    };
+    expect(await finished()).toBe(false);
+    await f.db.sql("update retention.erasure_step set kept = '{}', outcome = 'interrupted'");
+    expect(await finished()).toBe(false);
+    await f.db.sql("update retention.erasure_step set outcome = 'succeeded'");
+    expect(await finished()).toBe(true);
+  });
+
   it('wins over an extension', async () => {
     const { mine } = await two();
     await f.db.sql(

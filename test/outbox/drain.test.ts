@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MOST_ATTEMPTS, WORK_SECONDS } from '@/lib/stores/outbox';
+import { MOST_ATTEMPTS, settleFiles, WORK_SECONDS } from '@/lib/stores/outbox';
 import { type Files, files, suffixed } from '../support/files';
 
 let f: Files;
@@ -469,6 +469,19 @@ describe('a drain that dies', () => {
     expect(await f.drain()).toMatchObject({ outcome: 'interrupted', reason: 'waiting', calls: 0, open: 2 });
     f.pass(121);
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+  });
+
+  it('and answers late changes nothing of what was settled meanwhile', async () => {
+    f = await files();
+    await f.rows(gone(1));
+    await f.runNow();
+    const [entry] = await f.db.sql(
+      `update retention.outbox set state = 'kept', settled_as = 'referenced' returning id::text as id`,
+    );
+    expect(await settleFiles(f.services.database, [{ ids: [String(entry!.id)], as: 'deleted' }])).toBe(0);
+    expect(await f.db.sql('select state, settled_as, attempts from retention.outbox')).toEqual([
+      { state: 'kept', settled_as: 'referenced', attempts: 0 },
+    ]);
   });
 
   it('between deletion and confirmation: done again, the same end', async () => {

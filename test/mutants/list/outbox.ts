@@ -133,7 +133,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: 'lib/stores/outbox.ts',
     find: "where o.id = a.id and o.state = 'deleting'",
     replace: 'where o.id = a.id',
-    tests: drain('two drains at once delete each file'),
+    tests: drain('and answers late changes nothing'),
   },
   {
     id: 'O18',

@@ -50,9 +50,7 @@ export const peopleMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/erasure.sql',
     find: 'k.value::numeric > 0',
     replace: 'k.value::numeric < 0',
-    tests: ['test/erasure'],
-    equivalent:
-      'lib/erasure/carry-out.ts asks for the end only when nothing is kept; the function keeps another caller from it.',
+    tests: ['test/erasure/erase.test.ts:is ended by nobody while something is kept'],
   },
   {
     id: 'P07',

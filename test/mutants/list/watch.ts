@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant';
 
 const watch = (title: string) => [`test/watch/watch.test.ts:${title}`];
 const judge = (title: string) => [`test/watch/judge.test.ts:${title}`];
+const alerts = (title: string) => [`test/alerts/alerts.test.ts:${title}`];
 const route = (title: string) => [`test/http/cron-route.test.ts:${title}`];
 
 export const watchMutants: readonly Mutant[] = [
@@ -66,10 +67,10 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'X08',
     promise: 'An erasure is not done while a policy could not be worked off.',
-    file: 'lib/erasure/carry-out.ts',
-    find: 'const isFree = stillWanted && unfinished.length === 0 && kept === 0;',
-    replace: 'const isFree = stillWanted && kept === 0;',
-    tests: ['test/erasure/erase.test.ts:waits for a run of the policy'],
+    file: 'lib/migrations/functions/erasure.sql',
+    find: "(s.outcome not in ('succeeded', 'out_of_reach')\n      or exists",
+    replace: '(exists',
+    tests: ['test/erasure/erase.test.ts:is ended by nobody while something is kept'],
   },
   {
     id: 'X09',
@@ -222,5 +223,53 @@ export const watchMutants: readonly Mutant[] = [
     find: '  delete event.breadcrumbs;\n',
     replace: '',
     tests: ['test/sentry.test.ts:sends no trail of console lines'],
+  },
+  {
+    id: 'M01',
+    promise: 'An alert that was claimed is in one pair of hands.',
+    file: 'lib/alerts/deliver.ts',
+    find: 'next_attempt_at = $1::timestamptz + make_interval(secs => $',
+    replace: 'next_attempt_at = $1::timestamptz + make_interval(secs => 0 * $',
+    tests: alerts('what a sender has in hand'),
+  },
+  {
+    id: 'M02',
+    promise: 'The end of an incident is not told before its beginning.',
+    file: 'lib/alerts/deliver.ts',
+    find: "and (d.moment <> 'recovered' or not exists",
+    replace: 'and (true or not exists',
+    tests: alerts('the end waits for the news it ends'),
+  },
+  {
+    id: 'M03',
+    promise: 'Who no longer has an alert in hand settles nothing.',
+    file: 'lib/alerts/deliver.ts',
+    find: 'where a.id = e.id and a.attempts = e.attempts and',
+    replace: 'where a.id = e.id and',
+    tests: alerts('a sender whose alert another has taken up'),
+  },
+  {
+    id: 'M04',
+    promise: 'A channel that never takes an alert does not keep it for ever.',
+    file: 'lib/alerts/deliver.ts',
+    find: 'when a.attempts >= $',
+    replace: 'when a.attempts > $',
+    tests: alerts('a channel that never takes it'),
+  },
+  {
+    id: 'M05',
+    promise: 'What was critical does not become a warning.',
+    file: 'lib/alerts/incidents.ts',
+    find: "severity = case when i.severity = 'critical' then i.severity else excluded.severity end",
+    replace: 'severity = excluded.severity',
+    tests: alerts('what gets worse is told again'),
+  },
+  {
+    id: 'M06',
+    promise: 'News of the same kind comes at most hourly.',
+    file: 'lib/alerts/incidents.ts',
+    find: "(select max(a.sent_at) + interval '1 hour' from",
+    replace: '(select max(a.sent_at) from',
+    tests: alerts('news of the same kind is told again'),
   },
 ];
