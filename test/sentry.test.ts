@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DatabaseError, LapseError } from '@/lib/errors';
 import { noneKept } from '@/lib/outcome';
 import type { RunResult } from '@/lib/runner/result';
+import { scrubEvent } from '@/lib/scrub';
 import { capture, checkIn, flush, sentryOptions } from '@/lib/sentry';
 import { NOW, thingsPolicy } from './support/engine';
 import { type Envelopes, envelopes } from './support/envelopes';
@@ -145,6 +146,32 @@ it('sends no part of a path that is not Lapse’s own: an unknown page may be a 
   expect(sink.text).toContain('/api/cron/erasures');
   expect(sink.text).toContain('/api/cron/(other)');
   expect(sink.text).not.toContain('somebody@');
+});
+
+it('what an event carries beside its code is taken off, whatever put it there', () => {
+  const event = scrubEvent({
+    type: undefined,
+    message: 'anna@example.com',
+    logentry: { message: 'anna@example.com', params: ['anna@example.com'] },
+    transaction: 'GET /users/anna?q=anna@example.com',
+    request: {
+      method: 'POST',
+      url: 'https://x/?anna@example.com',
+      data: 'anna@example.com',
+      cookies: { who: 'anna@example.com' },
+    },
+    user: { email: 'anna@example.com' },
+    breadcrumbs: [{ message: 'anna@example.com' }],
+    extra: { row: 'anna@example.com' },
+    contexts: { nextjs: { request_path: '/api/control?who=anna@example.com' } },
+    exception: { values: [{ type: 'Error', value: 'anna@example.com' }] },
+  });
+  expect(JSON.stringify(event)).not.toContain('anna');
+  expect(event).toMatchObject({
+    transaction: 'GET /(other)/(other)',
+    request: { method: 'POST' },
+    contexts: { nextjs: { request_path: '/api/control' } },
+  });
 });
 
 it('is silent without a DSN: the run goes on, and nothing waits', async () => {

@@ -228,6 +228,10 @@ it('the stop of a guard is told, and over with the first run it lets go', async 
   const run = (s: Services) => cronRoute('things', () => s).GET(call('things'));
   expect(await (await run(strict)).json()).toMatchObject({ reason: 'guarded' });
   expect(await ofThings()).toMatchObject([{ cause: 'guard.stopped:things', open: true }]);
+  // Also where what the last run had to tell could not be written down.
+  await e.db.sql(`update retention.incident set last_seen_at = last_seen_at - interval '1 hour'`);
+  await look(services, { force: true });
+  expect(await ofThings()).toMatchObject([{ cause: 'guard.stopped:things', open: true }]);
   pass(600);
   expect(await (await run(services)).json()).toMatchObject({ outcome: 'succeeded' });
   expect(await ofThings()).toMatchObject([{ cause: 'guard.stopped:things', open: false }]);
@@ -247,6 +251,7 @@ it('answers how many are watched and not on time; outside production nobody is l
   at('2026-03-05T00:00:00Z');
   const preview = { ...services, settings: { ...services.settings, production: false } };
   expect(await watchRuns(preview, order)).toMatchObject({ outcome: 'succeeded' });
+  expect(await look(preview, { force: true })).toMatchObject({ looked: false });
   expect(await incidents()).toEqual([]);
 });
 
