@@ -23,7 +23,7 @@ export const walkMutants: readonly Mutant[] = [
     promise: `An organization's own period counts for the policy it was set for only.`,
     file: 'lib/batch/pick.ts',
     find: `v on v.policy = \${policyName} and v.tenant`,
-    replace: `v on v.tenant`,
+    replace: `v on \${policyName}::text is not null and v.tenant`,
     tests: ['test/runner/holds.test.ts'],
   },
   {
