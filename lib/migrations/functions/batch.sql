@@ -61,14 +61,15 @@ begin
   if before is null then
     raise exception 'lapse: this transaction has not entered batch % of run %', s, r using errcode = 'LP012';
   end if;
-  select action, locked, deleted, dependants_deleted, table_name, dependants,
-      coalesce(cardinality(uuid_keys), cardinality(keys)) as named into rc
+  select action, locked, deleted, dependants_deleted, coalesce(cardinality(uuid_keys), cardinality(keys)) as named,
+      case when dependants = '{}' then 0 else (select coalesce(sum(jsonb_array_length(value)), 0) from jsonb_each(dependants)) end as named_along
+    into rc
     from retention.receipt where run = r and seq = s;
   if found and (rc.locked <> rc.deleted or rc.named <> rc.deleted or still_there <> 0) then
     raise exception 'lapse: counts differ: locked %, deleted %, named %, left %',
       rc.locked, rc.deleted, rc.named, still_there using errcode = 'LP007';
   end if;
-  named := case when rc.action = 'delete' then rc.deleted + rc.dependants_deleted else 0 end;
+  named := case when rc.action = 'delete' then rc.named + rc.named_along else 0 end;
   went := retention.deletions();
   select coalesce(sum(e.value::bigint - coalesce((before ->> e.key)::bigint, 0)), 0) into gone from jsonb_each_text(went) e;
   if gone <> named then

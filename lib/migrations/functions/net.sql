@@ -79,9 +79,10 @@ begin
     select r.oid from pg_class r
     where (r.oid = to_regclass(relation) or r.oid in (select relid from pg_partition_tree(to_regclass(relation))))
       and not exists (select 1 from pg_trigger g where g.tgrelid = r.oid
-        and g.tgfoid = 'retention.guard_deletion()'::regprocedure and g.tgenabled <> 'D')
+        and g.tgfoid = 'retention.guard_deletion()'::regprocedure and g.tgenabled in ('O', 'A'))
   loop
-    execute format('create trigger lapse_guard after delete on %s for each statement execute function retention.guard_deletion()', t);
+    -- One that was switched off is put back.
+    execute format('create or replace trigger lapse_guard after delete on %s for each statement execute function retention.guard_deletion()', t);
   end loop;
 end $$;
 comment on function retention.protect(text) is
