@@ -2,41 +2,24 @@
  * Everything a run needs, made once per instance and passed in: tests pass their own clock and addresses.
  * Holds no state of any run: overlapping invocations share one instance on Vercel.
  */
-import type { Logger } from 'pino';
-import { type Blob, connectBlob } from './blob';
-import { connect, type Database } from './database';
+import { connectBlob } from './blob';
+import type { Backoff, Context } from './context';
+import { connect } from './database';
 import { createLog } from './log';
 import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
 import type { OrderReview } from './policies/order-contract';
 import { orderReview } from './policies/order-review';
-import { connectRedis, type RedisClient } from './redis';
-import { readSettings, type Settings } from './settings';
-
-/** Waiting between attempts, in p-retry's terms. */
-export interface Backoff {
-  readonly retries: number;
-  readonly minTimeout: number;
-  readonly maxTimeout: number;
-  readonly factor: number;
-  readonly randomize: boolean;
-}
+import { connectRedis } from './redis';
+import { readSettings } from './settings';
 
 /** From 50 ms to 2 s, doubled with jitter: about 8 s in all, well inside a run (R8). */
 const BACKOFF: Backoff = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor: 2, randomize: true };
 
-export interface Services {
-  readonly settings: Settings;
+export interface Services extends Context {
   readonly policies: readonly Policy[];
   /** P9; undefined where none is declared. */
   readonly orderReview: OrderReview | undefined;
-  readonly database: Database;
-  readonly redis: RedisClient;
-  /** Undefined without a token: a policy whose rows name files refuses to delete then. */
-  readonly blob: Blob | undefined;
-  readonly clock: () => Date;
-  readonly log: Logger;
-  readonly backoff: Backoff;
 }
 
 /** Throws SettingsError naming every variable that is missing or wrong; then nothing runs. */

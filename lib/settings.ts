@@ -5,8 +5,8 @@
  * declared by the policies themselves).
  */
 import { z } from 'zod';
-import { MAX_DURATION_SECONDS } from './crons';
 import { SettingsError } from './errors';
+import { MAX_DURATION_SECONDS } from './jobs';
 import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
 import { type Operator, operatorList, signingKey } from './settings/operators';
 import { type OrderSettings, orderEnvironment, orderSettings } from './settings/orders';

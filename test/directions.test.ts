@@ -9,11 +9,28 @@ import { expect, it } from 'vitest';
  */
 const ORDER: readonly string[] = [
   // The outside world, and the words everyone uses.
-  ...['errors', 'outcome', 'job', 'transport', 'scrub', 'log', 'sentry', 'database', 'redis', 'blob'],
+  ...[
+    'errors',
+    'outcome',
+    'job',
+    'transport',
+    'scrub',
+    'log',
+    'sentry',
+    'database',
+    'redis',
+    'blob',
+    'sql',
+    'session',
+    'jobs',
+    'settings',
+    'context',
+    'alerts',
+  ],
   // What is declared, and what is put together from it.
-  ...['policies', 'crons', 'settings', 'services'],
+  ...['policies', 'crons', 'services'],
   // What deletes rows and files.
-  ...['batch', 'stores', 'alerts', 'guard', 'outbox', 'reconcile', 'runner'],
+  ...['references', 'batch', 'stores', 'guard', 'outbox', 'reconcile', 'runner'],
   // What looks on, and the doors.
   ...['watch', 'http'],
   // What people change and ask, and the jobs.

@@ -3,10 +3,11 @@
  * hands; what a channel did not take, or a claimer that died had in hand, is tried again. A recovery waits for
  * the news it ends.
  */
-import { ask } from '../batch/session';
+
+import type { Context } from '../context';
 import type { Row, Statement } from '../database';
 import { codeOf } from '../errors';
-import type { Services } from '../services';
+import { ask } from '../session';
 import { type Alert, sendersOf } from './channels';
 import type { Channel } from './incidents';
 
@@ -56,29 +57,29 @@ const settle = (
 });
 
 /** Two requests; one when nothing is due. Never throws for a channel. */
-export async function deliver(services: Services): Promise<Delivered> {
-  const { database } = services;
+export async function deliver(context: Context): Promise<Delivered> {
+  const { database } = context;
   const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
-  const [due = []] = await ask(database, [claim(services.clock().toISOString())], limits);
+  const [due = []] = await ask(database, [claim(context.clock().toISOString())], limits);
   if (due.length === 0) return { sent: 0, failed: 0 };
-  const senders = sendersOf(services.settings);
+  const senders = sendersOf(context.settings);
   const ends = await Promise.all(
     due.map(async (row) => {
       const end = { id: String(row.id), attempts: Number(row.attempts) };
       const send = senders[row.channel as Channel];
       if (!send) return { ...end, error: 'channel.unset' };
       try {
-        await send(alertOf(row, services.settings.environment));
+        await send(alertOf(row, context.settings.environment));
         return { ...end, error: null };
       } catch (error) {
         return { ...end, error: codeOf(error) };
       }
     }),
   );
-  const [settled = []] = await ask(database, [settle(ends, services.clock().toISOString())], limits);
+  const [settled = []] = await ask(database, [settle(ends, context.clock().toISOString())], limits);
   for (const { state, channel, error } of settled.filter((r) => r.state !== 'sent')) {
     const level = state === 'dead' ? 'error' : 'warn';
-    services.log[level](
+    context.log[level](
       { event: 'alert.undelivered', channel, error_code: error, state },
       'an alert was not taken',
     );

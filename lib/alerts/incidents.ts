@@ -3,11 +3,12 @@
  * the incident and writes its alerts in the same statement, everybody else only counts; so two instances never
  * alert twice, and an alert that was decided is sent even if this process dies. Over: closed once, told once.
  */
-import { ask } from '../batch/session';
+
+import type { Context } from '../context';
 import type { Row, Statement } from '../database';
 import { LapseError } from '../errors';
 import { capture } from '../sentry';
-import type { Services } from '../services';
+import { ask } from '../session';
 import type { Settings } from '../settings';
 
 export interface Symptom {
@@ -77,21 +78,21 @@ const recover = (causes: readonly string[], channels: readonly Channel[], at: st
  * that cannot be written goes to the log and straight to Sentry: nothing is worse than a silent alarm.
  */
 export async function report(
-  services: Services,
+  context: Context,
   { wrong = [], over = [] }: { wrong?: readonly Symptom[]; over?: readonly string[] },
 ): Promise<void> {
   if (wrong.length === 0 && over.length === 0) return;
-  const at = services.clock().toISOString();
-  const channels = channelsOf(services.settings);
+  const at = context.clock().toISOString();
+  const channels = channelsOf(context.settings);
   let opened: Row[] = [];
   let ended: Row[] = [];
   try {
     const statements = [raise(wrong, channels, at), recover(over, channels, at)];
     const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
-    [opened = [], ended = []] = await ask(services.database, statements, limits);
+    [opened = [], ended = []] = await ask(context.database, statements, limits);
   } catch (error) {
     for (const { cause, message } of wrong) {
-      services.log.error({ event: 'incident.unrecorded', cause }, message);
+      context.log.error({ event: 'incident.unrecorded', cause }, message);
       capture(new LapseError(cause, message), { code: cause });
     }
     capture(error, { code: 'incident.unrecorded' });
@@ -99,7 +100,7 @@ export async function report(
   }
   for (const { cause, severity, message, times } of opened) {
     if (Number(times) === 1)
-      services.log.error({ event: 'incident.opened', cause, severity }, String(message));
+      context.log.error({ event: 'incident.opened', cause, severity }, String(message));
   }
-  for (const { cause } of ended) services.log.info({ event: 'incident.recovered', cause }, 'it is over');
+  for (const { cause } of ended) context.log.info({ event: 'incident.recovered', cause }, 'it is over');
 }

@@ -1,6 +1,7 @@
 /** What a verification found, and how it asks: in READ ONLY transactions, a limited number of problems. */
-import { answerTimeoutMs, session } from '../batch/session';
+
 import type { Database, Row, Statement } from '../database';
+import { answerTimeoutMs, session } from '../session';
 
 export interface Problem {
   /** Number of the entry at fault; null where there is none. */

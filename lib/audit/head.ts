@@ -5,9 +5,9 @@
  */
 import { createPrivateKey, createPublicKey, sign, verify as verifySignature } from 'node:crypto';
 import { z } from 'zod';
-import { ask } from '../batch/session';
 import type { Statement } from '../database';
 import type { Services } from '../services';
+import { ask } from '../session';
 
 const STATEMENT_MS = 5_000;
 

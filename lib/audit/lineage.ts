@@ -16,8 +16,6 @@ import {
   source,
   staysBecause,
 } from '../batch/predicate';
-import { answerTimeoutMs, session } from '../batch/session';
-import { keysFrom, keyText, name, Parameters, sameKey, tableLabel, text } from '../batch/sql';
 import { storedAs } from '../control/reach';
 import { spellInAny } from '../control/spelling';
 import { readParts } from '../control/subject';
@@ -27,8 +25,10 @@ import { DatabaseError, RequestError } from '../errors';
 import { withPeriods } from '../guard/effective';
 import { admissionFacts, Facts } from '../guard/facts';
 import type { Policy } from '../policies/contract';
-import { versionOf } from '../runner/version';
+import { versionOf } from '../policies/fingerprint';
 import type { Services } from '../services';
+import { answerTimeoutMs, session } from '../session';
+import { keysFrom, keyText, name, Parameters, sameKey, tableLabel, text } from '../sql';
 
 /** Receipts are searched by key without an index, which would cost every batch: about 1 s per 10 million rows. */
 const STATEMENT_MS = 60_000;

@@ -4,9 +4,9 @@
  * takes the runs that began in it: from inclusive, to exclusive, UTC.
  */
 import { z } from 'zod';
-import { answerTimeoutMs, session } from '../batch/session';
 import { RequestError } from '../errors';
 import type { Services } from '../services';
+import { answerTimeoutMs, session } from '../session';
 
 const STATEMENT_MS = 30_000;
 /** A year and a day: longer periods are asked for in parts. */

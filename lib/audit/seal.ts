@@ -4,11 +4,11 @@
  */
 
 import { report } from '../alerts/incidents';
-import { answerTimeoutMs, session } from '../batch/session';
 import { alert, causeOf } from '../guard/alert';
 import { type Waiting, watchLetters } from '../guard/overdue';
 import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
+import { answerTimeoutMs, session } from '../session';
 import { type ExportedHead, exportHead } from './head';
 import { type Verification, verify } from './verify';
 

@@ -6,9 +6,9 @@ import { z } from 'zod';
 import type { Leg } from '../batch/leg';
 import { tenantsOf, unmarked } from '../batch/pick';
 import { before, inClock, mayGo, source } from '../batch/predicate';
-import { name, Parameters } from '../batch/sql';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
+import { name, Parameters } from '../sql';
 
 /** Counting stops here: tens of milliseconds of an index, and a backlog this large is told by its age. */
 export const COUNT_CAP = 100_000;

@@ -4,13 +4,13 @@
  */
 import { report, type Symptom } from '../alerts/incidents';
 import { legsOf } from '../batch/leg';
-import { ask, indexesOnly } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { codeOf, LapseError } from '../errors';
 import { periodsOf, reachOf, withPeriods } from '../guard/effective';
 import type { JobOrder, JobResult } from '../job';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
+import { ask, indexesOnly } from '../session';
 import { expectedOf } from '../watch/expected';
 import { type Forecast, forecast } from './forecast';
 import { COUNT_CAP, Measured, measure } from './measure';

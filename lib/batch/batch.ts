@@ -10,26 +10,15 @@ import { z } from 'zod';
 import type { Row, Statement } from '../database';
 import { KEPT_REASONS } from '../outcome';
 import type { Dependant, Policy } from '../policies/contract';
-import {
-  belongs,
-  bytesOf,
-  capped,
-  declaresTriggers,
-  ENTRY_COLUMNS,
-  fileColumns,
-  fileRows,
-  goingDependants,
-  MOST_BYTES,
-  mayStay,
-  ownFiles,
-} from './files';
+import { declaresTriggers, goingDependants, mayStay, ownFiles } from '../policies/going';
+import { session } from '../session';
+import { isUuid, keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from '../sql';
+import { belongs, bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
 import { type Blocks, unindexed, withinBlocks } from './heap';
 import { type Leg, labelOf, Position } from './leg';
 import { cutShort, picking, progress, reasons, walkOrder } from './pick';
 import { expired, governed, held, mayGo, staysBecause } from './predicate';
 import { Pressure, SEEN_PRESSURE } from './pressure';
-import { session } from './session';
-import { isUuid, keysFrom, keyText, name, Parameters, sameKey, table, tableLabel, text } from './sql';
 
 export interface BatchOrder {
   readonly policy: Policy;

@@ -5,10 +5,10 @@
  */
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
+import { name, Parameters } from '../sql';
 import type { Leg } from './leg';
 import { tenantsOf, unmarked } from './pick';
 import { before, mayGo, ofSubject, source } from './predicate';
-import { name, Parameters } from './sql';
 
 const orderOf = (policy: Policy): string =>
   [policy.clock.column, ...policy.key.map((k) => k.column)].map((c) => `t.${name(c)}`).join(', ');

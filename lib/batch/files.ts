@@ -1,25 +1,7 @@
 /** The files a row names: which go with it, how they are counted, and how they reach the outbox. */
 import type { Dependant, FileColumn, Policy } from '../policies/contract';
-import { name, text } from './sql';
-
-export const goingFiles = (files: readonly FileColumn[]): FileColumn[] =>
-  files.filter((f) => f.fate === 'delete');
-
-/** A soft delete leaves the row, and so its files and dependants, until the purge. */
-export const ownFiles = (policy: Policy): FileColumn[] =>
-  policy.strategy.kind === 'delete' ? goingFiles(policy.files) : [];
-export const goingDependants = (policy: Policy): Dependant[] =>
-  policy.strategy.kind === 'delete' ? policy.dependants.filter((d) => d.fate === 'delete') : [];
-
-/** Triggers of what is deleted from were looked at, but may still keep rows, or put them back. */
-export const declaresTriggers = (policy: Policy): boolean =>
-  policy.knownTriggers.length > 0 || goingDependants(policy).some(mayStay);
-
-export const mayStay = (d: Dependant): boolean => (d.knownTriggers?.length ?? 0) > 0;
-
-/** Whether its batches hand files to the outbox. */
-export const namesFiles = (policy: Policy): boolean =>
-  ownFiles(policy).length > 0 || goingDependants(policy).some((d) => goingFiles(d.files).length > 0);
+import { goingFiles } from '../policies/going';
+import { name, text } from '../sql';
 
 /** `d` is the dependant's row, `t` the governed one. */
 export const belongs = (d: Dependant, policy: Policy): string =>

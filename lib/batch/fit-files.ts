@@ -1,9 +1,9 @@
 /** The columns that name a policy's files must be answered for by an index on their canonical form, whatever their fate. */
 
 import type { Policy } from '../policies/contract';
+import { judgeReferences, referencesOf, unfitReferences } from '../references';
+import type { Parameters } from '../sql';
 import type { Check } from './preflight-facts';
-import { judgeReferences, referencesOf, unfitReferences } from './references';
-import type { Parameters } from './sql';
 
 /** An expression: the columns of this policy, its dependants and those it shares files with that are not fit. */
 export const fileFacts = (policy: Policy, p: Parameters): string =>

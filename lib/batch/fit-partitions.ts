@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import type { Problem } from '../errors';
 import type { PARTITION_SPANS, Policy } from '../policies/contract';
-import { goingFiles } from './files';
-import { table, tableLabel, text } from './sql';
+import { goingFiles } from '../policies/going';
+import { table, tableLabel, text } from '../sql';
 
 const columns = z.array(z.string());
 export const Partitioning = z.object({

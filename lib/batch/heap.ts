@@ -7,12 +7,12 @@
 import { z } from 'zod';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
-import { declaresTriggers } from './files';
+import { declaresTriggers } from '../policies/going';
+import { Parameters, table } from '../sql';
 import type { Leg } from './leg';
 import { dueByRule } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
 import { NEXT_TRANSACTION } from './pressure';
-import { Parameters, table } from './sql';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
 const LEAST_SHARE = 0.1;

@@ -5,12 +5,13 @@
  * them, and is still the one place that deletes. Two requests where splitting needs up to 147 (DELETION §6).
  */
 import type { Statement } from '../database';
+import { goingDependants, namesFiles } from '../policies/going';
+import { session } from '../session';
+import { keyText, Literals, name, Parameters, table, tableLabel, text } from '../sql';
 import { type BatchOrder, childrenLeft, enter, MARK, pickAndLock, remove, stillThere } from './batch';
-import { belongs, goingDependants, namesFiles } from './files';
+import { belongs } from './files';
 import { picking } from './pick';
 import { governed, mayGo } from './predicate';
-import { session } from './session';
-import { keyText, Literals, name, Parameters, table, tableLabel, text } from './sql';
 
 /** Answers with one row: `letters`, how many rows were set aside, and their classes (`states`). */
 export function setAside(order: BatchOrder): { statements: Statement[]; answer: number } {

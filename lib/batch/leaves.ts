@@ -4,8 +4,9 @@
  */
 import type { Database, Row, Statement } from '../database';
 import type { Policy } from '../policies/contract';
-import { ask } from './session';
-import { tableLabel } from './sql';
+import { standsFor } from '../policies/fingerprint';
+import { ask } from '../session';
+import { tableLabel } from '../sql';
 
 /** A few lookups in the catalog. */
 const STATEMENT_MS = 5_000;
@@ -25,10 +26,6 @@ const labelsOf = (policy: Policy): string[] =>
 export const rootsOf = (policy: Policy): Statement | null =>
   policy.dependants.length === 0 ? null : rootsStatement(labelsOf(policy));
 
-/** What a policy was declared as, whose version it keeps. */
-const DECLARED = new WeakMap<Policy, Policy>();
-export const declarationOf = (policy: Policy): Policy => DECLARED.get(policy) ?? policy;
-
 /** The policy with each dependant that is a partition replaced by its table, once. */
 export function withRoots(policy: Policy, rows: readonly Row[] = []): Policy {
   const roots = new Map(
@@ -43,8 +40,7 @@ export function withRoots(policy: Policy, rows: readonly Row[] = []): Policy {
       return !seen.has(same) && seen.add(same);
     });
   const rooted = { ...policy, dependants };
-  DECLARED.set(rooted, declarationOf(policy));
-  return rooted;
+  return standsFor(rooted, policy);
 }
 
 /** The same outside a run, with one request where any policy has dependants. */

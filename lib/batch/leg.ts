@@ -5,7 +5,8 @@
  * A subject's leg walks in the order of the key alone: its rows need no clock.
  */
 import { z } from 'zod';
-import type { Policy, Rule, TableName } from '../policies/contract';
+import type { Policy, Rule } from '../policies/contract';
+import type { TableName } from '../sql';
 
 export type Leg = (
   | { readonly kind: 'rule'; readonly rule: Rule; readonly cutoff: string }

@@ -6,12 +6,13 @@
  */
 import { z } from 'zod';
 import type { Row, Statement } from '../database';
-import type { Policy, TableName } from '../policies/contract';
+import type { Policy } from '../policies/contract';
+import { session } from '../session';
+import type { TableName } from '../sql';
+import { name, Parameters, table } from '../sql';
 import { BatchResult } from './batch';
 import type { Leg } from './leg';
 import { before } from './predicate';
-import { session } from './session';
-import { name, Parameters, table } from './sql';
 
 export const Partition = z.object({
   schema_name: z.string(),

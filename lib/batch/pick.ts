@@ -3,9 +3,9 @@
  * beyond what the index answers. The cursor is taken from what was picked, never from what was deleted.
  */
 import type { Policy } from '../policies/contract';
+import { name, type Parameters, table } from '../sql';
 import type { Leg, Position } from './leg';
 import { before, ofSubject } from './predicate';
-import { name, type Parameters, table } from './sql';
 
 /** Tenants looked at by one statement: a probe each, so about 2 ms when none of them has anything to give. */
 const TENANT_WINDOW = 200;

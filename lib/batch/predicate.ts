@@ -4,10 +4,12 @@
  * Holds, extensions and dead letters are looked up per row only when there are any at all: the guarding
  * `select exists` runs once a statement, and the gate (7001, 0) keeps its answer true until commit.
  */
-import type { Policy, TableName } from '../policies/contract';
-import { belongs, goingDependants } from './files';
+import type { Policy } from '../policies/contract';
+import { goingDependants } from '../policies/going';
+import type { TableName } from '../sql';
+import { keyText, name, type Parameters, table, tableLabels, text } from '../sql';
+import { belongs } from './files';
 import type { Leg } from './leg';
-import { keyText, name, type Parameters, table, tableLabels, text } from './sql';
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 

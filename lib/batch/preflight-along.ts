@@ -3,6 +3,7 @@
  * or by a trigger of any table that a deletion reaches.
  */
 import type { Problem } from '../errors';
+import { name } from '../sql';
 import {
   type Catalog,
   type Check,
@@ -14,7 +15,6 @@ import {
 } from './preflight-facts';
 import { withoutEffect } from './preflight-references';
 import { changedAlong } from './preflight-tables';
-import { name } from './sql';
 
 /** A dependant's rows go by the batch; whatever goes by them, it would not know. */
 export const nothingFurther: Check = (catalog) => {

@@ -3,11 +3,13 @@
  * dependants, whatever their rows would take along at any depth, and every table a fragment of the policy asks.
  */
 import type { Statement } from '../database';
-import type { Policy, TableName } from '../policies/contract';
-import { belongs, goingDependants } from './files';
+import type { Policy } from '../policies/contract';
+import { goingDependants } from '../policies/going';
+import type { TableName } from '../sql';
+import { name, Parameters, table, text } from '../sql';
+import { belongs } from './files';
 import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
-import { name, Parameters, table, text } from './sql';
 
 /** Tables by name: the governed one, the dependants, the tenants' own, and those named in `judgedBy`. */
 const tablesOf = (policy: Policy): TableName[] => [

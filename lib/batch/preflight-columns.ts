@@ -4,9 +4,10 @@
  */
 
 import type { Problem } from '../errors';
-import type { Dependant, KeyColumn, Policy } from '../policies/contract';
+import type { Dependant, Policy } from '../policies/contract';
+import type { KeyColumn } from '../sql';
+import { name } from '../sql';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
-import { name } from './sql';
 
 export const columnsExist: Check = ({ policy, governed, children }) => [
   ...missing(governed, columnsOf(policy), ''),

@@ -5,9 +5,9 @@
 import { z } from 'zod';
 import type { Problem } from '../errors';
 import type { Dependant, PermanentTable, Policy } from '../policies/contract';
+import { Unfit } from '../references';
+import { table, tableLabel } from '../sql';
 import { Partitioning } from './fit-partitions';
-import { Unfit } from './references';
-import { table, tableLabel } from './sql';
 
 const Index = z.object({
   /** In order; an expression is ''. */

@@ -6,9 +6,9 @@
 
 import type { Problem } from '../errors';
 import type { Policy } from '../policies/contract';
+import { name, tableLabel } from '../sql';
 import { judgedBy } from './preflight-catalog';
 import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
-import { name, tableLabel } from './sql';
 
 /** What each part of the policy is called there. */
 const FIELDS: Record<string, string> = { where: 'where', label: 'tenants.label', match: 'rules.match' };

@@ -5,8 +5,8 @@
 
 import type { Problem } from '../errors';
 import type { Policy } from '../policies/contract';
+import { name } from '../sql';
 import { type Catalog, type Check, type Index, quoted, type Relation } from './preflight-facts';
-import { name } from './sql';
 
 export const clockIndexes: Check = ({ policy, governed }) => {
   if (!governed) return [];

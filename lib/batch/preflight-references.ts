@@ -5,8 +5,8 @@
 
 import type { Problem } from '../errors';
 import type { Dependant, Policy } from '../policies/contract';
+import { name } from '../sql';
 import { type Catalog, type Check, type ForeignKey, label, quoted, type Relation } from './preflight-facts';
-import { name } from './sql';
 
 export const references: Check = (catalog) => {
   const { policy, governed } = catalog;

@@ -3,9 +3,9 @@
  * replaces a deletion? Of the governed table, the dependants, and every partition of either.
  */
 import type { Problem } from '../errors';
+import { name, table, text } from '../sql';
 import { judgePartitioning } from './fit-partitions';
 import { type Catalog, type Check, label, quoted, type Relation, type Trigger } from './preflight-facts';
-import { name, table, text } from './sql';
 
 /** Without its table nothing else can be said of a policy. */
 export const tablesExist: Check = ({ policy, governed, children }) => [

@@ -5,7 +5,7 @@
 
 import type { Problem } from '../errors';
 import type { PermanentTable, Policy } from '../policies/contract';
-import { goingDependants, goingFiles, ownFiles } from './files';
+import { goingDependants, goingFiles, ownFiles } from '../policies/going';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, softDeleteType } from './preflight-columns';

@@ -8,14 +8,13 @@ import { z } from 'zod';
 import type { Statement } from '../database';
 import { KEPT_REASONS } from '../outcome';
 import type { Policy } from '../policies/contract';
-
-import { belongs, bytesOf, capped, filesOf, goingDependants, ownFiles } from './files';
-
+import { goingDependants, ownFiles } from '../policies/going';
+import { keyText, name, Parameters, table, tableLabel, text } from '../sql';
+import { belongs, bytesOf, capped, filesOf } from './files';
 import { type Leg, labelOf, Position } from './leg';
 import { onLeaf } from './partition';
 import { picking, progress, reasons, walked } from './pick';
 import { governed, mayGo, staysBecause } from './predicate';
-import { keyText, name, Parameters, table, tableLabel, text } from './sql';
 
 /** Rows a page: large enough that the request costs little, small enough to stay well under a second. */
 const PREVIEW_PAGE = 20_000;

@@ -6,9 +6,9 @@ import type { Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
 import { type Kept, noneKept } from '../outcome';
 import type { Policy } from '../policies/contract';
+import { session } from '../session';
 import type { Leg, Position } from './leg';
 import { NO_ROWS, PreviewPage, pageOf, previewPage } from './preview';
-import { session } from './session';
 
 /** A page is well under this even on a cold cache. */
 export const PAGE_MS = 15_000;

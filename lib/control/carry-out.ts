@@ -4,11 +4,12 @@
  * decisions are read from waits for the running batches, by the trigger of its table; when the answer comes, no
  * older batch can still run.
  */
-import { answerTimeoutMs, provenBy, session } from '../batch/session';
-import { name, Parameters } from '../batch/sql';
+
 import type { Row, Statement } from '../database';
 import { DatabaseError, RequestError } from '../errors';
 import type { Services } from '../services';
+import { answerTimeoutMs, provenBy, session } from '../session';
+import { name, Parameters } from '../sql';
 
 /** A batch may take its whole statement time; ten seconds see it out. */
 const LOCK_MS = 10_000;

@@ -3,9 +3,9 @@
  * index answers, and then by the printed text, which is what a batch compares.
  */
 import { z } from 'zod';
-import { ask } from '../batch/session';
-import { keyText, name, table, tableLabel } from '../batch/sql';
 import { DatabaseError } from '../errors';
+import { ask } from '../session';
+import { keyText, name, table, tableLabel } from '../sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
 

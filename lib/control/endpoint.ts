@@ -19,7 +19,7 @@ import { readList } from './read';
 /** What a request of an operator comes with. */
 export interface Operated {
   readonly correlationId: string;
-  /** The operator's own, for the database: lib/batch/session.ts `provenBy`. */
+  /** The operator's own, for the database: lib/session.ts `provenBy`. */
   readonly token: string;
 }
 

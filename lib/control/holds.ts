@@ -4,8 +4,8 @@
  * back keeps counting for the cooling-off (G6).
  */
 import { atRoots, rootLabel } from '../batch/leaves';
-import { type Parameters, tableLabel } from '../batch/sql';
 import { RequestError } from '../errors';
+import { type Parameters, tableLabel } from '../sql';
 import { type Acting, type Done, decide, decideEach } from './carry-out';
 import type { Cover } from './coverage';
 import { type Reached, reachItem, reachScope, storedAs } from './reach';

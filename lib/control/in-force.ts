@@ -4,8 +4,8 @@
  * from versions that stored what was typed, and are never changed here: an operator sets them again.
  */
 import { z } from 'zod';
-import { ask } from '../batch/session';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { type Cover, count, coverOf } from './coverage';
 import { spell } from './spelling';
 import { extensionTargets, itemTargets, scopeTargets, type Target, tenantTarget } from './targets';

@@ -2,10 +2,11 @@
  * The one way out of a permanent table (P4): one row, by its key, removed by a function of the database that the
  * table's owner permits in retention.permanent_table; the app itself has no right to delete there.
  */
-import { ask } from '../batch/session';
-import { tableLabel } from '../batch/sql';
+
 import { DatabaseError, RequestError } from '../errors';
 import { permanentTables } from '../policies';
+import { ask } from '../session';
+import { tableLabel } from '../sql';
 import { type Acting, type Done, decide } from './carry-out';
 import { spellInAny } from './spelling';
 import { readParts, type Written } from './subject';

@@ -2,9 +2,10 @@
  * Stopping and letting go on (R12): pause one policy or all, release a stuck lease, close a breaker. Each takes
  * effect at the next batch at the latest; when the answer comes, no older batch can still run.
  */
-import { ORDER_JOB } from '../crons';
+
 import { RequestError } from '../errors';
 import { closeBreaker } from '../guard/breaker';
+import { ORDER_JOB } from '../jobs';
 import type { RedisClient } from '../redis';
 import { type Acting, type Done, decide } from './carry-out';
 

@@ -8,7 +8,7 @@ import { RequestError } from '../errors';
 import { readBreaker } from '../guard/breaker';
 import { readWaiting, waitingLetters } from '../guard/overdue';
 import { stepOf } from '../guard/rollout';
-import { versionOf } from '../runner/version';
+import { versionOf } from '../policies/fingerprint';
 import type { Services } from '../services';
 import { send } from './carry-out';
 import { inForce } from './in-force';

@@ -3,10 +3,10 @@
  * The types come from the catalog; a value that a type refuses, or would change, is not a subject there.
  */
 import { z } from 'zod';
-import { ask } from '../batch/session';
-import { tableLabel } from '../batch/sql';
 import { RequestError } from '../errors';
 import type { Services } from '../services';
+import { ask } from '../session';
+import { tableLabel } from '../sql';
 import type { Parts } from './subject';
 import type { Target } from './targets';
 

@@ -1,8 +1,10 @@
 /** Where a hold, an extension or an override is looked for by a batch: the columns its predicate compares. */
-import { goingDependants } from '../batch/files';
-import { tableLabel } from '../batch/sql';
+
 import { RequestError } from '../errors';
-import type { Policy, TableName } from '../policies/contract';
+import type { Policy } from '../policies/contract';
+import { goingDependants } from '../policies/going';
+import type { TableName } from '../sql';
+import { tableLabel } from '../sql';
 
 export type Scope = 'organization' | 'user';
 

@@ -6,13 +6,13 @@
 import { z } from 'zod';
 import { operatorRoute } from '../control/endpoint';
 import { limitRate } from '../control/rate';
-import { MAX_DURATION_SECONDS } from '../crons';
 import { LapseError, RequestError } from '../errors';
 import { answerJson } from '../http/answer';
 import type { Handler } from '../http/answered';
 import { readJson } from '../http/body';
 import { deadlineOf } from '../http/deadline';
 import { urlOf } from '../http/raw-url';
+import { MAX_DURATION_SECONDS } from '../jobs';
 import { capture } from '../sentry';
 import { type Services, services } from '../services';
 import { confirmRequest, eraseSubject, withdrawRequest } from './erase';

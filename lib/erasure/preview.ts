@@ -1,8 +1,8 @@
 /** What an erasure would take: its own predicate in READ ONLY transactions, counted page by page. */
 import { PreviewPage, previewPage } from '../batch/preview';
-import { ask } from '../batch/session';
 import { type Kept, noneKept } from '../outcome';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { type ErasureResult, type ErasureStepResult, sum, total } from './result';
 import type { Reach } from './subject';
 

@@ -3,9 +3,9 @@
  * by functions of the schema only, each of which writes its entry of the audit chain (lib/migrations/functions/erasure.sql).
  */
 import { z } from 'zod';
-import { ask, provenBy } from '../batch/session';
 import { refusal } from '../control/carry-out';
 import type { Database, Row, Statement } from '../database';
+import { ask, provenBy } from '../session';
 import type { Erased } from './erase-policy';
 import type { ErasureCall } from './result';
 import type { Subject } from './subject';

@@ -1,10 +1,10 @@
 /** Whose data, and how each policy's table names them. */
 import type { Leg } from '../batch/leg';
-import { tableLabel } from '../batch/sql';
 import { type Spelled, spell, wanted } from '../control/spelling';
 import { RequestError } from '../errors';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
+import { tableLabel } from '../sql';
 
 export interface Subject {
   readonly scope: 'organization' | 'user';

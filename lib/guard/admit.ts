@@ -6,9 +6,9 @@
 import type { Logger } from 'pino';
 import { DUE_CAP } from '../batch/drained';
 import { type Leg, legsOf } from '../batch/leg';
-import { session } from '../batch/session';
 import { DatabaseError } from '../errors';
 import type { Policy } from '../policies/contract';
+import { session } from '../session';
 import type { Settings } from '../settings';
 import { claim } from './approval';
 import { countCandidates } from './count';

@@ -1,6 +1,6 @@
 /** Something stopped itself and a person should look: one log line and one incident, grouped by event and policy. */
 import { report } from '../alerts/incidents';
-import type { Services } from '../services';
+import type { Context } from '../context';
 
 export type GuardEvent =
   | 'guard.stopped'
@@ -14,11 +14,11 @@ export const causeOf = (event: GuardEvent, of = 'lapse'): string => `${event}:${
 
 /** `message` must hold no row values. */
 export async function alert(
-  services: Services,
+  context: Context,
   event: GuardEvent,
   about: { of?: string; correlationId: string },
   message: string,
 ): Promise<void> {
-  services.log.error({ event, correlation_id: about.correlationId }, message);
-  await report(services, { wrong: [{ cause: causeOf(event, about.of), severity: 'critical', message }] });
+  context.log.error({ event, correlation_id: about.correlationId }, message);
+  await report(context, { wrong: [{ cause: causeOf(event, about.of), severity: 'critical', message }] });
 }

@@ -4,8 +4,8 @@
  * first run; later runs resume its pass with what is left of it.
  */
 import type { Leg } from '../batch/leg';
-import { session } from '../batch/session';
 import type { Policy } from '../policies/contract';
+import { session } from '../session';
 import { digestOf } from './digest';
 import type { Approval } from './facts';
 import type { Ask } from './poison';

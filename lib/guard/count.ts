@@ -5,9 +5,9 @@
 import type { Leg } from '../batch/leg';
 import { tenantsOf } from '../batch/pick';
 import { mayGo, source } from '../batch/predicate';
-import { name, Parameters } from '../batch/sql';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
+import { name, Parameters } from '../sql';
 
 /** One row `{ candidates }`, at most `cap + 1`. */
 export function countCandidates(

@@ -3,9 +3,9 @@
  * the table's size, the usual run, an open approval. Declares the version on the way, when the run may begin.
  */
 import { z } from 'zod';
-import { table } from '../batch/sql';
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
+import { table } from '../sql';
 import { periodsOf, reachOf } from './effective';
 
 export const Approval = z.object({

@@ -3,9 +3,10 @@
  * the cooling-off, from now by the database's clock; what has not been observed yet counts in the deciding statement itself, where the
  * live label and the last one seen are both looked at. Writes only what changed.
  */
-import { name, Parameters, table } from '../batch/sql';
+
 import type { Statement } from '../database';
 import type { Policy } from '../policies/contract';
+import { name, Parameters, table } from '../sql';
 
 /**
  * Statements for a policy with tenants, none for others. They belong into every run's first request, also when

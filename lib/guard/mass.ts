@@ -3,8 +3,9 @@
  * multiple of the usual run stops before its first delete. The tightest limit counts. What cannot be judged
  * (a table never analysed) is not let through.
  */
-import { table } from '../batch/sql';
+
 import type { Policy } from '../policies/contract';
+import { table } from '../sql';
 import type { Facts } from './facts';
 
 /** So few go whatever the table says: a share of next to nothing means nothing. */

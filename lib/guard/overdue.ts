@@ -4,9 +4,9 @@
  */
 
 import { report } from '../alerts/incidents';
-import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { alert, causeOf } from './alert';
 
 /** A nightly run has met it three times, and somebody has had a working day to look. */

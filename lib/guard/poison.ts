@@ -7,9 +7,9 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { BatchOrder } from '../batch/batch';
 import { setAside, setAsideUntried } from '../batch/isolate';
-import { STATEMENT_TIMEOUT_MS } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
+import { STATEMENT_TIMEOUT_MS } from '../session';
 
 /** `again`: the same position, without the rows set aside. `fewer`: half as many. `no`: the error stands. */
 export type Advice = 'again' | 'fewer' | 'no';

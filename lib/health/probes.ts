@@ -1,10 +1,10 @@
 /** What Lapse depends on, and the two signs that it does its work: runs on their schedule, a whole end of the audit chain. */
 import { z } from 'zod';
 import { entryHash } from '../audit/hash';
-import { session } from '../batch/session';
 import type { Row, Statement } from '../database';
 import { nextRun } from '../policies/next-run';
 import type { Services } from '../services';
+import { session } from '../session';
 import { expectedOf } from '../watch/expected';
 import { PROBE_MS, type Probe, well } from './probe';
 

@@ -4,8 +4,8 @@
  * carry the operator's name. HEAD, which link checkers and probes send, never runs.
  */
 
-import { MAX_DURATION_SECONDS } from '../crons';
 import { RequestError } from '../errors';
+import { MAX_DURATION_SECONDS } from '../jobs';
 import { flush } from '../sentry';
 import type { Services } from '../services';
 import { operatorOf } from '../settings/operators';

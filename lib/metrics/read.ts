@@ -4,12 +4,13 @@
  * count stops at its bound. When the database refuses one part, the parts are asked one by one: the others are
  * told, and the failing one is in the log and in the metrics by its name.
  */
-import { ask } from '../batch/session';
+
 import type { Row, Statement } from '../database';
 import { codeOf, DatabaseError } from '../errors';
 import { queueStatement } from '../orders/queue';
 import { latestMeasurements } from '../quality/store';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { type WatchReadings, watchStatements } from './watch';
 
 /** A scrape that takes longer is given up by Prometheus anyway. */

@@ -5,12 +5,12 @@
  * is told.
  */
 import { z } from 'zod';
-import { keyText, name, Parameters, table } from '../batch/sql';
 import { type Acting, type Done, refusal, send, sendAs } from '../control/carry-out';
 import type { Statement } from '../database';
 import { RequestError } from '../errors';
 import type { OrderReview } from '../policies/order-contract';
 import type { Services } from '../services';
+import { keyText, name, Parameters, table } from '../sql';
 import { confirmationOf } from './intents';
 import type { RefundProvider } from './provider';
 import { claim, oneClaimAtATime, orderIs } from './sql';

@@ -3,10 +3,11 @@
  * write intents, steps and audit (functions/orders.sql), and moves the orders, all in one statement; claims go one at a
  * time, so that the daily caps hold.
  */
-import { keyText, name, Parameters, table } from '../batch/sql';
+
 import type { Statement } from '../database';
 import type { EscalationStep, OrderReview } from '../policies/order-contract';
 import type { OrderSettings } from '../settings/orders';
+import { keyText, name, Parameters, table } from '../sql';
 
 export const WATCH = 'order-review-sla';
 

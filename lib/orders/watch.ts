@@ -5,12 +5,12 @@
  */
 import type { Logger } from 'pino';
 import { report, type Symptom } from '../alerts/incidents';
-import { ask } from '../batch/session';
 import type { Row, Statement } from '../database';
 import type { JobOrder, JobResult } from '../job';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { payBack } from './pay-back';
 import type { RefundProvider } from './provider';
 import { type OrderQueue, queueStatement, readQueue } from './queue';

@@ -4,9 +4,9 @@
  * ended by then; nothing here can change its outcome, and what is not done is left to the outbox's own cron.
  */
 import type { Logger } from 'pino';
-import { answerTimeoutMs, session } from '../batch/session';
 import { codeOf } from '../errors';
 import type { Services } from '../services';
+import { answerTimeoutMs, session } from '../session';
 import { type DrainResult, drainOutbox } from './drain';
 
 export interface Finished {

@@ -6,13 +6,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
-import { judgeReferences, referencesOf, Unfit, unfitReferences } from '../batch/references';
-import { answerTimeoutMs, session } from '../batch/session';
-import { Parameters } from '../batch/sql';
 import { hostsOf } from '../blob';
 import { type BlobError, DatabaseError, PreflightError } from '../errors';
 import { alert } from '../guard/alert';
+import { judgeReferences, referencesOf, Unfit, unfitReferences } from '../references';
 import type { Services } from '../services';
+import { answerTimeoutMs, session } from '../session';
+import { Parameters } from '../sql';
 import { claim, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from '../stores/outbox';
 import { deleteAtStore } from './store';
 

@@ -2,10 +2,11 @@
  * Back pressure: a store that does not keep up, or refuses, must not be left behind by thousands of rows a run. Above
  * MOST_WAITING entries no more rows that name files go, until the drain has caught up.
  */
-import { namesFiles } from '../batch/files';
+
 import type { Statement } from '../database';
 import type { Ending } from '../outcome';
 import type { Policy } from '../policies/contract';
+import { namesFiles } from '../policies/going';
 
 /**
  * What a drain does in half a minute at its best, and in a night with a store that takes three a second. Beyond it,

@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { PolicyError } from '../errors';
+import type { KeyColumn, TableName } from '../sql';
 import { nextRun } from './next-run';
 
 const identifier = z
@@ -29,7 +30,7 @@ const fragment = z
   .refine((s) => !/;|--|\/\*|\$\d/.test(s), 'must be one expression without ;, comments or $1');
 
 const Table = z.object({ schema: identifier.default('public'), name: identifier });
-const KeyColumn = z.object({
+const KeyOf = z.object({
   column: identifier,
   type: typeName,
   /** Keys stand in receipts for years: `false` says that a key of text names nobody (a cuid, a hash). */
@@ -92,7 +93,7 @@ const FileColumn = z
 
 const Dependant = z.object({
   table: Table,
-  key: z.array(KeyColumn).min(1),
+  key: z.array(KeyOf).min(1),
   /** Columns that reference the governed table's key, in the key's order. */
   references: z.array(identifier).min(1),
   /** `delete`: goes with the row. `keep`: stays (foreign key ON DELETE SET NULL). `block`: keeps the row here. */
@@ -167,7 +168,7 @@ export const PolicySchema = z.object({
   /** M4: how late a run may begin; without it, half of the schedule's interval, two hours at most. */
   allowedLatenessSeconds: z.number().int().min(60).optional(),
   table: Table,
-  key: z.array(KeyColumn).min(1),
+  key: z.array(KeyOf).min(1),
   clock: z.discriminatedUnion('type', [
     z.object({ column: identifier, type: z.literal('timestamptz') }),
     /** Without a zone of its own: `zone` says in which one the application wrote it. */
@@ -196,7 +197,7 @@ export const PolicySchema = z.object({
   tenants: z
     .object({
       table: Table,
-      key: KeyColumn,
+      key: KeyOf,
       /** The governed table's column that names the tenant. */
       column: identifier,
       label: fragment,
@@ -220,9 +221,6 @@ export type Policy = z.output<typeof PolicySchema>;
 export type Rule = Policy['rules'][number];
 export type Dependant = Policy['dependants'][number];
 export type FileColumn = Policy['files'][number];
-/** `of`: a partition of that table, by whose name holds, receipts and dead letters know its rows. */
-export type TableName = z.output<typeof Table> & { readonly of?: z.output<typeof Table> };
-export type KeyColumn = z.output<typeof KeyColumn>;
 
 /** A table nothing may ever expire (P4). */
 export interface PermanentTable {

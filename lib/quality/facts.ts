@@ -1,8 +1,8 @@
 /** What the catalogs know of a table: its size, its indexes, its foreign keys. Reads no row of it. */
 import { z } from 'zod';
-import { table } from '../batch/sql';
 import type { Statement } from '../database';
-import type { TableName } from '../policies/contract';
+import type { TableName } from '../sql';
+import { table } from '../sql';
 
 const Facts = z.object({
   pages: z.coerce.number(),

@@ -5,9 +5,9 @@
 
 import { report } from '../alerts/incidents';
 import { atRoots } from '../batch/leaves';
-import { ask } from '../batch/session';
 import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { measurePolicy } from './measure';
 import type { Measurement } from './measurement';
 import { forgetOld, measuredLongestAgo, saveMeasurements } from './store';

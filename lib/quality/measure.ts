@@ -1,11 +1,12 @@
 /** Measures one policy's data. A measurement that fails or runs out of time is `unknown` and spoils no other. */
 import { z } from 'zod';
-import { ask } from '../batch/session';
-import { name, table, tableLabel } from '../batch/sql';
 import type { Row, Statement } from '../database';
 import { LapseError } from '../errors';
-import type { Policy, TableName } from '../policies/contract';
+import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
+import { ask } from '../session';
+import type { TableName } from '../sql';
+import { name, table, tableLabel } from '../sql';
 import {
   type Facts,
   isClockIndexed,

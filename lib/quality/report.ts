@@ -1,10 +1,10 @@
 /** GET /api/reports/quality, for operators: the latest measurements, or with `from` and `to` those of a period; JSON or CSV. */
 import { cell, readPeriod } from '../audit/report';
-import { ask } from '../batch/session';
 import { operatorRoute } from '../control/endpoint';
 import { RequestError } from '../errors';
 import { urlOf } from '../http/raw-url';
 import { type Services, services } from '../services';
+import { ask } from '../session';
 import { latestMeasurements, measurementsBetween, readMeasurements, type StoredMeasurement } from './store';
 
 const STATEMENT_MS = 10_000;

@@ -4,9 +4,10 @@
  * READ ONLY transactions and give counts and keys, never the content of a row.
  */
 import { before } from '../batch/predicate';
-import { keyText, name, Parameters, table } from '../batch/sql';
 import type { Statement } from '../database';
-import type { KeyColumn, Policy, TableName } from '../policies/contract';
+import type { Policy } from '../policies/contract';
+import type { KeyColumn, TableName } from '../sql';
+import { keyText, name, Parameters, table } from '../sql';
 import { MOST_KEYS } from './measurement';
 
 /** 16 MB at the most: under a tenth of a second warm, a second or two from a cold disk. */

@@ -5,10 +5,10 @@
  * outbox, within a cap, which asks once more under locks before it deletes.
  */
 import { randomUUID } from 'node:crypto';
-import { referencesOf } from '../batch/references';
 import { type Blob, hostsOf } from '../blob';
 import { BlobError, DatabaseError, LapseError, RedisError } from '../errors';
 import type { Policy } from '../policies/contract';
+import { referencesOf } from '../references';
 import type { Services } from '../services';
 import {
   beginScan,

@@ -4,9 +4,9 @@
  * without a signing key they stay for ever, and the audit chain always does. A dry run changes nothing.
  */
 import { chainHead, signHead } from '../audit/head';
-import { ask } from '../batch/session';
 import type { JobOrder, JobResult } from '../job';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { EVIDENCE_DAYS, OWN_RECORDS } from './periods';
 
 /** Rows a statement: tens of milliseconds, whatever there is. */

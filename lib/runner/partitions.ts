@@ -14,10 +14,10 @@ import {
   type Partition,
   partitionName,
 } from '../batch/partition';
+import type { Backoff } from '../context';
 import type { Database, Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
 import type { Policy } from '../policies/contract';
-import type { Backoff } from '../services';
 import type { Sequence } from './seqs';
 import { settleAs } from './settle';
 

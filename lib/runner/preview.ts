@@ -11,7 +11,6 @@ import { type Leg, legsOf } from '../batch/leg';
 import { mayBeDropped, onLeaves, type Partition, partitionName } from '../batch/partition';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
 import type { PreviewPage } from '../batch/preview';
-import { answerTimeoutMs, session } from '../batch/session';
 import { PAGE_MS, pages, Tally } from '../batch/tally';
 import { counted, type Row, type Statement } from '../database';
 import type { Problem } from '../errors';
@@ -23,11 +22,12 @@ import type { Ending } from '../outcome';
 import { type Preview, slaStatus } from '../outcome';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
+import { versionOf } from '../policies/fingerprint';
 import type { Services } from '../services';
+import { answerTimeoutMs, session } from '../session';
 import { recordPreview } from '../stores/run';
 import type { RunResult } from './result';
 import type { RunRequest } from './state';
-import { versionOf } from './version';
 
 /** Kept back for the record and the answer. */
 const CLOSING_MS = 1_000;

@@ -10,7 +10,6 @@ import { countDue } from '../batch/drained';
 import { rootsOf, withRoots } from '../batch/leaves';
 import { legsOf } from '../batch/leg';
 import { catalogFacts, judgeFacts, judgeStore } from '../batch/preflight';
-import { STATEMENT_TIMEOUT_MS, session } from '../batch/session';
 import type { Row } from '../database';
 import { codeOf, DatabaseError, PreflightError } from '../errors';
 import { admit } from '../guard/admit';
@@ -25,6 +24,7 @@ import { slaStatus } from '../outcome';
 import { permanentTables } from '../policies';
 import type { Policy } from '../policies/contract';
 import type { Services } from '../services';
+import { STATEMENT_TIMEOUT_MS, session } from '../session';
 import { acquire, type Cursor, release } from '../stores/checkpoint';
 import {
   BEGIN_STATEMENT_MS,

@@ -5,11 +5,11 @@
  */
 import pRetry from 'p-retry';
 import { type BatchOrder, type BatchResult, batch } from '../batch/batch';
-import { answerTimeoutMs } from '../batch/session';
+import type { Backoff } from '../context';
 import type { Database, Row, Statement } from '../database';
 import { DatabaseError } from '../errors';
 import { span } from '../sentry';
-import type { Backoff } from '../services';
+import { answerTimeoutMs } from '../session';
 import { readReceipt } from '../stores/receipt';
 
 /** What identifies a batch, whatever its statements are. */

@@ -7,16 +7,17 @@ import type { BatchOrder, BatchResult } from '../batch/batch';
 import { DUE_CAP } from '../batch/drained';
 import type { Leg } from '../batch/leg';
 import { onLeaf } from '../batch/partition';
-import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '../batch/session';
-import { table } from '../batch/sql';
 import type { Tally } from '../batch/tally';
 import { counted, type Database, type Row, type Statement } from '../database';
 import { DatabaseError } from '../errors';
 import type { Ending } from '../outcome';
 import { type Kept, noneKept } from '../outcome';
 import type { Policy } from '../policies/contract';
+import { versionOf } from '../policies/fingerprint';
 import { countedRedis, type RedisClient } from '../redis';
 import type { Services } from '../services';
+import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '../session';
+import { table } from '../sql';
 import { type Cursor, leaseToken, save } from '../stores/checkpoint';
 import { Company } from './company';
 import { limited } from './endings';
@@ -24,7 +25,6 @@ import { Fitness } from './fitness';
 import { pressedBy, restMs } from './pressure';
 import type { RunResult } from './result';
 import { Sequence } from './seqs';
-import { versionOf } from './version';
 
 export interface RunRequest {
   readonly trigger: 'cron' | 'manual';

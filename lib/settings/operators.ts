@@ -5,7 +5,7 @@
  */
 import { createHash, createPrivateKey, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { ORDER_JOB, OWN_JOBS } from '../crons';
+import { ORDER_JOB, OWN_JOBS } from '../jobs';
 
 export interface Operator {
   readonly name: string;

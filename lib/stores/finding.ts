@@ -3,12 +3,12 @@
  * is named again, gone, or handed to the outbox; a missing file until it is there again or its row is gone.
  */
 
-import { type Reference, referenced } from '../batch/references';
-import { answerTimeoutMs, session } from '../batch/session';
-import { keyText, name, Parameters, table, tableLabel, text } from '../batch/sql';
 import type { StoredFile } from '../blob';
 import type { Database, Row } from '../database';
-import type { KeyColumn, TableName } from '../policies/contract';
+import { type Reference, referenced } from '../references';
+import { answerTimeoutMs, session } from '../session';
+import type { KeyColumn, TableName } from '../sql';
+import { keyText, name, Parameters, table, tableLabel, text } from '../sql';
 
 const STATEMENT_MS = 10_000;
 

@@ -5,10 +5,10 @@
  * A claim that died is due again after CLAIM_SECONDS.
  */
 import { z } from 'zod';
-import { type Reference, referenced } from '../batch/references';
-import { answerTimeoutMs, session } from '../batch/session';
-import { Parameters } from '../batch/sql';
 import type { Database, Statement } from '../database';
+import { type Reference, referenced } from '../references';
+import { answerTimeoutMs, session } from '../session';
+import { Parameters } from '../sql';
 
 /**
  * Five calls of a hundred files. Each path takes an advisory lock, and a small server has room for about 6,000

@@ -1,7 +1,7 @@
 /** Table retention.receipt, read side: the batch itself writes it (lib/batch/batch.ts). */
 import { BatchResult } from '../batch/batch';
-import { answerTimeoutMs, session } from '../batch/session';
 import type { Database } from '../database';
+import { answerTimeoutMs, session } from '../session';
 
 /** What batch (run, seq) did, in the form of its answer; null when it has not committed. */
 export async function readReceipt(

@@ -3,11 +3,11 @@
  * that keeps the policy from marking the row again the next night, and the record are one statement: all or none.
  */
 import { z } from 'zod';
-import { answerTimeoutMs, provenBy, session } from '../batch/session';
-import { keysFrom, name, Parameters, sameKey, table, tableLabel, text } from '../batch/sql';
 import type { Database } from '../database';
 import { RequestError } from '../errors';
 import type { Policy } from '../policies/contract';
+import { answerTimeoutMs, provenBy, session } from '../session';
+import { keysFrom, name, Parameters, sameKey, table, tableLabel, text } from '../sql';
 
 /** Waits for the batches under way: an extension takes their lock exclusively. */
 const LOCK_MS = 10_000;

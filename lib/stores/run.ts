@@ -1,9 +1,9 @@
 /** Table retention.run, and the fence in retention.policy_state that goes with a run. */
 import { z } from 'zod';
 import { NEXT_TRANSACTION } from '../batch/pressure';
-import { answerTimeoutMs, session } from '../batch/session';
 import type { Database, Statement } from '../database';
 import type { Kept, Outcome, Preview, SlaStatus } from '../outcome';
+import { answerTimeoutMs, session } from '../session';
 
 /** Beginning waits for a batch of an earlier run that is still under way. */
 const BEGIN_LOCK_MS = 10_000;

@@ -2,11 +2,12 @@
  * Table retention.watched: when each policy and each job last began, ended and did its work. Written at both ends,
  * so that a run that died shows. A note that cannot be written is only logged: the run itself went its way.
  */
-import { ask } from '../batch/session';
+
 import type { Statement } from '../database';
 import { codeOf } from '../errors';
 import type { Outcome, SlaStatus } from '../outcome';
 import type { Services } from '../services';
+import { ask } from '../session';
 import type { Expected } from './expected';
 
 const LIMITS = { statementMs: 5_000, lockMs: 5_000 };

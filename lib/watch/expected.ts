@@ -3,15 +3,8 @@
  * deployed with it (vercel.json), else by the one it declares.
  */
 import deployed from '../../vercel.json';
-import {
-  cronPath,
-  type Declared,
-  MAX_DURATION_SECONDS,
-  ORDER_JOB,
-  OWN_JOBS,
-  type OwnJob,
-  ownJobs,
-} from '../crons';
+import { type Declared, ownJobs } from '../crons';
+import { cronPath, MAX_DURATION_SECONDS, ORDER_JOB, OWN_JOBS, type OwnJob } from '../jobs';
 import type { Policy } from '../policies/contract';
 import { lastDue, nextRun } from '../policies/next-run';
 

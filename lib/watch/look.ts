@@ -5,13 +5,13 @@
  */
 import { deliver } from '../alerts/deliver';
 import { report, type Symptom } from '../alerts/incidents';
-import { ask } from '../batch/session';
-import { ORDER_JOB } from '../crons';
 import type { Row, Statement } from '../database';
 import { codeOf } from '../errors';
 import { causeOf } from '../guard/alert';
+import { ORDER_JOB } from '../jobs';
 import { capture } from '../sentry';
 import type { Services } from '../services';
+import { ask } from '../session';
 import { declare } from './attendance';
 import { everything } from './expected';
 import { type Attendance, CAUSES, judge, type Status } from './judge';

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { lineage } from '@/lib/audit/lineage';
 import { withRoots } from '@/lib/batch/leaves';
-import { tableLabel } from '@/lib/batch/sql';
 import type { Policy } from '@/lib/policies/contract';
-import { versionOf } from '@/lib/runner/version';
+import { versionOf } from '@/lib/policies/fingerprint';
+import { tableLabel } from '@/lib/sql';
 import { DAY, left, things, thingsPolicy } from '../support/engine';
 import { type Guarded, guarded } from '../support/guarded';
 import { act, OPERATORS } from '../support/operators';

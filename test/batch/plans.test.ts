@@ -8,7 +8,6 @@ import { type BatchOrder, batch } from '@/lib/batch/batch';
 import { countDue, leftBehind } from '@/lib/batch/drained';
 import { whatIsLeft } from '@/lib/batch/heap';
 import { type Leg, legsOf } from '@/lib/batch/leg';
-import { indexesOnly, session } from '@/lib/batch/session';
 import type { Row, Statement } from '@/lib/database';
 import { quizResponses } from '@/lib/example/policies/quiz-responses';
 import { renderJobs } from '@/lib/example/policies/render-jobs';
@@ -16,6 +15,7 @@ import { webhookEvents } from '@/lib/example/policies/webhook-events';
 import { seed } from '@/lib/example/seed';
 import { policies } from '@/lib/policies';
 import type { Policy } from '@/lib/policies/contract';
+import { indexesOnly, session } from '@/lib/session';
 import { type Engine, engine, NOW } from '../support/engine';
 
 interface Node {

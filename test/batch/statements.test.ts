@@ -6,9 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BatchOrder, batch } from '@/lib/batch/batch';
 import { legsOf } from '@/lib/batch/leg';
-import { session } from '@/lib/batch/session';
 import type { Statement } from '@/lib/database';
 import { days, type Policy } from '@/lib/policies/contract';
+import { session } from '@/lib/session';
 import type { TestSession } from '../support/database';
 import { ago, DAY, type Engine, engine, govern, left, NOW, things, thingsPolicy } from '../support/engine';
 

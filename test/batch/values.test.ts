@@ -1,6 +1,6 @@
 /** A row's own values never stop the others of its policy. */
 import { afterEach, expect, it } from 'vitest';
-import { referencesOf } from '@/lib/batch/references';
+import { referencesOf } from '@/lib/references';
 import { judge } from '@/lib/stores/outbox';
 import { type Files, files, suffixed } from '../support/files';
 

@@ -3,10 +3,10 @@ import pino from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { BatchOrder } from '@/lib/batch/batch';
 import { legsOf } from '@/lib/batch/leg';
-import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '@/lib/batch/session';
 import type { Statement } from '@/lib/database';
 import { DatabaseError } from '@/lib/errors';
 import { afterFailure } from '@/lib/guard/poison';
+import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '@/lib/session';
 import { DAY, type Engine, engine, govern, left, NOW, things } from '@/test/support/engine';
 
 let e: Engine;

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { verify } from '@/lib/audit/verify';
-import { OWN_JOBS } from '@/lib/crons';
+import { OWN_JOBS } from '@/lib/jobs';
 import { operatorList } from '@/lib/settings/operators';
 import { type AppLogin, appLogin } from '../support/app-login';
 import { type Engine, engine } from '../support/engine';

@@ -4,9 +4,9 @@ import { verify } from '@/lib/audit/verify';
 import type { Database } from '@/lib/database';
 import { DatabaseError } from '@/lib/errors';
 import type { Policy } from '@/lib/policies/contract';
+import { versionOf } from '@/lib/policies/fingerprint';
 import type { RunResult } from '@/lib/runner/result';
 import { runPolicy } from '@/lib/runner/run';
-import { versionOf } from '@/lib/runner/version';
 import { acquire, release, save } from '@/lib/stores/checkpoint';
 import { DAY, type Engine, engine, govern, left, NOW, order, receipted } from '../support/engine';
 

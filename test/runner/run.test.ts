@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { days } from '@/lib/policies/contract';
+import { versionOf } from '@/lib/policies/fingerprint';
 import { runPolicy } from '@/lib/runner/run';
-import { versionOf } from '@/lib/runner/version';
 import { acquire, release, save } from '@/lib/stores/checkpoint';
 import {
   ago,

@@ -4,13 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { catalogFacts, judgeFacts } from '@/lib/batch/preflight';
-import { table } from '@/lib/batch/sql';
 import type { Problem } from '@/lib/errors';
 import { permanentTables } from '@/lib/policies';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import type { RunResult } from '@/lib/runner/result';
 import { type RunRequest, runPolicy } from '@/lib/runner/run';
 import { createServices, type Services } from '@/lib/services';
+import { table } from '@/lib/sql';
 import { type TestDatabase, testDatabase } from './database';
 import { REVIEW } from './order-review';
 

@@ -295,7 +295,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B61',
     promise: 'A statement of a batch has a limit of time.',
-    file: 'lib/batch/session.ts',
+    file: 'lib/session.ts',
     find: "select set_config('statement_timeout', $1, true)",
     replace: 'select $1::text as unused',
     tests: ['test/runner/run.test.ts:to the microsecond'],
@@ -303,7 +303,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B62',
     promise: 'A batch gives way before it can be part of a deadlock.',
-    file: 'lib/batch/session.ts',
+    file: 'lib/session.ts',
     find: 'const LOCK_TIMEOUT_MS = 500;',
     replace: 'const LOCK_TIMEOUT_MS = 5_000;',
     tests: [statements],
@@ -327,7 +327,7 @@ export const batchMutants: readonly Mutant[] = [
   ).map(([id, find, promise]) => ({
     id,
     promise,
-    file: 'lib/batch/session.ts',
+    file: 'lib/session.ts',
     find,
     replace: "set_config('jit', 'off', true)",
     tests: ['test/batch/shapes.test.ts:names keys in one form'],
@@ -359,7 +359,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B71',
     promise: 'Names with quotes are only names.',
-    file: 'lib/batch/sql.ts',
+    file: 'lib/sql.ts',
     find: "identifier.replaceAll('\"', '\"\"')",
     replace: 'identifier',
     tests: ['test/batch/shapes.test.ts:governs names with quotes'],

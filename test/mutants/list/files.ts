@@ -107,7 +107,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F13',
     promise: 'A live row that writes the name otherwise keeps its file.',
-    file: 'lib/batch/references.ts',
+    file: 'lib/references.ts',
     find: `where retention.blob_path(x.\${name(r.column)}) = \${path} limit 1`,
     replace: `where x.\${name(r.column)} = \${path} limit 1`,
     tests: [force, values],

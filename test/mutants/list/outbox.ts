@@ -18,7 +18,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O02',
     promise: 'A file that a shared column still names stays.',
-    file: 'lib/batch/references.ts',
+    file: 'lib/references.ts',
     find: '[{ table, column: f.column }, ...f.sharedWith]',
     replace: '[{ table, column: f.column }]',
     tests: drain('keeps a file that a column declared to share it still names'),

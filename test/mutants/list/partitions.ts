@@ -126,9 +126,9 @@ export const partitionMutants: readonly Mutant[] = [
   {
     id: 'T16',
     promise: 'A policy whose partitions are replaced by their table keeps the version it was declared with.',
-    file: 'lib/runner/version.ts',
-    find: 'declarationOf(policy)',
-    replace: 'policy',
+    file: 'lib/policies/fingerprint.ts',
+    find: '= declarationOf(policy)',
+    replace: '= policy',
     tests: ['test/batch/leaves.test.ts'],
   },
   {

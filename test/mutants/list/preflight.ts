@@ -173,7 +173,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G28',
     promise: 'A child that a trigger keeps does not stay without its parent.',
-    file: 'lib/batch/files.ts',
+    file: 'lib/policies/going.ts',
     find: 'd.knownTriggers?.length ?? 0) > 0',
     replace: 'd.knownTriggers?.length ?? 0) > 1',
     tests: [kept],

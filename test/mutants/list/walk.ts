@@ -61,7 +61,7 @@ export const walkMutants: readonly Mutant[] = [
   {
     id: 'W08',
     promise: `A table that hides rows after the preflight is not called drained.`,
-    file: 'lib/batch/session.ts',
+    file: 'lib/session.ts',
     find: `set_config('row_security', 'off', true)`,
     replace: `set_config('row_security', 'on', true)`,
     tests: ['test/runner/lease.test.ts'],

@@ -3,8 +3,9 @@
  * dependants' and the shared ones. A file goes only when none of these columns names it, in any spelling.
  */
 import { z } from 'zod';
-import type { Problem } from '../errors';
-import type { Policy, TableName } from '../policies/contract';
+import type { Problem } from './errors';
+import type { Policy } from './policies/contract';
+import type { TableName } from './sql';
 import { name, type Parameters, table, tableLabel } from './sql';
 
 export interface Reference {

@@ -1,6 +1,21 @@
 /** Quoting and parameters: the one place where names become SQL and values become `$n`. */
-import type { Statement } from '../database';
-import type { KeyColumn, TableName } from '../policies/contract';
+import type { Statement } from './database';
+
+interface Name {
+  readonly schema: string;
+  readonly name: string;
+}
+/** `of`: a partition of that table, by whose name holds, receipts and dead letters know its rows. */
+export interface TableName extends Name {
+  readonly of?: Name;
+}
+/** `type` as PostgreSQL prints it; used in casts only. */
+export interface KeyColumn {
+  readonly column: string;
+  readonly type: string;
+  /** `false`: a key of text that names nobody. */
+  readonly personal?: false;
+}
 
 /** A name, quoted so that any name is only a name. */
 export const name = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`;

@@ -1,7 +1,16 @@
 /** The fingerprint of a declaration: another period, predicate or dependant is another version (G3, R3). */
 import { createHash } from 'node:crypto';
-import { declarationOf } from '../batch/leaves';
-import type { Policy } from '../policies/contract';
+import type { Policy } from './contract';
+
+/** Policies made of declared ones, and what each was declared as. */
+const DECLARED = new WeakMap<Policy, Policy>();
+const declarationOf = (policy: Policy): Policy => DECLARED.get(policy) ?? policy;
+
+/** `made`, which keeps the version of the declaration it was made of. */
+export function standsFor(made: Policy, policy: Policy): Policy {
+  DECLARED.set(made, declarationOf(policy));
+  return made;
+}
 
 export function versionOf(policy: Policy): string {
   // Words for the reader, the hour of the day, the guard rails and what is measured change nothing about what may go.

@@ -3,7 +3,7 @@
  * are printed, so every format that changes what is printed is set. Always a SELECT, so that a READ ONLY
  * transaction cannot be turned into a writing one after it (DELETION §9, §10).
  */
-import type { Database, Row, Statement } from '../database';
+import type { Database, Row, Statement } from './database';
 
 /** Longer than any batch should take, short enough that a stuck one ends well inside the run. */
 export const STATEMENT_TIMEOUT_MS = 5_000;
