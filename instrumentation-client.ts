@@ -1,5 +1,5 @@
 import * as Sentry from '@sentry/nextjs';
-import { NO_COLLECTION, scrubEvent, scrubSpan, scrubTraces } from './lib/scrub';
+import { NO_COLLECTION, scrubEvent, scrubSpan, scrubTraces } from './lib/platform/scrub';
 
 // Without a public DSN this stays silent; the pages show no personal data, and none is collected.
 Sentry.init({

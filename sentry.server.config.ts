@@ -1,4 +1,4 @@
 import * as Sentry from '@sentry/nextjs';
-import { sentryOptions } from './lib/sentry';
+import { sentryOptions } from './lib/platform/sentry';
 
 Sentry.init(sentryOptions(process.env));

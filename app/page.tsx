@@ -1,11 +1,11 @@
 /** What every policy does, when it last ran and how it went. Shows no row values and no personal data. */
 import { connection } from 'next/server';
+import { type Cursor, readProgress } from '@/lib/engine/run/checkpoint';
+import { type RecentRun, recentRuns } from '@/lib/engine/run/record';
 import type { Policy } from '@/lib/policies/contract';
 import { inWords } from '@/lib/policies/in-words';
 import { nextRun } from '@/lib/policies/next-run';
 import { services } from '@/lib/services';
-import { type Cursor, readProgress } from '@/lib/stores/checkpoint';
-import { type RecentRun, recentRuns } from '@/lib/stores/run';
 
 export default async function StatusPage() {
   await connection();

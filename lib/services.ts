@@ -2,16 +2,16 @@
  * Everything a run needs, made once per instance and passed in: tests pass their own clock and addresses.
  * Holds no state of any run: overlapping invocations share one instance on Vercel.
  */
-import { connectBlob } from './blob';
-import type { Backoff, Context } from './context';
-import { connect } from './database';
-import { createLog } from './log';
+import { connectBlob } from './platform/blob';
+import type { Backoff, Context } from './platform/context';
+import { connect } from './platform/database';
+import { createLog } from './platform/log';
+import { connectRedis } from './platform/redis';
+import { readSettings } from './platform/settings';
 import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
 import type { OrderReview } from './policies/order-contract';
 import { orderReview } from './policies/order-review';
-import { connectRedis } from './redis';
-import { readSettings } from './settings';
 
 /** From 50 ms to 2 s, doubled with jitter: about 8 s in all, well inside a run (R8). */
 const BACKOFF: Backoff = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor: 2, randomize: true };

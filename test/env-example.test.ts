@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { SETTING_NAMES } from '@/lib/platform/settings';
 import { periodVariables } from '@/lib/policies';
-import { SETTING_NAMES } from '@/lib/settings';
 
 const example = readFileSync('.env.example', 'utf8');
 

@@ -19,7 +19,17 @@ const STEPS: readonly string[][] = [
   ['npm', 'run', 'example:remove'],
   ['npm', 'run', 'check'],
   ...(values.small
-    ? [['npx', 'vitest', 'run', 'test/cli', 'test/policies', 'test/settings.test.ts', 'test/end-to-end']]
+    ? [
+        [
+          'npx',
+          'vitest',
+          'run',
+          'test/dev/cli',
+          'test/policies',
+          'test/platform/settings.test.ts',
+          'test/end-to-end',
+        ],
+      ]
     : [
         ['npm', 'run', 'build'],
         ['npm', 'test'],

@@ -3,8 +3,8 @@
  * the store's own bulk load. Streams: neither rows nor files are held in memory.
  */
 import { Client } from 'pg';
+import { name, table } from '../platform/sql';
 import type { Policy } from '../policies/contract';
-import { name, table } from '../sql';
 
 export interface BulkStore {
   putMany(seeds: AsyncIterable<{ pathname: string; content: Uint8Array; uploadedAt: Date }>): Promise<number>;

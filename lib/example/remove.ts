@@ -26,9 +26,9 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
       ignoreExportsUsedInFile: true,
       ignoreDependencies: ['cli-progress', '@types/cli-progress', 'cli-table3'],
     }),
-  'lib/cli/fill.ts':
+  'lib/dev/cli/fill.ts':
     () => `/** What \`npm run local\` and \`npm run dev\` make of a new database: Lapse's own schema. */
-import type { MigrationSet } from '../migrations/migrate';
+import type { MigrationSet } from '../migrate';
 
 export const SETS: readonly MigrationSet[] = ['retention'];
 
@@ -37,9 +37,9 @@ export const fill: ((ownerUrl: string) => Promise<unknown>) | undefined = undefi
 };
 
 /** Whatever else needs the example has to be among these: nothing that is deployed goes by accident. */
-const MAY_GO = /^(lib\/(example|cli|demo|bench|proof)|test)\//;
+const MAY_GO = /^(lib\/(example|dev)|test)\//;
 /** Of these goes what nobody asks for any more. */
-const WORKSHOP = /^lib\/(demo|bench|proof)\//;
+const WORKSHOP = /^lib\/dev\/(demo|bench|proof)\//;
 
 remove();
 
@@ -65,7 +65,7 @@ function remove(): void {
     ...Object.keys(REWRITTEN),
     'package.json',
   ]);
-  run('node_modules/tsx/dist/cli.mjs', ['lib/cli/crons.ts']);
+  run('node_modules/tsx/dist/cli.mjs', ['lib/dev/cli/crons.ts']);
   console.log(
     `removed ${routes.length} policies with their routes, and ${gone.size} files that need the example`,
   );

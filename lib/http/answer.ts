@@ -1,6 +1,7 @@
 /** Answers: JSON, never cached. 5xx for a run that errored, so that it shows in the platform's log in red. */
-import { LapseError, RequestError } from '../errors';
-import type { RunResult } from '../runner/result';
+
+import type { RunResult } from '../engine/run/result';
+import { LapseError, RequestError } from '../platform/errors';
 
 const headers = (correlationId: string) => ({
   'cache-control': 'no-store',

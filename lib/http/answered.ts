@@ -3,9 +3,9 @@
  * logged under the id and sent to Sentry, once, before the answer. No message that Lapse did not word travels.
  */
 import type { Logger } from 'pino';
-import { LapseError, RequestError } from '../errors';
-import { createLog } from '../log';
-import { capture, flush } from '../sentry';
+import { LapseError, RequestError } from '../platform/errors';
+import { createLog } from '../platform/log';
+import { capture, flush } from '../platform/sentry';
 import type { Services } from '../services';
 import { answerError } from './answer';
 import { correlationOf } from './correlation';

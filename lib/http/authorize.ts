@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
-import { RequestError } from '../errors';
+import { RequestError } from '../platform/errors';
 
 /** Vercel asks for at least this many characters. */
 const SHORTEST_SECRET = 16;

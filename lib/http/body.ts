@@ -3,7 +3,7 @@
  * sender that is too slow is not waited for. What is not UTF-8, begins with a byte order mark or holds half of a
  * character is refused: it could not be stored as it was written.
  */
-import { RequestError } from '../errors';
+import { RequestError } from '../platform/errors';
 
 /** An action is a few hundred bytes; a reason of 500 characters may be 2 kB, a key of 8 kB in escapes 48 kB. */
 const MOST_BYTES = 65_536;

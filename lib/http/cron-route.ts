@@ -1,6 +1,7 @@
 /** A policy's route: the door, and the policy's run behind it with its check-in at Sentry. */
-import { RequestError } from '../errors';
-import { type RunRequest, runPolicy } from '../runner/run';
+
+import { type RunRequest, runPolicy } from '../engine/run/run';
+import { RequestError } from '../platform/errors';
 import { type Services, services } from '../services';
 import { attend } from '../watch/attend';
 import { expectedOf } from '../watch/expected';

@@ -4,11 +4,11 @@
  * carry the operator's name. HEAD, which link checkers and probes send, never runs.
  */
 
-import { RequestError } from '../errors';
-import { MAX_DURATION_SECONDS } from '../jobs';
-import { flush } from '../sentry';
+import { RequestError } from '../platform/errors';
+import { MAX_DURATION_SECONDS } from '../platform/jobs';
+import { flush } from '../platform/sentry';
+import { operatorOf } from '../platform/settings/operators';
 import type { Services } from '../services';
-import { operatorOf } from '../settings/operators';
 import { answered, type Handler } from './answered';
 import { secretIn, warnOfPrevious } from './authorize';
 import { deadlineOf } from './deadline';

@@ -2,11 +2,11 @@
  * The route of one of Lapse's own jobs (outbox, erasures, seal …): the same door and check-in as a policy's, with
  * the job's own work behind it, one at a time. Answers what the job gives; 5xx when its outcome is `errored`.
  */
-import { RequestError } from '../errors';
-import type { JobOrder, JobResult } from '../job';
-import type { SlaStatus } from '../outcome';
+import { RequestError } from '../platform/errors';
+import type { JobOrder, JobResult } from '../platform/job';
+import type { SlaStatus } from '../platform/outcome';
+import { inTurn } from '../platform/turn';
 import { type Services, services } from '../services';
-import { inTurn } from '../stores/turn';
 import { attend } from '../watch/attend';
 import { declaredJob, expectedJob } from '../watch/expected';
 import { answerJson } from './answer';

@@ -4,7 +4,7 @@
  * is never typed into a browser.
  */
 
-import { isLoopback } from '../transport';
+import { isLoopback } from '../platform/transport';
 import { isBasicPassword } from './authorize';
 
 type Env = Record<string, string | undefined>;

@@ -1,6 +1,6 @@
 /** What a manual call may ask for (R14): stricter than the policy, never laxer. Unknown names are refused. */
 import { z } from 'zod';
-import { RequestError } from '../errors';
+import { RequestError } from '../platform/errors';
 
 const whole = (least: number, most: number) =>
   z

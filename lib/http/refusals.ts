@@ -2,7 +2,7 @@
  * How often strangers may be refused by one instance: counted in its memory, so that a flood of wrong tokens costs
  * neither Redis nor the database a command. Guessing 256 random bits is hopeless anyway.
  */
-import { RequestError } from '../errors';
+import { RequestError } from '../platform/errors';
 
 /** An operator who mistypes a token tries a few times; a script does it thousands of times. */
 const PER_MINUTE = 30;

@@ -5,12 +5,12 @@
  * is told.
  */
 import { z } from 'zod';
-import { type Acting, type Done, refusal, send, sendAs } from '../control/carry-out';
-import type { Statement } from '../database';
-import { RequestError } from '../errors';
+import { type Acting, type Done, refusal, send, sendAs } from '../operators/carry-out';
+import type { Statement } from '../platform/database';
+import { RequestError } from '../platform/errors';
+import { keyText, name, Parameters, table } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
 import type { Services } from '../services';
-import { keyText, name, Parameters, table } from '../sql';
 import { confirmationOf } from './intents';
 import type { RefundProvider } from './provider';
 import { claim, oneClaimAtATime, orderIs } from './sql';

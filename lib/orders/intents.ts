@@ -5,10 +5,10 @@
  */
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
-import type { Statement } from '../database';
+import type { Statement } from '../platform/database';
+import type { OrderSettings } from '../platform/settings/orders';
+import { name, Parameters, table } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
-import type { OrderSettings } from '../settings/orders';
-import { name, Parameters, table } from '../sql';
 import { orderIs } from './sql';
 
 /** Two looks at the provider and a request at their time limits, and the request that settles. */

@@ -1,5 +1,5 @@
 /** The cron of the order review; where none is declared it answers that, and asks nothing. */
-import type { JobOrder, JobResult } from '../job';
+import type { JobOrder, JobResult } from '../platform/job';
 import { UNDECLARED } from '../policies/order-review';
 import type { Services } from '../services';
 import { watchOrders } from './watch';

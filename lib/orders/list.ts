@@ -1,11 +1,11 @@
 /** The review queue for a person: who is next, time left, what waits for a decision. Pages by keyset; no personal data. */
 import { z } from 'zod';
-import { send } from '../control/carry-out';
-import { RequestError } from '../errors';
+import { send } from '../operators/carry-out';
+import { RequestError } from '../platform/errors';
+import { name, Parameters, table } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
-import { name, Parameters, table } from '../sql';
 import { queueStatement, readQueue } from './queue';
 import { orderColumns, orderIs } from './sql';
 

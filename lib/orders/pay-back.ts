@@ -3,10 +3,10 @@
  * or everything is stopped: a stop is looked at when intents are leased and again before each request for money.
  */
 import { randomUUID } from 'node:crypto';
-import type { Row, Statement } from '../database';
-import type { JobResult } from '../job';
+import type { Row, Statement } from '../platform/database';
+import type { JobResult } from '../platform/job';
+import type { OrderSettings } from '../platform/settings/orders';
 import type { OrderReview } from '../policies/order-contract';
-import type { OrderSettings } from '../settings/orders';
 import {
   confirmationOf,
   type Intent,

@@ -2,7 +2,7 @@
  * What a payment provider must be able to do, and how its failures are told apart. One implementation:
  * lib/orders/stripe.ts. A failure's message never holds what the provider wrote: it may name people.
  */
-import { LapseError } from '../errors';
+import { LapseError } from '../platform/errors';
 
 interface RefundOrder {
   /** Found again by it, whatever becomes of the idempotency key. */

@@ -1,9 +1,9 @@
 /** How long the review queue is and how old: its latency is the age of its oldest order. Index look-ups, no scan of the orders. */
 
-import type { Row, Statement } from '../database';
+import type { Row, Statement } from '../platform/database';
+import type { OrderSettings } from '../platform/settings/orders';
+import { name, Parameters, table } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
-import type { OrderSettings } from '../settings/orders';
-import { name, Parameters, table } from '../sql';
 import { orderColumns } from './sql';
 
 /** Counting stops here; a queue this long is an incident whatever its exact length. */

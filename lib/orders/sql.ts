@@ -4,10 +4,10 @@
  * time, so that the daily caps hold.
  */
 
-import type { Statement } from '../database';
+import type { Statement } from '../platform/database';
+import type { OrderSettings } from '../platform/settings/orders';
+import { keyText, name, Parameters, table } from '../platform/sql';
 import type { EscalationStep, OrderReview } from '../policies/order-contract';
-import type { OrderSettings } from '../settings/orders';
-import { keyText, name, Parameters, table } from '../sql';
 
 export const WATCH = 'order-review-sla';
 

@@ -1,6 +1,6 @@
 /** A stop of everything and a pause of the order review: then nothing is claimed and no refund is asked for. */
-import type { Statement } from '../database';
-import type { JobResult } from '../job';
+import type { Statement } from '../platform/database';
+import type { JobResult } from '../platform/job';
 
 export type Stop = 'stopped' | 'paused';
 

@@ -4,13 +4,13 @@
  * the work. A dry run counts and changes nothing.
  */
 import type { Logger } from 'pino';
-import { report, type Symptom } from '../alerts/incidents';
-import type { Row, Statement } from '../database';
-import type { JobOrder, JobResult } from '../job';
+import { report, type Symptom } from '../platform/alerts/incidents';
+import type { Row, Statement } from '../platform/database';
+import type { JobOrder, JobResult } from '../platform/job';
+import { ask } from '../platform/session';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
-import { ask } from '../session';
 import { payBack } from './pay-back';
 import type { RefundProvider } from './provider';
 import { type OrderQueue, queueStatement, readQueue } from './queue';

@@ -1,14 +1,14 @@
 /**
- * What a policy is: data, not code. A policy says what may go and when; lib/batch turns it into SQL and
- * lib/runner runs it. Everything here is checked when the process starts, so that a policy that could
+ * What a policy is: data, not code. A policy says what may go and when; lib/engine/statement turns it into SQL and
+ * lib/engine/run runs it. Everything here is checked when the process starts, so that a policy that could
  * delete the wrong thing never gets as far as a database.
  *
  * SQL fragments (`where`, `tenants.label`) are written by the developer of the policy and see the governed
  * row as `t` (and the tenant's row as `o`); they are judged under the row's lock, and again on any new version.
  */
 import { z } from 'zod';
-import { PolicyError } from '../errors';
-import type { KeyColumn, TableName } from '../sql';
+import { PolicyError } from '../platform/errors';
+import type { KeyColumn, TableName } from '../platform/sql';
 import { nextRun } from './next-run';
 
 const identifier = z
@@ -136,7 +136,7 @@ const Guard = z.object({
 export const PARTITION_SPANS = ['day', 'week', 'month', 'quarter', 'year'] as const;
 const share = z.number().min(0).max(1);
 
-/** M6: what the data itself must be like; a measurement beyond any of these is reported (lib/quality). */
+/** M6: what the data itself must be like; a measurement beyond any of these is reported (lib/watch/quality). */
 const Quality = z.object({
   /** Share of rows without a clock, which never expire; null where an empty clock is how a row waits. */
   emptyClocks: share.nullable().default(0),

@@ -2,8 +2,9 @@
  * Every policy there is. `resolvePolicies` applies the periods the environment may change (G6): whole days,
  * −1 keeps for ever, anything else that is not a sensible period is refused with the variable's name.
  */
-import { PolicyError, SettingsError } from '../errors';
+
 import { examplePermanentTables, examplePolicies } from '../example/policies';
+import { PolicyError, SettingsError } from '../platform/errors';
 import type { Period, PermanentTable, Policy } from './contract';
 import { withPurges } from './purge';
 

@@ -3,7 +3,7 @@
  * and writes, and the escalation steps; checked when the process starts, before a word of SQL is made of it.
  */
 import { z } from 'zod';
-import { PolicyError } from '../errors';
+import { PolicyError } from '../platform/errors';
 
 const identifier = z
   .string()

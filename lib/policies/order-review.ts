@@ -3,8 +3,8 @@
  * no statement of it exists. Declare your own with defineOrderReview, then `npm run crons`.
  */
 
-import { RequestError } from '../errors';
 import { exampleOrderReview } from '../example/order-review';
+import { RequestError } from '../platform/errors';
 import type { OrderReview } from './order-contract';
 
 export const orderReview: OrderReview | undefined = exampleOrderReview;

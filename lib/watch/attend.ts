@@ -2,9 +2,9 @@
  * Around every cron: its check-in at Sentry, a durable record of when it began and how it ended, and then a look
  * whether everybody else came too. The record and the look cost a request each and never change how the run ends.
  */
-import { codeOf } from '../errors';
-import { type Outcome, type SlaStatus, slaStatus } from '../outcome';
-import { checkIn } from '../sentry';
+import { codeOf } from '../platform/errors';
+import { type Outcome, type SlaStatus, slaStatus } from '../platform/outcome';
+import { checkIn } from '../platform/sentry';
 import type { Services } from '../services';
 import { noteBegin, noteEnd } from './attendance';
 import type { Expected } from './expected';

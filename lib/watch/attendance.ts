@@ -3,11 +3,11 @@
  * so that a run that died shows. A note that cannot be written is only logged: the run itself went its way.
  */
 
-import type { Statement } from '../database';
-import { codeOf } from '../errors';
-import type { Outcome, SlaStatus } from '../outcome';
+import type { Statement } from '../platform/database';
+import { codeOf } from '../platform/errors';
+import type { Outcome, SlaStatus } from '../platform/outcome';
+import { ask } from '../platform/session';
 import type { Services } from '../services';
-import { ask } from '../session';
 import type { Expected } from './expected';
 
 const LIMITS = { statementMs: 5_000, lockMs: 5_000 };

@@ -3,9 +3,9 @@
  * deployed with it (vercel.json), else by the one it declares.
  */
 import deployed from '../../vercel.json';
-import { type Declared, ownJobs } from '../crons';
-import { cronPath, MAX_DURATION_SECONDS, ORDER_JOB, OWN_JOBS, type OwnJob } from '../jobs';
+import { cronPath, MAX_DURATION_SECONDS, ORDER_JOB, OWN_JOBS, type OwnJob } from '../platform/jobs';
 import type { Policy } from '../policies/contract';
+import { type Declared, ownJobs } from '../policies/crons';
 import { lastDue, nextRun } from '../policies/next-run';
 
 export interface Expected {
@@ -37,7 +37,7 @@ export const expectedOf = (policy: Policy): Expected => {
 export function declaredJob(name: string): OwnJob {
   const declared = [...OWN_JOBS, ORDER_JOB].find((j) => j.name === name);
   if (!declared)
-    throw new TypeError(`"${name}" is not in OWN_JOBS of lib/crons.ts: add it, then npm run crons`);
+    throw new TypeError(`"${name}" is not in OWN_JOBS of lib/policies/crons.ts: add it, then npm run crons`);
   return declared;
 }
 

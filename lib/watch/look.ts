@@ -3,15 +3,15 @@
  * its own to be alive. One bounded request, at most once in TURN_SECONDS however many crons end; a second one
  * and the alerts only when something is wrong or over.
  */
-import { deliver } from '../alerts/deliver';
-import { report, type Symptom } from '../alerts/incidents';
-import type { Row, Statement } from '../database';
-import { codeOf } from '../errors';
-import { causeOf } from '../guard/alert';
-import { ORDER_JOB } from '../jobs';
-import { capture } from '../sentry';
+import { deliver } from '../platform/alerts/deliver';
+import { causeOf } from '../platform/alerts/guard';
+import { report, type Symptom } from '../platform/alerts/incidents';
+import type { Row, Statement } from '../platform/database';
+import { codeOf } from '../platform/errors';
+import { ORDER_JOB } from '../platform/jobs';
+import { capture } from '../platform/sentry';
+import { ask } from '../platform/session';
 import type { Services } from '../services';
-import { ask } from '../session';
 import { declare } from './attendance';
 import { everything } from './expected';
 import { type Attendance, CAUSES, judge, type Status } from './judge';

@@ -1,6 +1,6 @@
 /** The cron of the watch: looks whether everything ran, whatever else comes, and sends what waits to be told. */
-import { deliver } from '../alerts/deliver';
-import type { JobOrder, JobResult } from '../job';
+import { deliver } from '../platform/alerts/deliver';
+import type { JobOrder, JobResult } from '../platform/job';
 import type { Services } from '../services';
 import { type Look, look } from './look';
 

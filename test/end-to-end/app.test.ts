@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type App, build, freePort, startApp } from '@/lib/demo/app';
+import { type App, build, freePort, startApp } from '@/lib/dev/demo/app';
 import '@/lib/example/policies'; // its routes are called: this test goes with it
 import { type TestDatabase, testDatabase } from '../support/database';
 import { DAY } from '../support/engine';

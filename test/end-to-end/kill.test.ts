@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type App, build, freePort, startApp } from '@/lib/demo/app';
+import { type App, build, freePort, startApp } from '@/lib/dev/demo/app';
 import '@/lib/example/policies'; // its routes are called: this test goes with it
 import { createServices } from '@/lib/services';
 import { type TestDatabase, testDatabase } from '../support/database';

@@ -1,7 +1,7 @@
 /** The built app against an endpoint that takes Sentry's envelopes: what leaves the house, read byte by byte. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type App, build, freePort, startApp } from '@/lib/demo/app';
+import { type App, build, freePort, startApp } from '@/lib/dev/demo/app';
 import '@/lib/example/policies'; // its routes are called: this test goes with it
 import { type TestDatabase, testDatabase } from '../support/database';
 import { type Envelopes, envelopes } from '../support/envelopes';

@@ -1,13 +1,19 @@
 import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
+import { chaos, randomOf } from '@/lib/dev/proof/chaos';
+import {
+  organizationsThatLose,
+  pathsNamed,
+  pathsThatStay,
+  type Tier,
+  tiersThatGo,
+} from '@/lib/dev/proof/truth';
+import type { RunResult } from '@/lib/engine/run/result';
+import { runPolicy } from '@/lib/engine/run/run';
 import { seedArtifacts } from '@/lib/example/artifacts';
 import { seedBlobs } from '@/lib/example/blobs';
 import { artifacts } from '@/lib/example/policies/artifacts';
-import { drainOutbox } from '@/lib/outbox/drain';
-import { chaos, randomOf } from '@/lib/proof/chaos';
-import { organizationsThatLose, pathsNamed, pathsThatStay, type Tier, tiersThatGo } from '@/lib/proof/truth';
-import type { RunResult } from '@/lib/runner/result';
-import { runPolicy } from '@/lib/runner/run';
+import { drainOutbox } from '@/lib/files/drain';
 import type { Services } from '@/lib/services';
 import { order } from '../support/engine';
 import { type Files, files } from '../support/files';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { restoreRow } from '@/lib/engine/restoration';
 import { days } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
-import { restoreRow } from '@/lib/stores/restoration';
 import { databaseClock, left } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
 

@@ -1,9 +1,9 @@
 import { afterEach, expect, it } from 'vitest';
+import { runPolicy } from '@/lib/engine/run/run';
 import { seedBlobs } from '@/lib/example/blobs';
 import { generatedPdfs } from '@/lib/example/policies/generated-pdfs';
 import { renderJobs } from '@/lib/example/policies/render-jobs';
-import { drainOutbox } from '@/lib/outbox/drain';
-import { runPolicy } from '@/lib/runner/run';
+import { drainOutbox } from '@/lib/files/drain';
 import type { Services } from '@/lib/services';
 import { order } from '../support/engine';
 import { type Files, files } from '../support/files';

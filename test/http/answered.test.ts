@@ -1,25 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { auditRoute, cleanupRoute } from '@/lib/audit/routes';
-import { controlRoute } from '@/lib/control/endpoint';
-import { erasureRoute } from '@/lib/erasure/endpoint';
-import { LapseError } from '@/lib/errors';
-import { healthRoute } from '@/lib/health/route';
 import type { Handler } from '@/lib/http/answered';
+import { auditRoute, cleanupRoute } from '@/lib/http/audit-routes';
 import { cronRoute } from '@/lib/http/cron-route';
+import { erasureRoute } from '@/lib/http/erasure-route';
+import { healthRoute } from '@/lib/http/health-route';
 import { jobRoute } from '@/lib/http/job-route';
-import { createLog } from '@/lib/log';
-import { metricsRoute } from '@/lib/metrics/route';
-import { ordersRoute } from '@/lib/orders/endpoint';
-import { qualityRoute } from '@/lib/quality/report';
+import { metricsRoute } from '@/lib/http/metrics-route';
+import { controlRoute } from '@/lib/http/operator-route';
+import { ordersRoute } from '@/lib/http/orders-route';
+import { qualityRoute } from '@/lib/http/quality-report';
+import { LapseError } from '@/lib/platform/errors';
+import { createLog } from '@/lib/platform/log';
 import { createServices, type Services } from '@/lib/services';
 import { thingsPolicy } from '@/test/support/engine';
 import { OPERATORS, TOKENS } from '@/test/support/operators';
 import { REVIEW } from '@/test/support/order-review';
 
 const captured: unknown[] = [];
-vi.mock('@/lib/sentry', async (original) => ({
-  ...(await original<typeof import('@/lib/sentry')>()),
+vi.mock('@/lib/platform/sentry', async (original) => ({
+  ...(await original<typeof import('@/lib/platform/sentry')>()),
   // That the watch over other runs fails as well is a report of its own.
   capture: (error: unknown, about: { code?: string }) => {
     if (about.code !== 'watch.failed') captured.push(error);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { RequestError } from '@/lib/errors';
 import { readJson } from '@/lib/http/body';
+import { RequestError } from '@/lib/platform/errors';
 
 const post = (body: BodyInit, type = 'application/json') =>
   new Request('https://lapse.test/', {

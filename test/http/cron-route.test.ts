@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { acquire } from '@/lib/engine/run/checkpoint';
 import { cronRoute } from '@/lib/http/cron-route';
-import { acquire } from '@/lib/stores/checkpoint';
 import { DAY, type Engine, engine, govern, left, things } from '../support/engine';
 
 const SECRET = 'a-secret-of-the-tests';

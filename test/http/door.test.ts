@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type CronRoute, door, type Visit } from '@/lib/http/door';
-import { createLog } from '@/lib/log';
+import { createLog } from '@/lib/platform/log';
 import { createServices } from '@/lib/services';
 import { OPERATORS, TOKENS } from '@/test/support/operators';
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { auditRoute } from '@/lib/audit/routes';
+import { auditRoute } from '@/lib/http/audit-routes';
 import { jobRoute } from '@/lib/http/job-route';
-import type { JobResult } from '@/lib/job';
-import { inTurn } from '@/lib/stores/turn';
+import type { JobResult } from '@/lib/platform/job';
+import { inTurn } from '@/lib/platform/turn';
 import { type Engine, engine } from '@/test/support/engine';
 import { OPERATORS, TOKENS } from '@/test/support/operators';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { RequestError } from '@/lib/errors';
 import { refusals } from '@/lib/http/refusals';
+import { RequestError } from '@/lib/platform/errors';
 
 const wrong = new RequestError(401, 'unauthorized', 'no');
 const status = (work: () => never): number => {

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { migrate } from '@/lib/migrations/migrate';
+import { migrate } from '@/lib/dev/migrate';
 import { type TestDatabase, testDatabase } from '../support/database';
 
 let db: TestDatabase;

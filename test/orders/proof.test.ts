@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { proveOrders, randomFrom } from '@/lib/cli/orders-trial';
+import { proveOrders, randomFrom } from '@/lib/dev/cli/orders-trial';
 import { type OrderWorld, orderWorld } from '@/test/support/orders';
 
 let w: OrderWorld;

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLog } from '@/lib/log';
 import { type Ending, type Intent, Intents, leaseIntents, settleIntents } from '@/lib/orders/intents';
 import type { RefundProvider } from '@/lib/orders/provider';
 import { attemptRefund } from '@/lib/orders/refund';
+import { createLog } from '@/lib/platform/log';
 import { act } from '@/test/support/operators';
 import { REVIEW } from '@/test/support/order-review';
 import { HOUR, type OrderWorld, orderWorld } from '@/test/support/orders';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PolicyError } from '@/lib/errors';
+import { PolicyError } from '@/lib/platform/errors';
 import { registered } from '@/lib/policies';
 import { days, definePermanentTable, type PolicyInput } from '@/lib/policies/contract';
 import { thingsPolicy } from '../support/engine';

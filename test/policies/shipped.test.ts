@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { examplePermanentTables, examplePolicies } from '@/lib/example/policies';
+import { prefixesOf } from '@/lib/files/reconcile/reconcile';
 import { permanentTables, policies } from '@/lib/policies';
 import { withPurges } from '@/lib/policies/purge';
-import { prefixesOf } from '@/lib/reconcile/reconcile';
 import { type Engine, engine, fitsDatabase } from '../support/engine';
 
 let e: Engine;

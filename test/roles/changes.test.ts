@@ -1,9 +1,9 @@
 /** What stops, holds or approves is changed by functions that write their entry of the chain, and by nothing else. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { verify } from '@/lib/audit/verify';
-import { OWN_JOBS } from '@/lib/jobs';
-import { operatorList } from '@/lib/settings/operators';
+import { verify } from '@/lib/operators/audit/verify';
+import { OWN_JOBS } from '@/lib/platform/jobs';
+import { operatorList } from '@/lib/platform/settings/operators';
 import { type AppLogin, appLogin } from '../support/app-login';
 import { type Engine, engine } from '../support/engine';
 

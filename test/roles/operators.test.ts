@@ -3,12 +3,12 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { erasureRoute } from '@/lib/erasure/endpoint';
-import { allProbes } from '@/lib/health/probes';
-import { createLog } from '@/lib/log';
-import { bindOperators } from '@/lib/migrations/operators';
+import { bindOperators } from '@/lib/dev/operators';
+import { erasureRoute } from '@/lib/http/erasure-route';
+import { createLog } from '@/lib/platform/log';
+import { operatorList } from '@/lib/platform/settings/operators';
 import type { Policy } from '@/lib/policies/contract';
-import { operatorList } from '@/lib/settings/operators';
+import { allProbes } from '@/lib/watch/health/probes';
 import { type AppLogin, appLogin } from '../support/app-login';
 import type { TestDatabase } from '../support/database';
 import { govern } from '../support/engine';
@@ -247,7 +247,7 @@ it('as long as nobody is bound, a name is enough, and the health check says so u
 
 it('npm run migrate binds exactly those of LAPSE_OPERATORS, says what it changed, and leaves them alone without it', async () => {
   const migrate = (LAPSE_OPERATORS?: string) =>
-    promisify(execFile)(process.execPath, ['--import', 'tsx', 'lib/cli/migrate.ts'], {
+    promisify(execFile)(process.execPath, ['--import', 'tsx', 'lib/dev/cli/migrate.ts'], {
       env: {
         ...process.env,
         LAPSE_OPERATORS: undefined,

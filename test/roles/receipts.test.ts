@@ -1,7 +1,7 @@
 /** A receipt is evidence of the batch that wrote it: the app can write no other. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { verify } from '@/lib/audit/verify';
+import { verify } from '@/lib/operators/audit/verify';
 import type { Policy } from '@/lib/policies/contract';
 import { type AppLogin, appLogin } from '../support/app-login';
 import { DAY, type Engine, engine, govern, left, things } from '../support/engine';

@@ -1,6 +1,6 @@
 /** The app's role cannot become more than it is, whatever it makes or calls. */
 import { afterEach, expect, it } from 'vitest';
-import { migrate } from '@/lib/migrations/migrate';
+import { migrate } from '@/lib/dev/migrate';
 import { type AppLogin, appLogin, appRole } from '../support/app-login';
 import { type TestDatabase, testDatabase } from '../support/database';
 

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { type LocalCloud, type LocalCloudOptions, startLocalCloud } from '@/lib/local-cloud';
+import { type LocalCloud, type LocalCloudOptions, startLocalCloud } from '@/lib/dev/local-cloud';
 import { testRoot } from './folder';
 
 export type PrivateCloud = LocalCloud & {

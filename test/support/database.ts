@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { Pool, type PoolClient } from 'pg';
 import { inject } from 'vitest';
-import { createDatabase, dropDatabase } from '@/lib/local-cloud/roles';
+import { createDatabase, dropDatabase } from '@/lib/dev/local-cloud/roles';
 import { DATABASE_NAME } from './provided';
 
 export type TestRow = Record<string, unknown>;

@@ -3,14 +3,14 @@
  * policy that governs it, for the cases the shipped policies do not show.
  */
 import { randomUUID } from 'node:crypto';
-import { catalogFacts, judgeFacts } from '@/lib/batch/preflight';
-import type { Problem } from '@/lib/errors';
+import type { RunResult } from '@/lib/engine/run/result';
+import { type RunRequest, runPolicy } from '@/lib/engine/run/run';
+import { catalogFacts, judgeFacts } from '@/lib/engine/statement/preflight';
+import type { Problem } from '@/lib/platform/errors';
+import { table } from '@/lib/platform/sql';
 import { permanentTables } from '@/lib/policies';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
-import type { RunResult } from '@/lib/runner/result';
-import { type RunRequest, runPolicy } from '@/lib/runner/run';
 import { createServices, type Services } from '@/lib/services';
-import { table } from '@/lib/sql';
 import { type TestDatabase, testDatabase } from './database';
 import { REVIEW } from './order-review';
 

@@ -2,10 +2,11 @@
  * A Lapse with a store of its own, whose network a test can break, and a table `pictures(id, at, org, person,
  * file, bytes)` with its policy. The clock is the test's: it moves only when the test, or a waiting drain, says.
  */
-import { type DrainRequest, type DrainResult, drainOutbox } from '@/lib/outbox/drain';
+
+import type { RunResult } from '@/lib/engine/run/result';
+import { type RunRequest, runPolicy } from '@/lib/engine/run/run';
+import { type DrainRequest, type DrainResult, drainOutbox } from '@/lib/files/drain';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
-import type { RunResult } from '@/lib/runner/result';
-import { type RunRequest, runPolicy } from '@/lib/runner/run';
 import type { Services } from '@/lib/services';
 import { type PrivateCloud, privateCloud } from './cloud';
 import { DAY, type Engine, engine, order, protect } from './engine';

@@ -8,8 +8,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { TestProject } from 'vitest/node';
-import { type LocalCloud, startLocalCloud } from '@/lib/local-cloud';
-import { isAlive, readPostmaster, stopPostmaster } from '@/lib/local-cloud/postgres/orphan';
+import { type LocalCloud, startLocalCloud } from '@/lib/dev/local-cloud';
+import { isAlive, readPostmaster, stopPostmaster } from '@/lib/dev/local-cloud/postgres/orphan';
 import { testRoot } from './folder';
 import { DATABASE_NAME } from './provided';
 
@@ -46,7 +46,7 @@ interface Migrations {
 }
 
 async function makeTemplate(cloud: LocalCloud, name: string): Promise<string | null> {
-  const path = fileURLToPath(new URL('../../lib/migrations/migrate.ts', import.meta.url));
+  const path = fileURLToPath(new URL('../../lib/dev/migrate.ts', import.meta.url));
   if (!existsSync(path)) return null;
   const { migrate } = (await import(pathToFileURL(path).href)) as Migrations;
   await cloud.dropDatabase(name);

@@ -1,9 +1,9 @@
 /** An engine with its guard rails on, and ways to move the clocks of runner and database and to approve what a dry run showed. */
 
+import type { RunResult } from '@/lib/engine/run/result';
+import type { RunRequest } from '@/lib/engine/run/run';
+import { runPolicy } from '@/lib/engine/run/run';
 import type { Policy } from '@/lib/policies/contract';
-import type { RunResult } from '@/lib/runner/result';
-import type { RunRequest } from '@/lib/runner/run';
-import { runPolicy } from '@/lib/runner/run';
 import { DAY, databaseClock, type Engine, engine, NOW, order, protect } from './engine';
 
 export interface Guarded extends Engine {

@@ -4,10 +4,10 @@
  * after the last. A violation is a row of a held organisation that went after the call that placed the hold had returned.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { placeHold } from '@/lib/control/holds';
-import type { Database } from '@/lib/database';
+import { runPolicy } from '@/lib/engine/run/run';
+import { placeHold } from '@/lib/operators/holds';
+import type { Database } from '@/lib/platform/database';
 import { days, definePolicy } from '@/lib/policies/contract';
-import { runPolicy } from '@/lib/runner/run';
 import type { Services } from '@/lib/services';
 
 export interface Interleaved {

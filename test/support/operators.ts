@@ -1,6 +1,6 @@
 /** Two operators with their tokens, and requests of theirs to the control endpoint. */
 import { createHash } from 'node:crypto';
-import { controlRoute } from '@/lib/control/endpoint';
+import { controlRoute } from '@/lib/http/operator-route';
 import type { Services } from '@/lib/services';
 
 export const TOKENS = { alice: 'alice-token-0123456789', bob: 'bob-token-0123456789ab' } as const;

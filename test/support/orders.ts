@@ -1,7 +1,7 @@
 /** Orders in review on a database of their own, with a Stripe of their own, and a clock that moves. */
 import { randomUUID } from 'node:crypto';
-import { type LocalStripe, startLocalStripe } from '@/lib/local-cloud/stripe';
-import { ordersRoute } from '@/lib/orders/endpoint';
+import { type LocalStripe, startLocalStripe } from '@/lib/dev/local-cloud/stripe';
+import { ordersRoute } from '@/lib/http/orders-route';
 import { type WatchResult, watchOrders } from '@/lib/orders/watch';
 import type { Services } from '@/lib/services';
 import type { TestDatabase } from './database';

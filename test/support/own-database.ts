@@ -1,7 +1,7 @@
 /** The user's own database, where TEST_POSTGRES_URL names one: its catalog is read, nothing is changed. */
 import { Client } from 'pg';
-import { checkPolicies } from '@/lib/batch/check';
-import type { Problem } from '@/lib/errors';
+import { checkPolicies } from '@/lib/engine/statement/check';
+import type { Problem } from '@/lib/platform/errors';
 import { permanentTables } from '@/lib/policies';
 import type { Policy } from '@/lib/policies/contract';
 

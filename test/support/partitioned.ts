@@ -1,7 +1,8 @@
 /** A table partitioned by month with its policy: 30 days after `at`, counted from 1 March 2026. */
-import type { Database, Statement } from '@/lib/database';
+
+import { runPolicy } from '@/lib/engine/run/run';
+import type { Database, Statement } from '@/lib/platform/database';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
-import { runPolicy } from '@/lib/runner/run';
 import type { TestDatabase } from './database';
 import { type Engine, NOW, order } from './engine';
 

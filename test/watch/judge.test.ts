@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ORDER_JOB, OWN_JOBS } from '@/lib/jobs';
+import { ORDER_JOB, OWN_JOBS } from '@/lib/platform/jobs';
 import { policies } from '@/lib/policies';
 import { everything, intervalOf } from '@/lib/watch/expected';
 import { type Attendance, judge } from '@/lib/watch/judge';

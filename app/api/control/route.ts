@@ -1,4 +1,4 @@
-import { controlRoute } from '@/lib/control/endpoint';
+import { controlRoute } from '@/lib/http/operator-route';
 
 export const maxDuration = 60;
 export const { GET, POST } = controlRoute();

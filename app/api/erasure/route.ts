@@ -1,4 +1,4 @@
-import { erasureRoute } from '@/lib/erasure/endpoint';
+import { erasureRoute } from '@/lib/http/erasure-route';
 
 export const maxDuration = 300;
 export const { GET, POST } = erasureRoute();

@@ -1,4 +1,4 @@
-import { healthRoute } from '@/lib/health/route';
+import { healthRoute } from '@/lib/http/health-route';
 
 export const maxDuration = 30;
 export const GET = healthRoute();

@@ -1,4 +1,4 @@
-import { metricsRoute } from '@/lib/metrics/route';
+import { metricsRoute } from '@/lib/http/metrics-route';
 
 export const maxDuration = 30;
 export const GET = metricsRoute();

@@ -1,4 +1,4 @@
-import { ordersRoute } from '@/lib/orders/endpoint';
+import { ordersRoute } from '@/lib/http/orders-route';
 
 export const maxDuration = 60;
 export const { GET, POST } = ordersRoute();

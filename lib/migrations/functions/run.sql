@@ -124,7 +124,7 @@ begin
     update retention.approval set done_at = new.finished_at where id = new.approval;
     if exists (select 1 from retention.run u where u.approval = new.approval and u.deleted > 0)
       and not exists (select 1 from retention.dead_letter l join retention.run u on u.id = l.run where u.approval = new.approval) then
-      -- Three steps: ten, a hundred, a thousand (lib/guard/rollout.ts).
+      -- Three steps: ten, a hundred, a thousand (lib/engine/guard/rollout.ts).
       update retention.policy_version set clean_runs = greatest(clean_runs, 3)
         where policy = new.policy and version = new.policy_version;
     end if;

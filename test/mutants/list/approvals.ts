@@ -2,20 +2,20 @@
 import type { Mutant } from '../mutant';
 
 const functions = 'lib/migrations/functions';
-const approval = 'test/guard/approval.test.ts';
-const clocks = 'test/guard/clocks.test.ts';
-const cooling = 'test/guard/cooling.test.ts';
-const mass = 'test/guard/mass.test.ts';
-const rollout = 'test/guard/rollout.test.ts';
-const preview = 'test/runner/preview.test.ts';
-const run = 'test/runner/run.test.ts';
-const faults = 'test/runner/faults.test.ts';
+const approval = 'test/engine/guard/approval.test.ts';
+const clocks = 'test/engine/guard/clocks.test.ts';
+const cooling = 'test/engine/guard/cooling.test.ts';
+const mass = 'test/engine/guard/mass.test.ts';
+const rollout = 'test/engine/guard/rollout.test.ts';
+const preview = 'test/engine/run/preview.test.ts';
+const run = 'test/engine/run/run.test.ts';
+const faults = 'test/engine/run/faults.test.ts';
 
 export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A01',
     promise: 'An approval binds rows, not their number.',
-    file: 'lib/guard/digest.ts',
+    file: 'lib/engine/guard/digest.ts',
     find: 'byRule, dependants, rowsSha256, expiresAt]',
     replace: 'byRule, dependants, expiresAt]',
     tests: [approval],
@@ -23,7 +23,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A02',
     promise: 'What is hashed of a row is its key.',
-    file: 'lib/batch/preview.ts',
+    file: 'lib/engine/statement/preview.ts',
     find: 'jsonb_build_array(g.label, g.key, g.bytes, g.files, g.along)',
     replace: 'jsonb_build_array(g.label, g.bytes, g.files, g.along)',
     tests: [approval],
@@ -31,7 +31,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A03',
     promise: 'What is hashed of a row is what goes along with it, too.',
-    file: 'lib/batch/preview.ts',
+    file: 'lib/engine/statement/preview.ts',
     find: `jsonb_build_array(d\${i}.n, d\${i}.keys)`,
     replace: `jsonb_build_array(d\${i}.n)`,
     tests: [approval],
@@ -47,7 +47,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A05',
     promise: 'An approval is void as soon as anything in its digest differs, not only the number of rows.',
-    file: 'lib/guard/approval.ts',
+    file: 'lib/engine/guard/approval.ts',
     find: 'if (digest !== approval.digest) {',
     replace: 'if (expired !== approval.expired) {',
     tests: [approval],
@@ -55,7 +55,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A06',
     promise: 'A resumed approval deletes no more than was approved in all.',
-    file: 'lib/guard/approval.ts',
+    file: 'lib/engine/guard/approval.ts',
     find: 'rows: approval.expired - approval.gone',
     replace: 'rows: approval.expired',
     tests: [approval],
@@ -71,7 +71,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A08',
     promise: 'An approval of more rows than one page of the count can be used.',
-    file: 'lib/batch/tally.ts',
+    file: 'lib/engine/statement/tally.ts',
     find: '    if (ended) return;\n    position = after;',
     replace: '    if (ended || after) return;\n    position = after;',
     tests: [approval],
@@ -87,7 +87,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A10',
     promise: 'A run under an approval counts what stays as its dry run did.',
-    file: 'lib/runner/walk.ts',
+    file: 'lib/engine/run/walk.ts',
     find: 'run.cap.ending ?? lookOn(run, legs, index, at.asOf, position)',
     replace: 'run.cap.ending',
     tests: [approval],
@@ -111,7 +111,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A13',
     promise: 'No more rows go than a step allows, however many are looked at.',
-    file: 'lib/batch/batch.ts',
+    file: 'lib/engine/statement/batch.ts',
     find: `limit \${p.add(order.most, 'bigint')}`,
     replace: '',
     tests: [rollout],
@@ -119,7 +119,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A14',
     promise: 'The cursor does not step over rows that were picked and may not go in this run.',
-    file: 'lib/batch/batch.ts',
+    file: 'lib/engine/statement/batch.ts',
     find: "const looked = order.most === undefined ? 'picked' : 'looked';",
     replace: "const looked = 'picked';",
     tests: [rollout],
@@ -127,7 +127,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A15',
     promise: 'Where rows stay, a step looks at full batches.',
-    file: 'lib/runner/walk.ts',
+    file: 'lib/engine/run/walk.ts',
     find: 'const limit = pace.size;',
     replace: 'const limit = Math.min(pace.size, room);',
     tests: [rollout],
@@ -151,7 +151,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A18',
     promise: 'A version that preflight refused while nothing was due is recorded as refused.',
-    file: 'lib/stores/run.ts',
+    file: 'lib/engine/run/record.ts',
     find: 'version = $9 and in_force_at is not null',
     replace: 'version = $9',
     tests: [cooling],
@@ -159,7 +159,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A19',
     promise: 'What cannot be judged is not let through: a count of candidates that times out stops the run.',
-    file: 'lib/guard/admit.ts',
+    file: 'lib/engine/guard/admit.ts',
     find: `return \`it could not be counted in time whether more rows would go than \${limit.because}\`;`,
     replace: 'return null;',
     tests: [mass],
@@ -167,7 +167,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A20',
     promise: 'The guard of a policy by tier counts candidates under each organization’s own cutoff.',
-    file: 'lib/guard/count.ts',
+    file: 'lib/engine/statement/count.ts',
     find: `t.\${name(policy.tenants!.column)} = w.tenant and \${mayGo`,
     replace: `\${mayGo`,
     tests: [mass],
@@ -175,7 +175,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A21',
     promise: 'A soft delete is marked by the database’s clock.',
-    file: 'lib/batch/batch.ts',
+    file: 'lib/engine/statement/batch.ts',
     find: `set \${name(soft.column)} = \${MARK} where`,
     replace: `set \${name(soft.column)} = \${asOf} where`,
     tests: [clocks],
@@ -210,7 +210,7 @@ export const approvalMutants: readonly Mutant[] = [
     file: `${functions}/clock.sql`,
     find: "    ((instant + interval '24 hours') at time zone zone) - interval '24 hours')",
     replace: '    instant at time zone zone)',
-    tests: ['test/batch/local-time.test.ts'],
+    tests: ['test/engine/statement/local-time.test.ts'],
   },
   {
     id: 'A26',
@@ -218,7 +218,7 @@ export const approvalMutants: readonly Mutant[] = [
     file: `${functions}/clock.sql`,
     find: "    ((instant - interval '24 hours') at time zone zone) + interval '24 hours',",
     replace: '',
-    tests: ['test/batch/local-time.test.ts'],
+    tests: ['test/engine/statement/local-time.test.ts'],
   },
   {
     id: 'A27',
@@ -231,7 +231,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A28',
     promise: 'A dry run of a policy that may not delete is not green.',
-    file: 'lib/runner/preview.ts',
+    file: 'lib/engine/run/preview.ts',
     find: 'if (this.#blockers.length > 0) {',
     replace: 'if (this.#blockers.length > 0 && !this.#isComplete) {',
     tests: [preview],
@@ -239,7 +239,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A29',
     promise: 'A dry run that failed does not answer as if it had counted everything.',
-    file: 'lib/runner/preview.ts',
+    file: 'lib/engine/run/preview.ts',
     find: '#isComplete = false;',
     replace: '#isComplete = true;',
     tests: [preview],
@@ -247,7 +247,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A30',
     promise: 'A dry run shows instants, whatever zone the clock was written in.',
-    file: 'lib/batch/preview.ts',
+    file: 'lib/engine/statement/preview.ts',
     find: `\`\${clock}::timestamp at time zone \${text(policy.clock.zone)}\``,
     replace: `\`\${clock}::timestamp at time zone 'UTC'\``,
     tests: [preview],
@@ -255,7 +255,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A31',
     promise: 'Rows that the condition spares are told from rows that are not old enough.',
-    file: 'lib/batch/predicate.ts',
+    file: 'lib/engine/statement/predicate.ts',
     find: "is not true then 'condition'`",
     replace: "is not true then 'not_expired'`",
     tests: [preview],
@@ -263,7 +263,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A32',
     promise: 'A cursor written by a clock that ran ahead is not resumed: its cutoffs would delete early.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: 'cursor.version === this.version && cursor.asOf <= this.asOf',
     replace: 'cursor.version === this.version',
     tests: [run],
@@ -271,7 +271,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A33',
     promise: 'A changed declaration starts a new pass.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: 'cursor.version === this.version && cursor.asOf <= this.asOf',
     replace: 'cursor.asOf <= this.asOf',
     tests: [run],

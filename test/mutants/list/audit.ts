@@ -1,10 +1,10 @@
-/** The chain and what stands against it: lib/audit, functions/{chain,receipts}.sql. */
+/** The chain and what stands against it: lib/operators/audit, functions/{chain,receipts}.sql. */
 import type { Mutant } from '../mutant';
 
-const chain = (title: string) => [`test/audit/chain.test.ts:${title}`];
-const named = (title: string) => [`test/audit/verification.test.ts:${title}`];
-const inForce = 'lib/audit/in-force.ts';
-const guards = 'lib/audit/guards.ts';
+const chain = (title: string) => [`test/operators/audit/chain.test.ts:${title}`];
+const named = (title: string) => [`test/operators/audit/verification.test.ts:${title}`];
+const inForce = 'lib/operators/audit/in-force.ts';
+const guards = 'lib/operators/audit/guards.ts';
 
 export const auditMutants: readonly Mutant[] = [
   {
@@ -34,7 +34,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V04',
     promise: 'The digest of the receipts is compared, not only how many there are.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: 'sealed?.receipts !== receipts || sealed.digest !== this.#digest.digest()',
     replace: 'sealed?.receipts !== receipts',
     tests: chain('a receipt that was edited or removed'),
@@ -42,7 +42,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V05',
     promise: 'A gap that was not there when the run was sealed is named.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: 'if (!gaps.has(this.#seq))',
     replace: 'if (gaps.size === 0 && !gaps.has(this.#seq))',
     tests: chain('takes a number that lanes left out'),
@@ -50,7 +50,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V06',
     promise: 'The record of a sealed run may not be gone.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: 'if (!record) {',
     replace: 'if (!record) return;\n    if (!record) {',
     tests: named('is named when it is gone'),
@@ -58,7 +58,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V07',
     promise: 'The record of a run names who ran it as its entry does.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: '...{ policy, version, outcome, actor: this.entry.fields[2] },',
     replace: '...{ policy, version, outcome },',
     tests: named('is named when actor'),
@@ -66,7 +66,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V08',
     promise: 'A signed head whose signature does not fit is refused.',
-    file: 'lib/audit/head.ts',
+    file: 'lib/operators/audit/head.ts',
     find: 'if (!fits)',
     replace: 'if (!fits && head.signature === null)',
     tests: chain('is signed, and a changed one is found out'),
@@ -74,7 +74,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V09',
     promise: 'Each entry follows the one before it.',
-    file: 'lib/audit/chain.ts',
+    file: 'lib/operators/audit/chain.ts',
     find: 'const linked = entry.fields[7] === (this.last?.hash ?? GENESIS);',
     replace: 'const linked = entry.fields[7] !== GENESIS || this.last === null;',
     tests: chain('an edited entry whose hash was made to fit again'),
@@ -82,7 +82,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V10',
     promise: 'Each entry is what its hash says.',
-    file: 'lib/audit/chain.ts',
+    file: 'lib/operators/audit/chain.ts',
     find: 'else if (entryHash(entry.fields) !== entry.hash) {',
     replace: 'else if (entry.hash.length !== 64) {',
     tests: chain('an edited entry'),
@@ -90,7 +90,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V11',
     promise: 'A chain written anew as a whole is not the one whose head was exported.',
-    file: 'lib/audit/chain.ts',
+    file: 'lib/operators/audit/chain.ts',
     find: 'if (entry.hash !== this.known.hash)',
     replace: 'if (entry.hash.length !== this.known.hash.length)',
     tests: chain('a chain that was written anew as a whole'),
@@ -98,7 +98,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V12',
     promise: 'A cut-off tail shows against the head that was exported.',
-    file: 'lib/audit/chain.ts',
+    file: 'lib/operators/audit/chain.ts',
     find: 'if (this.#knownSeen || !this.known) return;',
     replace: 'if (this.#knownSeen || !this.known || this.last) return;',
     tests: chain('a cut-off tail'),
@@ -259,7 +259,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V32',
     promise: 'A chain that was not walked to its end is not called whole.',
-    file: 'lib/audit/verify.ts',
+    file: 'lib/operators/audit/verify.ts',
     find: 'const complete = walked && (await',
     replace: 'const complete = walked || (await',
     tests: named('verification does not call the audit whole'),
@@ -267,7 +267,7 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V33',
     promise: 'A look that ran out of time does not end the incident of a broken chain.',
-    file: 'lib/audit/seal.ts',
+    file: 'lib/operators/audit/seal.ts',
     find: 'if (complete) await report(',
     replace: 'await report(',
     tests: named('the nightly look does not end the incident'),
@@ -333,18 +333,18 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V41',
     promise: 'The cleanup report does not count what a dry run would have kept.',
-    file: 'lib/audit/report.ts',
+    file: 'lib/operators/audit/report.ts',
     find: "::bigint) filter (where r.mode = 'delete'), 0)`",
     replace: '::bigint), 0)`',
-    tests: ['test/audit/report.test.ts:counts what ran, went and stayed'],
+    tests: ['test/operators/audit/report.test.ts:counts what ran, went and stayed'],
   },
   {
     id: 'V42',
     promise: 'A period of the report ends before its last instant.',
-    file: 'lib/audit/report.ts',
+    file: 'lib/operators/audit/report.ts',
     find: 'where r.policy = s.policy and r.started_at >= $1::timestamptz and r.started_at < $2::timestamptz',
     replace:
       'where r.policy = s.policy and r.started_at >= $1::timestamptz and r.started_at <= $2::timestamptz',
-    tests: ['test/audit/report.test.ts:takes from inclusive and to exclusive'],
+    tests: ['test/operators/audit/report.test.ts:takes from inclusive and to exclusive'],
   },
 ];

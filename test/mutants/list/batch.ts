@@ -3,12 +3,12 @@ import type { Mutant } from '../mutant';
 
 const functions = 'lib/migrations/functions';
 const engine = 'lib/migrations/retention/0001_engine.sql';
-const batch = 'lib/batch/batch.ts';
-const cooling = 'test/guard/cooling.test.ts';
-const poison = 'test/guard/poison.test.ts';
-const byTrigger = 'test/batch/kept-by-trigger.test.ts';
-const waits = 'test/batch/enter.test.ts:while a batch is running, waits';
-const statements = 'test/batch/statements.test.ts';
+const batch = 'lib/engine/statement/batch.ts';
+const cooling = 'test/engine/guard/cooling.test.ts';
+const poison = 'test/engine/guard/poison.test.ts';
+const byTrigger = 'test/engine/statement/kept-by-trigger.test.ts';
+const waits = 'test/engine/statement/enter.test.ts:while a batch is running, waits';
+const statements = 'test/engine/statement/statements.test.ts';
 
 const gated = (table: string): Pick<Mutant, 'file' | 'find' | 'replace'> => ({
   file: engine,
@@ -28,7 +28,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B04',
     promise: 'A row that an operator left for good stays.',
-    file: 'lib/batch/predicate.ts',
+    file: 'lib/engine/statement/predicate.ts',
     find: `(state = 'discarded' or (state = 'open' and next_attempt_at > \${asOf}))`,
     replace: `(state = 'open' and next_attempt_at > \${asOf})`,
     tests: [poison],
@@ -36,23 +36,23 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B05',
     promise: 'A clock without a zone is read in the zone it was written in.',
-    file: 'lib/batch/predicate.ts',
+    file: 'lib/engine/statement/predicate.ts',
     find: `retention.local_time(\${instant}, \${text(clock.zone)})`,
     replace: `retention.local_time(\${instant}, 'UTC')`,
-    tests: ['test/batch/shapes.test.ts:reads a timestamp without zone'],
+    tests: ['test/engine/statement/shapes.test.ts:reads a timestamp without zone'],
   },
   {
     id: 'B06',
     promise: 'A hold on the organization or user that only a dependant names keeps the row it belongs to.',
-    file: 'lib/batch/predicate.ts',
+    file: 'lib/engine/statement/predicate.ts',
     find: "heldRow('d', d.scope, d.table",
     replace: "heldRow('d', {}, d.table",
-    tests: ['test/runner/holds.test.ts:that only it names'],
+    tests: ['test/engine/run/holds.test.ts:that only it names'],
   },
   {
     id: 'B10',
     promise: 'What a tenant’s own period was counts until the cooling-off is over.',
-    file: 'lib/batch/pick.ts',
+    file: 'lib/engine/statement/pick.ts',
     find: `h.tenant = l.tenant::text and h.ended_at > \${ended}`,
     replace: 'h.tenant = l.tenant::text and h.ended_at is null',
     tests: [`${cooling}:that is removed`],
@@ -60,7 +60,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B11',
     promise: 'A rule that keeps for ever wins over every period within the cooling-off.',
-    file: 'lib/batch/pick.ts',
+    file: 'lib/engine/statement/pick.ts',
     find: 'case when bool_or(x.cutoff is null) then null else min(x.cutoff) end as cutoff',
     replace: 'min(x.cutoff) as cutoff',
     tests: [`${cooling}:of which nobody knew the rule`],
@@ -68,7 +68,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B43',
     promise: 'A shorter period of a tenant’s own waits for the cooling-off.',
-    file: 'lib/batch/pick.ts',
+    file: 'lib/engine/statement/pick.ts',
     find: `(v.tenant is null or v.created_at > \${ended})`,
     replace: '(v.tenant is null)',
     tests: [`${cooling}:that is shorter than the tier`],
@@ -76,7 +76,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B44',
     promise: 'The label a tenant was under counts until the cooling-off is over.',
-    file: 'lib/batch/pick.ts',
+    file: 'lib/engine/statement/pick.ts',
     find: `(h.ended_at is null or h.ended_at > \${ended})`,
     replace: '(h.ended_at is null)',
     tests: [`${cooling}:that goes down counts only after`],
@@ -100,7 +100,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'C17',
     promise: 'A label nobody answered for keeps for ever.',
-    file: 'lib/guard/effective.ts',
+    file: 'lib/policies/effective.ts',
     find: 'periods[r.label] ?? null',
     replace: 'periods[r.label] ?? r.keepFor.seconds',
     tests: [`${cooling}:for ever`],
@@ -111,7 +111,7 @@ export const batchMutants: readonly Mutant[] = [
     file: `${functions}/run.sql`,
     find: 'as_of := least(started, retention.clock());',
     replace: 'as_of := started;',
-    tests: ['test/batch/enter.test.ts:a clock that runs ahead'],
+    tests: ['test/engine/statement/enter.test.ts:a clock that runs ahead'],
   },
   {
     id: 'B19',
@@ -119,7 +119,7 @@ export const batchMutants: readonly Mutant[] = [
     file: batch,
     find: "policy.strategy.kind === 'delete' && !declaresTriggers(policy);",
     replace: "policy.strategy.kind === 'delete';",
-    tests: ['test/batch/count-after.test.ts'],
+    tests: ['test/engine/statement/count-after.test.ts'],
   },
   {
     id: 'B33',
@@ -145,14 +145,14 @@ export const batchMutants: readonly Mutant[] = [
     replace: '...dependants.slice(0, 0).flatMap((d, i) => fileRows(',
     tests: [
       'test/files/artifacts.test.ts:exactly as an independent count says',
-      'test/outbox/in-force.test.ts',
+      'test/files/in-force.test.ts',
     ],
   },
   {
     id: 'B18',
     promise: 'Placing a hold waits for the running batches.',
     ...gated('hold'),
-    tests: [waits, 'test/guard/interleavings.test.ts'],
+    tests: [waits, 'test/engine/guard/interleavings.test.ts'],
   },
   {
     id: 'C10',
@@ -218,7 +218,7 @@ export const batchMutants: readonly Mutant[] = [
     file: batch,
     find: '\\n    `}for update of t skip locked',
     replace: '\\n    `}for update of t',
-    tests: ['test/runner/run.test.ts:while a row that may go is locked'],
+    tests: ['test/engine/run/run.test.ts:while a row that may go is locked'],
   },
   {
     id: 'B52',
@@ -263,31 +263,31 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B57',
     promise: 'The last look takes only what may go for left behind.',
-    file: 'lib/batch/drained.ts',
+    file: 'lib/engine/statement/drained.ts',
     find: `where \${mayGo(policy, leg, at, p)}\n          order by \${orderOf(policy)} limit 1) x)\`\n`,
     replace: `where not (\${mayGo(policy, leg, at, p)})\n          order by \${orderOf(policy)} limit 1) x)\`\n`,
-    tests: ['test/runner/run.test.ts:keeps what is held'],
+    tests: ['test/engine/run/run.test.ts:keeps what is held'],
   },
   {
     id: 'B58',
     promise: 'The last look sees rows of every organization.',
-    file: 'lib/batch/drained.ts',
+    file: 'lib/engine/statement/drained.ts',
     find: `= w.tenant and \${mayGo(policy, leg, at, p)}`,
     replace: `<> w.tenant and \${mayGo(policy, leg, at, p)}`,
-    tests: ['test/runner/holds.test.ts:is somebody’s'],
+    tests: ['test/engine/run/holds.test.ts:is somebody’s'],
   },
   {
     id: 'B59',
     promise: 'A row that was marked before is not looked at every night.',
-    file: 'lib/batch/pick.ts',
+    file: 'lib/engine/statement/pick.ts',
     find: `policy.strategy.kind === 'soft-delete' ? [\`t.\${name(policy.strategy.column)} is null\`] : [];`,
     replace: '[];',
-    tests: ['test/batch/shapes.test.ts:marks the row'],
+    tests: ['test/engine/statement/shapes.test.ts:marks the row'],
   },
   {
     id: 'B60',
     promise: 'A mark says when, and is never renewed.',
-    file: 'lib/batch/predicate.ts',
+    file: 'lib/engine/statement/predicate.ts',
     find: `  if (policy.strategy.kind === 'soft-delete') parts.push(\`t.\${name(policy.strategy.column)} is null\`);\n`,
     replace: '',
     tests: [statements],
@@ -295,15 +295,15 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B61',
     promise: 'A statement of a batch has a limit of time.',
-    file: 'lib/session.ts',
+    file: 'lib/platform/session.ts',
     find: "select set_config('statement_timeout', $1, true)",
     replace: 'select $1::text as unused',
-    tests: ['test/runner/run.test.ts:to the microsecond'],
+    tests: ['test/engine/run/run.test.ts:to the microsecond'],
   },
   {
     id: 'B62',
     promise: 'A batch gives way before it can be part of a deadlock.',
-    file: 'lib/session.ts',
+    file: 'lib/platform/session.ts',
     find: 'const LOCK_TIMEOUT_MS = 500;',
     replace: 'const LOCK_TIMEOUT_MS = 5_000;',
     tests: [statements],
@@ -327,10 +327,10 @@ export const batchMutants: readonly Mutant[] = [
   ).map(([id, find, promise]) => ({
     id,
     promise,
-    file: 'lib/session.ts',
+    file: 'lib/platform/session.ts',
     find,
     replace: "set_config('jit', 'off', true)",
-    tests: ['test/batch/shapes.test.ts:names keys in one form'],
+    tests: ['test/engine/statement/shapes.test.ts:names keys in one form'],
   })),
   {
     id: 'B68',
@@ -338,30 +338,30 @@ export const batchMutants: readonly Mutant[] = [
     file: `${functions}/receipts.sql`,
     find: 'if retention.entered(new.run, new.seq) is null then',
     replace: 'if false then',
-    tests: ['test/roles/receipts.test.ts', 'test/batch/net.test.ts'],
+    tests: ['test/roles/receipts.test.ts', 'test/engine/statement/net.test.ts'],
   },
   {
     id: 'B69',
     promise: 'Sums of bytes stop where every reader of them still can read.',
-    file: 'lib/batch/files.ts',
+    file: 'lib/engine/statement/files.ts',
     find: `\`least(\${sum}, \${MOST_BYTES})::bigint\``,
     replace: `\`(\${sum})::bigint\``,
-    tests: ['test/batch/values.test.ts'],
+    tests: ['test/engine/statement/values.test.ts'],
   },
   {
     id: 'B70',
     promise: 'A row’s claim of a size below nothing counts as nothing.',
-    file: 'lib/batch/files.ts',
+    file: 'lib/engine/statement/files.ts',
     find: `least(greatest(\${size}::numeric, 0), \${MOST_FILE_BYTES})`,
     replace: `least(\${size}::numeric, \${MOST_FILE_BYTES})`,
-    tests: ['test/batch/values.test.ts'],
+    tests: ['test/engine/statement/values.test.ts'],
   },
   {
     id: 'B71',
     promise: 'Names with quotes are only names.',
-    file: 'lib/sql.ts',
+    file: 'lib/platform/sql.ts',
     find: "identifier.replaceAll('\"', '\"\"')",
     replace: 'identifier',
-    tests: ['test/batch/shapes.test.ts:governs names with quotes'],
+    tests: ['test/engine/statement/shapes.test.ts:governs names with quotes'],
   },
 ];

@@ -1,17 +1,17 @@
-/** Guards of a run before its first delete, and what operators do: lib/guard, lib/control. */
+/** Guards of a run before its first delete, and what operators do: lib/engine/guard, lib/operators. */
 import type { Mutant } from '../mutant';
 
 const functions = 'lib/migrations/functions';
-const actions = (title: string) => [`test/control/actions.test.ts:${title}`];
-const rate = (title: string) => [`test/control/rate.test.ts:${title}`];
-const mass = (title: string) => [`test/guard/mass.test.ts:${title}`];
-const breaker = ['test/guard/breaker.test.ts'];
+const actions = (title: string) => [`test/operators/actions.test.ts:${title}`];
+const rate = (title: string) => [`test/operators/rate.test.ts:${title}`];
+const mass = (title: string) => [`test/engine/guard/mass.test.ts:${title}`];
+const breaker = ['test/engine/guard/breaker.test.ts'];
 
 export const controlMutants: readonly Mutant[] = [
   {
     id: 'J01',
     promise: 'The tightest limit of the mass-deletion guard counts.',
-    file: 'lib/guard/mass.ts',
+    file: 'lib/engine/guard/mass.ts',
     find: 'l.most < tightest.most ? l : tightest',
     replace: 'l.most > tightest.most ? l : tightest',
     tests: mass('the tightest limit counts'),
@@ -19,7 +19,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J02',
     promise: 'Rows are let through uncounted only when no more than the limit are due.',
-    file: 'lib/guard/admit.ts',
+    file: 'lib/engine/guard/admit.ts',
     find: 'a.due <= Math.min(limit.most, DUE_CAP)',
     replace: 'a.due <= DUE_CAP',
     tests: mass('stops before its first delete and says why'),
@@ -27,7 +27,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J03',
     promise: 'A table that was never analysed lets ten rows go, not a quarter of nobody knows what.',
-    file: 'lib/guard/mass.ts',
+    file: 'lib/engine/guard/mass.ts',
     find: 'if (estimate === null || estimate < 0) {',
     replace: 'if (estimate === null) {',
     tests: mass('of a table never analysed asks for ANALYZE'),
@@ -35,7 +35,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J04',
     promise: 'Candidates beyond the limit stop the run.',
-    file: 'lib/guard/admit.ts',
+    file: 'lib/engine/guard/admit.ts',
     find: 'return candidates <= limit.most ? null :',
     replace: 'return candidates <= 2 * limit.most ? null :',
     tests: mass('stops before its first delete and says why'),
@@ -43,7 +43,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J05',
     promise: 'What cannot be read is not taken for few.',
-    file: 'lib/guard/admit.ts',
+    file: 'lib/engine/guard/admit.ts',
     find: 'Number(rows[1]?.[0]?.candidates ?? Number.NaN)',
     replace: 'Number(rows[1]?.[0]?.candidates ?? 0)',
     tests: mass('an answer without a count'),
@@ -51,15 +51,15 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J06',
     promise: 'A version that cools off deletes nothing.',
-    file: 'lib/guard/admit.ts',
+    file: 'lib/engine/guard/admit.ts',
     find: 'if (a.facts.waits_until !== null) {',
     replace: 'if (a.facts.waits_until === a.asOf) {',
-    tests: ['test/guard/cooling.test.ts:waits as a whole'],
+    tests: ['test/engine/guard/cooling.test.ts:waits as a whole'],
   },
   {
     id: 'J07',
     promise: 'Few runs have no usual size.',
-    file: 'lib/guard/mass.ts',
+    file: 'lib/engine/guard/mass.ts',
     find: 'usual.runs >= ENOUGH_RUNS',
     replace: 'usual.runs >= 1',
     tests: mass('not the usual of four runs'),
@@ -67,7 +67,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J08',
     promise: 'An override of -1 keeps for ever.',
-    file: 'lib/control/actions.ts',
+    file: 'lib/operators/actions.ts',
     find: '.transform((d) => (d === -1 ? null : d)),',
     replace: '.transform((d) => Math.abs(d)),',
     tests: actions('an override counts for its organisation'),
@@ -75,7 +75,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J09',
     promise: 'The limit of requests is a minute long.',
-    file: 'lib/control/rate.ts',
+    file: 'lib/operators/rate.ts',
     find: "if redis.call('pttl', KEYS[1]) < 0 then redis.call('pexpire', KEYS[1], 60000) end\n",
     replace: '',
     tests: rate('the minute of an operator begins'),
@@ -83,7 +83,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J10',
     promise: 'A counter that lost its end keeps nobody out for ever.',
-    file: 'lib/control/rate.ts',
+    file: 'lib/operators/rate.ts',
     find: "if redis.call('pttl', KEYS[1]) < 0 then",
     replace: 'if n == 1 then',
     tests: rate('a counter that lost its end'),
@@ -91,7 +91,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J11',
     promise: 'The minute is not prolonged by asking again.',
-    file: 'lib/control/rate.ts',
+    file: 'lib/operators/rate.ts',
     find: "if redis.call('pttl', KEYS[1]) < 0 then redis.call('pexpire', KEYS[1], 60000) end",
     replace: "redis.call('pexpire', KEYS[1], 60000)",
     tests: rate('the minute of an operator begins'),
@@ -99,7 +99,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J12',
     promise: 'As many requests as the limit are let through.',
-    file: 'lib/control/rate.ts',
+    file: 'lib/operators/rate.ts',
     find: 'if (Number(count) > most) {',
     replace: 'if (Number(count) >= most) {',
     tests: rate('as many requests as the limit'),
@@ -107,10 +107,10 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J13',
     promise: 'An operator can stop everything while Redis is away.',
-    file: 'lib/control/rate.ts',
+    file: 'lib/operators/rate.ts',
     find: '[]).catch(() => 0);',
     replace: '[]);',
-    tests: ['test/control/endpoint.test.ts:lets an operator stop everything while Redis is away'],
+    tests: ['test/http/operator-route.test.ts:lets an operator stop everything while Redis is away'],
   },
   {
     id: 'J14',
@@ -151,7 +151,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/stops.sql`,
     find: '      where not s.paused\n',
     replace: '',
-    tests: ['test/control/duties.test.ts:the stop of a policy stays'],
+    tests: ['test/operators/duties.test.ts:the stop of a policy stays'],
   },
   {
     id: 'J19',
@@ -159,7 +159,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/stops.sql`,
     find: 'stopped_at = clock_timestamp() where not stopped;',
     replace: 'stopped_at = clock_timestamp();',
-    tests: ['test/control/duties.test.ts:the stop of everything stays'],
+    tests: ['test/operators/duties.test.ts:the stop of everything stays'],
   },
   {
     id: 'J20',
@@ -167,7 +167,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/stops.sql`,
     find: '  perform retention.refuse_same(who, k.stopped_by);\n',
     replace: '',
-    tests: ['test/control/duties.test.ts:who stopped everything'],
+    tests: ['test/operators/duties.test.ts:who stopped everything'],
   },
   {
     id: 'J21',
@@ -175,7 +175,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/stops.sql`,
     find: '  perform retention.refuse_same(who, st.paused_by);\n',
     replace: '',
-    tests: ['test/control/duties.test.ts:who stopped a policy'],
+    tests: ['test/operators/duties.test.ts:who stopped a policy'],
   },
   {
     id: 'J22',
@@ -183,15 +183,15 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/approvals.sql`,
     find: '  perform retention.refuse_same(who, (select actor from retention.run where id = a.preview));\n',
     replace: '',
-    tests: ['test/control/duties.test.ts:who asked for a dry run'],
+    tests: ['test/operators/duties.test.ts:who asked for a dry run'],
   },
   {
     id: 'J23',
     promise: 'An unknown field of an action is refused, not ignored.',
-    file: 'lib/control/actions.ts',
+    file: 'lib/operators/actions.ts',
     find: 'z.strictObject({ action: z.string(), reason, ...shape })',
     replace: 'z.object({ action: z.string(), reason, ...shape })',
-    tests: ['test/control/endpoint.test.ts:bad input is a 4xx'],
+    tests: ['test/http/operator-route.test.ts:bad input is a 4xx'],
   },
   {
     id: 'J24',
@@ -207,12 +207,12 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/holds.sql`,
     find: 'set keep_until = greatest(x.keep_until, excluded.keep_until),',
     replace: 'set keep_until = excluded.keep_until,',
-    tests: ['test/control/restore.test.ts:an extension that lasts longer'],
+    tests: ['test/operators/restore.test.ts:an extension that lasts longer'],
   },
   {
     id: 'J26',
     promise: 'A breaker opens after three failures in a row.',
-    file: 'lib/guard/breaker.ts',
+    file: 'lib/engine/guard/breaker.ts',
     find: 'local over = n - tonumber(ARGV[2])',
     replace: 'local over = n - tonumber(ARGV[2]) - 1',
     tests: breaker,
@@ -220,7 +220,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J27',
     promise: 'A breaker opens for twice as long with each further failure.',
-    file: 'lib/guard/breaker.ts',
+    file: 'lib/engine/guard/breaker.ts',
     find: 'for _ = 1, over do ms = math.min(ms * 2, tonumber(ARGV[4])) end',
     replace: 'ms = math.min(ms, tonumber(ARGV[4]))',
     tests: breaker,
@@ -228,7 +228,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J28',
     promise: 'A breaker that is open for longer than ever set is closed.',
-    file: 'lib/guard/breaker.ts',
+    file: 'lib/engine/guard/breaker.ts',
     find: 'if left == -1 or left > tonumber(ARGV[1]) then',
     replace: 'if left == -1 then',
     tests: breaker,
@@ -236,7 +236,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J29',
     promise: 'A success closes the breaker and forgets the failures.',
-    file: 'lib/guard/breaker.ts',
+    file: 'lib/engine/guard/breaker.ts',
     find: "if (ended.outcome === 'skipped' || before.failures === 0) return null;",
     replace: 'return null;',
     tests: breaker,
@@ -244,7 +244,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J30',
     promise: 'An ending that says nothing about the policy does not count as a failure.',
-    file: 'lib/guard/breaker.ts',
+    file: 'lib/engine/guard/breaker.ts',
     find: "if (NEUTRAL.includes(ended.reason ?? '')) return null;",
     replace: '',
     tests: breaker,
@@ -260,9 +260,9 @@ export const controlMutants: readonly Mutant[] = [
   {
     id: 'J32',
     promise: 'An operator’s token belongs to one person only.',
-    file: 'lib/settings/operators.ts',
+    file: 'lib/platform/settings/operators.ts',
     find: 'if (!crowded && !isShared) return list;',
     replace: 'if (!crowded) return list;',
-    tests: ['test/control/endpoint.test.ts:who may act'],
+    tests: ['test/http/operator-route.test.ts:who may act'],
   },
 ];

@@ -1,7 +1,7 @@
 /** Every guard of a batch's transaction: entering it, confirming it, and the end of its run. */
 import type { Mutant } from '../mutant';
 
-const enter = 'test/batch/enter.test.ts';
+const enter = 'test/engine/statement/enter.test.ts';
 const functions = 'lib/migrations/functions';
 
 export const enterMutants: readonly Mutant[] = [

@@ -1,10 +1,10 @@
 /** Files: which one goes, and what keeps it. */
 import type { Mutant } from '../mutant';
 
-const paths = 'test/outbox/paths.test.ts';
-const force = 'test/outbox/in-force.test.ts';
-const drain = 'test/outbox/drain.test.ts';
-const values = 'test/batch/values.test.ts';
+const paths = 'test/files/paths.test.ts';
+const force = 'test/files/in-force.test.ts';
+const drain = 'test/files/drain.test.ts';
+const values = 'test/engine/statement/values.test.ts';
 const functions = 'lib/migrations/functions';
 
 export const fileMutants: readonly Mutant[] = [
@@ -67,7 +67,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F08',
     promise: 'A hold that comes later keeps the file.',
-    file: 'lib/stores/outbox.ts',
+    file: 'lib/files/outbox.ts',
     find: ` when j.held then 'held'`,
     replace: '',
     tests: [force],
@@ -107,7 +107,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F13',
     promise: 'A live row that writes the name otherwise keeps its file.',
-    file: 'lib/references.ts',
+    file: 'lib/files/references.ts',
     find: `where retention.blob_path(x.\${name(r.column)}) = \${path} limit 1`,
     replace: `where x.\${name(r.column)} = \${path} limit 1`,
     tests: [force, values],
@@ -115,7 +115,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F14',
     promise: 'A missing file is believed at the second look.',
-    file: 'lib/outbox/store.ts',
+    file: 'lib/files/delete-at-store.ts',
     find: `return file.missed ? settled(file, 'missing') : failed(file, notFound);`,
     replace: `return settled(file, 'missing');`,
     tests: [drain],
@@ -123,7 +123,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F15',
     promise: 'Only names the policy says the store made go without a look.',
-    file: 'lib/outbox/store.ts',
+    file: 'lib/files/delete-at-store.ts',
     find: `f.suffixed && isUnrepeatable(f.path)`,
     replace: `isUnrepeatable(f.path)`,
     tests: [drain],
@@ -131,7 +131,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F16',
     promise: 'Rows that name files wait while too many files do.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: `if (this.filesRoom <= 0) return outboxFull('skipped');`,
     replace: '',
     tests: [force],
@@ -139,7 +139,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F17',
     promise: 'A row whose file cannot be queued is set aside.',
-    file: 'lib/batch/isolate.ts',
+    file: 'lib/engine/statement/isolate.ts',
     find: `if (namesFiles(policy)) {`,
     replace: `if (policy.name === '') {`,
     tests: [values],
@@ -147,7 +147,7 @@ export const fileMutants: readonly Mutant[] = [
   {
     id: 'F18',
     promise: 'Sums of sizes stop where every reader still can read them.',
-    file: 'lib/batch/files.ts',
+    file: 'lib/engine/statement/files.ts',
     find: `\`least(\${sum}, \${MOST_BYTES})::bigint\``,
     replace: `\`(\${sum})::bigint\``,
     tests: [values],

@@ -1,7 +1,7 @@
 /** The net under the deletions: functions/net.sql and what it is called from. */
 import type { Mutant } from '../mutant';
 
-const net = 'test/batch/net.test.ts';
+const net = 'test/engine/statement/net.test.ts';
 const functions = 'lib/migrations/functions';
 
 export const netMutants: readonly Mutant[] = [
@@ -59,7 +59,7 @@ export const netMutants: readonly Mutant[] = [
     file: `${functions}/batch.sql`,
     find: `  set constraints retention.lapse_receipted deferred;\n`,
     replace: '',
-    tests: [net, 'test/guard/poison.test.ts'],
+    tests: [net, 'test/engine/guard/poison.test.ts'],
   },
   {
     id: 'N08',
@@ -67,23 +67,23 @@ export const netMutants: readonly Mutant[] = [
     file: `${functions}/net.sql`,
     find: `and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'USAGE')`,
     replace: '',
-    tests: ['test/batch/guard.test.ts'],
+    tests: ['test/engine/statement/guard.test.ts'],
   },
   {
     id: 'N09',
     promise: 'A guard that is switched off is none.',
-    file: 'lib/batch/preflight-catalog.ts',
+    file: 'lib/engine/statement/preflight-catalog.ts',
     find: ` and g.tgenabled in ('O', 'A')`,
     replace: '',
-    tests: ['test/batch/guard.test.ts'],
+    tests: ['test/engine/statement/guard.test.ts'],
   },
   {
     id: 'N10',
     promise: 'A guard is the guard of deletions, and no other trigger of Lapse.',
-    file: 'lib/batch/preflight-tables.ts',
+    file: 'lib/engine/statement/preflight-tables.ts',
     find: `t.schema === 'retention' && t.function === 'guard_deletion'`,
     replace: `t.schema === 'retention' && t.function !== ''`,
-    tests: ['test/batch/guard.test.ts'],
+    tests: ['test/engine/statement/guard.test.ts'],
   },
   {
     id: 'N11',
@@ -91,6 +91,6 @@ export const netMutants: readonly Mutant[] = [
     file: `${functions}/net.sql`,
     find: `if pg_has_role(session_user, 'lapse_app', 'MEMBER')`,
     replace: `if pg_has_role(session_user, 'lapse_app', 'USAGE')`,
-    tests: ['test/batch/guard.test.ts'],
+    tests: ['test/engine/statement/guard.test.ts'],
   },
 ];

@@ -3,7 +3,7 @@ import type { Mutant } from '../mutant';
 
 const functions = 'lib/migrations/functions/orders.sql';
 const watch = (title: string) => [`test/orders/watch.test.ts:${title}`];
-const door = (title: string) => [`test/orders/endpoint.test.ts:${title}`];
+const door = (title: string) => [`test/http/orders-route.test.ts:${title}`];
 
 export const orderMutants: readonly Mutant[] = [
   {
@@ -178,10 +178,10 @@ export const orderMutants: readonly Mutant[] = [
   {
     id: 'R22',
     promise: 'No operator can be named as the watch or a cron.',
-    file: 'lib/settings/operators.ts',
+    file: 'lib/platform/settings/operators.ts',
     find: 'operators.find((o) => RESERVED.includes(o![1]!));',
     replace: 'operators.find(() => false);',
-    tests: ['test/control/endpoint.test.ts'],
+    tests: ['test/http/operator-route.test.ts'],
   },
   {
     id: 'R23',

@@ -1,10 +1,10 @@
-/** From a row that is gone to a file that is gone: lib/outbox, lib/stores/{outbox,finding,restoration}.ts, functions/files.sql. */
+/** From a row that is gone to a file that is gone: lib/files, lib/stores/{outbox,finding,restoration}.ts, functions/files.sql. */
 import type { Mutant } from '../mutant';
 
-const drain = (title: string) => [`test/outbox/drain.test.ts:${title}`];
-const orphan = (title: string) => [`test/reconcile/reconcile.test.ts:${title}`];
+const drain = (title: string) => [`test/files/drain.test.ts:${title}`];
+const orphan = (title: string) => [`test/files/reconcile/reconcile.test.ts:${title}`];
 const purge = (title: string) => [`test/files/purge.test.ts:${title}`];
-const store = 'lib/outbox/store.ts';
+const store = 'lib/files/delete-at-store.ts';
 
 export const outboxMutants: readonly Mutant[] = [
   {
@@ -18,7 +18,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O02',
     promise: 'A file that a shared column still names stays.',
-    file: 'lib/references.ts',
+    file: 'lib/files/references.ts',
     find: '[{ table, column: f.column }, ...f.sharedWith]',
     replace: '[{ table, column: f.column }]',
     tests: drain('keeps a file that a column declared to share it still names'),
@@ -42,7 +42,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O05',
     promise: 'What the store was not asked counts no attempt.',
-    file: 'lib/stores/outbox.ts',
+    file: 'lib/files/outbox.ts',
     find: "attempts = o.attempts + (a.how <> 'untried')::int,",
     replace: 'attempts = o.attempts + 1,',
     tests: drain('a refused token stops the drain'),
@@ -58,7 +58,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O07',
     promise: 'An orphan uploaded again is seen twice from there.',
-    file: 'lib/stores/finding.ts',
+    file: 'lib/files/finding.ts',
     find: 'scans = case when b.uploaded_at is distinct from excluded.uploaded_at then 1 else',
     replace: 'scans = case when false then 1 else',
     tests: orphan('uploaded again under its path'),
@@ -74,7 +74,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O10',
     promise: 'Where the settings ask for a dry run the drain deletes nothing.',
-    file: 'lib/outbox/drain.ts',
+    file: 'lib/files/drain.ts',
     find: 'if (this.request.dryRun || this.services.settings.dryRun) {',
     replace: 'if (this.request.dryRun) {',
     tests: drain('touches nothing where the settings ask for a dry run'),
@@ -130,7 +130,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O17',
     promise: 'An answer settles only what is still being deleted.',
-    file: 'lib/stores/outbox.ts',
+    file: 'lib/files/outbox.ts',
     find: "where o.id = a.id and o.state = 'deleting'",
     replace: 'where o.id = a.id',
     tests: drain('and answers late changes nothing'),
@@ -138,7 +138,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O18',
     promise: 'An orphan that waits in the outbox is none.',
-    file: 'lib/stores/finding.ts',
+    file: 'lib/files/finding.ts',
     find: "and (o.state in ('pending', 'deleting', 'held', 'dead') or",
     replace: "and (o.state in ('deleting', 'held', 'dead') or",
     tests: orphan('that waits in the outbox is none'),
@@ -154,7 +154,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O21',
     promise: 'A restored row comes back only inside its grace period.',
-    file: 'lib/stores/restoration.ts',
+    file: 'lib/engine/restoration.ts',
     find: 'from wanted w where t.ctid = w.c and w.open',
     replace: 'from wanted w where t.ctid = w.c',
     tests: purge('does not come back after its grace period'),
@@ -162,7 +162,7 @@ export const outboxMutants: readonly Mutant[] = [
   {
     id: 'O22',
     promise: 'While files wait without a token for the store, someone is told which setting is missing.',
-    file: 'lib/outbox/drain.ts',
+    file: 'lib/files/drain.ts',
     find: "if (open === 0) return await this.#result('succeeded', null, 'the outbox is empty');",
     replace: "if (open >= 0) return await this.#result('succeeded', null, 'the outbox is empty');",
     tests: drain('without a token says which setting is missing'),

@@ -1,7 +1,7 @@
 /** Who may ask for what, what Redis may say, what is understood of a request. */
 import type { Mutant } from '../mutant';
 
-const requests = ['test/erasure/requests.test.ts'];
+const requests = ['test/rights/requests.test.ts'];
 
 export const peopleMutants: readonly Mutant[] = [
   {
@@ -50,12 +50,12 @@ export const peopleMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/erasure.sql',
     find: 'k.value::numeric > 0',
     replace: 'k.value::numeric < 0',
-    tests: ['test/erasure/erase.test.ts:is ended by nobody while something is kept'],
+    tests: ['test/rights/erase.test.ts:is ended by nobody while something is kept'],
   },
   {
     id: 'P07',
     promise: 'What is held counts among the rows a request reaches.',
-    file: 'lib/erasure/erase.ts',
+    file: 'lib/rights/erase.ts',
     find: 'found.deleted + found.kept +',
     replace: 'found.deleted +',
     tests: requests,
@@ -63,7 +63,7 @@ export const peopleMutants: readonly Mutant[] = [
   {
     id: 'P08',
     promise: 'The request that has waited longest is tried first.',
-    file: 'lib/erasure/store.ts',
+    file: 'lib/rights/store.ts',
     find: 'order by tried_at nulls first, requested_at',
     replace: 'order by requested_at',
     tests: requests,
@@ -82,7 +82,7 @@ export const peopleMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/chain.sql',
     find: 'if lower(who) = lower(before) then',
     replace: 'if false then',
-    tests: ['test/control/duties.test.ts'],
+    tests: ['test/operators/duties.test.ts'],
   },
   {
     id: 'P11',
@@ -127,23 +127,23 @@ export const peopleMutants: readonly Mutant[] = [
   {
     id: 'P16',
     promise: 'A lease without an end keeps no run out.',
-    file: 'lib/stores/checkpoint.ts',
+    file: 'lib/engine/run/checkpoint.ts',
     find: ' and left > 0 and left <= tonumber(ARGV[3])',
     replace: '',
-    tests: ['test/stores/checkpoint.test.ts'],
+    tests: ['test/engine/run/checkpoint.test.ts'],
   },
   {
     id: 'P17',
     promise: 'A cursor that fits no row begins a new pass.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: 'if (resumed === null || !isUnreadable(error)) throw error;',
     replace: 'throw error;',
-    tests: ['test/stores/checkpoint.test.ts'],
+    tests: ['test/engine/run/checkpoint.test.ts'],
   },
   {
     id: 'P18',
     promise: 'A job that is at work is not begun again.',
-    file: 'lib/stores/turn.ts',
+    file: 'lib/platform/turn.ts',
     find: 'if (Number(left) > 0) return { mine: false, secondsLeft: Math.ceil(Number(left) / 1000) };\n',
     replace: '',
     tests: ['test/http/job-route.test.ts'],
@@ -151,17 +151,17 @@ export const peopleMutants: readonly Mutant[] = [
   {
     id: 'P19',
     promise: 'Secrets are sent over TLS, but on this machine.',
-    file: 'lib/transport.ts',
+    file: 'lib/platform/transport.ts',
     find: '/^(https|smtps):/i.test(url) || isLoopback(url)',
     replace: 'url !== ``',
-    tests: ['test/settings.test.ts'],
+    tests: ['test/platform/settings.test.ts'],
   },
   {
     id: 'P20',
     promise: 'No part of a path that is not our own reaches Sentry.',
-    file: 'lib/scrub.ts',
+    file: 'lib/platform/scrub.ts',
     find: `KNOWN.has(part) ? part : '(other)'`,
     replace: 'part',
-    tests: ['test/sentry.test.ts'],
+    tests: ['test/platform/sentry.test.ts'],
   },
 ];

@@ -1,18 +1,18 @@
 /** The preflight, the gates it demands, and rows that a trigger keeps. */
 import type { Mutant } from '../mutant';
 
-const references = 'test/batch/preflight-references.test.ts';
-const along = 'test/batch/preflight-along.test.ts';
-const tables = 'test/batch/preflight-tables.test.ts';
-const gates = 'test/batch/gates.test.ts';
-const kept = 'test/batch/kept-by-trigger.test.ts';
-const fitness = 'test/runner/fitness.test.ts';
+const references = 'test/engine/statement/preflight-references.test.ts';
+const along = 'test/engine/statement/preflight-along.test.ts';
+const tables = 'test/engine/statement/preflight-tables.test.ts';
+const gates = 'test/engine/statement/gates.test.ts';
+const kept = 'test/engine/statement/kept-by-trigger.test.ts';
+const fitness = 'test/engine/run/fitness.test.ts';
 
 /** A check that is not asked any more; `next`: what stands behind it in the list. */
 const unasked = (id: string, check: string, next: string, promise: string, test: string): Mutant => ({
   id,
   promise,
-  file: 'lib/batch/preflight.ts',
+  file: 'lib/engine/statement/preflight.ts',
   find: `  ${check},\n  ${next},`,
   replace: `  ${next},`,
   tests: [test],
@@ -45,7 +45,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G12',
     promise: 'Whatever decides has a gate.',
-    file: 'lib/batch/preflight.ts',
+    file: 'lib/engine/statement/preflight.ts',
     find: '\n  gates,\n];',
     replace: '\n];',
     tests: [gates],
@@ -53,7 +53,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G13',
     promise: 'A foreign key points at the very key by which a batch joins.',
-    file: 'lib/batch/preflight-references.ts',
+    file: 'lib/engine/statement/preflight-references.ts',
     find: 'policy.key.map((k) => f.columns[f.to_columns.indexOf(k.column)])',
     replace: 'policy.key.map((_, i) => f.columns[i])',
     tests: [references],
@@ -61,7 +61,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G14',
     promise: "'block' is declared only where the foreign key holds back.",
-    file: 'lib/batch/preflight-references.ts',
+    file: 'lib/engine/statement/preflight-references.ts',
     find: "d.fate === 'block' && !holdsBack",
     replace: "d.fate === 'block' && letsGo",
     tests: [references],
@@ -69,7 +69,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G15',
     promise: 'A table that refers to itself goes from its end only.',
-    file: 'lib/batch/preflight-references.ts',
+    file: 'lib/engine/statement/preflight-references.ts',
     find: '  if (from === governed) return judgeSelf(d, from, f, holdsBack);\n',
     replace: '',
     tests: [along],
@@ -77,7 +77,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G16',
     promise: 'What would change along is refused as well as what would go.',
-    file: 'lib/batch/preflight-along.ts',
+    file: 'lib/engine/statement/preflight-along.ts',
     find: "f.on_delete === 'a' || f.on_delete === 'r') return []",
     replace: "f.on_delete !== 'c') return []",
     tests: [along],
@@ -85,7 +85,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G17',
     promise: 'A trigger on UPDATE counts where a reference is taken from a row.',
-    file: 'lib/batch/preflight-along.ts',
+    file: 'lib/engine/statement/preflight-along.ts',
     find: '...changedAlong(catalog).map(',
     replace: '...changedAlong(catalog).slice(1).map(',
     tests: [along],
@@ -93,7 +93,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G18',
     promise: "A partition's foreign key counts as its root's.",
-    file: 'lib/batch/preflight-catalog.ts',
+    file: 'lib/engine/statement/preflight-catalog.ts',
     find: `\${rootOf('f.conrelid')} as from_root`,
     replace: 'f.conrelid as from_root',
     tests: [references],
@@ -101,7 +101,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G19',
     promise: 'A key that may be NULL is refused.',
-    file: 'lib/batch/preflight-columns.ts',
+    file: 'lib/engine/statement/preflight-columns.ts',
     find: '...notNull(r, key), ',
     replace: '',
     tests: [tables],
@@ -109,7 +109,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G20',
     promise: 'A declared length that cuts a value is refused.',
-    file: 'lib/batch/preflight-columns.ts',
+    file: 'lib/engine/statement/preflight-columns.ts',
     find: 'return !NEEDS_LENGTH.test(declared);',
     replace: 'return true;',
     tests: [tables],
@@ -117,7 +117,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G21',
     promise: 'A dependant that goes may be deleted from.',
-    file: 'lib/batch/preflight-tables.ts',
+    file: 'lib/engine/statement/preflight-tables.ts',
     find: "deletes && !r.may.delete && 'DELETE from'",
     replace: "deletes && !r.may.select && 'DELETE from'",
     tests: [`${tables}:deleted from`],
@@ -125,7 +125,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G22',
     promise: 'A role that may not lock a row is refused before its first batch.',
-    file: 'lib/batch/preflight-tables.ts',
+    file: 'lib/engine/statement/preflight-tables.ts',
     find: "!(governed.may.update && marks) && 'UPDATE",
     replace: "!marks && 'UPDATE",
     tests: [tables],
@@ -133,7 +133,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G23',
     promise: 'A partial index that leaves out rows a batch looks for does not count.',
-    file: 'lib/batch/preflight-indexes.ts',
+    file: 'lib/engine/statement/preflight-indexes.ts',
     find: 'else if (!isAlwaysSo(part, policy, [...first, policy.clock.column])) return false;',
     replace: 'else isAlwaysSo(part, policy, [...first, policy.clock.column]);',
     tests: [tables],
@@ -141,7 +141,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G24',
     promise: 'A gate that lets some changes by is none.',
-    file: 'lib/batch/preflight-gates.ts',
+    file: 'lib/engine/statement/preflight-gates.ts',
     find: "(['insert', 'update', 'delete'] as const).every(",
     replace: "(['insert', 'update', 'delete'] as const).some(",
     tests: [gates],
@@ -149,7 +149,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G25',
     promise: "A 'block' dependant without a foreign key has a gate.",
-    file: 'lib/batch/preflight-gates.ts',
+    file: 'lib/engine/statement/preflight-gates.ts',
     find: "declared.fate === 'block' && relation",
     replace: "declared.fate === 'keep' && relation",
     tests: [gates],
@@ -157,7 +157,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G26',
     promise: 'The governed table has a gate where other rows of it decide.',
-    file: 'lib/batch/preflight-gates.ts',
+    file: 'lib/engine/statement/preflight-gates.ts',
     find: "part === 'where' && read.alias === 't' && read.oid",
     replace: "part === 'where' && read.oid",
     tests: [gates],
@@ -181,7 +181,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G29',
     promise: 'The preflight is asked again while a run lasts.',
-    file: 'lib/runner/fitness.ts',
+    file: 'lib/engine/run/fitness.ts',
     find: 'if (now - this.#lookedAt < LOOK_AGAIN_MS) return;',
     replace: 'if (now - this.#lookedAt < Infinity) return;',
     tests: [fitness],
@@ -189,7 +189,7 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G30',
     promise: 'The preflight is asked after a failure, before a row is blamed.',
-    file: 'lib/runner/walk.ts',
+    file: 'lib/engine/run/walk.ts',
     find: '      await run.fitness.lookAfter(error);\n',
     replace: '',
     tests: [fitness],

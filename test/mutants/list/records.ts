@@ -1,9 +1,9 @@
-/** Lapse's own old records and the evidence: functions/records.sql, lib/records, lib/audit/anchor.ts. */
+/** Lapse's own old records and the evidence: functions/records.sql, lib/operators/records, lib/operators/audit/anchor.ts. */
 import type { Mutant } from '../mutant';
 
 const sql = 'lib/migrations/functions/records.sql';
-const trim = (title: string) => [`test/records/trim.test.ts:${title}`];
-const kind = (name: string) => [`test/records/periods.test.ts:${name}: go`];
+const trim = (title: string) => [`test/operators/records/trim.test.ts:${title}`];
+const kind = (name: string) => [`test/operators/records/periods.test.ts:${name}: go`];
 
 export const recordMutants: readonly Mutant[] = [
   {
@@ -185,7 +185,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K23',
     promise: 'Without a signing key no receipt goes.',
-    file: 'lib/records/trim.ts',
+    file: 'lib/operators/records/trim.ts',
     find: 'if (services.settings.auditSigningKey === undefined) return;',
     replace: '',
     tests: trim('stays for ever without a signing key'),
@@ -193,7 +193,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K24',
     promise: 'A dry run of the job changes nothing.',
-    file: 'lib/records/trim.ts',
+    file: 'lib/operators/records/trim.ts',
     find: 'if (order.dryRun) {',
     replace: 'if (false) {',
     tests: trim('changes nothing'),
@@ -201,7 +201,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K25',
     promise: 'More records than one statement takes go in one job.',
-    file: 'lib/records/trim.ts',
+    file: 'lib/operators/records/trim.ts',
     find: 'if (n < MOST_ROWS) return;',
     replace: 'return;',
     tests: trim('more of them than one statement takes'),
@@ -209,7 +209,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K26',
     promise: 'No statement begins that might not fit in what is left of the time.',
-    file: 'lib/records/trim.ts',
+    file: 'lib/operators/records/trim.ts',
     find: 'services.clock().getTime() > CLOSING_MS;',
     replace: 'services.clock().getTime() > 0;',
     tests: trim('changes nothing more and says that the rest is next'),
@@ -217,7 +217,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K27',
     promise: 'A signed head that was changed is found out.',
-    file: 'lib/audit/anchor.ts',
+    file: 'lib/operators/audit/anchor.ts',
     find: 'const signed = readHead({ text: head!, signature: signature!, publicKey: publicKey! });',
     replace: 'const signed = readHead({ text: head!, signature: signature!, publicKey: publicKey! }, null);',
     tests: trim('that was signed and changed afterwards'),
@@ -225,7 +225,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K28',
     promise: 'A chain that was written anew as a whole does not fit its signed head.',
-    file: 'lib/audit/anchor.ts',
+    file: 'lib/operators/audit/anchor.ts',
     find: 'if (signed.n === entry.n && signed.hash === entry.hash) return;',
     replace: 'if (signed.n === entry.n) return;',
     tests: trim('of a chain that was written anew'),
@@ -233,7 +233,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K29',
     promise: 'Receipts of later runs than the signed head stands for are missed.',
-    file: 'lib/audit/anchor.ts',
+    file: 'lib/operators/audit/anchor.ts',
     find: 'return entry.n <= this.#last;',
     replace: 'return this.#last > 0;',
     tests: trim('that somebody takes away beside it'),
@@ -241,7 +241,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K30',
     promise: 'The newest of several signed heads counts.',
-    file: 'lib/audit/anchor.ts',
+    file: 'lib/operators/audit/anchor.ts',
     find: 'this.#last = Number(row.n);',
     replace: 'this.#last ||= Number(row.n);',
     tests: trim('goes after seven years behind a signed head'),
@@ -249,7 +249,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K31',
     promise: 'A receipt put in the place of those that went is found out.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: 'if (receipts === 0 && this.mayBeTrimmed) return 0;',
     replace: 'if (this.mayBeTrimmed) return receipts;',
     tests: trim('what is put in its place is found out'),
@@ -257,7 +257,7 @@ export const recordMutants: readonly Mutant[] = [
   {
     id: 'K32',
     promise: 'The record of a run whose receipts went after their period is not called false.',
-    file: 'lib/audit/in-force.ts',
+    file: 'lib/operators/audit/in-force.ts',
     find: '\n          and e.n <= (select max(n) from retention.evidence_anchor))`,',
     replace: '\n          and false)`,',
     tests: trim('goes after seven years behind a signed head'),

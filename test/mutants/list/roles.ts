@@ -1,4 +1,4 @@
-/** What the app's role may not do, and what verification names: functions/{receipts,holds,stops,run,rights}.sql, lib/audit. */
+/** What the app's role may not do, and what verification names: functions/{receipts,holds,stops,run,rights}.sql, lib/operators/audit. */
 import type { Mutant } from '../mutant';
 
 const sql = (name: string) => `lib/migrations/functions/${name}.sql`;
@@ -6,7 +6,7 @@ const rise = (title: string) => [`test/roles/rise.test.ts:${title}`];
 const changes = (title: string) => [`test/roles/changes.test.ts:${title}`];
 const operators = (title: string) => [`test/roles/operators.test.ts:${title}`];
 const receipts = (title: string) => [`test/roles/receipts.test.ts:${title}`];
-const named = (title: string) => [`test/audit/verification.test.ts:${title}`];
+const named = (title: string) => [`test/operators/audit/verification.test.ts:${title}`];
 
 export const roleMutants: readonly Mutant[] = [
   {
@@ -36,7 +36,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L04',
     promise: 'PUBLIC gets its right back when Lapse is removed.',
-    file: 'lib/migrations/migrate.ts',
+    file: 'lib/dev/migrate.ts',
     find: "if (has.rows[0]?.yes) await client.query('select retention.give_back_rights()');",
     replace: '',
     tests: rise('keep their temporary tables'),
@@ -71,7 +71,7 @@ export const roleMutants: readonly Mutant[] = [
     file: sql('holds'),
     find: 'where id = hold_id and released_at is null and placed_by <> who returning * into h;',
     replace: 'where id = hold_id and released_at is null returning * into h;',
-    tests: ['test/control/actions.test.ts:until a second person releases it'],
+    tests: ['test/operators/actions.test.ts:until a second person releases it'],
   },
   {
     id: 'L09',
@@ -124,7 +124,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L15',
     promise: 'A receipt of another form does not stop verification.',
-    file: 'lib/audit/findings.ts',
+    file: 'lib/operators/audit/findings.ts',
     find: "value.map((v) => (v === null ? '' : String(v)))",
     replace: 'value.map((v) => v.toString())',
     tests: named('a receipt of another form'),
@@ -132,7 +132,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L16',
     promise: 'The own hash of a receipt is compared.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: "if (row.hash !== null && row.hash !== hash.toString('hex')) {",
     replace: 'if (false) {',
     tests: named('whose own hash was changed'),
@@ -140,7 +140,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L17',
     promise: 'Counts by rule in the record of a run are compared with its receipts.',
-    file: 'lib/audit/sealed-run.ts',
+    file: 'lib/operators/audit/sealed-run.ts',
     find: "if (!recorded || !sameCounts(recorded, this.#byRule)) wrong.push('by_rule');",
     replace: '',
     tests: named('is named when by_rule'),
@@ -148,7 +148,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L18',
     promise: 'A record that counts what has no receipt is named.',
-    file: 'lib/audit/in-force.ts',
+    file: 'lib/operators/audit/in-force.ts',
     find: 'and (deleted <> 0 or dependants_deleted <> 0',
     replace: 'and (dependants_deleted <> 0',
     tests: named('counts what has no receipt'),
@@ -156,7 +156,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L19',
     promise: 'A receipt of a run that is not ended and not current is named.',
-    file: 'lib/audit/in-force.ts',
+    file: 'lib/operators/audit/in-force.ts',
     find: 's.run_now is distinct from r.id or (r.created_at',
     replace: 'false or (r.created_at',
     tests: named('not ended and not current'),
@@ -164,7 +164,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L20',
     promise: 'A released hold without an entry is named.',
-    file: 'lib/audit/in-force.ts',
+    file: 'lib/operators/audit/in-force.ts',
     find: 'or r.actor is distinct from h.released_by`,',
     replace: '`,',
     tests: named('a hold that was released'),
@@ -172,7 +172,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L21',
     promise: 'A stop taken back without an entry is named.',
-    file: 'lib/audit/in-force.ts',
+    file: 'lib/operators/audit/in-force.ts',
     find: "where k.stopped is distinct from coalesce(e.action = 'all.stopped', false)",
     replace: 'where false',
     tests: named('a hold, a pause or a stop taken back'),
@@ -180,7 +180,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L22',
     promise: 'A table that the app may delete from without the guard is named.',
-    file: 'lib/audit/guards.ts',
+    file: 'lib/operators/audit/guards.ts',
     find: "and not exists (select 1 from pg_trigger t where t.tgrelid = c.oid and t.tgenabled in ('O', 'A')\n          and t.tgfoid",
     replace: 'and not exists (select 1 from pg_trigger t where t.tgrelid = c.oid\n          and t.tgfoid',
     tests: named('a guard that is off'),
@@ -188,7 +188,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L23',
     promise: 'A trigger of Lapse that is gone is named.',
-    file: 'lib/audit/guards.ts',
+    file: 'lib/operators/audit/guards.ts',
     find: "'hold.lapse_gate',",
     replace: '',
     tests: named('a trigger that is gone'),
@@ -196,7 +196,7 @@ export const roleMutants: readonly Mutant[] = [
   {
     id: 'L24',
     promise: 'An entry numbered before the first is named.',
-    file: 'lib/audit/chain.ts',
+    file: 'lib/operators/audit/chain.ts',
     find: 'where $1::bigint is null or e.n > $1::bigint order',
     replace: 'where e.n > coalesce($1::bigint, 0) order',
     tests: named('an entry before the first'),

@@ -1,15 +1,15 @@
 /** How a run goes from batch to batch, when it stops, and what it then says; and what is left of the first list. */
 import type { Mutant } from '../mutant';
 
-const heap = 'test/runner/heap.test.ts';
-const run = 'test/runner/run.test.ts';
-const faults = 'test/runner/faults.test.ts';
-const pace = 'test/runner/pace.test.ts';
-const lease = 'test/runner/lease.test.ts';
-const blocks = 'lib/runner/by-blocks.ts';
-const walk = 'lib/runner/walk.ts';
+const heap = 'test/engine/run/heap.test.ts';
+const run = 'test/engine/run/run.test.ts';
+const faults = 'test/engine/run/faults.test.ts';
+const pace = 'test/engine/run/pace.test.ts';
+const lease = 'test/engine/run/lease.test.ts';
+const blocks = 'lib/engine/run/by-blocks.ts';
+const walk = 'lib/engine/run/walk.ts';
 const begin = 'lib/migrations/functions/run.sql';
-const rollout = 'test/guard/rollout.test.ts';
+const rollout = 'test/engine/guard/rollout.test.ts';
 
 export const runnerMutants: readonly Mutant[] = [
   {
@@ -39,15 +39,15 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B21',
     promise: 'The database itself keeps a dry run from writing.',
-    file: 'lib/runner/preview.ts',
+    file: 'lib/engine/run/preview.ts',
     find: 'this.#database.transaction(statements, { readOnly: true,',
     replace: 'this.#database.transaction(statements, { readOnly: false,',
-    tests: ['test/runner/preview.test.ts:READ ONLY'],
+    tests: ['test/engine/run/preview.test.ts:READ ONLY'],
   },
   {
     id: 'B24',
     promise: 'The cursor stays until the pass is drained.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: "await this.#release(ending.outcome === 'succeeded');",
     replace: 'await this.#release(true);',
     tests: [`${run}:the next run resumes`],
@@ -63,10 +63,10 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B32',
     promise: 'A limited run drops no partition of more rows.',
-    file: 'lib/runner/partitions.ts',
+    file: 'lib/engine/run/partitions.ts',
     find: 'most: d.room(),',
     replace: 'most: Number.MAX_SAFE_INTEGER,',
-    tests: ['test/runner/partitions-keeps.test.ts:may not delete so many rows'],
+    tests: ['test/engine/run/partitions-keeps.test.ts:may not delete so many rows'],
   },
   {
     id: 'B36',
@@ -87,15 +87,15 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B40',
     promise: 'Outside production a run is a dry run.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: 'if (request.dryRun || services.settings.dryRun)',
     replace: 'if (request.dryRun)',
-    tests: ['test/runner/preview.test.ts:outside production'],
+    tests: ['test/engine/run/preview.test.ts:outside production'],
   },
   {
     id: 'B41',
     promise: 'A standby far behind makes a run rest.',
-    file: 'lib/runner/pressure.ts',
+    file: 'lib/engine/run/pressure.ts',
     find: "  if (seen.lag !== null && seen.lag > limits.lagSeconds) return 'lag';\n",
     replace: '',
     tests: [`${pace}:a standby far behind`],
@@ -135,7 +135,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B76',
     promise: 'A pass of yesterday is followed by today’s.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: "if (ending.outcome !== 'succeeded' || asOf === this.asOf) return ending;",
     replace: 'return ending;',
     tests: [`${run}:yesterday`],
@@ -143,15 +143,15 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B77',
     promise: 'A database that does not fit is not deleted from.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: '    if (begun.problems.length > 0) throw new PreflightError(this.policy.name, begun.problems);\n',
     replace: '',
-    tests: ['test/guard/cooling.test.ts:because preflight refused it'],
+    tests: ['test/engine/guard/cooling.test.ts:because preflight refused it'],
   },
   {
     id: 'B78',
     promise: 'A batch whose answer was lost is answered by its receipt.',
-    file: 'lib/runner/settle.ts',
+    file: 'lib/engine/run/settle.ts',
     find: 'if (receipt) return fromReceipt(receipt);',
     replace: '',
     tests: [`${faults}:under the same number`],
@@ -159,7 +159,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B79',
     promise: 'A lost answer is asked again.',
-    file: 'lib/errors.ts',
+    file: 'lib/platform/errors.ts',
     find: "['transient', 'busy', 'unknown'].includes(this.failure);",
     replace: "['transient', 'busy'].includes(this.failure);",
     tests: [`${faults}:under the same number`],
@@ -167,7 +167,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B80',
     promise: 'A range of blocks that meets a locked row is asked again in its other form at once.',
-    file: 'lib/runner/heap-walk.ts',
+    file: 'lib/engine/run/heap-walk.ts',
     find: 'return order.send({ from, to, end: order.end, skipLocked: true });',
     replace: 'return order.send({ from, to, end: order.end, skipLocked: false });',
     tests: [`${heap}:steps over a row`],
@@ -175,47 +175,47 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B81',
     promise: 'Numbers that were given back are given out again, so that receipts have no gap.',
-    file: 'lib/runner/seqs.ts',
+    file: 'lib/engine/run/seqs.ts',
     find: 'this.#free.push(seq);',
     replace: '',
-    tests: ['test/runner/seqs.test.ts'],
+    tests: ['test/engine/run/seqs.test.ts'],
   },
   {
     id: 'B82',
     promise: 'The lowest number is given out first.',
-    file: 'lib/runner/seqs.ts',
+    file: 'lib/engine/run/seqs.ts',
     find: 'this.#free.sort((a, b) => a - b);',
     replace: '',
-    tests: ['test/runner/seqs.test.ts'],
+    tests: ['test/engine/run/seqs.test.ts'],
   },
   {
     id: 'B83',
     promise: 'A walk by blocks resumes before what was given back.',
-    file: 'lib/runner/ranges.ts',
+    file: 'lib/engine/run/ranges.ts',
     find: '...[...this.#out, ...this.#back]',
     replace: '...[...this.#out]',
-    tests: ['test/runner/ranges.test.ts'],
+    tests: ['test/engine/run/ranges.test.ts'],
   },
   {
     id: 'B84',
     promise: 'A walk by blocks resumes before the range of the slowest lane.',
-    file: 'lib/runner/ranges.ts',
+    file: 'lib/engine/run/ranges.ts',
     find: '...[...this.#out, ...this.#back]',
     replace: '...[...this.#back]',
-    tests: ['test/runner/ranges.test.ts'],
+    tests: ['test/engine/run/ranges.test.ts'],
   },
   {
     id: 'B85',
     promise: 'What was only looked at is given out again.',
-    file: 'lib/runner/ranges.ts',
+    file: 'lib/engine/run/ranges.ts',
     find: 'if (left < range.to) this.#back.push({ from: left, to: range.to });',
     replace: '',
-    tests: ['test/runner/ranges.test.ts'],
+    tests: ['test/engine/run/ranges.test.ts'],
   },
   {
     id: 'B86',
     promise: 'A pause is not taken for a takeover.',
-    file: 'lib/runner/endings.ts',
+    file: 'lib/engine/run/endings.ts',
     find: "return error.sqlState === 'LP003'",
     replace: "return error.sqlState === 'LP002'",
     tests: [`${run}:moved the fence`, `${run}:skips a paused policy`],
@@ -223,23 +223,23 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B87',
     promise: 'A database that is not fit any more stops the run.',
-    file: 'lib/runner/fitness.ts',
+    file: 'lib/engine/run/fitness.ts',
     find: '    if (problems.length > 0) throw new PreflightError(policy.name, problems);\n',
     replace: '',
-    tests: ['test/runner/fitness.test.ts'],
+    tests: ['test/engine/run/fitness.test.ts'],
   },
   {
     id: 'B88',
     promise: 'A change of the schema is looked for before a row is blamed.',
-    file: 'lib/runner/fitness.ts',
+    file: 'lib/engine/run/fitness.ts',
     find: '    this.#lookedAt = Number.NEGATIVE_INFINITY;\n',
     replace: '',
-    tests: ['test/runner/fitness.test.ts'],
+    tests: ['test/engine/run/fitness.test.ts'],
   },
   {
     id: 'B89',
     promise: 'A crowd makes a run go gently.',
-    file: 'lib/runner/pressure.ts',
+    file: 'lib/engine/run/pressure.ts',
     find: "  if (seen.sessions > limits.sessions) return 'sessions';\n",
     replace: '',
     tests: [`${pace}:many sessions`],
@@ -247,7 +247,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B90',
     promise: 'Somebody who waits for a lock gets smaller batches.',
-    file: 'lib/runner/pace.ts',
+    file: 'lib/engine/run/pace.ts',
     find: 'size = Math.max(Math.min(FLOOR, size), Math.floor(size / 2));',
     replace: 'size = Math.max(Math.min(FLOOR, size), size);',
     tests: [`${pace}:waits for a lock`],
@@ -255,7 +255,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B91',
     promise: 'In company one lane works at a time.',
-    file: 'lib/runner/heap-walk.ts',
+    file: 'lib/engine/run/heap-walk.ts',
     find: 'if (atWork > 0 && order.isInCompany()) {',
     replace: 'if (atWork > 9 && order.isInCompany()) {',
     tests: [`${pace}:keeps lanes and long batches away`],
@@ -263,7 +263,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B92',
     promise: 'In company batches are short.',
-    file: 'lib/runner/heap-walk.ts',
+    file: 'lib/engine/run/heap-walk.ts',
     find: 'const MOST_ROWS_IN_COMPANY = 750;',
     replace: 'const MOST_ROWS_IN_COMPANY = 40_000;',
     tests: [`${pace}:keeps lanes and long batches away`],
@@ -271,7 +271,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B93',
     promise: 'Our own batches are no company.',
-    file: 'lib/runner/company.ts',
+    file: 'lib/engine/run/company.ts',
     find: 'number - this.#since.number - this.#own;',
     replace: 'number - this.#since.number;',
     tests: [`${pace}:company`],
@@ -279,31 +279,31 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B94',
     promise: 'A breaker that is open keeps its policy from running.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: 'const lease = breaker.open ? null : await',
     replace: 'const lease = await',
-    tests: ['test/guard/breaker.test.ts'],
+    tests: ['test/engine/guard/breaker.test.ts'],
   },
   {
     id: 'B95',
     promise: 'A partition that could not be dropped now gives its number back.',
-    file: 'lib/runner/partitions.ts',
+    file: 'lib/engine/run/partitions.ts',
     find: '    d.seqs.giveBack(seq);\n    d.log.warn(',
     replace: '    d.log.warn(',
-    tests: ['test/runner/partitions-drops.test.ts:a long reader'],
+    tests: ['test/engine/run/partitions-drops.test.ts:a long reader'],
   },
   {
     id: 'C20',
     promise: 'No call to the store is begun after the claim may be another’s.',
-    file: 'lib/outbox/drain.ts',
+    file: 'lib/files/drain.ts',
     find: 'Math.min(at.getTime() + WORK_SECONDS * 1000, this.request.deadline.getTime() - CLOSING_MS),',
     replace: 'this.request.deadline.getTime() - CLOSING_MS,',
-    tests: ['test/outbox/drain.test.ts:after its claim'],
+    tests: ['test/files/drain.test.ts:after its claim'],
   },
   {
     id: 'C21',
     promise: 'A marked row does not come back after its grace period.',
-    file: 'lib/stores/restoration.ts',
+    file: 'lib/engine/restoration.ts',
     find: `grace === null ? 'true' : \`\${mark} >=`,
     replace: `grace !== null ? 'true' : \`\${mark} >=`,
     tests: ['test/files/purge.test.ts:after its grace period'],
@@ -311,10 +311,10 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'C22',
     promise: 'An erasure takes a table’s policy, not the purge that follows it.',
-    file: 'lib/erasure/subject.ts',
+    file: 'lib/rights/subject.ts',
     find: 'new Map(services.policies.toReversed().map(',
     replace: 'new Map(services.policies.map(',
-    tests: ['test/erasure/erase.test.ts:by its policy'],
+    tests: ['test/rights/erase.test.ts:by its policy'],
   },
   {
     id: 'C23',
@@ -335,10 +335,10 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'C25',
     promise: 'An erasure is not done while a policy was skipped.',
-    file: 'lib/erasure/carry-out.ts',
+    file: 'lib/rights/carry-out.ts',
     find: "(e) => e.outcome !== 'succeeded' && e.outcome !== 'out_of_reach'",
     replace: "(e) => e.outcome === 'errored' || e.outcome === 'interrupted'",
-    tests: ['test/erasure/erase.test.ts:waits for a run of the policy'],
+    tests: ['test/rights/erase.test.ts:waits for a run of the policy'],
   },
   {
     id: 'B97',
@@ -346,12 +346,12 @@ export const runnerMutants: readonly Mutant[] = [
     file: walk,
     find: 'if (again > 0 && !(refersToItself(run.policy) && run.deleted > before)) return busy;',
     replace: 'if (again > 0) return busy;',
-    tests: ['test/batch/preflight-along.test.ts:refers to itself'],
+    tests: ['test/engine/statement/preflight-along.test.ts:refers to itself'],
   },
   {
     id: 'B98',
     promise: 'A policy whose triggers may put rows back keeps to the index.',
-    file: 'lib/batch/heap.ts',
+    file: 'lib/engine/statement/heap.ts',
     find: 'worthWhile: !declaresTriggers(policy) && ',
     replace: 'worthWhile: ',
     tests: [`${heap}:keeps to the index`],
@@ -359,7 +359,7 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B99',
     promise: 'A range of blocks in which a row was locked is deleted around it.',
-    file: 'lib/batch/batch.ts',
+    file: 'lib/engine/statement/batch.ts',
     find: '  !order.blocks.skipLocked &&\n',
     replace: '',
     tests: [`${heap}:steps over a row`],
@@ -367,15 +367,15 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B100',
     promise: 'A receipt says how many rows were locked, not how many went.',
-    file: 'lib/batch/batch.ts',
+    file: 'lib/engine/statement/batch.ts',
     find: "plainly ? 'x.deleted' : '(select count(*) from locked)'",
     replace: "plainly ? 'x.deleted' : 'x.deleted'",
-    tests: ['test/batch/kept-by-trigger.test.ts'],
+    tests: ['test/engine/statement/kept-by-trigger.test.ts'],
   },
   {
     id: 'B101',
     promise: 'A run to which something is due is not ended by its first request.',
-    file: 'lib/stores/run.ts',
+    file: 'lib/engine/run/record.ts',
     find: "current_setting('lapse.due', true) = 'false' and exists",
     replace: 'exists',
     tests: [`${run}:the next run resumes`],
@@ -402,7 +402,7 @@ export const runnerMutants: readonly Mutant[] = [
     file: begin,
     find: "and lost.mode = 'delete';",
     replace: "and lost.mode = 'dry_run';",
-    tests: ['test/batch/enter.test.ts:closed as lost', `${faults}:killed at request 3`],
+    tests: ['test/engine/statement/enter.test.ts:closed as lost', `${faults}:killed at request 3`],
   },
   {
     id: 'B105',
@@ -418,7 +418,7 @@ export const runnerMutants: readonly Mutant[] = [
     file: begin,
     find: 'if not exists (select 1 from retention.run where id = r and policy = p) then',
     replace: 'if false then',
-    tests: ['test/batch/enter.test.ts:of another policy'],
+    tests: ['test/engine/statement/enter.test.ts:of another policy'],
   },
   {
     id: 'B107',
@@ -450,7 +450,7 @@ export const runnerMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/letters.sql',
     find: 'if retention.entered(r, s) is null then',
     replace: 'if false then',
-    tests: ['test/roles/changes.test.ts', 'test/roles/receipts.test.ts', 'test/guard/poison.test.ts'],
+    tests: ['test/roles/changes.test.ts', 'test/roles/receipts.test.ts', 'test/engine/guard/poison.test.ts'],
   },
   {
     id: 'B111',
@@ -458,12 +458,12 @@ export const runnerMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/batch.sql',
     find: 'if before is null then',
     replace: 'if false then',
-    tests: ['test/batch/net.test.ts', 'test/roles/receipts.test.ts'],
+    tests: ['test/engine/statement/net.test.ts', 'test/roles/receipts.test.ts'],
   },
   {
     id: 'B112',
     promise: 'The lease is given back at the end of a run.',
-    file: 'lib/runner/run.ts',
+    file: 'lib/engine/run/run.ts',
     find: "    if (leased) await this.#release(ending.outcome === 'succeeded');\n",
     replace: '',
     tests: [`${run}:changes nothing when run again`],

@@ -1,11 +1,11 @@
 /** What an operator names: read in the column's type, counted, refused when it covers nothing; permanent tables. */
 import type { Mutant } from '../mutant';
 
-const spelling = 'test/control/spelling.test.ts';
-const permanent = 'test/control/permanent.test.ts';
-const restore = 'test/control/restore.test.ts';
-const inForce = 'test/control/in-force.test.ts';
-const lineage = 'test/audit/lineage.test.ts';
+const spelling = 'test/operators/spelling.test.ts';
+const permanent = 'test/operators/permanent.test.ts';
+const restore = 'test/operators/restore.test.ts';
+const inForce = 'test/operators/in-force.test.ts';
+const lineage = 'test/operators/audit/lineage.test.ts';
 const printed = 'lib/migrations/functions/spelling.sql';
 const removal = 'lib/migrations/functions/permanent.sql';
 
@@ -13,7 +13,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H01',
     promise: 'What an operator wrote is stored as PostgreSQL prints it.',
-    file: 'lib/control/reach.ts',
+    file: 'lib/operators/reach.ts',
     find: 'const forms = new Set(spelled.map((s) => s.subject!));',
     replace: 'const forms = new Set(parts.values);',
     tests: [spelling],
@@ -21,7 +21,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H02',
     promise: 'A text column is held also by what another table prints for the same id.',
-    file: 'lib/control/reach.ts',
+    file: 'lib/operators/reach.ts',
     find: 'const counted = await count(services, [...spelled, ...inTexts]);',
     replace: 'const counted = await count(services, spelled);',
     tests: [spelling],
@@ -29,7 +29,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H03',
     promise: 'What covers no row is refused without force.',
-    file: 'lib/control/reach.ts',
+    file: 'lib/operators/reach.ts',
     find: 'if (force || !coversNothing(covers))',
     replace: 'if (force || covers.length > 0)',
     tests: [spelling],
@@ -37,7 +37,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H04',
     promise: 'A row that prints an equal value otherwise is held as it prints it.',
-    file: 'lib/control/reach.ts',
+    file: 'lib/operators/reach.ts',
     find: 'const subjects = printed.size > 0 ? printed : ',
     replace: 'const subjects = ',
     tests: [spelling],
@@ -45,7 +45,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H05',
     promise: 'A row still to come is not promised where its type prints one value in several ways.',
-    file: 'lib/control/reach.ts',
+    file: 'lib/operators/reach.ts',
     find: 'if (printed.size === 0 && force && spelled.some((s) => s.loose)) {',
     replace: 'if (printed.size < 0 && force && spelled.some((s) => s.loose)) {',
     tests: [spelling],
@@ -93,7 +93,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H11',
     promise: 'A value no type can hold is refused.',
-    file: 'lib/control/spelling.ts',
+    file: 'lib/operators/spelling.ts',
     find: 'if (found.length > 0) return found;',
     replace: 'return found;',
     tests: [spelling],
@@ -101,7 +101,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H12',
     promise: 'Invisible characters are refused in the plain form.',
-    file: 'lib/control/subject.ts',
+    file: 'lib/operators/subject.ts',
     find: '\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}',
     replace: '',
     tests: [spelling],
@@ -109,7 +109,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H13',
     promise: 'A blank that looks like another is refused in the plain form.',
-    file: 'lib/control/subject.ts',
+    file: 'lib/operators/subject.ts',
     find: '|(?! )\\p{Z}/u',
     replace: '/u',
     tests: [spelling],
@@ -117,7 +117,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H14',
     promise: 'A number written in JSON keeps every digit.',
-    file: 'lib/control/subject.ts',
+    file: 'lib/operators/subject.ts',
     find: 'safeParse(JSON.parse(quoted))',
     replace: 'safeParse(JSON.parse(text).map((v: unknown) => (typeof v === "number" ? String(v) : v)))',
     tests: [spelling],
@@ -125,7 +125,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H15',
     promise: 'A number JavaScript has changed already is refused.',
-    file: 'lib/control/subject.ts',
+    file: 'lib/operators/subject.ts',
     find: `<= EXACT_DIGITS) return String(v);`,
     replace: `<= 99) return String(v);`,
     tests: [spelling],
@@ -133,7 +133,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H16',
     promise: 'An extension is set where it is looked for: on governed rows.',
-    file: 'lib/control/holds.ts',
+    file: 'lib/operators/holds.ts',
     find: 'const targets = extensionTargets(acting.services.policies, e.table);',
     replace: 'const targets = itemTargets(acting.services.policies, e.table);',
     tests: [spelling],
@@ -149,7 +149,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H18',
     promise: 'More rows than are counted are called more.',
-    file: 'lib/control/coverage.ts',
+    file: 'lib/operators/coverage.ts',
     find: 'rows > MOST_ROWS ?',
     replace: 'rows > 2 * MOST_ROWS ?',
     tests: [spelling],
@@ -157,7 +157,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H19',
     promise: 'A table that cannot be read is not called empty.',
-    file: 'lib/control/coverage.ts',
+    file: 'lib/operators/coverage.ts',
     find: `group.some((c) => c.forms === null) ? 'unknown'`,
     replace: `group.length === 0 ? 'unknown'`,
     tests: [spelling],
@@ -165,7 +165,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H29',
     promise: 'Every row is asked where each may print an equal value in its own way.',
-    file: 'lib/control/coverage.ts',
+    file: 'lib/operators/coverage.ts',
     find: `loose ? '' : `,
     replace: `loose && false ? '' : `,
     tests: [spelling],
@@ -173,7 +173,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H20',
     promise: 'A hold in a spelling that keeps nothing is named.',
-    file: 'lib/control/in-force.ts',
+    file: 'lib/operators/in-force.ts',
     find: 'if (printedAs.length > 0) return',
     replace: 'if (printedAs.length > 1) return',
     tests: [inForce],
@@ -181,7 +181,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H21',
     promise: 'Only the text that a batch compares counts as kept.',
-    file: 'lib/control/in-force.ts',
+    file: 'lib/operators/in-force.ts',
     find: 'const covers = coverOf(own, new Set([s.subject]));',
     replace: 'const covers = coverOf(own, new Set(own.flatMap((c) => [...(c.forms?.keys() ?? [])])));',
     tests: [inForce],
@@ -189,7 +189,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H22',
     promise: 'Every hold is looked at, page by page.',
-    file: 'lib/control/in-force.ts',
+    file: 'lib/operators/in-force.ts',
     find: 'if (rows.length < PAGE) break;',
     replace: 'break;',
     tests: [inForce],
@@ -197,7 +197,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H23',
     promise: 'The lineage of a row is found however its key is spelled.',
-    file: 'lib/audit/lineage.ts',
+    file: 'lib/operators/audit/lineage.ts',
     find: `return storedAs(services, 'key', asked, targets);`,
     replace: 'return [asked];',
     tests: [lineage],
@@ -205,7 +205,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H24',
     promise: 'A restored row is safe under the key that a batch compares.',
-    file: 'lib/control/restore.ts',
+    file: 'lib/operators/restore.ts',
     find: 'rowKey: subjects[0]!',
     replace: `rowKey: typeof r.key === 'string' ? r.key : JSON.stringify(r.key)`,
     tests: [restore],

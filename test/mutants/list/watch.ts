@@ -1,9 +1,9 @@
-/** Who is late, who may call, what leaves for Sentry, what is measured: lib/watch, lib/http, lib/quality and the doors of policies. */
+/** Who is late, who may call, what leaves for Sentry, what is measured: lib/watch, lib/http, lib/watch/quality and the doors of policies. */
 import type { Mutant } from '../mutant';
 
 const watch = (title: string) => [`test/watch/watch.test.ts:${title}`];
 const judge = (title: string) => [`test/watch/judge.test.ts:${title}`];
-const alerts = (title: string) => [`test/alerts/alerts.test.ts:${title}`];
+const alerts = (title: string) => [`test/platform/alerts/alerts.test.ts:${title}`];
 const route = (title: string) => [`test/http/cron-route.test.ts:${title}`];
 
 export const watchMutants: readonly Mutant[] = [
@@ -43,10 +43,10 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'X05',
     promise: 'The message of an error that Lapse did not word itself stays here.',
-    file: 'lib/scrub.ts',
+    file: 'lib/platform/scrub.ts',
     find: 'if (!value.type?.startsWith(OWN_ERROR)) value.value = WITHHELD;',
     replace: 'if (!value.type) value.value = WITHHELD;',
-    tests: ['test/sentry.test.ts:withholds a message it does not know'],
+    tests: ['test/platform/sentry.test.ts:withholds a message it does not know'],
   },
   {
     id: 'X06',
@@ -54,7 +54,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/policies/index.ts',
     find: 'seconds: days === -1 ? null : days * DAY_SECONDS',
     replace: 'seconds: Math.abs(days) * DAY_SECONDS',
-    tests: ['test/settings.test.ts:take whole days, and -1 for ever'],
+    tests: ['test/platform/settings.test.ts:take whole days, and -1 for ever'],
   },
   {
     id: 'X07',
@@ -70,15 +70,15 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/erasure.sql',
     find: "(s.outcome not in ('succeeded', 'out_of_reach')\n      or exists",
     replace: '(exists',
-    tests: ['test/erasure/erase.test.ts:is ended by nobody while something is kept'],
+    tests: ['test/rights/erase.test.ts:is ended by nobody while something is kept'],
   },
   {
     id: 'X09',
     promise: 'A measurement that could not be made does not end its incident.',
-    file: 'lib/quality/job.ts',
+    file: 'lib/watch/quality/job.ts',
     find: '!breached.has(cause) && !open.has(cause)',
     replace: '!breached.has(cause)',
-    tests: ['test/quality/quality.test.ts:do not end their incident'],
+    tests: ['test/watch/quality/quality.test.ts:do not end their incident'],
   },
   {
     id: 'X10',
@@ -187,7 +187,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'X23',
     promise: 'A job takes its turn: two of one kind never work at once.',
-    file: 'lib/stores/turn.ts',
+    file: 'lib/platform/turn.ts',
     find: 'if text(KEYS[1]) and left > 0 and left <= tonumber(ARGV[3]) then return left end',
     replace: 'if text(KEYS[1]) == ARGV[1] and left > 0 and left <= tonumber(ARGV[3]) then return left end',
     tests: ['test/http/job-route.test.ts:a job that is at work already is skipped'],
@@ -195,7 +195,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'X24',
     promise: 'A job gives back its own turn only.',
-    file: 'lib/stores/turn.ts',
+    file: 'lib/platform/turn.ts',
     find: "if text(KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end",
     replace: "redis.call('del', KEYS[1])",
     tests: ['test/http/job-route.test.ts:a job gives back its own turn only'],
@@ -211,23 +211,23 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'X26',
     promise: 'An address that is sent to Sentry loses its query.',
-    file: 'lib/scrub.ts',
+    file: 'lib/platform/scrub.ts',
     find: 'if (next?.request_path) next.request_path = bare(next.request_path);\n',
     replace: '',
-    tests: ['test/sentry.test.ts:what an event carries beside its code'],
+    tests: ['test/platform/sentry.test.ts:what an event carries beside its code'],
   },
   {
     id: 'X27',
     promise: 'No trail of requests and console lines goes to Sentry.',
-    file: 'lib/scrub.ts',
+    file: 'lib/platform/scrub.ts',
     find: '  delete event.breadcrumbs;\n',
     replace: '',
-    tests: ['test/sentry.test.ts:what an event carries beside its code'],
+    tests: ['test/platform/sentry.test.ts:what an event carries beside its code'],
   },
   {
     id: 'M01',
     promise: 'An alert that was claimed is in one pair of hands.',
-    file: 'lib/alerts/deliver.ts',
+    file: 'lib/platform/alerts/deliver.ts',
     find: 'next_attempt_at = $1::timestamptz + make_interval(secs => $',
     replace: 'next_attempt_at = $1::timestamptz + make_interval(secs => 0 * $',
     tests: alerts('what a sender has in hand'),
@@ -235,7 +235,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'M02',
     promise: 'The end of an incident is not told before its beginning.',
-    file: 'lib/alerts/deliver.ts',
+    file: 'lib/platform/alerts/deliver.ts',
     find: "and (d.moment <> 'recovered' or not exists",
     replace: 'and (true or not exists',
     tests: alerts('the end waits for the news it ends'),
@@ -243,7 +243,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'M03',
     promise: 'Who no longer has an alert in hand settles nothing.',
-    file: 'lib/alerts/deliver.ts',
+    file: 'lib/platform/alerts/deliver.ts',
     find: 'where a.id = e.id and a.attempts = e.attempts and',
     replace: 'where a.id = e.id and',
     tests: alerts('a sender whose alert another has taken up'),
@@ -251,7 +251,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'M04',
     promise: 'A channel that never takes an alert does not keep it for ever.',
-    file: 'lib/alerts/deliver.ts',
+    file: 'lib/platform/alerts/deliver.ts',
     find: 'when a.attempts >= $',
     replace: 'when a.attempts > $',
     tests: alerts('a channel that never takes it'),
@@ -259,7 +259,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'M05',
     promise: 'What was critical does not become a warning.',
-    file: 'lib/alerts/incidents.ts',
+    file: 'lib/platform/alerts/incidents.ts',
     find: "severity = case when i.severity = 'critical' then i.severity else excluded.severity end",
     replace: 'severity = excluded.severity',
     tests: alerts('what gets worse is told again'),
@@ -267,7 +267,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     id: 'M06',
     promise: 'News of the same kind comes at most hourly.',
-    file: 'lib/alerts/incidents.ts',
+    file: 'lib/platform/alerts/incidents.ts',
     find: "(select max(a.sent_at) + interval '1 hour' from",
     replace: '(select max(a.sent_at) from',
     tests: alerts('news of the same kind is told again'),

@@ -1,4 +1,4 @@
-import { auditRoute } from '@/lib/audit/routes';
+import { auditRoute } from '@/lib/http/audit-routes';
 
 export const maxDuration = 300;
 export const GET = async (request: Request, { params }: { params: Promise<{ view: string }> }) =>

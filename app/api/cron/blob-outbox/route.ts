@@ -1,5 +1,5 @@
+import { drainOutbox } from '@/lib/files/drain';
 import { jobRoute } from '@/lib/http/job-route';
-import { drainOutbox } from '@/lib/outbox/drain';
 
 /** The next attempt of a file that failed is seconds away at first: worth waiting for. */
 const PATIENCE_MS = 30_000;

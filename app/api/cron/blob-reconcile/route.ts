@@ -1,5 +1,5 @@
+import { reconcile } from '@/lib/files/reconcile/reconcile';
 import { jobRoute } from '@/lib/http/job-route';
-import { reconcile } from '@/lib/reconcile/reconcile';
 
 export const maxDuration = 300;
 export const { GET, POST, HEAD } = jobRoute('blob-reconcile', (services, order) =>

@@ -1,4 +1,4 @@
-import { cleanupRoute } from '@/lib/audit/routes';
+import { cleanupRoute } from '@/lib/http/audit-routes';
 
 export const maxDuration = 60;
 export const GET = cleanupRoute();

@@ -1,4 +1,4 @@
-import { qualityRoute } from '@/lib/quality/report';
+import { qualityRoute } from '@/lib/http/quality-report';
 
 export const maxDuration = 60;
 export const GET = qualityRoute();

@@ -1,0 +1,36 @@
+/**
+ * `npm run audit:verify [-- --head FILE] [--key PUBLIC_KEY]`: verifies the whole audit chain of DATABASE_URL,
+ * against an exported head when given. Ends with code 1 when anything was edited, removed, moved or cut off.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type ExportedHead, readHead } from '../../operators/audit/head';
+import { verify } from '../../operators/audit/verify';
+import { connect } from '../../platform/database';
+
+const { values } = parseArgs({ options: { head: { type: 'string' }, key: { type: 'string' } } });
+const { DATABASE_URL: url, NEON_HTTP_ENDPOINT: endpoint } = process.env;
+if (!url) {
+  console.error(
+    'set DATABASE_URL to the database whose chain is to be verified; a role that may only read is enough',
+  );
+  process.exit(2);
+}
+try {
+  const file = values.head
+    ? (JSON.parse(readFileSync(values.head, 'utf8')) as ExportedHead & { head?: ExportedHead })
+    : null;
+  // As the endpoint answers it, or the head alone.
+  const exported = file?.head ?? file;
+  const known = exported ? readHead(exported, values.key ?? exported.publicKey) : undefined;
+  const v = await verify(connect(url, endpoint), known ? { known } : {});
+  for (const p of v.problems) console.error(`${p.kind}: ${p.message}`);
+  console.log(
+    `${v.ok ? 'whole' : 'BROKEN'}: ${v.entries} entries, ${v.runs} sealed runs, ${v.receipts} receipts`,
+  );
+  if (v.head) console.log(`head: ${v.head.n} ${v.head.hash} ${v.head.at}`);
+  process.exitCode = v.ok ? 0 : 1;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+}

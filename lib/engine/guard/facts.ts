@@ -1,0 +1,64 @@
+/**
+ * What the guard rails need to know, read in the run's first request: periods that count, the rollout's step,
+ * the table's size, the usual run, an open approval. Declares the version on the way, when the run may begin.
+ */
+import { z } from 'zod';
+import type { Statement } from '../../platform/database';
+import { table } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { periodsOf, reachOf } from '../../policies/effective';
+
+export const Approval = z.object({
+  id: z.uuid(),
+  digest: z.string(),
+  expired: z.number().int(),
+  used: z.boolean(),
+  as_of: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+  /** Rows that went under it so far. */
+  gone: z.number().int(),
+});
+export type Approval = z.infer<typeof Approval>;
+
+export const Facts = z.object({
+  periods: z.record(z.string(), z.number().int().nullable()),
+  waits_until: z.iso.datetime().nullable(),
+  clean_runs: z.number().int(),
+  /** Rows of the table by the planner's statistics; -1 when never analysed, null when there is no table. */
+  estimate: z.number().nullable(),
+  usual: z.object({ runs: z.number().int(), median: z.number().nullable() }),
+  approval: Approval.nullable(),
+});
+export type Facts = z.infer<typeof Facts>;
+
+/** Nothing ever counts a partitioned table itself; its partitions are analysed, or are empty. */
+const PARTITIONS_ESTIMATE = ` || (select jsonb_build_object('estimate', case
+      when bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0) then -1 else coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint end)
+    from pg_partition_tree(to_regclass($7)) t join pg_class c on c.oid = t.relid where t.isleaf)`;
+
+/** One row `{ admission }`. `at` is the run's start; changes nothing, so a dry run asks it too. */
+export const admissionFacts = (
+  policy: Policy,
+  version: string,
+  at: Date,
+  coolingSeconds: number,
+): Statement => ({
+  text: `select retention.admission($1, $2, $3, $4::jsonb, least($5::timestamptz, retention.clock()),
+    make_interval(secs => $6::float8), $7)${policy.partitioned ? PARTITIONS_ESTIMATE : ''} as admission`,
+  params: [
+    policy.name,
+    version,
+    reachOf(policy),
+    JSON.stringify(periodsOf(policy)),
+    at.toISOString(),
+    coolingSeconds,
+    table(policy.table),
+  ],
+});
+
+/** Only for the run that has just begun: a refused one declares nothing. */
+export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Statement => ({
+  text: `select retention.declare_version($1, $2, $3, $4::jsonb, $5)
+    from retention.policy_state where policy = $1 and run_now = $6::uuid`,
+  params: [policy.name, version, reachOf(policy), JSON.stringify(periodsOf(policy)), by, runId],
+});

@@ -1,0 +1,64 @@
+/** The ways a run ends, each with what it says to whoever reads it. */
+import { DatabaseError, PreflightError, RedisError } from '../../platform/errors';
+import type { Ending } from '../../platform/outcome';
+
+export const drained: Ending = {
+  outcome: 'succeeded',
+  reason: null,
+  message: 'drained: nothing is left before the cutoff',
+};
+export const outOfTime: Ending = {
+  outcome: 'interrupted',
+  reason: 'time',
+  message: 'out of time; the next run goes on from the cursor',
+};
+export const limited: Ending = {
+  outcome: 'interrupted',
+  reason: 'limit',
+  message: 'the limit of this run is reached; the next run goes on from the cursor',
+};
+export const approvedGone: Ending = {
+  outcome: 'interrupted',
+  reason: 'approval',
+  message: 'all approved rows have gone; others have become due since: look at a new dry run',
+};
+export const busy: Ending = {
+  outcome: 'interrupted',
+  reason: 'busy',
+  message: 'rows that may go are locked by someone else; the next run tries them again',
+};
+export const unproved: Ending = {
+  outcome: 'interrupted',
+  reason: 'unproved',
+  message: 'the proof of being drained took too long; the next run looks again',
+};
+export const leaseLost: Ending = {
+  outcome: 'interrupted',
+  reason: 'lease',
+  message: 'the lease was lost to another run, or Redis lost it; this run stopped',
+};
+
+/** What a failure means for the run, in words that say what to do and hold no row values. */
+export function explain(error: unknown): Ending {
+  if (error instanceof DatabaseError && error.failure === 'fenced') {
+    return error.sqlState === 'LP003'
+      ? {
+          outcome: 'interrupted',
+          reason: 'paused',
+          message: 'paused while running; resume the policy to go on',
+        }
+      : {
+          outcome: 'interrupted',
+          reason: 'fenced',
+          message: 'another run took over; this one may delete nothing more',
+        };
+  }
+  if (error instanceof DatabaseError) {
+    if (error.failure === 'busy') return { ...busy, message: `locks were not to be had: ${error.message}` };
+    return { outcome: 'errored', reason: error.code, message: error.message };
+  }
+  if (error instanceof PreflightError || error instanceof RedisError) {
+    return { outcome: 'errored', reason: error.code, message: error.message };
+  }
+  throw error;
+}

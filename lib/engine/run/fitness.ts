@@ -1,0 +1,49 @@
+/**
+ * The preflight again while a run lasts: a foreign key, trigger or column that comes meanwhile is met within seconds and
+ * named, instead of by a batch that fails. What a batch could lose before that, its own counts roll back.
+ */
+
+import type { Row, Statement } from '../../platform/database';
+import { DatabaseError, PreflightError } from '../../platform/errors';
+import { permanentTables } from '../../policies';
+import type { Policy } from '../../policies/contract';
+import type { Services } from '../../services';
+import { catalogFacts, judgeFacts } from '../statement/preflight';
+import { BEGIN_STATEMENT_MS, beginSession } from './record';
+
+/** The look takes some ten milliseconds: a thousandth of the run. */
+const LOOK_AGAIN_MS = 10_000;
+
+/** What this needs of its run. */
+interface Observed {
+  readonly startedAt: Date;
+  readonly policy: Policy;
+  readonly services: Pick<Services, 'clock'>;
+  ask(statements: readonly Statement[], statementMs: number, readOnly: boolean): Promise<Row[][]>;
+}
+
+export class Fitness {
+  #lookedAt: number;
+
+  constructor(private readonly run: Observed) {
+    this.#lookedAt = run.startedAt.getTime();
+  }
+
+  /** Before a batch. Throws PreflightError when the database is not fit any more. */
+  async look(): Promise<void> {
+    const now = this.run.services.clock().getTime();
+    if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
+    this.#lookedAt = now;
+    const { policy } = this.run;
+    const rows = await this.run.ask([beginSession(), catalogFacts(policy)], BEGIN_STATEMENT_MS, true);
+    const problems = judgeFacts(policy, rows[1]?.[0]?.facts, permanentTables);
+    if (problems.length > 0) throw new PreflightError(policy.name, problems);
+  }
+
+  /** After a batch that failed, before any of its rows is blamed. */
+  async lookAfter(error: unknown): Promise<void> {
+    if (!(error instanceof DatabaseError) || !['poisoned', 'fatal'].includes(error.failure)) return;
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
+    await this.look();
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Walks the blocks of a table in lanes. Each lane takes the next range, so none waits for a slow one; what the
+ * cursor saves is the first block not yet known to be done, so a resumed walk repeats at most the ranges that
+ * were under way, and a repeated range deletes nothing twice. Where nothing goes (a table grows at its end, and its
+ * young rows lie there) it looks ahead for the next row that may, which is several times faster than a batch of none.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DatabaseError } from '../../platform/errors';
+import type { BatchResult } from '../statement/batch';
+import type { Blocks } from '../statement/heap';
+import { TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
+import { type Range, Ranges } from './ranges';
+
+/** About 8,000 rows of a hundred bytes each: a first batch well under the target time. */
+const FIRST_BLOCKS = 128;
+/** About 500 rows of a hundred bytes: below this a batch is all overhead. */
+const LEAST_BLOCKS = 8;
+/** 6 MB of table a batch: with two lanes on two cores its locks are held for about 80 ms. */
+const MOST_BLOCKS = 768;
+/** A receipt of so many keys is 0.8 MB of uuids or 1.6 MB of text, far from the 10 MB a request may hold. */
+const MOST_ROWS = 40_000;
+/** What others wait for is our commit reaching the disk: a quarter of a megabyte of log. */
+const MOST_ROWS_IN_COMPANY = 750;
+/** 32 MB of table a look: some tens of milliseconds. */
+const LOOK_BLOCKS = 4_096;
+const MOST_GROWTH = 4;
+/** How often a lane that makes room looks whether the others have gone. */
+const COMPANY_LOOK_MS = 100;
+
+export interface HeapWalkOrder {
+  readonly from: number;
+  readonly end: number;
+  readonly lanes: number;
+  /** Sends one batch and waits until it is known what became of it. */
+  send(blocks: Blocks): Promise<BatchResult>;
+  /** The first block of these with a row that may go; null when there is none. */
+  firstDue(range: Range): Promise<number | null>;
+  /** Why to stop before the next batch of about this many milliseconds; null to go on. */
+  stopBefore(slowestMs: number): string | null;
+  /** Whether others need the database more: the next batch is smaller. */
+  isPressed(result: BatchResult): boolean;
+  /** Others write: one lane, short batches. */
+  isInCompany(): boolean;
+  /**
+   * After each batch: its result, null for a look ahead, and the first block not known to be done. False: stop,
+   * the lease is lost.
+   */
+  done(result: BatchResult | null, low: number, tookMs: number): Promise<boolean>;
+}
+
+interface Worked {
+  /** Null when the range was only looked at. */
+  readonly result: BatchResult | null;
+  /** Nothing in it may go. */
+  readonly isBarren: boolean;
+}
+
+/** Gives null at the end of the table, or why it stopped before: `lease`, or what `stopBefore` said. */
+export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
+  const ranges = new Ranges(order.from, order.end);
+  let size = FIRST_BLOCKS;
+  let slowest = 0;
+  let stopped: string | null = null;
+
+  const batch = async ({ from, to }: Range): Promise<BatchResult> => {
+    try {
+      return await order.send({ from, to, end: order.end, skipLocked: false });
+    } catch (error) {
+      // Somebody holds a row of this range: step over it, the index sweep comes back for it.
+      if (error instanceof DatabaseError && error.failure === 'busy') {
+        return order.send({ from, to, end: order.end, skipLocked: true });
+      }
+      throw error;
+    }
+  };
+
+  const lookAhead = async (range: Range): Promise<Worked> => {
+    const due = await order.firstDue(range);
+    ranges.done(range, due ?? range.to);
+    return { result: null, isBarren: due === null };
+  };
+
+  const remove = async (range: Range): Promise<Worked> => {
+    const began = performance.now();
+    const result = await batch(range);
+    ranges.done(range);
+    size = order.isPressed(result)
+      ? yielded(size)
+      : steer(size, {
+          blocks: range.to - range.from,
+          rows: result.deleted,
+          tookMs: result.statement_ms ?? performance.now() - began,
+          ...(order.isInCompany()
+            ? { targetMs: TARGET_IN_COMPANY_MS, mostRows: MOST_ROWS_IN_COMPANY }
+            : { targetMs: TARGET_MS, mostRows: MOST_ROWS }),
+        });
+    return { result, isBarren: result.deleted === 0 };
+  };
+
+  let atWork = 0;
+  const lane = async (): Promise<void> => {
+    let isBarren = false;
+    while (stopped === null && !ranges.areOut) {
+      // One lane at a time then, whichever: the others may have come to their end.
+      if (atWork > 0 && order.isInCompany()) {
+        await sleep(COMPANY_LOOK_MS);
+        continue;
+      }
+      stopped ??= order.stopBefore(slowest);
+      if (stopped !== null) return;
+      const range = ranges.take(isBarren ? LOOK_BLOCKS : size);
+      atWork += 1;
+      const began = performance.now();
+      const worked: Worked = await (isBarren ? lookAhead(range) : remove(range)).catch((error: unknown) => {
+        stopped ??= 'error';
+        throw error;
+      });
+      const took = performance.now() - began;
+      slowest = Math.max(slowest, took);
+      isBarren = worked.isBarren;
+      if (!(await order.done(worked.result, ranges.low, took))) stopped ??= 'lease';
+      atWork -= 1;
+    }
+  };
+  await inLanes(order.lanes, lane);
+  return stopped;
+}
+
+export interface LookOrder {
+  /** The table's blocks when the walk began; what was added since belongs to the last look. */
+  readonly end: number;
+  readonly lanes: number;
+  isInCompany(): boolean;
+  look(blocks: { from: number; to: number | null }): Promise<void>;
+  /** Whether to stop before the next look. */
+  outOfTime(): boolean;
+}
+
+/** Looks at every block once. Gives false when there was no time for all of them. */
+export async function lookThrough(order: LookOrder): Promise<boolean> {
+  let from = 0;
+  let isDone = false;
+  const lane = async (first: boolean): Promise<void> => {
+    while (!isDone && !order.outOfTime()) {
+      if (!first && order.isInCompany()) return;
+      const to = from + LOOK_BLOCKS < order.end ? from + LOOK_BLOCKS : null;
+      isDone = to === null;
+      const blocks = { from, to };
+      from += LOOK_BLOCKS;
+      await order.look(blocks);
+    }
+  };
+  await inLanes(order.lanes, lane);
+  return isDone;
+}
+
+/** Waits for all lanes, then throws what the first that failed threw. */
+async function inLanes(lanes: number, lane: (first: boolean) => Promise<void>): Promise<void> {
+  const ended = await Promise.allSettled(Array.from({ length: lanes }, (_, i) => lane(i === 0)));
+  const failed = ended.find((e) => e.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+/** While others wait for locks: half, down to what is still worth its round trip. */
+const yielded = (size: number): number => Math.max(Math.min(LEAST_BLOCKS, size), Math.floor(size / 2));
+
+/**
+ * Blocks for the next batch: towards the target time, and not over the rows a receipt should hold. Upwards by the
+ * square root of what there is room for, so that even a step that was too large stays under the target.
+ */
+function steer(
+  size: number,
+  last: { blocks: number; rows: number; tookMs: number; targetMs: number; mostRows: number },
+): number {
+  const room = last.targetMs / Math.max(1, last.tookMs);
+  const byTime = room > 1 ? Math.min(MOST_GROWTH, Math.sqrt(room)) : room;
+  const byRows = last.mostRows / Math.max(1, last.rows);
+  const wanted = Math.min(last.blocks * Math.min(byTime, byRows), size * MOST_GROWTH);
+  return Math.max(LEAST_BLOCKS, Math.min(MOST_BLOCKS, Math.round(wanted)));
+}

@@ -1,0 +1,12 @@
+/** The columns that name a policy's files must be answered for by an index on their canonical form, whatever their fate. */
+
+import { judgeReferences, referencesOf, unfitReferences } from '../../files/references';
+import type { Parameters } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import type { Check } from './preflight-facts';
+
+/** An expression: the columns of this policy, its dependants and those it shares files with that are not fit. */
+export const fileFacts = (policy: Policy, p: Parameters): string =>
+  unfitReferences(referencesOf([policy]), p);
+
+export const fileIndexes: Check = ({ facts }) => judgeReferences(facts.files);

@@ -1,0 +1,119 @@
+/**
+ * The heap walk: for a large backlog, block after block of the table itself instead of the index. Rows leave in
+ * the order they lie on disk, so each page is read, locked and logged once: several times the index walk's
+ * speed (DELETION §3). Reaching the last block proves nothing, so a look through all blocks follows: what is still
+ * before the cutoff, and why. Only where something of it may go does the index sweep follow.
+ */
+import { z } from 'zod';
+import type { Statement } from '../../platform/database';
+import { Parameters, table } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { declaresTriggers } from '../../policies/going';
+import type { Leg } from './leg';
+import { dueByRule } from './pick';
+import { governed, mayGo, staysBecause } from './predicate';
+import { NEXT_TRANSACTION } from './pressure';
+
+/** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
+const LEAST_SHARE = 0.1;
+
+/** Blocks [from, to) of a walk that ends before `end`. */
+export interface Blocks {
+  readonly from: number;
+  readonly to: number;
+  readonly end: number;
+  /** Step over rows somebody else has locked, instead of waiting for them: slower, so only once one was met. */
+  readonly skipLocked: boolean;
+}
+
+/**
+ * A condition that no index answers, so that a range of blocks is read as a range of blocks on every version:
+ * statistics that say "few" would turn it into an index scan that reads everything for each range. Switching the other
+ * scans off does not pin the plan before PostgreSQL 18: the looks at holds within the condition pay for it as well.
+ */
+export const unindexed = (condition: string): string => `(case when ${condition} then true else false end)`;
+
+/** `t` within the range, as a condition on its place. */
+export const withinBlocks = (blocks: { from: number; to: number | null }, p: Parameters): string =>
+  [
+    `t.ctid >= ${p.add(`(${blocks.from},0)`)}::text::tid`,
+    ...(blocks.to === null ? [] : [`t.ctid < ${p.add(`(${blocks.to},0)`)}::text::tid`]),
+  ].join(' and ');
+
+/**
+ * What is before the cutoff in these blocks, one row `{ reason, n }` each; `reason` null: it may go. `to` null: to
+ * the table's end. Without a cursor and without `skip locked`, so over the whole table it is the proof (DELETION §4).
+ */
+export function whatIsLeft(
+  policy: Policy,
+  leg: Leg & { kind: 'rule' },
+  blocks: { from: number; to: number | null },
+  asOfText: string,
+): Statement {
+  const p = new Parameters();
+  const asOf = p.add(asOfText, 'timestamptz');
+  return p.statement(`select ${staysBecause(policy, leg, asOf, p)} as reason, count(*)::text as n from ${governed(policy, leg)}
+      where ${withinBlocks(blocks, p)} and ${unindexed(dueByRule(policy, leg, p).join(' and '))} group by 1`);
+}
+
+/** One row `{ block: number }`: the first of these blocks with a row that may go; null when there is none. */
+export function firstDue(
+  policy: Policy,
+  leg: Leg & { kind: 'rule' },
+  blocks: { from: number; to: number },
+  asOfText: string,
+): Statement {
+  const p = new Parameters();
+  const asOf = p.add(asOfText, 'timestamptz');
+  // A scan by place returns the rows in the order of their places.
+  return p.statement(`select (select (t.ctid::text::point)[0]::bigint from ${governed(policy, leg)}
+      where ${withinBlocks(blocks, p)} and ${unindexed(mayGo(policy, leg, asOf, p))} limit 1)::text as block`);
+}
+
+const Facts = z.object({
+  blocks: z.coerce.number().int().nonnegative(),
+  filenode: z.coerce.string(),
+  rows: z.coerce.number(),
+  next: z.coerce.number(),
+});
+const Plan = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }) })]);
+
+/** How large the table is and where it lies; and the planner's estimate of what is due in this leg. */
+export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): Statement[] {
+  const p = new Parameters();
+  const q = new Parameters();
+  const relation = `${q.add(table(policy.table))}::text::regclass`;
+  const where = dueByRule(policy, leg, p);
+  return [
+    q.statement(`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
+      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next from pg_class c where c.oid = ${relation}`),
+    p.statement(
+      `explain (format json) select 1 from only ${table(policy.table)} t where ${where.join(' and ')}`,
+    ),
+  ];
+}
+
+/**
+ * Where a walk would end, and whether it is worth while. `rows` are those of the two statements above. A policy that
+ * declares triggers keeps to the index, where each row that went is looked for by its key.
+ */
+export function judgeHeap(
+  policy: Policy,
+  rows: readonly (readonly Record<string, unknown>[])[],
+): {
+  worthWhile: boolean;
+  end: number;
+  filenode: string;
+  /** First transaction number not given out yet. */
+  next: number;
+} {
+  const facts = Facts.parse(rows[0]?.[0]);
+  const plan = Plan.safeParse(Object.values(rows[1]?.[0] ?? {})[0]);
+  const due = plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
+  return {
+    worthWhile: !declaresTriggers(policy) && facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
+    end: facts.blocks,
+    filenode: facts.filenode,
+    next: facts.next,
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * A partition counts as the table it is a part of, also when Lapse itself has dropped it since: a policy that names one
+ * as a dependant keeps working, its receipts name the table, and a hold placed on either name holds.
+ */
+import type { Database, Row, Statement } from '../../platform/database';
+import { ask } from '../../platform/session';
+import { tableLabel } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { standsFor } from '../../policies/fingerprint';
+
+/** A few lookups in the catalog. */
+const STATEMENT_MS = 5_000;
+
+/** One row for each label that is, or was, a partition: `label`, and `schema` and `name` of its table. */
+const rootsStatement = (labels: readonly string[]): Statement => ({
+  text: `select x.label, n.nspname as schema, c.relname as name from jsonb_array_elements_text($1::jsonb) x(label)
+    join pg_class c on c.oid = retention.root_of(x.label) join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname || '.' || c.relname <> x.label`,
+  params: [JSON.stringify(labels)],
+});
+
+const labelsOf = (policy: Policy): string[] =>
+  policy.dependants.map((d) => `${d.table.schema}.${d.table.name}`);
+
+/** Which of a policy's dependants are partitions; null when it has none to ask about. */
+export const rootsOf = (policy: Policy): Statement | null =>
+  policy.dependants.length === 0 ? null : rootsStatement(labelsOf(policy));
+
+/** The policy with each dependant that is a partition replaced by its table, once. */
+export function withRoots(policy: Policy, rows: readonly Row[] = []): Policy {
+  const roots = new Map(
+    rows.map((r) => [String(r.label), { schema: String(r.schema), name: String(r.name) }]),
+  );
+  if (!labelsOf(policy).some((label) => roots.has(label))) return policy;
+  const seen = new Set<string>();
+  const dependants = policy.dependants
+    .map((d) => ({ ...d, table: roots.get(`${d.table.schema}.${d.table.name}`) ?? d.table }))
+    .filter((d) => {
+      const same = JSON.stringify([tableLabel(d.table), d.references, d.fate]);
+      return !seen.has(same) && seen.add(same);
+    });
+  const rooted = { ...policy, dependants };
+  return standsFor(rooted, policy);
+}
+
+/** The same outside a run, with one request where any policy has dependants. */
+export async function atRoots(database: Database, policies: readonly Policy[]): Promise<Policy[]> {
+  const labels = [...new Set(policies.flatMap(labelsOf))];
+  if (labels.length === 0) return [...policies];
+  const rows = await readRoots(database, labels);
+  return policies.map((policy) => withRoots(policy, rows));
+}
+
+/** The label of the table that this label's table is, or was, a part of; the label itself for any other. */
+export async function rootLabel(database: Database, label: string): Promise<string> {
+  const [root] = await readRoots(database, [label]);
+  return root ? `${String(root.schema)}.${String(root.name)}` : label;
+}
+
+async function readRoots(database: Database, labels: readonly string[]): Promise<Row[]> {
+  const [rows] = await ask(database, [rootsStatement(labels)], { statementMs: STATEMENT_MS, readOnly: true });
+  return rows ?? [];
+}

@@ -1,0 +1,186 @@
+/**
+ * The preflight's one statement: reads from the catalogs everything the checks judge, of the governed table, its
+ * dependants, whatever their rows would take along at any depth, and every table a fragment of the policy asks.
+ */
+import type { Statement } from '../../platform/database';
+import type { TableName } from '../../platform/sql';
+import { name, Parameters, table, text } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { goingDependants } from '../../policies/going';
+import { belongs } from './files';
+import { fileFacts } from './fit-files';
+import { partitioningFacts } from './fit-partitions';
+
+/** Tables by name: the governed one, the dependants, the tenants' own, and those named in `judgedBy`. */
+const tablesOf = (policy: Policy): TableName[] => [
+  policy.table,
+  ...policy.dependants.map((d) => d.table),
+  ...(policy.tenants ? [policy.tenants.table] : []),
+  ...judgedBy(policy),
+];
+
+/** The tables that functions read which the preflight cannot look into. */
+export const judgedBy = (policy: Policy): TableName[] => [
+  ...(policy.judgedBy ?? []),
+  ...(policy.tenants?.judgedBy ?? []),
+];
+
+/** The queries PostgreSQL plans, so that it says what each part of the policy asks, or why that part cannot stand. */
+function fragmentsOf(policy: Policy): Record<string, string> {
+  const governed = `from only ${table(policy.table)} t`;
+  const matches = policy.rules.flatMap((r) =>
+    Object.entries(r.match).map(([column, value]) => `t.${name(column)} = ${text(String(value))}`),
+  );
+  return {
+    ...(policy.where ? { where: `select 1 ${governed} where (${policy.where})` } : {}),
+    ...(policy.tenants
+      ? { label: `select '{}'::jsonb ->> (${policy.tenants.label}) from ${table(policy.tenants.table)} o` }
+      : {}),
+    ...(matches.length > 0 ? { match: `select 1 ${governed} where ${matches.join(' or ')}` } : {}),
+    ...Object.fromEntries(
+      policy.dependants.map((d, i) => [
+        `dependants.${i}`,
+        `select 1 ${governed}, ${table(d.table)} d where ${belongs(d, policy)}`,
+      ]),
+    ),
+  };
+}
+
+const typesOf = (policy: Policy): string[] => [
+  ...new Set([
+    ...policy.key.map((k) => k.type),
+    ...policy.dependants.flatMap((d) => d.key.map((k) => k.type)),
+    ...(policy.tenants ? [policy.tenants.key.type] : []),
+  ]),
+];
+
+/** One row `{ facts }`: a Facts of lib/engine/statement/preflight-facts.ts. */
+export function catalogFacts(policy: Policy): Statement {
+  const p = new Parameters();
+  const going = new Set<TableName>([
+    ...(policy.strategy.kind === 'delete' ? [policy.table] : []),
+    ...goingDependants(policy).map((d) => d.table),
+  ]);
+  const asked = tablesOf(policy).map((t, n) => ({ n, schema: t.schema, name: t.name, goes: going.has(t) }));
+  const tables = p.add(JSON.stringify(asked), 'jsonb');
+  const fragments = p.add(JSON.stringify(fragmentsOf(policy)), 'jsonb');
+  const types = p.add(JSON.stringify(typesOf(policy)), 'jsonb');
+  return p.statement(`with recursive ${reach(tables)},
+  ${asking(fragments)},
+  ${looking}
+  select jsonb_build_object(
+    'role', current_user,
+    'track_counts', current_setting('track_counts') = 'on',
+    'declared', (select jsonb_agg(case when oid is not null then jsonb_build_object('oid', oid::text, 'root', root::text) end order by n) from asked),
+    'relations', coalesce((select jsonb_agg(${RELATION}) from parts x join pg_class c on c.oid = x.oid join pg_namespace s on s.oid = c.relnamespace), '[]'),
+    'references', coalesce((select jsonb_agg(${FOREIGN_KEY} order by f.conname) from links f
+      where f.to_root in (select root from going union select root from asked where n = 0)), '[]'),
+    'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${types}) y(t)),
+    'fragments', (select coalesce(jsonb_object_agg(q.part, ${FRAGMENT}), '{}') from plans q),
+    'files', ${fileFacts(policy, p)}
+    ${policy.partitioned ? `, 'partitioning', ${partitioningFacts('(select oid from asked where n = 0)')}` : ''}
+  ) as facts`);
+}
+
+const rootOf = (oid: string): string => `coalesce(pg_partition_root(${oid})::oid, ${oid})`;
+
+/** CTEs `asked`, `links` (all foreign keys, those of partitions only where they are not the root's) and `going`. */
+const reach = (tables: string): string => `asked as materialized (
+    select d.n, d.goes, c.oid, ${rootOf('c.oid')} as root
+    from jsonb_to_recordset(${tables}) d(n int, schema text, name text, goes boolean)
+    left join (pg_class c join pg_namespace s on s.oid = c.relnamespace)
+      on s.nspname = d.schema and c.relname = d.name and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  links as materialized (
+    select f.*, ${rootOf('f.conrelid')} as from_root, ${rootOf('f.confrelid')} as to_root
+    from pg_constraint f where f.contype = 'f' and f.conparentid = 0
+  ),
+  going(root) as (
+    select root from asked where goes and oid is not null
+    union
+    select f.from_root from going g join links f on f.to_root = g.root and f.confdeltype = 'c'
+  )`;
+
+/** CTEs `plans` and `reading`: the tables that stand in them. */
+const asking = (fragments: string): string => `plans as materialized (
+    select q.key as part, q.value as query, retention.explained(q.value) as x from jsonb_each_text(${fragments}) q
+  ),
+  reading as materialized (
+    select distinct q.part, c.oid, ${rootOf('c.oid')} as root, n ->> 'Alias' as alias
+    from plans q cross join lateral jsonb_path_query(q.x -> 'plan', 'strict $.** ? (exists (@."Relation Name"))') n
+    join pg_namespace s on s.nspname = n ->> 'Schema' join pg_class c on c.relnamespace = s.oid and c.relname = n ->> 'Relation Name'
+  )`;
+
+/** CTEs `parts`, every relation to be described, and `published`. */
+const looking = `wanted as materialized (
+    select root from asked where oid is not null union select root from going union select root from reading
+    union select f.from_root from links f join going g on f.to_root = g.root
+    union select f.from_root from links f join asked a on a.n = 0 and f.to_root = a.root
+  ),
+  parts as materialized (
+    select root as oid, root from wanted
+    union select t.relid::oid, w.root from wanted w cross join lateral pg_partition_tree(w.root) t
+  ),
+  published as materialized (
+    select schemaname, tablename from pg_publication_tables where exists (select 1 from pg_publication)
+  )`;
+
+/** Of a partition, its columns are its root's, and its indexes count where rows are looked up in it. */
+const isWhole = `(x.oid = x.root or x.oid in (select oid from asked))`;
+
+const names = (
+  array: string,
+  relation: string,
+): string => `(select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
+        from unnest(${array}) with ordinality k(attnum, ord)
+        left join pg_attribute a on a.attrelid = ${relation} and a.attnum = k.attnum and k.attnum > 0)`;
+
+/** A NOT NULL that was never validated (PostgreSQL 18) keeps no old NULL out. */
+const COLUMN = `jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'plain', format_type(a.atttypid, null),
+      'type_oid', a.atttypid::text, 'base_oid', (select coalesce(nullif(t.typbasetype, 0), t.oid)::text from pg_type t where t.oid = a.atttypid),
+      'may_update', has_column_privilege(x.oid, a.attnum, 'UPDATE'),
+      'not_null', a.attnotnull and not exists (select 1 from pg_constraint k
+        where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated))`;
+
+const INDEX = `jsonb_build_object('unique', i.indisunique, 'method', am.amname, 'partial', pg_get_expr(i.indpred, i.indrelid),
+      'columns', ${names('(i.indkey::int2[])[0:i.indnkeyatts - 1]', 'i.indrelid')})`;
+
+/** What a root hands down to its partitions counts as internal before PostgreSQL 15. */
+const TRIGGER = `jsonb_build_object('name', g.tgname, 'schema', fn.nspname, 'function', fp.proname, 'each_row', (g.tgtype & 1) = 1,
+      'conditional', g.tgqual is not null, 'columns', ${names('g.tgattr::int2[]', 'x.oid')},
+      'on', to_jsonb(array_remove(array[case when (g.tgtype & 4) = 4 then 'insert' end, case when (g.tgtype & 16) = 16 then 'update' end,
+        case when (g.tgtype & 8) = 8 then 'delete' end], null)))`;
+
+const RELATION = `jsonb_build_object('oid', x.oid::text, 'root', x.root::text, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
+      'has_heirs', exists (select 1 from pg_inherits h join pg_class hc on hc.oid = h.inhrelid where h.inhparent = x.oid and not hc.relispartition),
+      'rls', row_security_active(x.oid),
+      'rules', coalesce((select jsonb_agg(jsonb_build_object('name', w.rulename,
+          'on', case w.ev_type when '1' then 'select' when '2' then 'update' when '3' then 'insert' else 'delete' end))
+        from pg_rewrite w where w.ev_class = x.oid and w.ev_enabled <> 'D'), '[]'),
+      'may', jsonb_build_object('use', has_schema_privilege(s.oid, 'USAGE'), 'select', has_table_privilege(x.oid, 'SELECT'),
+        'delete', has_table_privilege(x.oid, 'DELETE'), 'update', has_any_column_privilege(x.oid, 'UPDATE')),
+      'unidentified', c.relkind = 'r'
+        and (c.relreplident = 'n' or c.relreplident = 'd' and not exists (select 1 from pg_index i where i.indrelid = x.oid and i.indisprimary))
+        and exists (select 1 from published b join pg_namespace bs on bs.nspname = b.schemaname
+          join pg_class bc on bc.relnamespace = bs.oid and bc.relname = b.tablename where bc.oid in (x.oid, x.root)),
+      'columns', case when ${isWhole} then (select coalesce(jsonb_object_agg(a.attname, ${COLUMN}), '{}')
+        from pg_attribute a where a.attrelid = x.oid and a.attnum > 0 and not a.attisdropped) else '{}' end,
+      'indexes', case when ${isWhole} or x.root <> (select root from asked where n = 0) then (select coalesce(jsonb_agg(${INDEX}), '[]')
+        from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
+        where i.indrelid = x.oid and i.indisvalid and i.indisready and am.amname in ('btree', 'hash')) else '[]' end,
+      'triggers', coalesce((select jsonb_agg(${TRIGGER} order by g.tgname)
+        from pg_trigger g join pg_proc fp on fp.oid = g.tgfoid join pg_namespace fn on fn.oid = fp.pronamespace
+        where g.tgrelid = x.oid and (not g.tgisinternal or g.tgparentid <> 0) and g.tgenabled in ('O', 'A')
+          and (g.tgparentid = 0 or fn.nspname = 'retention')), '[]'))`;
+
+const FOREIGN_KEY = `jsonb_build_object('name', f.conname, 'at', f.conrelid::text, 'from', f.from_root::text, 'to', f.to_root::text,
+      'columns', ${names('f.conkey', 'f.conrelid')}, 'to_columns', ${names('f.confkey', 'f.confrelid')}, 'on_delete', f.confdeltype)`;
+
+/** Every word in front of a bracket, in what was written and in what PostgreSQL made of it, that is the name of such a function. */
+const FRAGMENT = `jsonb_build_object('state', q.x -> 'state', 'message', q.x -> 'message',
+      'reads', (select coalesce(jsonb_agg(jsonb_build_object('oid', r.oid::text, 'root', r.root::text, 'alias', r.alias)), '[]') from reading r where r.part = q.part),
+      'calls', (select coalesce(jsonb_agg(distinct fn.nspname || '.' || fp.proname), '[]') from pg_proc fp join pg_namespace fn on fn.oid = fp.pronamespace
+        where fp.provolatile <> 'i' and fn.nspname not in ('pg_catalog', 'information_schema') and fp.proname in (
+          select coalesce(replace(m[1], '""', '"'), lower(m[2])) from (
+            select q.query as said union all select v #>> '{}' from jsonb_path_query(q.x -> 'plan', 'strict $.** ? (@.type() == "string")') v
+          ) y cross join lateral regexp_matches(y.said, '(?:"((?:[^"]|"")+)"|([[:alpha:]_][[:alnum:]_$]*))\\s*\\(', 'g') m)))`;

@@ -1,0 +1,173 @@
+/**
+ * Are the columns what the policy says: there, of the declared types, and the keys such that a receipt can name one
+ * row and no other? Of the governed table and of every dependant.
+ */
+
+import type { Problem } from '../../platform/errors';
+import type { KeyColumn } from '../../platform/sql';
+import { name } from '../../platform/sql';
+import type { Dependant, Policy } from '../../policies/contract';
+import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
+
+export const columnsExist: Check = ({ policy, governed, children }) => [
+  ...missing(governed, columnsOf(policy), ''),
+  ...children.flatMap(({ declared, relation }, i) =>
+    missing(relation, columnsOfChild(declared), `dependants.${i} of `),
+  ),
+];
+
+const columnsOf = (policy: Policy): string[] => [
+  policy.clock.column,
+  ...policy.key.map((k) => k.column),
+  ...policy.rules.flatMap((rule) => Object.keys(rule.match)),
+  ...(policy.tenants ? [policy.tenants.column] : []),
+  ...(policy.strategy.kind === 'soft-delete' ? [policy.strategy.column] : []),
+  ...rest(policy),
+];
+
+const columnsOfChild = (d: Dependant): string[] => [
+  ...d.key.map((k) => k.column),
+  ...d.references,
+  ...rest(d),
+];
+
+const rest = ({ files, scope }: Pick<Dependant, 'files' | 'scope'>): string[] => [
+  ...files.flatMap((f) => [f.column, ...(f.bytes ? [f.bytes] : [])]),
+  ...[scope.organization, scope.user].filter((c) => c !== undefined),
+];
+
+const missing = (r: Relation | null, wanted: readonly string[], of: string): Problem[] =>
+  r === null
+    ? []
+    : [...new Set(wanted)]
+        .filter((column) => !(column in r.columns))
+        .map((column) => ({
+          problem: `column ${name(column)} of ${quoted(r)} does not exist`,
+          remedy: `correct ${of}the policy, or migrate the table`,
+        }));
+
+export const clockType: Check = ({ policy, governed }) => {
+  const clock = governed?.columns[policy.clock.column];
+  const wanted = {
+    timestamptz: 'timestamp with time zone',
+    timestamp: 'timestamp without time zone',
+    date: 'date',
+  }[policy.clock.type];
+  if (!clock || clock.plain === wanted) return [];
+  return [
+    {
+      problem: `the clock ${name(policy.clock.column)} is ${clock.type}, the policy says ${policy.clock.type}`,
+      remedy: 'correct clock.type in the policy',
+    },
+  ];
+};
+
+/** The mark is an instant, and the clock of the purge. */
+export const softDeleteType: Check = ({ policy, governed }) => {
+  if (!governed || policy.strategy.kind !== 'soft-delete') return [];
+  const column = policy.strategy.column;
+  const mark = governed.columns[column];
+  if (!mark || mark.plain === 'timestamp with time zone') return [];
+  return [
+    {
+      problem: `strategy.column ${name(column)} of ${quoted(governed)} is ${mark.type}, and has to hold an instant`,
+      remedy: `ALTER TABLE ${quoted(governed)} ALTER COLUMN ${name(column)} TYPE timestamptz USING ${name(column)}::timestamp AT TIME ZONE 'UTC';`,
+    },
+  ];
+};
+
+export const keys: Check = (catalog) => {
+  const { policy, governed, children } = catalog;
+  return [
+    ...(governed ? judgeKey(catalog, governed, policy.key, 'key') : []),
+    ...children.flatMap(({ declared, relation }, i) =>
+      relation ? judgeKey(catalog, relation, declared.key, `dependants.${i}.key`) : [],
+    ),
+    ...(policy.tenants ? judgeTenantKey(catalog) : []),
+  ];
+};
+
+function judgeKey(catalog: Catalog, r: Relation, key: readonly KeyColumn[], field: string): Problem[] {
+  const known = key.filter((k) => k.column in r.columns);
+  if (known.length < key.length) return [];
+  return [...typed(catalog, r, key, field), ...notNull(r, key), ...unique(r, key)];
+}
+
+const typed = (catalog: Catalog, r: Relation, key: readonly KeyColumn[], field: string): Problem[] =>
+  key.flatMap((k) => {
+    const column = r.columns[k.column]!;
+    if (isOfType(catalog, column, k.type)) return [];
+    return [
+      {
+        problem: `${field}: ${name(k.column)} of ${quoted(r)} is ${column.type}, the policy says ${k.type}`,
+        remedy: `correct it in the policy: { column: '${k.column}', type: '${spelled(column)}' }`,
+      },
+    ];
+  });
+
+/** Without a length these mean a length of one, and a cast would cut the value. */
+const NEEDS_LENGTH = /^(char|character|bit)$/i;
+
+/** A declared length is used in casts, so it has to be the column's own. */
+function isOfType({ facts }: Catalog, column: Column, declared: string): boolean {
+  const oid = facts.types[declared] ?? null;
+  if (oid === null || (oid !== column.type_oid && oid !== column.base_oid)) return false;
+  const length = /\([\d,]+\)$/.exec(declared)?.[0] ?? null;
+  if (length !== null) return column.type.includes(length);
+  return !NEEDS_LENGTH.test(declared);
+}
+
+const spelled = (column: Column): string => (NEEDS_LENGTH.test(column.plain) ? column.type : column.plain);
+
+const notNull = (r: Relation, key: readonly KeyColumn[]): Problem[] =>
+  key
+    .filter((k) => !r.columns[k.column]!.not_null)
+    .map((k) => ({
+      problem: `${name(k.column)} of ${quoted(r)} may be NULL: a receipt could not name such a row`,
+      remedy: `ALTER TABLE ${quoted(r)} ALTER COLUMN ${name(k.column)} SET NOT NULL;`,
+    }));
+
+const unique = (r: Relation, key: readonly KeyColumn[]): Problem[] => {
+  const columns = key.map((k) => k.column);
+  const sorted = [...columns].sort().join('\0');
+  if (r.indexes.some((i) => i.unique && i.partial === null && [...i.columns].sort().join('\0') === sorted)) {
+    return [];
+  }
+  const list = columns.map(name).join(', ');
+  // PostgreSQL builds none of a partitioned table concurrently.
+  const how = r.kind === 'p' ? '' : ' CONCURRENTLY';
+  return [
+    {
+      problem: `the key (${list}) of ${quoted(r)} is not unique: a receipt could not name a row`,
+      remedy: `CREATE UNIQUE INDEX${how} ON ${quoted(r)} (${list});`,
+    },
+  ];
+};
+
+/** The walk goes from tenant to tenant by this column: twice the same one would be walked twice. */
+function judgeTenantKey(catalog: Catalog): Problem[] {
+  const { policy } = catalog;
+  const tenants = policy.tenants!;
+  const r = catalog.declared(1 + policy.dependants.length);
+  if (!r) {
+    return [
+      {
+        problem: `tenants.table ${tenants.table.schema}.${tenants.table.name} does not exist`,
+        remedy: 'create it, or correct tenants.table in the policy',
+      },
+    ];
+  }
+  if (!(tenants.key.column in r.columns)) return missing(r, [tenants.key.column], 'tenants.key of ');
+  const own = catalog.governed?.columns[tenants.column];
+  const there = r.columns[tenants.key.column]!;
+  const unlike =
+    own && own.base_oid !== there.base_oid
+      ? [
+          {
+            problem: `tenants.column ${name(tenants.column)} is ${own.type}, the tenants' key ${name(tenants.key.column)} is ${there.type}`,
+            remedy: `give both the type ${there.type}, so that the index answers`,
+          },
+        ]
+      : [];
+  return [...typed(catalog, r, [tenants.key], 'tenants.key'), ...unique(r, [tenants.key]), ...unlike];
+}

@@ -1,0 +1,163 @@
+/**
+ * Whatever decides whether a row may go has a gate: a change of it waits for the running batches, and the next one
+ * sees it (promise 1). PostgreSQL itself says which tables a fragment of the policy asks; of a function it cannot look
+ * into, the policy says it in `judgedBy`. Other rows that the governed table takes with it have a foreign key.
+ */
+
+import type { Problem } from '../../platform/errors';
+import { name, tableLabel } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { judgedBy } from './preflight-catalog';
+import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
+
+/** What each part of the policy is called there. */
+const FIELDS: Record<string, string> = { where: 'where', label: 'tenants.label', match: 'rules.match' };
+/** Said better by the checks of tables and columns. */
+const SAID_ELSEWHERE = new Set(['42P01', '42703']);
+const FORBIDDEN = '42501';
+
+export const fragments: Check = ({ facts, governed, policy }) =>
+  Object.entries(facts.fragments).flatMap(([part, f]) => {
+    if (f.state === null || f.message === null || !governed) return [];
+    const field = FIELDS[part];
+    if (field === undefined) return SAID_ELSEWHERE.has(f.state) ? [] : [unlike(policy, part, f.message)];
+    if (part === 'match' && SAID_ELSEWHERE.has(f.state)) return [];
+    return [
+      {
+        problem: `${field} cannot be asked of ${quoted(governed)}: ${f.message} (${f.state})`,
+        remedy:
+          f.state === FORBIDDEN
+            ? 'GRANT SELECT ON that table TO lapse_app;'
+            : `correct ${field} in the policy, or migrate the table`,
+      },
+    ];
+  });
+
+const unlike = (policy: Policy, part: string, message: string): Problem => ({
+  problem: `${part}.references cannot be compared with the key (${policy.key.map((k) => k.column).join(', ')}): ${message}`,
+  remedy: `correct ${part}.references in the policy, or give the columns the key's types`,
+});
+
+/** A function may read any table; only who wrote it knows. */
+export const functions: Check = ({ facts, policy }) => {
+  const isSaid = policy.judgedBy !== undefined || (policy.tenants?.judgedBy.length ?? 0) > 0;
+  if (isSaid) return [];
+  return ['where', 'label'].flatMap((part) =>
+    (facts.fragments[part]?.calls ?? []).map((f) => ({
+      problem: `${FIELDS[part]} asks function ${f}, which is not immutable and may read any table`,
+      remedy: `name the tables it reads in judgedBy of the policy (judgedBy: [] when it reads none), or ALTER FUNCTION ${f} IMMUTABLE when that is true`,
+    })),
+  );
+};
+
+export const gates: Check = (catalog) =>
+  [...deciding(catalog)].flatMap((r) => {
+    const here = catalog.governed ? quoted(catalog.governed) : '';
+    if (r.kind !== 'r' && r.kind !== 'p') {
+      return [
+        {
+          problem: `${quoted(r)} decides about rows of ${here} and can have no gate (relkind ${r.kind})`,
+          remedy: 'let the policy ask the tables it is made from',
+        },
+      ];
+    }
+    if (isGated(catalog, r)) return [];
+    return [
+      {
+        problem: `${label(r)} decides about rows of ${here} and has no gate: a change could be missed by a running batch`,
+        remedy: gateOf(r),
+      },
+    ];
+  });
+
+/** A partition can be written to by its own name: the trigger of its rows is what the root hands down. */
+const gateOf = (r: Relation): string =>
+  r.kind === 'p'
+    ? `CREATE TRIGGER lapse_gate AFTER INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH ROW EXECUTE FUNCTION retention.gate();`
+    : `CREATE TRIGGER lapse_gate BEFORE INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`;
+
+function isGated(catalog: Catalog, r: Relation): boolean {
+  const has = (x: Relation, eachRow: boolean) => {
+    const own = x.triggers.filter(
+      (t) =>
+        t.schema === 'retention' &&
+        t.function === 'gate' &&
+        t.columns.length === 0 &&
+        !t.conditional &&
+        (t.each_row || !eachRow),
+    );
+    return (['insert', 'update', 'delete'] as const).every((on) => own.some((t) => t.on.includes(on)));
+  };
+  return r.kind === 'p' ? catalog.leaves(r).every((leaf) => has(leaf, true)) && has(r, true) : has(r, false);
+}
+
+/** Tables other than the locked row itself from which it is read that it may go. */
+function deciding(catalog: Catalog): Set<Relation> {
+  const { policy, facts, governed } = catalog;
+  const found = new Set<Relation>();
+  const add = (r: Relation | null) => r && found.add(catalog.relation(r.root) ?? r);
+  for (const part of ['where', 'label']) {
+    for (const read of facts.fragments[part]?.reads ?? []) {
+      const isTheRow = part === 'where' && read.alias === 't' && read.oid === governed?.oid;
+      if (!isTheRow) add(catalog.relation(read.root));
+    }
+  }
+  const first = 1 + policy.dependants.length;
+  const others = (policy.tenants ? 1 : 0) + judgedBy(policy).length;
+  for (let n = first; n < first + others; n += 1) add(catalog.declared(n));
+  for (const { declared, relation } of catalog.children) {
+    if (declared.fate === 'block' && relation && unguarded(catalog, relation, declared.references).length > 0)
+      add(relation);
+  }
+  return found;
+}
+
+/** A name in `judgedBy` that stands for nothing would leave its table without a gate. */
+export const judgesExist: Check = (catalog) => {
+  const first = 1 + catalog.policy.dependants.length + (catalog.policy.tenants ? 1 : 0);
+  return judgedBy(catalog.policy).flatMap((t, i) =>
+    catalog.declared(first + i)
+      ? []
+      : [
+          {
+            problem: `judgedBy names ${tableLabel(t)}, which does not exist`,
+            remedy: 'create it, or correct judgedBy in the policy',
+          },
+        ],
+  );
+};
+
+/** A row inserted while its parent goes would stay behind with its files in no outbox: only a foreign key refuses it. */
+export const noOrphans: Check = (catalog) => {
+  const { policy, governed, going } = catalog;
+  if (!governed) return [];
+  return going.flatMap(({ declared, relation }) =>
+    unguarded(catalog, relation, declared.references).map((leaf) => ({
+      problem: `${label(leaf)} goes with ${label(governed)} and no foreign key says so: a row written meanwhile would stay behind`,
+      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${declared.references.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${policy.key.map((k) => name(k.column)).join(', ')}) ON DELETE CASCADE NOT VALID;`,
+    })),
+  );
+};
+
+/** Where the references are not those of a foreign key: the table, or partitions of it. */
+function unguarded(catalog: Catalog, r: Relation, columns: readonly string[]): Relation[] {
+  const { policy, governed } = catalog;
+  if (!governed) return [];
+  const pairs = (to: readonly string[], from: readonly string[]) =>
+    from
+      .map((c, i) => `${c}\0${to[i]}`)
+      .sort()
+      .join('\0\0');
+  const wanted = pairs(
+    policy.key.map((k) => k.column),
+    columns,
+  );
+  const at = new Set(
+    catalog
+      .pointingAt(governed)
+      .filter((f) => pairs(f.to_columns, f.columns) === wanted)
+      .map((f) => f.at),
+  );
+  if (at.has(r.root)) return [];
+  return r.kind === 'p' ? catalog.leaves(r).filter((leaf) => !at.has(leaf.oid)) : [r];
+}

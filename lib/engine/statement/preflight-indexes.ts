@@ -1,0 +1,151 @@
+/**
+ * Does an index answer everything a batch looks for: the rows in the order of the clock, and, for each row that goes,
+ * those that refer to it (R13)? A partial index counts where what it leaves out is never looked for.
+ */
+
+import type { Problem } from '../../platform/errors';
+import { name } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { type Catalog, type Check, type Index, quoted, type Relation } from './preflight-facts';
+
+export const clockIndexes: Check = ({ policy, governed }) => {
+  if (!governed) return [];
+  const then = [...new Set([policy.clock.column, ...policy.key.map((k) => k.column)])];
+  const problems: Problem[] = [];
+  for (const rule of policy.rules) {
+    if (rule.keepFor.seconds === null) continue;
+    const match = Object.entries(rule.match);
+    const first = policy.tenants ? [policy.tenants.column] : match.map(([column]) => column);
+    if (governed.indexes.some((i) => walks(i, policy, match, first, then))) continue;
+    const columns = [...first, ...then];
+    problems.push({
+      problem: `${quoted(governed)} has no index on (${columns.map(name).join(', ')}): each batch would read the whole table`,
+      remedy: createIndex(governed, columns),
+    });
+    if (policy.tenants) break;
+  }
+  return problems;
+};
+
+/** Begins with `first` in any order, but for what its predicate settles, then the clock and the key in order. */
+function walks(
+  index: Index,
+  policy: Policy,
+  match: readonly (readonly [string, string | number | boolean])[],
+  first: readonly string[],
+  then: readonly string[],
+): boolean {
+  if (index.method !== 'btree') return false;
+  const settled = new Set<string>();
+  for (const part of conjuncts(index.partial)) {
+    const equal = match.find(([column, value]) => says(part, column, value));
+    if (equal) settled.add(equal[0]);
+    else if (!isAlwaysSo(part, policy, [...first, policy.clock.column])) return false;
+  }
+  const open = first.filter((column) => !settled.has(column));
+  const head = index.columns.slice(0, open.length);
+  return (
+    [...head].sort().join('\0') === [...open].sort().join('\0') &&
+    then.every((column, i) => index.columns[open.length + i] === column)
+  );
+}
+
+/** What each of a batch's own conditions implies, as PostgreSQL prints it. */
+function isAlwaysSo(part: string, policy: Policy, compared: readonly string[]): boolean {
+  const there = compared.flatMap(printed).map((column) => `${column} IS NOT NULL`);
+  // A soft delete's own batches only ask for rows that are not marked yet.
+  const marks = policy.strategy.kind === 'soft-delete' ? printed(policy.strategy.column) : [];
+  return [...there, ...marks.map((column) => `${column} IS NULL`)].includes(part);
+}
+
+function says(part: string, column: string, value: string | number | boolean): boolean {
+  const c = printed(column);
+  if (value === true && c.includes(part)) return true;
+  if (value === false && part.startsWith('NOT ') && c.includes(part.slice(4))) return true;
+  const literal = /^(?:\((.+)\)::[a-z ]+|(.+?)) = (?:'((?:[^']|'')*)'(?:::.+)?|([-\w.]+))$/.exec(part);
+  if (!literal) return false;
+  const said = literal[3]?.replaceAll("''", "'") ?? literal[4];
+  return c.includes(literal[1] ?? literal[2] ?? '') && said === String(value);
+}
+
+/** `((a IS NOT NULL) AND (b = 1))` → `a IS NOT NULL`, `b = 1`. */
+function conjuncts(predicate: string | null): string[] {
+  if (predicate === null) return [];
+  const inner = unwrapped(predicate);
+  const parts: string[] = [];
+  let depth = 0;
+  let from = 0;
+  for (let i = 0; i < inner.length; i += 1) {
+    if (inner[i] === '(') depth += 1;
+    else if (inner[i] === ')') depth -= 1;
+    else if (depth === 0 && inner.startsWith(' AND ', i)) {
+      parts.push(inner.slice(from, i));
+      from = i + 5;
+    }
+  }
+  return [...parts, inner.slice(from)].map(unwrapped);
+}
+
+/** Without the brackets around all of it. */
+function unwrapped(text: string): string {
+  if (!text.startsWith('(') || !text.endsWith(')')) return text;
+  let depth = 0;
+  for (let i = 0; i < text.length - 1; i += 1) {
+    if (text[i] === '(') depth += 1;
+    else if (text[i] === ')') depth -= 1;
+    if (depth === 0) return text;
+  }
+  return unwrapped(text.slice(1, -1));
+}
+
+/** How PostgreSQL may print a name in an index's predicate: in quotes also where it is a word of its own. */
+const printed = (identifier: string): string[] =>
+  /^[a-z_][a-z0-9_]*$/.test(identifier) ? [identifier, name(identifier)] : [name(identifier)];
+
+/** What refers to a row that goes is looked for once a row: by the batch, and by PostgreSQL for a foreign key. */
+export const referenceIndexes: Check = (catalog) => {
+  const { governed, children, going } = catalog;
+  const problems: Problem[] = [];
+  const targets = [governed, ...going.map((g) => g.relation)].filter((r) => r !== null);
+  for (const f of targets.flatMap((r) => catalog.pointingAt(r))) {
+    const at = catalog.relation(f.at);
+    if (!at) continue;
+    for (const leaf of unserved(catalog, at, f.columns)) {
+      problems.push({
+        problem: `foreign key ${name(f.name)} of ${quoted(at)} is not indexed: each deleted row would scan that table`,
+        remedy: createIndex(leaf, f.columns),
+      });
+    }
+  }
+  for (const { declared, relation } of children) {
+    if (!relation || declared.references.some((c) => !(c in relation.columns))) continue;
+    for (const leaf of unserved(catalog, relation, declared.references)) {
+      problems.push({
+        problem: `${quoted(leaf)} has no index on what refers to the row: each row would scan that table`,
+        remedy: createIndex(leaf, declared.references),
+      });
+    }
+  }
+  return problems;
+};
+
+/** The tables in which no index answers: the table itself, or partitions of it. */
+function unserved(catalog: Catalog, r: Relation, columns: readonly string[]): Relation[] {
+  const answers = (x: Relation) => x.indexes.some((i) => looksUp(i, columns));
+  if (answers(r)) return [];
+  return r.kind === 'p' ? catalog.leaves(r).filter((leaf) => !answers(leaf)) : [r];
+}
+
+function looksUp(index: Index, columns: readonly string[]): boolean {
+  const head = index.columns.slice(0, columns.length);
+  const there = columns.flatMap(printed).map((c) => `${c} IS NOT NULL`);
+  return (
+    [...head].sort().join('\0') === [...columns].sort().join('\0') &&
+    (index.method === 'btree' || index.columns.length === columns.length) &&
+    conjuncts(index.partial).every((part) => there.includes(part))
+  );
+}
+
+/** PostgreSQL builds none of a partitioned table concurrently. */
+const createIndex = (r: Relation, columns: readonly string[]): string =>
+  `CREATE INDEX${r.kind === 'p' ? '' : ' CONCURRENTLY'} ON ${quoted(r)} (${columns.map(name).join(', ')});`;

@@ -1,0 +1,91 @@
+/**
+ * Is the database fit for this policy? Read from the catalogs by one statement in the run's first request,
+ * judged here, and refused with the statement that mends it, before the first delete (R13, DELETION §12).
+ */
+
+import type { Problem } from '../../platform/errors';
+import type { PermanentTable, Policy } from '../../policies/contract';
+import { goingDependants, goingFiles, ownFiles } from '../../policies/going';
+import { fileIndexes } from './fit-files';
+import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
+import { clockType, columnsExist, keys, softDeleteType } from './preflight-columns';
+import { Catalog, type Check, Facts } from './preflight-facts';
+import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
+import { clockIndexes, referenceIndexes } from './preflight-indexes';
+import { references } from './preflight-references';
+import {
+  counted,
+  guarded,
+  identified,
+  kindsOfTables,
+  noHeirs,
+  noRules,
+  rights,
+  seenWhole,
+  tablesExist,
+} from './preflight-tables';
+
+export { catalogFacts } from './preflight-catalog';
+export type { Check };
+
+/** Every one is asked, whatever the others say, so that one dry run tells all there is to do. */
+const CHECKS: readonly Check[] = [
+  kindsOfTables,
+  noHeirs,
+  seenWhole,
+  noRules,
+  rights,
+  identified,
+  columnsExist,
+  clockType,
+  softDeleteType,
+  keys,
+  fragments,
+  functions,
+  clockIndexes,
+  referenceIndexes,
+  references,
+  fileIndexes,
+  nothingFurther,
+  nothingPermanent,
+  triggers,
+  counted,
+  guarded,
+  noOrphans,
+  judgesExist,
+  gates,
+];
+
+/** An erasure finds its rows by the subject, whatever their age. */
+export const CHECKS_OF_ERASURE: readonly Check[] = CHECKS.filter((check) => check !== clockIndexes);
+
+/** Everything that keeps this policy from deleting, each with what to run. Empty: fit. */
+export function judgeFacts(
+  policy: Policy,
+  raw: unknown,
+  permanent: readonly PermanentTable[],
+  checks: readonly Check[] = CHECKS,
+): Problem[] {
+  const catalog = new Catalog(policy, Facts.parse(raw), permanent);
+  const absent = tablesExist(catalog);
+  // Without its own table there is nothing to judge.
+  const problems = catalog.governed ? [...absent, ...checks.flatMap((check) => check(catalog))] : absent;
+  const told = new Set<string>();
+  return problems.filter(({ remedy, problem }) => {
+    // One index may answer for several rules and foreign keys: run twice, its statement would make two.
+    const statement = /^(CREATE|GRANT|SELECT) /.test(remedy) ? remedy : `${problem}\0${remedy}`;
+    return !told.has(statement) && told.add(statement);
+  });
+}
+
+/** Without a store, rows that name files are not deleted: their files would be orphaned. */
+export function judgeStore(policy: Policy, hasStore: boolean): Problem[] {
+  const names = ownFiles(policy).length + goingDependants(policy).flatMap((d) => goingFiles(d.files)).length;
+  if (hasStore || names === 0) return [];
+  return [
+    {
+      problem: 'its rows name files, and BLOB_READ_WRITE_TOKEN is not set',
+      remedy: 'set BLOB_READ_WRITE_TOKEN to the token of the store that holds them',
+    },
+  ];
+}

@@ -1,0 +1,38 @@
+/**
+ * Back pressure: a store that does not keep up, or refuses, must not be left behind by thousands of rows a run. Above
+ * MOST_WAITING entries no more rows that name files go, until the drain has caught up.
+ */
+
+import type { Statement } from '../platform/database';
+import type { Ending } from '../platform/outcome';
+import type { Policy } from '../policies/contract';
+import { namesFiles } from '../policies/going';
+
+/**
+ * What a drain does in half a minute at its best, and in a night with a store that takes three a second. Beyond it,
+ * files of rows long gone would lie in the store for days, and counting takes longer than 10 ms.
+ */
+export const MOST_WAITING = 100_000;
+
+/** One row `{ waiting }`, counted to the limit. */
+const waiting: Statement = {
+  text: `select count(*)::int as waiting from (
+      select 1 from retention.outbox where state in ('pending', 'deleting') limit ${MOST_WAITING}) o`,
+  params: [],
+};
+
+/** How many files more a run of this policy may queue. */
+export async function roomInOutbox(
+  policy: Policy,
+  ask: (statement: Statement) => Promise<readonly Record<string, unknown>[]>,
+): Promise<number> {
+  if (!namesFiles(policy)) return Number.POSITIVE_INFINITY;
+  const [row] = await ask(waiting);
+  return MOST_WAITING - Number(row?.waiting ?? MOST_WAITING);
+}
+
+export const outboxFull = (outcome: 'skipped' | 'interrupted'): Ending => ({
+  outcome,
+  reason: 'outbox',
+  message: `${MOST_WAITING} files of deleted rows wait for the store; rows that name files go on when fewer do. See why blob-outbox does not keep up: BLOB_READ_WRITE_TOKEN, the state of the store, pauses`,
+});

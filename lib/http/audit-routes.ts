@@ -1,0 +1,137 @@
+/** What operators and auditors read: the chain, its head, its verification, lineage, the cleanup report. */
+import { z } from 'zod';
+import { exportHead } from '../operators/audit/head';
+import { lineage } from '../operators/audit/lineage';
+import { cleanupReport, readPeriod, toCsv } from '../operators/audit/report';
+import { verify } from '../operators/audit/verify';
+import { send } from '../operators/carry-out';
+import { RequestError } from '../platform/errors';
+import { inTurn } from '../platform/turn';
+import { type Services, services } from '../services';
+import { deadlineOf } from './deadline';
+import { operatorRoute } from './operator-route';
+import { urlOf } from './raw-url';
+
+type Handler = (request: Request) => Promise<Response>;
+
+/** What the route file gives its function. */
+const MAX_DURATION_SECONDS = 300;
+const PAGE = 200;
+/** A key of 8 kB, each character an escape of JSON. */
+const MOST_KEY = 49_152;
+
+const whole = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
+/** A NUL cannot be asked for, and nothing is named with control characters. */
+const printable = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const VIEWS = {
+  verify: z.strictObject({
+    n: whole.optional(),
+    hash: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
+  }),
+  head: z.strictObject({}),
+  entries: z.strictObject({ after: whole.default(0), subject: printable(500).optional() }),
+  lineage: z.strictObject({ table: printable(130), key: printable(MOST_KEY) }),
+} as const;
+
+export const auditRoute = (view: string, provide: () => Services = services): Handler =>
+  operatorRoute(
+    async (s, _operator, request) => {
+      if (!Object.hasOwn(VIEWS, view)) {
+        throw new RequestError(404, 'unknown_view', `there are ${Object.keys(VIEWS).join(', ')}`);
+      }
+      const given = Object.fromEntries(urlOf(request).searchParams);
+      switch (view as keyof typeof VIEWS) {
+        case 'verify': {
+          const { n, hash } = parameters('verify', given);
+          if ((n === undefined) !== (hash === undefined)) {
+            throw new RequestError(400, 'bad_parameter', 'a known head needs both n and hash', 'n');
+          }
+          const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, []).getTime();
+          const inTime = () => deadline - s.clock().getTime() > 5_000;
+          const known = n !== undefined && hash !== undefined ? { known: { n, hash } } : {};
+          return alone(s, 'verify', () => verify(s.database, { inTime, ...known }));
+        }
+        case 'head':
+          parameters('head', given);
+          return { head: await exportHead(s) };
+        case 'entries':
+          return entries(s, parameters('entries', given));
+        case 'lineage': {
+          const { table, key } = parameters('lineage', given);
+          return alone(s, 'lineage', () => lineage(s, table, key));
+        }
+      }
+    },
+    provide,
+    'audit',
+  );
+
+export const cleanupRoute = (provide: () => Services = services): Handler =>
+  operatorRoute(
+    async (s, _operator, request) => {
+      const { format, ...period } = readPeriod(urlOf(request).searchParams);
+      const report = await cleanupReport(s, period);
+      if (format === 'json') return report;
+      return new Response(toCsv(report), {
+        headers: {
+          'content-type': 'text/csv; charset=utf-8; header=present',
+          'content-disposition': 'attachment; filename="cleanup.csv"',
+          'cache-control': 'no-store',
+        },
+      });
+    },
+    provide,
+    'reports',
+  );
+
+/** Each reads every receipt there is: one at a time, whoever asks. */
+async function alone<R>(s: Services, what: string, work: () => Promise<R>): Promise<R> {
+  const turn = await inTurn(s.redis, `audit-${what}`, MAX_DURATION_SECONDS * 1000, work);
+  if (turn.mine) return turn.result;
+  throw new RequestError(
+    429,
+    'one_at_a_time',
+    `another ${what} is under way: ask again when it has ended, within ${turn.secondsLeft} s at the latest`,
+  );
+}
+
+function parameters<V extends keyof typeof VIEWS>(view: V, given: unknown): z.output<(typeof VIEWS)[V]> {
+  const parsed = VIEWS[view].safeParse(given);
+  if (parsed.success) return parsed.data as z.output<(typeof VIEWS)[V]>;
+  const issue = parsed.error.issues[0]!;
+  const field = issue.code === 'unrecognized_keys' ? issue.keys[0] : String(issue.path[0]);
+  const there = Object.keys(VIEWS[view].shape).join(', ') || 'none';
+  throw new RequestError(
+    400,
+    'bad_parameter',
+    `${field} is missing, wrong or unknown; the parameters of ${view} are: ${there}`,
+    field,
+  );
+}
+
+async function entries(s: Services, q: { after: number; subject?: string | undefined }): Promise<unknown> {
+  const [, rows] = await send(
+    s,
+    [
+      {
+        text: `select n::float8 as n, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, actor, action, subject, reason, detail, prev, hash
+          from retention.audit_entry where n > $1::bigint and ($2::text is null or subject = $2) order by n limit ${PAGE + 1}`,
+        params: [q.after, q.subject ?? null],
+      },
+    ],
+    true,
+  );
+  const page = (rows ?? []).slice(0, PAGE);
+  return { entries: page, next: (rows ?? []).length > PAGE ? Number(page.at(-1)?.n) : null };
+}

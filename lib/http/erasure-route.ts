@@ -1,0 +1,122 @@
+/**
+ * The operators' door to erasures: POST asks for one, confirms or withdraws it, GET lists them. Opened by an operator's
+ * own token only, whose name stands in each entry of the audit chain and in each receipt; CRON_SECRET only resumes what
+ * has been confirmed (/api/cron/erasures).
+ */
+import { z } from 'zod';
+import { limitRate } from '../operators/rate';
+import { LapseError, RequestError } from '../platform/errors';
+import { MAX_DURATION_SECONDS } from '../platform/jobs';
+import { capture } from '../platform/sentry';
+import { confirmRequest, eraseSubject, withdrawRequest } from '../rights/erase';
+import type { ErasureCall, ErasureResult } from '../rights/result';
+import { listErasures, UNDER_WAY } from '../rights/store';
+import { type Services, services } from '../services';
+import { answerJson } from './answer';
+import type { Handler } from './answered';
+import { readJson } from './body';
+import { deadlineOf } from './deadline';
+import { operatorRoute } from './operator-route';
+import { urlOf } from './raw-url';
+
+/** Two ids and a reason of 500 characters. */
+const MOST_BYTES = 8_192;
+/** People ask for erasures one at a time, a morning's post at most; a script that runs away is stopped at once. */
+const PER_MINUTE = 20;
+
+const id = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(200, 'must be at most 200 characters')
+  .regex(/^[^\p{C}]+$/u, 'must not hold control or invisible characters');
+const reason = z
+  .string()
+  .trim()
+  .min(3, 'must say why, e.g. the number of the request')
+  .max(500, 'must be at most 500 characters')
+  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters');
+const Asked = z
+  .strictObject({
+    action: z.literal('request', { error: 'must be request, confirm or withdraw' }).default('request'),
+    organization: id.optional(),
+    user: id.optional(),
+    reason,
+    dryRun: z.boolean().default(false),
+  })
+  .refine((b) => (b.organization === undefined) !== (b.user === undefined), {
+    message: 'name either an organization or a user',
+    path: ['organization'],
+  });
+const Decided = z.strictObject({
+  action: z.enum(['confirm', 'withdraw']),
+  id: z.uuid('must be the id of the request, a UUID'),
+  reason,
+});
+
+const LISTS = { open: UNDER_WAY, requested: ['requested'], done: ['done', 'withdrawn'] } as const;
+const Query = z.strictObject({
+  state: z
+    .enum(Object.keys(LISTS) as [keyof typeof LISTS], { error: 'must be open, requested or done' })
+    .default('open'),
+  offset: z
+    .string()
+    .regex(/^\d{1,7}$/, 'must be a number')
+    .transform(Number)
+    .default(0),
+});
+
+export const erasureRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
+  GET: operatorRoute(
+    async (s, _operator, request) => {
+      const { state, offset } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
+      return { list: state, ...(await listErasures(s.database, LISTS[state], offset)) };
+    },
+    provide,
+    'erasure',
+  ),
+  POST: operatorRoute(
+    async (s, operator, request, { correlationId, token }) => {
+      await limitRate(s.redis, `erasure:${operator}`, PER_MINUTE);
+      const body = await readJson(request, { mostBytes: MOST_BYTES });
+      const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
+      return act(s, body, { actor: operator, token, correlationId, deadline });
+    },
+    provide,
+    'erasure',
+  ),
+});
+
+async function act(s: Services, body: Record<string, unknown>, call: ErasureCall): Promise<Response> {
+  if (body.action === 'withdraw') {
+    const { id: request, reason: why } = checked(Decided, body);
+    const done = await withdrawRequest(s, { ...call, id: request, reason: why });
+    return answerJson(done, call.correlationId);
+  }
+  if (body.action === 'confirm') {
+    const { id: request, reason: why } = checked(Decided, body);
+    return answerErasure(await confirmRequest(s, { ...call, id: request, reason: why }), call);
+  }
+  const asked = checked(Asked, body);
+  const subject = asked.organization
+    ? { scope: 'organization' as const, id: asked.organization }
+    : { scope: 'user' as const, id: asked.user! };
+  const { reason: why, dryRun } = asked;
+  return answerErasure(await eraseSubject(s, { ...call, subject, reason: why, dryRun }), call);
+}
+
+/** 202: remembered, waits for a second operator. */
+function answerErasure(result: ErasureResult, { correlationId }: ErasureCall): Response {
+  if (result.outcome === 'errored') {
+    capture(new LapseError(result.reason ?? 'errored', result.message), { policy: 'erasure', correlationId });
+  }
+  const status = { succeeded: 200, interrupted: 200, waiting: 202, errored: 500 }[result.outcome];
+  return answerJson(result, correlationId, status);
+}
+
+function checked<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const field = issue.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue.path[0] ?? 'body');
+  throw new RequestError(400, 'bad_parameter', `${field}: ${issue.message}`, field);
+}

@@ -1,0 +1,78 @@
+/**
+ * The operators' door (R12, G1): POST acts, GET lists. Nothing is read or done before the operator's own token
+ * has been checked; CRON_SECRET does not open it. Bad input is answered with a 4xx that names the field, and
+ * then nothing was changed.
+ */
+
+import { takeAction } from '../operators/actions';
+import { limitRate } from '../operators/rate';
+import { readList } from '../operators/read';
+import { RequestError } from '../platform/errors';
+import { flush } from '../platform/sentry';
+import { operatorOf, SHORTEST_TOKEN, tokenOf } from '../platform/settings/operators';
+import { type Services, services } from '../services';
+import { answerJson } from './answer';
+import { answered, type Handler } from './answered';
+import { readJson } from './body';
+import { urlOf } from './raw-url';
+import { refusals } from './refusals';
+
+/** What a request of an operator comes with. */
+export interface Operated {
+  readonly correlationId: string;
+  /** The operator's own, for the database: lib/platform/session.ts `provenBy`. */
+  readonly token: string;
+}
+
+/** Authenticates, limits, answers. `work` gets the services and the operator's name; `script` names it in the log. */
+export function operatorRoute(
+  work: (
+    services: Services,
+    operator: string,
+    request: Request,
+    about: Operated,
+  ) => Promise<Response | unknown>,
+  provide: () => Services = services,
+  script = 'control',
+): Handler {
+  const strangers = refusals();
+  return answered(script, provide, async ({ request, correlationId, services: made }) => {
+    const s = made();
+    const authorization = request.headers.get('authorization');
+    const operator = operatorOf(authorization, s.settings.operators);
+    if (operator === null) return strangers.refuse(unauthorized(authorization));
+    await limitRate(s.redis, operator);
+    const log = s.log.child({ correlation_id: correlationId, script });
+    try {
+      const answer = await work({ ...s, log }, operator, request, {
+        correlationId,
+        token: tokenOf(authorization) ?? '',
+      });
+      return answer instanceof Response ? answer : answerJson(answer, correlationId);
+    } finally {
+      await flush();
+    }
+  });
+}
+
+/** Whether a token is too short to be anybody's tells a stranger nothing. */
+function unauthorized(authorization: string | null): RequestError {
+  const token = /^Bearer (.*)$/.exec(authorization ?? '')?.[1];
+  const isShort = token !== undefined && token.length < SHORTEST_TOKEN;
+  return new RequestError(
+    401,
+    'unauthorized',
+    isShort
+      ? `an operator token has at least ${SHORTEST_TOKEN} characters: make one with openssl rand -hex 32`
+      : 'send Authorization: Bearer <your operator token>; LAPSE_OPERATORS names who may',
+  );
+}
+
+export const controlRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
+  GET: operatorRoute((s, _operator, request) => readList(s, urlOf(request)), provide),
+  POST: operatorRoute(
+    async (s, operator, request, { token }) =>
+      takeAction({ services: s, operator, token }, await readJson(request)),
+    provide,
+  ),
+});

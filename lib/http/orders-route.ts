@@ -1,0 +1,20 @@
+/** The operators' door to the orders in review: GET lists, POST acts. */
+
+import { takeOrderAction } from '../orders/actions';
+import { listOrders } from '../orders/list';
+import { type Services, services } from '../services';
+import { readJson } from './body';
+import { operatorRoute } from './operator-route';
+import { urlOf } from './raw-url';
+
+type Handler = (request: Request) => Promise<Response>;
+
+export const ordersRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
+  GET: operatorRoute((s, _operator, request) => listOrders(s, urlOf(request)), provide, 'orders'),
+  POST: operatorRoute(
+    async (s, operator, request, { token }) =>
+      takeOrderAction({ services: s, operator, token }, await readJson(request)),
+    provide,
+    'orders',
+  ),
+});

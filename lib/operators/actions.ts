@@ -1,0 +1,141 @@
+/**
+ * Every action an operator can take, as one table: its name, what it needs, what it does. Unknown actions and
+ * unknown fields are refused. Each needs a reason, which goes into the audit chain.
+ */
+import { z } from 'zod';
+import { RequestError } from '../platform/errors';
+import { giveApproval, withdrawApproval } from './approvals';
+import type { Acting } from './carry-out';
+import { endExtension, placeHold, releaseHold, removeOverride, setExtension, setOverride } from './holds';
+import { assignLetter, discardLetter, retryLetter, retryLetters } from './letters';
+import { removePermanent } from './permanent';
+import { restore } from './restore';
+import { Written } from './subject';
+import { closeBreakerOf, pausePolicy, releaseLease, resumeAll, resumePolicy, stopAll } from './switches';
+
+const text = (most: number) =>
+  z
+    .string()
+    .trim()
+    .min(1, 'must not be empty')
+    .max(most, `must be at most ${most} characters`)
+    // A NUL cannot be stored, and other control characters would forge lines of an export.
+    .refine((s) => !/\p{Cc}/u.test(s), 'must not hold control characters');
+/** Long enough for a matter's number and a sentence. */
+const reason = text(500);
+const policy = text(100);
+const id = z.uuid('must be the id of the entry, a UUID');
+/** An organization, a user or a row, as lib/operators/subject.ts reads it. */
+const key = Written;
+/** Its rows are still to come: without it, what covers no row is refused. */
+const force = z.boolean().default(false);
+/** What one statement changes within its time, and a drain works off in minutes. */
+const MOST_LETTERS = 10_000;
+/** Of a row a UUID, of a file a number. */
+const letter = { kind: z.enum(['row', 'file']), id: text(40) };
+
+const action = <S extends z.ZodRawShape, R>(
+  shape: S,
+  act: (acting: Acting, input: z.output<z.ZodObject<S>>) => Promise<R>,
+) => {
+  const schema = z.strictObject({ action: z.string(), reason, ...shape });
+  return {
+    fields: ['reason', ...Object.keys(shape)],
+    parse: (body: unknown) => schema.safeParse(body),
+    act: (acting: Acting, input: unknown) => act(acting, input as z.output<z.ZodObject<S>>),
+  };
+};
+
+const ACTIONS = {
+  'hold.place': action(
+    {
+      scope: z.enum(['organization', 'user', 'item']),
+      subject: key,
+      table: z.string().max(130).optional(),
+      force,
+    },
+    placeHold,
+  ),
+  'hold.release': action({ id }, (a, i) => releaseHold(a, i.id)),
+  'extension.set': action(
+    {
+      table: z.string().max(130),
+      key,
+      force,
+      keepUntil: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }),
+    },
+    setExtension,
+  ),
+  'extension.end': action({ table: z.string().max(130), key }, endExtension),
+  'override.set': action(
+    {
+      policy,
+      tenant: key,
+      force,
+      keepDays: z
+        .union([z.literal(-1), z.int().min(1).max(36_500)], {
+          error: 'must be 1 to 36500 days, or -1 for ever',
+        })
+        .transform((d) => (d === -1 ? null : d)),
+    },
+    setOverride,
+  ),
+  'override.remove': action({ policy, tenant: key }, removeOverride),
+  'row.restore': action({ policy, key }, restore),
+  'blacklist.remove': action({ table: z.string().max(130), key }, removePermanent),
+  'policy.pause': action({ policy }, (a, i) => pausePolicy(a, i.policy)),
+  'policy.resume': action({ policy }, (a, i) => resumePolicy(a, i.policy)),
+  'all.stop': action({}, (a) => stopAll(a)),
+  'all.resume': action({}, (a) => resumeAll(a)),
+  'lease.release': action({ policy }, (a, i) => releaseLease(a, i.policy)),
+  'breaker.close': action({ policy }, (a, i) => closeBreakerOf(a, i.policy)),
+  'approval.give': action(
+    { policy, digest: z.string().regex(/^[0-9a-f]{64}$/, 'must be the 64 hex digits of a dry run') },
+    giveApproval,
+  ),
+  'approval.withdraw': action({ id }, (a, i) => withdrawApproval(a, i.id)),
+  'letter.retry': action(letter, (a, i) => retryLetter(a, i.kind, letterId(i))),
+  'letter.retry-all': action(
+    {
+      kind: z.enum(['row', 'file']),
+      policy,
+      most: z.int().min(1).max(MOST_LETTERS, `must be at most ${MOST_LETTERS}`).default(MOST_LETTERS),
+    },
+    (a, i) => retryLetters(a, i.kind, i.policy, i.most),
+  ),
+  'letter.discard': action(letter, (a, i) => discardLetter(a, i.kind, letterId(i))),
+  'letter.assign': action({ ...letter, to: text(64) }, (a, i) => assignLetter(a, i.kind, letterId(i), i.to)),
+} as const;
+
+function letterId(l: { kind: 'row' | 'file'; id: string }): string {
+  const fits = l.kind === 'row' ? z.uuid().safeParse(l.id).success : /^[1-9]\d{0,17}$/.test(l.id);
+  if (fits) return l.id;
+  throw new RequestError(400, 'bad_field', `id must be ${l.kind === 'row' ? 'a UUID' : 'a number'}`, 'id');
+}
+
+/** Runs one action. Throws RequestError that names the field at fault; then nothing was changed. */
+export async function takeAction(acting: Omit<Acting, 'reason'>, body: unknown): Promise<unknown> {
+  const name = (body as { action?: unknown } | null)?.action;
+  const known = typeof name === 'string' && Object.hasOwn(ACTIONS, name);
+  if (!known) {
+    const list = Object.keys(ACTIONS).join(', ');
+    throw new RequestError(400, 'unknown_action', `action must be one of ${list}`, 'action');
+  }
+  const chosen = ACTIONS[name as keyof typeof ACTIONS];
+  const parsed = chosen.parse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    if (issue.code === 'unrecognized_keys') {
+      const fields = chosen.fields.join(', ');
+      throw new RequestError(
+        400,
+        'unknown_field',
+        `${issue.keys[0]} is not a field of ${name}; there are ${fields}`,
+        issue.keys[0],
+      );
+    }
+    const field = String(issue.path[0] ?? 'body');
+    throw new RequestError(400, 'bad_field', `${field}: ${issue.message}`, field);
+  }
+  return chosen.act({ ...acting, reason: parsed.data.reason }, parsed.data);
+}

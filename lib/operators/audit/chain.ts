@@ -1,0 +1,110 @@
+/**
+ * The chain by itself: numbers dense from 1, each hash right, each link to the entry before, the head that was
+ * exported still there. Reads in pages, so that memory does not grow with the chain; nothing that stands in an
+ * entry makes it throw.
+ */
+import type { Row, Statement } from '../../platform/database';
+import { type Findings, type Read, texts, UTC } from './findings';
+import { entryHash, GENESIS } from './hash';
+
+export interface Entry {
+  readonly n: number;
+  /** n, at, actor, action, subject, reason, detail, prev: what is hashed, in this order. */
+  readonly fields: readonly string[];
+  readonly hash: string;
+}
+
+export interface KnownHead {
+  readonly n: number;
+  readonly hash: string;
+}
+
+const PAGE = 1_000;
+
+const entriesAfter = (n: string | null): Statement => ({
+  text: `select n::text, hash, array[n::text, to_char(at at time zone 'UTC', ${UTC}), actor, action, subject, reason, detail::text, prev] as fields
+    from retention.audit_entry e where $1::bigint is null or e.n > $1::bigint order by e.n limit ${PAGE}`,
+  params: [n],
+});
+
+export class Chain {
+  last: Entry | null = null;
+  entries = 0;
+  #knownSeen: boolean;
+
+  constructor(
+    readonly read: Read,
+    readonly findings: Findings,
+    readonly known?: KnownHead,
+  ) {
+    this.#knownSeen = known === undefined;
+  }
+
+  /** Hands on each entry once it was looked at. False when the time ran out before the end. */
+  async walk(inTime: () => boolean, each: (entry: Entry) => Promise<void>): Promise<boolean> {
+    let after: string | null = null;
+    for (;;) {
+      if (!inTime()) return false;
+      const [page = []] = await this.read(entriesAfter(after));
+      for (const row of page) {
+        const entry = entryOf(row);
+        await this.#check(entry);
+        this.entries += 1;
+        this.last = entry;
+        await each(entry);
+      }
+      if (page.length < PAGE) break;
+      after = String(page.at(-1)?.n);
+    }
+    this.#checkHead();
+    return true;
+  }
+
+  async #check(entry: Entry): Promise<void> {
+    const expected = (this.last?.n ?? 0) + 1;
+    if (entry.n < expected) {
+      this.findings.say(entry.n, 'edited', `entry ${entry.n} has a number that no entry can have`);
+    } else if (entry.n > expected) {
+      const range =
+        entry.n === expected + 1 ? `entry ${expected} is` : `entries ${expected} to ${entry.n - 1} are`;
+      this.findings.say(expected, 'removed', `${range} missing`);
+    }
+    const linked = entry.fields[7] === (this.last?.hash ?? GENESIS);
+    if (!linked && entry.n === expected) await this.#sayUnlinked(entry);
+    else if (entryHash(entry.fields) !== entry.hash) {
+      this.findings.say(entry.n, 'edited', `entry ${entry.n} is not what was written: its hash does not fit`);
+    }
+    if (this.known && entry.n === this.known.n) {
+      this.#knownSeen = true;
+      if (entry.hash !== this.known.hash)
+        this.findings.say(entry.n, 'edited', `entry ${entry.n} is not the head that was exported`);
+    }
+  }
+
+  async #sayUnlinked({ n, fields }: Entry): Promise<void> {
+    const [elsewhere] = await this.read({
+      text: 'select n::text from retention.audit_entry where hash = $1',
+      params: [fields[7] ?? ''],
+    });
+    const place = elsewhere?.[0]?.n;
+    if (place !== undefined) {
+      this.findings.say(n, 'moved', `entry ${n} follows entry ${place} by its own word: it was moved`);
+    } else {
+      const message = `entry ${n} does not follow entry ${n - 1} as it is now: one of them was edited`;
+      this.findings.say(n, 'edited', message);
+    }
+  }
+
+  #checkHead(): void {
+    if (this.#knownSeen || !this.known) return;
+    const { n } = this.known;
+    const message = `the chain ends at entry ${this.last?.n ?? 0}; entry ${n} was exported as its head`;
+    this.findings.say(n, 'cut off', message);
+  }
+}
+
+const entryOf = (row: Row): Entry => ({
+  n: Number(row.n),
+  fields: texts(row.fields),
+  hash: String(row.hash),
+});

@@ -1,0 +1,48 @@
+/**
+ * Verifies the audit (G4): the chain from the first entry to the last, each sealed run with its receipts and its
+ * record, and what holds, stops, keeps and approves against the entries that say so. Names what was edited,
+ * removed, moved, cut off, falsified, or changed without an entry, and goes on after each. A cut-off tail shows
+ * only against a head that was kept elsewhere: give it as `known`. Inside READ ONLY transactions.
+ */
+import type { Database } from '../../platform/database';
+import { Anchors } from './anchor';
+import { Chain, type KnownHead } from './chain';
+import { Findings, type Problem, reader } from './findings';
+import { compareWithEntries } from './in-force';
+import { SealedRun } from './sealed-run';
+
+export interface Verification {
+  readonly ok: boolean;
+  /** False when the time ran out: `entries` were looked at and the rest was not. */
+  readonly complete: boolean;
+  readonly entries: number;
+  readonly runs: number;
+  readonly receipts: number;
+  readonly head: { readonly n: number; readonly hash: string; readonly at: string } | null;
+  /** At most MOST_PROBLEMS. */
+  readonly problems: readonly Problem[];
+}
+
+export async function verify(
+  database: Database,
+  options: { known?: KnownHead; inTime?: () => boolean } = {},
+): Promise<Verification> {
+  const { known, inTime = () => true } = options;
+  const read = reader(database);
+  const findings = new Findings();
+  const chain = new Chain(read, findings, known);
+  const anchors = new Anchors(findings);
+  await anchors.load(read);
+  let [runs, receipts] = [0, 0];
+  const walked = await chain.walk(inTime, async (entry) => {
+    anchors.check(entry);
+    if (entry.fields[3] !== 'run.sealed') return;
+    runs += 1;
+    receipts += await new SealedRun(entry, read, findings, anchors.covers(entry)).check();
+  });
+  const complete = walked && (await compareWithEntries(read, findings, inTime));
+  const { last, entries } = chain;
+  const head = last && { n: last.n, hash: last.hash, at: last.fields[1] ?? '' };
+  const { problems } = findings;
+  return { ok: complete && problems.length === 0, complete, entries, runs, receipts, head, problems };
+}

@@ -1,0 +1,114 @@
+/**
+ * An operator's action: one function of the database changes and writes the entry of the audit chain, so that
+ * neither is ever without the other; the app's role may write neither by itself. A change of something that
+ * decisions are read from waits for the running batches, by the trigger of its table; when the answer comes, no
+ * older batch can still run.
+ */
+
+import type { Row, Statement } from '../platform/database';
+import { DatabaseError, RequestError } from '../platform/errors';
+import { answerTimeoutMs, provenBy, session } from '../platform/session';
+import { name, Parameters } from '../platform/sql';
+import type { Services } from '../services';
+
+/** A batch may take its whole statement time; ten seconds see it out. */
+const LOCK_MS = 10_000;
+const STATEMENT_MS = 15_000;
+
+export interface Acting {
+  readonly services: Services;
+  readonly operator: string;
+  /** The operator's own: the database asks for it. */
+  readonly token: string;
+  readonly reason: string;
+}
+
+export interface Done {
+  /** Number of the entry in the audit chain. */
+  readonly entry: number;
+  readonly subject: string;
+  readonly detail: Record<string, unknown>;
+}
+
+/** What a function is called with, after the operator and the reason. */
+type Args = (p: Parameters) => readonly string[];
+
+/**
+ * Calls a function of schema retention with the operator, the reason and `args`; it returns the entry it wrote,
+ * or no row when the action did not apply: then nothing was changed, and the answer is null.
+ */
+export async function decide(acting: Acting, named: string, args: Args): Promise<Done | null> {
+  return (await decideEach(acting, named, [args]))[0] ?? null;
+}
+
+/** Several calls of one function, all or none. Those that did not apply are left out. */
+export function decideEach(acting: Acting, named: string, calls: readonly Args[]): Promise<Done[]> {
+  const statements = calls.map((args) => {
+    const p = new Parameters();
+    const given = [p.add(acting.operator), p.add(acting.reason), ...args(p)].join(', ');
+    return p.statement(`select n::text, action, subject, detail from retention.${name(named)}(${given})`);
+  });
+  return answered(acting, statements);
+}
+
+async function answered(acting: Acting, statements: Statement[]): Promise<Done[]> {
+  const { services, operator } = acting;
+  try {
+    const rows = await sendAs(acting, statements);
+    return rows.flat().map((row) => {
+      const [entry, action] = [Number(row.n), String(row.action)];
+      services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
+      return { entry, subject: String(row.subject), detail: row.detail as Done['detail'] };
+    });
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+/** As the operator who acts. Returns the rows of `statements` alone. */
+export const sendAs = async ({ services, token }: Acting, statements: Statement[]): Promise<Row[][]> =>
+  (await send(services, [provenBy(token), ...statements])).slice(2);
+
+export const send = (services: Services, statements: Statement[], readOnly = false) =>
+  services.database.transaction([session(STATEMENT_MS, LOCK_MS), ...statements], {
+    timeoutMs: answerTimeoutMs(STATEMENT_MS),
+    readOnly,
+  });
+
+/** What the database refuses is the request's fault when it says so by a constraint; a lock is nobody's. */
+export function refusal(error: unknown): unknown {
+  if (!(error instanceof DatabaseError)) return error;
+  if (error.failure === 'busy') {
+    return new RequestError(
+      409,
+      'busy',
+      'a batch is still running; nothing was changed, ask again in a few seconds',
+    );
+  }
+  if (error.sqlState === 'LP015') {
+    return new RequestError(
+      409,
+      'second_person',
+      'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
+    );
+  }
+  if (error.sqlState === 'LP016') {
+    return new RequestError(
+      403,
+      'unproven',
+      'the database does not know this token as yours; nothing was changed. Its owner runs npm run migrate with LAPSE_OPERATORS as it is deployed',
+    );
+  }
+  if (error.sqlState === '23505')
+    return new RequestError(409, 'exists', 'this is there already; nothing was changed');
+  if (error.sqlState === '23503')
+    return new RequestError(404, 'unknown', 'it refers to something that does not exist');
+  if (error.sqlState && /^(22|23|54)/.test(error.sqlState)) {
+    return new RequestError(
+      422,
+      'refused',
+      `the database refuses this (${error.at.constraint ?? error.sqlState}); nothing was changed`,
+    );
+  }
+  return error;
+}

@@ -1,0 +1,160 @@
+/**
+ * What holds, extensions and overrides keep, judged as a batch would: by the exact text. One that keeps nothing
+ * although rows have the same value in another spelling is named with the spelling that would; such are left
+ * from versions that stored what was typed, and are never changed here: an operator sets them again.
+ */
+import { z } from 'zod';
+import { ask } from '../platform/session';
+import type { Services } from '../services';
+import { type Cover, count, coverOf } from './coverage';
+import { spell } from './spelling';
+import { extensionTargets, itemTargets, scopeTargets, type Target, tenantTarget } from './targets';
+
+export type Kind = 'holds' | 'extensions' | 'overrides';
+
+export interface InForce {
+  readonly covers: readonly Cover[];
+  /** `misspelled`: rows have this value and print it otherwise; `none`: no row has it, or no policy looks there. */
+  readonly matches: 'some' | 'unknown' | 'none' | 'misspelled';
+  /** What those rows print: set it again, and it is stored so. */
+  readonly printedAs: readonly string[];
+}
+
+type Asked = Pick<Services, 'database' | 'policies'>;
+
+const Hold = z.object({
+  scope: z.enum(['organization', 'user', 'item']),
+  subject: z.string(),
+  table_name: z.string().nullable(),
+});
+const Extension = z.object({ table_name: z.string(), row_key: z.string() });
+const Override = z.object({ policy: z.string(), tenant: z.string() });
+
+interface Stored {
+  readonly subject: string;
+  readonly targets: readonly Target[];
+  /** Entries that a batch asks alike. */
+  readonly among: string;
+}
+
+function stored({ policies }: Asked, kind: Kind, entry: unknown): Stored {
+  if (kind === 'holds') {
+    const { scope, subject, table_name: label } = Hold.parse(entry);
+    const targets =
+      scope === 'item' ? orNone(() => itemTargets(policies, label ?? '')) : scopeTargets(policies, scope);
+    return { subject, targets, among: `${scope} ${label}` };
+  }
+  if (kind === 'extensions') {
+    const { table_name: label, row_key: subject } = Extension.parse(entry);
+    return { subject, targets: orNone(() => extensionTargets(policies, label)), among: label };
+  }
+  const { policy, tenant } = Override.parse(entry);
+  return { subject: tenant, targets: orNone(() => [tenantTarget(policies, policy)]), among: policy };
+}
+
+/** A table or policy that is not there any more. */
+function orNone(targets: () => Target[]): Target[] {
+  try {
+    return targets();
+  } catch {
+    return [];
+  }
+}
+
+/** One answer an entry, in their order. */
+export async function inForce(asked: Asked, kind: Kind, entries: readonly unknown[]): Promise<InForce[]> {
+  const all = entries.map((entry) => stored(asked, kind, entry));
+  const pairs = all.flatMap((s) =>
+    s.targets.map((target) => ({ s, target, parts: partsOf(s.subject, target) })),
+  );
+  const spelled = await spell(asked, pairs);
+  const possible = spelled.filter((s) => s.subject !== null);
+  const counted = await count(asked, possible);
+  const found = new Map(possible.map((s, i) => [s, counted[i]!]));
+  const known = new Set(all.map((s) => JSON.stringify([s.among, s.subject])));
+  return all.map((s) => {
+    const own = pairs.flatMap((p, i) => (p.s === s ? [found.get(spelled[i]!) ?? none(spelled[i]!)] : []));
+    const covers = coverOf(own, new Set([s.subject]));
+    const printedAs = [...new Set(own.flatMap((c) => [...(c.forms?.keys() ?? [])]))].filter(
+      (form) => !known.has(JSON.stringify([s.among, form])),
+    );
+    return { covers, ...judged(covers, printedAs) };
+  });
+}
+
+const none = (spelled: Awaited<ReturnType<typeof spell>>[number]) => ({
+  spelled,
+  forms: new Map<string, number>(),
+});
+
+function judged(covers: readonly Cover[], printedAs: string[]): Pick<InForce, 'matches' | 'printedAs'> {
+  if (covers.some((c) => c.rows !== 0 && c.rows !== 'unknown')) return { matches: 'some', printedAs: [] };
+  if (printedAs.length > 0) return { matches: 'misspelled', printedAs };
+  return { matches: covers.some((c) => c.rows === 'unknown') ? 'unknown' : 'none', printedAs: [] };
+}
+
+/** As it is stored: plainly, or of several columns as a JSON array. */
+function partsOf(subject: string, target: Target): readonly string[] {
+  if (target.columns.length === 1) return [subject];
+  try {
+    return z
+      .array(z.union([z.string(), z.number().transform(String), z.boolean().transform(String)]))
+      .parse(JSON.parse(subject));
+  } catch {
+    return [subject];
+  }
+}
+
+const IN_FORCE: Record<Kind, string> = {
+  holds: `select id::text, id as position, scope, subject, table_name, placed_by as by, reason from retention.hold where released_at is null`,
+  extensions: `select table_name || ' ' || row_key as id, id as position, table_name, row_key, extended_by as by, reason from retention.extension
+    where keep_until > clock_timestamp()`,
+  overrides: `select policy || ' ' || tenant as id, md5(policy || ' ' || tenant)::uuid as position, policy, tenant, set_by as by, reason
+    from retention.period_override`,
+};
+const PAGE = 200;
+const STATEMENT_MS = 10_000;
+
+export interface Finding extends InForce {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Everything in force, page by page. */
+export async function* everythingInForce(asked: Asked): AsyncGenerator<Finding> {
+  for (const kind of ['holds', 'extensions', 'overrides'] as const) {
+    let after = '00000000-0000-0000-0000-000000000000';
+    for (;;) {
+      const [rows = []] = await ask(
+        asked.database,
+        [
+          {
+            text: `select * from (${IN_FORCE[kind]}) x where position > $1::uuid order by position limit ${PAGE}`,
+            params: [after],
+          },
+        ],
+        { statementMs: STATEMENT_MS, readOnly: true },
+      );
+      const found = await inForce(asked, kind, rows);
+      for (const [i, row] of rows.entries()) {
+        yield { kind, id: String(row.id), by: String(row.by), reason: String(row.reason), ...found[i]! };
+      }
+      if (rows.length < PAGE) break;
+      after = String(rows.at(-1)?.position);
+    }
+  }
+}
+
+/** One line for a person. */
+export function inWords(f: Finding): string {
+  const rows = f.covers.map((c) => `${c.table}: ${c.rows}`);
+  const where = [...new Set(rows)].join(', ') || `no policy looks there`;
+  const what = { holds: 'hold', extensions: 'extension', overrides: 'override' }[f.kind];
+  const how =
+    f.matches === 'misspelled'
+      ? `KEEPS NOTHING: rows print this as ${f.printedAs.map((p) => JSON.stringify(p)).join(', ')}; set it again`
+      : { some: 'keeps', none: 'matches nothing now', unknown: 'could not be counted' }[f.matches];
+  return `${what} ${f.id} by ${f.by}: ${how} (${where})`;
+}

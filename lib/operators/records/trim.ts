@@ -1,0 +1,92 @@
+/**
+ * The daily look at Lapse's own old records (P10): each kind is blanked or taken away after its declared period, in
+ * small statements. Receipts are kept longest and go only behind a signed head of the entries that sealed them;
+ * without a signing key they stay for ever, and the audit chain always does. A dry run changes nothing.
+ */
+
+import type { JobOrder, JobResult } from '../../platform/job';
+import { ask } from '../../platform/session';
+import type { Services } from '../../services';
+import { chainHead, signHead } from '../audit/head';
+import { EVIDENCE_DAYS, OWN_RECORDS } from './periods';
+
+/** Rows a statement: tens of milliseconds, whatever there is. */
+const MOST_ROWS = 5_000;
+/** Entries of the chain a statement: a run of a million rows has a thousand receipts behind one of them. */
+const MOST_ENTRIES = 50;
+const STATEMENT_MS = 15_000;
+/** Kept back for one more statement and the answer. */
+const CLOSING_MS = 20_000;
+
+export interface RecordsResult extends JobResult {
+  /** Records changed or taken away, by kind; a kind of which there was nothing is left out. */
+  readonly trimmed: Readonly<Record<string, number>>;
+}
+
+export async function trimOwnRecords(services: Services, order: JobOrder): Promise<RecordsResult> {
+  if (order.dryRun) {
+    return { outcome: 'succeeded', reason: null, message: 'dry run: no record was changed', trimmed: {} };
+  }
+  const inTime = () => order.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
+  const trimmed: Record<string, number> = {};
+  for (const { kind, keepDays } of OWN_RECORDS) await trimKind(services, kind, keepDays, trimmed, inTime);
+  await trimEvidence(services, trimmed, inTime);
+  const sum = Object.values(trimmed).reduce((all, n) => all + n, 0);
+  if (!inTime()) {
+    return {
+      outcome: 'interrupted',
+      reason: 'time',
+      message: `${sum} old records so far; the rest is next`,
+      trimmed,
+    };
+  }
+  return {
+    outcome: 'succeeded',
+    reason: null,
+    message: `${sum} old records were taken away or blanked`,
+    trimmed,
+  };
+}
+
+async function trimKind(
+  { database }: Services,
+  kind: string,
+  keepDays: number,
+  trimmed: Record<string, number>,
+  inTime: () => boolean,
+): Promise<void> {
+  while (inTime()) {
+    const statement = {
+      text: 'select retention.trim_records($1, $2::int, $3::int)::text as n',
+      params: [kind, keepDays, MOST_ROWS],
+    };
+    const [rows] = await ask(database, [statement], { statementMs: STATEMENT_MS });
+    const n = Number(rows?.[0]?.n);
+    if (n > 0) trimmed[kind] = (trimmed[kind] ?? 0) + n;
+    if (n < MOST_ROWS) return;
+  }
+}
+
+/** Each part with a signed head of its own: stopped anywhere, the next job goes on behind the last one. */
+async function trimEvidence(
+  services: Services,
+  trimmed: Record<string, number>,
+  inTime: () => boolean,
+): Promise<void> {
+  if (services.settings.auditSigningKey === undefined) return;
+  while (inTime()) {
+    const head = await chainHead(services, {
+      text: `select n::text, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+        from retention.trimmable_head($1::int, $2::int) where n is not null`,
+      params: [EVIDENCE_DAYS, MOST_ENTRIES],
+    });
+    if (!head) return;
+    const signed = signHead(services, head);
+    const statement = {
+      text: 'select retention.trim_receipts($1::int, $2::bigint, $3, $4, $5, $6)::text as receipts',
+      params: [EVIDENCE_DAYS, head.n, head.hash, signed.text, signed.signature, signed.publicKey],
+    };
+    const [rows] = await ask(services.database, [statement], { statementMs: STATEMENT_MS });
+    trimmed.receipts = (trimmed.receipts ?? 0) + Number(rows?.[0]?.receipts);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Erasure override (P7): everything of one organization or user, whatever its age and tier, enterprise included,
+ * rows and files, in every governed table that names such a subject. A named operator asks for it; where it reaches
+ * far a second one confirms it; only then is anything deleted. A request stays open until nothing of the subject is
+ * left: a hold delays it, and the scheduled call resumes it.
+ */
+import { RequestError } from '../platform/errors';
+import type { Services } from '../services';
+import { carryOut } from './carry-out';
+import { previewErasure } from './preview';
+import { type ErasureCall, type ErasureResult, total } from './result';
+import {
+  confirmErasure,
+  dueErasures,
+  type ErasureRecord,
+  type Refused,
+  requestErasure,
+  withdrawErasure,
+} from './store';
+import { reachOf, type Subject, subjectOf } from './subject';
+
+export interface ErasureRequest extends ErasureCall {
+  readonly subject: Subject;
+  readonly reason: string;
+  readonly dryRun: boolean;
+}
+
+/** Of the time of a request, for counting what it reaches: the rest is for erasing it. */
+const COUNTING_SHARE = 0.25;
+/** More requests than this are a morning's work for several calls. */
+const MOST_AT_ONCE = 100;
+
+/** A dry run; or remembers the request and, where nobody else has to confirm it, carries it out. */
+export async function eraseSubject(services: Services, request: ErasureRequest): Promise<ErasureResult> {
+  const { subject, reach } = await subjectOf(services, request.subject);
+  if (request.dryRun || services.settings.dryRun) return previewErasure(services, reach, request.deadline);
+  const now = services.clock().getTime();
+  const countUntil = new Date(now + (request.deadline.getTime() - now) * COUNTING_SHARE);
+  const found = await previewErasure(services, reach, countUntil);
+  const isCounted = found.outcome === 'succeeded';
+  const record = await requestErasure(services.database, subject, {
+    reason: request.reason,
+    by: request,
+    // What is held now may be free later, and what goes along is as gone as the rows themselves.
+    found: isCounted ? found.deleted + found.kept + total(found.policies, (p) => p.dependantsDeleted) : null,
+  });
+  if (record.state === 'requested') return waiting(record, found);
+  return carryOut(services, reach, record, request);
+}
+
+/** By a second operator; then carries it out. */
+export async function confirmRequest(
+  services: Services,
+  order: ErasureCall & { readonly id: string; readonly reason: string },
+): Promise<ErasureResult> {
+  refuseOutsideProduction(services);
+  const record = accepted(await confirmErasure(services.database, order.id, order.reason, order), order.id);
+  const { reach } = await reachOf(services, { scope: record.scope, id: record.subject });
+  return carryOut(services, reach, record, order);
+}
+
+export async function withdrawRequest(
+  services: Services,
+  order: Pick<ErasureCall, 'actor' | 'token'> & { readonly id: string; readonly reason: string },
+): Promise<{ id: string; state: string }> {
+  refuseOutsideProduction(services);
+  const record = accepted(await withdrawErasure(services.database, order.id, order.reason, order), order.id);
+  return { id: record.id, state: record.state };
+}
+
+export interface Resumed {
+  readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
+  readonly reason: string | null;
+  readonly message: string;
+  readonly erasures: readonly ErasureResult[];
+}
+
+/** Resumes what has been confirmed, as long as time allows, the one that has waited longest first. */
+export async function resumeErasures(
+  services: Services,
+  order: ErasureCall & { readonly dryRun: boolean },
+): Promise<Resumed> {
+  const results: ErasureResult[] = [];
+  if (order.dryRun) {
+    const message = 'dry run: nothing was erased';
+    return { outcome: 'skipped', reason: 'dry_run', message, erasures: results };
+  }
+  for (const due of await dueErasures(services.database, MOST_AT_ONCE)) {
+    if (order.deadline.getTime() - services.clock().getTime() < 5_000) break;
+    const { reach } = await reachOf(services, { scope: due.scope, id: due.subject });
+    const result = await carryOut(services, reach, due, order);
+    results.push(result);
+    if (result.reason === 'stopped') break;
+  }
+  const bad = results.find((r) => r.outcome === 'errored') ?? results.find((r) => r.outcome !== 'succeeded');
+  const done = results.filter((r) => r.outcome === 'succeeded').length;
+  return {
+    outcome: bad?.outcome === 'waiting' ? 'interrupted' : (bad?.outcome ?? 'succeeded'),
+    reason: bad?.reason ?? null,
+    message: `${results.length} confirmed requests, ${done} of them done${bad ? `; ${bad.message}` : ''}`,
+    erasures: results,
+  };
+}
+
+function waiting(record: ErasureRecord, found: ErasureResult): ErasureResult {
+  const rows = record.rows_found === null ? 'more rows than could be counted' : `${record.rows_found} rows`;
+  return {
+    ...found,
+    id: record.id,
+    mode: 'delete',
+    outcome: 'waiting',
+    reason: 'unconfirmed',
+    message: `nothing was erased yet: it reaches ${rows} of ${record.scope === 'user' ? 'a user' : 'an organization'}, so an operator other than ${record.requested_by} confirms it with {"action":"confirm","id":"${record.id}","reason":"…"}`,
+    deleted: 0,
+    files: 0,
+    bytes: 0,
+  };
+}
+
+/** Throws what the request's state refuses. */
+function accepted(answer: ErasureRecord | Refused, id: string): ErasureRecord {
+  if (!('refused' in answer)) return answer;
+  if (answer.refused === 'unknown') {
+    throw new RequestError(404, 'unknown', `there is no request ${id}`, 'id');
+  }
+  if (answer.refused === 'own') {
+    throw new RequestError(409, 'own_request', 'another operator than the one who asked confirms it', 'id');
+  }
+  throw new RequestError(409, 'wrong_state', `this request is ${answer.refused} already`, 'id');
+}
+
+function refuseOutsideProduction({ settings }: Services): void {
+  if (!settings.dryRun) return;
+  throw new RequestError(
+    409,
+    'dry_run',
+    `only dry runs here (${settings.dryRunBecause}): nothing was changed`,
+    'action',
+  );
+}

@@ -1,0 +1,177 @@
+/** What Lapse depends on, and the two signs that it does its work: runs on their schedule, a whole end of the audit chain. */
+import { z } from 'zod';
+import { entryHash } from '../../operators/audit/hash';
+import type { Row, Statement } from '../../platform/database';
+import { session } from '../../platform/session';
+import { nextRun } from '../../policies/next-run';
+import type { Services } from '../../services';
+import { expectedOf } from '../expected';
+import { PROBE_MS, type Probe, well } from './probe';
+
+/** A name no file has: the store is asked whether it is there. */
+const NO_FILE = '.lapse-health';
+
+export const databaseProbe = (s: Services): Probe => ({
+  name: 'database',
+  required: true,
+  remedy: 'check DATABASE_URL and the state of the Neon project; no run deletes until it answers',
+  ask: async () => {
+    const [row] = await read(s, {
+      text: `select to_regclass('retention.run') is not null as migrated`,
+      params: [],
+    });
+    return row?.migrated === true
+      ? well('answers')
+      : { status: 'failed', message: 'it has no schema retention', remedy: 'run npm run migrate' };
+  },
+});
+
+export const redisProbe = (s: Services): Probe => ({
+  name: 'redis',
+  required: true,
+  remedy: 'check UPSTASH_REDIS_REST_URL, its token and the plan; no run starts without a lease',
+  ask: async () => {
+    await s.redis.get(`${s.redis.prefix}health`);
+    return well('answers');
+  },
+});
+
+const blobProbe = (s: Services): Probe => ({
+  name: 'blob',
+  required: false,
+  remedy:
+    'check BLOB_READ_WRITE_TOKEN and the state of the store; files wait in the outbox and are tried again',
+  ask: async () => {
+    if (!s.blob) {
+      return {
+        status: 'absent',
+        message: 'no store: policies whose rows name files refuse to delete',
+        remedy: 'set BLOB_READ_WRITE_TOKEN if there are any',
+      };
+    }
+    await s.blob.head(NO_FILE);
+    return well('answers');
+  },
+});
+
+/** The policy that is furthest behind its schedule; one that never did its work is behind as well. */
+const runsProbe = (s: Services): Probe => ({
+  name: 'runs',
+  required: false,
+  remedy: 'ask the database first: the runs are recorded there',
+  ask: async () => {
+    if (s.settings.dryRun) return well(`only dry runs here (${s.settings.dryRunBecause})`);
+    const rows = await read(s, {
+      text: `select policy, extract(epoch from completed_at)::float8 as completed, outcome, reason from retention.last_run`,
+      params: [],
+    });
+    const last = new Map(rows.map((r) => [String(r.policy), r]));
+    const now = s.clock().getTime();
+    const behind = s.policies
+      .map((p) => {
+        const { name, schedule, latenessSeconds } = expectedOf(p);
+        const completed = last.get(name)?.completed;
+        if (typeof completed !== 'number')
+          return { policy: name, seconds: Number.POSITIVE_INFINITY, latenessSeconds };
+        const due = nextRun(schedule, new Date(completed * 1000))?.getTime() ?? now;
+        return { policy: name, seconds: (now - due) / 1000, latenessSeconds };
+      })
+      .filter((b) => b.seconds > b.latenessSeconds)
+      .sort((a, b) => b.seconds - a.seconds);
+    const [worst] = behind;
+    if (!worst) return well(`each of ${s.policies.length} policies did its work on its schedule`);
+    const how = Number.isFinite(worst.seconds)
+      ? `its next run was due ${Math.round(worst.seconds / 60)} minutes ago`
+      : 'it never did its work';
+    const latest = last.get(worst.policy);
+    const why = latest
+      ? `; its latest run: ${[latest.outcome, latest.reason].filter(Boolean).join(', ')}`
+      : '';
+    return {
+      status: 'failed',
+      message: `${behind.length} of ${s.policies.length} policies are behind, first ${worst.policy}: ${how}${why}`,
+      remedy: `see that vercel.json holds its cron (npm run crons), then call /api/cron/${worst.policy} and read its answer (docs/RUNBOOK.md)`,
+    };
+  },
+});
+
+const Entry = z.object({
+  n: z.coerce.number(),
+  at: z.string(),
+  hash: z.string(),
+  fields: z.array(z.string()).length(8),
+});
+
+/** The last entry's hash fits its content, and its link the entry before: the whole chain is verified nightly. */
+const auditProbe = (s: Services): Probe => ({
+  name: 'audit',
+  required: false,
+  remedy: 'run npm run audit:verify: it names what was edited, removed or moved (docs/AUDIT.md)',
+  ask: async () => {
+    const at = `to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+    const rows = await read(s, {
+      text: `select n::text, hash, ${at} as at, array[n::text, ${at}, actor, action, subject, reason, detail::text, prev] as fields
+        from retention.audit_entry order by n desc limit 2`,
+      params: [],
+    });
+    const [head, before] = z.array(Entry).parse(rows);
+    if (!head) return well('nothing has been written yet');
+    const whole =
+      entryHash(head.fields) === head.hash &&
+      (head.n === 1 || (before?.n === head.n - 1 && before.hash === head.fields[7]));
+    return whole
+      ? well(`entry ${head.n} of ${head.at} is the head and fits`)
+      : {
+          status: 'failed',
+          message: `entry ${head.n}, the head of the audit chain, does not fit`,
+          remedy: 'run npm run audit:verify: it names what was edited, removed or moved (docs/AUDIT.md)',
+        };
+  },
+});
+
+/** Absent is no fault: until an owner binds them, whoever has DATABASE_URL can act under any operator's name. */
+const operatorsProbe = (s: Services): Probe => ({
+  name: 'operators',
+  required: false,
+  remedy: 'ask the database first: it says whether it knows the operators',
+  ask: async () => {
+    const { operators } = s.settings;
+    const [row] = await read(s, {
+      text: 'select retention.operators_bound($1::text[]) as bound',
+      params: [operators.map((o) => `${o.name}:${o.sha256}`)],
+    });
+    if (row?.bound === 'none' && operators.length === 0)
+      return well('LAPSE_OPERATORS names nobody: nobody may act');
+    if (row?.bound === 'same') return well('each is bound to the database by their own token');
+    const remedy = 'as the owner of the database, run npm run migrate with LAPSE_OPERATORS as it is deployed';
+    return row?.bound === 'none'
+      ? {
+          status: 'absent',
+          message: 'operators are not bound to the database: with DATABASE_URL, a name is enough to act',
+          remedy,
+        }
+      : {
+          status: 'failed',
+          message: 'LAPSE_OPERATORS is not what the database knows: those whose tokens differ cannot act',
+          remedy,
+        };
+  },
+});
+
+export const allProbes = (s: Services): readonly Probe[] => [
+  databaseProbe(s),
+  redisProbe(s),
+  blobProbe(s),
+  runsProbe(s),
+  auditProbe(s),
+  operatorsProbe(s),
+];
+
+/** Cancelled at the server before the probe gives up, so that no probe leaves a statement behind. */
+async function read(s: Services, statement: Statement): Promise<readonly Row[]> {
+  const [, rows = []] = await s.database.transaction([session(PROBE_MS / 2), statement], {
+    readOnly: true,
+    timeoutMs: PROBE_MS,
+  });
+  return rows;
+}

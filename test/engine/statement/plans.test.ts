@@ -1,0 +1,180 @@
+/**
+ * Plans of the statements a run sends, for the shipped policies on seeded tables with fresh statistics.
+ * EXPLAIN only plans: what it says is the same on a slow machine.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BatchOrder, batch } from '@/lib/engine/statement/batch';
+import { countDue, leftBehind } from '@/lib/engine/statement/drained';
+import { whatIsLeft } from '@/lib/engine/statement/heap';
+import { type Leg, legsOf } from '@/lib/engine/statement/leg';
+import { quizResponses } from '@/lib/example/policies/quiz-responses';
+import { renderJobs } from '@/lib/example/policies/render-jobs';
+import { webhookEvents } from '@/lib/example/policies/webhook-events';
+import { seed } from '@/lib/example/seed';
+import type { Row, Statement } from '@/lib/platform/database';
+import { indexesOnly, session } from '@/lib/platform/session';
+import { policies } from '@/lib/policies';
+import type { Policy } from '@/lib/policies/contract';
+import { measure } from '@/lib/watch/backlog/measure';
+import { type Engine, engine, NOW } from '../../support/engine';
+
+interface Node {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Subplan Name'?: string;
+  readonly Plans?: readonly Node[];
+}
+
+let e: Engine;
+beforeAll(async () => {
+  e = await engine();
+  await seed(e.db.ownerUrl, { rows: 100_000, asOf: NOW });
+  await e.db.sql('vacuum analyze');
+}, 120_000);
+afterAll(() => e?.stop());
+
+/** Plans one statement of a request as the app's role; those before it take effect, itself it is not run. */
+async function plan(before: readonly Statement[], statement: Statement): Promise<Node> {
+  const rows = await e.services.database.transaction(
+    [...before, { ...statement, text: `explain (format json) ${statement.text}` }],
+    { timeoutMs: 20_000 },
+  );
+  const answer = Object.values((rows.at(-1) as Row[])[0]!)[0] as [{ Plan: Node }];
+  return answer[0].Plan;
+}
+const nodes = (n: Node): Node[] => [n, ...(n.Plans ?? []).flatMap(nodes)];
+const cte = (n: Node, name: string): Node[] => {
+  const found = nodes(n).find((x) => x['Subplan Name'] === `CTE ${name}`);
+  if (!found) throw new Error(`the plan has no CTE ${name}`);
+  return nodes(found);
+};
+const scans = (all: readonly Node[], table: string): string[] =>
+  all
+    .filter((n) => n['Relation Name'] === table && /Scan/.test(n['Node Type']))
+    .map((n) => `${n['Node Type']}${n['Index Name'] ? ` ${n['Index Name']}` : ''}`);
+
+const order = (policy: Policy, leg: Leg, more: Partial<BatchOrder> = {}): BatchOrder => ({
+  policy,
+  version: 'v',
+  runId: '00000000-0000-4000-8000-000000000001',
+  fence: '1',
+  seq: 1,
+  leg,
+  position: null,
+  limit: 1_000,
+  asOf: NOW.toISOString(),
+  actor: 'test',
+  reason: 'retention',
+  statementTimeoutMs: 5_000,
+  ...more,
+});
+const firstLeg = (policy: Policy): Leg => legsOf(policy, NOW)[0]!;
+/** A place in the middle of what is due. */
+const middle = {
+  clock: '2025-12-01 00:00:00+00',
+  key: ['80000000-0000-4000-8000-000000000000'],
+};
+const cases = [
+  { policy: quizResponses, index: 'quiz_responses_clock' },
+  { policy: webhookEvents, index: 'webhook_events_clock' },
+  { policy: renderJobs, index: 'render_jobs_clock' },
+];
+
+describe.each(cases)('$policy.name', ({ policy, index }) => {
+  const t = policy.table.name;
+
+  it.each([
+    ['from the start', null],
+    ['from a cursor', middle],
+  ])('picks %s by the index in its order, without a sort, and locks by place', async (_, position) => {
+    const { statements } = batch(order(policy, firstLeg(policy), { position }));
+    // With dependants the pick and the lock are a statement of their own.
+    const deciding = statements.findIndex((s) => s.text.includes('picked as materialized'));
+    const p = await plan([statements[0]!], statements[deciding]!);
+    const picked = cte(p, 'picked');
+    expect(scans(picked, t)[0]).toMatch(new RegExp(`^Index (Only )?Scan ${index}$`));
+    expect(picked.map((n) => n['Node Type'])).not.toContain('Sort');
+    expect(scans(cte(p, 'locked'), t)).toEqual(['Tid Scan']);
+    expect(scans(nodes(p), t)).not.toContain('Seq Scan');
+    if (deciding === statements.length - 2) expect(scans(cte(p, 'gone'), t)).toEqual(['Tid Scan']);
+  });
+
+  it('counts after by the places of what went, and by the primary key where a trigger could bring a row back', async () => {
+    const { statements } = batch(order(policy, firstLeg(policy)));
+    const places = { text: `select set_config('lapse.places', '{"(0,1)"}', true)`, params: [] };
+    const p = await plan([statements[0]!, places], statements.at(-1)!);
+    expect(scans(nodes(p), t)).toEqual(['Tid Scan']);
+    const declared = batch(order({ ...policy, knownTriggers: ['noted'] }, firstLeg(policy)));
+    const q = await plan([declared.statements[0]!], declared.statements.at(-1)!);
+    expect(scans(nodes(q), t)).toEqual([expect.stringMatching(new RegExp(`^Index (Only )?Scan ${t}_pkey$`))]);
+  });
+
+  it('proves itself drained by the index, without a sort', async () => {
+    const legs = legsOf(policy, NOW);
+    const p = await plan([session(5_000)], leftBehind(policy, legs, NOW.toISOString()));
+    expect(scans(nodes(p), t)).toEqual(
+      legs.map(() => expect.stringMatching(new RegExp(`^Index (Only )?Scan ${index}$`))),
+    );
+    expect(nodes(p).map((n) => n['Node Type'])).not.toContain('Sort');
+  });
+});
+
+describe('the heap walk', () => {
+  const blocks = { from: 8, to: 72, end: 100, skipLocked: false };
+  /** As many blocks as a batch may have: enough for an index to look cheaper. */
+  const wide = { ...blocks, to: 1_032, end: 1_032 };
+
+  it.each([
+    ['plainly', false],
+    ['stepping over locked rows', true],
+  ])('reads its range of blocks and nothing else, %s', async (_, skipLocked) => {
+    const { statements } = batch(
+      order(quizResponses, firstLeg(quizResponses), { blocks: { ...blocks, skipLocked } }),
+    );
+    const p = await plan([statements[0]!], statements.at(-2)!);
+    const all = scans(nodes(p), 'quiz_responses');
+    expect(all).toContain('Tid Range Scan');
+    expect(all.filter((s) => !s.startsWith('Tid'))).toEqual([]);
+  });
+
+  it('keeps to the range though statistics say that next to nothing is due', async () => {
+    const leg = { ...firstLeg(quizResponses), cutoff: '2001-01-01T00:00:00Z' } as Leg;
+    const { statements } = batch(order(quizResponses, leg, { blocks: wide }));
+    const p = await plan([statements[0]!], statements.at(-2)!);
+    expect(scans(nodes(p), 'quiz_responses')).toEqual(['Tid Range Scan']);
+  });
+
+  it.each([
+    ['a range', 72],
+    ['the last blocks', null],
+  ])('looks back at %s by its blocks', async (_, to) => {
+    const leg = firstLeg(quizResponses) as Leg & { kind: 'rule' };
+    const look = whatIsLeft(quizResponses, leg, { from: 8, to }, NOW.toISOString());
+    const p = await plan([session(5_000)], look);
+    expect(scans(nodes(p), 'quiz_responses')).toEqual(['Tid Range Scan']);
+  });
+});
+
+it('counts what is due by the index when little is', async () => {
+  const leg = { ...firstLeg(quizResponses), cutoff: '2001-01-01T00:00:00Z' } as Leg;
+  const p = await plan([session(5_000)], countDue(quizResponses, [leg], NOW.toISOString()));
+  expect(scans(nodes(p), 'quiz_responses')).toEqual([
+    expect.stringMatching(/^Index (Only )?Scan quiz_responses_clock$/),
+  ]);
+});
+
+describe('the measure of the backlog', () => {
+  it.each(policies.map((p) => [p.name, p] as const))(
+    '%s: ranges of an index, the table is never read',
+    async (_, policy) => {
+      const statement = measure(policy, legsOf(policy, NOW), NOW.toISOString());
+      const all = nodes(await plan([session(5_000), indexesOnly], statement!));
+      const partition = new RegExp(`^${policy.table.name}(_\\d{4}_\\d{2})?$`);
+      const relations = new Set(all.flatMap((n) => n['Relation Name'] ?? []));
+      const read = [...relations].filter((r) => partition.test(r)).flatMap((r) => scans(all, r));
+      expect(read.length).toBeGreaterThan(0);
+      for (const scan of read) expect(scan).toMatch(/^Index/);
+    },
+  );
+});

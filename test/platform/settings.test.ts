@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { SettingsError } from '@/lib/platform/errors';
+import { readSettings } from '@/lib/platform/settings';
+import { resolvePolicies } from '@/lib/policies';
+import { days, forever } from '@/lib/policies/contract';
+import { thingsPolicy } from '../support/engine';
+
+const good = {
+  DATABASE_URL: 'postgresql://app:pw@host.example/db',
+  UPSTASH_REDIS_REST_URL: 'https://redis.example',
+  UPSTASH_REDIS_REST_TOKEN: 'token',
+  CRON_SECRET: 'sixteen-characters',
+  VERCEL_ENV: 'production',
+};
+const problems = (env: Record<string, string | undefined>): string => {
+  try {
+    readSettings({ ...good, ...env });
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message;
+    throw error;
+  }
+  throw new Error('it was accepted');
+};
+
+describe('a wrong setting names itself', () => {
+  it.each([
+    ['DATABASE_URL', undefined],
+    ['DATABASE_URL', ''],
+    ['DATABASE_URL', 'mysql://a:b@c/d'],
+    ['UPSTASH_REDIS_REST_URL', undefined],
+    ['UPSTASH_REDIS_REST_URL', 'not a url'],
+    ['UPSTASH_REDIS_REST_TOKEN', ''],
+    ['CRON_SECRET', undefined],
+    ['CRON_SECRET', 'short'],
+    ['CRON_SECRET', 'has a space in the middle'],
+    ['CLEANUP_BATCH_SIZE', '0'],
+    ['CLEANUP_BATCH_SIZE', '-1'],
+    ['CLEANUP_BATCH_SIZE', 'many'],
+    ['CLEANUP_BATCH_SIZE', ''],
+    ['CLEANUP_MAX_DURATION_SECONDS', 'NaN'],
+    ['CLEANUP_DRY_RUN', 'perhaps'],
+    ['CLEANUP_MAX_DURATION_SECONDS', '0'],
+    ['LOG_LEVEL', 'loud'],
+    ['CRON_SECRET_PREVIOUS', 'short'],
+    ['LAPSE_STATUS_PASSWORD', 'short'],
+    ['LAPSE_STATUS_PASSWORD', good.CRON_SECRET],
+    ['METRICS_TOKEN', good.CRON_SECRET],
+    ['UPSTASH_REDIS_REST_URL', 'http://redis.example'],
+    ['UPSTASH_REDIS_REST_URL', 'http://127.0.0.1@redis.example'],
+    ['NEON_HTTP_ENDPOINT', 'http://neon.example/sql'],
+    ['STRIPE_API_BASE', 'http://stripe.example'],
+    ['ALERT_WEBHOOK_URL', 'http://hooks.example'],
+  ])('%s = %s', (name, value) => expect(problems({ [name]: value })).toContain(`- ${name} `));
+
+  it('all of them at once', () => {
+    const message = problems({ DATABASE_URL: undefined, CRON_SECRET: 'short', CLEANUP_BATCH_SIZE: '0' });
+    for (const name of ['DATABASE_URL', 'CRON_SECRET', 'CLEANUP_BATCH_SIZE']) expect(message).toContain(name);
+  });
+
+  it('and its value is not repeated when it may be a secret', () => {
+    expect(problems({ CRON_SECRET: 'hunter2' })).not.toContain('hunter2');
+    expect(problems({ DATABASE_URL: 'mysql://a:hunter2@c/d' })).not.toContain('hunter2');
+  });
+});
+
+describe('documented spellings are taken', () => {
+  it.each([
+    ['INFO', 'info'],
+    ['Debug', 'debug'],
+    ['WARNING', 'warn'],
+    ['WARN', 'warn'],
+    [' error ', 'error'],
+    ['DEBUG', 'debug'],
+  ])('LOG_LEVEL=%s', (value, level) => {
+    expect(readSettings({ ...good, LOG_LEVEL: value }).logLevel).toBe(level);
+  });
+
+  it('CLEANUP_MAX_DURATION_SECONDS=3600 is lowered to what a function has, with a warning', () => {
+    const settings = readSettings({ ...good, CLEANUP_MAX_DURATION_SECONDS: '3600' });
+    expect(settings.maxDurationSeconds).toBe(300);
+    expect(settings.warnings).toEqual([expect.stringContaining('CLEANUP_MAX_DURATION_SECONDS is 3600')]);
+    const shorter = readSettings({ ...good, CLEANUP_MAX_DURATION_SECONDS: '60' });
+    expect([shorter.maxDurationSeconds, shorter.warnings]).toEqual([60, []]);
+  });
+
+  it.each(['http://127.0.0.1:8079', 'http://localhost:8079', 'http://[::1]:8079', 'https://redis.example'])(
+    'UPSTASH_REDIS_REST_URL=%s: plain text only where it stays on this machine',
+    (url) => expect(readSettings({ ...good, UPSTASH_REDIS_REST_URL: url }).redisUrl).toBe(url),
+  );
+});
+
+describe('dry runs', () => {
+  it.each(['true', '1', 'yes', 'TRUE', ' Yes '])('are on for CLEANUP_DRY_RUN=%s', (v) =>
+    expect(readSettings({ ...good, CLEANUP_DRY_RUN: v }).dryRun).toBe(true),
+  );
+  it('are on for RETENTION_DRY_RUN', () =>
+    expect(readSettings({ ...good, RETENTION_DRY_RUN: '1' })).toMatchObject({
+      dryRun: true,
+      dryRunBecause: 'RETENTION_DRY_RUN',
+    }));
+  it.each([undefined, 'preview', 'development', 'Production', ''])(
+    'are always on when VERCEL_ENV is %s',
+    (v) => expect(readSettings({ ...good, VERCEL_ENV: v, CLEANUP_DRY_RUN: 'false' }).dryRun).toBe(true),
+  );
+  it('are off in production unless asked for', () => expect(readSettings(good).dryRun).toBe(false));
+});
+
+describe('periods from the environment', () => {
+  const policy = thingsPolicy({
+    rules: [
+      { label: 'free', match: { note: 'free' }, keepFor: days(30, 'RETENTION_DAYS_FREE') },
+      { label: 'pro', match: { note: 'pro' }, keepFor: days(365, 'RETENTION_DAYS_PRO') },
+      { label: 'enterprise', match: { note: 'enterprise' }, keepFor: forever('RETENTION_DAYS_ENTERPRISE') },
+    ],
+  });
+  it.each(['', ' ', '0', '-2', '-0', 'NaN', '30 days', '1.5', '1e3', '99999', 'Infinity', '--1'])(
+    'refuse "%s" by name',
+    (v) => {
+      expect(() => resolvePolicies({ RETENTION_DAYS_PRO: v }, [policy])).toThrow(/RETENTION_DAYS_PRO/);
+    },
+  );
+  it('take whole days, and -1 for ever', () => {
+    const rules = (env: Record<string, string>) =>
+      Object.fromEntries(
+        resolvePolicies(env, [policy]).flatMap((p) => p.rules.map((r) => [r.label, r.keepFor.seconds])),
+      );
+    expect(rules({})).toEqual({ free: 30 * 86400, pro: 365 * 86400, enterprise: null });
+    expect(rules({ RETENTION_DAYS_PRO: '400', RETENTION_DAYS_FREE: '-1' })).toMatchObject({
+      pro: 400 * 86400,
+      free: null,
+    });
+  });
+});
+
+it.each([
+  ['', 'empty'],
+  ['50000/1000000', 'without a currency'],
+  ['eur:0/100', 'nothing'],
+  ['eur:200/100', 'one above the day'],
+  ['eur:1/2,EUR:3/4', 'a currency twice'],
+  ['eur:1.5/2', 'fractions'],
+])('caps of refunds that are %j stop the start: %s', (value) => {
+  expect(() => readSettings({ ...good, ORDER_REFUND_CAPS: value })).toThrow(/ORDER_REFUND_CAPS must be/);
+});
+
+it('caps that name no currency stop the start and say what to write', () => {
+  expect(() => readSettings({ ...good, ORDER_REFUND_MAX_AMOUNT: '1000' })).toThrow(
+    /ORDER_REFUND_MAX_AMOUNT .*ORDER_REFUND_CAPS/,
+  );
+});
