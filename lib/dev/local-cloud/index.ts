@@ -4,6 +4,7 @@
  * clients talk to it; only lib/dev/cli and the tests import it. Its state lies in one folder and survives a stop.
  */
 import { join, resolve } from 'node:path';
+import { parseIntoClientConfig } from 'pg-connection-string';
 import { blobEndpoint } from './blob/endpoint';
 import { BlobStore } from './blob/store';
 import { FaultInjector, type Faults } from './faults';
@@ -20,6 +21,7 @@ import {
   dropRoles,
   embeddedLogin,
   ensureRoles,
+  type Login,
   passingLogin,
 } from './roles';
 import { type Control, serve } from './server';
@@ -35,6 +37,8 @@ export interface LocalCloudOptions {
   readonly port?: number;
   /** Owner's address of a PostgreSQL to use instead of the embedded one. */
   readonly postgresUrl?: string;
+  /** The app's login where there is one already; otherwise the local cloud makes one. Only with `postgresUrl`. */
+  readonly login?: Login;
   /** Address of a real Redis (`redis://…`) to use instead of the built-in engine. */
   readonly redisUrl?: string;
   /** False for throw-away data: no waiting for the disk. Default true. */
@@ -104,14 +108,16 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       options.postgresUrl ??
         `postgresql://${OWNER}:${secrets.ownerPassword}@${postgres!.host}:${postgres!.port}/postgres`,
     );
-    const login = postgres ? embeddedLogin(secrets.ownerPassword) : passingLogin();
-    const isNew = await ensureRoles(owner.href, login, !postgres);
-    if (!postgres) undo.push(() => dropRoles(owner.href, login, isNew));
-
+    const login = options.login ?? (postgres ? embeddedLogin(secrets.ownerPassword) : passingLogin());
+    if (!options.login) {
+      const isNew = await ensureRoles(owner.href, login, !postgres);
+      if (!postgres) undo.push(() => dropRoles(owner.href, login, isNew));
+    }
     const sessions = new Sessions({
       host: owner.hostname,
       port: Number(owner.port || 5432),
-      tls: /^(require|verify)/.test(owner.searchParams.get('sslmode') ?? ''),
+      // One reading of sslmode, here and for the owner's own sessions: a certificate that has to be verified is.
+      tls: parseIntoClientConfig(owner.href).ssl ?? false,
     });
     undo.push(() => sessions.close());
     const redis = options.redisUrl

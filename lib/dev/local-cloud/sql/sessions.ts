@@ -16,8 +16,8 @@ const LEAVE_MS = 200;
 export interface Upstream {
   readonly host: string;
   readonly port: number;
-  /** True for a server elsewhere that speaks TLS. */
-  readonly tls: boolean;
+  /** How to speak TLS with a server elsewhere; false for none. */
+  readonly tls: NonNullable<ClientConfig['ssl']>;
 }
 
 export interface Login {
@@ -67,7 +67,7 @@ export class Sessions {
       port: this.upstream.port,
       ...login,
       types: asText,
-      ssl: this.upstream.tls ? { rejectUnauthorized: false } : false,
+      ssl: this.upstream.tls,
     };
   }
 
