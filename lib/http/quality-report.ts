@@ -1,7 +1,7 @@
 /** GET /api/reports/quality, for operators: the latest measurements, or with `from` and `to` those of a period; JSON or CSV. */
 import { cell, readPeriod } from '../operators/audit/report';
 import { RequestError } from '../platform/errors';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import { type Services, services } from '../services';
 import {
   latestMeasurements,
@@ -18,7 +18,10 @@ export const qualityRoute = (provide: () => Services = services): ((request: Req
   operatorRoute(
     async (s, _operator, request) => {
       const { statement, format, period } = asked(s, urlOf(request).searchParams);
-      const [rows = []] = await ask(s.database, [statement], { statementMs: STATEMENT_MS, readOnly: true });
+      const [rows = []] = await askRows(s.database, [statement], {
+        statementMs: STATEMENT_MS,
+        readOnly: true,
+      });
       const measurements = readMeasurements(rows);
       if (format === 'json') return { ...period, measurements };
       return new Response(toCsv(measurements), {

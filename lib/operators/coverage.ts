@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { DatabaseError } from '../platform/errors';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import { keyText, name, table, tableLabel } from '../platform/sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
@@ -71,7 +71,7 @@ async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<
   // Where each row may print the value in its own way, every one of them is asked.
   const most = loose ? '' : ` limit ${MOST_ROWS + 1}`;
   try {
-    const [rows] = await ask(
+    const [rows] = await askRows(
       database,
       [
         {

@@ -4,7 +4,7 @@
  * from versions that stored what was typed, and are never changed here: an operator sets them again.
  */
 import { z } from 'zod';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import type { Services } from '../services';
 import { type Cover, count, coverOf } from './coverage';
 import { spell } from './spelling';
@@ -127,7 +127,7 @@ export async function* everythingInForce(asked: Asked): AsyncGenerator<Finding> 
   for (const kind of ['holds', 'extensions', 'overrides'] as const) {
     let after = '00000000-0000-0000-0000-000000000000';
     for (;;) {
-      const [rows = []] = await ask(
+      const [rows = []] = await askRows(
         asked.database,
         [
           {

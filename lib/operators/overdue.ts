@@ -6,7 +6,7 @@
 import { alert, causeOf } from '../platform/alerts/guard';
 import { report } from '../platform/alerts/incidents';
 import type { Row, Statement } from '../platform/database';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import type { Services } from '../services';
 
 /** A nightly run has met it three times, and somebody has had a working day to look. */
@@ -42,7 +42,7 @@ export const readWaiting = (rows: readonly Row[] | undefined): Waiting[] =>
 /** Gives what waits; what waits too long is an incident a kind. */
 export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
   const limits = { statementMs: STATEMENT_MS, readOnly: true };
-  const [rows] = await ask(services.database, [waitingLetters(services.clock())], limits);
+  const [rows] = await askRows(services.database, [waitingLetters(services.clock())], limits);
   const waiting = readWaiting(rows);
   for (const w of waiting.filter((x) => x.sla === 'breached')) {
     const days = Math.floor((w.oldestSeconds ?? 0) / 86_400);

@@ -4,7 +4,7 @@
  */
 
 import { DatabaseError, RequestError } from '../platform/errors';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import { tableLabel } from '../platform/sql';
 import { permanentTables } from '../policies';
 import { type Acting, type Done, decide } from './carry-out';
@@ -36,7 +36,10 @@ async function permitted({ services }: Acting, label: string): Promise<Target> {
     text: 'select key_columns from retention.permanent_table where table_name = $1',
     params: [label],
   };
-  const [rows] = await ask(services.database, [permission], { statementMs: STATEMENT_MS, readOnly: true });
+  const [rows] = await askRows(services.database, [permission], {
+    statementMs: STATEMENT_MS,
+    readOnly: true,
+  });
   const columns = rows?.[0]?.key_columns as string[] | undefined;
   if (columns) return { policy: declared.name, table: declared.table, columns };
   throw new RequestError(

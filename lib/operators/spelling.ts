@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../platform/errors';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import { tableLabel } from '../platform/sql';
 import type { Services } from '../services';
 import type { Parts } from './subject';
@@ -55,7 +55,7 @@ export async function spell(
       given: parts.length === target.columns.length ? parts[i] : null,
     })),
   );
-  const [rows] = await ask(
+  const [rows] = await askRows(
     database,
     [
       {

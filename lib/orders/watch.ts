@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { report, type Symptom } from '../platform/alerts/incidents';
 import type { Row, Statement } from '../platform/database';
 import type { JobOrder, JobResult } from '../platform/job';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
@@ -84,7 +84,7 @@ class Watch {
   }
 
   async #ask(statements: Statement[], readOnly = false): Promise<Row[][]> {
-    return ask(this.services.database, statements, { ...LIMITS, readOnly });
+    return askRows(this.services.database, statements, { ...LIMITS, readOnly });
   }
 
   readonly #inTime = (): boolean =>

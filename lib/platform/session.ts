@@ -4,6 +4,7 @@
  * transaction cannot be turned into a writing one after it (DELETION §9, §10).
  */
 import type { Database, Row, Statement } from './database';
+import type { Answers, Query } from './query';
 
 /** Longer than any batch should take, short enough that a stuck one ends well inside the run. */
 export const STATEMENT_TIMEOUT_MS = 5_000;
@@ -46,10 +47,43 @@ export interface Limits {
   /** For waiting for a lock; LOCK_TIMEOUT_MS unless given. */
   readonly lockMs?: number;
   readonly readOnly?: boolean;
+  /** Proves to the database which operator acts, in this transaction and no longer. */
+  readonly operatorToken?: string;
+  /** Only ranges of an index, in its order: see `indexesOnly`. */
+  readonly indexesOnly?: boolean;
 }
 
-/** One transaction under a session's limits. Gives the rows of each statement, without the session's own. */
-export async function ask(
+/**
+ * One transaction under a session's limits: every query by the name it was given, in that order; one that is undefined
+ * is not sent. Throws DatabaseError; nothing has happened then, unless its failure is `unknown`.
+ */
+export async function ask<const Q extends Readonly<Record<string, Query<unknown> | undefined>>>(
+  database: Database,
+  queries: Q,
+  { statementMs, lockMs, readOnly = false, operatorToken, indexesOnly: byIndex = false }: Limits,
+): Promise<Answers<Q>> {
+  const before = [
+    session(statementMs, lockMs),
+    ...(operatorToken === undefined ? [] : [provenBy(operatorToken)]),
+    ...(byIndex ? [indexesOnly] : []),
+  ];
+  const sent = Object.entries(queries).filter(
+    (entry): entry is [string, Query<unknown>] => entry[1] !== undefined,
+  );
+  const rows = await database.transaction([...before, ...sent.map(([, q]) => q)], {
+    readOnly,
+    timeoutMs: answerTimeoutMs(statementMs),
+  });
+  const answers = sent.map(([called, q], i) => [called, q.read(rows[before.length + i] ?? [])] as const);
+  return Object.fromEntries(answers) as Answers<Q>;
+}
+
+/** The answer of one query, in a transaction of its own. */
+export const askOne = async <T>(database: Database, query: Query<T>, limits: Limits): Promise<T> =>
+  (await ask(database, { answer: query }, limits)).answer as T;
+
+/** The same by place; goes when the last statement has a reader. */
+export async function askRows(
   database: Database,
   statements: readonly Statement[],
   { statementMs, lockMs, readOnly = false }: Limits,

@@ -1,5 +1,74 @@
-/** Quoting and parameters: the one place where names become SQL and values become `$n`. */
+/**
+ * SQL as a value: the one place where names become SQL and values become `$n`. A hole of a template takes a fragment or
+ * a value, and a plain string is a value: the unsafe spelling is the long one (`raw`). A fragment that is not used
+ * brings no parameter with it.
+ */
+// sql-template-tag: 150 lines, no dependencies; fragments nest and number their parameters when they are printed.
+import { empty, join, raw, Sql } from 'sql-template-tag';
 import type { Statement } from './database';
+
+export { empty, raw, Sql };
+
+/** What may stand in a hole beside a fragment: it becomes a parameter, cast in the statement. */
+export type Value = Statement['params'][number];
+
+export const sql = (strings: TemplateStringsArray, ...holes: readonly (Value | Sql)[]): Sql =>
+  new Sql(strings, holes);
+
+/** A quoted identifier: `id('public', 'users')` is `"public"."users"`. */
+export const id = (...path: readonly string[]): Sql => raw(path.map(name).join('.'));
+export const tableId = (t: TableName): Sql => id(t.schema, t.name);
+/** `$n::type`; the type is one of the contract's or of our own, never a caller's. */
+export const typed = (value: Value, type: string): Sql => sql`${value}::${raw(type)}`;
+/** A literal: for names of tables inside a statement; values are parameters. */
+export const literal = (value: string): Sql => raw(text(value));
+
+type Maybe = Sql | false | null | undefined;
+const given = (parts: readonly Maybe[]): Sql[] =>
+  parts.filter((p): p is Sql => p instanceof Sql && p !== empty);
+const joined = (parts: readonly Maybe[], separator: string, none: Sql): Sql => {
+  const some = given(parts);
+  return some.length > 0 ? join(some, separator) : none;
+};
+
+/** The conditions that are there, all of them: `true` when there is none. */
+export const allOf = (...conditions: readonly Maybe[]): Sql => joined(conditions, ' and ', sql`true`);
+/** One of the conditions that are there, in parentheses: `false` when there is none. */
+export const anyOf = (...conditions: readonly Maybe[]): Sql => {
+  const some = given(conditions);
+  return some.length > 0 ? sql`(${join(some, ' or ')})` : sql`false`;
+};
+/** `a, b, c` of the parts that are there. */
+export const list = (...parts: readonly Maybe[]): Sql => joined(parts, ', ', empty);
+/** The parts that are there, one a line. */
+export const lines = (...parts: readonly Maybe[]): Sql => joined(parts, '\n', empty);
+
+/** A part of a `with`: `materialized` keeps PostgreSQL from folding it into what reads it. */
+export const cte = (called: string, body: Sql, materialized = false): Sql =>
+  sql`${id(called)} as ${raw(materialized ? 'materialized ' : '')}(${body})`;
+/** `with a as (…), b as (…)` of the parts that are there; nothing when there is none. */
+export const withParts = (...parts: readonly Maybe[]): Sql => {
+  const some = given(parts);
+  return some.length > 0 ? sql`with ${join(some, ',\n')}\n` : empty;
+};
+
+/** A statement as the database takes it. */
+export const statement = (composed: Sql): Statement => ({
+  text: composed.text,
+  params: composed.values as Value[],
+});
+
+/** The text with its values written into it: for text that a function of the database executes. */
+export function inlined(composed: Sql): string {
+  const written = (value: Value): string => {
+    if (value === null) return 'null';
+    if (typeof value === 'object') throw new TypeError('a list cannot be written into a statement');
+    return text(String(value));
+  };
+  return composed.strings.reduce((all, part, i) => all + written(composed.values[i - 1] as Value) + part);
+}
+
+// What follows composes text; it goes when the last statement is a value.
 
 interface Name {
   readonly schema: string;

@@ -1,7 +1,7 @@
 /** What an erasure would take: its own predicate in READ ONLY transactions, counted page by page. */
 import { PreviewPage, previewPage } from '../engine/statement/preview';
 import { type Kept, noneKept } from '../platform/outcome';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import type { Services } from '../services';
 import { type ErasureResult, type ErasureStepResult, sum, total } from './result';
 import type { Reach } from './subject';
@@ -55,7 +55,7 @@ async function countOne(
       complete = false;
       break;
     }
-    const [rows] = await ask(services.database, [previewPage(one.erasing, leg, position, asOf)], {
+    const [rows] = await askRows(services.database, [previewPage(one.erasing, leg, position, asOf)], {
       statementMs: PAGE_MS,
       readOnly: true,
     });

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { refusal } from '../operators/carry-out';
 import type { Database, Row, Statement } from '../platform/database';
-import { ask, provenBy } from '../platform/session';
+import { askRows, provenBy } from '../platform/session';
 import type { Erased } from './erase-policy';
 import type { ErasureCall } from './result';
 import type { Subject } from './subject';
@@ -130,7 +130,7 @@ export async function listErasures(
   states: readonly string[],
   offset: number,
 ): Promise<{ entries: readonly Row[]; next: number | null }> {
-  const [rows = []] = await ask(
+  const [rows = []] = await askRows(
     database,
     [
       {
@@ -152,14 +152,14 @@ export async function listErasures(
 type Params = Statement['params'];
 
 async function write(database: Database, text: string, params: Params): Promise<Row[]> {
-  const [rows = []] = await ask(database, [{ text, params }], { statementMs: STATEMENT_MS });
+  const [rows = []] = await askRows(database, [{ text, params }], { statementMs: STATEMENT_MS });
   return rows;
 }
 
 /** What an operator decides. */
 async function writeAs({ token }: By, database: Database, text: string, params: Params): Promise<Row[]> {
   const statements = [provenBy(token), { text, params }];
-  const [, rows = []] = await ask(database, statements, { statementMs: STATEMENT_MS }).catch(
+  const [, rows = []] = await askRows(database, statements, { statementMs: STATEMENT_MS }).catch(
     (error: unknown) => {
       throw refusal(error);
     },

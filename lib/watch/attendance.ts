@@ -6,7 +6,7 @@
 import type { Statement } from '../platform/database';
 import { codeOf } from '../platform/errors';
 import type { Outcome, SlaStatus } from '../platform/outcome';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import type { Services } from '../services';
 import type { Expected } from './expected';
 
@@ -63,7 +63,7 @@ export const noteEnd = (services: Services, expected: Expected, e: Ended): Promi
 
 async function note(services: Services, expected: Expected, at: Date, statement: Statement): Promise<void> {
   try {
-    await ask(services.database, [declare([expected], at.toISOString()), statement], LIMITS);
+    await askRows(services.database, [declare([expected], at.toISOString()), statement], LIMITS);
   } catch (error) {
     services.log.warn(
       {

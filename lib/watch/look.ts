@@ -10,7 +10,7 @@ import type { Row, Statement } from '../platform/database';
 import { codeOf } from '../platform/errors';
 import { ORDER_JOB } from '../platform/jobs';
 import { capture } from '../platform/sentry';
-import { ask } from '../platform/session';
+import { askRows } from '../platform/session';
 import type { Services } from '../services';
 import { declare } from './attendance';
 import { everything } from './expected';
@@ -47,7 +47,7 @@ export async function look(services: Services, options: { force?: boolean } = {}
 async function lookNow(services: Services, force: boolean): Promise<Look> {
   const now = services.clock();
   const all = everything(services);
-  const [turn = [], , rows = [], incidents = [], waiting = []] = await ask(
+  const [turn = [], , rows = [], incidents = [], waiting = []] = await askRows(
     services.database,
     [
       takeTurn(now, force),
@@ -162,7 +162,7 @@ async function write(
   );
   if (changed.length === 0) return;
   const to = changed.map((r) => ({ name: r.name, status: statuses[String(r.name)] }));
-  await ask(
+  await askRows(
     services.database,
     [
       {

@@ -3,7 +3,7 @@
  * as a dependant keeps working, its receipts name the table, and a hold placed on either name holds.
  */
 import type { Database, Row, Statement } from '../../platform/database';
-import { ask } from '../../platform/session';
+import { askRows } from '../../platform/session';
 import { tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { standsFor } from '../../policies/fingerprint';
@@ -58,6 +58,9 @@ export async function rootLabel(database: Database, label: string): Promise<stri
 }
 
 async function readRoots(database: Database, labels: readonly string[]): Promise<Row[]> {
-  const [rows] = await ask(database, [rootsStatement(labels)], { statementMs: STATEMENT_MS, readOnly: true });
+  const [rows] = await askRows(database, [rootsStatement(labels)], {
+    statementMs: STATEMENT_MS,
+    readOnly: true,
+  });
   return rows ?? [];
 }

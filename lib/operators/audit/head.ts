@@ -6,7 +6,7 @@
 import { createPrivateKey, createPublicKey, sign, verify as verifySignature } from 'node:crypto';
 import { z } from 'zod';
 import type { Statement } from '../../platform/database';
-import { ask } from '../../platform/session';
+import { askRows } from '../../platform/session';
 import type { Services } from '../../services';
 
 const STATEMENT_MS = 5_000;
@@ -32,7 +32,7 @@ const NEWEST: Statement = {
 
 /** The newest entry, or the one that `which` reads as n, hash and at. Null when there is none. */
 export async function chainHead(services: Services, which: Statement = NEWEST): Promise<Head | null> {
-  const [rows] = await ask(services.database, [which], { statementMs: STATEMENT_MS, readOnly: true });
+  const [rows] = await askRows(services.database, [which], { statementMs: STATEMENT_MS, readOnly: true });
   return rows?.[0] ? Head.parse(rows[0]) : null;
 }
 

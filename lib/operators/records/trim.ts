@@ -5,7 +5,7 @@
  */
 
 import type { JobOrder, JobResult } from '../../platform/job';
-import { ask } from '../../platform/session';
+import { askRows } from '../../platform/session';
 import type { Services } from '../../services';
 import { chainHead, signHead } from '../audit/head';
 import { EVIDENCE_DAYS, OWN_RECORDS } from './periods';
@@ -60,7 +60,7 @@ async function trimKind(
       text: 'select retention.trim_records($1, $2::int, $3::int)::text as n',
       params: [kind, keepDays, MOST_ROWS],
     };
-    const [rows] = await ask(database, [statement], { statementMs: STATEMENT_MS });
+    const [rows] = await askRows(database, [statement], { statementMs: STATEMENT_MS });
     const n = Number(rows?.[0]?.n);
     if (n > 0) trimmed[kind] = (trimmed[kind] ?? 0) + n;
     if (n < MOST_ROWS) return;
@@ -86,7 +86,7 @@ async function trimEvidence(
       text: 'select retention.trim_receipts($1::int, $2::bigint, $3, $4, $5, $6)::text as receipts',
       params: [EVIDENCE_DAYS, head.n, head.hash, signed.text, signed.signature, signed.publicKey],
     };
-    const [rows] = await ask(services.database, [statement], { statementMs: STATEMENT_MS });
+    const [rows] = await askRows(services.database, [statement], { statementMs: STATEMENT_MS });
     trimmed.receipts = (trimmed.receipts ?? 0) + Number(rows?.[0]?.receipts);
   }
 }

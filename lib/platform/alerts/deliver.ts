@@ -7,7 +7,7 @@
 import type { Context } from '../context';
 import type { Row, Statement } from '../database';
 import { codeOf } from '../errors';
-import { ask } from '../session';
+import { askRows } from '../session';
 import { type Alert, sendersOf } from './channels';
 import type { Channel } from './incidents';
 
@@ -60,7 +60,7 @@ const settle = (
 export async function deliver(context: Context): Promise<Delivered> {
   const { database } = context;
   const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
-  const [due = []] = await ask(database, [claim(context.clock().toISOString())], limits);
+  const [due = []] = await askRows(database, [claim(context.clock().toISOString())], limits);
   if (due.length === 0) return { sent: 0, failed: 0 };
   const senders = sendersOf(context.settings);
   const ends = await Promise.all(
@@ -76,7 +76,7 @@ export async function deliver(context: Context): Promise<Delivered> {
       }
     }),
   );
-  const [settled = []] = await ask(database, [settle(ends, context.clock().toISOString())], limits);
+  const [settled = []] = await askRows(database, [settle(ends, context.clock().toISOString())], limits);
   for (const { state, channel, error } of settled.filter((r) => r.state !== 'sent')) {
     const level = state === 'dead' ? 'error' : 'warn';
     context.log[level](

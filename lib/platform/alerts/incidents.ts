@@ -8,7 +8,7 @@ import type { Context } from '../context';
 import type { Row, Statement } from '../database';
 import { LapseError } from '../errors';
 import { capture } from '../sentry';
-import { ask } from '../session';
+import { askRows } from '../session';
 import type { Settings } from '../settings';
 
 export interface Symptom {
@@ -89,7 +89,7 @@ export async function report(
   try {
     const statements = [raise(wrong, channels, at), recover(over, channels, at)];
     const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
-    [opened = [], ended = []] = await ask(context.database, statements, limits);
+    [opened = [], ended = []] = await askRows(context.database, statements, limits);
   } catch (error) {
     for (const { cause, message } of wrong) {
       context.log.error({ event: 'incident.unrecorded', cause }, message);

@@ -8,7 +8,7 @@ import { report, type Symptom } from '../../platform/alerts/incidents';
 import type { Row, Statement } from '../../platform/database';
 import { codeOf, LapseError } from '../../platform/errors';
 import type { JobOrder, JobResult } from '../../platform/job';
-import { ask, indexesOnly } from '../../platform/session';
+import { askRows, indexesOnly } from '../../platform/session';
 import type { Policy } from '../../policies/contract';
 import { periodsOf, reachOf, withPeriods } from '../../policies/effective';
 import type { Services } from '../../services';
@@ -86,14 +86,14 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
   const { database } = services;
   const reading = { statementMs: STATEMENT_MS, readOnly: true };
   const cooling = services.settings.guards.coolingOffSeconds;
-  const [known = [], days = []] = await ask(
+  const [known = [], days = []] = await askRows(
     database,
     [facts(policy, at, cooling), history(policy, at)],
     reading,
   );
   const effective = withPeriods(policy, (known[0]?.periods ?? {}) as Record<string, number | null>);
   const statement = measure(effective, legsOf(effective, now, cooling), at);
-  const [, rows = []] = statement ? await ask(database, [indexesOnly, statement], reading) : [];
+  const [, rows = []] = statement ? await askRows(database, [indexesOnly, statement], reading) : [];
   // What the last drained run left before its cutoff may not go: nothing can be later than that run is past.
   const sinceDrained = Number(known[0]?.since_drained ?? Number.POSITIVE_INFINITY);
   const plans = Measured.array()
@@ -119,7 +119,8 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
     latenessSeconds: expectedOf(policy).latenessSeconds,
   });
   const backlog: Backlog = { policy: policy.name, waiting, secondsPast, ...rates, ...seen, plans };
-  if (!dryRun) await ask(database, writes(backlog, { at, arriving, deleted }), { statementMs: STATEMENT_MS });
+  if (!dryRun)
+    await askRows(database, writes(backlog, { at, arriving, deleted }), { statementMs: STATEMENT_MS });
   return backlog;
 }
 

@@ -8,7 +8,7 @@
 import { queueStatement } from '../../orders/queue';
 import type { Row, Statement } from '../../platform/database';
 import { codeOf, DatabaseError } from '../../platform/errors';
-import { ask } from '../../platform/session';
+import { askRows } from '../../platform/session';
 import type { Services } from '../../services';
 import { latestMeasurements } from '../quality/store';
 import { type WatchReadings, watchStatements } from './watch';
@@ -83,7 +83,7 @@ export async function readMetrics(services: Services): Promise<Readings> {
 type Read = Partial<Record<string, Row[][]>>;
 
 async function readTogether(services: Services, parts: Record<string, Statement[]>): Promise<Read> {
-  const rows = await ask(services.database, Object.values(parts).flat(), LIMITS);
+  const rows = await askRows(services.database, Object.values(parts).flat(), LIMITS);
   let next = 0;
   return Object.fromEntries(
     Object.entries(parts).map(([part, statements]) => {
@@ -103,7 +103,7 @@ async function readApart(
   const read: Read = {};
   for (const [part, statements] of Object.entries(parts)) {
     try {
-      read[part] = await ask(services.database, statements, LIMITS);
+      read[part] = await askRows(services.database, statements, LIMITS);
     } catch (failed) {
       services.log.error(
         { event: 'metrics.part_failed', script: 'metrics', part, error_code: codeOf(failed) },

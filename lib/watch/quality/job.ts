@@ -6,7 +6,7 @@
 import { atRoots } from '../../engine/statement/leaves';
 import { report } from '../../platform/alerts/incidents';
 import type { JobOrder, JobResult } from '../../platform/job';
-import { ask } from '../../platform/session';
+import { askRows } from '../../platform/session';
 import type { Services } from '../../services';
 import { measurePolicy } from './measure';
 import type { Measurement } from './measurement';
@@ -30,7 +30,7 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
   const log = services.log.child({ correlation_id: order.correlationId, script: 'data-quality' });
   const limits = { statementMs: STATEMENT_MS };
   const now = clock();
-  const [turns = []] = await ask(database, [measuredLongestAgo(policies.map((p) => p.name))], {
+  const [turns = []] = await askRows(database, [measuredLongestAgo(policies.map((p) => p.name))], {
     ...limits,
     readOnly: true,
   });
@@ -40,12 +40,12 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
     if (order.deadline.getTime() - clock().getTime() < CLOSING_MS) break;
     const policy = policies.find((p) => p.name === turn.name)!;
     const found = await measurePolicy(services, policy, { now });
-    if (!order.dryRun) await ask(database, [saveMeasurements(found, now)], limits);
+    if (!order.dryRun) await askRows(database, [saveMeasurements(found, now)], limits);
     all.push(...found);
     done += 1;
   }
   if (!order.dryRun) {
-    await ask(database, [forgetOld(now)], limits);
+    await askRows(database, [forgetOld(now)], limits);
     await report(services, incidentsOf(all));
   }
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Row, Statement } from '../../platform/database';
 import { LapseError } from '../../platform/errors';
-import { ask } from '../../platform/session';
+import { askRows } from '../../platform/session';
 import type { TableName } from '../../platform/sql';
 import { name, table, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
@@ -52,7 +52,7 @@ const Ends = Clocks.pick({ oldest: true, newest: true });
 
 export async function measurePolicy(s: Services, policy: Policy, m: Moment): Promise<Measurement[]> {
   const read = (...statements: Statement[]): Promise<Row[][]> =>
-    ask(s.database, statements, { statementMs: STATEMENT_MS, readOnly: true });
+    askRows(s.database, statements, { statementMs: STATEMENT_MS, readOnly: true });
   const references = referencesOf(policy);
   const [rows = []] = await read(tableFacts([policy.table, ...references.flatMap((r) => [r.from, r.to])]));
   const facts = readFacts(rows);
