@@ -3,7 +3,7 @@ import type { Row, Statement } from '../../platform/database';
 import { type Measurement, MOST_KEYS } from './measurement';
 
 /** Two quarters of a year side by side. */
-const HISTORY_DAYS = 190;
+export const HISTORY_DAYS = 190;
 
 /** A second measurement of a day replaces the first. */
 export const saveMeasurements = (found: readonly Measurement[], at: Date): Statement => ({
