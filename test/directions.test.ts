@@ -27,6 +27,7 @@ const ORDER: readonly string[] = [
 /** The example is registered where policies and the order review of one's own would be. */
 const REGISTERS: Readonly<Record<string, string>> = {
   'lib/policies/index.ts': 'lib/example/policies/index.ts',
+  'lib/policies/data-map.ts': 'lib/example/data-map.ts',
   'lib/policies/order-review.ts': 'lib/example/order-review.ts',
 };
 

@@ -15,6 +15,10 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     text
       .replace(/^import \{ example.* from '\.\.\/example\/policies';\n/m, '')
       .replace(/\.\.\.example\w+,?\s*/g, ''),
+  'lib/policies/data-map.ts': (text) =>
+    text
+      .replace(/^import .* from '\.\.\/example\/data-map';\n/m, '')
+      .replace(/^ *\.\.\.exampleDataMap,\n/m, ''),
   'lib/policies/order-review.ts': (text) =>
     text
       .replace(/^import .* from '\.\.\/example\/order-review';\n/m, '')

@@ -36,6 +36,16 @@ export class PolicyError extends LapseError {
   }
 }
 
+/** The data map breaks the contract of lib/policies/data-map-contract.ts. */
+export class DataMapError extends LapseError {
+  constructor(readonly problems: readonly string[]) {
+    super(
+      'data_map',
+      `The data map (lib/policies/data-map.ts) is not valid:\n  - ${problems.join('\n  - ')}`,
+    );
+  }
+}
+
 /** What keeps something from being done, and the statement or the step that mends it. */
 export interface Problem {
   readonly problem: string;

@@ -6,9 +6,12 @@
 import { examplePermanentTables, examplePolicies } from '../example/policies';
 import { PolicyError, SettingsError } from '../platform/errors';
 import type { Period, PermanentTable, Policy } from './contract';
+import { dataMap } from './data-map';
+import { permanentOf } from './data-map-contract';
 import { withPurges } from './purge';
 
-export const permanentTables: readonly PermanentTable[] = [...examplePermanentTables];
+/** With those that the data map calls permanent. */
+export const permanentTables: readonly PermanentTable[] = permanentOf(dataMap, [...examplePermanentTables]);
 
 export const policies: readonly Policy[] = registered([...examplePolicies]);
 
