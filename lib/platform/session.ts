@@ -82,6 +82,13 @@ export async function ask<const Q extends Readonly<Record<string, Query<unknown>
 export const askOne = async <T>(database: Database, query: Query<T>, limits: Limits): Promise<T> =>
   (await ask(database, { answer: query }, limits)).answer as T;
 
+/** The answers of queries of one kind, in their order, from one transaction. */
+export const askEach = async <T>(
+  database: Database,
+  queries: readonly Query<T>[],
+  limits: Limits,
+): Promise<T[]> => Object.values(await ask(database, Object.fromEntries(queries.entries()), limits)) as T[];
+
 /** The same by place; goes when the last statement has a reader. */
 export async function askRows(
   database: Database,

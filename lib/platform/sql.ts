@@ -52,6 +52,11 @@ export const withParts = (...parts: readonly Maybe[]): Sql => {
   return some.length > 0 ? sql`with ${join(some, ',\n')}\n` : empty;
 };
 
+const ISO = 'YYYY-MM-DD"T"HH24:MI:SS';
+/** An instant as ISO 8601 in UTC: with microseconds, as PostgreSQL keeps it and entries are hashed; `ms` as a Date. */
+export const utc = (instant: Sql, digits: 'us' | 'ms' = 'us'): Sql =>
+  sql`to_char(${instant} at time zone 'UTC', ${literal(`${ISO}.${digits.toUpperCase()}"Z"`)})`;
+
 /** A statement as the database takes it. */
 export const statement = (composed: Sql): Statement => ({
   text: composed.text,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { z } from 'zod';
 import { maybeRow, nothing, oneRow, query, rowCount, rows } from '@/lib/platform/query';
-import { ask, askOne } from '@/lib/platform/session';
+import { ask, askEach, askOne } from '@/lib/platform/session';
 import { sql } from '@/lib/platform/sql';
 import { type Engine, engine } from '../support/engine';
 
@@ -58,4 +58,10 @@ it('what a request asks for holds in its transaction: its limit, index ranges on
     token: 't',
   });
   expect(await askOne(e.services.database, read, limits)).toEqual({ statement: '5s', seq: 'on', token: '' });
+});
+
+it('queries of one kind are answered in their order, however many there are', async () => {
+  const queries = Array.from({ length: 12 }, (_, i) => query(sql`select ${i}::int as n`, oneRow(N)));
+  expect(await askEach(e.services.database, queries, limits)).toEqual(queries.map((_, n) => ({ n })));
+  expect(await askEach(e.services.database, [], limits)).toEqual([]);
 });

@@ -14,6 +14,7 @@ import {
   statement,
   tableId,
   typed,
+  utc,
   withParts,
 } from '@/lib/platform/sql';
 
@@ -69,4 +70,11 @@ it('values written into a text are literals, and a list is refused', () => {
     `select 'x''; drop table "users"; --', null, '3', now()`,
   );
   expect(() => inlined(sql`select ${['a']}`)).toThrow('a list cannot be written');
+});
+
+it('an instant is printed in UTC with its microseconds, or as a Date has it', () => {
+  expect(utc(sql`x.at`).text).toBe(`to_char(x.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
+  expect(utc(sql`${'now'}::timestamptz`, 'ms').text).toBe(
+    `to_char($1::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  );
 });
