@@ -1,6 +1,7 @@
 /**
  * `npm run example:remove`: takes the example out of the project. Its policies, their routes, what only serves them
- * (demo, bench, seed, proofs) and the tests that ask for it go; the lists that name it are rewritten, then vercel.json.
+ * (demo, bench, seed, proofs) and the tests that ask for it go; the lists that name it are rewritten, then vercel.json and
+ * docs/RETENTION.md.
  * The tables of lib/migrations/example stay: the tests that stay use them. Changes files only, never a database.
  */
 import { spawnSync } from 'node:child_process';
@@ -70,6 +71,7 @@ function remove(): void {
     'package.json',
   ]);
   run('node_modules/tsx/dist/cli.mjs', ['lib/dev/cli/crons.ts']);
+  run('node_modules/tsx/dist/cli.mjs', ['lib/dev/cli/docs-retention.ts']);
   console.log(
     `removed ${routes.length} policies with their routes, and ${gone.size} files that need the example`,
   );

@@ -1,16 +1,29 @@
 /** A policy's rules as sentences, from the declaration itself: for the status page and the documents. */
 import type { Period, Policy } from './contract';
 
+const HOUR = 3_600;
 const DAY = 86_400;
 
-function periodInWords(period: Period): string {
-  if (period.seconds === null) return 'kept for ever';
-  const days = period.seconds / DAY;
-  return days > 1 && Number.isInteger(days) ? `after ${days} days` : `after ${period.seconds / 3600} hours`;
+/** `30 days`, `2,555 days (7 years)`, `24 hours`, `for ever`. */
+export function periodInWords({ seconds }: Period): string {
+  if (seconds === null) return 'for ever';
+  const days = seconds / DAY;
+  if (days <= 1 || !Number.isInteger(days)) {
+    const hours = seconds / HOUR;
+    return Number.isInteger(hours) ? count(hours, 'hour') : count(Math.round(seconds / 60), 'minute');
+  }
+  return days % 365 === 0 ? `${count(days, 'day')} (${count(days / 365, 'year')})` : count(days, 'day');
 }
+
+const count = (n: number, unit: string): string =>
+  `${n.toLocaleString('en-US')} ${unit}${n === 1 ? '' : 's'}`;
 
 /** One entry a rule, e.g. `failed: after 7 days`. */
 export function inWords(policy: Policy): string[] {
   const verb = policy.strategy.kind === 'soft-delete' ? ' (marked first, purged later)' : '';
-  return policy.rules.map((rule) => `${rule.label}: ${periodInWords(rule.keepFor)}${verb}`);
+  return policy.rules.map(({ label, keepFor }) =>
+    keepFor.seconds === null
+      ? `${label}: kept for ever${verb}`
+      : `${label}: after ${periodInWords(keepFor)}${verb}`,
+  );
 }
