@@ -1,0 +1,385 @@
+-- one request, READ ONLY
+
+select
+  (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
+  pg_relation_filenode(c.oid)::text as filenode,
+  c.reltuples::float8 as rows,
+  pg_snapshot_xmax(pg_current_snapshot())::text as next
+from pg_class c
+where c.oid = ‹"public"."things"›::text::regclass;
+
+explain (format json)
+select 1
+from only "public"."things" t
+where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz;
+
+
+-- one request
+
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹1›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true);
+
+with
+  gone as (
+    delete from only "public"."things" t
+    where
+      t.ctid >= ‹(0,0)›::text::tid
+      and t.ctid < ‹(128,0)›::text::tid
+      and current_setting('lapse.batch', true) = ‹id-1:1›
+      and (
+        case
+          when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+          and isfinite(t."at")
+          and not (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          )
+          and not (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          )
+          and not (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          )
+          and not false then true
+          else false
+        end
+      )
+    returning t.ctid as c, t."id" as key, (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  seen as materialized (
+    select
+      deleted::int as picked,
+      '{}'::jsonb as kept,
+      ‹{"ended":false,"clock":null,"key":[],"block":128}›::jsonb as after
+    from totals
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹1›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      x.deleted,
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from totals x, seen s;
+
+select
+  retention.confirm_batch (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    (
+      select
+        case
+          when not exists (
+            select 1
+            from retention.receipt
+            where run = ‹id-1›::uuid and seq = ‹1›::int
+          ) then 0
+          when exists (
+            select 1
+            from only "public"."things" t
+            where
+              t.ctid >= ‹(0,0)›::text::tid
+              and t.ctid < ‹(128,0)›::text::tid
+              and (
+                case
+                  when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite(t."at") then true
+                  else false
+                end
+              )
+          ) then (
+            select count(*)
+            from
+              only "public"."things" t
+              join (
+                select x::uuid as k0
+                from
+                  unnest(
+                    (
+                      select uuid_keys
+                      from retention.receipt
+                      where run = ‹id-1›::uuid and seq = ‹1›::int
+                    )
+                  ) x
+              ) kt on t."id" = kt.k0
+              and t.ctid >= ‹(0,0)›::text::tid
+              and t.ctid < ‹(128,0)›::text::tid
+          )
+          else 0
+        end
+    )
+  ) as confirmed,
+  (
+    select
+      jsonb_build_object(
+        'waiting',
+        count(*) filter (where l.waits),
+        'sessions',
+        count(*) filter (where not l.ours),
+        'lag',
+        (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
+        'next',
+        pg_snapshot_xmax(pg_current_snapshot())::text
+      )
+    from
+      (
+        select pid, bool_or(not granted) as waits, bool_or(locktype = 'advisory' and classid = 7001) as ours
+        from pg_locks
+        group by pid
+      ) l
+      join pg_stat_activity a using (pid)
+    where a.datname = current_database()
+  ) as pressure,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request, READ ONLY
+
+select
+  case
+    when (
+      case
+        when (
+          select exists (select 1 from retention.hold where released_at is null)
+        ) then exists (
+          select 1
+          from retention.hold h
+          where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+        )
+        or exists (
+          select 1
+          from retention.hold h
+          where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+        )
+        or exists (
+          select 1
+          from retention.hold h
+          where
+            h.released_at is null
+            and h.scope = 'item'
+            and h.subject = t."id"::text
+            and h.table_name in ('public.things')
+        )
+        else false
+      end
+    ) then 'held'
+    when (
+      case
+        when (
+          select
+            exists (
+              select 1
+              from retention.extension
+              where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+        ) then exists (
+          select 1
+          from retention.extension e
+          where
+            e.table_name in ('public.things')
+            and e.row_key = t."id"::text
+            and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+        )
+        else false
+      end
+    ) then 'extended'
+    when (
+      case
+        when (
+          select
+            exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                )
+            )
+        ) then exists (
+          select 1
+          from retention.dead_letter
+          where
+            table_name in ('public.things')
+            and row_key = t."id"::text
+            and (
+              state = 'discarded'
+              or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+            )
+        )
+        else false
+      end
+    ) then 'dead_letter'
+    when false then 'referenced'
+    when (
+      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+    ) is not true then 'not_expired'
+  end as reason,
+  count(*)::text as n
+from only "public"."things" t
+where
+  t.ctid >= ‹(0,0)›::text::tid
+  and (case when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz then true else false end)
+group by 1;
+
+
+-- one request
+
+select
+  retention.end_run (
+    ‹things›,
+    ‹id-1›::uuid,
+    ‹succeeded›,
+    ‹null›,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    ‹2000›::bigint,
+    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unknown_rule":0,"busy":0}›::jsonb,
+    ‹within_sla›
+  );
+
+select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+from retention.run
+where id = ‹id-1›::uuid;

@@ -1,0 +1,1376 @@
+-- one request, READ ONLY
+
+select count(*)::int as waiting
+from (select 1 from retention.outbox where state in ('pending', 'deleting') limit 100000) o;
+
+
+-- one request
+
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹1›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true);
+
+with
+  picked as materialized (
+    select t.ctid as c, t."at" as clk, t."id" as k0
+    from only "public"."things" t
+    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by t."at", t."id"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:1›
+      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      left join (
+        select clk::text as clock, jsonb_build_array(k0::text) as key
+        from picked
+        order by clk desc, k0 desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite(t."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      t."id" as key,
+      (
+        (
+          case
+            when coalesce(t."file"::text, '') <> '' then coalesce(
+              (
+                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+              ),
+              0
+            )
+            else 0
+          end
+        )
+      )::bigint as bytes,
+      t."file"::text as f0,
+      (
+        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as b0,
+      array_remove(array[t."org"::text], null) as orgs,
+      array_remove(array[t."person"::text], null) as people
+  ),
+  queued as (
+    insert into
+      retention.outbox (
+        run,
+        seq,
+        policy,
+        table_name,
+        row_key,
+        url,
+        bytes,
+        organizations,
+        users,
+        owner_table,
+        owner_key,
+        prefix,
+        suffixed
+      )
+    select ‹id-1›::uuid, ‹1›::int, ‹things›::text, f.*
+    from
+      (
+        select
+          'public.things' as table_name,
+          key::text as key,
+          f0 as url,
+          b0 as bytes,
+          orgs,
+          people,
+          null::text,
+          null::text,
+          'things/'::text,
+          true
+        from gone
+        where f0 <> ''
+      ) f
+    order by url
+    returning 1
+  ),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹1›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from totals x, seen s;
+
+select
+  retention.confirm_batch (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    (
+      select
+        (
+          select count(*)
+          from only "public"."things" t
+          where
+            t."id" = any (
+              (
+                select uuid_keys
+                from retention.receipt
+                where run = ‹id-1›::uuid and seq = ‹1›::int
+              )::uuid[]
+            )
+        ) + 0
+    )
+  ) as confirmed,
+  (
+    select
+      jsonb_build_object(
+        'waiting',
+        count(*) filter (where l.waits),
+        'sessions',
+        count(*) filter (where not l.ours),
+        'lag',
+        (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
+        'next',
+        pg_snapshot_xmax(pg_current_snapshot())::text
+      )
+    from
+      (
+        select pid, bool_or(not granted) as waits, bool_or(locktype = 'advisory' and classid = 7001) as ours
+        from pg_locks
+        group by pid
+      ) l
+      join pg_stat_activity a using (pid)
+    where a.datname = current_database()
+  ) as pressure,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request
+
+-- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+
+with
+  picked as materialized (
+    select t.ctid as c, t."at" as clk, t."id" as k0
+    from only "public"."things" t
+    where
+      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and (t."at", t."id") > (
+        ‹2026-01-20 02:00:00+00›::timestamptz,
+        ‹00000000-0000-4000-8000-000000000002›::uuid
+      )
+    order by t."at", t."id"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      left join (
+        select clk::text as clock, jsonb_build_array(k0::text) as key
+        from picked
+        order by clk desc, k0 desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite(t."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      t."id" as key,
+      (
+        (
+          case
+            when coalesce(t."file"::text, '') <> '' then coalesce(
+              (
+                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+              ),
+              0
+            )
+            else 0
+          end
+        )
+      )::bigint as bytes,
+      t."file"::text as f0,
+      (
+        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as b0,
+      array_remove(array[t."org"::text], null) as orgs,
+      array_remove(array[t."person"::text], null) as people
+  ),
+  queued as (
+    insert into
+      retention.outbox (
+        run,
+        seq,
+        policy,
+        table_name,
+        row_key,
+        url,
+        bytes,
+        organizations,
+        users,
+        owner_table,
+        owner_key,
+        prefix,
+        suffixed
+      )
+    select ‹id-1›::uuid, ‹2›::int, ‹things›::text, f.*
+    from
+      (
+        select
+          'public.things' as table_name,
+          key::text as key,
+          f0 as url,
+          b0 as bytes,
+          orgs,
+          people,
+          null::text,
+          null::text,
+          'things/'::text,
+          true
+        from gone
+        where f0 <> ''
+      ) f
+    order by url
+    returning 1
+  ),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹2›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from totals x, seen s;
+
+-- as before: select retention.confirm_batch(?::uuid, ?::int, (select (sel
+
+
+-- one request
+
+-- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+
+with
+  picked as materialized (
+    select t.ctid as c, t."at" as clk, t."id" as k0
+    from only "public"."things" t
+    where
+      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and (t."at", t."id") > (
+        ‹2026-01-20 02:00:00+00›::timestamptz,
+        ‹00000000-0000-4000-8000-000000000002›::uuid
+      )
+    order by t."at", t."id"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  )
+select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true);
+
+with
+  refused as materialized (
+    select r.*
+    from retention.try_each (current_setting('lapse.rows')::tid[], ‹statement 1›, ‹statement 2›) r
+  ),
+  rows as (
+    select t."id"::text as key, r.sql_state, r.constraint_name
+    from only "public"."things" t join refused r on r.place = t.ctid
+    where t.ctid = any (current_setting('lapse.rows')::tid[])
+  ),
+  given as (
+    select
+      array_agg(x.key order by x.key) as keys,
+      array_agg(x.sql_state order by x.key) as states,
+      array_agg(x.constraint_name order by x.key) as constraints
+    from (select key, sql_state, constraint_name from rows) x (key, sql_state, constraint_name)
+  )
+select
+  count(*)::int as letters,
+  coalesce(jsonb_agg(distinct sql_state), '[]') as states,
+  coalesce(
+    jsonb_agg(distinct constraint_name) filter (where constraint_name is not null),
+    '[]'
+  ) as constraints
+from
+  given g
+  cross join lateral retention.set_aside (
+    ‹things›,
+    'public.things',
+    ‹id-1›::uuid,
+    ‹2›::int,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    g.keys,
+    g.states,
+    g.constraints
+  );
+
+-- statement 1 of the one above
+with
+  locked as materialized (select ‹1› as c, 'attempt'::text as label),
+  seen as (select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      t."id" as key,
+      (
+        (
+          case
+            when coalesce(t."file"::text, '') <> '' then coalesce(
+              (
+                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+              ),
+              0
+            )
+            else 0
+          end
+        )
+      )::bigint as bytes,
+      t."file"::text as f0,
+      (
+        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as b0,
+      array_remove(array[t."org"::text], null) as orgs,
+      array_remove(array[t."person"::text], null) as people
+  ),
+  queued as (
+    insert into
+      retention.outbox (
+        run,
+        seq,
+        policy,
+        table_name,
+        row_key,
+        url,
+        bytes,
+        organizations,
+        users,
+        owner_table,
+        owner_key,
+        prefix,
+        suffixed
+      )
+    select 'id-1'::uuid, '2'::int, 'things'::text, f.*
+    from
+      (
+        select
+          'public.things' as table_name,
+          key::text as key,
+          f0 as url,
+          b0 as bytes,
+          orgs,
+          people,
+          null::text,
+          null::text,
+          'things/'::text,
+          true
+        from gone
+        where f0 <> ''
+      ) f
+    order by url
+    returning 1
+  ),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          'all'::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      'id-1'::uuid,
+      '2'::int,
+      'things'::text,
+      '3ef812b843e483c2',
+      'delete',
+      'cron',
+      'retention',
+      '2026-03-01T02:00:00.000Z'::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select key::text
+from gone;
+
+-- statement 2 of the one above
+select (select count(*) from only "public"."things" t where t."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
+
+
+-- one request, READ ONLY
+
+select
+  exists (
+    select 1
+    from
+      (
+        select 1
+        from only "public"."things" t
+        where
+          t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+          and isfinite(t."at")
+          and not (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          )
+          and not (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          )
+          and not (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          )
+          and not false
+        order by t."at", t."id"
+        limit 1
+      ) x
+  ) as left,
+  ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
+
+
+-- one request
+
+select
+  retention.end_run (
+    ‹things›,
+    ‹id-1›::uuid,
+    ‹succeeded›,
+    ‹null›,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    ‹3›::bigint,
+    ‹{"held":0,"extended":0,"dead_letter":1,"referenced":0,"not_expired":0,"condition":0,"unknown_rule":0,"busy":0}›::jsonb,
+    ‹within_sla›
+  );
+
+select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+from retention.run
+where id = ‹id-1›::uuid;
+
+
+-- one request, READ ONLY
+
+select
+  coalesce(
+    (
+      select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))
+      from
+        jsonb_to_recordset(
+          ‹[{"t":"\"public\".\"generated_pdfs\"","c":"file_url"},{"t":"\"public\".\"render_jobs\"","c":"tmp_file_url"},{"t":"\"public\".\"render_outputs\"","c":"file_url"},{"t":"\"public\".\"artifacts\"","c":"storage_key"},{"t":"\"public\".\"artifact_files\"","c":"storage_key"}]›::jsonb
+        ) w (t text, c text)
+        cross join lateral (
+          select
+            exists (
+              select 1
+              from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
+              where
+                i.indrelid = to_regclass(w.t)
+                and i.indisvalid
+                and i.indpred is null
+                and i.indkey[0] = 0
+                and am.amname = 'btree'
+                and pg_get_indexdef(i.indexrelid, 1, false) in (
+                  format('retention.blob_path(%I)', w.c),
+                  format('retention.blob_path((%I)::text)', w.c),
+                  format('blob_path(%I)', w.c),
+                  format('blob_path((%I)::text)', w.c)
+                )
+            ) as indexed,
+            coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may
+        ) x
+      where not x.indexed or not x.may
+    ),
+    '[]'
+  ) as unfit;
+
+
+-- one request
+
+select
+  set_config('jit', 'off', true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_bitmapscan', 'off', true),
+  retention.lock_files (‹500›::int, ‹2026-03-01T02:00:00.000Z›::timestamptz) as paths;
+
+with
+  entries as materialized (
+    select
+      p.path,
+      o.id,
+      o.attempts,
+      o.bytes,
+      o.suffixed,
+      o.created_at,
+      o.error_class,
+      o.policy = any (nullif(current_setting('lapse.files_off', true), '')::text[]) as off,
+      retention.blob_refusal (
+        o.url,
+        o.prefix,
+        array(
+          select
+            jsonb_array_elements_text(
+              ‹["printed.public.blob.vercel-storage.com","printed.private.blob.vercel-storage.com"]›::jsonb
+            )
+        )
+      ) as refusal
+    from
+      unnest(nullif(current_setting('lapse.files', true), '')::text[]) p (path)
+      -- Path by path through the index, whatever the planner thinks of the array's length.
+      cross join lateral (
+        select *
+        from retention.outbox
+        where path = p.path and state in ('pending', 'deleting')
+        offset 0
+      ) o
+  ),
+  judged as materialized (
+    select
+      e.path,
+      e.decided_at,
+      e.off,
+      exists (
+        select 1
+        from
+          (
+            select 1
+            from "public"."generated_pdfs" x
+            where retention.blob_path (x."file_url") = e.path
+            limit 1
+          ) y
+      )
+      or exists (
+        select 1
+        from
+          (
+            select 1
+            from "public"."render_jobs" x
+            where retention.blob_path (x."tmp_file_url") = e.path
+            limit 1
+          ) y
+      )
+      or exists (
+        select 1
+        from
+          (
+            select 1
+            from "public"."render_outputs" x
+            where retention.blob_path (x."file_url") = e.path
+            limit 1
+          ) y
+      )
+      or exists (
+        select 1
+        from
+          (
+            select 1
+            from "public"."artifacts" x
+            where retention.blob_path (x."storage_key") = e.path
+            limit 1
+          ) y
+      )
+      or exists (
+        select 1
+        from
+          (
+            select 1
+            from "public"."artifact_files" x
+            where retention.blob_path (x."storage_key") = e.path
+            limit 1
+          ) y
+      ) as live,
+      (select exists (select 1 from retention.hold where released_at is null))
+      and retention.is_held_file (e.path) as held
+    from (select path, max(created_at) as decided_at, bool_or(off) as off from entries group by path) e
+  ),
+  claimed as (
+    update retention.outbox o
+    set
+      state = case
+        when e.refusal is not null then 'dead'
+        when j.live then 'kept'
+        when j.held then 'held'
+        when j.off then o.state
+        else 'deleting'
+      end,
+      settled_as = case when e.refusal is null and j.live then 'referenced' end,
+      error_class = e.refusal,
+      next_attempt_at = ‹2026-03-01T02:02:00.000Z›::timestamptz,
+      claimed_until = case
+        when e.refusal is null
+        and not (j.live or j.held or j.off) then clock_timestamp() + interval '12 seconds'
+      end
+    from entries e join judged j using (path)
+    where o.id = e.id
+    returning
+      o.id,
+      case
+        when o.claimed_until is null
+        and o.state in ('pending', 'deleting') then 'off'
+        else o.state
+      end as state,
+      o.attempts,
+      o.bytes,
+      o.suffixed,
+      e.error_class,
+      j.path,
+      j.decided_at
+  )
+select
+  path,
+  state,
+  jsonb_agg(id::text) as ids,
+  max(attempts) as attempts,
+  coalesce(max(bytes), 0)::text as bytes,
+  bool_and(suffixed) as suffixed,
+  bool_or(coalesce(error_class = 'blob.not_found', false)) as missed,
+  to_char(max(decided_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as decided_at
+from claimed
+group by path, state;
+
+
+-- one request, READ ONLY
+
+select
+  count(*) as open,
+  coalesce(sum(bytes), 0)::text as open_bytes,
+  min(created_at)::text as oldest_at,
+  to_char(
+    min(next_attempt_at) filter (
+      where policy <> all (array(select policy from retention.policy_state where paused))
+    ) at time zone 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
+  ) as next_at,
+  (select count(*) from (select 1 from retention.outbox where state = 'dead' limit 100001) d) as dead,
+  (select count(*) from (select 1 from retention.outbox where state = 'held' limit 100001) d) as held,
+  (select stopped from retention.kill_switch) is distinct from false as stopped
+from
+  (
+    select policy, bytes, created_at, next_attempt_at
+    from retention.outbox
+    where state in ('pending', 'deleting')
+    order by next_attempt_at, id
+    limit 100001
+  ) o;

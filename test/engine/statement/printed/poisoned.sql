@@ -1,0 +1,916 @@
+-- one request
+
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹1›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true);
+
+with
+  picked as materialized (
+    select t.ctid as c, t."at" as clk, t."id" as k0
+    from only "public"."things" t
+    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by t."at", t."id"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:1›
+      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      left join (
+        select clk::text as clock, jsonb_build_array(k0::text) as key
+        from picked
+        order by clk desc, k0 desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite(t."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, t."id" as key, (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹1›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from totals x, seen s;
+
+select
+  retention.confirm_batch (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    (
+      select
+        (
+          select count(*)
+          from only "public"."things" t
+          where
+            t."id" = any (
+              (
+                select uuid_keys
+                from retention.receipt
+                where run = ‹id-1›::uuid and seq = ‹1›::int
+              )::uuid[]
+            )
+        ) + 0
+    )
+  ) as confirmed,
+  (
+    select
+      jsonb_build_object(
+        'waiting',
+        count(*) filter (where l.waits),
+        'sessions',
+        count(*) filter (where not l.ours),
+        'lag',
+        (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
+        'next',
+        pg_snapshot_xmax(pg_current_snapshot())::text
+      )
+    from
+      (
+        select pid, bool_or(not granted) as waits, bool_or(locktype = 'advisory' and classid = 7001) as ours
+        from pg_locks
+        group by pid
+      ) l
+      join pg_stat_activity a using (pid)
+    where a.datname = current_database()
+  ) as pressure,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request
+
+-- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+
+with
+  picked as materialized (
+    select t.ctid as c, t."at" as clk, t."id" as k0
+    from only "public"."things" t
+    where
+      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and (t."at", t."id") > (
+        ‹2026-01-20 02:00:00+00›::timestamptz,
+        ‹00000000-0000-4000-8000-000000000002›::uuid
+      )
+    order by t."at", t."id"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      left join (
+        select clk::text as clock, jsonb_build_array(k0::text) as key
+        from picked
+        order by clk desc, k0 desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite(t."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, t."id" as key, (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹2›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from totals x, seen s;
+
+-- as before: select retention.confirm_batch(?::uuid, ?::int, (select (sel
+
+
+-- one request
+
+-- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+
+with
+  picked as materialized (
+    select t.ctid as c, t."at" as clk, t."id" as k0
+    from only "public"."things" t
+    where
+      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and (t."at", t."id") > (
+        ‹2026-01-20 02:00:00+00›::timestamptz,
+        ‹00000000-0000-4000-8000-000000000002›::uuid
+      )
+    order by t."at", t."id"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  )
+select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true);
+
+with
+  refused as materialized (
+    select r.*
+    from retention.try_each (current_setting('lapse.rows')::tid[], ‹statement 1›, ‹statement 2›) r
+  ),
+  rows as (
+    select t."id"::text as key, r.sql_state, r.constraint_name
+    from only "public"."things" t join refused r on r.place = t.ctid
+    where t.ctid = any (current_setting('lapse.rows')::tid[])
+  ),
+  given as (
+    select
+      array_agg(x.key order by x.key) as keys,
+      array_agg(x.sql_state order by x.key) as states,
+      array_agg(x.constraint_name order by x.key) as constraints
+    from (select key, sql_state, constraint_name from rows) x (key, sql_state, constraint_name)
+  )
+select
+  count(*)::int as letters,
+  coalesce(jsonb_agg(distinct sql_state), '[]') as states,
+  coalesce(
+    jsonb_agg(distinct constraint_name) filter (where constraint_name is not null),
+    '[]'
+  ) as constraints
+from
+  given g
+  cross join lateral retention.set_aside (
+    ‹things›,
+    'public.things',
+    ‹id-1›::uuid,
+    ‹2›::int,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    g.keys,
+    g.states,
+    g.constraints
+  );
+
+-- statement 1 of the one above
+delete from only "public"."things" t
+where t.ctid = ‹1›
+returning t."id"::text;
+
+-- statement 2 of the one above
+select (select count(*) from only "public"."things" t where t."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
+
+
+-- one request, READ ONLY
+
+select
+  exists (
+    select 1
+    from
+      (
+        select 1
+        from only "public"."things" t
+        where
+          t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+          and isfinite(t."at")
+          and not (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          )
+          and not (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          )
+          and not (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          )
+          and not false
+        order by t."at", t."id"
+        limit 1
+      ) x
+  ) as left,
+  ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
+
+
+-- one request
+
+select
+  retention.end_run (
+    ‹things›,
+    ‹id-1›::uuid,
+    ‹succeeded›,
+    ‹null›,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    ‹3›::bigint,
+    ‹{"held":0,"extended":0,"dead_letter":1,"referenced":0,"not_expired":0,"condition":0,"unknown_rule":0,"busy":0}›::jsonb,
+    ‹within_sla›
+  );
+
+select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+from retention.run
+where id = ‹id-1›::uuid;

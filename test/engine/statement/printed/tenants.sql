@@ -1,0 +1,1044 @@
+-- one request
+
+-- as before: select fence::text, to_char(as_of at time zone 'UTC', 'YYYY-
+
+-- as before: with recursive asked as materialized ( select d.n, d.goes, c
+
+-- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?) from 
+
+-- as before: select retention.admission(?, ?, ?, ?::jsonb, least(?::times
+
+with
+  counted as materialized (
+    select
+      (
+        with
+          tenants as materialized (
+            select
+              l.tenant,
+              case when v.tenant is not null then 'override' else l.label end as label,
+              v.tenant is null
+              and not coalesce(
+                ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
+                false
+              ) as unknown,
+              e.cutoff
+            from
+              (select o."id" as tenant, (o.plan) as label from "public"."orgs" o where true order by o."id") l
+              left join retention.period_override v on v.policy = ‹things›
+              and v.tenant = l.tenant::text
+              cross join lateral (
+                select
+                  case
+                    when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
+                    else (
+                      ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
+                    )::timestamptz
+                  end as cutoff
+              ) e
+            order by l.tenant
+          )
+        select count(*)
+        from
+          (
+            select 1
+            from
+              tenants w
+              cross join lateral (
+                select 1
+                from only "public"."things" t
+                where t."org" = w.tenant and t."at" < w.cutoff and isfinite(t."at")
+              ) r
+            limit 100001
+          ) x
+      ) as n
+  )
+select n::text as due, set_config('lapse.due', (n > 0)::text, true)
+from counted;
+
+-- as before: select (case when current_setting('lapse.due', true) = 'fals
+
+
+-- one request
+
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹1›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true);
+
+with
+  tenants as materialized (
+    select
+      l.tenant,
+      case when v.tenant is not null then 'override' else l.label end as label,
+      v.tenant is null
+      and not coalesce(
+        ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
+        false
+      ) as unknown,
+      e.cutoff
+    from
+      (
+        select o."id" as tenant, (o.plan) as label
+        from "public"."orgs" o
+        where true
+        order by o."id"
+        limit 200
+      ) l
+      left join retention.period_override v on v.policy = ‹things›
+      and v.tenant = l.tenant::text
+      cross join lateral (
+        select
+          case
+            when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
+            else (
+              ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
+            )::timestamptz
+          end as cutoff
+      ) e
+    order by l.tenant
+  ),
+  picked as materialized (
+    select r.*
+    from
+      tenants w
+      cross join lateral (
+        select t.ctid as c, t."org" as tenant, t."at" as clk, t."id" as k0
+        from only "public"."things" t
+        where t."org" = w.tenant and t."at" < w.cutoff
+        order by t."at", t."id"
+        limit ‹2›::int
+      ) r
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, w.label as label
+    from only "public"."things" t join tenants w on w.tenant = t."org"
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:1›
+      and t."at" < w.cutoff
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      (
+        select count(*)
+        from tenants w
+        where w.unknown and (not x.full_batch or w.tenant <= l.raw_tenant)
+      ) as unknown,
+      case
+        when x.full_batch then jsonb_build_object(
+          'ended',
+          false,
+          'tenant',
+          l.tenant,
+          'clock',
+          l.clock,
+          'key',
+          coalesce(l.key, '[]')
+        )
+        else jsonb_build_object(
+          'ended',
+          z.n < 200,
+          'clock',
+          null,
+          'key',
+          '[]'::jsonb
+        ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
+      end as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      left join (
+        select
+          tenant as raw_tenant,
+          tenant::text as tenant,
+          clk::text as clock,
+          jsonb_build_array(k0::text) as key
+        from picked
+        order by tenant desc, clk desc, k0 desc
+        limit 1
+      ) l on true
+      cross join (
+        select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last
+        from tenants
+      ) z
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (t."at" < w.cutoff and isfinite(t."at")) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t join tenants w on w.tenant = t."org"
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, t."id" as key, (0)::bigint as bytes, t."org"::text as tenant
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      coalesce(
+        (
+          select
+            jsonb_object_agg(
+              r.label,
+              jsonb_build_object('deleted', r.n, 'bytes', least(r.bytes, 9007199254740991)::bigint)
+            )
+          from
+            (
+              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
+              from (select c, bytes, 1 as n from gone) x join locked l using (c)
+              group by 1
+            ) r
+        ),
+        '{}'
+      ) as by_rule
+    from gone
+  ),
+  tenant_totals as (
+    insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
+    select
+      ‹id-1›::uuid,
+      g.tenant,
+      l.label,
+      sum(x.n),
+      least(coalesce(sum(x.bytes), 0), 9007199254740991)::bigint
+    from (select c, bytes, 1 as n from gone) x join gone g using (c) join locked l using (c)
+    group by 2, 3
+    order by 2, 3
+    on conflict (run, tenant, label) do update
+    set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, 9007199254740991)
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹1›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select
+  s.picked,
+  x.deleted,
+  x.dependants_deleted,
+  x.files,
+  x.bytes,
+  x.by_rule,
+  s.kept,
+  s.after,
+  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+from totals x, seen s;
+
+select
+  retention.confirm_batch (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    (
+      select count(*)
+      from only "public"."things" t
+      where t.ctid = any (current_setting('lapse.places')::tid[])
+    )
+  ) as confirmed,
+  (
+    select
+      jsonb_build_object(
+        'waiting',
+        count(*) filter (where l.waits),
+        'sessions',
+        count(*) filter (where not l.ours),
+        'lag',
+        (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
+        'next',
+        pg_snapshot_xmax(pg_current_snapshot())::text
+      )
+    from
+      (
+        select pid, bool_or(not granted) as waits, bool_or(locktype = 'advisory' and classid = 7001) as ours
+        from pg_locks
+        group by pid
+      ) l
+      join pg_stat_activity a using (pid)
+    where a.datname = current_database()
+  ) as pressure,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request
+
+-- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+
+with
+  tenants as materialized (
+    select
+      l.tenant,
+      case when v.tenant is not null then 'override' else l.label end as label,
+      v.tenant is null
+      and not coalesce(
+        ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
+        false
+      ) as unknown,
+      e.cutoff
+    from
+      (
+        select o."id" as tenant, (o.plan) as label
+        from "public"."orgs" o
+        where o."id" >= ‹00000000-0000-4000-8000-000000000100›::uuid
+        order by o."id"
+        limit 200
+      ) l
+      left join retention.period_override v on v.policy = ‹things›
+      and v.tenant = l.tenant::text
+      cross join lateral (
+        select
+          case
+            when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
+            else (
+              ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
+            )::timestamptz
+          end as cutoff
+      ) e
+    order by l.tenant
+  ),
+  picked as materialized (
+    select r.*
+    from
+      tenants w
+      cross join lateral (
+        select t.ctid as c, t."org" as tenant, t."at" as clk, t."id" as k0
+        from only "public"."things" t
+        where
+          t."org" = w.tenant
+          and t."at" < w.cutoff
+          and t."at" >= (
+            case
+              when w.tenant = ‹00000000-0000-4000-8000-000000000100›::uuid then ‹2026-01-20 02:00:00+00›::timestamptz
+              else '-infinity'
+            end
+          )
+          and (
+            w.tenant <> ‹00000000-0000-4000-8000-000000000100›::uuid
+            or (t."at", t."id") > (
+              ‹2026-01-20 02:00:00+00›::timestamptz,
+              ‹00000000-0000-4000-8000-000000000002›::uuid
+            )
+          )
+        order by t."at", t."id"
+        limit ‹2›::int
+      ) r
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, w.label as label
+    from only "public"."things" t join tenants w on w.tenant = t."org"
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and t."at" < w.cutoff
+      and isfinite(t."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = t."id"::text
+              and h.table_name in ('public.things')
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = t."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = t."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      (
+        select count(*)
+        from tenants w
+        where w.unknown and (not x.full_batch or w.tenant <= l.raw_tenant)
+      ) as unknown,
+      case
+        when x.full_batch then jsonb_build_object(
+          'ended',
+          false,
+          'tenant',
+          l.tenant,
+          'clock',
+          l.clock,
+          'key',
+          coalesce(l.key, '[]')
+        )
+        else jsonb_build_object(
+          'ended',
+          z.n < 200,
+          'clock',
+          null,
+          'key',
+          '[]'::jsonb
+        ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
+      end as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      left join (
+        select
+          tenant as raw_tenant,
+          tenant::text as tenant,
+          clk::text as clock,
+          jsonb_build_array(k0::text) as key
+        from picked
+        order by tenant desc, clk desc, k0 desc
+        limit 1
+      ) l on true
+      cross join (
+        select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last
+        from tenants
+      ) z
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = t."id"::text
+                  and h.table_name in ('public.things')
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = t."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = t."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (t."at" < w.cutoff and isfinite(t."at")) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t join tenants w on w.tenant = t."org"
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, t."id" as key, (0)::bigint as bytes, t."org"::text as tenant
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      (select count(*) from queued) as files,
+      coalesce(
+        (
+          select
+            jsonb_object_agg(
+              r.label,
+              jsonb_build_object('deleted', r.n, 'bytes', least(r.bytes, 9007199254740991)::bigint)
+            )
+          from
+            (
+              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
+              from (select c, bytes, 1 as n from gone) x join locked l using (c)
+              group by 1
+            ) r
+        ),
+        '{}'
+      ) as by_rule
+    from gone
+  ),
+  tenant_totals as (
+    insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
+    select
+      ‹id-1›::uuid,
+      g.tenant,
+      l.label,
+      sum(x.n),
+      least(coalesce(sum(x.bytes), 0), 9007199254740991)::bigint
+    from (select c, bytes, 1 as n from gone) x join gone g using (c) join locked l using (c)
+    group by 2, 3
+    order by 2, 3
+    on conflict (run, tenant, label) do update
+    set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, 9007199254740991)
+  ),
+  receipt as (
+    insert into
+      retention.receipt (
+        run,
+        seq,
+        policy,
+        policy_version,
+        action,
+        actor,
+        reason,
+        as_of,
+        table_name,
+        uuid_keys,
+        dependants,
+        by_rule,
+        locked,
+        deleted,
+        dependants_deleted,
+        files,
+        bytes,
+        picked,
+        kept,
+        cursor_after
+      )
+    select
+      ‹id-1›::uuid,
+      ‹2›::int,
+      ‹things›::text,
+      ‹hash›,
+      'delete',
+      ‹cron›,
+      ‹retention›,
+      ‹2026-03-01T02:00:00.000Z›::timestamptz,
+      'public.things',
+      x.keys,
+      jsonb_build_object(),
+      x.by_rule,
+      (select count(*) from locked),
+      x.deleted,
+      x.dependants_deleted,
+      x.files,
+      x.bytes,
+      s.picked,
+      s.kept,
+      s.after
+    from totals x, seen s
+    where x.deleted > 0
+    returning 1
+  )
+select
+  s.picked,
+  x.deleted,
+  x.dependants_deleted,
+  x.files,
+  x.bytes,
+  x.by_rule,
+  s.kept,
+  s.after,
+  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+from totals x, seen s;
+
+-- as before: select retention.confirm_batch(?::uuid, ?::int, (select coun
+
+
+-- one request, READ ONLY
+
+select
+  (
+    with
+      tenants as materialized (
+        select
+          l.tenant,
+          case when v.tenant is not null then 'override' else l.label end as label,
+          v.tenant is null
+          and not coalesce(
+            ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
+            false
+          ) as unknown,
+          e.cutoff
+        from
+          (select o."id" as tenant, (o.plan) as label from "public"."orgs" o where true order by o."id") l
+          left join retention.period_override v on v.policy = ‹things›
+          and v.tenant = l.tenant::text
+          cross join lateral (
+            select
+              case
+                when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
+                else (
+                  ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
+                )::timestamptz
+              end as cutoff
+          ) e
+        order by l.tenant
+      )
+    select
+      exists (
+        select 1
+        from
+          tenants w
+          cross join lateral (
+            select 1
+            from only "public"."things" t
+            where
+              t."org" = w.tenant
+              and t."at" < w.cutoff
+              and isfinite(t."at")
+              and not (
+                case
+                  when (
+                    select exists (select 1 from retention.hold where released_at is null)
+                  ) then exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = t."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                  else false
+                end
+              )
+              and not (
+                case
+                  when (
+                    select
+                      exists (
+                        select 1
+                        from retention.extension
+                        where
+                          table_name in ('public.things')
+                          and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      )
+                  ) then exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = t."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+                  else false
+                end
+              )
+              and not (
+                case
+                  when (
+                    select
+                      exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.things')
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      )
+                  ) then exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = t."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+                  else false
+                end
+              )
+              and not false
+            order by t."at", t."id"
+            limit 1
+          ) x
+      )
+  ) as left,
+  ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
+
+
+-- one request
+
+select
+  retention.end_run (
+    ‹things›,
+    ‹id-1›::uuid,
+    ‹succeeded›,
+    ‹null›,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    ‹3›::bigint,
+    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unknown_rule":0,"busy":0}›::jsonb,
+    ‹within_sla›
+  );
+
+select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+from retention.run
+where id = ‹id-1›::uuid;
