@@ -3,10 +3,11 @@
  * run's own record, never from the request; each digest can be approved once, and not after it has expired.
  */
 import { RequestError } from '../platform/errors';
+import { typed } from '../platform/sql';
 import { type Acting, type Done, decide } from './carry-out';
 
 export async function giveApproval(acting: Acting, a: { policy: string; digest: string }): Promise<Done> {
-  const done = await decide(acting, 'give_approval', (p) => [p.add(a.policy), p.add(a.digest)]);
+  const done = await decide(acting, 'give_approval', [a.policy, a.digest]);
   if (done) return done;
   throw new RequestError(
     404,
@@ -17,7 +18,7 @@ export async function giveApproval(acting: Acting, a: { policy: string; digest: 
 }
 
 export async function withdrawApproval(acting: Acting, id: string): Promise<Done> {
-  const done = await decide(acting, 'withdraw_approval', (p) => [p.add(id, 'uuid')]);
+  const done = await decide(acting, 'withdraw_approval', [typed(id, 'uuid')]);
   if (done) return done;
   throw new RequestError(404, 'unknown', 'there is no open approval with this id', 'id');
 }

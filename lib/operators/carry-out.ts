@@ -4,11 +4,12 @@
  * decisions are read from waits for the running batches, by the trigger of its table; when the answer comes, no
  * older batch can still run.
  */
-
+import { z } from 'zod';
 import type { Row, Statement } from '../platform/database';
 import { DatabaseError, RequestError } from '../platform/errors';
-import { answerTimeoutMs, provenBy, session } from '../platform/session';
-import { name, Parameters } from '../platform/sql';
+import { maybeRow, type Query, query } from '../platform/query';
+import { askEach, askRows, type Limits, provenBy } from '../platform/session';
+import { id, list, Sql, sql, type Value } from '../platform/sql';
 import type { Services } from '../services';
 
 /** A batch may take its whole statement time; ten seconds see it out. */
@@ -30,8 +31,23 @@ export interface Done {
   readonly detail: Record<string, unknown>;
 }
 
-/** What a function is called with, after the operator and the reason. */
-type Args = (p: Parameters) => readonly string[];
+/** What a function is called with, after the operator and the reason: values, or with a type of their own. */
+type Args = readonly (Value | Sql)[];
+
+const Entry = z.object({
+  n: z.coerce.number(),
+  action: z.string(),
+  subject: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+});
+
+/** For what an operator looks at before acting. */
+export const READING: Limits = { statementMs: STATEMENT_MS, lockMs: LOCK_MS, readOnly: true };
+const actingLimits = (acting: Acting): Limits => ({
+  statementMs: STATEMENT_MS,
+  lockMs: LOCK_MS,
+  operatorToken: acting.token,
+});
 
 /**
  * Calls a function of schema retention with the operator, the reason and `args`; it returns the entry it wrote,
@@ -42,38 +58,37 @@ export async function decide(acting: Acting, named: string, args: Args): Promise
 }
 
 /** Several calls of one function, all or none. Those that did not apply are left out. */
-export function decideEach(acting: Acting, named: string, calls: readonly Args[]): Promise<Done[]> {
-  const statements = calls.map((args) => {
-    const p = new Parameters();
-    const given = [p.add(acting.operator), p.add(acting.reason), ...args(p)].join(', ');
-    return p.statement(`select n::text, action, subject, detail from retention.${name(named)}(${given})`);
+export async function decideEach(acting: Acting, named: string, calls: readonly Args[]): Promise<Done[]> {
+  const { services, operator } = acting;
+  const queries = calls.map((args) => calling(named, [operator, acting.reason, ...args]));
+  const entries = await askEach(services.database, queries, actingLimits(acting)).catch((error: unknown) => {
+    throw refusal(error);
   });
-  return answered(acting, statements);
+  return entries
+    .filter((found) => found !== null)
+    .map(({ n: entry, action, subject, detail }) => {
+      services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
+      return { entry, subject, detail };
+    });
 }
 
-async function answered(acting: Acting, statements: Statement[]): Promise<Done[]> {
-  const { services, operator } = acting;
-  try {
-    const rows = await sendAs(acting, statements);
-    return rows.flat().map((row) => {
-      const [entry, action] = [Number(row.n), String(row.action)];
-      services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
-      return { entry, subject: String(row.subject), detail: row.detail as Done['detail'] };
-    });
-  } catch (error) {
-    throw refusal(error);
-  }
-}
+const calling = (named: string, args: Args): Query<z.output<typeof Entry> | null> => {
+  const given = list(...args.map((arg) => (arg instanceof Sql ? arg : sql`${arg}`)));
+  return query(
+    sql`select n::text, action, subject, detail from ${id('retention', named)}(${given})`,
+    maybeRow(Entry),
+  );
+};
 
 /** As the operator who acts. Returns the rows of `statements` alone. */
 export const sendAs = async ({ services, token }: Acting, statements: Statement[]): Promise<Row[][]> =>
   (await send(services, [provenBy(token), ...statements])).slice(2);
 
-export const send = (services: Services, statements: Statement[], readOnly = false) =>
-  services.database.transaction([session(STATEMENT_MS, LOCK_MS), ...statements], {
-    timeoutMs: answerTimeoutMs(STATEMENT_MS),
-    readOnly,
-  });
+export const send = async (
+  services: Services,
+  statements: Statement[],
+  readOnly = false,
+): Promise<Row[][]> => [[], ...(await askRows(services.database, statements, { ...READING, readOnly }))];
 
 /** What the database refuses is the request's fault when it says so by a constraint; a lock is nobody's. */
 export function refusal(error: unknown): unknown {

@@ -2,10 +2,13 @@
  * How many rows a subject covers now, counted to a bound and within a time: by the column's own type, so that an
  * index answers, and then by the printed text, which is what a batch compares.
  */
+// By the author of p-retry: a list worked off by so many at once, in its order.
+import pMap from 'p-map';
 import { z } from 'zod';
 import { DatabaseError } from '../platform/errors';
-import { askRows } from '../platform/session';
-import { keyText, name, table, tableLabel } from '../platform/sql';
+import { type Query, query, rows } from '../platform/query';
+import { askOne } from '../platform/session';
+import { allOf, empty, id, keyText, raw, sql, tableId, tableLabel } from '../platform/sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
 
@@ -41,13 +44,8 @@ const Line = z.object({ n: z.coerce.number(), form: z.string(), rows: z.coerce.n
 /** In their order; each table is asked once for all that is looked for in it. */
 export async function count(services: Asked, wanted: readonly Spelled[]): Promise<Counted[]> {
   const groups = grouped(wanted, (s) => keyOf(s.target));
-  const found = new Map<Spelled, Counted>();
-  const worker = async () => {
-    for (let g = groups.pop(); g; g = groups.pop()) {
-      for (const counted of await countIn(services, g)) found.set(counted.spelled, counted);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  const counted = await pMap(groups, (group) => countIn(services, group), { concurrency: AT_ONCE });
+  const found = new Map(counted.flat().map((c) => [c.spelled, c]));
   return wanted.map((s) => found.get(s)!);
 }
 
@@ -59,34 +57,33 @@ function grouped<T>(all: readonly T[], by: (x: T) => string): T[][] {
 
 const keyOf = (t: Target) => JSON.stringify([t.table, t.columns]);
 
-async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<Counted[]> {
+/** The rows of each value that is looked for in one table, by the text they print. */
+function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]> {
   const [{ target, columns, loose }] = group as [Spelled];
-  const same = target.columns
-    .map((c, i) => `t.${name(c)} = (s.v ->> ${i})::${columns[i]!.base}`)
-    .join(' and ');
+  const same = target.columns.map(
+    (c, i) => sql`${id('t', c)} = (s.v ->> ${raw(String(i))})::${raw(columns[i]!.base!)}`,
+  );
   const form = keyText(
     't',
     target.columns.map((column) => ({ column, type: 'text' })),
   );
   // Where each row may print the value in its own way, every one of them is asked.
-  const most = loose ? '' : ` limit ${MOST_ROWS + 1}`;
+  const most = loose ? empty : sql` limit ${MOST_ROWS + 1}::int`;
+  const values = JSON.stringify(group.map((s) => s.values));
+  return query(
+    sql`select s.n, c.form, c.rows from jsonb_array_elements(${values}::jsonb) with ordinality s(v, n)
+      cross join lateral (
+        select x.form, count(*) as rows from (
+          select ${raw(form)} as form from ${tableId(target.table)} t where ${allOf(...same)}${most}
+        ) x group by x.form
+      ) c`,
+    rows(Line),
+  );
+}
+
+async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<Counted[]> {
   try {
-    const [rows] = await askRows(
-      database,
-      [
-        {
-          text: `select s.n, c.form, c.rows from jsonb_array_elements($1::jsonb) with ordinality s(v, n)
-            cross join lateral (
-              select x.form, count(*) as rows from (
-                select ${form} as form from ${table(target.table)} t where ${same}${most}
-              ) x group by x.form
-            ) c`,
-          params: [JSON.stringify(group.map((s) => s.values))],
-        },
-      ],
-      { statementMs: COUNT_MS, readOnly: true },
-    );
-    const lines = z.array(Line).parse(rows);
+    const lines = await askOne(database, printedForms(group), { statementMs: COUNT_MS, readOnly: true });
     return group.map((spelled, i) => ({
       spelled,
       forms: new Map(lines.filter((l) => l.n === i + 1).map((l) => [l.form, l.rows])),

@@ -5,7 +5,7 @@
  */
 import { atRoots, rootLabel } from '../engine/statement/leaves';
 import { RequestError } from '../platform/errors';
-import { type Parameters, tableLabel } from '../platform/sql';
+import { tableLabel, typed } from '../platform/sql';
 import { type Acting, type Done, decide, decideEach } from './carry-out';
 import type { Cover } from './coverage';
 import { type Reached, reachItem, reachScope, storedAs } from './reach';
@@ -49,7 +49,7 @@ export async function placeHold(by: Acting, request: HoldRequest): Promise<Held>
   const placed = await decideEach(
     acting,
     'place_hold',
-    reached.subjects.map((form) => (p) => [p.add(scope), p.add(form), p.add(table)]),
+    reached.subjects.map((form) => [scope, form, table]),
   );
   return {
     ...placed[0]!,
@@ -63,7 +63,7 @@ const outOfReach = (acting: Acting, reached: Reached): string[] =>
   acting.services.policies.map((q) => q.name).filter((n) => !reached.covers.some((c) => c.policy === n));
 
 export async function releaseHold(acting: Acting, id: string): Promise<Done> {
-  const done = await decide(acting, 'release_hold', (p) => [p.add(id, 'uuid')]);
+  const done = await decide(acting, 'release_hold', [typed(id, 'uuid')]);
   if (done) return done;
   throw new RequestError(
     409,
@@ -80,11 +80,11 @@ export async function setExtension(
   const [acting, e] = await atTable(by, request);
   const targets = extensionTargets(acting.services.policies, e.table);
   const { subjects, covers } = await reachItem(acting.services, 'key', e.key, targets, e.force);
-  const done = await decide(acting, 'set_extension', (p) => [
-    p.add(e.table),
-    p.add(subjects[0]!),
-    p.add(e.keepUntil, 'timestamptz'),
-    cooling(acting, p),
+  const done = await decide(acting, 'set_extension', [
+    e.table,
+    subjects[0]!,
+    typed(e.keepUntil, 'timestamptz'),
+    cooling(acting),
   ]);
   return { ...done!, covers };
 }
@@ -94,11 +94,7 @@ export async function endExtension(by: Acting, request: { table: string; key: Wr
   // What is ended may be of a table that no policy governs any more.
   const targets = allTargets(acting.services.policies).filter((t) => tableLabel(t.table) === e.table);
   for (const key of await storedAs(acting.services, 'key', e.key, targets)) {
-    const done = await decide(acting, 'end_extension', (p) => [
-      p.add(e.table),
-      p.add(key),
-      cooling(acting, p),
-    ]);
+    const done = await decide(acting, 'end_extension', [e.table, key, cooling(acting)]);
     if (done) return done;
   }
   throw new RequestError(404, 'unknown', 'this row has no extension in force', 'key');
@@ -110,10 +106,10 @@ export async function setOverride(
 ): Promise<Done & { covers: readonly Cover[] }> {
   const target = tenantTarget(acting.services.policies, o.policy);
   const { subjects, covers } = await reachItem(acting.services, 'tenant', o.tenant, [target], o.force);
-  const done = await decide(acting, 'set_override', (p) => [
-    p.add(o.policy),
-    p.add(subjects[0]!),
-    p.add(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint'),
+  const done = await decide(acting, 'set_override', [
+    o.policy,
+    subjects[0]!,
+    typed(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint'),
   ]);
   return { ...done!, covers };
 }
@@ -122,7 +118,7 @@ export async function removeOverride(acting: Acting, o: { policy: string; tenant
   const known = acting.services.policies.some((q) => q.name === o.policy && q.tenants);
   const targets = known ? [tenantTarget(acting.services.policies, o.policy)] : [];
   for (const tenant of await storedAs(acting.services, 'tenant', o.tenant, targets)) {
-    const done = await decide(acting, 'remove_override', (p) => [p.add(o.policy), p.add(tenant)]);
+    const done = await decide(acting, 'remove_override', [o.policy, tenant]);
     if (done) return done;
   }
   throw new RequestError(404, 'unknown', 'there is no such override', 'tenant');
@@ -142,5 +138,4 @@ async function atTable<R extends { table?: string | undefined }>(
   ];
 }
 
-const cooling = (acting: Acting, p: Parameters) =>
-  p.add(acting.services.settings.guards.coolingOffSeconds, 'float8');
+const cooling = (acting: Acting) => typed(acting.services.settings.guards.coolingOffSeconds, 'float8');

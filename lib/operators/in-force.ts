@@ -4,7 +4,9 @@
  * from versions that stored what was typed, and are never changed here: an operator sets them again.
  */
 import { z } from 'zod';
-import { askRows } from '../platform/session';
+import { type Query, query, rows } from '../platform/query';
+import { askOne } from '../platform/session';
+import { type Sql, sql } from '../platform/sql';
 import type { Services } from '../services';
 import { type Cover, count, coverOf } from './coverage';
 import { spell } from './spelling';
@@ -105,13 +107,22 @@ function partsOf(subject: string, target: Target): readonly string[] {
   }
 }
 
-const IN_FORCE: Record<Kind, string> = {
-  holds: `select id::text, id as position, scope, subject, table_name, placed_by as by, reason from retention.hold where released_at is null`,
-  extensions: `select table_name || ' ' || row_key as id, id as position, table_name, row_key, extended_by as by, reason from retention.extension
+const IN_FORCE: Record<Kind, Sql> = {
+  holds: sql`select id::text, id as position, scope, subject, table_name, placed_by as by, reason from retention.hold where released_at is null`,
+  extensions: sql`select table_name || ' ' || row_key as id, id as position, table_name, row_key, extended_by as by, reason from retention.extension
     where keep_until > clock_timestamp()`,
-  overrides: `select policy || ' ' || tenant as id, md5(policy || ' ' || tenant)::uuid as position, policy, tenant, set_by as by, reason
+  overrides: sql`select policy || ' ' || tenant as id, md5(policy || ' ' || tenant)::uuid as position, policy, tenant, set_by as by, reason
     from retention.period_override`,
 };
+/** With the columns of its kind, which `stored` reads. */
+const Entry = z.looseObject({ id: z.string(), position: z.string(), by: z.string(), reason: z.string() });
+type Entry = z.output<typeof Entry>;
+
+const pageAfter = (kind: Kind, after: string): Query<Entry[]> =>
+  query(
+    sql`select * from (${IN_FORCE[kind]}) x where position > ${after}::uuid order by position limit ${PAGE}::int`,
+    rows(Entry),
+  );
 const PAGE = 200;
 const STATEMENT_MS = 10_000;
 
@@ -127,22 +138,15 @@ export async function* everythingInForce(asked: Asked): AsyncGenerator<Finding> 
   for (const kind of ['holds', 'extensions', 'overrides'] as const) {
     let after = '00000000-0000-0000-0000-000000000000';
     for (;;) {
-      const [rows = []] = await askRows(
-        asked.database,
-        [
-          {
-            text: `select * from (${IN_FORCE[kind]}) x where position > $1::uuid order by position limit ${PAGE}`,
-            params: [after],
-          },
-        ],
-        { statementMs: STATEMENT_MS, readOnly: true },
-      );
-      const found = await inForce(asked, kind, rows);
-      for (const [i, row] of rows.entries()) {
-        yield { kind, id: String(row.id), by: String(row.by), reason: String(row.reason), ...found[i]! };
-      }
-      if (rows.length < PAGE) break;
-      after = String(rows.at(-1)?.position);
+      const page = await askOne(asked.database, pageAfter(kind, after), {
+        statementMs: STATEMENT_MS,
+        readOnly: true,
+      });
+      const found = await inForce(asked, kind, page);
+      for (const [i, { id, by, reason }] of page.entries()) yield { kind, id, by, reason, ...found[i]! };
+      const last = page.at(-1);
+      if (!last || page.length < PAGE) break;
+      after = last.position;
     }
   }
 }

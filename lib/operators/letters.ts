@@ -4,6 +4,7 @@
  * says who looks after it.
  */
 import { RequestError } from '../platform/errors';
+import { typed } from '../platform/sql';
 import { type Acting, type Done, decide } from './carry-out';
 import { knownPolicy } from './switches';
 
@@ -11,11 +12,7 @@ export type Kind = 'row' | 'file';
 
 export async function retryLetter(acting: Acting, kind: Kind, id: string): Promise<Done> {
   const now = acting.services.clock().toISOString();
-  return found(
-    kind,
-    id,
-    await decide(acting, 'retry_letter', (p) => [p.add(kind), p.add(id), p.add(now, 'timestamptz')]),
-  );
+  return found(kind, id, await decide(acting, 'retry_letter', [kind, id, typed(now, 'timestamptz')]));
 }
 
 /** All of a policy, the oldest first, up to `most`: what a store that was away for days leaves behind. */
@@ -23,25 +20,25 @@ export async function retryLetters(acting: Acting, kind: Kind, policy: string, m
   // Orphans have entries of their own.
   if (policy !== 'blob-reconcile') knownPolicy(acting, policy);
   const now = acting.services.clock().toISOString();
-  const done = await decide(acting, 'retry_letters', (p) => [
-    p.add(kind),
-    p.add(policy),
-    p.add(most, 'int'),
-    p.add(now, 'timestamptz'),
+  const done = await decide(acting, 'retry_letters', [
+    kind,
+    policy,
+    typed(most, 'int'),
+    typed(now, 'timestamptz'),
   ]);
   if (done) return done;
   throw new RequestError(404, 'unknown', `no ${kind} of "${policy}" waits to be tried again`, 'policy');
 }
 
 export async function discardLetter(acting: Acting, kind: Kind, id: string): Promise<Done> {
-  return found(kind, id, await decide(acting, 'discard_letter', (p) => [p.add(kind), p.add(id)]));
+  return found(kind, id, await decide(acting, 'discard_letter', [kind, id]));
 }
 
 export async function assignLetter(acting: Acting, kind: Kind, id: string, to: string): Promise<Done> {
   if (!acting.services.settings.operators.some((o) => o.name === to)) {
     throw new RequestError(422, 'unknown_operator', `there is no operator "${to}"`, 'to');
   }
-  return found(kind, id, await decide(acting, 'assign_letter', (p) => [p.add(kind), p.add(id), p.add(to)]));
+  return found(kind, id, await decide(acting, 'assign_letter', [kind, id, to]));
 }
 
 function found(kind: Kind, id: string, done: Done | null): Done {

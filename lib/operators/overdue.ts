@@ -2,11 +2,12 @@
  * Dead letters nobody has dealt with: of rows and of files, by the age of the oldest. Past three days they
  * are an incident until they are retried with success or discarded by an operator.
  */
-
+import { z } from 'zod';
 import { alert, causeOf } from '../platform/alerts/guard';
 import { report } from '../platform/alerts/incidents';
-import type { Row, Statement } from '../platform/database';
-import { askRows } from '../platform/session';
+import { oneRow, type Query, query } from '../platform/query';
+import { askOne } from '../platform/session';
+import { sql } from '../platform/sql';
 import type { Services } from '../services';
 
 /** A nightly run has met it three times, and somebody has had a working day to look. */
@@ -20,30 +21,46 @@ export interface Waiting {
   readonly sla: 'within_sla' | 'breached';
 }
 
-export const waitingLetters = (now: Date): Statement => ({
-  text: `select 'row' as kind, count(*)::int as open, extract(epoch from $1::timestamptz - min(created_at))::float8 as oldest_seconds
-      from retention.dead_letter where state = 'open'
-    union all select 'file', count(*)::int, extract(epoch from $1::timestamptz - min(created_at))::float8
-      from retention.outbox where state = 'dead'
-    union all select 'refused', count(*)::int, null from retention.outbox where state = 'dead' and error_class like 'name.%'`,
-  params: [now.toISOString()],
+const waitingOf = (kind: Waiting['kind'], open: number, oldestSeconds: number | null): Waiting => ({
+  kind,
+  open,
+  oldestSeconds,
+  sla: (oldestSeconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
 });
 
-export const readWaiting = (rows: readonly Row[] | undefined): Waiting[] =>
-  (rows ?? [])
-    .filter((r) => r.kind !== 'refused')
-    .map((r) => ({
-      kind: r.kind === 'file' ? 'file' : 'row',
-      open: Number(r.open),
-      oldestSeconds: r.oldest_seconds === null ? null : Number(r.oldest_seconds),
-      sla: Number(r.oldest_seconds ?? 0) > LETTER_SLA_SECONDS ? 'breached' : 'within_sla',
-    }));
+const Letters = z
+  .object({
+    rows: z.number(),
+    oldest_row: z.number().nullable(),
+    files: z.number(),
+    oldest_file: z.number().nullable(),
+    refused: z.number(),
+  })
+  .transform((l) => ({
+    waiting: [waitingOf('row', l.rows, l.oldest_row), waitingOf('file', l.files, l.oldest_file)],
+    /** Of the files: dead because of their name. */
+    refused: l.refused,
+  }));
+type Letters = z.output<typeof Letters>;
+
+const secondsSince = (now: Date) =>
+  sql`extract(epoch from ${now.toISOString()}::timestamptz - min(created_at))::float8`;
+
+export const waitingLetters = (now: Date): Query<Letters> =>
+  query(
+    sql`select * from (
+        select count(*)::int as rows, ${secondsSince(now)} as oldest_row from retention.dead_letter where state = 'open'
+      ) r cross join (
+        select count(*)::int as files, ${secondsSince(now)} as oldest_file,
+          count(*) filter (where error_class like 'name.%')::int as refused from retention.outbox where state = 'dead'
+      ) f`,
+    oneRow(Letters),
+  );
 
 /** Gives what waits; what waits too long is an incident a kind. */
 export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
   const limits = { statementMs: STATEMENT_MS, readOnly: true };
-  const [rows] = await askRows(services.database, [waitingLetters(services.clock())], limits);
-  const waiting = readWaiting(rows);
+  const { waiting, refused } = await askOne(services.database, waitingLetters(services.clock()), limits);
   for (const w of waiting.filter((x) => x.sla === 'breached')) {
     const days = Math.floor((w.oldestSeconds ?? 0) / 86_400);
     await alert(
@@ -54,11 +71,10 @@ export async function watchLetters(services: Services, correlationId: string): P
     );
   }
   const inTime = waiting.filter((w) => w.sla === 'within_sla');
-  const isClean = (rows ?? []).every((r) => r.kind !== 'refused' || Number(r.open) === 0);
   await report(services, {
     over: [
       ...inTime.map((w) => causeOf('letters.overdue', `${w.kind}s`)),
-      ...(isClean ? [causeOf('files.refused', 'outbox')] : []),
+      ...(refused === 0 ? [causeOf('files.refused', 'outbox')] : []),
     ],
   });
   return waiting;

@@ -2,10 +2,11 @@
  * The one way out of a permanent table (P4): one row, by its key, removed by a function of the database that the
  * table's owner permits in retention.permanent_table; the app itself has no right to delete there.
  */
-
+import { z } from 'zod';
 import { DatabaseError, RequestError } from '../platform/errors';
-import { askRows } from '../platform/session';
-import { tableLabel } from '../platform/sql';
+import { maybeRow, query } from '../platform/query';
+import { askOne } from '../platform/session';
+import { literal, sql, tableLabel } from '../platform/sql';
 import { permanentTables } from '../policies';
 import { type Acting, type Done, decide } from './carry-out';
 import { spellInAny } from './spelling';
@@ -18,9 +19,9 @@ export async function removePermanent(acting: Acting, r: { table: string; key: W
   const target = await permitted(acting, r.table);
   const parts = readParts('key', r.key);
   await spellInAny(acting.services, 'key', parts, [target]);
-  const done = await decide(acting, 'remove_permanent', (p) => [
-    p.add(r.table),
-    `array(select jsonb_array_elements_text(${p.add(JSON.stringify(parts.values), 'jsonb')}))`,
+  const done = await decide(acting, 'remove_permanent', [
+    r.table,
+    sql`array(select jsonb_array_elements_text(${JSON.stringify(parts.values)}::jsonb))`,
   ]).catch(explained);
   if (done) return done;
   throw new RequestError(404, 'unknown', `${r.table} has no row with this key`, 'key');
@@ -32,20 +33,16 @@ async function permitted({ services }: Acting, label: string): Promise<Target> {
     const list = permanentTables.map((t) => tableLabel(t.table)).join(', ') || 'there are none';
     throw new RequestError(422, 'unknown_table', `table must be a permanent one: ${list}`, 'table');
   }
-  const permission = {
-    text: 'select key_columns from retention.permanent_table where table_name = $1',
-    params: [label],
-  };
-  const [rows] = await askRows(services.database, [permission], {
-    statementMs: STATEMENT_MS,
-    readOnly: true,
-  });
-  const columns = rows?.[0]?.key_columns as string[] | undefined;
-  if (columns) return { policy: declared.name, table: declared.table, columns };
+  const permission = query(
+    sql`select key_columns from retention.permanent_table where table_name = ${label}`,
+    maybeRow(z.object({ key_columns: z.array(z.string()) })),
+  );
+  const found = await askOne(services.database, permission, { statementMs: STATEMENT_MS, readOnly: true });
+  if (found) return { policy: declared.name, table: declared.table, columns: found.key_columns };
   throw new RequestError(
     409,
     'not_permitted',
-    `the owner of ${label} has not permitted it: insert into retention.permanent_table (table_name, key_columns) values ('${label.replaceAll("'", "''")}', '{id}')`,
+    `the owner of ${label} has not permitted it: insert into retention.permanent_table (table_name, key_columns) values (${literal(label).text}, '{id}')`,
     'table',
   );
 }

@@ -5,38 +5,43 @@
 import { z } from 'zod';
 import { readBreaker } from '../engine/guard/breaker';
 import { stepOf } from '../engine/guard/rollout';
-import type { Row } from '../platform/database';
 import { RequestError } from '../platform/errors';
+import { maybeRow, type Query, query, rows } from '../platform/query';
+import { ask, askOne } from '../platform/session';
+import { id, type Sql, sql, utc } from '../platform/sql';
 import { versionOf } from '../policies/fingerprint';
 import type { Services } from '../services';
-import { send } from './carry-out';
+import { READING } from './carry-out';
 import { inForce } from './in-force';
-import { readWaiting, waitingLetters } from './overdue';
+import { waitingLetters } from './overdue';
 
 /** What fits a screen several times over, and always an answer. */
 const PAGE = 200;
 
-const utc = (column: string) =>
-  `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${column}`;
+const instant = (column: string): Sql => sql`${utc(id(column), 'ms')} as ${id(column)}`;
 
 const LISTS = {
-  holds: `select id, scope, subject, table_name, reason, placed_by, ${utc('placed_at')}, released_by, ${utc('released_at')}, release_reason
+  holds: sql`select id, scope, subject, table_name, reason, placed_by, ${instant('placed_at')}, released_by, ${instant('released_at')}, release_reason
     from retention.hold order by released_at is not null, placed_at desc`,
-  extensions: `select table_name, row_key, ${utc('keep_until')}, reason, extended_by from retention.extension order by keep_until desc`,
-  overrides: `select policy, tenant, keep_seconds::float8 as keep_seconds, reason, set_by, ${utc('updated_at')}
+  extensions: sql`select table_name, row_key, ${instant('keep_until')}, reason, extended_by from retention.extension order by keep_until desc`,
+  overrides: sql`select policy, tenant, keep_seconds::float8 as keep_seconds, reason, set_by, ${instant('updated_at')}
     from retention.period_override order by policy, tenant`,
-  approvals: `select id, policy, version, digest, ${utc('as_of')}, expired::float8 as expired, ${utc('expires_at')}, approved_by, reason,
-      ${utc('approved_at')}, ${utc('used_at')}, used_by, ${utc('done_at')}, ${utc('voided_at')}, void_reason
+  approvals: sql`select id, policy, version, digest, ${instant('as_of')}, expired::float8 as expired, ${instant('expires_at')}, approved_by, reason,
+      ${instant('approved_at')}, ${instant('used_at')}, used_by, ${instant('done_at')}, ${instant('voided_at')}, void_reason
     from retention.approval order by approved_at desc`,
-  versions: `select policy, version, periods, declared_by, ${utc('declared_at')}, ${utc('superseded_at')}, clean_runs
+  versions: sql`select policy, version, periods, declared_by, ${instant('declared_at')}, ${instant('superseded_at')}, clean_runs
     from retention.policy_version order by policy, declared_at desc`,
-  rows: `select id, policy, table_name, row_key, sql_state, constraint_name, state, attempts, ${utc('next_attempt_at')}, assigned_to,
-      resolution, run, ${utc('created_at')} from retention.dead_letter where state = 'open' order by created_at`,
-  files: `select id::float8 as id, policy, table_name, row_key, attempts, error_class, assigned_to, resolution, ${utc('created_at')}
+  rows: sql`select id, policy, table_name, row_key, sql_state, constraint_name, state, attempts, ${instant('next_attempt_at')}, assigned_to,
+      resolution, run, ${instant('created_at')} from retention.dead_letter where state = 'open' order by created_at`,
+  files: sql`select id::float8 as id, policy, table_name, row_key, attempts, error_class, assigned_to, resolution, ${instant('created_at')}
     from retention.outbox where state = 'dead' order by created_at`,
 } as const;
 
-const Query = z.strictObject({
+/** As the database answers it: what operators are shown. */
+const Entry = z.record(z.string(), z.unknown());
+type Entry = z.output<typeof Entry>;
+
+const Asked = z.strictObject({
   list: z.enum(['state', ...(Object.keys(LISTS) as (keyof typeof LISTS)[])]).default('state'),
   offset: z
     .string()
@@ -45,8 +50,12 @@ const Query = z.strictObject({
     .default(0),
 });
 
+/** One more than a page, to see whether there is another one. */
+const pageOf = (list: keyof typeof LISTS, offset: number): Query<Entry[]> =>
+  query(sql`${LISTS[list]} limit ${PAGE + 1}::int offset ${offset}::int`, rows(Entry));
+
 export async function readList(services: Services, url: URL): Promise<unknown> {
-  const parsed = Query.safeParse(Object.fromEntries(url.searchParams));
+  const parsed = Asked.safeParse(Object.fromEntries(url.searchParams));
   if (!parsed.success) {
     const lists = ['state', ...Object.keys(LISTS)].join(', ');
     throw new RequestError(
@@ -58,49 +67,54 @@ export async function readList(services: Services, url: URL): Promise<unknown> {
   }
   const { list, offset } = parsed.data;
   if (list === 'state') return readState(services);
-  const [, rows] = await send(
-    services,
-    [{ text: `${LISTS[list]} limit ${PAGE + 1} offset $1::int`, params: [offset] }],
-    true,
-  );
-  const entries = await told(services, list, (rows ?? []).slice(0, PAGE));
-  return { list, entries, next: (rows ?? []).length > PAGE ? offset + PAGE : null };
+  const found = await askOne(services.database, pageOf(list, offset), READING);
+  const entries = await told(services, list, found.slice(0, PAGE));
+  return { list, entries, next: found.length > PAGE ? offset + PAGE : null };
 }
 
 /** What is in force says what it keeps now, and names what keeps nothing. */
-async function told(services: Services, list: string, entries: Row[]): Promise<Row[]> {
+async function told(services: Services, list: string, entries: Entry[]): Promise<Entry[]> {
   if (list !== 'holds' && list !== 'extensions' && list !== 'overrides') return entries;
   const now = services.clock().toISOString();
-  const counts = (e: Row) => !e.released_at && (e.keep_until == null || String(e.keep_until) > now);
+  const counts = (e: Entry) => !e.released_at && (e.keep_until == null || String(e.keep_until) > now);
   const current = entries.filter(counts);
   const found = await inForce(services, list, current);
   return entries.map((e) => (counts(e) ? { ...e, ...found[current.indexOf(e)] } : e));
 }
 
+const State = z.object({
+  policy: z.string(),
+  fence: z.number(),
+  run_now: z.string().nullable(),
+  version: z.string().nullable(),
+  paused: z.boolean(),
+  paused_by: z.string().nullable(),
+  paused_reason: z.string().nullable(),
+  clean_runs: z.number(),
+});
+const STATES = query(
+  sql`select s.policy, s.fence::float8 as fence, s.run_now, s.version, s.paused, s.paused_by, s.paused_reason,
+      coalesce((select clean_runs from retention.policy_version v where v.policy = s.policy and v.version = s.version), 0) as clean_runs
+    from retention.policy_state s order by s.policy`,
+  rows(State),
+);
+const EVERYTHING = query(
+  sql`select stopped, stopped_by, reason, ${instant('stopped_at')} from retention.kill_switch`,
+  maybeRow(Entry),
+);
+
 /** Each policy: may it run, does it run, how far is its rollout; and what waits for a person, with its age. */
 async function readState(services: Services): Promise<unknown> {
-  const [, states, everything, letters] = await send(
-    services,
-    [
-      {
-        text: `select s.policy, s.fence::float8 as fence, s.run_now, s.version, s.paused, s.paused_by, s.paused_reason, ${utc('paused_at')},
-            coalesce((select clean_runs from retention.policy_version v where v.policy = s.policy and v.version = s.version), 0) as clean_runs
-          from retention.policy_state s order by s.policy`,
-        params: [],
-      },
-      {
-        text: `select stopped, stopped_by, reason, ${utc('stopped_at')} from retention.kill_switch`,
-        params: [],
-      },
-      waitingLetters(services.clock()),
-    ],
-    true,
+  const { states, everything, letters } = await ask(
+    services.database,
+    { states: STATES, everything: EVERYTHING, letters: waitingLetters(services.clock()) },
+    READING,
   );
   const policies = await Promise.all(
     services.policies.map(async (policy) => {
-      const state = states?.find((s) => s.policy === policy.name);
+      const state = states.find((s) => s.policy === policy.name);
       const version = versionOf(policy);
-      const cleanRuns = state?.version === version ? Number(state.clean_runs) : 0;
+      const cleanRuns = state?.version === version ? state.clean_runs : 0;
       const steps = services.settings.guards.rollout && policy.rollout;
       return {
         policy: policy.name,
@@ -115,5 +129,5 @@ async function readState(services: Services): Promise<unknown> {
       };
     }),
   );
-  return { stopped: everything?.[0], policies, deadLetters: readWaiting(letters) };
+  return { stopped: everything ?? undefined, policies, deadLetters: letters.waiting };
 }

@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../platform/errors';
-import { askRows } from '../platform/session';
-import { tableLabel } from '../platform/sql';
+import { type Query, query, rows } from '../platform/query';
+import { askOne } from '../platform/session';
+import { sql, tableLabel } from '../platform/sql';
 import type { Services } from '../services';
 import type { Parts } from './subject';
 import type { Target } from './targets';
@@ -55,32 +56,27 @@ export async function spell(
       given: parts.length === target.columns.length ? parts[i] : null,
     })),
   );
-  const [rows] = await askRows(
-    database,
-    [
-      {
-        text: `select w.pair, jsonb_agg(p.printed order by w.i) as values,
-            case when bool_and(p.problem is null) then case when count(*) = 1 then min(p.printed) else jsonb_agg(p.printed order by w.i)::text end end as subject,
-            jsonb_agg(jsonb_build_object('type', p.type_name, 'base', p.base_name, 'loose', p.loose, 'problem', p.problem) order by w.i) as columns
-          from jsonb_to_recordset($1::jsonb) as w(pair int, i int, schema text, "table" text, "column" text, given text)
-          cross join lateral retention.as_printed(w.schema, w."table", w."column", w.given) p
-          group by w.pair order by w.pair`,
-        params: [JSON.stringify(wants)],
-      },
-    ],
-    { statementMs: STATEMENT_MS, readOnly: true },
-  );
-  return z
-    .array(Answer)
-    .parse(rows)
-    .map((a) => ({
-      target: pairs[a.pair]!.target,
-      subject: a.subject,
-      values: a.subject === null ? [] : a.values.map(String),
-      columns: a.columns,
-      loose: a.columns.some((c) => c.loose),
-    }));
+  const answers = await askOne(database, asPrinted(wants), { statementMs: STATEMENT_MS, readOnly: true });
+  return answers.map((a) => ({
+    target: pairs[a.pair]!.target,
+    subject: a.subject,
+    values: a.subject === null ? [] : a.values.map(String),
+    columns: a.columns,
+    loose: a.columns.some((c) => c.loose),
+  }));
 }
+
+/** `wants`: of each pair, each part with the column it is for. */
+const asPrinted = (wants: readonly object[]): Query<z.output<typeof Answer>[]> =>
+  query(
+    sql`select w.pair, jsonb_agg(p.printed order by w.i) as values,
+        case when bool_and(p.problem is null) then case when count(*) = 1 then min(p.printed) else jsonb_agg(p.printed order by w.i)::text end end as subject,
+        jsonb_agg(jsonb_build_object('type', p.type_name, 'base', p.base_name, 'loose', p.loose, 'problem', p.problem) order by w.i) as columns
+      from jsonb_to_recordset(${JSON.stringify(wants)}::jsonb) as w(pair int, i int, schema text, "table" text, "column" text, given text)
+      cross join lateral retention.as_printed(w.schema, w."table", w."column", w.given) p
+      group by w.pair order by w.pair`,
+    rows(Answer),
+  );
 
 /** Those tables that can hold the value at all. Throws RequestError 422 that says what each wants when none can. */
 export async function spellInAny(

@@ -22,26 +22,26 @@ const knownPausable = (acting: Acting, name: string): string =>
 
 export async function pausePolicy(acting: Acting, name: string): Promise<Done> {
   knownPausable(acting, name);
-  const done = await decide(acting, 'pause_policy', (p) => [p.add(name)]);
+  const done = await decide(acting, 'pause_policy', [name]);
   if (done) return done;
   throw new RequestError(409, 'paused', `"${name}" is paused already`, 'policy');
 }
 
 export async function resumePolicy(acting: Acting, name: string): Promise<Done> {
   knownPausable(acting, name);
-  const done = await decide(acting, 'resume_policy', (p) => [p.add(name)]);
+  const done = await decide(acting, 'resume_policy', [name]);
   if (done) return done;
   throw new RequestError(409, 'not_paused', `"${name}" is not paused`, 'policy');
 }
 
 export async function stopAll(acting: Acting): Promise<Done> {
-  const done = await decide(acting, 'stop_all', () => []);
+  const done = await decide(acting, 'stop_all', []);
   if (done) return done;
   throw new RequestError(409, 'stopped', 'everything is stopped already');
 }
 
 export async function resumeAll(acting: Acting): Promise<Done> {
-  const done = await decide(acting, 'resume_all', () => []);
+  const done = await decide(acting, 'resume_all', []);
   if (done) return done;
   throw new RequestError(409, 'not_stopped', 'nothing is stopped for all');
 }
@@ -49,7 +49,7 @@ export async function resumeAll(acting: Acting): Promise<Done> {
 /** The fence first: whoever held the lease deletes nothing more, whatever it still believes. */
 export async function releaseLease(acting: Acting, name: string): Promise<Done & { leaseRemoved: boolean }> {
   knownPolicy(acting, name);
-  const done = await decide(acting, 'release_lease', (p) => [p.add(name)]);
+  const done = await decide(acting, 'release_lease', [name]);
   if (!done) throw new RequestError(409, 'never_ran', `"${name}" has never run`, 'policy');
   return { ...done, leaseRemoved: await removeLease(acting.services.redis, name) };
 }
@@ -69,7 +69,7 @@ async function removeLease(redis: RedisClient, name: string): Promise<boolean> {
 export async function closeBreakerOf(acting: Acting, name: string): Promise<Done> {
   knownPolicy(acting, name);
   // Recorded first: a breaker closed without a record would be the worse half.
-  const done = await decide(acting, 'note_breaker_closed', (p) => [p.add(name)]);
+  const done = await decide(acting, 'note_breaker_closed', [name]);
   await closeBreaker(acting.services.redis, name);
   return done!;
 }

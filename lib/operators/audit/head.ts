@@ -5,8 +5,9 @@
  */
 import { createPrivateKey, createPublicKey, sign, verify as verifySignature } from 'node:crypto';
 import { z } from 'zod';
-import type { Statement } from '../../platform/database';
-import { askRows } from '../../platform/session';
+import { maybeRow, type Query, query } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { type Sql, sql, utc } from '../../platform/sql';
 import type { Services } from '../../services';
 
 const STATEMENT_MS = 5_000;
@@ -24,17 +25,17 @@ export interface ExportedHead {
 const Head = z.object({ n: z.coerce.number(), hash: z.coerce.string(), at: z.coerce.string() });
 export type Head = z.infer<typeof Head>;
 
-const NEWEST: Statement = {
-  text: `select n::text, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-    from retention.audit_entry e order by e.n desc limit 1`,
-  params: [],
-};
+const headOf = (from: Sql): Query<Head | null> =>
+  query(sql`select n::text, hash, ${utc(sql`at`)} as at from ${from}`, maybeRow(Head));
+const NEWEST = headOf(sql`retention.audit_entry e order by e.n desc limit 1`);
 
-/** The newest entry, or the one that `which` reads as n, hash and at. Null when there is none. */
-export async function chainHead(services: Services, which: Statement = NEWEST): Promise<Head | null> {
-  const [rows] = await askRows(services.database, [which], { statementMs: STATEMENT_MS, readOnly: true });
-  return rows?.[0] ? Head.parse(rows[0]) : null;
-}
+/** The last entry behind which receipts may be taken away now, of the next `most` that sealed a run. */
+export const trimmableHead = (keepDays: number, most: number): Query<Head | null> =>
+  headOf(sql`retention.trimmable_head(${keepDays}::int, ${most}::int) where n is not null`);
+
+/** The newest entry, or `which`. Null when there is none. */
+export const chainHead = ({ database }: Services, which = NEWEST): Promise<Head | null> =>
+  askOne(database, which, { statementMs: STATEMENT_MS, readOnly: true });
 
 /** Null when nothing has been written yet. */
 export async function exportHead(services: Services): Promise<ExportedHead | null> {

@@ -3,11 +3,13 @@
  * small statements. Receipts are kept longest and go only behind a signed head of the entries that sealed them;
  * without a signing key they stay for ever, and the audit chain always does. A dry run changes nothing.
  */
-
+import { z } from 'zod';
 import type { JobOrder, JobResult } from '../../platform/job';
-import { askRows } from '../../platform/session';
+import { oneRow, query } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { sql } from '../../platform/sql';
 import type { Services } from '../../services';
-import { chainHead, signHead } from '../audit/head';
+import { chainHead, signHead, trimmableHead } from '../audit/head';
 import { EVIDENCE_DAYS, OWN_RECORDS } from './periods';
 
 /** Rows a statement: tens of milliseconds, whatever there is. */
@@ -17,6 +19,8 @@ const MOST_ENTRIES = 50;
 const STATEMENT_MS = 15_000;
 /** Kept back for one more statement and the answer. */
 const CLOSING_MS = 20_000;
+
+const Count = z.object({ n: z.coerce.number() });
 
 export interface RecordsResult extends JobResult {
   /** Records changed or taken away, by kind; a kind of which there was nothing is left out. */
@@ -56,12 +60,11 @@ async function trimKind(
   inTime: () => boolean,
 ): Promise<void> {
   while (inTime()) {
-    const statement = {
-      text: 'select retention.trim_records($1, $2::int, $3::int)::text as n',
-      params: [kind, keepDays, MOST_ROWS],
-    };
-    const [rows] = await askRows(database, [statement], { statementMs: STATEMENT_MS });
-    const n = Number(rows?.[0]?.n);
+    const trimming = query(
+      sql`select retention.trim_records(${kind}, ${keepDays}::int, ${MOST_ROWS}::int)::text as n`,
+      oneRow(Count),
+    );
+    const { n } = await askOne(database, trimming, { statementMs: STATEMENT_MS });
     if (n > 0) trimmed[kind] = (trimmed[kind] ?? 0) + n;
     if (n < MOST_ROWS) return;
   }
@@ -75,18 +78,14 @@ async function trimEvidence(
 ): Promise<void> {
   if (services.settings.auditSigningKey === undefined) return;
   while (inTime()) {
-    const head = await chainHead(services, {
-      text: `select n::text, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-        from retention.trimmable_head($1::int, $2::int) where n is not null`,
-      params: [EVIDENCE_DAYS, MOST_ENTRIES],
-    });
+    const head = await chainHead(services, trimmableHead(EVIDENCE_DAYS, MOST_ENTRIES));
     if (!head) return;
-    const signed = signHead(services, head);
-    const statement = {
-      text: 'select retention.trim_receipts($1::int, $2::bigint, $3, $4, $5, $6)::text as receipts',
-      params: [EVIDENCE_DAYS, head.n, head.hash, signed.text, signed.signature, signed.publicKey],
-    };
-    const [rows] = await askRows(services.database, [statement], { statementMs: STATEMENT_MS });
-    trimmed.receipts = (trimmed.receipts ?? 0) + Number(rows?.[0]?.receipts);
+    const { text, signature, publicKey } = signHead(services, head);
+    const trimming = query(
+      sql`select retention.trim_receipts(${EVIDENCE_DAYS}::int, ${head.n}::bigint, ${head.hash}, ${text}, ${signature}, ${publicKey})::text as n`,
+      oneRow(Count),
+    );
+    const { n } = await askOne(services.database, trimming, { statementMs: STATEMENT_MS });
+    trimmed.receipts = (trimmed.receipts ?? 0) + n;
   }
 }
