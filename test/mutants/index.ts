@@ -1,4 +1,5 @@
 /** Every mutant there is, by area. */
+import { existsSync } from 'node:fs';
 import { approvalMutants } from './list/approvals';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
@@ -10,6 +11,7 @@ import { orderMutants } from './list/orders';
 import { outboxMutants } from './list/outbox';
 import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
+import { periodMutants } from './list/periods';
 import { preflightMutants } from './list/preflight';
 import { recordMutants } from './list/records';
 import { roleMutants } from './list/roles';
@@ -19,7 +21,7 @@ import { walkMutants } from './list/walk';
 import { watchMutants } from './list/watch';
 import type { Mutant } from './mutant';
 
-export const mutants: readonly Mutant[] = [
+const all: readonly Mutant[] = [
   ...approvalMutants,
   ...batchMutants,
   ...auditMutants,
@@ -30,6 +32,7 @@ export const mutants: readonly Mutant[] = [
   ...outboxMutants,
   ...partitionMutants,
   ...peopleMutants,
+  ...periodMutants,
   ...orderMutants,
   ...recordMutants,
   ...roleMutants,
@@ -39,3 +42,6 @@ export const mutants: readonly Mutant[] = [
   ...walkMutants,
   ...watchMutants,
 ];
+
+/** Where the example has been removed, its places are gone with it. */
+export const mutants = all.filter((m) => existsSync('lib/example') || !m.file.startsWith('lib/example/'));
