@@ -3,7 +3,12 @@
  * small Neon compute, and enough memory and log space that a demo of a million rows measures the
  * deletion and not a checkpoint every few seconds.
  */
-export function serverSettings(port: number, durable: boolean): string {
+/** `more` wins over what stands here, each value as the file has it. */
+export function serverSettings(
+  port: number,
+  durable: boolean,
+  more: Readonly<Record<string, string>> = {},
+): string {
   const settings: Record<string, string> = {
     listen_addresses: "'127.0.0.1'",
     port: String(port),
@@ -20,6 +25,7 @@ export function serverSettings(port: number, durable: boolean): string {
     log_checkpoints: 'off',
     log_min_error_statement: 'panic',
     ...(durable ? {} : throwAway),
+    ...more,
   };
   return `${Object.entries(settings)
     .map(([name, value]) => `${name} = ${value}`)

@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly password: string;
   /** False trades safety against power failure for speed: for throw-away databases. */
   readonly durable: boolean;
+  /** Settings of the server beside its own, each value as postgresql.conf has it. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Only tests choose; otherwise found out. */
   readonly identity?: Identity;
 }
@@ -56,7 +58,9 @@ export async function startPostgres(options: StartOptions): Promise<RunningPostg
   if (!existsSync(join(data, 'PG_VERSION'))) await createCluster(machine, options);
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
-    await writeFile(join(data, 'lapse.conf'), serverSettings(port, options.durable), { mode: 0o644 });
+    await writeFile(join(data, 'lapse.conf'), serverSettings(port, options.durable, options.settings), {
+      mode: 0o644,
+    });
     const child = launch(machine);
     try {
       const { pid } = await whenReady(machine, child);
