@@ -11,6 +11,16 @@ const headers = (correlationId: string) => ({
 export const answerJson = (body: unknown, correlationId: string, status = 200): Response =>
   Response.json(body, { status, headers: headers(correlationId) });
 
+/** A file to save, never cached. */
+export const answerCsv = (text: string, filename: string): Response =>
+  new Response(text, {
+    headers: {
+      'content-type': 'text/csv; charset=utf-8; header=present',
+      'content-disposition': `attachment; filename="${filename}"`,
+      'cache-control': 'no-store',
+    },
+  });
+
 /** 200 for succeeded, interrupted and skipped: none of them is an error. */
 export const answerRun = (result: RunResult): Response =>
   answerJson(result, result.correlationId, result.outcome === 'errored' ? 500 : 200);

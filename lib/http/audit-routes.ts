@@ -2,17 +2,21 @@
 import { z } from 'zod';
 import { exportHead } from '../operators/audit/head';
 import { lineage } from '../operators/audit/lineage';
-import { cleanupReport, readPeriod, toCsv } from '../operators/audit/report';
+import { cleanupReport, toCsv } from '../operators/audit/report';
 import { verify } from '../operators/audit/verify';
-import { send } from '../operators/carry-out';
+import { READING } from '../operators/carry-out';
 import { RequestError } from '../platform/errors';
+import { query, rows } from '../platform/query';
+import { askOne } from '../platform/session';
+import { sql, utc } from '../platform/sql';
 import { inTurn } from '../platform/turn';
 import { type Services, services } from '../services';
+import { answerCsv } from './answer';
+import type { Handler } from './answered';
 import { deadlineOf } from './deadline';
 import { operatorRoute } from './operator-route';
+import { readPeriod } from './period';
 import { urlOf } from './raw-url';
-
-type Handler = (request: Request) => Promise<Response>;
 
 /** What the route file gives its function. */
 const MAX_DURATION_SECONDS = 300;
@@ -82,14 +86,7 @@ export const cleanupRoute = (provide: () => Services = services): Handler =>
     async (s, _operator, request) => {
       const { format, ...period } = readPeriod(urlOf(request).searchParams);
       const report = await cleanupReport(s, period);
-      if (format === 'json') return report;
-      return new Response(toCsv(report), {
-        headers: {
-          'content-type': 'text/csv; charset=utf-8; header=present',
-          'content-disposition': 'attachment; filename="cleanup.csv"',
-          'cache-control': 'no-store',
-        },
-      });
+      return format === 'json' ? report : answerCsv(toCsv(report), 'cleanup.csv');
     },
     provide,
     'reports',
@@ -120,18 +117,16 @@ function parameters<V extends keyof typeof VIEWS>(view: V, given: unknown): z.ou
   );
 }
 
-async function entries(s: Services, q: { after: number; subject?: string | undefined }): Promise<unknown> {
-  const [, rows] = await send(
-    s,
-    [
-      {
-        text: `select n::float8 as n, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, actor, action, subject, reason, detail, prev, hash
-          from retention.audit_entry where n > $1::bigint and ($2::text is null or subject = $2) order by n limit ${PAGE + 1}`,
-        params: [q.after, q.subject ?? null],
-      },
-    ],
-    true,
+/** As the database answers them; one more than a page, to see whether there is another one. */
+const entriesAfter = (n: number, subject: string | null) =>
+  query(
+    sql`select n::float8 as n, ${utc(sql`at`)} as at, actor, action, subject, reason, detail, prev, hash
+      from retention.audit_entry where n > ${n}::bigint and (${subject}::text is null or subject = ${subject}) order by n limit ${PAGE + 1}::int`,
+    rows(z.looseObject({ n: z.number() })),
   );
-  const page = (rows ?? []).slice(0, PAGE);
-  return { entries: page, next: (rows ?? []).length > PAGE ? Number(page.at(-1)?.n) : null };
+
+async function entries(s: Services, q: { after: number; subject?: string | undefined }): Promise<unknown> {
+  const found = await askOne(s.database, entriesAfter(q.after, q.subject ?? null), READING);
+  const page = found.slice(0, PAGE);
+  return { entries: page, next: found.length > PAGE ? page.at(-1)!.n : null };
 }

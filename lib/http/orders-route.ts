@@ -3,11 +3,10 @@
 import { takeOrderAction } from '../orders/actions';
 import { listOrders } from '../orders/list';
 import { type Services, services } from '../services';
+import type { Handler } from './answered';
 import { readJson } from './body';
 import { operatorRoute } from './operator-route';
 import { urlOf } from './raw-url';
-
-type Handler = (request: Request) => Promise<Response>;
 
 export const ordersRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute((s, _operator, request) => listOrders(s, urlOf(request)), provide, 'orders'),

@@ -1,7 +1,7 @@
 /** GET /api/reports/quality, for operators: the latest measurements, or with `from` and `to` those of a period; JSON or CSV. */
-import { cell, readPeriod } from '../operators/audit/report';
-import { RequestError } from '../platform/errors';
-import { askRows } from '../platform/session';
+import { csv } from '../platform/csv';
+import { query } from '../platform/query';
+import { askOne } from '../platform/session';
 import { type Services, services } from '../services';
 import {
   latestMeasurements,
@@ -9,28 +9,20 @@ import {
   readMeasurements,
   type StoredMeasurement,
 } from '../watch/quality/store';
+import { answerCsv } from './answer';
+import type { Handler } from './answered';
 import { operatorRoute } from './operator-route';
+import { readFormat, readPeriod, refuseUnknown } from './period';
 import { urlOf } from './raw-url';
 
-const STATEMENT_MS = 10_000;
+const LIMITS = { statementMs: 10_000, readOnly: true };
 
-export const qualityRoute = (provide: () => Services = services): ((request: Request) => Promise<Response>) =>
+export const qualityRoute = (provide: () => Services = services): Handler =>
   operatorRoute(
     async (s, _operator, request) => {
       const { statement, format, period } = asked(s, urlOf(request).searchParams);
-      const [rows = []] = await askRows(s.database, [statement], {
-        statementMs: STATEMENT_MS,
-        readOnly: true,
-      });
-      const measurements = readMeasurements(rows);
-      if (format === 'json') return { ...period, measurements };
-      return new Response(toCsv(measurements), {
-        headers: {
-          'content-type': 'text/csv; charset=utf-8; header=present',
-          'content-disposition': 'attachment; filename="quality.csv"',
-          'cache-control': 'no-store',
-        },
-      });
+      const measurements = await askOne(s.database, query(statement, readMeasurements), LIMITS);
+      return format === 'json' ? { ...period, measurements } : answerCsv(toCsv(measurements), 'quality.csv');
     },
     provide,
     'reports',
@@ -45,19 +37,8 @@ function asked(s: Services, q: URLSearchParams) {
       period: { from: from.toISOString(), to: to.toISOString() },
     };
   }
-  const other = [...q.keys()].find((k) => k !== 'format');
-  if (other !== undefined) {
-    throw new RequestError(
-      400,
-      'unknown_parameter',
-      `${other} is not a parameter; there are from, to, format`,
-      other,
-    );
-  }
-  const format = q.get('format') ?? 'json';
-  if (format !== 'json' && format !== 'csv') {
-    throw new RequestError(400, 'bad_parameter', 'format must be json or csv', 'format');
-  }
+  refuseUnknown(q);
+  const format = readFormat(q);
   return { statement: latestMeasurements(s.policies.map((p) => p.name)), format, period: {} };
 }
 
@@ -74,7 +55,9 @@ const CSV = [
   'sampled',
 ] as const;
 
-/** RFC 4180. Keys stay in the JSON: what a key looks like is not ours to say. */
-function toCsv(found: readonly StoredMeasurement[]): string {
-  return [CSV.join(','), ...found.map((m) => CSV.map((c) => cell(m[c])).join(',')), ''].join('\r\n');
-}
+/** Keys stay in the JSON: what a key looks like is not ours to say. */
+const toCsv = (found: readonly StoredMeasurement[]): string =>
+  csv(
+    CSV,
+    found.map((m) => CSV.map((c) => m[c])),
+  );

@@ -3,8 +3,12 @@
  * exported still there. Reads in pages, so that memory does not grow with the chain; nothing that stands in an
  * entry makes it throw.
  */
-import type { Row, Statement } from '../../platform/database';
-import { type Findings, type Read, texts, UTC } from './findings';
+import { z } from 'zod';
+import type { Database, Row } from '../../platform/database';
+import { maybeRow, type Query, query } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { sql, utc } from '../../platform/sql';
+import { type Findings, READING, texts } from './findings';
 import { entryHash, GENESIS } from './hash';
 
 export interface Entry {
@@ -21,11 +25,24 @@ export interface KnownHead {
 
 const PAGE = 1_000;
 
-const entriesAfter = (n: string | null): Statement => ({
-  text: `select n::text, hash, array[n::text, to_char(at at time zone 'UTC', ${UTC}), actor, action, subject, reason, detail::text, prev] as fields
-    from retention.audit_entry e where $1::bigint is null or e.n > $1::bigint order by e.n limit ${PAGE}`,
-  params: [n],
+const entryOf = (row: Row): Entry => ({
+  n: Number(row.n),
+  fields: texts(row.fields),
+  hash: String(row.hash),
 });
+
+const entriesAfter = (n: string | null): Query<Entry[]> =>
+  query(
+    sql`select n::text, hash, array[n::text, ${utc(sql`at`)}, actor, action, subject, reason, detail::text, prev] as fields
+      from retention.audit_entry e where ${n}::bigint is null or e.n > ${n}::bigint order by e.n limit ${PAGE}::int`,
+    (found) => found.map(entryOf),
+  );
+
+const withHash = (hash: string): Query<{ n: string } | null> =>
+  query(
+    sql`select n::text from retention.audit_entry where hash = ${hash}`,
+    maybeRow(z.object({ n: z.string() })),
+  );
 
 export class Chain {
   last: Entry | null = null;
@@ -33,7 +50,7 @@ export class Chain {
   #knownSeen: boolean;
 
   constructor(
-    readonly read: Read,
+    readonly database: Database,
     readonly findings: Findings,
     readonly known?: KnownHead,
   ) {
@@ -45,16 +62,16 @@ export class Chain {
     let after: string | null = null;
     for (;;) {
       if (!inTime()) return false;
-      const [page = []] = await this.read(entriesAfter(after));
-      for (const row of page) {
-        const entry = entryOf(row);
+      const page: Entry[] = await askOne(this.database, entriesAfter(after), READING);
+      for (const entry of page) {
         await this.#check(entry);
         this.entries += 1;
         this.last = entry;
         await each(entry);
       }
       if (page.length < PAGE) break;
-      after = String(page.at(-1)?.n);
+      // As the database prints it: a number that was edited may be larger than JavaScript counts exactly.
+      after = page.at(-1)!.fields[0]!;
     }
     this.#checkHead();
     return true;
@@ -82,13 +99,9 @@ export class Chain {
   }
 
   async #sayUnlinked({ n, fields }: Entry): Promise<void> {
-    const [elsewhere] = await this.read({
-      text: 'select n::text from retention.audit_entry where hash = $1',
-      params: [fields[7] ?? ''],
-    });
-    const place = elsewhere?.[0]?.n;
-    if (place !== undefined) {
-      this.findings.say(n, 'moved', `entry ${n} follows entry ${place} by its own word: it was moved`);
+    const elsewhere = await askOne(this.database, withHash(fields[7] ?? ''), READING);
+    if (elsewhere) {
+      this.findings.say(n, 'moved', `entry ${n} follows entry ${elsewhere.n} by its own word: it was moved`);
     } else {
       const message = `entry ${n} does not follow entry ${n - 1} as it is now: one of them was edited`;
       this.findings.say(n, 'edited', message);
@@ -102,9 +115,3 @@ export class Chain {
     this.findings.say(n, 'cut off', message);
   }
 }
-
-const entryOf = (row: Row): Entry => ({
-  n: Number(row.n),
-  fields: texts(row.fields),
-  hash: String(row.hash),
-});

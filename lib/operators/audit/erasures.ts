@@ -1,7 +1,8 @@
 /** Requests to erase against the entries that say so: asked for by whom, for whose data, confirmed by a second one. */
+import { lines, literal, sql } from '../../platform/sql';
 import type { Question } from './findings';
 
-const ENTRY = `select n, actor, action, detail from retention.audit_entry where subject = x.id::text`;
+const ENTRY = sql`select n, actor, action, detail from retention.audit_entry where subject = x.id::text`;
 
 /** Which entry a request's state comes from. */
 const STATES = [
@@ -11,12 +12,14 @@ const STATES = [
   ['done', 'erasure.done'],
   ['withdrawn', 'erasure.withdrawn'],
 ] as const;
-const fits = STATES.map(([state, action]) => `when '${state}' then e.action = '${action}'`).join(' ');
+const fits = lines(
+  ...STATES.map(([state, action]) => sql`when ${literal(state)} then e.action = ${literal(action)}`),
+);
 
 export const erasures: readonly Question[] = [
   {
     kind: 'without an entry',
-    sql: `select x.id::text, x.state, e.n::text, a.n::text as asked,
+    sql: sql`select x.id::text, x.state, e.n::text, a.n::text as asked,
         coalesce((a.detail -> 'needs_second') = 'true', false) and x.state in ('confirmed', 'open', 'done')
           and not exists (${ENTRY} and action = 'erasure.confirmed' and actor = x.confirmed_by) as alone
       from retention.erasure x
@@ -39,7 +42,7 @@ export const erasures: readonly Question[] = [
   },
   {
     kind: 'without an entry',
-    sql: `select e.n::text, e.subject from retention.audit_entry e
+    sql: sql`select e.n::text, e.subject from retention.audit_entry e
       where e.action = 'erasure.requested' and not exists (select 1 from retention.erasure x where x.id::text = e.subject)`,
     message: (e) => `erasure ${e.subject}, asked for by entry ${e.n}, is gone`,
   },

@@ -1,7 +1,8 @@
 /** What a verification found, and how it asks: in READ ONLY transactions, a limited number of problems. */
 
-import type { Database, Row, Statement } from '../../platform/database';
-import { answerTimeoutMs, session } from '../../platform/session';
+import type { Row } from '../../platform/database';
+import type { Limits } from '../../platform/session';
+import type { Sql } from '../../platform/sql';
 
 export interface Problem {
   /** Number of the entry at fault; null where there is none. */
@@ -24,13 +25,14 @@ export interface Problem {
 export interface Question {
   readonly kind: Problem['kind'];
   /** Rows with the columns that `message` uses. */
-  readonly sql: string;
+  readonly sql: Sql;
   readonly message: (row: Row) => string;
 }
 
 /** Enough to see what happened; a rewritten chain would name every entry. */
 export const MOST_PROBLEMS = 100;
-const STATEMENT_MS = 30_000;
+/** A verification changes nothing. */
+export const READING: Limits = { statementMs: 30_000, readOnly: true };
 
 export class Findings {
   readonly problems: Problem[] = [];
@@ -39,19 +41,6 @@ export class Findings {
     if (this.problems.length < MOST_PROBLEMS) this.problems.push({ n, kind, message });
   }
 }
-
-/** Rows of each statement, all of one transaction. */
-export type Read = (...statements: Statement[]) => Promise<Row[][]>;
-
-export const reader =
-  (database: Database): Read =>
-  async (...statements) =>
-    (
-      await database.transaction([session(STATEMENT_MS), ...statements], {
-        readOnly: true,
-        timeoutMs: answerTimeoutMs(STATEMENT_MS),
-      })
-    ).slice(1);
 
 /** Columns as text, whatever stands in them: a NULL where none belongs becomes '', so its hash does not fit. */
 export const texts = (value: unknown): string[] =>
@@ -65,6 +54,3 @@ export function json(text: string | undefined): unknown {
     return undefined;
   }
 }
-
-/** An instant as it is hashed. */
-export const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;

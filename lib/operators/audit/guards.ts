@@ -3,10 +3,11 @@
  * Named are tables that a login of the app may delete from without the guard, triggers of Lapse that are off or
  * gone, and rights that its role has been given since.
  */
+import { list, literal, sql } from '../../platform/sql';
 import type { Question } from './findings';
 
 /** Logins and groups with the rights of lapse_app; a superuser is beyond every guard. */
-const MEMBERS = `select m.oid, m.rolname from pg_roles m
+const MEMBERS = sql`select m.oid, m.rolname from pg_roles m
   where not m.rolsuper and pg_has_role(m.oid, 'lapse_app', 'USAGE')`;
 
 /** Without these the database would not refuse what it promises to refuse. */
@@ -50,12 +51,12 @@ const WRITTEN_BY_FUNCTIONS = [
   'operator',
 ];
 
-const list = (values: readonly string[]) => values.map((v) => `('${v}')`).join(', ');
+const each = (names: readonly string[]) => list(...names.map((n) => sql`(${literal(n)})`));
 
 export const guards: readonly Question[] = [
   {
     kind: 'unguarded',
-    sql: `select n.nspname || '.' || c.relname as name, string_agg(distinct m.rolname, ', ') as roles
+    sql: sql`select n.nspname || '.' || c.relname as name, string_agg(distinct m.rolname, ', ') as roles
       from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join (${MEMBERS}) m
       where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname not in ('retention', 'pg_catalog', 'information_schema')
         and has_table_privilege(m.oid, c.oid, 'DELETE') and not pg_has_role(m.oid, c.relowner, 'USAGE')
@@ -67,7 +68,7 @@ export const guards: readonly Question[] = [
   },
   {
     kind: 'unguarded',
-    sql: `select n.nspname || '.' || c.relname as name, string_agg(distinct m.rolname, ', ') as roles
+    sql: sql`select n.nspname || '.' || c.relname as name, string_agg(distinct m.rolname, ', ') as roles
       from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join (${MEMBERS}) m
       where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
         and has_table_privilege(m.oid, c.oid, 'TRUNCATE') and not pg_has_role(m.oid, c.relowner, 'USAGE')
@@ -76,18 +77,18 @@ export const guards: readonly Question[] = [
   },
   {
     kind: 'unguarded',
-    sql: `select t.tgrelid::regclass::text || '.' || t.tgname as name from pg_trigger t
+    sql: sql`select t.tgrelid::regclass::text || '.' || t.tgname as name from pg_trigger t
         where t.tgname like 'lapse\\_%' and not t.tgisinternal and t.tgenabled not in ('O', 'A')
       union all
-      select 'retention.' || x.name from (values ${list(TRIGGERS)}) x(name) where not exists (
+      select 'retention.' || x.name from (values ${each(TRIGGERS)}) x(name) where not exists (
         select 1 from pg_trigger t join pg_class c on c.oid = t.tgrelid
         where c.relnamespace = to_regnamespace('retention') and c.relname || '.' || t.tgname = x.name)`,
     message: (t) => `the trigger ${t.name} is switched off or gone`,
   },
   {
     kind: 'unguarded',
-    sql: `select x.name, p.right, string_agg(distinct m.rolname, ', ') as roles
-      from (values ${list(WRITTEN_BY_FUNCTIONS)}) x(name) cross join (values ('INSERT'), ('UPDATE'), ('DELETE')) p("right")
+    sql: sql`select x.name, p.right, string_agg(distinct m.rolname, ', ') as roles
+      from (values ${each(WRITTEN_BY_FUNCTIONS)}) x(name) cross join (values ('INSERT'), ('UPDATE'), ('DELETE')) p("right")
       cross join (${MEMBERS}) m
       where (has_table_privilege(m.oid, 'retention.' || x.name, p.right)
           or (p.right <> 'DELETE' and has_any_column_privilege(m.oid, 'retention.' || x.name, p.right)))

@@ -2,11 +2,13 @@
  * The nightly look at the audit chain and at what waits for a person: seals what an older release left unsealed, verifies the whole chain, and
  * writes its signed head to the log, which the database's owner cannot rewrite. A broken chain raises an alert.
  */
-
+import { z } from 'zod';
 import { alert, causeOf } from '../../platform/alerts/guard';
 import { report } from '../../platform/alerts/incidents';
 import type { JobOrder, JobResult } from '../../platform/job';
-import { answerTimeoutMs, session } from '../../platform/session';
+import { type Query, query, rows } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { sql } from '../../platform/sql';
 import type { Services } from '../../services';
 import { type Waiting, watchLetters } from '../overdue';
 import { type ExportedHead, exportHead } from './head';
@@ -16,6 +18,8 @@ import { type Verification, verify } from './verify';
 const MOST_RUNS = 200;
 /** Hashing the receipts of ten million rows took 3 s. */
 const STATEMENT_MS = 30_000;
+/** For the batches of a policy under way. */
+const LOCK_MS = 10_000;
 /** Kept back for the answer. */
 const CLOSING_MS = 5_000;
 
@@ -56,22 +60,23 @@ export async function sealAudit(
   return { ...ending, sealed, verification, head, waiting };
 }
 
+const UNSEALED = query(
+  sql`select id::text from retention.run where mode = 'delete' and finished_at is not null and sealed_at is null
+    order by finished_at limit ${MOST_RUNS}::int`,
+  rows(z.object({ id: z.string() })),
+);
+
+/** True when there was something to seal. */
+const sealing = (run: string): Query<boolean> =>
+  query(sql`select retention.seal_run(${run}::uuid) as sealed`, ([row]) => row?.sealed === true);
+
 async function sealLeftovers(services: Services, inTime: () => boolean): Promise<number> {
-  const ask = (text: string, params: string[]) =>
-    services.database.transaction([session(STATEMENT_MS, 10_000), { text, params }], {
-      timeoutMs: answerTimeoutMs(STATEMENT_MS),
-    });
-  const [, waiting] = await ask(
-    `select id::text from retention.run where mode = 'delete' and finished_at is not null and sealed_at is null
-      order by finished_at limit ${MOST_RUNS}`,
-    [],
-  );
+  const limits = { statementMs: STATEMENT_MS, lockMs: LOCK_MS };
   let sealed = 0;
   // One transaction each: every run waits for its own policy only.
-  for (const run of waiting ?? []) {
+  for (const { id } of await askOne(services.database, UNSEALED, limits)) {
     if (!inTime()) break;
-    const [, rows] = await ask('select retention.seal_run($1::uuid) as sealed', [String(run.id)]);
-    if (rows?.[0]?.sealed) sealed += 1;
+    if (await askOne(services.database, sealing(id), limits)) sealed += 1;
   }
   return sealed;
 }

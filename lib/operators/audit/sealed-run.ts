@@ -3,9 +3,12 @@
  * are made, says what they say. Nothing that stands in a receipt makes it throw.
  */
 import { z } from 'zod';
-import type { Row, Statement } from '../../platform/database';
+import type { Database, Row } from '../../platform/database';
+import { type Query, query } from '../../platform/query';
+import { ask } from '../../platform/session';
+import { sql, utc } from '../../platform/sql';
 import type { Entry } from './chain';
-import { type Findings, json, type Read, texts, UTC } from './findings';
+import { type Findings, json, READING, texts } from './findings';
 import { bytesHash, RunDigest, receiptHash } from './hash';
 
 /** About 2 MB of keys an answer, at 40 kB a receipt. */
@@ -26,21 +29,39 @@ const ByRule = z.record(z.string(), z.object({ deleted: z.number(), bytes: z.num
 /** Where these are among a receipt's fields. Keys: JSON text, or in form 2 the binary array that is hashed here. */
 const [KEYS, BY_RULE, DELETED, DEPENDANTS, FILES, BYTES] = [9, 11, 13, 14, 15, 16];
 
-const receiptsAfter = (run: string, seq: number): Statement => ({
-  text: `select seq, array[run::text, seq::text, policy, policy_version, action, actor, reason, to_char(as_of at time zone 'UTC', ${UTC}),
+/** Whatever stands in it: a receipt that was edited fits nothing, and is named. */
+interface Receipt {
+  readonly seq: number;
+  readonly form: number;
+  readonly fields: string[];
+  /** As the database noted it, in hex; receipts of the first versions carry none. */
+  readonly hash: string | null;
+}
+
+const receiptsAfter = (run: string, seq: number): Query<Receipt[]> =>
+  query(
+    sql`select seq, array[run::text, seq::text, policy, policy_version, action, actor, reason, ${utc(sql`as_of`)},
       table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
-      files::text, bytes::text, picked::text, kept::text, to_char(committed_at at time zone 'UTC', ${UTC})]
+      files::text, bytes::text, picked::text, kept::text, ${utc(sql`committed_at`)}]
       || case when partition is null then '{}' else array[partition::text] end as fields, form, encode(hash, 'hex') as hash
-    from retention.receipt where run = $1::uuid and seq > $2::int order by seq limit ${PAGE}`,
-  params: [run, seq],
+    from retention.receipt where run = ${run}::uuid and seq > ${seq}::int order by seq limit ${PAGE}::int`,
+    (found) => found.map(receiptOf),
+  );
+
+const receiptOf = (row: Row): Receipt => ({
+  seq: Number(row.seq),
+  form: Number(row.form),
+  fields: texts(row.fields),
+  hash: row.hash === null ? null : String(row.hash),
 });
 
-const recordOf = (run: string): Statement => ({
-  text: `select policy, policy_version as version, outcome, actor, batches::text, deleted::text, dependants_deleted::text as dependants,
+const recordOf = (run: string): Query<Row | undefined> =>
+  query(
+    sql`select policy, policy_version as version, outcome, actor, batches::text, deleted::text, dependants_deleted::text as dependants,
       files_queued::text as files, bytes_freed::text as bytes, by_rule
-    from retention.run where id = $1::uuid`,
-  params: [run],
-});
+    from retention.run where id = ${run}::uuid`,
+    ([record]) => record,
+  );
 
 export class SealedRun {
   readonly #run: string;
@@ -51,7 +72,7 @@ export class SealedRun {
 
   constructor(
     private readonly entry: Entry,
-    private readonly read: Read,
+    private readonly database: Database,
     private readonly findings: Findings,
     /** Its receipts may have been taken away after their period; then its entry alone answers for it. */
     private readonly mayBeTrimmed = false,
@@ -79,29 +100,26 @@ export class SealedRun {
   }
 
   async #readReceipts(gaps: ReadonlySet<number>): Promise<Row | undefined> {
-    let record: Row | undefined;
     for (;;) {
-      const [rows = [], [found] = []] = await this.read(
-        receiptsAfter(this.#run, this.#seq),
-        recordOf(this.#run),
+      const { receipts, record } = await ask(
+        this.database,
+        { receipts: receiptsAfter(this.#run, this.#seq), record: recordOf(this.#run) },
+        READING,
       );
-      record = found;
-      for (const row of rows) this.#add(row, gaps);
-      if (rows.length < PAGE) return record;
+      for (const receipt of receipts) this.#add(receipt, gaps);
+      if (receipts.length < PAGE) return record;
     }
   }
 
-  #add(row: Row, gaps: ReadonlySet<number>): void {
-    const fields = texts(row.fields);
-    if (Number(row.form) === 2) fields[KEYS] = bytesHash(Buffer.from(fields[KEYS] ?? '', 'base64'));
+  #add({ seq, form, fields, hash: noted }: Receipt, gaps: ReadonlySet<number>): void {
+    if (form === 2) fields[KEYS] = bytesHash(Buffer.from(fields[KEYS] ?? '', 'base64'));
     const hash = receiptHash(fields);
     this.#digest.add(hash);
-    for (this.#seq += 1; this.#seq < Number(row.seq); this.#seq += 1) {
+    for (this.#seq += 1; this.#seq < seq; this.#seq += 1) {
       if (!gaps.has(this.#seq))
         this.#say('receipts changed', `receipt ${this.#seq} of run ${this.#run} is missing`);
     }
-    // Receipts of the first versions carry no hash of their own.
-    if (row.hash !== null && row.hash !== hash.toString('hex')) {
+    if (noted !== null && noted !== hash.toString('hex')) {
       const message = `receipt ${this.#seq} of run ${this.#run} is not what was written: its hash does not fit`;
       this.#say('receipts changed', message);
     }

@@ -7,7 +7,7 @@
 import type { Database } from '../../platform/database';
 import { Anchors } from './anchor';
 import { Chain, type KnownHead } from './chain';
-import { Findings, type Problem, reader } from './findings';
+import { Findings, type Problem } from './findings';
 import { compareWithEntries } from './in-force';
 import { SealedRun } from './sealed-run';
 
@@ -28,19 +28,18 @@ export async function verify(
   options: { known?: KnownHead; inTime?: () => boolean } = {},
 ): Promise<Verification> {
   const { known, inTime = () => true } = options;
-  const read = reader(database);
   const findings = new Findings();
-  const chain = new Chain(read, findings, known);
+  const chain = new Chain(database, findings, known);
   const anchors = new Anchors(findings);
-  await anchors.load(read);
+  await anchors.load(database);
   let [runs, receipts] = [0, 0];
   const walked = await chain.walk(inTime, async (entry) => {
     anchors.check(entry);
     if (entry.fields[3] !== 'run.sealed') return;
     runs += 1;
-    receipts += await new SealedRun(entry, read, findings, anchors.covers(entry)).check();
+    receipts += await new SealedRun(entry, database, findings, anchors.covers(entry)).check();
   });
-  const complete = walked && (await compareWithEntries(read, findings, inTime));
+  const complete = walked && (await compareWithEntries(database, findings, inTime));
   const { last, entries } = chain;
   const head = last && { n: last.n, hash: last.hash, at: last.fields[1] ?? '' };
   const { problems } = findings;

@@ -334,17 +334,16 @@ export const auditMutants: readonly Mutant[] = [
     id: 'V41',
     promise: 'The cleanup report does not count what a dry run would have kept.',
     file: 'lib/operators/audit/report.ts',
-    find: "::bigint) filter (where r.mode = 'delete'), 0)`",
-    replace: '::bigint), 0)`',
+    find: `const kept = (reason: string): Sql => total(sql\`(r.kept ->> \${literal(reason)})::bigint\`);`,
+    replace: `const kept = (reason: string): Sql => sql\`coalesce(sum((r.kept ->> \${literal(reason)})::bigint), 0)\`;`,
     tests: ['test/operators/audit/report.test.ts:counts what ran, went and stayed'],
   },
   {
     id: 'V42',
     promise: 'A period of the report ends before its last instant.',
     file: 'lib/operators/audit/report.ts',
-    find: 'where r.policy = s.policy and r.started_at >= $1::timestamptz and r.started_at < $2::timestamptz',
-    replace:
-      'where r.policy = s.policy and r.started_at >= $1::timestamptz and r.started_at <= $2::timestamptz',
+    find: `and \${instant} < \${to.toISOString()}`,
+    replace: `and \${instant} <= \${to.toISOString()}`,
     tests: ['test/operators/audit/report.test.ts:takes from inclusive and to exclusive'],
   },
 ];

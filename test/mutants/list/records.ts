@@ -218,8 +218,8 @@ export const recordMutants: readonly Mutant[] = [
     id: 'K27',
     promise: 'A signed head that was changed is found out.',
     file: 'lib/operators/audit/anchor.ts',
-    find: 'const signed = readHead({ text: head!, signature: signature!, publicKey: publicKey! });',
-    replace: 'const signed = readHead({ text: head!, signature: signature!, publicKey: publicKey! }, null);',
+    find: 'const signed = readHead({ text: head, signature, publicKey });',
+    replace: 'const signed = readHead({ text: head, signature, publicKey }, null);',
     tests: trim('that was signed and changed afterwards'),
   },
   {
@@ -242,8 +242,8 @@ export const recordMutants: readonly Mutant[] = [
     id: 'K30',
     promise: 'The newest of several signed heads counts.',
     file: 'lib/operators/audit/anchor.ts',
-    find: 'this.#last = Number(row.n);',
-    replace: 'this.#last ||= Number(row.n);',
+    find: 'this.#last = anchor.n;',
+    replace: 'this.#last ||= anchor.n;',
     tests: trim('goes after seven years behind a signed head'),
   },
   {

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { auditRoute, cleanupRoute } from '@/lib/http/audit-routes';
 import { qualityRoute } from '@/lib/http/quality-report';
-import { cell } from '@/lib/operators/audit/report';
 import { type Engine, engine } from '@/test/support/engine';
 import { OPERATORS, TOKENS } from '@/test/support/operators';
 
@@ -33,19 +32,6 @@ it.each([
   expect([response.status, ((await response.json()) as { error: { field: string } }).error.field]).toEqual([
     400,
     field,
-  ]);
-});
-
-it('a cell of a sheet is never a formula', () => {
-  expect(['=1+1', '+1', '@x', '-x', 'plain', 'a,b', -5, null].map(cell)).toEqual([
-    "'=1+1",
-    "'+1",
-    "'@x",
-    "'-x",
-    'plain',
-    '"a,b"',
-    '-5',
-    '',
   ]);
 });
 
