@@ -5,17 +5,21 @@
  * is told.
  */
 import { z } from 'zod';
-import { type Acting, type Done, refusal, send, sendAs } from '../operators/carry-out';
-import type { Statement } from '../platform/database';
+import { type Acting, type Done, refusal } from '../operators/carry-out';
 import { RequestError } from '../platform/errors';
-import { keyText, name, Parameters, table } from '../platform/sql';
+import { maybeRow, type Query, query } from '../platform/query';
+import { ask, askOne } from '../platform/session';
+import { id, type Sql, sql, tableId } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
 import type { Services } from '../services';
 import { confirmationOf } from './intents';
 import type { RefundProvider } from './provider';
-import { claim, oneClaimAtATime, orderIs } from './sql';
-import { isStop, STOPPED, whetherStopped } from './stop';
+import { claimOne, column, ONE_CLAIM_AT_A_TIME, orderIs, orderKey } from './sql';
+import { STOPPED, WHY_STOPPED } from './stop';
 import { partsOf, type WatchParts } from './watch';
+
+const LIMITS = { statementMs: 15_000, lockMs: 10_000 };
+const READING = { ...LIMITS, readOnly: true };
 
 const text = (most: number) =>
   z
@@ -25,7 +29,7 @@ const text = (most: number) =>
     .max(most, `must be at most ${most} characters`)
     .refine((s) => !/\p{Cc}/u.test(s), 'must not hold control characters');
 
-/** Nobody has a review wait for more than a month: resolve it. */
+/** A review should not wait longer than a month; resolve it instead. */
 const LONGEST_EXTENSION_MS = 31 * 86_400_000;
 
 const shapes = (review: OrderReview) => {
@@ -117,20 +121,18 @@ function provided({ settings }: Services, provider: RefundProvider | undefined):
 }
 
 async function refund(acting: Acting, review: OrderReview, order: string): Promise<unknown> {
-  const { services, operator, reason } = acting;
-  const statement = claim(review, services.settings.orders, {
-    now: services.clock(),
-    requestedBy: operator,
-    reason,
-    order,
-    canRefund: true,
-    most: 1,
-  });
-  const [, rows] = await sendAs(acting, [oneClaimAtATime, statement]).catch((error: unknown) => {
+  const { services, operator, reason, token } = acting;
+  const claim = { now: services.clock(), requestedBy: operator, reason, canRefund: true };
+  const { claimed } = await ask(
+    services.database,
+    { alone: ONE_CLAIM_AT_A_TIME, claimed: claimOne(review, services.settings.orders, claim, order) },
+    { ...LIMITS, operatorToken: token },
+  ).catch((error: unknown) => {
     throw refusal(error);
   });
-  if (!rows?.[0]) throw (await stoppedNow(acting)) ?? (await notNow(acting, review, order));
-  const { state, refused_because: refusedBecause } = rows[0];
+  const [one] = claimed;
+  if (!one) throw (await stoppedNow(acting)) ?? (await notNow(acting, review, order));
+  const { state, refused_because: refusedBecause } = one;
   const message =
     refusedBecause === 'second_operator'
       ? 'it is above the caps: another operator lets it go with order.confirm'
@@ -140,7 +142,7 @@ async function refund(acting: Acting, review: OrderReview, order: string): Promi
   return { order, state, refusedBecause, message };
 }
 
-const Asked = z.object({
+const Waiting = z.object({
   id: z.string(),
   order_key: z.string(),
   payment: z.string(),
@@ -152,10 +154,9 @@ const Asked = z.object({
 /** The second of two: not who asked for it. */
 async function confirm(acting: Acting, review: OrderReview, key: string, order: string): Promise<unknown> {
   const { services, operator, reason } = acting;
-  const [, rows] = await send(services, [waitingFor(review, order)], true);
-  if (!rows?.[0]) throw await notNow(acting, review, order, 'and waits for no second operator');
-  const asked = Asked.parse(rows[0]);
-  if (asked.requested_by === operator) {
+  const waiting = await askOne(services.database, waitingFor(review, order), READING);
+  if (!waiting) throw await notNow(acting, review, order, 'and waits for no second operator');
+  if (waiting.requested_by === operator) {
     throw new RequestError(
       403,
       'second_person',
@@ -163,46 +164,53 @@ async function confirm(acting: Acting, review: OrderReview, key: string, order: 
     );
   }
   const { columns, states } = review;
-  const p = new Parameters();
-  const proof = confirmationOf(key, asked, operator);
+  const proof = confirmationOf(key, waiting, operator);
   const done = await recorded(
     acting,
     'refund.confirmed',
-    p.statement(`with held as (
-        select t.ctid as place from ${table(review.table)} t
-        where ${orderIs(review, p.add(order))} and t.${name(columns.status)} = ${p.add(states.manual)} for update
+    sql`with held as (
+        select t.ctid as place from ${tableId(review.table)} t
+        where ${orderIs(review, order)} and ${column(review, 'status')} = ${states.manual} for update
       ), confirmed as (
-        select c.* from held h cross join lateral retention.confirm_refund(${p.add(asked.id, 'uuid')}, ${p.add(operator)}, ${p.add(reason)},
-          ${p.add(services.clock().toISOString(), 'timestamptz')}, ${p.add(proof)}) c
+        select c.* from held h cross join lateral retention.confirm_refund(${waiting.id}::uuid, ${operator}, ${reason},
+          ${services.clock().toISOString()}::timestamptz, ${proof}) c
       ), moved as (
-        update ${table(review.table)} t set ${name(columns.status)} = ${p.add(states.refunding)} from held h, confirmed c where t.ctid = h.place
+        update ${tableId(review.table)} t set ${id(columns.status)} = ${states.refunding}
+        from held h, confirmed c where t.ctid = h.place
       )
-      select order_key as subject, entry::text as n, detail from confirmed`),
+      select order_key as subject, entry::text as n, detail from confirmed`,
   );
   if (!done) throw (await stoppedNow(acting)) ?? (await notNow(acting, review, order));
   return { ...done, order, state: 'pending', message: 'the next watch pays back' };
 }
 
-const waitingFor = (review: OrderReview, order: string): Statement => ({
-  text: `select i.id::text, i.order_key, i.payment, i.amount::text, i.currency, i.requested_by from ${table(review.table)} t
-    join retention.refund_intent i on i.order_key = ${keyText('t', [review.key])}
-    where ${orderIs(review, '$1')} and i.state = 'manual' and i.refused_because = 'second_operator'`,
-  params: [order],
+const waitingFor = (review: OrderReview, order: string): Query<z.infer<typeof Waiting> | null> =>
+  query(
+    sql`select i.id::text, i.order_key, i.payment, i.amount::text, i.currency, i.requested_by from ${tableId(review.table)} t
+      join retention.refund_intent i on i.order_key = ${orderKey(review)}
+      where ${orderIs(review, order)} and i.state = 'manual' and i.refused_because = 'second_operator'`,
+    maybeRow(Waiting),
+  );
+
+const Entry = z.object({
+  n: z.coerce.number(),
+  subject: z.string(),
+  detail: z.record(z.string(), z.unknown()),
 });
 
 /** One statement that changes and writes its entry: it gives n, subject and detail, or no row when it did not apply. */
-async function recorded(acting: Acting, action: string, statement: Statement): Promise<Done | null> {
-  const { services, operator } = acting;
-  try {
-    const [rows] = await sendAs(acting, [statement]);
-    const row = rows?.[0];
-    if (!row) return null;
-    const entry = Number(row.n);
-    services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
-    return { entry, subject: String(row.subject), detail: row.detail as Done['detail'] };
-  } catch (error) {
-    throw refusal(error);
-  }
+async function recorded(acting: Acting, action: string, change: Sql): Promise<Done | null> {
+  const { services, operator, token } = acting;
+  const limits = { ...LIMITS, operatorToken: token };
+  const written = await askOne(services.database, query(change, maybeRow(Entry)), limits).catch(
+    (error: unknown) => {
+      throw refusal(error);
+    },
+  );
+  if (!written) return null;
+  const { n: entry, subject, detail } = written;
+  services.log.info({ event: 'operator.acted', action, operator, entry }, `${action} by ${operator}`);
+  return { entry, subject, detail };
 }
 
 async function resolve(
@@ -212,33 +220,32 @@ async function resolve(
   decision: string,
 ): Promise<unknown> {
   const { columns, states } = review;
-  const status = name(columns.status);
-  const p = new Parameters();
-  const to = p.add(decision);
-  const now = p.add(acting.services.clock().toISOString(), 'timestamptz');
+  const now = sql`${acting.services.clock().toISOString()}::timestamptz`;
+  const status = column(review, 'status');
   // From the manual queue too: then its intent is closed, unless the provider may have the refund.
   const done = await recorded(
     acting,
     'order.resolved',
-    p.statement(`with found as (
-        select t.ctid as place, t.${status} as before, ${keyText('t', [review.key])} as order_key from ${table(review.table)} t
-        where ${orderIs(review, p.add(order))} and t.${status} in (${p.add(states.inReview)}, ${p.add(states.manual)}) for update
+    sql`with found as (
+        select t.ctid as place, ${status} as before, ${orderKey(review)} as order_key from ${tableId(review.table)} t
+        where ${orderIs(review, order)} and ${status} in (${states.inReview}, ${states.manual}) for update
       ), told as (
-        select f.order_key, jsonb_build_object('decision', ${to}::text, 'before', f.before) as detail, f.place from found f
+        select f.order_key, jsonb_build_object('decision', ${decision}::text, 'before', f.before) as detail, f.place from found f
       ), recorded as (
         select t.order_key, t.detail, t.place,
-          retention.resolve_order(t.order_key, ${p.add(acting.operator)}, ${p.add(acting.reason)}, ${now}, t.detail) as n from told t
+          retention.resolve_order(t.order_key, ${acting.operator}, ${acting.reason}, ${now}, t.detail) as n from told t
       ), moved as (
-        update ${table(review.table)} t set ${status} = ${to}, ${name(columns.resolvedAt)} = ${now} from recorded r where t.ctid = r.place
+        update ${tableId(review.table)} t set ${id(columns.status)} = ${decision}, ${id(columns.resolvedAt)} = ${now}
+        from recorded r where t.ctid = r.place
       )
-      select n::text, order_key as subject, detail from recorded`),
+      select n::text, order_key as subject, detail from recorded`,
   );
   return done ?? Promise.reject(await notNow(acting, review, order));
 }
 
 async function extend(acting: Acting, review: OrderReview, order: string, until: Date): Promise<unknown> {
-  const { columns, states } = review;
-  const now = acting.services.clock();
+  const { services, operator, reason } = acting;
+  const now = services.clock();
   if (until <= now || until.getTime() - now.getTime() > LONGEST_EXTENSION_MS) {
     throw new RequestError(
       422,
@@ -247,50 +254,49 @@ async function extend(acting: Acting, review: OrderReview, order: string, until:
       'until',
     );
   }
-  const column = name(columns.reviewExtendedUntil);
-  const p = new Parameters();
-  const to = p.add(until.toISOString(), 'timestamptz');
+  const to = sql`${until.toISOString()}::timestamptz`;
+  const extended = column(review, 'reviewExtendedUntil');
+  const allowed = sql`make_interval(secs => ${services.settings.orders.allowedSeconds}::float8)`;
   const done = await recorded(
     acting,
     'order.extended',
-    p.statement(`with extended as (
-        update ${table(review.table)} t set ${column} = ${to}
-        where ${orderIs(review, p.add(order))} and t.${name(columns.status)} = ${p.add(states.inReview)}
-          and (t.${column} is null or t.${column} < ${to})
-          and t.${name(columns.reviewStartedAt)} + make_interval(secs => ${p.add(acting.services.settings.orders.allowedSeconds, 'float8')}) < ${to}
-        returning ${keyText('t', [review.key])} as order_key, jsonb_build_object('until', ${to}) as detail
+    sql`with extended as (
+        update ${tableId(review.table)} t set ${id(review.columns.reviewExtendedUntil)} = ${to}
+        where ${orderIs(review, order)} and ${column(review, 'status')} = ${review.states.inReview}
+          and (${extended} is null or ${extended} < ${to}) and ${column(review, 'reviewStartedAt')} + ${allowed} < ${to}
+        returning ${orderKey(review)} as order_key, jsonb_build_object('until', ${to}) as detail
       )
-      select retention.extend_order(order_key, ${p.add(acting.operator)}, ${p.add(acting.reason)}, detail)::text as n,
-        order_key as subject, detail from extended`),
+      select retention.extend_order(order_key, ${operator}, ${reason}, detail)::text as n,
+        order_key as subject, detail from extended`,
   );
   return done ?? Promise.reject(await notNow(acting, review, order, 'or its deadline is later already'));
 }
 
 async function stoppedNow({ services }: Acting): Promise<RequestError | null> {
-  const [, rows] = await send(services, [whetherStopped], true);
-  const why = (rows?.[0]?.why ?? null) as string | null;
-  return isStop(why) ? new RequestError(409, why, `nothing was changed: ${STOPPED[why]}`) : null;
+  const why = await askOne(services.database, WHY_STOPPED, READING);
+  return why === null ? null : new RequestError(409, why, `nothing was changed: ${STOPPED[why]}`);
 }
 
 /** Why nothing was changed. */
-async function notNow(acting: Acting, review: OrderReview, order: string, or = ''): Promise<RequestError> {
-  const [, rows] = await send(
-    acting.services,
-    [
-      {
-        text: `select t.${name(review.columns.status)}::text as status
-          from ${table(review.table)} t where ${orderIs(review, '$1')}`,
-        params: [order],
-      },
-    ],
-    true,
+async function notNow(
+  { services }: Acting,
+  review: OrderReview,
+  order: string,
+  or = '',
+): Promise<RequestError> {
+  const found = await askOne(
+    services.database,
+    query(
+      sql`select ${column(review, 'status')}::text as status from ${tableId(review.table)} t where ${orderIs(review, order)}`,
+      maybeRow(z.object({ status: z.string() })),
+    ),
+    READING,
   );
-  const status = rows?.[0]?.status;
-  return status === undefined
+  return found === null
     ? new RequestError(404, 'unknown_order', 'there is no such order', 'order')
     : new RequestError(
         409,
         'wrong_state',
-        `the order is ${String(status)}${or && ` ${or}`}; nothing was changed`,
+        `the order is ${found.status}${or && ` ${or}`}; nothing was changed`,
       );
 }

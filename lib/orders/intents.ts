@@ -5,11 +5,11 @@
  */
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
-import type { Statement } from '../platform/database';
+import { oneRow, type Query, query, rows } from '../platform/query';
 import type { OrderSettings } from '../platform/settings/orders';
-import { name, Parameters, table } from '../platform/sql';
+import { id, sql, tableId } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
-import { orderIs } from './sql';
+import { column, orderIs } from './sql';
 
 /** Two looks at the provider and a request at their time limits, and the request that settles. */
 export const LEASE_MS = 60_000;
@@ -34,7 +34,6 @@ const Intent = z.object({
   fits: z.boolean(),
 });
 export type Intent = z.infer<typeof Intent>;
-export const Intents = z.array(Intent);
 
 export const idempotencyKey = (i: Pick<Intent, 'id' | 'key_generation'>): string =>
   `lapse-${i.id}-${i.key_generation}`;
@@ -49,29 +48,32 @@ export function confirmationOf(
   return createHmac('sha256', key).update(JSON.stringify(agreed)).digest('hex');
 }
 
-/** Gives the leased intents; none while refunds are stopped. */
+/** Leases intents that are due; none while refunds are stopped. */
 export function leaseIntents(
   review: OrderReview,
   caps: OrderSettings['caps'],
   lease: { token: string; now: Date; most: number },
-): Statement {
-  const p = new Parameters();
-  const { columns, states } = review;
+): Query<Intent[]> {
   const until = new Date(lease.now.getTime() + LEASE_MS).toISOString();
-  return p.statement(`select l.id::text, l.order_key, l.payment, l.amount::text, l.currency, l.key_generation, l.refund_id, l.attempts,
+  const of = (called: keyof OrderReview['columns']) => column(review, called);
+  return query(
+    sql`select l.id::text, l.order_key, l.payment, l.amount::text, l.currency, l.key_generation, l.refund_id, l.attempts,
       l.requested_by, l.confirmed_by, l.confirmation, l.over,
-      coalesce(t.${name(columns.status)} = ${p.add(states.refunding)} and t.${name(columns.payment)}::text = l.payment and t.${name(columns.amount)}::bigint = l.amount
-        and lower(t.${name(columns.currency)}::text) = l.currency, false) as fits
-    from retention.lease_refunds(${p.add(lease.token, 'uuid')}, ${p.add(lease.now.toISOString(), 'timestamptz')},
-      ${p.add(until, 'timestamptz')}, ${p.add(lease.most, 'int')}, ${p.add(JSON.stringify(caps), 'jsonb')}) l
-    left join ${table(review.table)} t on ${orderIs(review, 'l.order_key')}`);
+      coalesce(${of('status')} = ${review.states.refunding} and ${of('payment')}::text = l.payment
+        and ${of('amount')}::bigint = l.amount and lower(${of('currency')}::text) = l.currency, false) as fits
+    from retention.lease_refunds(${lease.token}::uuid, ${lease.now.toISOString()}::timestamptz,
+      ${until}::timestamptz, ${lease.most}::int, ${JSON.stringify(caps)}::jsonb) l
+    left join ${tableId(review.table)} t on ${orderIs(review, sql`l.order_key`)}`,
+    rows(Intent),
+  );
 }
 
-/** Asked before each request for money to go back, and committed by its answer. */
-export const mayRefund = (intent: string, token: string): Statement => ({
-  text: 'select retention.may_refund($1::uuid, $2::uuid, $3::int) as why_not',
-  params: [intent, token, ASKING_MS / 1_000],
-});
+/** Asked before each request for money to go back, and committed by its answer. Null: it may. */
+export const mayRefund = (intent: string, token: string): Query<{ why_not: string | null }> =>
+  query(
+    sql`select retention.may_refund(${intent}::uuid, ${token}::uuid, ${ASKING_MS / 1_000}::int) as why_not`,
+    oneRow(z.object({ why_not: z.string().nullable() })),
+  );
 
 export interface Ending {
   readonly id: string;
@@ -85,25 +87,29 @@ export interface Ending {
   readonly unanswered: boolean;
 }
 
-/** Gives id and state of each that was still this watcher's; order and audit move with it. */
+const Settled = z.object({ id: z.string(), state: z.string() });
+
+/** Settles each that is still this watcher's; order and audit move with it. */
 export function settleIntents(
   review: OrderReview,
   token: string,
   now: Date,
   endings: readonly Ending[],
-): Statement {
-  const p = new Parameters();
-  const at = p.add(now.toISOString(), 'timestamptz');
+): Query<z.infer<typeof Settled>[]> {
+  const at = sql`${now.toISOString()}::timestamptz`;
   const { columns, states } = review;
-  return p.statement(`with settled as (
-      select * from retention.settle_refunds(${p.add(token, 'uuid')}, ${at}, ${p.add(JSON.stringify(endings), 'jsonb')})
+  return query(
+    sql`with settled as (
+      select * from retention.settle_refunds(${token}::uuid, ${at}, ${JSON.stringify(endings)}::jsonb)
     ), moved as (
-      update ${table(review.table)} t set
-        ${name(columns.status)} = case s.state when 'succeeded' then ${p.add(states.refunded)} else ${p.add(states.manual)} end,
-        ${name(columns.refundedAt)} = case s.state when 'succeeded' then ${at} else t.${name(columns.refundedAt)} end,
-        ${name(columns.resolvedAt)} = case s.state when 'succeeded' then ${at} else t.${name(columns.resolvedAt)} end,
-        ${name(columns.refundId)} = coalesce(s.refund_id, t.${name(columns.refundId)})
-      from settled s where s.state in ('succeeded', 'manual') and ${orderIs(review, 's.order_key')}
+      update ${tableId(review.table)} t set
+        ${id(columns.status)} = case s.state when 'succeeded' then ${states.refunded} else ${states.manual} end,
+        ${id(columns.refundedAt)} = case s.state when 'succeeded' then ${at} else ${column(review, 'refundedAt')} end,
+        ${id(columns.resolvedAt)} = case s.state when 'succeeded' then ${at} else ${column(review, 'resolvedAt')} end,
+        ${id(columns.refundId)} = coalesce(s.refund_id, ${column(review, 'refundId')})
+      from settled s where s.state in ('succeeded', 'manual') and ${orderIs(review, sql`s.order_key`)}
     )
-    select id::text, state from settled`);
+    select id::text, state from settled`,
+    rows(Settled),
+  );
 }

@@ -1,16 +1,20 @@
 /** The review queue for a person: who is next, time left, what waits for a decision. Pages by keyset; no personal data. */
 import { z } from 'zod';
-import { send } from '../operators/carry-out';
 import { RequestError } from '../platform/errors';
-import { name, Parameters, table } from '../platform/sql';
+import { type Query, query } from '../platform/query';
+import { ask } from '../platform/session';
+import type { OrderSettings } from '../platform/settings/orders';
+import { constant, id, raw, type Sql, sql, tableId, typed } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
-import { queueStatement, readQueue } from './queue';
-import { orderColumns, orderIs } from './sql';
+import { queueQuery } from './queue';
+import { column, orderIs, orderKey, reviewTimes } from './sql';
 
 const PAGE = 100;
-const Query = z.strictObject({
+const LIMITS = { statementMs: 15_000, readOnly: true };
+
+const Asked = z.strictObject({
   list: z.enum(['in-review', 'manual', 'refunding', 'without-start']).default('in-review'),
   /** `next` of the page before. */
   after: z
@@ -19,14 +23,14 @@ const Query = z.strictObject({
     .optional(),
 });
 
-const utc = (x: string) => `to_char(${x} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+type List = z.infer<typeof Asked>['list'];
 
 export async function listOrders(
   services: Services,
   url: URL,
   review: OrderReview = declaredReview(services.orderReview),
 ): Promise<unknown> {
-  const parsed = Query.safeParse(Object.fromEntries(url.searchParams));
+  const parsed = Asked.safeParse(Object.fromEntries(url.searchParams));
   if (!parsed.success) {
     throw new RequestError(
       400,
@@ -36,45 +40,87 @@ export async function listOrders(
     );
   }
   const { list, after } = parsed.data;
-  const s = services.settings.orders;
-  const p = new Parameters();
-  const o = orderColumns(review, s, p);
-  const at = p.add(services.clock().toISOString(), 'timestamptz');
-  const [since, ...rest] = after?.split('~') ?? [];
-  const [sinceP, keyP] = [p.add(since ?? null, 'timestamptz'), p.add(after ? rest.join('~') : null)];
-  const page = p.add(PAGE, 'int');
-  const due = o.at(s.breachPercent);
-  const timing = `${utc(o.started)} as review_started_at, ${utc(due)} as due_at,
-    extract(epoch from ${due} - ${at})::float8 as seconds_left,
-    case when ${o.started} is null then 'without_start' when ${due} <= ${at} then 'breached' when ${o.at(s.warningPercent)} <= ${at} then 'warning' else 'within_sla' end as sla_status,
-    ${o.c('amount')}::float8 as amount, ${o.c('currency')}::text as currency`;
-  const typed = (x: string) => `${x}::${review.key.type}`;
-  const statement =
-    list === 'without-start'
-      ? p.statement(`select ${o.key} as order, ${timing}, '1970-01-01T00:00:00Z~' || ${o.key} as next
-          from ${table(review.table)} t where ${o.c('status')} = ${p.add(review.states.inReview)} and ${o.started} is null
-            and (${sinceP} is null or t.${name(review.key.column)} > ${typed(keyP)})
-          order by t.${name(review.key.column)} limit ${page}`)
-      : list === 'in-review'
-        ? p.statement(`select ${o.key} as order, ${timing}, ${utc(o.started)} || '~' || ${o.key} as next
-          from ${table(review.table)} t where ${o.c('status')} = ${p.add(review.states.inReview)} and ${o.started} is not null
-            and (${sinceP} is null or (${o.started}, t.${name(review.key.column)}) > (${sinceP}, ${typed(keyP)}))
-          order by ${o.started}, t.${name(review.key.column)} limit ${page}`)
-        : p.statement(`select i.order_key as order, ${timing}, i.state, i.refused_because, i.refund_id, i.attempts, i.error_class,
-            i.requested_by, i.reason, ${utc('i.next_attempt_at')} as next_attempt_at, ${utc('i.claimed_at')} as claimed_at,
-            ${utc('i.claimed_at')} || '~' || i.id as next
-          from retention.refund_intent i left join ${table(review.table)} t on ${orderIs(review, 'i.order_key')}
-          where ${list === 'manual' ? "i.state = 'manual'" : "i.state in ('pending', 'submitted')"}
-            and (${sinceP} is null or (i.claimed_at, i.id) > (${sinceP}, ${keyP}::uuid))
-          order by i.claimed_at, i.id limit ${page}`);
-  const [, queue = [], rows = []] = await send(
-    services,
-    [queueStatement(review, s, services.clock()), statement],
-    true,
+  const now = services.clock();
+  const { queue, page } = await ask(
+    services.database,
+    {
+      queue: queueQuery(review, services.settings.orders, now),
+      page: pageOf(list, review, services.settings.orders, now, after),
+    },
+    LIMITS,
   );
   return {
-    queue: readQueue(queue),
-    orders: rows.map(({ next: _, ...row }) => row),
-    next: rows.length === PAGE ? rows.at(-1)?.next : null,
+    queue,
+    orders: page.map(({ next: _, ...order }) => order),
+    next: page.length === PAGE ? page.at(-1)?.next : null,
   };
 }
+
+const utc = (x: Sql): Sql => sql`to_char(${x} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/** Orders as they are shown; `next` is where the page after begins. */
+const Page = z.array(z.looseObject({ next: z.string() }));
+
+function pageOf(
+  list: List,
+  review: OrderReview,
+  s: OrderSettings,
+  now: Date,
+  after: string | undefined,
+): Query<z.infer<typeof Page>> {
+  const [since, ...rest] = after?.split('~') ?? [];
+  const from = { since: typed(since ?? null, 'timestamptz'), key: after ? rest.join('~') : null };
+  const timing = timingOf(review, s, now);
+  const compose = list === 'without-start' ? withoutStart : list === 'in-review' ? inReview : intents(list);
+  return query(compose(review, s, timing, from), (answer) => Page.parse(answer));
+}
+
+/** Where a page begins; both null for the first. */
+interface From {
+  readonly since: Sql;
+  readonly key: string | null;
+}
+type Compose = (review: OrderReview, s: OrderSettings, timing: Sql, from: From) => Sql;
+
+function timingOf(review: OrderReview, s: OrderSettings, now: Date): Sql {
+  const { started, at } = reviewTimes(review, s);
+  const due = at(s.breachPercent);
+  const instant = sql`${now.toISOString()}::timestamptz`;
+  return sql`${utc(started)} as review_started_at, ${utc(due)} as due_at,
+    extract(epoch from ${due} - ${instant})::float8 as seconds_left,
+    case when ${started} is null then 'without_start' when ${due} <= ${instant} then 'breached'
+      when ${at(s.warningPercent)} <= ${instant} then 'warning' else 'within_sla' end as sla_status,
+    ${column(review, 'amount')}::float8 as amount, ${column(review, 'currency')}::text as currency`;
+}
+
+const inReview: Compose = (review, s, timing, { since, key }) => {
+  const { started } = reviewTimes(review, s);
+  const own = id('t', review.key.column);
+  return sql`select ${orderKey(review)} as order, ${timing}, ${utc(started)} || '~' || ${orderKey(review)} as next
+    from ${tableId(review.table)} t
+    where ${column(review, 'status')} = ${review.states.inReview} and ${started} is not null
+      and (${since} is null or (${started}, ${own}) > (${since}, ${typed(key, review.key.type)}))
+    order by ${started}, ${own} limit ${constant(PAGE)}`;
+};
+
+const withoutStart: Compose = (review, s, timing, { since, key }) => {
+  const { started } = reviewTimes(review, s);
+  const own = id('t', review.key.column);
+  return sql`select ${orderKey(review)} as order, ${timing}, '1970-01-01T00:00:00Z~' || ${orderKey(review)} as next
+    from ${tableId(review.table)} t
+    where ${column(review, 'status')} = ${review.states.inReview} and ${started} is null
+      and (${since} is null or ${own} > ${typed(key, review.key.type)})
+    order by ${own} limit ${constant(PAGE)}`;
+};
+
+const intents =
+  (list: 'manual' | 'refunding'): Compose =>
+  (review, _s, timing, { since, key }) => {
+    const states = list === 'manual' ? raw("'manual'") : raw("'pending', 'submitted'");
+    return sql`select i.order_key as order, ${timing}, i.state, i.refused_because, i.refund_id, i.attempts, i.error_class,
+      i.requested_by, i.reason, ${utc(raw('i.next_attempt_at'))} as next_attempt_at, ${utc(raw('i.claimed_at'))} as claimed_at,
+      ${utc(raw('i.claimed_at'))} || '~' || i.id as next
+    from retention.refund_intent i left join ${tableId(review.table)} t on ${orderIs(review, sql`i.order_key`)}
+    where i.state in (${states}) and (${since} is null or (i.claimed_at, i.id) > (${since}, ${typed(key, 'uuid')}))
+    order by i.claimed_at, i.id limit ${constant(PAGE)}`;
+  };

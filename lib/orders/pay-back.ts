@@ -3,14 +3,15 @@
  * or everything is stopped: a stop is looked at when intents are leased and again before each request for money.
  */
 import { randomUUID } from 'node:crypto';
-import type { Row, Statement } from '../platform/database';
+import pMap from 'p-map';
 import type { JobResult } from '../platform/job';
+import type { Query } from '../platform/query';
 import type { OrderSettings } from '../platform/settings/orders';
 import type { OrderReview } from '../policies/order-contract';
 import {
   confirmationOf,
+  type Ending,
   type Intent,
-  Intents,
   LEASE_MS,
   leaseIntents,
   mayRefund,
@@ -31,7 +32,7 @@ export interface PayBack {
   readonly settings: OrderSettings;
   readonly clock: () => Date;
   readonly inTime: () => boolean;
-  readonly ask: (statements: Statement[]) => Promise<Row[][]>;
+  readonly ask: <T>(query: Query<T>) => Promise<T>;
   /** The state of each intent that was settled. */
   readonly settled: (state: string) => void;
 }
@@ -40,32 +41,29 @@ export interface PayBack {
 export async function payBack(p: PayBack): Promise<JobResult | null> {
   while (p.inTime()) {
     const lease = { token: randomUUID(), now: p.clock(), most: LEASED };
-    const [rows = []] = await p.ask([leaseIntents(p.review, p.settings.caps, lease)]);
-    const intents = Intents.parse(rows);
+    const intents = await p.ask(leaseIntents(p.review, p.settings.caps, lease));
     if (intents.length === 0) return null;
     const { endings, fatal } = await attemptAll(p, intents, lease);
     // What is not settled here keeps its lease for a minute, and is then looked up before it is asked again.
-    const [settled = []] = await p.ask([settleIntents(p.review, lease.token, p.clock(), endings)]);
-    for (const row of settled) p.settled(String(row.state));
+    const settled = await p.ask(settleIntents(p.review, lease.token, p.clock(), endings));
+    for (const { state } of settled) p.settled(state);
     if (fatal instanceof ProviderError) {
-      const message = `no refund can be made (${fatal.reason}): check STRIPE_SECRET_KEY and the account; nothing is lost, the next watch goes on`;
+      const message = `no refund can be made (${fatal.reason}): check STRIPE_SECRET_KEY and the account; nothing is lost, the next watch continues`;
       return { outcome: 'errored', reason: 'provider', message };
     }
     if (fatal) throw fatal;
     const why = endings.map((e) => e.error_class).find(isStop);
     if (why) return stopped(why);
   }
-  return { outcome: 'interrupted', reason: 'time', message: 'the next watch goes on' };
+  return { outcome: 'interrupted', reason: 'time', message: 'the next watch continues' };
 }
 
 async function attemptAll(p: PayBack, intents: readonly Intent[], lease: { token: string; now: Date }) {
   const leaseEnds = new Date(lease.now.getTime() + LEASE_MS / 2);
   let fatal: unknown = null;
-  const mayAsk = async (intent: string): Promise<string | null> => {
-    const [rows = []] = await p.ask([mayRefund(intent, lease.token)]);
-    return (rows[0]?.why_not ?? null) as string | null;
-  };
-  const endings = await inParallel(intents, AT_ONCE, async (intent) => {
+  const mayAsk = async (intent: string): Promise<string | null> =>
+    (await p.ask(mayRefund(intent, lease.token))).why_not;
+  const attempt = async (intent: Intent): Promise<Ending | null> => {
     if (fatal) return null;
     try {
       return await attemptRefund(
@@ -76,7 +74,8 @@ async function attemptAll(p: PayBack, intents: readonly Intent[], lease: { token
       fatal = error;
       return null;
     }
-  });
+  };
+  const endings = await pMap(intents, attempt, { concurrency: AT_ONCE });
   return { endings: endings.filter((e) => e !== null), fatal };
 }
 
@@ -85,21 +84,3 @@ const isAgreed = ({ settings }: PayBack, i: Intent): boolean =>
   settings.stripeKey !== undefined &&
   i.confirmed_by !== null &&
   i.confirmation === confirmationOf(settings.stripeKey, i, i.confirmed_by);
-
-async function inParallel<T, R>(
-  items: readonly T[],
-  most: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next < items.length) {
-      const i = next;
-      next += 1;
-      results[i] = await work(items[i]!);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
-  return results;
-}

@@ -1,67 +1,57 @@
 /** How long the review queue is and how old: its latency is the age of its oldest order. Index look-ups, no scan of the orders. */
-
-import type { Row, Statement } from '../platform/database';
+import { z } from 'zod';
+import { oneRow, type Query, query } from '../platform/query';
 import type { OrderSettings } from '../platform/settings/orders';
-import { name, Parameters, table } from '../platform/sql';
+import { constant, raw, type Sql, sql, tableId } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
-import { orderColumns } from './sql';
+import { column, reviewTimes } from './sql';
 
 /** Counting stops here; a queue this long is an incident whatever its exact length. */
 const MOST = 20_000;
 
-export interface OrderQueue {
-  readonly inReview: number;
+const OrderQueue = z.object({
+  inReview: z.number(),
   /** Past the warning, not yet breached. */
-  readonly warning: number;
-  readonly breached: number;
-  readonly oldestInReviewSeconds: number;
+  warning: z.number(),
+  breached: z.number(),
+  oldestInReviewSeconds: z.number(),
   /** Claimed, and not confirmed by the provider. */
-  readonly refunding: number;
-  readonly oldestRefundSeconds: number;
-  readonly manual: number;
-  readonly oldestManualSeconds: number;
+  refunding: z.number(),
+  oldestRefundSeconds: z.number(),
+  manual: z.number(),
+  oldestManualSeconds: z.number(),
   /** In review with no start: they never breach, so a person has to see them. */
-  readonly withoutStart: number;
-}
+  withoutStart: z.number(),
+});
+export type OrderQueue = Readonly<z.infer<typeof OrderQueue>>;
 
-export function queueStatement(review: OrderReview, s: OrderSettings, now: Date): Statement {
-  const p = new Parameters();
-  const o = orderColumns(review, s, p);
-  const at = p.add(now.toISOString(), 'timestamptz');
-  const inReview = p.add(review.states.inReview);
-  const age = (x: string) => `coalesce(greatest(extract(epoch from ${at} - ${x}), 0), 0)::float8`;
-  return p.statement(`select q.*, f.*, u.* from (
-      select count(*)::int as in_review, count(*) filter (where breach <= ${at})::int as breached,
-        count(*) filter (where warn <= ${at} and breach > ${at})::int as warning, ${age('min(started)')} as oldest_in_review
+export function queueQuery(review: OrderReview, s: OrderSettings, now: Date): Query<OrderQueue> {
+  const { started, at } = reviewTimes(review, s);
+  const instant = sql`${now.toISOString()}::timestamptz`;
+  const isInReview = sql`${column(review, 'status')} = ${review.states.inReview}`;
+  const age = (of: string): Sql =>
+    sql`coalesce(greatest(extract(epoch from ${instant} - min(${raw(of)})), 0), 0)::float8`;
+  return query(
+    sql`select q.*, w.*, m.*, u.* from (
+      select count(*)::int as "inReview", count(*) filter (where breach <= ${instant})::int as breached,
+        count(*) filter (where warn <= ${instant} and breach > ${instant})::int as warning,
+        ${age('started')} as "oldestInReviewSeconds"
       from (
-        select ${o.started} as started, ${o.at(s.warningPercent)} as warn, ${o.at(s.breachPercent)} as breach
-        from ${table(review.table)} t where t.${name(review.columns.status)} = ${inReview} and ${o.started} is not null
-        order by ${o.started} limit ${MOST}
+        select ${started} as started, ${at(s.warningPercent)} as warn, ${at(s.breachPercent)} as breach
+        from ${tableId(review.table)} t where ${isInReview} and ${started} is not null
+        order by ${started} limit ${constant(MOST)}
       ) x
     ) q, (
-      select refunding, oldest_refund, manual, oldest_manual from
-        (select count(*)::int as refunding, ${age('min(claimed_at)')} as oldest_refund
-          from retention.refund_intent where state in ('pending', 'submitted')) w,
-        (select count(*)::int as manual, ${age('min(claimed_at)')} as oldest_manual
-          from retention.refund_intent where state = 'manual') m
-    ) f, (
-      select count(*)::int as without_start from (
-        select from ${table(review.table)} t where t.${name(review.columns.status)} = ${inReview} and ${o.started} is null limit ${MOST}
+      select count(*)::int as refunding, ${age('claimed_at')} as "oldestRefundSeconds"
+      from retention.refund_intent where state in ('pending', 'submitted')
+    ) w, (
+      select count(*)::int as manual, ${age('claimed_at')} as "oldestManualSeconds"
+      from retention.refund_intent where state = 'manual'
+    ) m, (
+      select count(*)::int as "withoutStart" from (
+        select from ${tableId(review.table)} t where ${isInReview} and ${started} is null limit ${constant(MOST)}
       ) x
-    ) u`);
-}
-
-export function readQueue(rows: readonly Row[]): OrderQueue {
-  const n = (column: string) => Number(rows[0]?.[column] ?? 0);
-  return {
-    inReview: n('in_review'),
-    warning: n('warning'),
-    breached: n('breached'),
-    oldestInReviewSeconds: n('oldest_in_review'),
-    refunding: n('refunding'),
-    oldestRefundSeconds: n('oldest_refund'),
-    manual: n('manual'),
-    oldestManualSeconds: n('oldest_manual'),
-    withoutStart: n('without_start'),
-  };
+    ) u`,
+    oneRow(OrderQueue),
+  );
 }

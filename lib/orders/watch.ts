@@ -5,23 +5,23 @@
  */
 import type { Logger } from 'pino';
 import { report, type Symptom } from '../platform/alerts/incidents';
-import type { Row, Statement } from '../platform/database';
 import type { JobOrder, JobResult } from '../platform/job';
-import { askRows } from '../platform/session';
+import { ask, askOne } from '../platform/session';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
 import { payBack } from './pay-back';
 import type { RefundProvider } from './provider';
-import { type OrderQueue, queueStatement, readQueue } from './queue';
-import { claim, oneClaimAtATime, takeEarlySteps, takeLateSteps, WATCH } from './sql';
-import { isStop, stopped as stoppedBy, whetherStopped } from './stop';
+import { type OrderQueue, queueQuery } from './queue';
+import { claimBreached, ONE_CLAIM_AT_A_TIME, takeEarlySteps, takeLateSteps, WATCH } from './sql';
+import { stopped as stoppedBy, WHY_STOPPED } from './stop';
 import { stripeProvider } from './stripe';
 
 /** One claim holds the others up for some tens of milliseconds. */
 const CLAIM = 200;
 const STEPS = 1_000;
 const LIMITS = { statementMs: 10_000, lockMs: 5_000 };
+const READING = { ...LIMITS, readOnly: true };
 /** Kept back for settling what is in hand. */
 const CLOSING_MS = 15_000;
 
@@ -74,17 +74,13 @@ class Watch {
     const { settings, clock } = this.services;
     let stopped: JobResult | null = null;
     if (!this.order.dryRun) {
-      this.#tookSteps(await this.#ask(takeEarlySteps(review, settings.orders, clock(), STEPS)));
+      await this.#takeSteps(takeEarlySteps(review, settings.orders, clock(), STEPS));
       await this.#claim();
       stopped = (await this.#payBack()) ?? (await this.#whyStopped());
-      this.#tookSteps(await this.#ask(takeLateSteps(review, settings.orders, clock(), STEPS)));
+      await this.#takeSteps(takeLateSteps(review, settings.orders, clock(), STEPS));
     }
-    const [rows = []] = await this.#ask([queueStatement(review, settings.orders, clock())], true);
-    return this.#conclude(readQueue(rows), stopped);
-  }
-
-  async #ask(statements: Statement[], readOnly = false): Promise<Row[][]> {
-    return askRows(this.services.database, statements, { ...LIMITS, readOnly });
+    const queue = queueQuery(review, settings.orders, clock());
+    return this.#conclude(await askOne(this.services.database, queue, READING), stopped);
   }
 
   readonly #inTime = (): boolean =>
@@ -93,19 +89,25 @@ class Watch {
   async #claim(): Promise<void> {
     const { review, provider } = this.parts;
     while (this.#inTime()) {
-      const one = claim(review, this.services.settings.orders, {
+      const claim = {
         now: this.services.clock(),
         requestedBy: WATCH,
         reason: 'review took too long',
         canRefund: provider !== undefined,
-        most: CLAIM,
-      });
-      const [, rows = []] = await this.#ask([oneClaimAtATime, one]);
-      this.#counts.claimed += rows.length;
-      this.#counts.toManual += rows.filter((r) => r.state === 'manual').length;
-      if (rows.length > 0)
-        this.#log.warn({ event: 'order.breached', orders: rows.length }, `${rows.length} orders breached`);
-      if (rows.length < CLAIM) return;
+      };
+      const { claimed } = await ask(
+        this.services.database,
+        {
+          alone: ONE_CLAIM_AT_A_TIME,
+          claimed: claimBreached(review, this.services.settings.orders, claim, CLAIM),
+        },
+        LIMITS,
+      );
+      const orders = claimed.length;
+      this.#counts.claimed += orders;
+      this.#counts.toManual += claimed.filter((c) => c.state === 'manual').length;
+      if (orders > 0) this.#log.warn({ event: 'order.breached', orders }, `${orders} orders breached`);
+      if (orders < CLAIM) return;
     }
   }
 
@@ -119,7 +121,7 @@ class Watch {
       settings: settings.orders,
       clock,
       inTime: this.#inTime,
-      ask: (statements) => this.#ask(statements),
+      ask: (query) => askOne(this.services.database, query, LIMITS),
       settled: (state) => this.#settled(state),
     });
   }
@@ -132,23 +134,21 @@ class Watch {
   }
 
   async #whyStopped(): Promise<JobResult | null> {
-    const [[row] = []] = await this.#ask([whetherStopped], true);
-    const why = (row?.why ?? null) as string | null;
-    return isStop(why) ? stoppedBy(why) : null;
+    const why = await askOne(this.services.database, WHY_STOPPED, READING);
+    return why === null ? null : stoppedBy(why);
   }
 
-  #tookSteps(sets: Row[][]): void {
+  async #takeSteps(due: ReturnType<typeof takeEarlySteps>): Promise<void> {
     const { review } = this.parts;
-    for (const [row] of sets) {
-      const taken = Number(row?.taken ?? 0);
+    for (const { step, taken } of Object.values(await ask(this.services.database, due, LIMITS))) {
       if (taken === 0) continue;
-      this.#steps[String(row?.step)] = taken;
-      const tell = review.steps.find((x) => x.name === row?.step)?.tell ?? [];
-      const message = `${taken} orders reached the step ${row?.step}: for ${tell.join(' and ')}. See GET /api/orders`;
-      this.#log.warn({ event: 'order.escalated', step: row?.step, orders: taken, tell }, message);
+      this.#steps[step] = taken;
+      const tell = review.steps.find((s) => s.name === step)?.tell ?? [];
+      const message = `${taken} orders reached the step ${step}: for ${tell.join(' and ')}. See GET /api/orders`;
+      this.#log.warn({ event: 'order.escalated', step, orders: taken, tell }, message);
       this.#escalated.push({
-        cause: stepCause(String(row?.step)),
-        severity: row?.step === review.steps[0]?.name ? 'warning' : 'critical',
+        cause: stepCause(step),
+        severity: step === review.steps[0]?.name ? 'warning' : 'critical',
         message,
         again: true,
       });

@@ -47,6 +47,8 @@ export interface Limits {
   /** For waiting for a lock; LOCK_TIMEOUT_MS unless given. */
   readonly lockMs?: number;
   readonly readOnly?: boolean;
+  /** How long to wait for the answer; longer than the server's own limit unless given. */
+  readonly answerMs?: number;
   /** Proves to the database which operator acts, in this transaction and no longer. */
   readonly operatorToken?: string;
   /** Only ranges of an index, in its order: see `indexesOnly`. */
@@ -60,7 +62,7 @@ export interface Limits {
 export async function ask<const Q extends Readonly<Record<string, Query<unknown> | undefined>>>(
   database: Database,
   queries: Q,
-  { statementMs, lockMs, readOnly = false, operatorToken, indexesOnly: byIndex = false }: Limits,
+  { statementMs, lockMs, readOnly = false, answerMs, operatorToken, indexesOnly: byIndex = false }: Limits,
 ): Promise<Answers<Q>> {
   const before = [
     session(statementMs, lockMs),
@@ -72,7 +74,7 @@ export async function ask<const Q extends Readonly<Record<string, Query<unknown>
   );
   const rows = await database.transaction([...before, ...sent.map(([, q]) => q)], {
     readOnly,
-    timeoutMs: answerTimeoutMs(statementMs),
+    timeoutMs: answerMs ?? answerTimeoutMs(statementMs),
   });
   const answers = sent.map(([called, q], i) => [called, q.read(rows[before.length + i] ?? [])] as const);
   return Object.fromEntries(answers) as Answers<Q>;

@@ -23,6 +23,9 @@ export const typed = (value: Value, type: string): Sql => sql`${value}::${raw(ty
 /** A literal: for names of tables inside a statement; values are parameters. */
 export const literal = (value: string): Sql => raw(text(value));
 
+/** A number of our own, written as it is: a limit, a lease. */
+export const constant = (n: number): Sql => raw(String(n));
+
 type Maybe = Sql | false | null | undefined;
 const given = (parts: readonly Maybe[]): Sql[] =>
   parts.filter((p): p is Sql => p instanceof Sql && p !== empty);

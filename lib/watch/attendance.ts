@@ -2,11 +2,11 @@
  * Table retention.watched: when each policy and each job last began, ended and did its work. Written at both ends,
  * so that a run that died shows. A note that cannot be written is only logged: the run itself went its way.
  */
-
-import type { Statement } from '../platform/database';
 import { codeOf } from '../platform/errors';
 import type { Outcome, SlaStatus } from '../platform/outcome';
-import { askRows } from '../platform/session';
+import { nothing, type Query, query } from '../platform/query';
+import { ask } from '../platform/session';
+import { sql } from '../platform/sql';
 import type { Services } from '../services';
 import type { Expected } from './expected';
 
@@ -28,42 +28,51 @@ const didItsWork = (e: Pick<Ended, 'outcome' | 'reason'>): boolean =>
   e.outcome === 'succeeded' || (e.outcome === 'interrupted' && !UNDONE.includes(e.reason ?? ''));
 
 /** Everything that is expected from now on; a changed schedule counts from when it was first seen. */
-export const declare = (all: readonly Expected[], at: string): Statement => ({
-  text: `insert into retention.watched as w (name, schedule, expected_since)
-    select x.name, x.schedule, $2::timestamptz from jsonb_to_recordset($1::jsonb) x(name text, schedule text) order by x.name
-    on conflict (name) do update set schedule = excluded.schedule, expected_since = excluded.expected_since
-      where w.schedule <> excluded.schedule`,
-  params: [JSON.stringify(all.map(({ name, schedule }) => ({ name, schedule }))), at],
-});
+export const declareExpected = (all: readonly Expected[], at: string): Query<void> =>
+  query(
+    sql`insert into retention.watched as w (name, schedule, expected_since)
+      select x.name, x.schedule, ${at}::timestamptz
+      from jsonb_to_recordset(${JSON.stringify(all.map(({ name, schedule }) => ({ name, schedule })))}::jsonb) x(name text, schedule text)
+      order by x.name
+      on conflict (name) do update set schedule = excluded.schedule, expected_since = excluded.expected_since
+        where w.schedule <> excluded.schedule`,
+    nothing,
+  );
 
 export const noteBegin = (services: Services, expected: Expected, startedAt: Date): Promise<void> =>
-  note(services, expected, startedAt, {
-    text: `update retention.watched set started_at = greatest(started_at, $2::timestamptz) where name = $1`,
-    params: [expected.name, startedAt.toISOString()],
-  });
+  note(
+    services,
+    expected,
+    startedAt,
+    query(
+      sql`update retention.watched set started_at = greatest(started_at, ${startedAt.toISOString()}::timestamptz)
+        where name = ${expected.name}`,
+      nothing,
+    ),
+  );
 
-export const noteEnd = (services: Services, expected: Expected, e: Ended): Promise<void> =>
-  note(services, expected, e.startedAt, {
-    text: `update retention.watched set started_at = greatest(started_at, $2::timestamptz), finished_at = $3::timestamptz,
-        worked_at = case when $4::boolean then greatest(worked_at, $2::timestamptz) else worked_at end,
-        outcome = $5, reason = $6, seconds = $7::float8,
-        sla_status = case when $5 = 'skipped' then sla_status else $8 end
-      where name = $1 and (finished_at is null or finished_at <= $3::timestamptz)`,
-    params: [
-      expected.name,
-      e.startedAt.toISOString(),
-      e.finishedAt.toISOString(),
-      didItsWork(e),
-      e.outcome,
-      e.reason,
-      e.durationSeconds,
-      e.slaStatus,
-    ],
-  });
+export const noteEnd = (services: Services, expected: Expected, e: Ended): Promise<void> => {
+  const started = e.startedAt.toISOString();
+  const finished = e.finishedAt.toISOString();
+  return note(
+    services,
+    expected,
+    e.startedAt,
+    query(
+      sql`update retention.watched set started_at = greatest(started_at, ${started}::timestamptz),
+          finished_at = ${finished}::timestamptz,
+          worked_at = case when ${didItsWork(e)}::boolean then greatest(worked_at, ${started}::timestamptz) else worked_at end,
+          outcome = ${e.outcome}, reason = ${e.reason}, seconds = ${e.durationSeconds}::float8,
+          sla_status = case when ${e.outcome}::text = 'skipped' then sla_status else ${e.slaStatus} end
+        where name = ${expected.name} and (finished_at is null or finished_at <= ${finished}::timestamptz)`,
+      nothing,
+    ),
+  );
+};
 
-async function note(services: Services, expected: Expected, at: Date, statement: Statement): Promise<void> {
+async function note(services: Services, expected: Expected, at: Date, noted: Query<void>): Promise<void> {
   try {
-    await askRows(services.database, [declare([expected], at.toISOString()), statement], LIMITS);
+    await ask(services.database, { declared: declareExpected([expected], at.toISOString()), noted }, LIMITS);
   } catch (error) {
     services.log.warn(
       {

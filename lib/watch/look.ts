@@ -3,16 +3,18 @@
  * its own to be alive. One bounded request, at most once in TURN_SECONDS however many crons end; a second one
  * and the alerts only when something is wrong or over.
  */
+import { z } from 'zod';
 import { deliver } from '../platform/alerts/deliver';
 import { causeOf } from '../platform/alerts/guard';
 import { report, type Symptom } from '../platform/alerts/incidents';
-import type { Row, Statement } from '../platform/database';
 import { codeOf } from '../platform/errors';
 import { ORDER_JOB } from '../platform/jobs';
+import { nothing, oneRow, query, rowCount, rows } from '../platform/query';
 import { capture } from '../platform/sentry';
-import { askRows } from '../platform/session';
+import { ask, askOne } from '../platform/session';
+import { constant, sql } from '../platform/sql';
 import type { Services } from '../services';
-import { declare } from './attendance';
+import { declareExpected } from './attendance';
 import { everything } from './expected';
 import { type Attendance, CAUSES, judge, type Status } from './judge';
 
@@ -47,55 +49,71 @@ export async function look(services: Services, options: { force?: boolean } = {}
 async function lookNow(services: Services, force: boolean): Promise<Look> {
   const now = services.clock();
   const all = everything(services);
-  const [turn = [], , rows = [], incidents = [], waiting = []] = await askRows(
+  const { turn, attendance, incidents, waiting } = await ask(
     services.database,
-    [
-      takeTurn(now, force),
-      declare(all, now.toISOString()),
-      attendance,
-      openIncidents,
-      {
-        text: `select exists (select 1 from retention.alert where state = 'pending' and next_attempt_at <= $1::timestamptz) as due`,
-        params: [now.toISOString()],
-      },
-    ],
+    {
+      turn: takeTurn(now, force),
+      declared: declareExpected(all, now.toISOString()),
+      attendance: ATTENDANCE,
+      incidents: OPEN_INCIDENTS,
+      waiting: alertsWait(now),
+    },
     LIMITS,
   );
-  if (turn.length === 0) {
+  if (turn === 0) {
     // What this very run decided does not wait for the next turn.
-    if (waiting[0]?.due === true) await deliver(services);
+    if (waiting.due) await deliver(services);
     return NOTHING;
   }
   const statuses: Record<string, Status> = {};
   const symptoms: Symptom[] = [];
   for (const expected of all) {
-    const row = rows.find((r) => r.name === expected.name);
-    if (!row) continue;
-    const verdict = judge(
-      expected,
-      attendanceOf(row, expected.kind === 'policy' || expected.name === ORDER_JOB.name),
-      now,
-      services.settings.sla,
-    );
+    const attended = attendance.find((a) => a.name === expected.name);
+    if (!attended) continue;
+    const canBeStopped = expected.kind === 'policy' || expected.name === ORDER_JOB.name;
+    const verdict = judge(expected, attendanceOf(attended, canBeStopped), now, services.settings.sla);
     statuses[expected.name] = verdict.status;
     symptoms.push(...verdict.symptoms);
   }
-  const over = [...overRuns(incidents, symptoms), ...overGuards(incidents, rows)];
+  const over = [...overRuns(incidents, symptoms), ...overGuards(incidents, attendance)];
   await report(services, { wrong: symptoms, over });
-  await write(services, statuses, rows);
-  if (symptoms.length > 0 || over.length > 0 || waiting[0]?.due === true) await deliver(services);
+  await saveStatuses(services, statuses, attendance);
+  if (symptoms.length > 0 || over.length > 0 || waiting.due) await deliver(services);
   return { looked: true, statuses, symptoms };
 }
 
-const takeTurn = (now: Date, force: boolean): Statement => ({
-  text: `update retention.watch_turn set looked_at = $1::timestamptz
-    where $2::boolean or looked_at <= $1::timestamptz - make_interval(secs => ${TURN_SECONDS}) returning only_row`,
-  params: [now.toISOString(), force],
+const Instant = z.coerce.date();
+const Attended = z.object({
+  name: z.string(),
+  status: z.string().nullable(),
+  expected_since: Instant,
+  started_at: Instant.nullable(),
+  finished_at: Instant.nullable(),
+  worked_at: Instant.nullable(),
+  outcome: z.string().nullable(),
+  reason: z.string().nullable(),
+  sla_status: z.string().nullable(),
+  last_run_at: Instant.nullable(),
+  last_outcome: z.string().nullable(),
+  last_reason: z.string().nullable(),
+  stopped: z.enum(['stopped', 'paused']).nullable(),
 });
+type Attended = z.infer<typeof Attended>;
+
+const Incident = z.object({ cause: z.string(), last_seen_at: Instant });
+type Incident = z.infer<typeof Incident>;
+
+const takeTurn = (now: Date, force: boolean) =>
+  query(
+    sql`update retention.watch_turn set looked_at = ${now.toISOString()}::timestamptz
+      where ${force}::boolean or looked_at <= ${now.toISOString()}::timestamptz - make_interval(secs => ${constant(TURN_SECONDS)})
+      returning only_row`,
+    rowCount,
+  );
 
 /** A row a policy and a job: as many as are declared. */
-const attendance: Statement = {
-  text: `select w.name, w.status, w.expected_since, greatest(w.started_at, l.started_at) as started_at,
+const ATTENDANCE = query(
+  sql`select w.name, w.status, w.expected_since, greatest(w.started_at, l.started_at) as started_at,
       greatest(w.finished_at, l.finished_at) as finished_at, greatest(w.worked_at, l.completed_at) as worked_at,
       case when l.finished_at > w.finished_at or w.finished_at is null then l.outcome else w.outcome end as outcome,
       case when l.finished_at > w.finished_at or w.finished_at is null then l.reason else w.reason end as reason,
@@ -104,73 +122,69 @@ const attendance: Statement = {
     from retention.watched w cross join retention.kill_switch k
     left join retention.last_run l on l.policy = w.name
     left join retention.policy_state s on s.policy = w.name`,
-  params: [],
-};
+  rows(Attended),
+);
 
-const openIncidents: Statement = {
-  text: `select cause, last_seen_at from retention.incident where recovered_at is null order by opened_at limit ${MOST_INCIDENTS}`,
-  params: [],
-};
+const OPEN_INCIDENTS = query(
+  sql`select cause, last_seen_at from retention.incident where recovered_at is null
+    order by opened_at limit ${constant(MOST_INCIDENTS)}`,
+  rows(Incident),
+);
 
-const instant = (value: unknown): Date | null =>
-  value === null ? null : value instanceof Date ? value : new Date(String(value));
+const alertsWait = (now: Date) =>
+  query(
+    sql`select exists (select 1 from retention.alert
+      where state = 'pending' and next_attempt_at <= ${now.toISOString()}::timestamptz) as due`,
+    oneRow(z.object({ due: z.boolean() })),
+  );
 
-const attendanceOf = (row: Row, canBeStopped: boolean): Attendance => ({
-  expectedSince: instant(row.expected_since) ?? new Date(0),
-  startedAt: instant(row.started_at),
-  finishedAt: instant(row.finished_at),
-  workedAt: instant(row.worked_at),
-  outcome: row.outcome === null ? null : String(row.outcome),
-  reason: row.reason === null ? null : String(row.reason),
-  slaStatus: row.sla_status === null ? null : String(row.sla_status),
-  // An operator's stop is for policies and refunds; Lapse's other jobs go on.
-  stopped: canBeStopped ? (row.stopped as Attendance['stopped']) : null,
+const attendanceOf = (attended: Attended, canBeStopped: boolean): Attendance => ({
+  expectedSince: attended.expected_since,
+  startedAt: attended.started_at,
+  finishedAt: attended.finished_at,
+  workedAt: attended.worked_at,
+  outcome: attended.outcome,
+  reason: attended.reason,
+  slaStatus: attended.sla_status,
+  // An operator's stop is for policies and refunds; Lapse's other jobs continue.
+  stopped: canBeStopped ? attended.stopped : null,
 });
 
 /** Incidents about runs that nobody saw this time; also those of a policy that is not declared any more. */
-function overRuns(open: readonly Row[], symptoms: readonly Symptom[]): string[] {
+function overRuns(open: readonly Incident[], symptoms: readonly Symptom[]): string[] {
   const seen = new Set(symptoms.map((s) => s.cause));
   return open
-    .map((i) => String(i.cause))
+    .map((i) => i.cause)
     .filter((cause) => CAUSES.some((c) => cause.startsWith(`${c}:`)) && !seen.has(cause));
 }
 
 /** A guard's stop is over when a later run was not stopped by it, an open breaker when a later run worked. */
-function overGuards(open: readonly Row[], rows: readonly Row[]): string[] {
-  return rows.flatMap((row) => {
+function overGuards(open: readonly Incident[], attendance: readonly Attended[]): string[] {
+  return attendance.flatMap((attended) => {
     const since = (cause: string) => {
       const incident = open.find((i) => i.cause === cause);
-      const ranAt = instant(row.last_run_at);
-      return incident && ranAt && ranAt > (instant(incident.last_seen_at) ?? ranAt) ? [cause] : [];
+      const ranAt = attended.last_run_at;
+      return incident && ranAt && ranAt > incident.last_seen_at ? [cause] : [];
     };
-    const works = row.last_outcome === 'succeeded' || row.last_outcome === 'interrupted';
+    const works = attended.last_outcome === 'succeeded' || attended.last_outcome === 'interrupted';
     return [
-      ...(row.last_reason === 'guarded' ? [] : since(causeOf('guard.stopped', String(row.name)))),
-      ...(works ? since(causeOf('breaker.opened', String(row.name))) : []),
+      ...(attended.last_reason === 'guarded' ? [] : since(causeOf('guard.stopped', attended.name))),
+      ...(works ? since(causeOf('breaker.opened', attended.name)) : []),
     ];
   });
 }
 
-/** For the metrics; nothing when nothing changed. */
-async function write(
+/** For the metrics; no request when nothing changed. */
+async function saveStatuses(
   services: Services,
   statuses: Record<string, Status>,
-  rows: readonly Row[],
+  attendance: readonly Attended[],
 ): Promise<void> {
-  const changed = rows.filter(
-    (r) => statuses[String(r.name)] !== undefined && statuses[String(r.name)] !== r.status,
-  );
+  const changed = attendance
+    .filter((a) => statuses[a.name] !== undefined && statuses[a.name] !== a.status)
+    .map((a) => ({ name: a.name, status: statuses[a.name] }));
   if (changed.length === 0) return;
-  const to = changed.map((r) => ({ name: r.name, status: statuses[String(r.name)] }));
-  await askRows(
-    services.database,
-    [
-      {
-        text: `update retention.watched w set status = x.status
-          from jsonb_to_recordset($1::jsonb) x(name text, status text) where w.name = x.name`,
-        params: [JSON.stringify(to)],
-      },
-    ],
-    LIMITS,
-  );
+  const save = sql`update retention.watched w set status = x.status
+    from jsonb_to_recordset(${JSON.stringify(changed)}::jsonb) x(name text, status text) where w.name = x.name`;
+  await askOne(services.database, query(save, nothing), LIMITS);
 }

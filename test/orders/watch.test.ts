@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Ending, type Intent, Intents, leaseIntents, settleIntents } from '@/lib/orders/intents';
+import { type Ending, type Intent, leaseIntents, settleIntents } from '@/lib/orders/intents';
 import type { RefundProvider } from '@/lib/orders/provider';
 import { attemptRefund } from '@/lib/orders/refund';
 import { createLog } from '@/lib/platform/log';
@@ -591,8 +591,8 @@ describe('one attempt', () => {
         now: w.services.clock(),
         most: 10,
       });
-      const [rows] = await w.services.database.transaction([statement], { timeoutMs: 10_000 });
-      return Intents.parse(rows)[0]!;
+      const [rows = []] = await w.services.database.transaction([statement], { timeoutMs: 10_000 });
+      return statement.read(rows)[0]!;
     };
     const settle = (token: string, refund: string) =>
       w.services.database.transaction(

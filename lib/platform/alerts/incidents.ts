@@ -3,13 +3,14 @@
  * the incident and writes its alerts in the same statement, everybody else only counts; so two instances never
  * alert twice, and an alert that was decided is sent even if this process dies. Over: closed once, told once.
  */
-
+import { z } from 'zod';
 import type { Context } from '../context';
-import type { Row, Statement } from '../database';
 import { LapseError } from '../errors';
+import { query, rows } from '../query';
 import { capture } from '../sentry';
-import { askRows } from '../session';
+import { ask } from '../session';
 import type { Settings } from '../settings';
+import { sql } from '../sql';
 
 export interface Symptom {
   /** `<event>:<policy, job or step>`; the group. */
@@ -31,23 +32,32 @@ const channelsOf = (settings: Settings): Channel[] => [
   ...(settings.alerts.email === undefined ? [] : (['email'] as const)),
 ];
 
-/** Rows `{ cause, message, times }` of all that is wrong now; each cause at most once in `wrong`. */
-const raise = (wrong: readonly Symptom[], channels: readonly Channel[], at: string): Statement => ({
-  text: `with wrong as (
-      select * from jsonb_to_recordset($1::jsonb) x(cause text, severity text, message text, again boolean)
+const Raised = z.object({
+  cause: z.string(),
+  severity: z.string(),
+  message: z.string(),
+  times: z.coerce.number(),
+});
+const Recovered = z.object({ cause: z.string() });
+
+/** All that is wrong now; each cause at most once in `wrong`. */
+const raise = (wrong: readonly Symptom[], channels: readonly Channel[], at: string) =>
+  query(
+    sql`with wrong as (
+      select * from jsonb_to_recordset(${JSON.stringify(wrong)}::jsonb) x(cause text, severity text, message text, again boolean)
     ), seen as (
       insert into retention.incident as i (cause, severity, message, opened_at, last_seen_at)
-      select cause, severity, message, $2::timestamptz, $2::timestamptz from wrong order by cause
+      select cause, severity, message, ${at}::timestamptz, ${at}::timestamptz from wrong order by cause
       on conflict (cause) where recovered_at is null do update set
         last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at), times = i.times + 1, message = excluded.message,
         severity = case when i.severity = 'critical' then i.severity else excluded.severity end
       returning id, cause, severity, message, times
-    ), channel as (select jsonb_array_elements_text($3::jsonb) as name
+    ), channel as (select jsonb_array_elements_text(${JSON.stringify(channels)}::jsonb) as name
     ), told as (
       insert into retention.alert (incident, channel, moment, nth, next_attempt_at)
-      select s.id, c.name, s.severity, 1, $2::timestamptz from seen s cross join channel c
+      select s.id, c.name, s.severity, 1, ${at}::timestamptz from seen s cross join channel c
       union all
-      select s.id, c.name, 'again', s.times, greatest($2::timestamptz,
+      select s.id, c.name, 'again', s.times, greatest(${at}::timestamptz,
           (select max(a.sent_at) + interval '1 hour' from retention.alert a where a.incident = s.id and a.channel = c.name))
         from seen s join wrong w using (cause) cross join channel c
         where w.again and s.times > 1 and not exists (
@@ -55,23 +65,25 @@ const raise = (wrong: readonly Symptom[], channels: readonly Channel[], at: stri
       on conflict (incident, channel, moment, nth) do nothing
     )
     select cause, severity, message, times from seen`,
-  params: [JSON.stringify(wrong), at, JSON.stringify(channels)],
-});
+    rows(Raised),
+  );
 
-/** Rows `{ cause }` of what was open and is over. */
-const recover = (causes: readonly string[], channels: readonly Channel[], at: string): Statement => ({
-  text: `with ended as (
-      update retention.incident set recovered_at = greatest($2::timestamptz, opened_at)
-      where recovered_at is null and cause in (select jsonb_array_elements_text($1::jsonb))
+/** What was open and is over. */
+const recover = (causes: readonly string[], channels: readonly Channel[], at: string) =>
+  query(
+    sql`with ended as (
+      update retention.incident set recovered_at = greatest(${at}::timestamptz, opened_at)
+      where recovered_at is null and cause in (select jsonb_array_elements_text(${JSON.stringify(causes)}::jsonb))
       returning id, cause
     ), told as (
       insert into retention.alert (incident, channel, moment, next_attempt_at)
-      select e.id, c, 'recovered', $2::timestamptz from ended e cross join jsonb_array_elements_text($3::jsonb) c
+      select e.id, c, 'recovered', ${at}::timestamptz from ended e
+      cross join jsonb_array_elements_text(${JSON.stringify(channels)}::jsonb) c
       on conflict (incident, channel, moment, nth) do nothing
     )
     select cause from ended`,
-  params: [JSON.stringify(causes), at, JSON.stringify(channels)],
-});
+    rows(Recovered),
+  );
 
 /**
  * One request: opens or counts what is wrong, closes what is over. Costs none when both are empty. An incident
@@ -84,23 +96,20 @@ export async function report(
   if (wrong.length === 0 && over.length === 0) return;
   const at = context.clock().toISOString();
   const channels = channelsOf(context.settings);
-  let opened: Row[] = [];
-  let ended: Row[] = [];
   try {
-    const statements = [raise(wrong, channels, at), recover(over, channels, at)];
-    const limits = { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS };
-    [opened = [], ended = []] = await askRows(context.database, statements, limits);
+    const { opened, ended } = await ask(
+      context.database,
+      { opened: raise(wrong, channels, at), ended: recover(over, channels, at) },
+      { statementMs: STATEMENT_MS, lockMs: STATEMENT_MS },
+    );
+    for (const { cause, severity, message } of opened.filter((o) => o.times === 1))
+      context.log.error({ event: 'incident.opened', cause, severity }, message);
+    for (const { cause } of ended) context.log.info({ event: 'incident.recovered', cause }, 'it is over');
   } catch (error) {
     for (const { cause, message } of wrong) {
       context.log.error({ event: 'incident.unrecorded', cause }, message);
       capture(new LapseError(cause, message), { code: cause });
     }
     capture(error, { code: 'incident.unrecorded' });
-    return;
   }
-  for (const { cause, severity, message, times } of opened) {
-    if (Number(times) === 1)
-      context.log.error({ event: 'incident.opened', cause, severity }, String(message));
-  }
-  for (const { cause } of ended) context.log.info({ event: 'incident.recovered', cause }, 'it is over');
 }

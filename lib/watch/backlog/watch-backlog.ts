@@ -2,13 +2,14 @@
  * The cron of the backlog: measures each policy once an hour, keeps a total a day, and says whether it keeps up.
  * Tables retention.backlog, backlog_day and forecast; a scrape reads them and measures nothing.
  */
-
+import { z } from 'zod';
 import { legsOf } from '../../engine/statement/leg';
 import { report, type Symptom } from '../../platform/alerts/incidents';
-import type { Row, Statement } from '../../platform/database';
 import { codeOf, LapseError } from '../../platform/errors';
 import type { JobOrder, JobResult } from '../../platform/job';
-import { askRows, indexesOnly } from '../../platform/session';
+import { nothing, oneRow, query, rows } from '../../platform/query';
+import { ask, askOne } from '../../platform/session';
+import { constant, sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { periodsOf, reachOf, withPeriods } from '../../policies/effective';
 import type { Services } from '../../services';
@@ -40,7 +41,7 @@ export async function watchBacklog(
   const unmeasured: string[] = [];
   for (const policy of services.policies) {
     if (order.deadline.getTime() - services.clock().getTime() < CLOSING_MS) {
-      const message = `${backlog.length} measured; the next one goes on`;
+      const message = `${backlog.length} measured; the next run continues`;
       return { outcome: 'interrupted', reason: 'time', message, backlog, unmeasured };
     }
     try {
@@ -86,23 +87,23 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
   const { database } = services;
   const reading = { statementMs: STATEMENT_MS, readOnly: true };
   const cooling = services.settings.guards.coolingOffSeconds;
-  const [known = [], days = []] = await askRows(
+  const { facts, days } = await ask(
     database,
-    [facts(policy, at, cooling), history(policy, at)],
+    { facts: factsOf(policy, at, cooling), days: daysBefore(policy, at) },
     reading,
   );
-  const effective = withPeriods(policy, (known[0]?.periods ?? {}) as Record<string, number | null>);
-  const statement = measure(effective, legsOf(effective, now, cooling), at);
-  const [, rows = []] = statement ? await askRows(database, [indexesOnly, statement], reading) : [];
+  const effective = withPeriods(policy, facts.periods);
+  const measuring = measure(effective, legsOf(effective, now, cooling), at);
+  const measured = measuring
+    ? await askOne(database, query(measuring, rows(Measured)), { ...reading, indexesOnly: true })
+    : [];
   // What the last drained run left before its cutoff may not go: nothing can be later than that run is past.
-  const sinceDrained = Number(known[0]?.since_drained ?? Number.POSITIVE_INFINITY);
-  const plans = Measured.array()
-    .parse(rows)
-    .map((m) => ({ ...m, seconds: Math.max(0, Math.min(m.seconds ?? 0, sinceDrained)) }));
+  const sinceDrained = facts.since_drained ?? Number.POSITIVE_INFINITY;
+  const plans = measured.map((m) => ({ ...m, seconds: Math.max(0, Math.min(m.seconds ?? 0, sinceDrained)) }));
   const sum = (of: (m: Measured) => number) => plans.reduce((n, m) => n + of(m), 0);
   const waiting = sum((m) => m.waiting);
   const arriving = sum((m) => m.arriving);
-  const deleted = Number(known[0]?.deleted ?? 0);
+  const { deleted } = facts;
   const rates = ratesOf(days, { now, arriving, deleted });
   const secondsPast = Math.max(0, ...plans.map((m) => m.seconds ?? 0));
   const { run, resume } = policy.schedule;
@@ -119,75 +120,85 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
     latenessSeconds: expectedOf(policy).latenessSeconds,
   });
   const backlog: Backlog = { policy: policy.name, waiting, secondsPast, ...rates, ...seen, plans };
-  if (!dryRun)
-    await askRows(database, writes(backlog, { at, arriving, deleted }), { statementMs: STATEMENT_MS });
+  if (!dryRun) await ask(database, writes(backlog, { at, arriving, deleted }), { statementMs: STATEMENT_MS });
   return backlog;
 }
 
-/** One row: the periods that count now, rows deleted since the first run, seconds since a run left nothing behind. */
-const facts = (policy: Policy, at: string, coolingSeconds: number): Statement => ({
-  text: `select e.periods,
-      (select coalesce(sum(deleted), 0) from retention.deleted_total where policy = $1 and plan <> 'erasure')::text as deleted,
-      (select extract(epoch from $4::timestamptz - drained_at) from retention.last_run where policy = $1)::float8 as since_drained
-    from retention.effective_periods($1, $2, $3::jsonb, least($4::timestamptz, retention.clock()), make_interval(secs => $5::float8)) e`,
-  params: [policy.name, reachOf(policy), JSON.stringify(periodsOf(policy)), at, coolingSeconds],
+const Facts = z.object({
+  /** The periods that count now, by label. */
+  periods: z.record(z.string(), z.number().nullable()),
+  /** Rows deleted since the first run. */
+  deleted: z.coerce.number(),
+  /** Since a run left nothing behind; null when none ever did. */
+  since_drained: z.number().nullable(),
 });
 
-const history = (policy: Policy, at: string): Statement => ({
-  text: `select arriving::float8, deleted_total::float8, extract(epoch from measured_at)::float8 as measured
-    from retention.backlog_day where policy = $1 and day > ($2::timestamptz at time zone 'UTC')::date - ${DAYS}
-      and day < ($2::timestamptz at time zone 'UTC')::date order by day`,
-  params: [policy.name, at],
-});
+const factsOf = (policy: Policy, at: string, coolingSeconds: number) =>
+  query(
+    sql`select e.periods,
+        (select coalesce(sum(deleted), 0) from retention.deleted_total
+          where policy = ${policy.name} and plan <> 'erasure')::text as deleted,
+        (select extract(epoch from ${at}::timestamptz - drained_at) from retention.last_run
+          where policy = ${policy.name})::float8 as since_drained
+      from retention.effective_periods(${policy.name}, ${reachOf(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
+        least(${at}::timestamptz, retention.clock()), make_interval(secs => ${coolingSeconds}::float8)) e`,
+    oneRow(Facts),
+  );
+
+const Day = z.object({ arriving: z.number(), deleted_total: z.number(), measured: z.number() });
+type Day = z.infer<typeof Day>;
+
+const daysBefore = (policy: Policy, at: string) =>
+  query(
+    sql`select arriving::float8, deleted_total::float8, extract(epoch from measured_at)::float8 as measured
+      from retention.backlog_day where policy = ${policy.name}
+        and day > (${at}::timestamptz at time zone 'UTC')::date - ${constant(DAYS)}
+        and day < (${at}::timestamptz at time zone 'UTC')::date order by day`,
+    rows(Day),
+  );
 
 /** Means over the days on record, today's look included. */
 function ratesOf(
-  days: readonly Row[],
+  days: readonly Day[],
   today: { now: Date; arriving: number; deleted: number },
 ): { arrivalsPerDay: number; drainedPerDay: number | null } {
-  const arrivals = [...days.map((d) => Number(d.arriving)), today.arriving];
+  const arrivals = [...days.map((d) => d.arriving), today.arriving];
   const arrivalsPerDay = arrivals.reduce((a, b) => a + b, 0) / arrivals.length;
   const first = days[0];
-  const elapsed = first ? (today.now.getTime() / 1000 - Number(first.measured)) / 86_400 : 0;
+  const elapsed = first ? (today.now.getTime() / 1000 - first.measured) / 86_400 : 0;
   if (!first || elapsed < 1) return { arrivalsPerDay, drainedPerDay: null };
-  return { arrivalsPerDay, drainedPerDay: (today.deleted - Number(first.deleted_total)) / elapsed };
+  return { arrivalsPerDay, drainedPerDay: (today.deleted - first.deleted_total) / elapsed };
 }
 
 /** Labels that are gone from the policy are set to nothing: a row is never removed. */
-const writes = (b: Backlog, today: { at: string; arriving: number; deleted: number }): Statement[] => [
-  {
-    text: `insert into retention.backlog as b (policy, plan, waiting, seconds_past_cutoff, measured_at)
-      select $1, x.plan, x.waiting, x.seconds, $3::timestamptz
-      from jsonb_to_recordset($2::jsonb) x(plan text, waiting bigint, seconds float8)
-      union all select policy, plan, 0, 0, $3::timestamptz from retention.backlog
-        where policy = $1 and plan not in (select y->>'plan' from jsonb_array_elements($2::jsonb) y)
+const writes = (b: Backlog, today: { at: string; arriving: number; deleted: number }) => ({
+  labels: query(
+    sql`insert into retention.backlog as b (policy, plan, waiting, seconds_past_cutoff, measured_at)
+      select ${b.policy}, x.plan, x.waiting, x.seconds, ${today.at}::timestamptz
+      from jsonb_to_recordset(${JSON.stringify(b.plans)}::jsonb) x(plan text, waiting bigint, seconds float8)
+      union all select policy, plan, 0, 0, ${today.at}::timestamptz from retention.backlog
+        where policy = ${b.policy} and plan not in (select y->>'plan' from jsonb_array_elements(${JSON.stringify(b.plans)}::jsonb) y)
       on conflict (policy, plan) do update set waiting = excluded.waiting,
         seconds_past_cutoff = excluded.seconds_past_cutoff, measured_at = excluded.measured_at`,
-    params: [b.policy, JSON.stringify(b.plans), today.at],
-  },
-  {
-    text: `insert into retention.backlog_day (policy, day, arriving, deleted_total, measured_at)
-      values ($1, ($2::timestamptz at time zone 'UTC')::date, $3::bigint, $4::bigint, $2::timestamptz) on conflict do nothing`,
-    params: [b.policy, today.at, today.arriving, today.deleted],
-  },
-  {
-    text: `insert into retention.forecast (policy, waiting, arrivals_per_day, drained_per_day, verdict, clear_at, advice, measured_at)
-      values ($1, $2::bigint, $3::float8, $4::float8, $5, $6::timestamptz, $7, $8::timestamptz)
+    nothing,
+  ),
+  day: query(
+    sql`insert into retention.backlog_day (policy, day, arriving, deleted_total, measured_at)
+      values (${b.policy}, (${today.at}::timestamptz at time zone 'UTC')::date, ${today.arriving}::bigint,
+        ${today.deleted}::bigint, ${today.at}::timestamptz) on conflict do nothing`,
+    nothing,
+  ),
+  forecast: query(
+    sql`insert into retention.forecast
+        (policy, waiting, arrivals_per_day, drained_per_day, verdict, clear_at, advice, measured_at)
+      values (${b.policy}, ${b.waiting}::bigint, ${b.arrivalsPerDay}::float8, ${b.drainedPerDay}::float8, ${b.verdict},
+        ${b.clearAt?.toISOString() ?? null}::timestamptz, ${b.advice}, ${today.at}::timestamptz)
       on conflict (policy) do update set waiting = excluded.waiting, arrivals_per_day = excluded.arrivals_per_day,
         drained_per_day = excluded.drained_per_day, verdict = excluded.verdict, clear_at = excluded.clear_at,
         advice = excluded.advice, measured_at = excluded.measured_at`,
-    params: [
-      b.policy,
-      b.waiting,
-      b.arrivalsPerDay,
-      b.drainedPerDay,
-      b.verdict,
-      b.clearAt?.toISOString() ?? null,
-      b.advice,
-      today.at,
-    ],
-  },
-];
+    nothing,
+  ),
+});
 
 async function tell(services: Services, all: readonly Backlog[]): Promise<void> {
   const wrong = all.flatMap((b): Symptom[] => {

@@ -1,8 +1,9 @@
 /** What Lapse depends on, and the two signs that it does its work: runs on their schedule, a whole end of the audit chain. */
 import { z } from 'zod';
 import { entryHash } from '../../operators/audit/hash';
-import type { Row, Statement } from '../../platform/database';
-import { session } from '../../platform/session';
+import { oneRow, type Query, query, rows } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { raw, sql } from '../../platform/sql';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
 import { expectedOf } from '../expected';
@@ -11,16 +12,18 @@ import { PROBE_MS, type Probe, well } from './probe';
 /** A name no file has: the store is asked whether it is there. */
 const NO_FILE = '.lapse-health';
 
+const MIGRATED = query(
+  sql`select to_regclass('retention.run') is not null as migrated`,
+  oneRow(z.object({ migrated: z.boolean() })),
+);
+
 export const databaseProbe = (s: Services): Probe => ({
   name: 'database',
   required: true,
   remedy: 'check DATABASE_URL and the state of the Neon project; no run deletes until it answers',
   ask: async () => {
-    const [row] = await read(s, {
-      text: `select to_regclass('retention.run') is not null as migrated`,
-      params: [],
-    });
-    return row?.migrated === true
+    const { migrated } = await read(s, MIGRATED);
+    return migrated
       ? well('answers')
       : { status: 'failed', message: 'it has no schema retention', remedy: 'run npm run migrate' };
   },
@@ -54,6 +57,17 @@ const blobProbe = (s: Services): Probe => ({
   },
 });
 
+const LastRun = z.object({
+  policy: z.string(),
+  completed: z.number().nullable(),
+  outcome: z.string().nullable(),
+  reason: z.string().nullable(),
+});
+const LAST_RUNS = query(
+  sql`select policy, extract(epoch from completed_at)::float8 as completed, outcome, reason from retention.last_run`,
+  rows(LastRun),
+);
+
 /** The policy that is furthest behind its schedule; one that never did its work is behind as well. */
 const runsProbe = (s: Services): Probe => ({
   name: 'runs',
@@ -61,18 +75,13 @@ const runsProbe = (s: Services): Probe => ({
   remedy: 'ask the database first: the runs are recorded there',
   ask: async () => {
     if (s.settings.dryRun) return well(`only dry runs here (${s.settings.dryRunBecause})`);
-    const rows = await read(s, {
-      text: `select policy, extract(epoch from completed_at)::float8 as completed, outcome, reason from retention.last_run`,
-      params: [],
-    });
-    const last = new Map(rows.map((r) => [String(r.policy), r]));
+    const last = new Map((await read(s, LAST_RUNS)).map((run) => [run.policy, run]));
     const now = s.clock().getTime();
     const behind = s.policies
       .map((p) => {
         const { name, schedule, latenessSeconds } = expectedOf(p);
-        const completed = last.get(name)?.completed;
-        if (typeof completed !== 'number')
-          return { policy: name, seconds: Number.POSITIVE_INFINITY, latenessSeconds };
+        const completed = last.get(name)?.completed ?? null;
+        if (completed === null) return { policy: name, seconds: Number.POSITIVE_INFINITY, latenessSeconds };
         const due = nextRun(schedule, new Date(completed * 1000))?.getTime() ?? now;
         return { policy: name, seconds: (now - due) / 1000, latenessSeconds };
       })
@@ -102,19 +111,20 @@ const Entry = z.object({
   fields: z.array(z.string()).length(8),
 });
 
+const at = raw(`to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
+const LATEST_ENTRIES = query(
+  sql`select n::text, hash, ${at} as at, array[n::text, ${at}, actor, action, subject, reason, detail::text, prev] as fields
+    from retention.audit_entry order by n desc limit 2`,
+  rows(Entry),
+);
+
 /** The last entry's hash fits its content, and its link the entry before: the whole chain is verified nightly. */
 const auditProbe = (s: Services): Probe => ({
   name: 'audit',
   required: false,
   remedy: 'run npm run audit:verify: it names what was edited, removed or moved (docs/AUDIT.md)',
   ask: async () => {
-    const at = `to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-    const rows = await read(s, {
-      text: `select n::text, hash, ${at} as at, array[n::text, ${at}, actor, action, subject, reason, detail::text, prev] as fields
-        from retention.audit_entry order by n desc limit 2`,
-      params: [],
-    });
-    const [head, before] = z.array(Entry).parse(rows);
+    const [head, before] = await read(s, LATEST_ENTRIES);
     if (!head) return well('nothing has been written yet');
     const whole =
       entryHash(head.fields) === head.hash &&
@@ -129,6 +139,8 @@ const auditProbe = (s: Services): Probe => ({
   },
 });
 
+const Bound = z.object({ bound: z.enum(['none', 'same', 'other']) });
+
 /** Absent is no fault: until an owner binds them, whoever has DATABASE_URL can act under any operator's name. */
 const operatorsProbe = (s: Services): Probe => ({
   name: 'operators',
@@ -136,15 +148,16 @@ const operatorsProbe = (s: Services): Probe => ({
   remedy: 'ask the database first: it says whether it knows the operators',
   ask: async () => {
     const { operators } = s.settings;
-    const [row] = await read(s, {
-      text: 'select retention.operators_bound($1::text[]) as bound',
-      params: [operators.map((o) => `${o.name}:${o.sha256}`)],
-    });
-    if (row?.bound === 'none' && operators.length === 0)
+    const known = operators.map((o) => `${o.name}:${o.sha256}`);
+    const { bound } = await read(
+      s,
+      query(sql`select retention.operators_bound(${known}::text[]) as bound`, oneRow(Bound)),
+    );
+    if (bound === 'none' && operators.length === 0)
       return well('LAPSE_OPERATORS names nobody: nobody may act');
-    if (row?.bound === 'same') return well('each is bound to the database by their own token');
+    if (bound === 'same') return well('each is bound to the database by their own token');
     const remedy = 'as the owner of the database, run npm run migrate with LAPSE_OPERATORS as it is deployed';
-    return row?.bound === 'none'
+    return bound === 'none'
       ? {
           status: 'absent',
           message: 'operators are not bound to the database: with DATABASE_URL, a name is enough to act',
@@ -168,10 +181,5 @@ export const allProbes = (s: Services): readonly Probe[] => [
 ];
 
 /** Cancelled at the server before the probe gives up, so that no probe leaves a statement behind. */
-async function read(s: Services, statement: Statement): Promise<readonly Row[]> {
-  const [, rows = []] = await s.database.transaction([session(PROBE_MS / 2), statement], {
-    readOnly: true,
-    timeoutMs: PROBE_MS,
-  });
-  return rows;
-}
+const read = <T>(s: Services, asked: Query<T>): Promise<T> =>
+  askOne(s.database, asked, { statementMs: PROBE_MS / 2, readOnly: true, answerMs: PROBE_MS });

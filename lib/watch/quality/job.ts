@@ -1,12 +1,13 @@
 /**
  * The daily look at the data itself (M6): what never expires because its clock is empty, what claims to be from the
- * future, what refers to nothing, what occurs twice. Changes no row of anybody's; a dry run measures and keeps no record.
+ * future, what refers to nothing, what occurs twice. Never changes application data; a dry run measures
+ * and keeps no record.
  */
-
+import type { Logger } from 'pino';
 import { atRoots } from '../../engine/statement/leaves';
 import { report } from '../../platform/alerts/incidents';
 import type { JobOrder, JobResult } from '../../platform/job';
-import { askRows } from '../../platform/session';
+import { askOne } from '../../platform/session';
 import type { Services } from '../../services';
 import { measurePolicy } from './measure';
 import type { Measurement } from './measurement';
@@ -30,7 +31,7 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
   const log = services.log.child({ correlation_id: order.correlationId, script: 'data-quality' });
   const limits = { statementMs: STATEMENT_MS };
   const now = clock();
-  const [turns = []] = await askRows(database, [measuredLongestAgo(policies.map((p) => p.name))], {
+  const turns = await askOne(database, measuredLongestAgo(policies.map((p) => p.name)), {
     ...limits,
     readOnly: true,
   });
@@ -40,48 +41,34 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
     if (order.deadline.getTime() - clock().getTime() < CLOSING_MS) break;
     const policy = policies.find((p) => p.name === turn.name)!;
     const found = await measurePolicy(services, policy, { now });
-    if (!order.dryRun) await askRows(database, [saveMeasurements(found, now)], limits);
+    if (!order.dryRun) await askOne(database, saveMeasurements(found, now), limits);
     all.push(...found);
     done += 1;
   }
   if (!order.dryRun) {
-    await askRows(database, [forgetOld(now)], limits);
+    await askOne(database, forgetOld(now), limits);
     await report(services, incidentsOf(all));
   }
 
+  return concluded({ all, done, of: policies.length, dryRun: order.dryRun }, log);
+}
+
+/** Tells what was found, and how far the measuring came. */
+function concluded(
+  { all, done, of, dryRun }: { all: readonly Measurement[]; done: number; of: number; dryRun: boolean },
+  log: Logger,
+): QualityResult {
   const statuses = { ok: 0, breached: 0, guarded: 0, unknown: 0 };
   for (const m of all) statuses[m.status] += 1;
   const findings = all.filter((m) => m.status === 'breached' || m.status === 'unknown');
-  for (const {
-    policy,
-    measure,
-    subject,
-    status,
-    found,
-    lookedAt,
-    share,
-    most,
-    sampled,
-    detail,
-  } of findings) {
+  for (const { status, lookedAt, keys: _, ...found } of findings) {
     log.warn(
-      {
-        event: `quality.${status}`,
-        policy,
-        measure,
-        subject,
-        found,
-        looked_at: lookedAt,
-        share,
-        most,
-        sampled,
-        detail,
-      },
-      `${measure} of ${policy}: ${subject} is ${status}`,
+      { event: `quality.${status}`, ...found, looked_at: lookedAt },
+      `${found.measure} of ${found.policy}: ${found.subject} is ${status}`,
     );
   }
-  const complete = done === policies.length;
-  const message = `${order.dryRun ? '[DRY RUN] ' : ''}${done} of ${policies.length} policies measured: ${statuses.breached} measurements beyond their threshold, ${statuses.unknown} not possible${complete ? '' : '; the next one goes on'}`;
+  const complete = done === of;
+  const message = `${dryRun ? '[DRY RUN] ' : ''}${done} of ${of} policies measured: ${statuses.breached} measurements beyond their threshold, ${statuses.unknown} not possible${complete ? '' : '; the next run continues'}`;
   log.info({ event: 'quality.measured', policies: done, ...statuses }, message);
   return {
     outcome: complete ? 'succeeded' : 'interrupted',

@@ -1,22 +1,21 @@
 /** Measures one policy's data. A measurement that fails or runs out of time is `unknown` and spoils no other. */
 import { z } from 'zod';
-import type { Row, Statement } from '../../platform/database';
 import { LapseError } from '../../platform/errors';
-import { askRows } from '../../platform/session';
+import { oneRow, query } from '../../platform/query';
+import { ask, askOne } from '../../platform/session';
 import type { TableName } from '../../platform/sql';
 import { name, table, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import type { Services } from '../../services';
 import {
-  type Facts,
   isClockIndexed,
   isIndexed,
   isReferenceGuarded,
   isUniqueGuarded,
-  readFacts,
+  type TableFacts,
   tableFacts,
 } from './facts';
-import { guarded, judged, type Measurement, unknown } from './measurement';
+import { type About, guarded, judged, type Measurement, unknown } from './measurement';
 import {
   clockByIndex,
   clockSample,
@@ -27,18 +26,20 @@ import {
   MOST_COUNTED,
   type Moment,
   orphans,
+  type Reference,
   referencesOf,
   uniquesOf,
 } from './statements';
 
 /** A bounded sample takes a second or two from a cold disk; what takes longer is given up. */
-const STATEMENT_MS = 10_000;
+const LIMITS = { statementMs: 10_000, readOnly: true };
 
 const Keys = z
   .array(z.string())
   .nullable()
   .transform((k) => k ?? []);
 const Count = z.object({ looked_at: z.number(), found: z.number(), keys: Keys });
+type Count = z.infer<typeof Count>;
 const Clocks = z.object({
   looked_at: z.number(),
   empty: z.number(),
@@ -50,125 +51,149 @@ const Clocks = z.object({
 });
 const Ends = Clocks.pick({ oldest: true, newest: true });
 
-export async function measurePolicy(s: Services, policy: Policy, m: Moment): Promise<Measurement[]> {
-  const read = (...statements: Statement[]): Promise<Row[][]> =>
-    askRows(s.database, statements, { statementMs: STATEMENT_MS, readOnly: true });
-  const references = referencesOf(policy);
-  const [rows = []] = await read(tableFacts([policy.table, ...references.flatMap((r) => [r.from, r.to])]));
-  const facts = readFacts(rows);
-  const factsOf = (t: TableName): Facts => {
-    const found = facts.get(table(t));
-    if (!found) throw new LapseError('quality.table', `table ${table(t)} does not exist`);
-    return found;
-  };
-  const attempt = async (
-    about: Pick<Measurement, 'measure' | 'subject'>,
-    work: () => Promise<Measurement[]>,
-  ): Promise<Measurement[]> => {
-    try {
-      return await work();
-    } catch (error) {
-      const why = error instanceof LapseError ? error.message : 'it could not be measured';
-      return [
-        unknown(
-          { policy: policy.name, ...about },
-          why,
-          `see that the table is there and lapse_app may read it: GRANT SELECT ON ${table(policy.table)} TO lapse_app;`,
-        ),
-      ];
-    }
-  };
+/** One policy under measurement. */
+interface Measuring {
+  readonly services: Services;
+  readonly policy: Policy;
+  readonly moment: Moment;
+  readonly facts: ReadonlyMap<string, TableFacts>;
+}
 
-  const clock = policy.clock.column;
-  const found = await attempt({ measure: 'profile', subject: tableLabel(policy.table) }, () => clocks());
-  for (const r of references) {
-    const subject = `${tableLabel(r.from)} (${r.columns.join(', ')})`;
-    const about = { policy: policy.name, measure: 'reference' as const, subject };
-    found.push(
-      ...(await attempt(about, async () => {
-        const child = factsOf(r.from);
-        if (isReferenceGuarded(child, r.columns, r.to)) return [guarded(about, 'foreign key')];
-        factsOf(r.to);
-        const [one] = await read(orphans(r, child.pages, m));
-        return [counted(about, one, policy.quality.orphans, !isWholeLookup(child.pages))];
-      })),
-    );
+export async function measurePolicy(
+  services: Services,
+  policy: Policy,
+  moment: Moment,
+): Promise<Measurement[]> {
+  const references = referencesOf(policy);
+  const tables = [policy.table, ...references.flatMap((r) => [r.from, r.to])];
+  const facts = await askOne(services.database, tableFacts(tables), LIMITS);
+  const measuring = { services, policy, moment, facts };
+  const found = await attempt(aboutProfile(policy), policy, () => clocks(measuring));
+  for (const reference of references) {
+    const about = aboutReference(policy, reference);
+    found.push(...(await attempt(about, policy, () => orphansOf(measuring, about, reference))));
   }
   for (const columns of uniquesOf(policy)) {
-    const subject = `${tableLabel(policy.table)} (${columns.join(', ')})`;
-    const about = { policy: policy.name, measure: 'uniqueness' as const, subject };
-    found.push(
-      ...(await attempt(about, async () => {
-        const own = factsOf(policy.table);
-        if (isUniqueGuarded(own, columns)) return [guarded(about, 'unique index')];
-        const sampled = !isWholeLookup(own.pages);
-        const indexed = isIndexed(own, columns);
-        const [one] = await read(
-          (indexed ? duplicatesByIndex : duplicatesWithin)(policy, columns, own.pages, m),
-        );
-        const detail =
-          indexed || !sampled
-            ? {}
-            : {
-                remedy: `only duplicates within the sample are seen: CREATE INDEX CONCURRENTLY ON ${table(policy.table)} (${columns.map(name).join(', ')});`,
-              };
-        return [counted(about, one, 0, sampled, detail)];
-      })),
-    );
+    const about = aboutColumns(policy, columns);
+    found.push(...(await attempt(about, policy, () => duplicatesOf(measuring, about, columns))));
   }
   return found;
+}
 
-  async function clocks(): Promise<Measurement[]> {
-    const own = factsOf(policy.table);
-    const sampled = !isWholeClockSample(own.pages);
-    const marker = policy.strategy.kind === 'soft-delete' ? policy.strategy.column : null;
-    const byIndex = sampled && isClockIndexed(own, clock, marker);
-    const [sampleRows = [], ...indexRows] = await read(
-      clockSample(policy, own.pages, m),
-      ...(byIndex ? clockByIndex(policy, m) : []),
-    );
-    const sample = Clocks.parse(sampleRows[0]);
-    const rows = own.rows ?? (sampled ? null : sample.looked_at);
-    /** The index's count where it was not cut short; else the sample's share. */
-    const better = (given: Row[] | undefined, found: number, keys: readonly string[]) => {
-      const exact = given && Count.parse(given[0]);
-      return exact && exact.looked_at < MOST_COUNTED && rows !== null
-        ? { found: exact.found, keys: exact.keys, lookedAt: rows, sampled: false }
-        : { found, keys, lookedAt: sample.looked_at, sampled };
-    };
-    const about = (measure: Measurement['measure'], subject = clock) => ({
-      policy: policy.name,
-      measure,
-      subject,
-    });
-    const empty = better(indexRows[0], sample.empty, sample.empty_keys);
-    const ahead = better(indexRows[1], sample.ahead, sample.ahead_keys);
-    const ends = byIndex ? Ends.parse(indexRows[2]?.[0]) : sample;
-    const { emptyClocks, futureClocks, aheadSeconds } = policy.quality;
-    return [
-      judged(about('completeness'), { ...empty, most: emptyClocks }),
-      judged(about('timeliness'), { ...ahead, most: futureClocks }, { aheadSeconds }),
-      judged(
-        about('profile', tableLabel(policy.table)),
-        { found: 0, lookedAt: sample.looked_at, most: null, sampled: sampled && !byIndex, keys: [] },
-        {
-          rows: rows === null ? null : Math.round(rows),
-          emptyShare: empty.lookedAt === 0 ? 0 : empty.found / empty.lookedAt,
-          oldest: ends.oldest,
-          newest: ends.newest,
-        },
-      ),
-    ];
+const aboutProfile = (policy: Policy): About => ({
+  policy: policy.name,
+  measure: 'profile',
+  subject: tableLabel(policy.table),
+});
+const aboutReference = (policy: Policy, { from, columns }: Reference): About => ({
+  policy: policy.name,
+  measure: 'reference',
+  subject: `${tableLabel(from)} (${columns.join(', ')})`,
+});
+const aboutColumns = (policy: Policy, columns: readonly string[]): About => ({
+  policy: policy.name,
+  measure: 'uniqueness',
+  subject: `${tableLabel(policy.table)} (${columns.join(', ')})`,
+});
+
+async function attempt(
+  about: About,
+  policy: Policy,
+  work: () => Promise<Measurement[]>,
+): Promise<Measurement[]> {
+  try {
+    return await work();
+  } catch (error) {
+    const why = error instanceof LapseError ? error.message : 'it could not be measured';
+    const grant = `GRANT SELECT ON ${table(policy.table)} TO lapse_app;`;
+    return [unknown(about, why, `see that the table is there and lapse_app may read it: ${grant}`)];
   }
 }
 
+/** Throws LapseError where there is no such table. */
+function factsOf({ facts }: Measuring, of: TableName): TableFacts {
+  const found = facts.get(table(of));
+  if (!found) throw new LapseError('quality.table', `table ${table(of)} does not exist`);
+  return found;
+}
+
+async function orphansOf(m: Measuring, about: About, reference: Reference): Promise<Measurement[]> {
+  const child = factsOf(m, reference.from);
+  if (isReferenceGuarded(child, reference.columns, reference.to)) return [guarded(about, 'foreign key')];
+  factsOf(m, reference.to);
+  const statement = orphans(reference, child.pages, m.moment);
+  const count = await askOne(m.services.database, query(statement, oneRow(Count)), LIMITS);
+  return [counted(about, count, m.policy.quality.orphans, !isWholeLookup(child.pages))];
+}
+
+async function duplicatesOf(m: Measuring, about: About, columns: readonly string[]): Promise<Measurement[]> {
+  const own = factsOf(m, m.policy.table);
+  if (isUniqueGuarded(own, columns)) return [guarded(about, 'unique index')];
+  const sampled = !isWholeLookup(own.pages);
+  const indexed = isIndexed(own, columns);
+  const statement = (indexed ? duplicatesByIndex : duplicatesWithin)(m.policy, columns, own.pages, m.moment);
+  const count = await askOne(m.services.database, query(statement, oneRow(Count)), LIMITS);
+  if (indexed || !sampled) return [counted(about, count, 0, sampled)];
+  const index = `CREATE INDEX CONCURRENTLY ON ${table(m.policy.table)} (${columns.map(name).join(', ')});`;
+  return [
+    counted(about, count, 0, sampled, { remedy: `only duplicates within the sample are seen: ${index}` }),
+  ];
+}
+
+async function clocks(m: Measuring): Promise<Measurement[]> {
+  const { policy, moment } = m;
+  const own = factsOf(m, policy.table);
+  const sampled = !isWholeClockSample(own.pages);
+  const marker = policy.strategy.kind === 'soft-delete' ? policy.strategy.column : null;
+  const byIndex = sampled && isClockIndexed(own, policy.clock.column, marker);
+  const indexed = byIndex ? clockByIndex(policy, moment) : null;
+  const { sample, emptied, aheads, ends } = await ask(
+    m.services.database,
+    {
+      sample: query(clockSample(policy, own.pages, moment), oneRow(Clocks)),
+      emptied: indexed ? query(indexed.empty, oneRow(Count)) : undefined,
+      aheads: indexed ? query(indexed.ahead, oneRow(Count)) : undefined,
+      ends: indexed ? query(indexed.ends, oneRow(Ends)) : undefined,
+    },
+    LIMITS,
+  );
+  const rows = own.rows ?? (sampled ? null : sample.looked_at);
+  /** The index's count where it was not cut short; else the sample's share. */
+  const better = (exact: Count | undefined, found: number, keys: readonly string[]) =>
+    exact && exact.looked_at < MOST_COUNTED && rows !== null
+      ? { found: exact.found, keys: exact.keys, lookedAt: rows, sampled: false }
+      : { found, keys, lookedAt: sample.looked_at, sampled };
+  const about = (measure: Measurement['measure']): About => ({
+    policy: policy.name,
+    measure,
+    subject: policy.clock.column,
+  });
+  const empty = better(emptied, sample.empty, sample.empty_keys);
+  const ahead = better(aheads, sample.ahead, sample.ahead_keys);
+  const { oldest, newest } = ends ?? sample;
+  const { emptyClocks, futureClocks, aheadSeconds } = policy.quality;
+  return [
+    judged(about('completeness'), { ...empty, most: emptyClocks }),
+    judged(about('timeliness'), { ...ahead, most: futureClocks }, { aheadSeconds }),
+    judged(
+      aboutProfile(policy),
+      { found: 0, lookedAt: sample.looked_at, most: null, sampled: sampled && !byIndex, keys: [] },
+      {
+        rows: rows === null ? null : Math.round(rows),
+        emptyShare: empty.lookedAt === 0 ? 0 : empty.found / empty.lookedAt,
+        oldest,
+        newest,
+      },
+    ),
+  ];
+}
+
 function counted(
-  about: Pick<Measurement, 'policy' | 'measure' | 'subject'>,
-  rows: Row[] | undefined,
+  about: About,
+  { looked_at: lookedAt, found, keys }: Count,
   most: number,
   sampled: boolean,
   detail: Measurement['detail'] = {},
 ): Measurement {
-  const { looked_at: lookedAt, found, keys } = Count.parse(rows?.[0]);
   return judged(about, { found, lookedAt, keys, most, sampled }, detail);
 }

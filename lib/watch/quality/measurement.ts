@@ -1,14 +1,15 @@
 /** One measurement of governed data, as it is stored, reported and judged (M6). */
-const MEASURES = ['completeness', 'timeliness', 'reference', 'uniqueness', 'profile'] as const;
+export const MEASURES = ['completeness', 'timeliness', 'reference', 'uniqueness', 'profile'] as const;
 type Measure = (typeof MEASURES)[number];
+/** `guarded`: a constraint makes it impossible. `unknown`: it could not be measured. */
+export const STATUSES = ['ok', 'breached', 'guarded', 'unknown'] as const;
 
 export interface Measurement {
   readonly policy: string;
   readonly measure: Measure;
   /** The column, or the table with its columns. */
   readonly subject: string;
-  /** `guarded`: a constraint makes it impossible. `unknown`: it could not be measured. */
-  readonly status: 'ok' | 'breached' | 'guarded' | 'unknown';
+  readonly status: (typeof STATUSES)[number];
   readonly found: number | null;
   readonly lookedAt: number | null;
   readonly share: number | null;
@@ -24,7 +25,7 @@ export interface Measurement {
 /** Enough to look at one and see what is wrong. */
 export const MOST_KEYS = 5;
 
-type About = Pick<Measurement, 'policy' | 'measure' | 'subject'>;
+export type About = Pick<Measurement, 'policy' | 'measure' | 'subject'>;
 
 /** Beyond the threshold it is breached. `lookedAt` may be an estimate, so it is never below `found`. */
 export function judged(

@@ -74,8 +74,8 @@ export function clockSample(policy: Policy, pages: number, m: Moment): Statement
 export const isWholeClockSample = (pages: number): boolean => sampleOf(pages, SAMPLE_BLOCKS).whole;
 export const isWholeLookup = (pages: number): boolean => sampleOf(pages, LOOKUP_BLOCKS).whole;
 
-/** By an index that leads with the clock: three statements, of one row each. */
-export function clockByIndex(policy: Policy, m: Moment): Statement[] {
+/** By an index that leads with the clock; of one row each. */
+export function clockByIndex(policy: Policy, m: Moment): Record<'empty' | 'ahead' | 'ends', Statement> {
   const clock = `t.${name(policy.clock.column)}`;
   const p = new Parameters();
   const from = (where: string) =>
@@ -85,15 +85,15 @@ export function clockByIndex(policy: Policy, m: Moment): Statement[] {
     from (${inner}) t`;
   const end = (order: string, bound: string) =>
     `(select ${clock}::text from ${table(policy.table)} t where ${bound} and ${unmarked(policy)} order by ${clock} ${order} limit 1)`;
-  return [
-    new Parameters().statement(
+  return {
+    empty: new Parameters().statement(
       counts(`${from(`${clock} is null`)} union all ${from(`${clock} = '-infinity'`)}`),
     ),
-    p.statement(counts(from(ahead(policy, m, p)))),
-    new Parameters().statement(
+    ahead: p.statement(counts(from(ahead(policy, m, p)))),
+    ends: new Parameters().statement(
       `select ${end('asc', `${clock} > '-infinity'`)} as oldest, ${end('desc', `${clock} < 'infinity'`)} as newest`,
     ),
-  ];
+  };
 }
 
 export interface Reference {

@@ -171,8 +171,8 @@ export const orderMutants: readonly Mutant[] = [
     id: 'R21',
     promise: 'The one who asked cannot be the one who confirms.',
     file: 'lib/orders/actions.ts',
-    find: 'if (asked.requested_by === operator) {',
-    replace: "if (asked.requested_by === '') {",
+    find: 'if (waiting.requested_by === operator) {',
+    replace: "if (waiting.requested_by === '') {",
     tests: door('above the caps one operator asks'),
   },
   {
@@ -187,8 +187,8 @@ export const orderMutants: readonly Mutant[] = [
     id: 'R23',
     promise: 'An order in review without a start is counted.',
     file: 'lib/orders/queue.ts',
-    find: "withoutStart: n('without_start'),",
-    replace: 'withoutStart: 0,',
+    find: 'select count(*)::int as "withoutStart"',
+    replace: 'select 0 as "withoutStart"',
     tests: watch('without a start is counted'),
   },
 ];
