@@ -5,10 +5,9 @@
  * older batch can still run.
  */
 import { z } from 'zod';
-import type { Row, Statement } from '../platform/database';
 import { DatabaseError, RequestError } from '../platform/errors';
 import { maybeRow, type Query, query } from '../platform/query';
-import { askEach, askRows, type Limits, provenBy } from '../platform/session';
+import { askEach, type Limits } from '../platform/session';
 import { id, list, Sql, sql, type Value } from '../platform/sql';
 import type { Services } from '../services';
 
@@ -79,16 +78,6 @@ const calling = (named: string, args: Args): Query<z.output<typeof Entry> | null
     maybeRow(Entry),
   );
 };
-
-/** As the operator who acts. Returns the rows of `statements` alone. */
-export const sendAs = async ({ services, token }: Acting, statements: Statement[]): Promise<Row[][]> =>
-  (await send(services, [provenBy(token), ...statements])).slice(2);
-
-export const send = async (
-  services: Services,
-  statements: Statement[],
-  readOnly = false,
-): Promise<Row[][]> => [[], ...(await askRows(services.database, statements, { ...READING, readOnly }))];
 
 /** What the database refuses is the request's fault when it says so by a constraint; a lock is nobody's. */
 export function refusal(error: unknown): unknown {
