@@ -4,7 +4,8 @@ import type { Policy } from './contract';
 
 /** Policies made of declared ones, and what each was declared as. */
 const DECLARED = new WeakMap<Policy, Policy>();
-const declarationOf = (policy: Policy): Policy => DECLARED.get(policy) ?? policy;
+/** What a policy was declared as, whose version it keeps. */
+export const declarationOf = (policy: Policy): Policy => DECLARED.get(policy) ?? policy;
 
 /** `made`, which keeps the version of the declaration it was made of. */
 export function standsFor(made: Policy, policy: Policy): Policy {

@@ -9,6 +9,7 @@ import type { Period, PermanentTable, Policy } from './contract';
 import { dataMap } from './data-map';
 import { permanentOf } from './data-map-contract';
 import { withPurges } from './purge';
+import { periodsIn, setTo, withEachPeriod } from './recorded';
 
 /** With those that the data map calls permanent. */
 export const permanentTables: readonly PermanentTable[] = permanentOf(dataMap, [...examplePermanentTables]);
@@ -21,7 +22,7 @@ const DAY_SECONDS = 86_400;
 
 /** The names of all variables that change a period, for .env.example and the settings check. */
 export function periodVariables(all: readonly Policy[] = policies): Map<string, Period> {
-  return new Map(all.flatMap(periodsOf).flatMap((p) => (p.env ? [[p.env, p] as const] : [])));
+  return new Map(all.flatMap(periodsIn).flatMap((p) => (p.env ? [[p.env, p] as const] : [])));
 }
 
 /** Throws SettingsError naming every variable that does not hold a period. */
@@ -40,23 +41,11 @@ export function resolvePolicies(
       );
       return period;
     }
-    return { ...period, seconds: days === -1 ? null : days * DAY_SECONDS };
+    return setTo(period, days === -1 ? null : days * DAY_SECONDS);
   };
-  const resolved = all.map((policy) => ({
-    ...policy,
-    rules: policy.rules.map((rule) => ({ ...rule, keepFor: resolve(rule.keepFor) })),
-    strategy:
-      policy.strategy.kind === 'soft-delete'
-        ? { ...policy.strategy, purgeAfter: resolve(policy.strategy.purgeAfter) }
-        : policy.strategy,
-  }));
+  const resolved = all.map((policy) => withEachPeriod(policy, resolve));
   if (problems.length > 0) throw new SettingsError([...new Set(problems)]);
   return resolved;
-}
-
-function periodsOf(policy: Policy): Period[] {
-  const purge = policy.strategy.kind === 'soft-delete' ? [policy.strategy.purgeAfter] : [];
-  return [...policy.rules.map((rule) => rule.keepFor), ...purge];
 }
 
 /** Adds the purge of each soft-delete policy (P8) and refuses what no single policy can see: a name twice, or a table that nothing may ever expire (P4). */

@@ -7,6 +7,7 @@ import type { Statement } from '../../platform/database';
 import { table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { periodsOf, reachOf } from '../../policies/effective';
+import { recordOf } from '../../policies/recorded';
 
 export const Approval = z.object({
   id: z.uuid(),
@@ -58,7 +59,15 @@ export const admissionFacts = (
 
 /** Only for the run that has just begun: a refused one declares nothing. */
 export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Statement => ({
-  text: `select retention.declare_version($1, $2, $3, $4::jsonb, $5)
+  text: `select retention.declare_version($1, $2, $3, $4::jsonb, $5, $7::jsonb)
     from retention.policy_state where policy = $1 and run_now = $6::uuid`,
-  params: [policy.name, version, reachOf(policy), JSON.stringify(periodsOf(policy)), by, runId],
+  params: [
+    policy.name,
+    version,
+    reachOf(policy),
+    JSON.stringify(periodsOf(policy)),
+    by,
+    runId,
+    JSON.stringify(recordOf(policy)),
+  ],
 });

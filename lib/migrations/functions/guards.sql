@@ -50,8 +50,9 @@ begin
 end $$;
 comment on function retention.observe_labels(text, text[], text[]) is 'Remembers under which rule each of these tenants is now.';
 
--- Within begin_run's transaction, which holds the policy's lock exclusively.
-create or replace function retention.declare_version(p text, v text, r text, declared jsonb, who text) returns void
+-- Within begin_run's transaction, which holds the policy's lock exclusively. `whole` is the declaration itself: what changes
+-- no row's fate, such as the schedule, changes in it without another version.
+create or replace function retention.declare_version(p text, v text, r text, declared jsonb, who text, whole jsonb) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   at timestamptz;
@@ -59,12 +60,12 @@ begin
   -- A clock set back must not make an older version look cooled off.
   at := greatest(retention.clock(), (select max(greatest(declared_at, superseded_at)) from retention.policy_version where policy = p));
   update retention.policy_version set superseded_at = at where policy = p and version <> v and superseded_at is null;
-  insert into retention.policy_version (policy, version, reach, periods, declared_by, declared_at)
-    values (p, v, r, declared, who, at)
-    on conflict (policy, version) do update set superseded_at = null
-      where policy_version.superseded_at is not null;
+  insert into retention.policy_version (policy, version, reach, periods, declared_by, declared_at, declaration)
+    values (p, v, r, declared, who, at, whole)
+    on conflict (policy, version) do update set superseded_at = null, declaration = excluded.declaration
+      where policy_version.superseded_at is not null or policy_version.declaration is distinct from excluded.declaration;
 end $$;
-comment on function retention.declare_version(text, text, text, jsonb, text) is
+comment on function retention.declare_version(text, text, text, jsonb, text, jsonb) is
   'Makes this version the one in force and ends the one before it.';
 
 -- All that decides whether a run may begin to delete, as one value.
