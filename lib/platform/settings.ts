@@ -218,11 +218,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
       warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
       criticalPercent: e.SLA_CRITICAL_THRESHOLD_PERCENT,
     },
-    guards: {
-      massDeletion: e.LAPSE_MASS_DELETION_GUARD,
-      rollout: e.LAPSE_PROGRESSIVE_ROLLOUT,
-      coolingOffSeconds: e.LAPSE_COOLING_OFF_DAYS * 86_400,
-    },
+    guards: guardsOf(e),
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
     orders: orders.settings,
@@ -236,6 +232,25 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
 }
 
 type Checked = z.output<typeof Environment>;
+
+const Guards = Environment.pick({
+  LAPSE_MASS_DELETION_GUARD: true,
+  LAPSE_PROGRESSIVE_ROLLOUT: true,
+  LAPSE_COOLING_OFF_DAYS: true,
+});
+
+/** The guard rails alone, for a command that needs nothing else of the environment. */
+export function guardSettings(env: Record<string, string | undefined>): Settings['guards'] {
+  const parsed = Guards.safeParse(env);
+  if (parsed.success) return guardsOf(parsed.data);
+  throw new SettingsError(parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`));
+}
+
+const guardsOf = (e: z.output<typeof Guards>): Settings['guards'] => ({
+  massDeletion: e.LAPSE_MASS_DELETION_GUARD,
+  rollout: e.LAPSE_PROGRESSIVE_ROLLOUT,
+  coolingOffSeconds: e.LAPSE_COOLING_OFF_DAYS * 86_400,
+});
 
 const lowered = (seconds: number | undefined): number | undefined =>
   seconds === undefined ? undefined : Math.min(seconds, MAX_DURATION_SECONDS);

@@ -43,13 +43,20 @@ export const PreviewPage = z.object({
 });
 export type PreviewPage = z.infer<typeof PreviewPage>;
 
+/** `only`: rows for which this fragment over `t` is not true are passed by, as if they were not there. */
+interface PageOptions {
+  readonly limit?: number;
+  readonly rowsSha256?: string;
+  readonly only?: string | undefined;
+}
+
 /** One row, a PreviewPage. Takes the same arguments as a batch and reads what it would delete. */
 export function previewPage(
   declared: Policy,
   leg: Leg,
   position: Position | null,
   asOfText: string,
-  { limit = pageOf(declared), rowsSha256 = NO_ROWS } = {},
+  { limit = pageOf(declared), rowsSha256 = NO_ROWS, only }: PageOptions = {},
 ): Statement {
   const policy = onLeaf(declared, leg);
   const p = new Parameters();
@@ -65,7 +72,7 @@ export function previewPage(
       case when ${mayGo(policy, leg, asOf, p)} then null else coalesce(${staysBecause(policy, leg, asOf, p)}, 'busy') end as stays
     from ${governed(policy, leg)}
     join (select c, row_number() over (order by ${walked(policy, leg).join(', ')}) as n from picked) x on x.c = t.ctid
-    where t.ctid = any(array(select c from picked))
+    where t.ctid = any(array(select c from picked))${only === undefined ? '' : ` and (${only})`}
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
   ${going(policy)}

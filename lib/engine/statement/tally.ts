@@ -52,6 +52,8 @@ export interface Looking {
   readonly asOf: string;
   /** Where to begin; null: at the leg's first row. */
   readonly from?: Position | null;
+  /** Only rows for which this fragment over `t` is true. */
+  readonly only?: string | undefined;
   /** One READ ONLY transaction; answers with the rows of each statement. */
   read(statements: Statement[], statementMs: number): Promise<Row[][]>;
   /** Asked before each page. */
@@ -66,6 +68,7 @@ export async function* pages(look: Looking, tally: Tally): AsyncGenerator<Previe
     const statement = previewPage(look.policy, look.leg, position, look.asOf, {
       limit,
       rowsSha256: tally.rowsSha256,
+      only: look.only,
     });
     let rows: Row[][];
     try {

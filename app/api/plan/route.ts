@@ -1,0 +1,4 @@
+import { planRoute } from '@/lib/http/plan-route';
+
+export const maxDuration = 300;
+export const GET = planRoute();

@@ -1,0 +1,89 @@
+/**
+ * The rows that one declaration reaches and another does not, counted by the dry run's own pages: the same picking, the
+ * same predicate, holds and files, with the other declaration's rows passed by. So what is counted is what a run would
+ * delete because of the difference, and nothing is judged in a second way.
+ */
+
+import { type Leg, legsOf, type Position } from '../../engine/statement/leg';
+import { onLeaves } from '../../engine/statement/partition';
+import { tenantsOf } from '../../engine/statement/pick';
+import { expired } from '../../engine/statement/predicate';
+import { pages, Tally } from '../../engine/statement/tally';
+import type { Row, Statement } from '../../platform/database';
+import type { Kept } from '../../platform/outcome';
+import { Literals, name } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { reachOf } from '../../policies/effective';
+
+export interface Counting {
+  readonly read: (statements: Statement[], statementMs: number) => Promise<Row[][]>;
+  readonly inTime: () => boolean;
+  readonly coolingSeconds: number;
+  /** Rows looked at, at most: what has more is answered as "more than". */
+  readonly mostRows: number;
+}
+
+/** `complete`: exact; else at least so many. */
+export interface Counts {
+  readonly rows: number;
+  readonly files: number;
+  readonly bytes: number;
+  /** Rows that go along, by table. */
+  readonly dependants: Readonly<Record<string, number>>;
+  readonly kept: Readonly<Kept>;
+  readonly complete: boolean;
+}
+
+/** Rows that `policy` may delete at `asOf` and `other` may not; every row of `policy` where there is no other. */
+export async function countExcept(
+  policy: Policy,
+  other: Policy | null,
+  asOf: Date,
+  counting: Counting,
+): Promise<Counts> {
+  const { read, coolingSeconds } = counting;
+  const tally = new Tally();
+  const legs = legsOf(policy, asOf, coolingSeconds);
+  const at = asOf.toISOString();
+  let complete = true;
+  for (const { leg } of await onLeaves(policy, legs, read)) {
+    const only = other ? exceptFragment(other, asOf, coolingSeconds) : undefined;
+    const inTime = () => counting.inTime() && tally.picked < counting.mostRows;
+    let isDone = false;
+    const look = { policy, leg, asOf: at, read, inTime, only, from: startOf(policy, other, leg, asOf) };
+    for await (const page of pages(look, tally)) isDone = page.after.ended;
+    complete &&= isDone;
+  }
+  const { expired: rows, files, bytes, dependants, kept } = tally;
+  return { rows, files, bytes, dependants, kept, complete };
+}
+
+/** "None of the other declaration's legs takes the row", with its values written in: a fragment has no parameters. */
+export function exceptFragment(other: Policy, asOf: Date, coolingSeconds: number): string | undefined {
+  const legs = legsOf(other, asOf, coolingSeconds).map((leg) => takenBy(other, leg, asOf));
+  return legs.length === 0 ? undefined : `(${legs.join(' or ')}) is not true`;
+}
+
+function takenBy(other: Policy, leg: Leg, asOf: Date): string {
+  const p = new Literals();
+  if (leg.kind !== 'tenants') return `(${expired(other, leg, p)})`;
+  // All tenants once a statement, as one object: a look-up a row, however many there are.
+  const tenants = tenantsOf(other, leg, null, p.add(asOf.toISOString(), 'timestamptz'), p, null);
+  const column = `t.${name(other.tenants!.column)}`;
+  return `exists (select 1 from (select ((
+      with ${tenants} select jsonb_object_agg(x.tenant::text, x.cutoff) from tenants x
+    ) ->> ${column}::text)::timestamptz as cutoff) w where ${expired(other, leg, p)})`;
+}
+
+/**
+ * Where the walk may begin: with the same reach, everything of a rule before the other's cutoff is the other's. Of a clock
+ * with a zone only: the others are compared in local time, and walk from their start.
+ */
+function startOf(policy: Policy, other: Policy | null, leg: Leg, asOf: Date): Position | null {
+  if (!other || leg.kind !== 'rule' || policy.clock.type !== 'timestamptz') return null;
+  if (reachOf(policy) !== reachOf(other)) return null;
+  const seconds = other.rules.find((r) => r.label === leg.rule.label)?.keepFor.seconds;
+  if (seconds == null) return null;
+  // A millisecond before it: the other's last row is passed by, its cutoff itself is not.
+  return { clock: new Date(asOf.getTime() - seconds * 1000 - 1).toISOString(), key: [] };
+}
