@@ -12,6 +12,7 @@ import { outboxMutants } from './list/outbox';
 import { partitionMutants } from './list/partitions';
 import { peopleMutants } from './list/people';
 import { periodMutants } from './list/periods';
+import { planMutants } from './list/plan';
 import { preflightMutants } from './list/preflight';
 import { recordMutants } from './list/records';
 import { roleMutants } from './list/roles';
@@ -36,6 +37,7 @@ const all: readonly Mutant[] = [
   ...orderMutants,
   ...recordMutants,
   ...roleMutants,
+  ...planMutants,
   ...preflightMutants,
   ...runnerMutants,
   ...subjectMutants,

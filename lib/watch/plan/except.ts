@@ -59,7 +59,7 @@ export async function countExcept(
 }
 
 /** "None of the other declaration's legs takes the row", with its values written in: a fragment has no parameters. */
-export function exceptFragment(other: Policy, asOf: Date, coolingSeconds: number): string | undefined {
+function exceptFragment(other: Policy, asOf: Date, coolingSeconds: number): string | undefined {
   const legs = legsOf(other, asOf, coolingSeconds).map((leg) => takenBy(other, leg, asOf));
   return legs.length === 0 ? undefined : `(${legs.join(' or ')}) is not true`;
 }

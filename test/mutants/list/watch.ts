@@ -52,8 +52,8 @@ export const watchMutants: readonly Mutant[] = [
     id: 'X06',
     promise: 'A period of -1 from the environment keeps for ever.',
     file: 'lib/policies/index.ts',
-    find: 'seconds: days === -1 ? null : days * DAY_SECONDS',
-    replace: 'seconds: Math.abs(days) * DAY_SECONDS',
+    find: 'setTo(period, days === -1 ? null : days * DAY_SECONDS)',
+    replace: 'setTo(period, Math.abs(days) * DAY_SECONDS)',
     tests: ['test/platform/settings.test.ts:take whole days, and -1 for ever'],
   },
   {

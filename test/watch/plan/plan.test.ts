@@ -150,6 +150,19 @@ describe('a plan', () => {
     expect(sides).toContainEqual({ field: 'schedule', production: '0 2 * * *', branch: '5 2 * * *' });
   });
 
+  it('compares with the schedule of the last run, also where only that has changed since', async () => {
+    await inProduction({});
+    const moved = thingsPolicy({ schedule: { run: '5 2 * * *' } });
+    await e.run(moved);
+    expect(await planned(moved)).toMatchObject({ change: 'unchanged' });
+  });
+
+  it('counts a row whose clock is exactly where production stops', async () => {
+    await inProduction(kept(50));
+    await e.db.sql('insert into things (at) values ($1)', [ago(50 * DAY)]);
+    expect((await planned(thingsPolicy(kept(5)))).effect?.becomes?.now.rows).toBe(1);
+  });
+
   it('finds nothing where nothing has changed', async () => {
     const policy = await inProduction(kept(50));
     await things(e.db, [60 * DAY]);
@@ -194,7 +207,7 @@ describe('a plan', () => {
     expect(await planned(here)).toMatchObject({ change: 'unchanged' });
     // Another default changes nothing there either: the variable is set.
     expect((await planned(declared(20))).sides).toContainEqual(
-      expect.objectContaining({ field: 'period all', branch: 'after 45 days (KEEP_THINGS may change it)' }),
+      expect.objectContaining({ field: 'period all', branch: '45 days (KEEP_THINGS may change it)' }),
     );
   });
 
@@ -247,7 +260,7 @@ describe('a plan', () => {
     expect(words).toContain(
       '1 of 1 policy changes. **2 rows and 0 files become deletable because of it now**',
     );
-    expect(words).toContain('| period all | **after 50 days** | **after 5 days** |');
+    expect(words).toContain('| period all | **50 days** | **5 days** |');
     expect(words).toContain(`**t.note &lt;> 'a\\|b' or t.note is null**`);
   });
 });
