@@ -8,7 +8,7 @@ Everything Lapse keeps is in schema \`retention\` of your database. This file is
 its tables, columns and indexes, and its constraints. It is made by \`npm run docs:data-model\` from a migrated database, never by
 hand; a test fails when the two differ, and when a new table, column or index does not say what it is for.
 
-Your own tables are not here: Lapse changes none of them.`;
+Your own tables are not here: Lapse changes none of them. What leaves the database is in [DATA-FLOW.md](DATA-FLOW.md).`;
 
 export function dataModel(tables: readonly Table[]): string {
   return `${[

@@ -1,0 +1,177 @@
+/** The handbook's examples: each is declared, gets the tables it shows, fits them, and deletes what has expired and nothing else. */
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import * as byRule from '@/docs/examples/by-rule';
+import * as byTier from '@/docs/examples/by-tier';
+import * as dependants from '@/docs/examples/dependants';
+import * as files from '@/docs/examples/files';
+import * as orderReview from '@/docs/examples/order-review';
+import * as partitions from '@/docs/examples/partitions';
+import * as permanent from '@/docs/examples/permanent';
+import * as plainTable from '@/docs/examples/plain-table';
+import * as softDelete from '@/docs/examples/soft-delete';
+import { watchOrders } from '@/lib/orders/watch';
+import { registered } from '@/lib/policies';
+import { definePolicy, type Policy } from '@/lib/policies/contract';
+import { purgeOf } from '@/lib/policies/purge';
+import { ago, DAY, type Engine, engine, fitsDatabase, NOW } from '../support/engine';
+
+const handbook = readFileSync('docs/POLICIES.md', 'utf8');
+let e: Engine;
+afterEach(() => e?.stop());
+
+/** The statements shown under the example of that name. */
+const shownSql = (example: string): string =>
+  new RegExp(`\\(examples/${example}\\.ts\\):\\n[\\s\\S]*?\`\`\`sql\\n([\\s\\S]*?)\`\`\``).exec(
+    handbook,
+  )![1]!;
+
+async function withTables(example: string): Promise<Engine> {
+  e = await engine();
+  await e.db.sql(shownSql(example));
+  return e;
+}
+const keys = async (table: string): Promise<string[]> =>
+  (await e.db.sql<{ note: string }>(`select note from ${table} order by note`)).map((r) => r.note);
+const U = '00000000-0000-4000-8000-000000000001';
+const old = (days: number): string => `'${ago(days * DAY)}'::timestamptz`;
+
+it('shows every example as its file has it', () => {
+  const shown = [...handbook.matchAll(/\]\((examples\/[a-z-]+\.ts)\):\n\n```ts\n([\s\S]*?)```/g)];
+  expect(shown.length).toBe(9);
+  for (const [, file, text] of shown) expect(text).toBe(readFileSync(`docs/${file}`, 'utf8'));
+});
+
+interface Shape {
+  readonly example: string;
+  readonly policy: Policy;
+  readonly table: string;
+  /** Rows, each with a note that says what becomes of it. */
+  readonly rows: string;
+}
+
+const shapes: readonly Shape[] = [
+  {
+    example: 'plain-table',
+    policy: plainTable.sessions,
+    table: 'app_sessions',
+    rows: `insert into app_sessions (user_id, last_used_at, note) values
+      ('${U}', ${old(91)}, 'goes'), ('${U}', ${old(89)}, 'stays')`,
+  },
+  {
+    example: 'by-rule',
+    policy: byRule.notifications,
+    table: 'notifications',
+    rows: `insert into notifications (user_id, state, pinned, created_at, note) values
+      ('${U}', 'read', false, ${old(31)}, 'goes'), ('${U}', 'read', false, ${old(29)}, 'stays'),
+      ('${U}', 'unread', false, ${old(181)}, 'goes'), ('${U}', 'unread', false, ${old(179)}, 'stays'),
+      ('${U}', 'read', true, ${old(400)}, 'stays'), ('${U}', 'other', false, ${old(400)}, 'stays')`,
+  },
+  {
+    example: 'by-tier',
+    policy: byTier.exports,
+    table: 'data_exports',
+    rows: `insert into accounts (plan) values ('free'), ('team'), ('enterprise'), ('unheard of');
+      insert into data_exports (account_id, created_at, note)
+        select id, at, case when (plan = 'free' and at < ${old(7)}) or (plan = 'team' and at < ${old(90)}) then 'goes' else 'stays' end
+        from accounts, unnest(array[${old(6)}, ${old(8)}, ${old(89)}, ${old(91)}, ${old(4000)}]) at`,
+  },
+  {
+    example: 'dependants',
+    policy: dependants.conversations,
+    table: 'conversations',
+    rows: `insert into conversations (user_id, closed_at, note) values
+      ('${U}', ${old(366)}, 'goes'), ('${U}', ${old(364)}, 'stays'), ('${U}', null, 'stays'), ('${U}', ${old(367)}, 'stays');
+      insert into messages (conversation_id) select id from conversations;
+      insert into ratings (conversation_id) select id from conversations;
+      insert into complaints (conversation_id) select id from conversations where closed_at = ${old(367)}`,
+  },
+  {
+    example: 'files',
+    policy: files.uploads,
+    table: 'uploads',
+    rows: `insert into uploads (user_id, attached_to, file, uploaded_at, note) values
+      ('${U}', null, 'uploads/a-${'x'.repeat(30)}.png', ${old(4)}, 'goes'), ('${U}', null, null, ${old(2)}, 'stays'),
+      ('${U}', '${U}', 'uploads/b-${'x'.repeat(30)}.png', ${old(4)}, 'stays')`,
+  },
+  {
+    example: 'partitions',
+    policy: partitions.pageViews,
+    table: 'page_views',
+    rows: `insert into page_views (seen_at, note) values ('2024-11-10', 'goes'), ('2024-11-20', 'goes'), ('2026-02-10', 'stays')`,
+  },
+];
+
+describe.each(shapes)('$example', ({ example, policy, table, rows }) => {
+  it('fits the tables it shows, and deletes what has expired and nothing else', async () => {
+    await withTables(example);
+    expect(await fitsDatabase(e, policy)).toEqual([]);
+    await e.db.sql(`alter table ${table} add column note text`);
+    await e.db.sql(rows);
+    const all = await keys(table);
+    const result = await e.run(policy);
+    expect({ outcome: result.outcome, message: result.message }).toMatchObject({ outcome: 'succeeded' });
+    expect(await keys(table)).toEqual(all.filter((note) => note === 'stays'));
+    expect(result.deleted).toBe(all.filter((note) => note === 'goes').length);
+    expect(result.deleted).toBeGreaterThan(0);
+  });
+});
+
+it('dependants: messages go along, ratings lose their reference, a complaint keeps its conversation', async () => {
+  await withTables('dependants');
+  await e.db.sql(
+    `insert into conversations (user_id, closed_at) values ('${U}', ${old(366)}), ('${U}', ${old(367)})`,
+  );
+  await e.db.sql('insert into messages (conversation_id) select id from conversations');
+  await e.db.sql('insert into ratings (conversation_id) select id from conversations');
+  await e.db.sql(
+    `insert into complaints (conversation_id) select id from conversations where closed_at = ${old(367)}`,
+  );
+  await e.run(dependants.conversations);
+  const [left] = await e.db.sql(`select (select count(*)::int from conversations) as conversations,
+    (select count(*)::int from messages) as messages, (select count(*)::int from ratings) as ratings,
+    (select count(*)::int from ratings where conversation_id is null) as alone`);
+  expect(left).toEqual({ conversations: 1, messages: 1, ratings: 2, alone: 1 });
+});
+
+it('soft-delete: marks what has expired, and its purge deletes it after the grace period', async () => {
+  await withTables('soft-delete');
+  const purge = purgeOf(softDelete.projects)!;
+  expect(await fitsDatabase(e, softDelete.projects)).toEqual([]);
+  expect(await fitsDatabase(e, purge)).toEqual([]);
+  await e.db.sql(`insert into projects (owner_id, last_opened_at, deleted_at) values
+    ('${U}', ${old(731)}, null), ('${U}', ${old(729)}, null), ('${U}', ${old(900)}, ${old(61)}), ('${U}', ${old(900)}, ${old(59)})`);
+  expect((await e.run(softDelete.projects)).deleted).toBe(1);
+  expect((await e.run(purge)).deleted).toBe(1);
+  const [left] = await e.db.sql(
+    'select count(*)::int as rows, count(deleted_at)::int as marked from projects',
+  );
+  expect(left).toEqual({ rows: 3, marked: 2 });
+});
+
+it('permanent: a policy for the table does not start', async () => {
+  await withTables('permanent');
+  const { name, schema } = permanent.objections.table;
+  const wrong = definePolicy({ ...plainTable.sessions, name: 'wrong', table: { schema, name } });
+  expect(() => registered([wrong], [permanent.objections])).toThrow(/mail_objections is permanent/);
+});
+
+it('order-review: a booking that was in review for too long is claimed, one in time is not', async () => {
+  await withTables('order-review');
+  await e.db.sql(`insert into bookings (status, price_cents, currency, review_started_at) values
+    ('review', 500, 'eur', ${old(1.1)}), ('review', 500, 'eur', ${old(0.5)})`);
+  const services = { ...e.services, orderReview: orderReview.bookings };
+  const order = {
+    correlationId: 'c',
+    deadline: new Date(NOW.getTime() + 300_000),
+    dryRun: false,
+    trigger: 'cron',
+  } as const;
+  const result = await watchOrders(services, order);
+  expect(result.outcome).toBe('succeeded');
+  // Without a key of the provider a person pays back.
+  expect(await e.db.sql('select status from bookings order by id')).toEqual([
+    { status: 'by_hand' },
+    { status: 'review' },
+  ]);
+});
