@@ -5,13 +5,13 @@
 import { z } from 'zod';
 import type { Database } from '../platform/database';
 import { RequestError } from '../platform/errors';
-import { answerTimeoutMs, provenBy, session } from '../platform/session';
+import { oneRow, query } from '../platform/query';
+import { askOne } from '../platform/session';
 import { keysFrom, name, Parameters, sameKey, table, tableLabel, text } from '../platform/sql';
 import type { Policy } from '../policies/contract';
 
 /** Waits for the batches under way: an extension takes their lock exclusively. */
-const LOCK_MS = 10_000;
-const STATEMENT_MS = 12_000;
+const LIMITS = { statementMs: 12_000, lockMs: 10_000 };
 
 export interface Restore {
   /** The soft-delete policy that governs the table. */
@@ -59,11 +59,7 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
   const open = grace === null ? 'true' : `${mark} >= retention.clock() - make_interval(secs => ${grace})`;
   // Never purged: safe for as long as the policy itself would have waited is enough to be looked at again.
   const until = `retention.clock() + make_interval(secs => ${grace ?? p.add(30 * 86_400, 'float8')})`;
-  const rows = await database.transaction(
-    [
-      session(STATEMENT_MS, LOCK_MS),
-      provenBy(order.token),
-      p.statement(`with wanted as materialized (
+  const restoring = p.statement(`with wanted as materialized (
         select t.ctid as c, ${mark} as deleted_at, ${open} as open
         from only ${table(policy.table)} t join ${keysFrom(`array[${key}]`, policy.key)} on ${sameKey('t', policy.key)}
         where ${mark} is not null for update of t
@@ -78,11 +74,11 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
       )
       select exists (select 1 from noted) as restored, (select deleted_at::text from wanted) as deleted_at,
         (select keep_until::text from noted) as keep_until,
-        (select entry::text from noted) as entry`),
-    ],
-    { timeoutMs: answerTimeoutMs(STATEMENT_MS) },
-  );
-  const found = Found.parse(rows[2]?.[0]);
+        (select entry::text from noted) as entry`);
+  const found = await askOne(database, query(restoring, oneRow(Found)), {
+    ...LIMITS,
+    operatorToken: order.token ?? '',
+  });
   if (found.restored) {
     return { deletedAt: found.deleted_at!, keepUntil: found.keep_until!, entry: found.entry! };
   }

@@ -32,7 +32,7 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
  * In front of what an operator does, in its transaction and no longer: proves to the database who acts
  * (functions/operators.sql). Without a token it proves nobody.
  */
-export const provenBy = (token = ''): Statement => ({
+const provenBy = (token = ''): Statement => ({
   text: `select set_config('lapse.operator_token', $1, true)`,
   params: [token],
 });
@@ -55,11 +55,13 @@ export interface Limits {
   readonly indexesOnly?: boolean;
 }
 
+export type Queries = Readonly<Record<string, Query<unknown> | undefined>>;
+
 /**
  * One transaction under a session's limits: every query by the name it was given, in that order; one that is undefined
  * is not sent. Throws DatabaseError; nothing has happened then, unless its failure is `unknown`.
  */
-export async function ask<const Q extends Readonly<Record<string, Query<unknown> | undefined>>>(
+export async function ask<const Q extends Queries>(
   database: Database,
   queries: Q,
   { statementMs, lockMs, readOnly = false, answerMs, operatorToken, indexesOnly: byIndex = false }: Limits,
@@ -90,6 +92,26 @@ export const askEach = async <T>(
   queries: readonly Query<T>[],
   limits: Limits,
 ): Promise<T[]> => Object.values(await ask(database, Object.fromEntries(queries.entries()), limits)) as T[];
+
+/** `ask` and `askOne` of one database. A run's own ask again what may pass, while there is time. */
+export interface Asking {
+  ask<const Q extends Queries>(queries: Q, limits: Limits): Promise<Answers<Q>>;
+  askOne<T>(query: Query<T>, limits: Limits): Promise<T>;
+}
+
+export const asking = (database: Database): Asking => ({
+  ask: (queries, limits) => ask(database, queries, limits),
+  askOne: (query, limits) => askOne(database, query, limits),
+});
+
+/** READ ONLY, whatever is asked: the database refuses every write. */
+export function readingOnly(of: Asking): Asking {
+  const limited = (limits: Limits): Limits => ({ ...limits, readOnly: true });
+  return {
+    ask: (queries, limits) => of.ask(queries, limited(limits)),
+    askOne: (query, limits) => of.askOne(query, limited(limits)),
+  };
+}
 
 /** The same by place; goes when the last statement has a reader. */
 export async function askRows(

@@ -6,22 +6,23 @@
 import { randomUUID } from 'node:crypto';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { afterFailure } from '../engine/guard/poison';
 import { acquire, leaseToken, release } from '../engine/run/checkpoint';
 import { startPace } from '../engine/run/pace';
 import { pressedBy } from '../engine/run/pressure';
-import { BEGIN_STATEMENT_MS, Begun, beginRun, beginSession, endRun } from '../engine/run/record';
+import { BEGIN, beginRun, catalogOf, endRun } from '../engine/run/record';
 import { settle } from '../engine/run/settle';
 import type { BatchOrder } from '../engine/statement/batch';
 import { leftBehind } from '../engine/statement/drained';
 import { atRoots } from '../engine/statement/leaves';
 import type { Leg } from '../engine/statement/leg';
 import { onLeaf, onLeaves } from '../engine/statement/partition';
-import { CHECKS_OF_ERASURE, catalogFacts, judgeFacts, judgeStore } from '../engine/statement/preflight';
-import type { Row, Statement } from '../platform/database';
+import { CHECKS_OF_ERASURE, judgeFacts, judgeStore } from '../engine/statement/preflight';
 import { DatabaseError, LapseError, PreflightError } from '../platform/errors';
 import { type Kept, noneKept, type Outcome, slaStatus } from '../platform/outcome';
-import { answerTimeoutMs, STATEMENT_TIMEOUT_MS, session } from '../platform/session';
+import { oneRow, query } from '../platform/query';
+import { type Asking, ask, asking, askOne, readingOnly, STATEMENT_TIMEOUT_MS } from '../platform/session';
 import { permanentTables } from '../policies';
 import { versionOf } from '../policies/fingerprint';
 import type { Services } from '../services';
@@ -123,7 +124,7 @@ class Erasing {
     const totals = refused
       ? null
       : await this.#retried(() =>
-          endRun(this.services.database, {
+          endRun(asking(this.services.database), {
             policy: this.reach.policy.name,
             runId: this.runId,
             outcome,
@@ -150,10 +151,9 @@ class Erasing {
   /** Moves the fence; gives why it may not begin. */
   async #begin(): Promise<string | null> {
     const { policy } = this.reach;
-    const rows = await this.#ask(
-      [
-        beginSession(),
-        beginRun({
+    const { begun, catalog } = await this.#asking.ask(
+      {
+        begun: beginRun({
           policy: policy.name,
           runId: this.runId,
           version: this.#version,
@@ -162,16 +162,15 @@ class Erasing {
           actor: this.order.actor,
           correlationId: this.order.correlationId,
         }),
-        catalogFacts(this.reach.erasing),
-      ],
-      BEGIN_STATEMENT_MS,
+        catalog: catalogOf(this.reach.erasing),
+      },
+      BEGIN,
     );
-    const begun = Begun.parse(rows[1]?.[0]);
     if (begun.refused) return begun.refused;
     this.#fence = begun.fence ?? '0';
     this.#asOf = begun.as_of ?? this.#asOf;
     const problems = [
-      ...judgeFacts(this.reach.erasing, rows[2]?.[0]?.facts, permanentTables, CHECKS_OF_ERASURE),
+      ...judgeFacts(this.reach.erasing, catalog.facts, permanentTables, CHECKS_OF_ERASURE),
       ...judgeStore(this.reach.erasing, this.services.blob !== undefined),
     ];
     if (problems.length > 0) throw new PreflightError(policy.name, problems);
@@ -182,17 +181,17 @@ class Erasing {
   async #sweeps(): Promise<string | null> {
     for (let again = 0; again < 3; again += 1) {
       this.#kept = noneKept();
-      const legs = await onLeaves(this.reach.erasing, [this.reach.leg!], (s, ms) => this.#ask(s, ms, true));
+      const legs = await onLeaves(this.reach.erasing, [this.reach.leg!], readingOnly(this.#asking));
       for (const { leg } of legs) {
         const stopped = await this.#sweep(leg);
         if (stopped) return stopped;
       }
-      const rows = await this.#ask(
-        [session(STATEMENT_TIMEOUT_MS), leftBehind(this.reach.erasing, [this.reach.leg!], this.#asOf)],
-        STATEMENT_TIMEOUT_MS,
-        true,
-      );
-      if (!rows[1]?.[0]?.left) return null;
+      const looking = leftBehind(this.reach.erasing, [this.reach.leg!], this.#asOf);
+      const { left } = await this.#asking.askOne(query(looking, oneRow(z.object({ left: z.boolean() }))), {
+        statementMs: STATEMENT_TIMEOUT_MS,
+        readOnly: true,
+      });
+      if (!left) return null;
     }
     return 'busy';
   }
@@ -228,7 +227,7 @@ class Erasing {
           () => this.#remaining() > CLOSING_MS,
         );
       } catch (error) {
-        const advice = await afterFailure((s, ms) => this.#ask(s, ms), order, error, this.log);
+        const advice = await afterFailure(this.#asking, order, error, this.log);
         if (advice === 'no') throw error;
         if (advice === 'fewer') pace.tooMuch();
         continue;
@@ -244,11 +243,10 @@ class Erasing {
     }
   }
 
-  #ask(statements: Statement[], statementMs: number, readOnly = false): Promise<Row[][]> {
-    return this.#retried(() =>
-      this.services.database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
-    );
-  }
+  readonly #asking: Asking = {
+    ask: (queries, limits) => this.#retried(() => ask(this.services.database, queries, limits)),
+    askOne: (one, limits) => this.#retried(() => askOne(this.services.database, one, limits)),
+  };
 
   #retried<T>(work: () => Promise<T>): Promise<T> {
     return pRetry(work, {

@@ -1,7 +1,8 @@
 /** What an erasure would take: its own predicate in READ ONLY transactions, counted page by page. */
 import { PreviewPage, previewPage } from '../engine/statement/preview';
 import { type Kept, noneKept } from '../platform/outcome';
-import { askRows } from '../platform/session';
+import { oneRow, query } from '../platform/query';
+import { askOne } from '../platform/session';
 import type { Services } from '../services';
 import { type ErasureResult, type ErasureStepResult, sum, total } from './result';
 import type { Reach } from './subject';
@@ -55,11 +56,8 @@ async function countOne(
       complete = false;
       break;
     }
-    const [rows] = await askRows(services.database, [previewPage(one.erasing, leg, position, asOf)], {
-      statementMs: PAGE_MS,
-      readOnly: true,
-    });
-    const page = PreviewPage.parse(rows?.[0]);
+    const looking = query(previewPage(one.erasing, leg, position, asOf), oneRow(PreviewPage));
+    const page = await askOne(services.database, looking, { statementMs: PAGE_MS, readOnly: true });
     for (const by of Object.values(page.by_rule)) {
       found.deleted += by.expired;
       found.files += by.files;

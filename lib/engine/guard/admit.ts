@@ -4,8 +4,10 @@
  * stands in the way. Everything here can only stop a run or make it smaller.
  */
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { DatabaseError } from '../../platform/errors';
-import { session } from '../../platform/session';
+import { maybeRow, query } from '../../platform/query';
+import type { Asking } from '../../platform/session';
 import type { Settings } from '../../platform/settings';
 import type { Policy } from '../../policies/contract';
 import { withPeriods } from '../../policies/effective';
@@ -15,11 +17,11 @@ import { type Leg, legsOf } from '../statement/leg';
 import { claim } from './approval';
 import type { Facts } from './facts';
 import { limitOf } from './mass';
-import type { Ask } from './poison';
 import { rolloutMessage, stepOf } from './rollout';
 
 /** Counting with the whole predicate may have to read many rows that stay: as long as the run's first request. */
-const COUNT_MS = 15_000;
+const COUNT = { statementMs: 15_000 };
+const Candidates = z.object({ candidates: z.coerce.number() });
 
 export interface Applicant {
   readonly policy: Policy;
@@ -30,8 +32,9 @@ export interface Applicant {
   /** Rows before their cutoffs, DUE_CAP + 1 for "more"; null when not known. */
   readonly due: number | null;
   readonly guards: Settings['guards'];
-  readonly read: Ask;
-  readonly write: Ask;
+  readonly asking: Asking;
+  /** READ ONLY. */
+  readonly reading: Asking;
   readonly inTime: () => boolean;
   readonly log: Logger;
 }
@@ -99,12 +102,11 @@ async function guarded(a: Applicant, policy: Policy, legs: readonly Leg[]): Prom
   const limit = limitOf(policy, a.facts);
   if (a.due !== null && a.due <= Math.min(limit.most, DUE_CAP)) return null;
   try {
-    const rows = await a.read(
-      [session(COUNT_MS), countCandidates(policy, legs, a.asOf, limit.most)],
-      COUNT_MS,
-    );
-    const candidates = Number(rows[1]?.[0]?.candidates ?? Number.NaN);
-    return candidates <= limit.most ? null : `more rows would go than ${limit.because}`;
+    const counting = countCandidates(policy, legs, a.asOf, limit.most);
+    const found = await a.reading.askOne(query(counting, maybeRow(Candidates)), COUNT);
+    return found !== null && found.candidates <= limit.most
+      ? null
+      : `more rows would go than ${limit.because}`;
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.failure !== 'timeout') throw error;
     return `it could not be counted in time whether more rows would go than ${limit.because}`;

@@ -4,15 +4,17 @@
  * first run; later runs resume its pass with what is left of it.
  */
 
-import { session } from '../../platform/session';
+import { z } from 'zod';
+import { oneRow, type Query, query } from '../../platform/query';
+import type { Asking } from '../../platform/session';
+import { sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import type { Leg } from '../statement/leg';
 import { digestOf } from './digest';
 import type { Approval } from './facts';
-import type { Ask } from './poison';
 import { recount } from './recount';
 
-const STATEMENT_MS = 5_000;
+const LIMITS = { statementMs: 5_000 };
 
 export type Claim =
   | { readonly use: true; readonly rows: number; readonly asOf: string; readonly id: string }
@@ -23,15 +25,15 @@ export interface Claimant {
   readonly version: string;
   readonly runId: string;
   readonly legs: (asOf: string) => Leg[];
-  readonly read: Ask;
-  readonly write: Ask;
+  readonly asking: Asking;
+  readonly reading: Asking;
   readonly inTime: () => boolean;
 }
 
 export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
   const { id, as_of: asOf } = approval;
   if (!approval.used) {
-    const again = await recount(c.read, c.policy, c.legs(asOf), asOf, c.inTime);
+    const again = await recount(c.reading, c.policy, c.legs(asOf), asOf, c.inTime);
     if (!again) return { use: false, why: 'there was no time to count again what was approved' };
     const { expired, bytes, files, byRule, dependants, rowsSha256 } = again;
     const digest = digestOf({
@@ -47,22 +49,21 @@ export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
           ? ', not all of them the same, or not with the same files and dependants'
           : '';
       const why = `the data has changed since: ${approval.expired} rows were approved, ${expired} would go${others}`;
-      await c.write([session(STATEMENT_MS), voided(id, why)], STATEMENT_MS);
+      await c.asking.askOne(voided(id, why), LIMITS);
       return { use: false, why };
     }
   }
-  const [, claimed] = await c.write([session(STATEMENT_MS), claiming(id, c.runId)], STATEMENT_MS);
-  if (claimed?.[0]?.done !== true) return { use: false, why: 'another run has used it, or it was withdrawn' };
+  const { done } = await c.asking.askOne(claiming(id, c.runId), LIMITS);
+  if (done !== true) return { use: false, why: 'another run has used it, or it was withdrawn' };
   return { use: true, rows: approval.expired - approval.gone, asOf, id };
 }
 
-const voided = (id: string, why: string) => ({
-  text: 'select retention.void_approval($1::uuid, $2) as done',
-  params: [id, why],
-});
+const Done = z.object({ done: z.boolean().nullable() });
+type Done = z.infer<typeof Done>;
+
+const voided = (id: string, why: string): Query<Done> =>
+  query(sql`select retention.void_approval(${id}::uuid, ${why}) as done`, oneRow(Done));
 
 /** The lease and the fence allow one run of a policy at a time, so a used approval is only ever resumed. */
-const claiming = (id: string, runId: string) => ({
-  text: 'select retention.claim_approval($1::uuid, $2::uuid) as done',
-  params: [id, runId],
-});
+const claiming = (id: string, runId: string): Query<Done> =>
+  query(sql`select retention.claim_approval(${id}::uuid, ${runId}::uuid) as done`, oneRow(Done));

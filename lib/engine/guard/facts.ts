@@ -3,8 +3,8 @@
  * the table's size, the usual run, an open approval. Declares the version on the way, when the run may begin.
  */
 import { z } from 'zod';
-import type { Statement } from '../../platform/database';
-import { table } from '../../platform/sql';
+import { nothing, type Query, query } from '../../platform/query';
+import { empty, type Sql, sql, table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { periodsOf, reachOf } from '../../policies/effective';
 import { recordOf } from '../../policies/recorded';
@@ -33,41 +33,31 @@ export const Facts = z.object({
 export type Facts = z.infer<typeof Facts>;
 
 /** Nothing ever counts a partitioned table itself; its partitions are analysed, or are empty. */
-const PARTITIONS_ESTIMATE = ` || (select jsonb_build_object('estimate', case
+const partitionsEstimate = (of: string): Sql => sql` || (select jsonb_build_object('estimate', case
       when bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0) then -1 else coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint end)
-    from pg_partition_tree(to_regclass($7)) t join pg_class c on c.oid = t.relid where t.isleaf)`;
+    from pg_partition_tree(to_regclass(${of})) t join pg_class c on c.oid = t.relid where t.isleaf)`;
 
-/** One row `{ admission }`. `at` is the run's start; changes nothing, so a dry run asks it too. */
-export const admissionFacts = (
+/** `at` is the run's start; changes nothing, so a dry run asks it too. */
+export function admissionFacts(
   policy: Policy,
   version: string,
   at: Date,
   coolingSeconds: number,
-): Statement => ({
-  text: `select retention.admission($1, $2, $3, $4::jsonb, least($5::timestamptz, retention.clock()),
-    make_interval(secs => $6::float8), $7)${policy.partitioned ? PARTITIONS_ESTIMATE : ''} as admission`,
-  params: [
-    policy.name,
-    version,
-    reachOf(policy),
-    JSON.stringify(periodsOf(policy)),
-    at.toISOString(),
-    coolingSeconds,
-    table(policy.table),
-  ],
-});
+): Query<Facts> {
+  const named = table(policy.table);
+  const text = sql`select retention.admission(${policy.name}, ${version}, ${reachOf(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
+    least(${at.toISOString()}::timestamptz, retention.clock()), make_interval(secs => ${coolingSeconds}::float8), ${named})${
+      policy.partitioned ? partitionsEstimate(named) : empty
+    } as admission`;
+  return query(text, (rows) => Answer.parse(rows[0]).admission);
+}
+const Answer = z.object({ admission: Facts });
 
 /** Only for the run that has just begun: a refused one declares nothing. */
-export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Statement => ({
-  text: `select retention.declare_version($1, $2, $3, $4::jsonb, $5, $7::jsonb)
-    from retention.policy_state where policy = $1 and run_now = $6::uuid`,
-  params: [
-    policy.name,
-    version,
-    reachOf(policy),
-    JSON.stringify(periodsOf(policy)),
-    by,
-    runId,
-    JSON.stringify(recordOf(policy)),
-  ],
-});
+export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Query<void> =>
+  query(
+    sql`select retention.declare_version(${policy.name}, ${version}, ${reachOf(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb, ${by},
+        ${JSON.stringify(recordOf(policy))}::jsonb)
+      from retention.policy_state where policy = ${policy.name} and run_now = ${runId}::uuid`,
+    nothing,
+  );

@@ -4,75 +4,54 @@
  * still fails, or takes the whole statement time, is set aside as it is. Anything else is not ours to mend.
  */
 import type { Logger } from 'pino';
-import { z } from 'zod';
-import type { Row, Statement } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
-import { STATEMENT_TIMEOUT_MS } from '../../platform/session';
+import { type Asking, STATEMENT_TIMEOUT_MS } from '../../platform/session';
 import type { BatchOrder } from '../statement/batch';
-import { setAside, setAsideUntried } from '../statement/isolate';
+import { type Letters, type SettingAside, setAside, setAsideUntried } from '../statement/isolate';
 
 /** `again`: the same position, without the rows set aside. `fewer`: half as many. `no`: the error stands. */
 export type Advice = 'again' | 'fewer' | 'no';
 
-const Letters = z.object({
-  letters: z.number().int(),
-  states: z.array(z.string()),
-  constraints: z.array(z.string()),
-});
-
-/** Sends one request, again when that may help. */
-export type Ask = (statements: Statement[], statementMs: number) => Promise<Row[][]>;
-
 export async function afterFailure(
-  send: Ask,
+  asking: Asking,
   order: BatchOrder,
   error: unknown,
   log: Logger,
 ): Promise<Advice> {
   if (!(error instanceof DatabaseError)) return 'no';
+  const isSetAside = async (request: SettingAside): Promise<boolean> => {
+    const { found } = await asking.ask(request, { statementMs: order.statementTimeoutMs });
+    return logSetAside(found, log);
+  };
   if (error.failure === 'timeout') {
     if (order.limit > 1) return 'fewer';
     // With less than the usual time at hand the clock is at fault, not the row.
     if (order.statementTimeoutMs < STATEMENT_TIMEOUT_MS) return 'no';
-    return told(await ask(send, order, setAsideUntried(order, because(error))), log) ? 'again' : 'no';
+    return (await isSetAside(setAsideUntried(order, causeOf(error)))) ? 'again' : 'no';
   }
   if (error.failure !== 'poisoned') return 'no';
   try {
-    if (told(await ask(send, order, setAside(order)), log)) return 'again';
+    if (await isSetAside(setAside(order))) return 'again';
   } catch (failure) {
     // Trying each row takes longer than the batch: with fewer rows it fits.
     const slow = failure instanceof DatabaseError && failure.failure === 'timeout';
     if (!slow) throw failure;
   }
   if (order.limit > 1) return 'fewer';
-  return told(await ask(send, order, setAsideUntried(order, because(error))), log) ? 'again' : 'no';
+  return (await isSetAside(setAsideUntried(order, causeOf(error)))) ? 'again' : 'no';
 }
 
-const because = (error: DatabaseError) => ({
+const causeOf = (error: DatabaseError) => ({
   sqlState: error.sqlState ?? 'unknown',
   constraint: error.at.constraint ?? null,
 });
 
-async function ask(
-  send: Ask,
-  order: BatchOrder,
-  request: { statements: Statement[]; answer: number },
-): Promise<z.infer<typeof Letters>> {
-  const rows = await send(request.statements, order.statementTimeoutMs);
-  return Letters.parse(rows[request.answer]?.[0]);
-}
-
-/** Counts and classes only: a key may be personal data. */
-function told(found: z.infer<typeof Letters>, log: Logger): boolean {
-  if (found.letters === 0) return false;
+/** Whether any row was set aside. */
+function logSetAside({ letters, states, constraints }: Letters, log: Logger): boolean {
+  if (letters === 0) return false;
   log.warn(
-    {
-      event: 'rows.set_aside',
-      dead_letters: found.letters,
-      sql_states: found.states,
-      constraints: found.constraints,
-    },
-    `${found.letters} rows refuse to go and are dead letters now; the others go on`,
+    { event: 'rows.set_aside', dead_letters: letters, sql_states: states, constraints },
+    `${letters} rows refuse to go and are dead letters now; the others go on`,
   );
   return true;
 }

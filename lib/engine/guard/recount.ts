@@ -3,23 +3,23 @@
  * inside READ ONLY transactions. Null when the time runs out first.
  */
 
+import type { Asking } from '../../platform/session';
 import type { Policy } from '../../policies/contract';
 import type { Leg } from '../statement/leg';
 import { onLeaves } from '../statement/partition';
 import { pages, Tally } from '../statement/tally';
-import type { Ask } from './poison';
 
 export async function recount(
-  read: Ask,
+  reading: Asking,
   policy: Policy,
   legs: readonly Leg[],
   asOf: string,
   inTime: () => boolean,
 ): Promise<Tally | null> {
   const tally = new Tally();
-  for (const { leg } of await onLeaves(policy, legs, read)) {
+  for (const { leg } of await onLeaves(policy, legs, reading)) {
     let isDone = false;
-    for await (const page of pages({ policy, leg, asOf, read, inTime }, tally)) isDone = page.after.ended;
+    for await (const page of pages({ policy, leg, asOf, reading, inTime }, tally)) isDone = page.after.ended;
     if (!isDone) return null;
   }
   return tally;

@@ -1,10 +1,10 @@
 /** A leg with a large backlog, by the blocks of the table (heap-walk.ts), and the proof that nothing of it is left. */
 
+import { z } from 'zod';
 import { outboxFull } from '../../files/room';
-import type { Row, Statement } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
-import type { Ending, Kept } from '../../platform/outcome';
-import { STATEMENT_TIMEOUT_MS, session } from '../../platform/session';
+import { type Ending, KEPT_REASONS, type Kept } from '../../platform/outcome';
+import { oneRow, query, rows } from '../../platform/query';
 import type { BatchResult } from '../statement/batch';
 import { DUE_CAP } from '../statement/drained';
 import { type Blocks, firstDue, heapFacts, judgeHeap, whatIsLeft } from '../statement/heap';
@@ -14,7 +14,10 @@ import type { Cursor } from './checkpoint';
 import { leaseLost, outOfTime } from './endings';
 import { lookThrough, walkHeap } from './heap-walk';
 import { settle } from './settle';
-import type { RunState, Sweep } from './state';
+import { LOOK, type RunState, type Sweep } from './state';
+
+const FirstDue = z.object({ block: z.coerce.number().nullable() });
+const Left = z.object({ reason: z.enum(KEPT_REASONS).nullable(), n: z.coerce.number() });
 
 /**
  * A large backlog of a rule goes by the blocks of the table first. Null: done and `at.proved`, or not worth
@@ -31,7 +34,7 @@ export async function byBlocks(
   const large = run.total === null || run.total > DUE_CAP;
   const free = run.cap.rows === Number.POSITIVE_INFINITY && run.request.batchSize === undefined;
   if (leg.kind !== 'rule' || !large || !free) return null;
-  const facts = judgeHeap(run.policy, await read(run, heapFacts(onLeaf(run.policy, leg), leg)));
+  const facts = judgeHeap(run.policy, await run.reading.ask(heapFacts(onLeaf(run.policy, leg), leg), LOOK));
   run.company.saw(facts.next, performance.now());
   const resumed = position?.block !== undefined && position.filenode === facts.filenode ? position : null;
   if (!resumed && !facts.worthWhile) return null;
@@ -47,9 +50,8 @@ export async function byBlocks(
       lanes: run.services.settings.lanes,
       send: (blocks) => send(run, leg, at.asOf, blocks),
       firstDue: async (range) => {
-        const rows = await read(run, [firstDue(onLeaf(run.effective, leg), leg, range, at.asOf)]);
-        const block = rows.at(-1)?.[0]?.block ?? null;
-        return block === null ? null : Number(block);
+        const looking = firstDue(onLeaf(run.policy, leg), leg, range, at.asOf);
+        return (await run.reading.askOne(query(looking, oneRow(FirstDue)), LOOK)).block;
       },
       stopBefore: (slowest) => (run.filesRoom <= 0 ? 'outbox' : run.hasTime(slowest * 1.5) ? null : 'time'),
       isPressed: (result) => run.pressedBy(result) !== null,
@@ -92,24 +94,23 @@ async function proved(
   end: number,
   at: Sweep,
 ): Promise<Ending | null> {
-  const left = new Map<string | null, number>();
+  const left = new Map<keyof Kept | null, number>();
   const isDone = await lookThrough({
     end,
     lanes: run.services.settings.lanes,
     isInCompany: () => run.isInCompany,
     outOfTime: () => !run.hasTime(),
     look: async (blocks) => {
-      const rows = await read(run, [whatIsLeft(onLeaf(run.effective, leg), leg, blocks, at.asOf)]);
-      for (const row of rows.at(-1) ?? []) {
-        const reason = row.reason === null ? null : String(row.reason);
-        left.set(reason, (left.get(reason) ?? 0) + Number(row.n));
+      const looking = whatIsLeft(onLeaf(run.policy, leg), leg, blocks, at.asOf);
+      for (const { reason, n } of await run.reading.askOne(query(looking, rows(Left)), LOOK)) {
+        left.set(reason, (left.get(reason) ?? 0) + n);
       }
     },
   });
   if (!isDone) return outOfTime;
   // Locked, or moved behind the walk: the index sweep comes back for it, and counts what stays.
   if (left.has(null)) return null;
-  for (const [reason, n] of left) run.kept[reason as keyof Kept] += n;
+  for (const [reason, n] of left) if (reason !== null) run.kept[reason] += n;
   at.proved.add(leg);
   return null;
 }
@@ -129,10 +130,4 @@ async function send(run: RunState, leg: Leg, asOf: string, blocks: Blocks): Prom
     await run.fitness.lookAfter(error);
     throw error;
   }
-}
-
-/** Answers to `statements`, without the session's. */
-async function read(run: RunState, statements: readonly Statement[]): Promise<Row[][]> {
-  const rows = await run.ask([session(STATEMENT_TIMEOUT_MS), ...statements], STATEMENT_TIMEOUT_MS, true);
-  return rows.slice(1);
 }

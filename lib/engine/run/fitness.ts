@@ -3,13 +3,13 @@
  * named, instead of by a batch that fails. What a batch could lose before that, its own counts roll back.
  */
 
-import type { Row, Statement } from '../../platform/database';
 import { DatabaseError, PreflightError } from '../../platform/errors';
+import type { Asking } from '../../platform/session';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import type { Services } from '../../services';
-import { catalogFacts, judgeFacts } from '../statement/preflight';
-import { BEGIN_STATEMENT_MS, beginSession } from './record';
+import { judgeFacts } from '../statement/preflight';
+import { BEGIN, catalogOf } from './record';
 
 /** The look takes some ten milliseconds: a thousandth of the run. */
 const LOOK_AGAIN_MS = 10_000;
@@ -19,7 +19,8 @@ interface Observed {
   readonly startedAt: Date;
   readonly policy: Policy;
   readonly services: Pick<Services, 'clock'>;
-  ask(statements: readonly Statement[], statementMs: number, readOnly: boolean): Promise<Row[][]>;
+  /** READ ONLY. */
+  readonly reading: Asking;
 }
 
 export class Fitness {
@@ -35,8 +36,8 @@ export class Fitness {
     if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
     this.#lookedAt = now;
     const { policy } = this.run;
-    const rows = await this.run.ask([beginSession(), catalogFacts(policy)], BEGIN_STATEMENT_MS, true);
-    const problems = judgeFacts(policy, rows[1]?.[0]?.facts, permanentTables);
+    const { facts } = await this.run.reading.askOne(catalogOf(policy), BEGIN);
+    const problems = judgeFacts(policy, facts, permanentTables);
     if (problems.length > 0) throw new PreflightError(policy.name, problems);
   }
 

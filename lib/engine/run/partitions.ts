@@ -5,8 +5,9 @@
  */
 import type { Logger } from 'pino';
 import type { Backoff } from '../../platform/context';
-import type { Database, Row, Statement } from '../../platform/database';
+import type { Database } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
+import type { Asking } from '../../platform/session';
 import type { Policy } from '../../policies/contract';
 import type { Leg } from '../statement/leg';
 import {
@@ -31,7 +32,7 @@ export interface Dropping {
   readonly backoff: Backoff;
   readonly seqs: Sequence;
   readonly log: Logger;
-  readonly read: (statements: Statement[], statementMs: number) => Promise<Row[][]>;
+  readonly reading: Asking;
   readonly order: (leg: Leg, seq: number) => Omit<DropOrder, 'policy' | 'leg' | 'partition' | 'most'>;
   /** Rows this run may still delete. */
   readonly room: () => number;
@@ -43,7 +44,7 @@ export interface Dropping {
 /** Gives the legs that are left to walk, one a partition, or why it stopped before. */
 export async function dropPartitions(d: Dropping): Promise<{ stopped: 'time' | 'lease' } | { legs: Leg[] }> {
   const walk: Leg[] = [];
-  for (const { leg, partition } of await onLeaves(d.policy, d.legs, d.read)) {
+  for (const { leg, partition } of await onLeaves(d.policy, d.legs, d.reading)) {
     const whole = partition !== null && leg.kind === 'rule' && mayBeDropped(d.policy, partition);
     if (whole && d.remainingMs() <= 0) return { stopped: 'time' };
     const result = whole ? await tried(d, leg, partition) : null;

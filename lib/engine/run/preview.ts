@@ -4,28 +4,31 @@
  * run would before its first delete: what keeps the policy from deleting is an error here too, however much it counted.
  */
 import { randomUUID } from 'node:crypto';
-import { counted, type Row, type Statement } from '../../platform/database';
+import { z } from 'zod';
+import { counted } from '../../platform/database';
 import type { Problem } from '../../platform/errors';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { type Preview, slaStatus } from '../../platform/outcome';
-import { answerTimeoutMs, session } from '../../platform/session';
+import { oneRow, query } from '../../platform/query';
+import { type Asking, asking, readingOnly } from '../../platform/session';
+import { sql, utc } from '../../platform/sql';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import { withPeriods } from '../../policies/effective';
 import { versionOf } from '../../policies/fingerprint';
 import type { Services } from '../../services';
 import { digestOf, expiryOf } from '../guard/digest';
-import { admissionFacts, Facts } from '../guard/facts';
+import { admissionFacts } from '../guard/facts';
 import { DUE_CAP } from '../statement/drained';
 import { heapFacts, judgeHeap } from '../statement/heap';
 import { atRoots } from '../statement/leaves';
 import { type Leg, legsOf } from '../statement/leg';
 import { mayBeDropped, onLeaves, type Partition, partitionName } from '../statement/partition';
-import { catalogFacts, judgeFacts, judgeStore } from '../statement/preflight';
+import { judgeFacts, judgeStore } from '../statement/preflight';
 import type { PreviewPage } from '../statement/preview';
-import { PAGE_MS, pages, Tally } from '../statement/tally';
-import { recordPreview } from './record';
+import { PAGE, pages, Tally } from '../statement/tally';
+import { catalogOf, recordPreview } from './record';
 import type { RunResult } from './result';
 import type { RunRequest } from './state';
 
@@ -42,6 +45,7 @@ class DryRun {
   readonly #startedAt: Date;
   readonly #version: string;
   readonly #database;
+  readonly #reading: Asking;
   readonly #log;
   readonly #tally = new Tally();
   readonly #partitions: Preview['partitions'][number][] = [];
@@ -64,6 +68,7 @@ class DryRun {
     this.#asOf = this.#startedAt.toISOString();
     this.#version = versionOf(policy);
     this.#database = counted(services.database);
+    this.#reading = readingOnly(asking(this.#database));
     this.#log = services.log.child({
       correlation_id: request.correlationId,
       script: policy.name,
@@ -105,25 +110,23 @@ class DryRun {
     [this.policy = this.policy] = await atRoots(this.#database, [this.policy]);
     const { policy, services } = this;
     const cooling = services.settings.guards.coolingOffSeconds;
-    const [, facts, now, admission] = await this.#read(
-      [
-        session(PAGE_MS),
-        catalogFacts(policy),
-        nowAndRate(policy.name, this.#startedAt),
-        admissionFacts(policy, this.#version, this.#startedAt, cooling),
-      ],
-      PAGE_MS,
+    const { catalog, now, facts } = await this.#reading.ask(
+      {
+        catalog: catalogOf(policy),
+        now: nowAndRate(policy.name, this.#startedAt),
+        facts: admissionFacts(policy, this.#version, this.#startedAt, cooling),
+      },
+      PAGE,
     );
-    const { periods, waits_until } = Facts.parse(admission?.[0]?.admission);
-    this.#asOf = String(now?.[0]?.as_of);
-    this.#rate = Number(now?.[0]?.rate ?? RATE_UNKNOWN);
-    this.#waitsUntil = waits_until;
+    this.#asOf = now.as_of;
+    this.#rate = now.rate ?? RATE_UNKNOWN;
+    this.#waitsUntil = facts.waits_until;
     this.#blockers.push(
-      ...judgeFacts(policy, facts?.[0]?.facts, permanentTables),
+      ...judgeFacts(policy, catalog.facts, permanentTables),
       ...judgeStore(policy, services.blob !== undefined),
     );
-    const legs = legsOf(withPeriods(policy, periods), new Date(this.#asOf), cooling);
-    for (const { leg, partition } of await onLeaves(policy, legs, this.#read)) {
+    const legs = legsOf(withPeriods(policy, facts.periods), new Date(this.#asOf), cooling);
+    for (const { leg, partition } of await onLeaves(policy, legs, this.#reading)) {
       if (!(await this.#lookAt(leg, partition))) return;
     }
     this.#path = this.#partitions.length > 0 ? 'partition' : await this.#pathOf(legs);
@@ -138,7 +141,7 @@ class DryRun {
     let kept = 0;
     let isDone = false;
     for await (const page of pages(
-      { policy: this.policy, leg, asOf: this.#asOf, read: this.#read, inTime },
+      { policy: this.policy, leg, asOf: this.#asOf, reading: this.#reading, inTime },
       tally,
     )) {
       isDone = page.after.ended;
@@ -170,8 +173,8 @@ class DryRun {
     if (this.policy.tenants) return 'tenant';
     const rules = legs.filter((leg) => leg.kind === 'rule');
     for (const leg of this.#tally.expired > DUE_CAP ? rules : []) {
-      const rows = await this.#read([session(PAGE_MS), ...heapFacts(this.policy, leg)], PAGE_MS);
-      if (judgeHeap(this.policy, rows.slice(1)).worthWhile) return 'heap';
+      const facts = await this.#reading.ask(heapFacts(this.policy, leg), PAGE);
+      if (judgeHeap(this.policy, facts).worthWhile) return 'heap';
     }
     return 'index';
   }
@@ -265,17 +268,15 @@ class DryRun {
       ),
     );
   }
-
-  #read = (statements: Statement[], statementMs: number): Promise<Row[][]> =>
-    this.#database.transaction(statements, { readOnly: true, timeoutMs: answerTimeoutMs(statementMs) });
 }
 
 /** The instant to count back from, as a run would take it, and the rows a second of recent runs. */
-const nowAndRate = (policy: string, startedAt: Date) => ({
-  text: `select to_char(least($1::timestamptz, retention.clock()) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
+const nowAndRate = (policy: string, startedAt: Date) =>
+  query(
+    sql`select ${utc(sql`least(${startedAt.toISOString()}::timestamptz, retention.clock())`, 'ms')} as as_of,
     (select percentile_cont(0.5) within group (order by deleted / greatest(duration_seconds, 0.1)) from (
       select deleted, duration_seconds from retention.run
-      where policy = $2 and mode = 'delete' and deleted > 0 and finished_at is not null order by started_at desc limit 20
+      where policy = ${policy} and mode = 'delete' and deleted > 0 and finished_at is not null order by started_at desc limit 20
     ) r) as rate`,
-  params: [startedAt.toISOString(), policy],
-});
+    oneRow(z.object({ as_of: z.string(), rate: z.coerce.number().nullable() })),
+  );

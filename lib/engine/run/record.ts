@@ -1,13 +1,16 @@
 /** Table retention.run, and the fence in retention.policy_state that goes with a run. */
 import { z } from 'zod';
-import type { Database, Statement } from '../../platform/database';
+import type { Database } from '../../platform/database';
 import type { Kept, Outcome, Preview, SlaStatus } from '../../platform/outcome';
-import { answerTimeoutMs, session } from '../../platform/session';
+import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
+import { type Asking, askOne } from '../../platform/session';
+import { raw, type Sql, sql, typed, utc } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { catalogFacts } from '../statement/preflight';
 import { NEXT_TRANSACTION } from '../statement/pressure';
 
-/** Beginning waits for a batch of an earlier run that is still under way. */
-const BEGIN_LOCK_MS = 10_000;
-export const BEGIN_STATEMENT_MS = 15_000;
+/** Beginning and ending wait for a batch of an earlier run that is still under way. */
+export const BEGIN = { statementMs: 15_000, lockMs: 10_000 };
 
 export interface RunStart {
   readonly policy: string;
@@ -23,18 +26,23 @@ export const Begun = z.object({
   fence: z.coerce.string().nullable(),
   as_of: z.string().nullable(),
   refused: z.enum(['paused', 'stopped']).nullable(),
+  /** First transaction number not given out yet. */
   next: z.coerce.number().nullable(),
 });
 export type Begun = z.infer<typeof Begun>;
 
-export const beginSession = (): Statement => session(BEGIN_STATEMENT_MS, BEGIN_LOCK_MS);
+/** The new fence, and the instant to count back from, never later than the database's own clock. */
+export const beginRun = (r: RunStart): Query<Begun> =>
+  query(
+    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${raw(NEXT_TRANSACTION)} as next
+    from retention.begin_run(${r.policy}, ${r.runId}::uuid, ${r.version}, ${r.startedAt.toISOString()}::timestamptz,
+      ${r.trigger}, ${r.actor}, ${r.correlationId})`,
+    oneRow(Begun),
+  );
 
-/** One row, a Begun: the new fence, and the instant to count back from, never later than the database's own clock. */
-export const beginRun = (r: RunStart): Statement => ({
-  text: `select fence::text, to_char(as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of, refused, ${NEXT_TRANSACTION} as next
-    from retention.begin_run($1, $2::uuid, $3, $4::timestamptz, $5, $6, $7)`,
-  params: [r.policy, r.runId, r.version, r.startedAt.toISOString(), r.trigger, r.actor, r.correlationId],
-});
+/** What the preflight judges. */
+export const catalogOf = (policy: Policy): Query<{ facts?: unknown }> =>
+  query(catalogFacts(policy), oneRow(z.object({ facts: z.unknown() })));
 
 export interface RunEnd {
   readonly policy: string;
@@ -47,45 +55,37 @@ export interface RunEnd {
   readonly slaStatus: SlaStatus;
 }
 
-const END = 'retention.end_run($1, $2::uuid, $3, $4, $5::timestamptz, $6::bigint, $7::jsonb, $8)';
-const endParams = (r: RunEnd) => [
-  r.policy,
-  r.runId,
-  r.outcome,
-  r.reason,
-  r.finishedAt.toISOString(),
-  r.picked,
-  JSON.stringify(r.kept),
-  r.slaStatus,
-];
+const ending = (r: RunEnd): Sql =>
+  sql`retention.end_run(${r.policy}, ${r.runId}::uuid, ${r.outcome}, ${r.reason}, ${r.finishedAt.toISOString()}::timestamptz,
+    ${r.picked}::bigint, ${JSON.stringify(r.kept)}::jsonb, ${r.slaStatus})`;
 
-/** Ends the run and gives the counts of its receipts, which are the truth. */
-export async function endRun(database: Database, r: RunEnd): Promise<RunTotals> {
-  const [, , rows] = await database.transaction(
-    [
-      beginSession(),
-      { text: `select ${END}`, params: endParams(r) },
-      {
-        text: `select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
-          from retention.run where id = $1::uuid`,
-        params: [r.runId],
-      },
-    ],
-    { timeoutMs: answerTimeoutMs(BEGIN_STATEMENT_MS) },
+/** Ends the run and returns the counts of its receipts, which are the truth. */
+export async function endRun(asking: Pick<Asking, 'ask'>, r: RunEnd): Promise<RunTotals> {
+  const { totals } = await asking.ask(
+    { ended: query(sql`select ${ending(r)}`, nothing), totals: totalsOf(r.runId) },
+    BEGIN,
   );
-  return RunTotals.parse(rows?.[0]);
+  return totals;
 }
 
+const totalsOf = (runId: string): Query<RunTotals> =>
+  query(
+    sql`select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+          from retention.run where id = ${runId}::uuid`,
+    oneRow(RunTotals),
+  );
+
 /**
- * Ends the run within its first request when nothing is due: an idle night costs one request. One row `{ ended }`. Not the
- * first run of a version: whether preflight refuses it is known only when the answer is here.
+ * Ends the run within its first request when nothing is due: an idle night costs one request. Not the first run of a
+ * version: whether preflight refuses it is known only when the answer is here.
  */
-export const endIfIdle = (r: RunEnd, version: string): Statement => ({
-  text: `select (case when current_setting('lapse.due', true) = 'false' and exists (
-      select 1 from retention.policy_version where policy = $1 and version = $9 and in_force_at is not null
-    ) then ${END}::text end) is not null as ended`,
-  params: [...endParams(r), version],
-});
+export const endIfIdle = (r: RunEnd, version: string): Query<{ ended: boolean }> =>
+  query(
+    sql`select (case when current_setting('lapse.due', true) = 'false' and exists (
+      select 1 from retention.policy_version where policy = ${r.policy} and version = ${version} and in_force_at is not null
+    ) then ${ending(r)}::text end) is not null as ended`,
+    oneRow(z.object({ ended: z.boolean() })),
+  );
 
 const count = z.coerce.number().int().nonnegative();
 export const RunTotals = z.object({
@@ -105,32 +105,11 @@ export async function recordPreview(
   preview: Preview,
   slaStatus: SlaStatus,
 ): Promise<void> {
-  await database.transaction(
-    [
-      beginSession(),
-      {
-        text: `select retention.record_preview($1, $2::uuid, $3, $4::timestamptz, $5::timestamptz, $6::timestamptz, $7, $8, $9,
-          $10, $11, $12::jsonb, $13::jsonb, $14)`,
-        params: [
-          r.policy,
-          r.runId,
-          r.version,
-          r.startedAt.toISOString(),
-          r.finishedAt.toISOString(),
-          r.asOf,
-          r.trigger,
-          r.actor,
-          r.correlationId,
-          r.outcome,
-          r.reason,
-          JSON.stringify(preview),
-          JSON.stringify(preview.kept),
-          slaStatus,
-        ],
-      },
-    ],
-    { timeoutMs: answerTimeoutMs(BEGIN_STATEMENT_MS) },
-  );
+  const at = (instant: string): Sql => typed(instant, 'timestamptz');
+  const recorded = sql`select retention.record_preview(${r.policy}, ${r.runId}::uuid, ${r.version},
+    ${at(r.startedAt.toISOString())}, ${at(r.finishedAt.toISOString())}, ${at(r.asOf)}, ${r.trigger}, ${r.actor}, ${r.correlationId},
+    ${r.outcome}, ${r.reason}, ${JSON.stringify(preview)}::jsonb, ${JSON.stringify(preview.kept)}::jsonb, ${slaStatus})`;
+  await askOne(database, query(recorded, nothing), BEGIN);
 }
 
 const RecentRun = z.object({
@@ -154,20 +133,16 @@ const RecentRun = z.object({
 export type RecentRun = z.infer<typeof RecentRun>;
 
 /** The newest runs of each policy, newest first. */
-export async function recentRuns(database: Database, perPolicy: number): Promise<RecentRun[]> {
-  const [, rows] = await database.transaction(
-    [
-      session(5_000),
-      {
-        text: `select r.id::text, r.policy, r.mode, r.trigger, r.actor, r.started_at::text, r.finished_at::text, r.outcome, r.reason,
+export const recentRuns = (database: Database, perPolicy: number): Promise<RecentRun[]> =>
+  askOne(
+    database,
+    query(
+      sql`select r.id::text, r.policy, r.mode, r.trigger, r.actor, r.started_at::text, r.finished_at::text, r.outcome, r.reason,
             r.batches, r.deleted::text, r.files_queued::text, r.bytes_freed::text, r.kept, r.duration_seconds, r.sla_status
           from retention.policy_state s cross join lateral (
-            select * from retention.run where policy = s.policy order by started_at desc limit $1::int
+            select * from retention.run where policy = s.policy order by started_at desc limit ${perPolicy}::int
           ) r order by r.policy, r.started_at desc`,
-        params: [perPolicy],
-      },
-    ],
-    { readOnly: true, timeoutMs: answerTimeoutMs(5_000) },
+      rows(RecentRun),
+    ),
+    { statementMs: 5_000, readOnly: true },
   );
-  return z.array(RecentRun).parse(rows);
-}

@@ -6,40 +6,42 @@
  * one, from the start.
  */
 import pRetry from 'p-retry';
+import { z } from 'zod';
 import { afterRun } from '../../files/after-run';
 import { outboxFull, roomInOutbox } from '../../files/room';
 import { alert, type GuardEvent } from '../../platform/alerts/guard';
 import type { Row } from '../../platform/database';
-import { codeOf, DatabaseError, PreflightError } from '../../platform/errors';
+import { codeOf, DatabaseError, PreflightError, type Problem } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { slaStatus } from '../../platform/outcome';
-import { STATEMENT_TIMEOUT_MS, session } from '../../platform/session';
+import { nothing, oneRow, query } from '../../platform/query';
+import { asking } from '../../platform/session';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import type { Services } from '../../services';
 import { admit } from '../guard/admit';
 import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
-import { admissionFacts, declareVersion, Facts } from '../guard/facts';
+import { admissionFacts, declareVersion, type Facts } from '../guard/facts';
 import { countDue } from '../statement/drained';
 import { observeLabels } from '../statement/labels';
 import { rootsOf, withRoots } from '../statement/leaves';
 import { legsOf } from '../statement/leg';
-import { catalogFacts, judgeFacts, judgeStore } from '../statement/preflight';
+import { judgeFacts, judgeStore } from '../statement/preflight';
 import { acquire, type Cursor, release } from './checkpoint';
 import { drained, explain } from './endings';
 import { previewPolicy } from './preview';
 import {
-  BEGIN_STATEMENT_MS,
-  Begun,
+  BEGIN,
+  type Begun,
   beginRun,
-  beginSession,
+  catalogOf,
   endIfIdle,
   endRun,
   type RunEnd,
   type RunTotals,
 } from './record';
 import type { RunResult } from './result';
-import { type RunRequest, RunState } from './state';
+import { LOOK, type RunRequest, RunState } from './state';
 import { walkThrough } from './walk';
 
 export type { RunRequest } from './state';
@@ -49,6 +51,8 @@ export async function runPolicy(services: Services, policy: Policy, request: Run
   if (request.dryRun || services.settings.dryRun) return previewPolicy(services, policy, request);
   return new Run(services, policy, request).execute();
 }
+
+const Due = z.object({ due: z.coerce.number() });
 
 class Run extends RunState {
   #bounded: RunResult['bounded'];
@@ -112,10 +116,12 @@ class Run extends RunState {
     }
     if (begun.problems.length > 0) throw new PreflightError(this.policy.name, begun.problems);
     if (this.total === 0) return drained;
-    this.filesRoom = await roomInOutbox(this.policy, async (statement) => {
-      const rows = await this.ask([session(STATEMENT_TIMEOUT_MS), statement], STATEMENT_TIMEOUT_MS, true);
-      return rows[1] ?? [];
-    });
+    this.filesRoom = await roomInOutbox(this.policy, (waiting) =>
+      this.reading.askOne(
+        query(waiting, (rows) => rows),
+        LOOK,
+      ),
+    );
     if (this.filesRoom <= 0) return outboxFull('skipped');
     const stopped = await this.#admit(begun.facts);
     if (stopped) return stopped;
@@ -152,8 +158,8 @@ class Run extends RunState {
       facts,
       due: this.total,
       guards: this.services.settings.guards,
-      read: (s, ms) => this.ask(s, ms, true),
-      write: (s, ms) => this.ask(s, ms),
+      asking: this.session,
+      reading: this.reading,
       inTime: () => this.hasTime(),
       log: this.log,
     });
@@ -176,7 +182,7 @@ class Run extends RunState {
   }
 
   /** One request: fence and record, catalog facts, what is due, and, when nothing is, the end of the record. */
-  async #begin(): Promise<Begun & { problems: { problem: string; remedy: string }[]; facts: Facts }> {
+  async #begin(): Promise<Pick<Begun, 'refused'> & { problems: Problem[]; facts: Facts }> {
     const cooling = this.services.settings.guards.coolingOffSeconds;
     // With the declared periods: those that count now are never shorter, so "nothing is due" stays true.
     const legs = legsOf(this.policy, this.startedAt, cooling);
@@ -184,9 +190,8 @@ class Run extends RunState {
     const by = `${this.request.actor} (${release})`;
     const idle = this.#runEnd(drained, this.startedAt);
     const roots = rootsOf(this.policy);
-    const start = [
-      beginSession(),
-      beginRun({
+    const first = {
+      begun: beginRun({
         policy: this.policy.name,
         runId: this.runId,
         version: this.version,
@@ -195,65 +200,61 @@ class Run extends RunState {
         actor: this.request.actor,
         correlationId: this.request.correlationId,
       }),
-      catalogFacts(this.policy),
-      declareVersion(this.policy, this.version, this.runId, by),
-      admissionFacts(this.policy, this.version, this.startedAt, cooling),
-      ...(roots ? [roots] : []),
-    ];
-    const observe = observeLabels(this.policy, cooling);
-    const look = [
-      ...observe,
-      countDue(this.policy, legs, this.startedAt.toISOString()),
-      endIfIdle(idle, this.version),
-    ];
+      catalog: catalogOf(this.policy),
+      declared: declareVersion(this.policy, this.version, this.runId, by),
+      facts: admissionFacts(this.policy, this.version, this.startedAt, cooling),
+      roots: roots ? query(roots, (rows) => rows) : undefined,
+    };
+    const [observed] = observeLabels(this.policy, cooling);
+    const look = {
+      observed: observed && query(observed, nothing),
+      due: query(countDue(this.policy, legs, this.startedAt.toISOString()), oneRow(Due)),
+      idle: endIfIdle(idle, this.version),
+    };
     const sentAt = performance.now();
-    const rows = await this.ask([...start, ...look], BEGIN_STATEMENT_MS).catch((error: unknown) => {
+    const answers = await this.session.ask({ ...first, ...look }, BEGIN).catch(async (error: unknown) => {
       // A missing table, column or index, or a value no column holds, fails the count: let preflight say which.
       const unfit =
         error instanceof DatabaseError &&
         (/^(22|42)/.test(error.sqlState ?? '') || error.failure === 'timeout');
       if (!unfit) throw error;
-      return this.ask(start, BEGIN_STATEMENT_MS);
+      return { ...(await this.session.ask(first, BEGIN)), due: null, idle: null };
     });
-    const begun = Begun.parse(rows[1]?.[0]);
-    const facts = Facts.parse(rows[4]?.[0]?.admission);
-    if (begun.refused) return { ...begun, problems: [], facts };
+    const { begun, facts } = answers;
+    if (begun.refused) return { refused: begun.refused, problems: [], facts };
     this.#begun = true;
     this.company.saw(begun.next, sentAt);
     this.company.wrote();
     this.fence = begun.fence ?? '0';
     this.asOf = begun.as_of ?? this.asOf;
-    const catalog = await this.#atRoots(rows[2]?.[0], roots ? rows[start.length - 1] : []);
+    const catalog = await this.#atRoots(answers.catalog.facts, answers.roots);
     const problems = [
-      ...judgeFacts(this.policy, catalog?.facts, permanentTables),
+      ...judgeFacts(this.policy, catalog, permanentTables),
       ...judgeStore(this.policy, this.services.blob !== undefined),
     ];
-    const due = rows[start.length + observe.length]?.[0]?.due;
-    this.total = due === undefined ? null : Number(due);
-    this.#ended = rows[start.length + look.length - 1]?.[0]?.ended === true && problems.length === 0;
-    return { ...begun, problems, facts };
+    this.total = answers.due?.due ?? null;
+    this.#ended = answers.idle?.ended === true && problems.length === 0;
+    return { refused: null, problems, facts };
   }
 
   /** A declared partition counts as its table from here on; the catalog is asked again about that one. */
-  async #atRoots(catalog: Row | undefined, roots: Row[] | undefined): Promise<Row | undefined> {
-    const rooted = withRoots(this.policy, roots);
+  async #atRoots(catalog: unknown, roots: readonly Row[] = []): Promise<unknown> {
+    const rooted = withRoots(this.policy, [...roots]);
     if (rooted === this.policy) return catalog;
     this.policy = rooted;
-    const rows = await this.ask(
-      [session(BEGIN_STATEMENT_MS), catalogFacts(rooted)],
-      BEGIN_STATEMENT_MS,
-      true,
-    );
-    return rows[1]?.[0];
+    return (await this.reading.askOne(catalogOf(rooted), BEGIN)).facts;
   }
 
   async #end(ending: Ending): Promise<void> {
     try {
-      this.#totals = await pRetry(() => endRun(this.database, this.#runEnd(ending, this.services.clock())), {
-        ...this.services.backoff,
-        retries: 3,
-        shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass,
-      });
+      this.#totals = await pRetry(
+        () => endRun(asking(this.database), this.#runEnd(ending, this.services.clock())),
+        {
+          ...this.services.backoff,
+          retries: 3,
+          shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass,
+        },
+      );
     } catch (error) {
       // The next run closes the record from the receipts.
       this.log.error(

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
-import { counted, type Database, type Row, type Statement } from '../../platform/database';
+import { counted, type Database } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { type Kept, noneKept } from '../../platform/outcome';
 import { countedRedis, type RedisClient } from '../../platform/redis';
-import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '../../platform/session';
+import { type Asking, ask, askOne, readingOnly, STATEMENT_TIMEOUT_MS } from '../../platform/session';
 import { table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { versionOf } from '../../policies/fingerprint';
@@ -55,6 +55,9 @@ export interface Sweep {
 const MOST_CLOSING_MS = 1_500;
 /** but never so much of a small budget that nothing would ever get done. */
 const CLOSING_SHARE = 0.25;
+
+/** A look at what is there. */
+export const LOOK = { statementMs: STATEMENT_TIMEOUT_MS };
 
 export class RunState {
   readonly runId = randomUUID();
@@ -107,24 +110,20 @@ export class RunState {
     });
   }
 
-  /** Asks again what may pass, while there is time. `statementMs`: the limit the statements set themselves. */
-  ask(
-    statements: Parameters<Database['transaction']>[0],
-    statementMs: number,
-    readOnly = false,
-  ): Promise<Row[][]> {
-    return pRetry(
-      () => this.database.transaction(statements, { timeoutMs: answerTimeoutMs(statementMs), readOnly }),
-      {
-        ...this.services.backoff,
-        shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass && this.hasTime(),
-      },
-    );
-  }
+  /** Asks again what may pass, while there is time. */
+  readonly session: Asking = {
+    ask: (queries, limits) => this.#patiently(() => ask(this.database, queries, limits)),
+    askOne: (query, limits) => this.#patiently(() => askOne(this.database, query, limits)),
+  };
 
-  /** One look, READ ONLY. */
-  look = (statements: Statement[], statementMs: number): Promise<Row[][]> =>
-    this.ask(statements, statementMs, true);
+  readonly reading = readingOnly(this.session);
+
+  #patiently<T>(work: () => Promise<T>): Promise<T> {
+    return pRetry(work, {
+      ...this.services.backoff,
+      shouldRetry: ({ error }) => error instanceof DatabaseError && error.mayPass && this.hasTime(),
+    });
+  }
 
   /** What every batch of this run has in common. */
   order(leg: Leg, asOf: string, seq: number): Omit<BatchOrder, 'position' | 'limit'> {

@@ -3,10 +3,11 @@
  * is left. A checkpoint follows every batch, so that another run goes on from there.
  */
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
-import { STATEMENT_TIMEOUT_MS, session } from '../../platform/session';
+import { oneRow, query } from '../../platform/query';
 import { table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { afterFailure } from '../guard/poison';
@@ -22,6 +23,7 @@ import { startPace, TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
 import { dropPartitions } from './partitions';
 import { settle } from './settle';
 import type { RunState, Sweep } from './state';
+import { LOOK } from './state';
 
 /** With the cutoffs of `asOf`, from where an earlier run stopped in it. Gives how it ended; throws what no batch could help. */
 export async function walkThrough(run: RunState, asOf: string, from: Cursor | null): Promise<Ending> {
@@ -60,13 +62,13 @@ async function whole(
   asOf: string,
 ): Promise<readonly Leg[] | Ending> {
   const left = await dropPartitions({
+    reading: run.reading,
     policy: run.policy,
     legs,
     database: run.database,
     backoff: run.services.backoff,
     seqs: run.seqs,
     log: run.log,
-    read: (s, ms) => run.ask(s, ms, true),
     order: (leg, seq) => run.order(leg, asOf, seq),
     room: () => run.cap.rows - run.deleted,
     remainingMs: () => run.remaining() - run.closingMs,
@@ -136,7 +138,7 @@ async function sweep(run: RunState, legs: readonly Leg[], at: Sweep): Promise<En
       await saved().catch(() => false);
       run.seqs.giveBack(seq);
       await run.fitness.lookAfter(error);
-      const advice = await afterFailure((s, ms) => run.ask(s, ms), order, error, run.log);
+      const advice = await afterFailure(run.session, order, error, run.log);
       if (advice === 'no') throw error;
       if (advice === 'fewer') pace.tooMuch();
       continue;
@@ -176,7 +178,7 @@ async function lookOn(
   position: Cursor['position'],
 ): Promise<Ending | null> {
   const tally = new Tally();
-  const look = { policy: run.policy, asOf, read: run.look, inTime: () => run.hasTime() };
+  const look = { policy: run.policy, asOf, reading: run.reading, inTime: () => run.hasTime() };
   for (const [i, leg] of legs.slice(from).entries()) {
     let isDone = false;
     for await (const page of pages({ ...look, leg, from: i === 0 ? position : null }, tally)) {
@@ -191,12 +193,9 @@ async function lookOn(
 /** Whether a row that may go is left; null when the database could not say in time. */
 async function isAnyLeft(run: RunState, legs: readonly Leg[], asOf: string): Promise<boolean | null> {
   try {
-    const rows = await run.ask(
-      [session(STATEMENT_TIMEOUT_MS), leftBehind(run.policy, legs, asOf)],
-      STATEMENT_TIMEOUT_MS,
-      true,
-    );
-    return Boolean(rows[1]?.[0]?.left);
+    const looking = query(leftBehind(run.policy, legs, asOf), oneRow(z.object({ left: z.boolean() })));
+    const { left } = await run.reading.askOne(looking, LOOK);
+    return left;
   } catch (error) {
     if (error instanceof DatabaseError && error.failure === 'timeout') return null;
     throw error;

@@ -5,7 +5,8 @@
  * before the cutoff, and why. Only where something of it may go does the index sweep follow.
  */
 import { z } from 'zod';
-import type { Statement } from '../../platform/database';
+import type { Row, Statement } from '../../platform/database';
+import { type Answers, oneRow, type Query, query } from '../../platform/query';
 import { Parameters, table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { declaresTriggers } from '../../policies/going';
@@ -78,28 +79,35 @@ const Facts = z.object({
 });
 const Plan = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }) })]);
 
+/** What the planner reckons with; 0 where its answer cannot be read. */
+function plannedRows([row]: readonly Row[]): number {
+  const plan = Plan.safeParse(Object.values(row ?? {})[0]);
+  return plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
+}
+
+type HeapFacts = { readonly size: Query<z.infer<typeof Facts>>; readonly due: Query<number> };
+
 /** How large the table is and where it lies; and the planner's estimate of what is due in this leg. */
-export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): Statement[] {
+export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): HeapFacts {
   const p = new Parameters();
   const q = new Parameters();
   const relation = `${q.add(table(policy.table))}::text::regclass`;
   const where = dueByRule(policy, leg, p);
-  return [
+  const size =
     q.statement(`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
-      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next from pg_class c where c.oid = ${relation}`),
-    p.statement(
-      `explain (format json) select 1 from only ${table(policy.table)} t where ${where.join(' and ')}`,
-    ),
-  ];
+      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next from pg_class c where c.oid = ${relation}`);
+  const planned = p.statement(
+    `explain (format json) select 1 from only ${table(policy.table)} t where ${where.join(' and ')}`,
+  );
+  return { size: query(size, oneRow(Facts)), due: query(planned, plannedRows) };
 }
 
 /**
- * Where a walk would end, and whether it is worth while. `rows` are those of the two statements above. A policy that
- * declares triggers keeps to the index, where each row that went is looked for by its key.
+ * Where a walk would end, and whether it is worth while. A policy that declares triggers keeps to the index, where each row that went is looked for by its key.
  */
 export function judgeHeap(
   policy: Policy,
-  rows: readonly (readonly Record<string, unknown>[])[],
+  { size, due }: Answers<HeapFacts>,
 ): {
   worthWhile: boolean;
   end: number;
@@ -107,13 +115,10 @@ export function judgeHeap(
   /** First transaction number not given out yet. */
   next: number;
 } {
-  const facts = Facts.parse(rows[0]?.[0]);
-  const plan = Plan.safeParse(Object.values(rows[1]?.[0] ?? {})[0]);
-  const due = plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
   return {
-    worthWhile: !declaresTriggers(policy) && facts.rows > 0 && due / facts.rows >= LEAST_SHARE,
-    end: facts.blocks,
-    filenode: facts.filenode,
-    next: facts.next,
+    worthWhile: !declaresTriggers(policy) && size.rows > 0 && due / size.rows >= LEAST_SHARE,
+    end: size.blocks,
+    filenode: size.filenode,
+    next: size.next,
   };
 }

@@ -4,8 +4,8 @@
  * the same transaction, behind the same locks and fence as the batch. The batch is then sent again without
  * them, and is still the one place that deletes. Two requests where splitting needs up to 147 (DELETION §6).
  */
-import type { Statement } from '../../platform/database';
-import { session } from '../../platform/session';
+import { z } from 'zod';
+import { nothing, oneRow, type Query, query } from '../../platform/query';
 import { keyText, Literals, name, Parameters, table, tableLabel, text } from '../../platform/sql';
 import { goingDependants, namesFiles } from '../../policies/going';
 import { type BatchOrder, childrenLeft, enter, MARK, pickAndLock, remove, stillThere } from './batch';
@@ -13,8 +13,22 @@ import { belongs } from './files';
 import { picking } from './pick';
 import { governed, mayGo } from './predicate';
 
-/** Answers with one row: `letters`, how many rows were set aside, and their classes (`states`). */
-export function setAside(order: BatchOrder): { statements: Statement[]; answer: number } {
+/** How many rows were set aside, and why: classes and constraints only, for a key may be personal data. */
+const Letters = z.object({
+  letters: z.number().int(),
+  states: z.array(z.string()),
+  constraints: z.array(z.string()),
+});
+export type Letters = z.infer<typeof Letters>;
+
+/** One request, in this order. */
+export type SettingAside = {
+  readonly entered: Query<void>;
+  readonly locked?: Query<void>;
+  readonly found: Query<Letters>;
+};
+
+export function setAside(order: BatchOrder): SettingAside {
   const p = new Parameters();
   const asOf = p.add(order.asOf, 'timestamptz');
   const lock = p.statement(`with ${pickAndLock(order, asOf, p)}
@@ -29,15 +43,18 @@ export function setAside(order: BatchOrder): { statements: Statement[]; answer: 
       where t.ctid = any(current_setting('lapse.rows')::tid[])
     ),
     ${letters(order, 'select key, sql_state, constraint_name from rows', q)}`);
-  const statements = [session(order.statementTimeoutMs), enter(order), lock, found];
-  return { statements, answer: statements.length - 1 };
+  return {
+    entered: query(enter(order), nothing),
+    locked: query(lock, nothing),
+    found: query(found, oneRow(Letters)),
+  };
 }
 
 /** The picked rows as they are, without trying them: for a row that took too long, or failed alone. */
 export function setAsideUntried(
   order: BatchOrder,
   why: { sqlState: string; constraint: string | null },
-): { statements: Statement[]; answer: number } {
+): SettingAside {
   const p = new Parameters();
   const asOf = p.add(order.asOf, 'timestamptz');
   const { policy, leg } = order;
@@ -47,8 +64,7 @@ export function setAsideUntried(
       where t.ctid = any(array(select c from picked)) and ${mayGo(policy, leg, asOf, p)}
     ),
     ${letters(order, `select key, ${p.add(why.sqlState, 'text')}, ${p.add(why.constraint, 'text')} from rows`, p)}`);
-  const statements = [session(order.statementTimeoutMs), enter(order), statement];
-  return { statements, answer: statements.length - 1 };
+  return { entered: query(enter(order), nothing), found: query(statement, oneRow(Letters)) };
 }
 
 /** Written by the database (retention.set_aside), which sees that this transaction has entered the batch. */

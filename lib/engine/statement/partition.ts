@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import type { Row, Statement } from '../../platform/database';
-import { session } from '../../platform/session';
+import { type Query, query, rows } from '../../platform/query';
+import { type Asking, type Limits, session } from '../../platform/session';
 import type { TableName } from '../../platform/sql';
 import { name, Parameters, table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
@@ -29,7 +30,7 @@ export type Partition = z.infer<typeof Partition>;
 export const partitionName = (p: Partition): string => `${p.schema_name}.${p.table_name}`;
 
 /** One row a Partition, oldest first: those that may hold a row before the cutoff. No cutoff: all of them. */
-function partitionsOf(policy: Policy, cutoff: string | null): Statement {
+function partitionsOf(policy: Policy, cutoff: string | null): Query<Partition[]> {
   const p = new Parameters();
   const relation = `to_regclass(${p.add(table(policy.table))})`;
   const at = p.add(cutoff ?? 'infinity', 'timestamptz');
@@ -37,11 +38,13 @@ function partitionsOf(policy: Policy, cutoff: string | null): Statement {
   const clock = name(policy.clock.column);
   // The bounds stand in for a row's clock, so that they are compared exactly as one would be.
   const bound = (column: string) => before(policy, 'b', at).replace(`b.${clock}`, `b.${column}::${type}`);
-  return p.statement(`select b.schema_name, b.table_name, b.lower_bound as lower, b.upper_bound as upper, b.obstacle,
+  const statement =
+    p.statement(`select b.schema_name, b.table_name, b.lower_bound as lower, b.upper_bound as upper, b.obstacle,
       b.upper_bound is not null and coalesce(${bound('upper_bound').replace(' < ', ' <= ')}, false) as expired
     from retention.partitions(${relation}) b
     where b.lower_bound is null or ${bound('lower_bound')}
     order by b.lower_bound::${type} nulls last, b.schema_name, b.table_name`);
+  return query(statement, rows(Partition));
 }
 
 /** The policy on one leaf: rows lie there, and are known by the name of the table it is a part of. */
@@ -62,7 +65,7 @@ export const mayBeDropped = (policy: Policy, p: Partition): boolean =>
   p.expired && p.obstacle === null && policy.dependants.length === 0;
 
 /** The catalogs of a few thousand partitions. */
-const CATALOG_MS = 5_000;
+const CATALOG: Limits = { statementMs: 5_000 };
 
 export interface LeafLeg {
   readonly leg: Leg;
@@ -71,18 +74,12 @@ export interface LeafLeg {
 }
 
 /** Each leg once a partition that may hold a row of it; as they are for a table without. */
-export async function onLeaves(
-  policy: Policy,
-  legs: readonly Leg[],
-  read: (statements: Statement[], statementMs: number) => Promise<Row[][]>,
-): Promise<LeafLeg[]> {
+export async function onLeaves(policy: Policy, legs: readonly Leg[], reading: Asking): Promise<LeafLeg[]> {
   if (!policy.partitioned) return legs.map((leg) => ({ leg, partition: null }));
   const found: LeafLeg[] = [];
   for (const leg of legs) {
     const cutoff = leg.kind === 'rule' ? leg.cutoff : null;
-    const [, rows] = await read([session(CATALOG_MS), partitionsOf(policy, cutoff)], CATALOG_MS);
-    for (const row of rows ?? []) {
-      const partition = Partition.parse(row);
+    for (const partition of await reading.askOne(partitionsOf(policy, cutoff), CATALOG)) {
       found.push({ leg: { ...leg, leaf: leafOf(policy, partition) }, partition });
     }
   }
@@ -112,7 +109,7 @@ export type DropResult = z.infer<typeof DropResult>;
 /** The statements that drop one partition, and how their answer, or its receipt, is read. */
 export function drop(order: DropOrder): {
   statements: Statement[];
-  read(rows: Row[][]): DropResult;
+  read(answers: Row[][]): DropResult;
   fromReceipt(receipt: BatchResult): DropResult;
 } {
   const { policy, partition } = order;
@@ -140,7 +137,7 @@ export function drop(order: DropOrder): {
   };
   return {
     statements: [session(order.statementTimeoutMs), statement],
-    read: (rows) => DropResult.parse(rows[1]?.[0]),
+    read: (answers) => DropResult.parse(answers[1]?.[0]),
     fromReceipt: (receipt) => ({ ...receipt, obstacle: null }),
   };
 }

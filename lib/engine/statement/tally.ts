@@ -2,16 +2,16 @@
  * What the pages of a dry run add up to, and the walk through them: of the dry run itself, of the recount under an
  * approval, and of what a run looks at after its last approved row.
  */
-import type { Row, Statement } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
 import { type Kept, noneKept } from '../../platform/outcome';
-import { session } from '../../platform/session';
+import { oneRow, query } from '../../platform/query';
+import type { Asking } from '../../platform/session';
 import type { Policy } from '../../policies/contract';
 import type { Leg, Position } from './leg';
 import { NO_ROWS, PreviewPage, pageOf, previewPage } from './preview';
 
 /** A page is well under this even on a cold cache. */
-export const PAGE_MS = 15_000;
+export const PAGE = { statementMs: 15_000 };
 /** A page that takes longer is asked again with half as many rows, down to this. */
 const LEAST_ROWS = 50;
 
@@ -54,8 +54,8 @@ export interface Looking {
   readonly from?: Position | null;
   /** Only rows for which this fragment over `t` is true. */
   readonly only?: string | undefined;
-  /** One READ ONLY transaction; answers with the rows of each statement. */
-  read(statements: Statement[], statementMs: number): Promise<Row[][]>;
+  /** READ ONLY. */
+  readonly reading: Asking;
   /** Asked before each page. */
   inTime(): boolean;
 }
@@ -70,16 +70,15 @@ export async function* pages(look: Looking, tally: Tally): AsyncGenerator<Previe
       rowsSha256: tally.rowsSha256,
       only: look.only,
     });
-    let rows: Row[][];
+    let page: PreviewPage;
     try {
-      rows = await look.read([session(PAGE_MS), statement], PAGE_MS);
+      page = await look.reading.askOne(query(statement, oneRow(PreviewPage)), PAGE);
     } catch (error) {
       const tooMuch = error instanceof DatabaseError && error.failure === 'timeout' && limit > LEAST_ROWS;
       if (!tooMuch) throw error;
       limit = Math.max(LEAST_ROWS, Math.floor(limit / 2));
       continue;
     }
-    const page = PreviewPage.parse(rows[1]?.[0]);
     tally.add(page);
     yield page;
     const { ended, ...after } = page.after;

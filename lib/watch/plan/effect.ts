@@ -3,7 +3,8 @@
  * some days ahead; and of the first, what stays for now and why.
  */
 
-import { admissionFacts, Facts } from '../../engine/guard/facts';
+import { z } from 'zod';
+import { admissionFacts, type Facts } from '../../engine/guard/facts';
 import { limitOf } from '../../engine/guard/mass';
 import { STEPS } from '../../engine/guard/rollout';
 import { countCandidates } from '../../engine/statement/count';
@@ -11,7 +12,7 @@ import { atRoots } from '../../engine/statement/leaves';
 import { legsOf } from '../../engine/statement/leg';
 import type { Database } from '../../platform/database';
 import { DatabaseError, LapseError } from '../../platform/errors';
-import { session } from '../../platform/session';
+import { oneRow, query } from '../../platform/query';
 import type { Settings } from '../../platform/settings';
 import type { Policy } from '../../policies/contract';
 import { reachOf, withPeriods } from '../../policies/effective';
@@ -20,7 +21,8 @@ import { type Counting, type Counts, countExcept } from './except';
 
 const DAY_MS = 86_400_000;
 /** Counting with the whole predicate may have to read many rows that stay: as long as a run gives it. */
-const STATEMENT_MS = 15_000;
+const LIMITS = { statementMs: 15_000 };
+const Candidates = z.object({ candidates: z.coerce.number() });
 
 /** At `now`, and at an instant some days ahead. */
 export interface Moments {
@@ -98,13 +100,10 @@ async function staysOf(
   before: Policy | null,
   becomes: Counts,
 ): Promise<Stays> {
-  const { guards, now, read } = change;
+  const { guards, now, reading } = change;
   const declared = change.branch ?? branch;
-  const rows = await read(
-    [session(STATEMENT_MS), admissionFacts(declared, versionOf(declared), now, guards.coolingOffSeconds)],
-    STATEMENT_MS,
-  );
-  const facts = Facts.parse(rows[1]?.[0]?.admission);
+  const asked = admissionFacts(declared, versionOf(declared), now, guards.coolingOffSeconds);
+  const facts = await reading.askOne(asked, LIMITS);
   return {
     coolingOff: await cooling(change, branch, before, becomes, facts),
     coolingDays: guards.coolingOffSeconds / 86_400,
@@ -123,13 +122,17 @@ async function cooling(change: Change, branch: Policy, before: Policy | null, be
 }
 
 /** As the run would ask, once nothing is cooling off any more. */
-async function guardOn({ read, now, guards }: Change, branch: Policy, facts: Facts): Promise<string | null> {
+async function guardOn(
+  { reading, now, guards }: Change,
+  branch: Policy,
+  facts: Facts,
+): Promise<string | null> {
   const limit = limitOf(branch, facts);
   const legs = legsOf(branch, now, guards.coolingOffSeconds);
   const counting = countCandidates(branch, legs, now.toISOString(), limit.most);
   try {
-    const rows = await read([session(STATEMENT_MS), counting], STATEMENT_MS);
-    return Number(rows[1]?.[0]?.candidates) > limit.most ? `more rows would go than ${limit.because}` : null;
+    const { candidates } = await reading.askOne(query(counting, oneRow(Candidates)), LIMITS);
+    return candidates > limit.most ? `more rows would go than ${limit.because}` : null;
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.failure !== 'timeout') throw error;
     return `it could not be counted in time whether more rows would go than ${limit.because}`;

@@ -9,14 +9,15 @@ import { onLeaves } from '../../engine/statement/partition';
 import { tenantsOf } from '../../engine/statement/pick';
 import { expired } from '../../engine/statement/predicate';
 import { pages, Tally } from '../../engine/statement/tally';
-import type { Row, Statement } from '../../platform/database';
 import type { Kept } from '../../platform/outcome';
+import type { Asking } from '../../platform/session';
 import { Literals, name } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { reachOf } from '../../policies/effective';
 
 export interface Counting {
-  readonly read: (statements: Statement[], statementMs: number) => Promise<Row[][]>;
+  /** READ ONLY. */
+  readonly reading: Asking;
   readonly inTime: () => boolean;
   readonly coolingSeconds: number;
   /** Rows looked at, at most: what has more is answered as "more than". */
@@ -41,16 +42,16 @@ export async function countExcept(
   asOf: Date,
   counting: Counting,
 ): Promise<Counts> {
-  const { read, coolingSeconds } = counting;
+  const { reading, coolingSeconds } = counting;
   const tally = new Tally();
   const legs = legsOf(policy, asOf, coolingSeconds);
   const at = asOf.toISOString();
   let complete = true;
-  for (const { leg } of await onLeaves(policy, legs, read)) {
+  for (const { leg } of await onLeaves(policy, legs, reading)) {
     const only = other ? exceptFragment(other, asOf, coolingSeconds) : undefined;
     const inTime = () => counting.inTime() && tally.picked < counting.mostRows;
     let isDone = false;
-    const look = { policy, leg, asOf: at, read, inTime, only, from: startOf(policy, other, leg, asOf) };
+    const look = { policy, leg, asOf: at, reading, inTime, only, from: startOf(policy, other, leg, asOf) };
     for await (const page of pages(look, tally)) isDone = page.after.ended;
     complete &&= isDone;
   }

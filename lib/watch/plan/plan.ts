@@ -6,7 +6,7 @@
 import type { Database } from '../../platform/database';
 import { DatabaseError, LapseError } from '../../platform/errors';
 import { query } from '../../platform/query';
-import { answerTimeoutMs, ask } from '../../platform/session';
+import { ask, asking, readingOnly } from '../../platform/session';
 import type { Settings } from '../../platform/settings';
 import { sql, typed } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
@@ -92,8 +92,7 @@ interface Job {
 }
 
 const countingOf = ({ database, guards, clock }: PlanContext, request: PlanRequest): Counting => ({
-  read: (statements, statementMs) =>
-    database.transaction(statements, { readOnly: true, timeoutMs: answerTimeoutMs(statementMs) }),
+  reading: readingOnly(asking(database)),
   inTime: () => clock() < request.deadline,
   coolingSeconds: guards.coolingOffSeconds,
   mostRows: request.mostRows ?? MOST_ROWS,

@@ -4,9 +4,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { afterFailure } from '@/lib/engine/guard/poison';
 import type { BatchOrder } from '@/lib/engine/statement/batch';
 import { legsOf } from '@/lib/engine/statement/leg';
-import type { Statement } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
-import { answerTimeoutMs, STATEMENT_TIMEOUT_MS } from '@/lib/platform/session';
+import { asking, STATEMENT_TIMEOUT_MS } from '@/lib/platform/session';
 import { DAY, type Engine, engine, govern, left, NOW, things } from '@/test/support/engine';
 
 let e: Engine;
@@ -41,12 +40,10 @@ beforeEach(async () => {
 });
 afterEach(() => e.stop());
 
-const send = (statements: Statement[], ms: number) =>
-  e.services.database.transaction(statements, { timeoutMs: answerTimeoutMs(ms) });
 const after = (
   changes: Partial<BatchOrder>,
   error: unknown = new DatabaseError('timeout', '57014', 'too slow'),
-) => afterFailure(send, { ...order, ...changes }, error, pino({ level: 'silent' }));
+) => afterFailure(asking(e.services.database), { ...order, ...changes }, error, pino({ level: 'silent' }));
 const letters = () => e.db.sql('select row_key, sql_state from retention.dead_letter');
 
 it('several rows that take too long are taken fewer at a time', async () => {

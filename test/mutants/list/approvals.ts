@@ -152,8 +152,8 @@ export const approvalMutants: readonly Mutant[] = [
     id: 'A18',
     promise: 'A version that preflight refused while nothing was due is recorded as refused.',
     file: 'lib/engine/run/record.ts',
-    find: 'version = $9 and in_force_at is not null',
-    replace: 'version = $9',
+    find: `version = \${version} and in_force_at is not null`,
+    replace: `version = \${version}`,
     tests: [cooling],
   },
   {

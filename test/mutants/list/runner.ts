@@ -39,9 +39,9 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B21',
     promise: 'The database itself keeps a dry run from writing.',
-    file: 'lib/engine/run/preview.ts',
-    find: 'this.#database.transaction(statements, { readOnly: true,',
-    replace: 'this.#database.transaction(statements, { readOnly: false,',
+    file: 'lib/platform/session.ts',
+    find: '({ ...limits, readOnly: true })',
+    replace: '({ ...limits })',
     tests: ['test/engine/run/preview.test.ts:READ ONLY'],
   },
   {

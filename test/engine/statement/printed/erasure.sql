@@ -267,7 +267,7 @@ select retention.confirm_erasure (‹id-1›::uuid, ‹checked›, ‹ben›) as
 
 -- one request
 
-select retention.begin_erasure (‹id-1›::uuid, ‹ben›) as begun;
+select retention.begin_erasure (‹id-1›::uuid, ‹ben›) as done;
 
 
 -- one request
