@@ -454,7 +454,8 @@ select
     ‹hash›,
     ‹hash›,
     ‹{"all":2592000}›::jsonb,
-    ‹cron (unreleased)›
+    ‹cron (unreleased)›,
+    ‹{"policy":{"name":"things","description":"things of the tests","justification":"because a test wants it so","ground":"test","schedule":{"run":"0 2 * * *"},"allowedSeconds":240,"table":{"schema":"public","name":"things"},"key":[{"column":"id","type":"uuid"}],"clock":{"column":"at","type":"timestamptz"},"strategy":{"kind":"delete"},"rules":[{"label":"all","keepFor":{"seconds":2592000},"match":{}}],"scope":{"organization":"org","user":"person"},"dependants":[],"files":[],"guard":{"rows":100000,"share":0.25,"multiple":10},"rollout":true,"quality":{"emptyClocks":0,"futureClocks":0,"aheadSeconds":300,"unique":[],"references":[],"orphans":0},"knownTriggers":[]},"environment":{}}›::jsonb
   )
 from retention.policy_state
 where policy = ‹things› and run_now = ‹id-1›::uuid;

@@ -481,7 +481,7 @@ select
     )
   ) as facts;
 
--- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?) from 
+-- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?, ?::js
 
 select
   retention.admission (

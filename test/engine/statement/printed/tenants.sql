@@ -4,7 +4,7 @@
 
 -- as before: with recursive asked as materialized ( select d.n, d.goes, c
 
--- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?) from 
+-- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?, ?::js
 
 -- as before: select retention.admission(?, ?, ?, ?::jsonb, least(?::times
 
