@@ -1,0 +1,285 @@
+/**
+ * A policy as far as the catalog can say it: table, key, clock, subjects, what refers to the rows and what the schema
+ * itself does with that. Period, reason and ground are a person's. Whether it holds is asked of the engine's preflight.
+ */
+import type { PolicyInput } from '../../policies/contract';
+import type { ForeignKey, TableFacts } from './catalog';
+import type { Clock } from './clocks';
+import { isMadeToPass } from './clocks';
+import { quoted, quotedTable } from './quoting';
+import type { TextShape } from './sample';
+import type { Survey, Surveyed } from './survey';
+import { snake } from './words';
+
+export interface Refusal {
+  readonly problem: string;
+  readonly remedy: string;
+  /** Nothing in the table says when a row would be over. */
+  readonly timeless?: true;
+}
+
+export interface Draft {
+  readonly clock: Clock;
+  /** With a placeholder for what is a person's. */
+  readonly input: PolicyInput;
+  /** What a person should know before saying a period. */
+  readonly notes: readonly string[];
+}
+
+/** What stands in a draft until a person has said it; never written to a file. */
+const UNSAID = 'not said yet: npm run adopt asks for it';
+/** Only to ask whether the engine would take it. */
+const SOME_DAYS = 365;
+
+type Key = PolicyInput['key'];
+
+export interface Chosen {
+  /** The column that starts the clock; without it, the one that says most. */
+  readonly clock?: string;
+  /** A person says that keys of text name nobody. */
+  readonly keyNamesNobody?: boolean;
+}
+
+export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}): Draft | Refusal {
+  const { facts } = table;
+  const { clock } = chosenBy;
+  const chosen = clock === undefined ? table.clocks[0] : table.clocks.find((c) => c.column === clock);
+  if (chosen === undefined) return withoutClock(table, clock);
+  const columns = keyColumns(survey, facts);
+  if (columns === null) return withoutKey(facts);
+  const key = keyOf(table, columns, chosenBy);
+  if ('problem' in key) return key;
+  const parts = [dependantsOf(survey, facts, columns, chosenBy), filesOf(table)];
+  const refused = parts.find((p) => 'problem' in p);
+  if (refused) return refused as Refusal;
+  const [dependants, files] = parts as [
+    NonNullable<PolicyInput['dependants']>,
+    NonNullable<PolicyInput['files']>,
+  ];
+  const partitioned = partitionedBy(facts, chosen);
+  return {
+    clock: chosen,
+    input: {
+      name: policyName(facts),
+      description: `Rows of ${table.label}, some time after ${chosen.column}.`,
+      justification: UNSAID,
+      ground: UNSAID,
+      schedule: { run: '0 3 * * *' },
+      table: facts.schema === 'public' ? { name: facts.name } : { schema: facts.schema, name: facts.name },
+      key,
+      clock: { column: chosen.column, type: chosen.type },
+      rules: [{ label: 'all', keepFor: { seconds: SOME_DAYS * 86_400 } }],
+      ...(partitioned ? { partitioned } : {}),
+      ...(Object.keys(table.subjects).length > 0 ? { scope: table.subjects } : {}),
+      ...(dependants.length > 0 ? { dependants } : {}),
+      ...(files.length > 0 ? { files } : {}),
+      ...qualityOf(chosen),
+    },
+    notes: notesOf(table, chosen),
+  };
+}
+
+/** Does the clock itself say that a row is over? Everything else is for a person to judge. */
+export const isProposal = (table: Surveyed, { meaning }: Clock): boolean => {
+  if (meaning === 'deleted') return true;
+  if (!isMadeToPass(table.facts.name)) return false;
+  return (
+    meaning === 'expires' ||
+    meaning === 'ended' ||
+    (table.status.length === 0 && /^(happened|made)$/.test(meaning))
+  );
+};
+
+function withoutClock({ facts, epochs, clocks, sample }: Surveyed, wanted?: string): Refusal {
+  const found = typeof sample === 'object' && sample !== null ? sample.epochs : new Map<string, null>();
+  const epoch = epochs.find((e) => wanted === undefined || e.column === wanted);
+  const unit = epoch && found.get(epoch.column);
+  if (epoch && unit) {
+    const seconds = `${quoted(epoch.column)}${unit === 'milliseconds' ? ' / 1000.0' : ''}`;
+    return {
+      problem: `${epoch.column} counts ${unit} since 1970: a clock is an instant`,
+      remedy: `ALTER TABLE ${quotedTable(facts)} ADD COLUMN ${quoted(`${epoch.column}_instant`)} timestamptz GENERATED ALWAYS AS (to_timestamp(${seconds})) STORED; (it writes the table anew), then --clock ${epoch.column}_instant`,
+    };
+  }
+  if (wanted !== undefined) {
+    return {
+      problem: `${wanted} is no column that could start a clock`,
+      remedy:
+        clocks.length > 0 ? `name one of ${clocks.map((c) => c.column).join(', ')}` : 'the table has none',
+    };
+  }
+  return {
+    timeless: true,
+    problem: 'no column says when a row was made or over',
+    remedy: `where its rows belong to another table, they go with that; else ALTER TABLE ${quotedTable(facts)} ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();`,
+  };
+}
+
+const withoutKey = (facts: TableFacts): Refusal => ({
+  problem: 'no column that is never NULL and unique: a receipt could not name a row',
+  remedy:
+    facts.kind === 'r'
+      ? `ALTER TABLE ${quotedTable(facts)} ADD PRIMARY KEY (…);`
+      : 'a policy governs a table, or one that is partitioned',
+});
+
+/** What refers to the table says which of its keys counts; else the primary key, else another unique one. */
+function keyColumns(survey: Survey, facts: TableFacts): string[] | null {
+  const notNull = new Set(facts.columns.filter((c) => c.not_null).map((c) => c.name));
+  const keys = facts.indexes
+    .filter((i) => i.unique && !i.partial && i.columns.every((c) => notNull.has(c)))
+    .map((i) => i.columns);
+  const wanted = survey.pointingAt(facts).map((f) => [...f.to_columns].sort().join('\0'));
+  const asWanted = keys.find((k) => wanted.length > 0 && wanted.every((w) => w === [...k].sort().join('\0')));
+  return asWanted ?? keys[0] ?? null;
+}
+
+function keyOf(table: Surveyed, columns: readonly string[], { keyNamesNobody }: Chosen): Key | Refusal {
+  const shapes = typeof table.sample === 'object' && table.sample !== null ? table.sample.texts : null;
+  const key: Key = [];
+  for (const c of columns) {
+    const column = table.facts.columns.find((x) => x.name === c)!;
+    const isText = /^(text|character|name$|.*\bcitext$)/.test(column.plain);
+    const type = /^(character|bit)$/.test(column.plain) ? column.type : column.plain;
+    if (!isText) {
+      key.push({ column: c, type });
+      continue;
+    }
+    if (keyNamesNobody !== true && !isOpaque(c, shapes?.get(c))) {
+      return {
+        problem: `the key ${c} of ${table.label} is text and may name a person: keys stand in receipts for years`,
+        remedy: `where it names nobody, --key-names-nobody; else add another key: ALTER TABLE ${quotedTable(table.facts)} ADD COLUMN … uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE;`,
+      };
+    }
+    key.push({ column: c, type, personal: false });
+  }
+  return key;
+}
+
+/** Of a table that was not looked into. */
+const typeOf = (from: TableFacts, column: string): Key[number] => ({
+  column,
+  type: from.columns.find((c) => c.name === column)!.plain,
+});
+
+/** Made by a machine. Without rows its name has to say so. */
+function isOpaque(column: string, shape: TextShape | undefined): boolean {
+  if (shape !== undefined && shape.values > 0) return shape.opaque === shape.values;
+  return /^(id|uuid|guid|cuid|ulid|nanoid|.*_id|.*(key|hash|token|digest))$/.test(snake(column));
+}
+
+const FATES = { c: 'delete', n: 'keep', d: 'keep', a: 'block', r: 'block' } as const;
+
+/** What refers to its rows, and what its foreign key does with that; by the roots of partitions, each once. */
+function dependantsOf(
+  survey: Survey,
+  facts: TableFacts,
+  key: readonly string[],
+  chosen: Chosen,
+): NonNullable<PolicyInput['dependants']> | Refusal {
+  const found = new Map<string, NonNullable<PolicyInput['dependants']>[number]>();
+  for (const f of survey.pointingAt(facts)) {
+    const from = survey.named(f.from);
+    const references = inOrder(f, key);
+    // The preflight says it better: it knows which key to name.
+    if (from === undefined || references === null) continue;
+    const own = keyColumns(survey, from);
+    if (own === null) {
+      return {
+        problem: `${from.schema}.${from.name} refers to it and has no key of its own: a receipt could not name its rows`,
+        remedy: joinKey(from),
+      };
+    }
+    const surveyed = survey.tables.find((t) => t.facts === from);
+    const types = surveyed ? keyOf(surveyed, own, chosen) : own.map((c) => typeOf(from, c));
+    if ('problem' in types) return types;
+    const fate = FATES[f.on_delete];
+    found.set(`${f.from}\0${references.join('\0')}\0${fate}`, {
+      table: from.schema === 'public' ? { name: from.name } : { schema: from.schema, name: from.name },
+      key: types,
+      references,
+      fate,
+    });
+  }
+  return [...found.values()];
+}
+
+/** Prisma's `_AToB` has a unique index only where its version made it one; both columns together name a row. */
+const joinKey = (from: TableFacts): string => {
+  const columns = from.columns.map((c) => c.name);
+  const isJoin = columns.length === 2;
+  return `ALTER TABLE ${quotedTable(from)} ADD PRIMARY KEY (${isJoin ? columns.map(quoted).join(', ') : '…'});`;
+};
+
+function inOrder(f: ForeignKey, key: readonly string[]): string[] | null {
+  if (f.to_columns.length !== key.length) return null;
+  const columns = key.map((c) => f.columns[f.to_columns.indexOf(c)]);
+  return columns.every((c) => c !== undefined) ? columns : null;
+}
+
+/** Rows whose files stayed would leave them to nobody. */
+function filesOf({ files, facts }: Surveyed): NonNullable<PolicyInput['files']> | Refusal {
+  const found: NonNullable<PolicyInput['files']> = [];
+  for (const f of files.filter((x) => x.where === 'store')) {
+    if (f.folder === null) {
+      return {
+        problem: `${f.column} names files of the store that lie in no one folder: they would be nobody's`,
+        remedy: 'move them below one folder, or declare the column in `files` of a policy written by hand',
+      };
+    }
+    const bytes = facts.columns.find(
+      (c) => /^(size|bytes|.*_(bytes|size))$/.test(snake(c.name)) && c.plain === 'bigint',
+    );
+    found.push({
+      column: f.column,
+      ...(bytes ? { bytes: bytes.name } : {}),
+      fate: 'delete',
+      prefix: f.folder,
+      ...(f.suffixed ? { suffixed: true } : {}),
+    });
+  }
+  return found;
+}
+
+const SPANS = [
+  ['day', 1.1],
+  ['week', 7.1],
+  ['month', 31.1],
+  ['quarter', 92.1],
+  ['year', 366.1],
+] as const;
+
+/** By range of the clock alone; the preflight refuses any other as a whole table. */
+function partitionedBy({ partitioned: p }: TableFacts, clock: Clock): PolicyInput['partitioned'] {
+  if (p === null || p.strategy !== 'r' || p.columns.join() !== clock.column) return undefined;
+  const by = SPANS.find(([, most]) => (p.longest_days ?? 31) <= most)?.[0];
+  return by && { by };
+}
+
+/** A clock that is empty until the row is over, or that lies ahead until then, is no fault of the data. */
+function qualityOf(clock: Clock): Pick<PolicyInput, 'quality'> {
+  const quality = {
+    ...(clock.nullable ? { emptyClocks: null } : {}),
+    ...(clock.meaning === 'expires' ? { futureClocks: 1 } : {}),
+  };
+  return Object.keys(quality).length > 0 ? { quality } : {};
+}
+
+function notesOf(table: Surveyed, clock: Clock): string[] {
+  const elsewhere = table.files.filter((f) => f.where === 'elsewhere').map((f) => f.column);
+  return [
+    ...(clock.type === 'timestamptz' ? [] : ['its clock has no time zone, and is read as UTC']),
+    ...(table.status.length > 0 && !/^(deleted|ended)$/.test(clock.meaning)
+      ? [`rows of every ${table.status.join(', ')} would go: --where says which`]
+      : []),
+    ...(elsewhere.length > 0
+      ? [`files that ${elsewhere.join(', ')} names are not in Vercel Blob: they stay`]
+      : []),
+  ];
+}
+
+/** Its route and file. */
+export const policyName = ({ schema, name }: Pick<TableFacts, 'schema' | 'name'>): string => {
+  const words = snake(schema === 'public' ? name : `${schema}_${name}`).replaceAll('_', '-');
+  return /^[a-z]/.test(words) ? words : `t-${words}`;
+};

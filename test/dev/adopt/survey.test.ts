@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reading } from '@/lib/dev/adopt/read-only';
+import { report } from '@/lib/dev/adopt/report';
+import { type Survey, survey } from '@/lib/dev/adopt/survey';
+import { type Verdict, verdicts } from '@/lib/dev/adopt/verdicts';
+import type { TestDatabase } from '@/test/support/database';
+import { school } from '@/test/support/school';
+
+let db: TestDatabase;
+let seen: Survey;
+let found: readonly Verdict[];
+let words: string;
+
+beforeAll(async () => {
+  db = await school();
+  await reading(db.ownerUrl, async (reader) => {
+    seen = await survey(reader);
+    found = await verdicts(reader, seen, { policies: [], permanent: [] });
+  });
+  words = report(seen, found);
+});
+afterAll(() => db.stop());
+
+const of = (kind: Verdict['kind']) => found.filter((v) => v.kind === kind).map((v) => v.table.label);
+const table = (label: string) => seen.tables.find((t) => t.label === label)!;
+const refusal = (label: string) => {
+  const verdict = found.find((v) => v.table.label === label);
+  return verdict?.kind === 'refused'
+    ? verdict.problems.map((p) => `${p.problem}: ${p.remedy}`).join('\n')
+    : verdict?.kind;
+};
+
+describe('a database seen for the first time', () => {
+  it('offers by itself only rows whose clock says that they are over', () => {
+    expect(of('proposed').sort()).toEqual([
+      'Lesson',
+      'Session',
+      'VerificationToken',
+      'office.letters',
+      'site.django_admin_log',
+      'site.django_session',
+      'studio.recordings',
+      'studio.usage_events',
+    ]);
+  });
+
+  it('leaves to a person what is only old: users, invoices, attachments', () => {
+    expect(of('possible').sort()).toEqual([
+      'User',
+      'office.active_storage_attachments',
+      'office.invoices',
+      'office.scans',
+      'site.auth_user',
+    ]);
+  });
+
+  it('refuses what the engine would refuse, in its words and with its remedy', () => {
+    expect(of('refused').sort()).toEqual([
+      'studio.device_events',
+      'studio.folders',
+      'studio.login_attempts',
+      'studio.outbox',
+    ]);
+    expect(refusal('studio.folders')).toMatch(/refers to itself[\s\S]*ALTER TABLE/);
+    expect(refusal('studio.login_attempts')).toMatch(/row-level security[\s\S]*BYPASSRLS/);
+    expect(refusal('studio.outbox')).toMatch(/trigger "keep"[\s\S]*knownTriggers/);
+    expect(refusal('studio.device_events')).toMatch(/counts milliseconds since 1970[\s\S]*to_timestamp/);
+  });
+
+  it('knows the books of Prisma, Rails, Django and Drizzle as technical', () => {
+    expect(of('technical').sort()).toEqual([
+      '_prisma_migrations',
+      'drizzle.__drizzle_migrations',
+      'office.ar_internal_metadata',
+      'office.schema_migrations',
+      'site.django_migrations',
+    ]);
+  });
+
+  it('leaves nothing out: every table has one verdict', () => {
+    expect(found).toHaveLength(seen.tables.length);
+    expect(seen.tables.filter((t) => t.facts.kind !== 'v')).toHaveLength(27);
+    expect(of('view')).toEqual(['studio.loud']);
+  });
+});
+
+describe('what it knows of a table', () => {
+  it('finds the clock that says most, with its type and how often it is empty', () => {
+    expect(table('Lesson').clocks.map((c) => [c.column, c.type, c.meaning])).toEqual([
+      ['deletedAt', 'timestamp', 'deleted'],
+      ['endedAt', 'timestamp', 'ended'],
+    ]);
+    expect(table('Lesson').sample).toMatchObject({ looked: 400, whole: true });
+    expect(words).toMatch(/Lesson +deletedAt \(deleted, 75 % empty\) +400 +92 +77 +8 /);
+  });
+
+  it('finds subjects by foreign key and by name', () => {
+    expect(table('Session').subjects).toEqual({ user: 'userId' });
+    expect(table('studio.recordings').subjects).toEqual({ organization: 'org_id' });
+  });
+
+  it('finds columns that name files of the store, and the folder they share', () => {
+    expect(table('studio.recordings').files).toEqual([
+      { column: 'audio_url', where: 'store', folder: 'recordings/', suffixed: true },
+    ]);
+  });
+
+  it('counts a partitioned table with its partitions, which are no tables of their own', () => {
+    expect(table('studio.usage_events').facts.partitioned).toMatchObject({
+      columns: ['occurred_at'],
+      partitions: 18,
+    });
+    expect(seen.tables.some((t) => t.facts.name.startsWith('usage_events_'))).toBe(false);
+  });
+
+  it('finds personal columns by the shape of their values where the name says nothing', () => {
+    const shapes = (label: string) =>
+      table(label)
+        .personal.filter((p) => p.shape)
+        .map((p) => [p.column, p.shape]);
+    expect(shapes('VerificationToken')).toEqual([['identifier', 'email']]);
+    expect(shapes('studio.login_attempts')).toEqual([
+      ['who', 'email'],
+      ['at_host', 'ip'],
+    ]);
+  });
+
+  it('shows no value of any row', () => {
+    const values = ['example.org', '198.51.100', 'Practice', 'Dear parent', 'take-', 'Pupil'];
+    const everything = words + JSON.stringify(seen, (_, v) => (v instanceof Map ? [...v] : v));
+    expect(values.filter((value) => everything.includes(value))).toEqual([]);
+    expect(everything).toContain('recordings/');
+  });
+});
+
+describe('the way it looks', () => {
+  it('cannot change the database, whatever is asked', async () => {
+    const change = (text: string) => reading(db.ownerUrl, (reader) => reader.ask(text));
+    await expect(change('delete from public."Tag"')).rejects.toThrow(/read-only transaction/);
+    await expect(change('create table public.x ()')).rejects.toThrow(/read-only transaction/);
+  });
+
+  it('describes a table that it may not read by the catalog alone, and says so', async () => {
+    await db.sql(`create role lapse_${db.name} login password 'x'`);
+    try {
+      await db.sql(`grant usage on schema office to lapse_${db.name}`);
+      const url = new URL(db.ownerUrl);
+      url.username = `lapse_${db.name}`;
+      url.password = 'x';
+      const seen = await reading(url.href, (reader) => survey(reader, { schemas: ['office'] }));
+      expect(seen.tables.find((t) => t.label === 'office.letters')?.sample).toMatch(/permission denied/);
+      expect(report(seen, [])).toContain('PostgreSQL');
+    } finally {
+      await db.sql(`drop owned by lapse_${db.name}`);
+      await db.sql(`drop role lapse_${db.name}`);
+    }
+  });
+});
