@@ -1,84 +1,63 @@
-/** What `npm run policy:new` writes: a policy, its three-line route, its test, and its place in the registry. */
-import { definePolicy, type PolicyInput } from '../policies/contract';
+/**
+ * The files of a policy, as text: its declaration, its three-line route, its test, and its place in the register. The
+ * one writer of policies: `npm run adopt` and `npm run policy:new` differ only in who answers.
+ */
+import { definePolicy, type Period, type PolicyInput } from '../policies/contract';
 
-export interface NewPolicy {
-  readonly name: string;
-  readonly table: string;
-  readonly key: string;
-  readonly keyType: string;
-  /** `no`: a key of text names nobody. */
-  readonly keyPersonal?: string;
-  readonly clock: string;
-  readonly clockType: 'timestamptz' | 'timestamp' | 'date';
-  readonly days: number;
-  readonly schedule: string;
-  readonly organization?: string;
-  readonly user?: string;
-  readonly description: string;
-  readonly justification: string;
-  readonly ground: string;
-}
+/** Words that cannot be the name of a constant, and names the file uses itself. */
+const TAKEN = new Set(
+  `break case catch class const continue debugger default delete do else enum export extends false finally for function if
+  import in instanceof new null return super switch this throw true try typeof var void while with yield let static await
+  async package private public interface protected implements arguments eval days hours definePolicy policies`.split(
+    /\s+/,
+  ),
+);
 
 /** `quiz-responses` → `quizResponses` */
-const exportName = (name: string): string => name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
-
-/** An expiry lies ahead of now for as long as its row is good. */
-const liesAhead = (column: string): boolean =>
-  /expir(es|y|ation)|until|valid_?to|(^|_)ends?_?(at|on)$/i.test(column);
-
-const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-
-/** Checks the answers as the contract would, so that nothing is written that would not start. Throws PolicyError. */
-export function checked(p: NewPolicy): PolicyInput {
-  const [schema, table] = p.table.includes('.') ? p.table.split('.', 2) : ['public', p.table];
-  const input: PolicyInput = {
-    name: p.name,
-    description: p.description,
-    justification: p.justification,
-    ground: p.ground,
-    schedule: { run: p.schedule },
-    table: { schema: schema ?? 'public', name: table ?? '' },
-    key: [{ column: p.key, type: p.keyType, ...namesNobody(p) }],
-    clock: { column: p.clock, type: p.clockType },
-    rules: [{ label: 'all', keepFor: { seconds: p.days * 86_400 } }],
-    scope: {
-      ...(p.organization ? { organization: p.organization } : {}),
-      ...(p.user ? { user: p.user } : {}),
-    },
-  };
-  definePolicy(input);
-  return input;
+export function exportName(name: string): string {
+  const camel = name.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
+  return TAKEN.has(camel) ? `${camel}Rows` : camel;
 }
 
-const namesNobody = (p: NewPolicy): { personal?: false } =>
-  p.keyPersonal === 'no' ? { personal: false } : {};
+const quote = (text: string): string =>
+  `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`;
 
-export function policyFile(p: NewPolicy): string {
-  const { schema, name } = checked(p).table as { schema: string; name: string };
-  const table =
-    schema === 'public' ? `{ name: ${quote(name)} }` : `{ schema: ${quote(schema)}, name: ${quote(name)} }`;
-  const scope = [
-    p.organization ? `organization: ${quote(p.organization)}` : '',
-    p.user ? `user: ${quote(p.user)}` : '',
-  ].filter(Boolean);
-  return `/** ${p.description} */
-import { days, definePolicy } from './contract';
+/** A value as TypeScript, on one line. */
+function literal(value: unknown): string {
+  if (typeof value === 'string') return quote(value);
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  if ('seconds' in value) return period(value as Period);
+  const entries = Object.entries(value).filter(([, v]) => v !== undefined);
+  const name = (key: string) => (/^[A-Za-z_$][\w$]*$/.test(key) ? key : quote(key));
+  return `{ ${entries.map(([key, v]) => `${name(key)}: ${literal(v)}`).join(', ')} }`;
+}
 
-export const ${exportName(p.name)} = definePolicy({
-  name: ${quote(p.name)},
-  description: ${quote(p.description)},
-  justification: ${quote(p.justification)},
-  ground: ${quote(p.ground)},
-  schedule: { run: ${quote(p.schedule)} },
-  table: ${table},
-  key: [{ column: ${quote(p.key)}, type: ${quote(p.keyType)}${'personal' in namesNobody(p) ? ', personal: false' : ''} }],
-  clock: { column: ${quote(p.clock)}, type: ${quote(p.clockType)} },
-  rules: [{ label: 'all', keepFor: days(${p.days}) }],
-${scope.length > 0 ? `  scope: { ${scope.join(', ')} },\n` : ''}${
-  liesAhead(p.clock)
-    ? `  // ${p.clock} lies ahead of now for every row that is still good: no fault of the data.\n  quality: { futureClocks: 1 },\n`
-    : ''
-}});
+function period({ seconds }: Period): string {
+  if (seconds === null) return 'forever()';
+  return seconds % 86_400 === 0 ? `days(${seconds / 86_400})` : `hours(${seconds / 3600})`;
+}
+
+/** What stands above a field. */
+type Remarks = Partial<Record<keyof PolicyInput, string>>;
+
+/** Throws PolicyError, so that nothing is written that would not start. */
+export function policyFile(input: PolicyInput, remarks: Remarks = {}): string {
+  definePolicy(input);
+  const fields = Object.entries(input)
+    .filter(([, value]) => value !== undefined)
+    .map(([field, value]) => {
+      const remark = remarks[field as keyof PolicyInput];
+      return `${remark ? `  // ${remark}\n` : ''}  ${field}: ${literal(value)},\n`;
+    });
+  const used = ['days', 'definePolicy', 'forever', 'hours'].filter(
+    (name) => name === 'definePolicy' || fields.some((f) => f.includes(`${name}(`)),
+  );
+  return `/** ${input.description} */
+import { ${used.join(', ')} } from './contract';
+
+export const ${exportName(input.name)} = definePolicy({
+${fields.join('')}});
 `;
 }
 
@@ -88,26 +67,24 @@ export const maxDuration = 300;
 export const { GET, POST, HEAD } = cronRoute('${name}');
 `;
 
-export function testFile(p: NewPolicy): string {
-  return `import { existsSync } from 'node:fs';
+export const testFile = (name: string): string => `import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { policies } from '@/lib/policies';
-import { ${exportName(p.name)} } from '@/lib/policies/${p.name}';
+import { ${exportName(name)} } from '@/lib/policies/${name}';
 import { ownDatabase, problemsIn } from '../support/own-database';
 
-it('${p.name} is listed and has its route', () => {
-  expect(policies.map((p) => p.name)).toContain('${p.name}');
-  expect(existsSync('app/api/cron/${p.name}/route.ts')).toBe(true);
+it('${name} is listed and has its route', () => {
+  expect(policies.map((p) => p.name)).toContain('${name}');
+  expect(existsSync('app/api/cron/${name}/route.ts')).toBe(true);
 });
 
 // Your own database: \`npm run policy:check\` says the same of every policy.
-it.skipIf(!ownDatabase)('${p.name} fits the database that TEST_POSTGRES_URL names', async () => {
-  expect(await problemsIn(ownDatabase, ${exportName(p.name)})).toEqual([]);
+it.skipIf(!ownDatabase)('${name} fits the database that TEST_POSTGRES_URL names', async () => {
+  expect(await problemsIn(ownDatabase, ${exportName(name)})).toEqual([]);
 });
 `;
-}
 
-/** The registry with the policy imported and listed. Throws when its place cannot be found. */
+/** The register with the policy imported and listed. Throws when its place cannot be found. */
 export function registered(index: string, name: string): string {
   const line = `import { ${exportName(name)} } from './${name}';\n`;
   const imports = [...index.matchAll(/^import .*;\n/gm)];

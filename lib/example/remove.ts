@@ -29,7 +29,7 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     JSON.stringify({
       ...(JSON.parse(text.replace(/^ *"lib\/example.*\n/m, '')) as object),
       ignoreExportsUsedInFile: true,
-      ignoreDependencies: ['cli-progress', '@types/cli-progress', 'cli-table3'],
+      ignoreDependencies: ['cli-progress', '@types/cli-progress'],
     }),
   'lib/dev/cli/fill.ts':
     () => `/** What \`npm run local\` and \`npm run dev\` make of a new database: Lapse's own schema. */
@@ -76,7 +76,7 @@ function remove(): void {
     `removed ${routes.length} policies with their routes, and ${gone.size} files that need the example`,
   );
   console.log(
-    'README.md and docs still describe it; next: npm run policy:new, then npm run check and npm test',
+    'README.md and docs still describe it; next: npm run adopt (docs/ADOPT.md), then npm run check and npm test',
   );
 }
 

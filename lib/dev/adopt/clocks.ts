@@ -5,7 +5,7 @@
 import type { Column, TableFacts } from './catalog';
 import { singular, snake, wordsOf } from './words';
 
-export type ClockType = 'timestamptz' | 'timestamp' | 'date';
+type ClockType = 'timestamptz' | 'timestamp' | 'date';
 export type Meaning = 'deleted' | 'expires' | 'ended' | 'happened' | 'made' | 'changed' | 'unknown';
 
 export interface Clock {

@@ -279,7 +279,7 @@ function notesOf(table: Surveyed, clock: Clock): string[] {
 }
 
 /** Its route and file. */
-export const policyName = ({ schema, name }: Pick<TableFacts, 'schema' | 'name'>): string => {
+const policyName = ({ schema, name }: Pick<TableFacts, 'schema' | 'name'>): string => {
   const words = snake(schema === 'public' ? name : `${schema}_${name}`).replaceAll('_', '-');
   return /^[a-z]/.test(words) ? words : `t-${words}`;
 };

@@ -39,7 +39,7 @@ export function personalOf(table: TableFacts, shapes: ReadonlyMap<string, ShapeC
   });
 }
 
-export function shapeOf(counts: ShapeCounts | undefined): Shape | null {
+function shapeOf(counts: ShapeCounts | undefined): Shape | null {
   if (counts === undefined || counts.values === 0) return null;
   return (['email', 'ip', 'phone'] as const).find((s) => counts[s] / counts.values >= SHARE) ?? null;
 }

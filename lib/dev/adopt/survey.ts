@@ -8,7 +8,7 @@ import type { Reader } from './read-only';
 import { type Sample, sampleOf, type TextShape } from './sample';
 
 /** A column whose values name files. */
-export interface Files {
+interface Files {
   readonly column: string;
   /** Of the store that Lapse deletes from; else somewhere else, or only a path. */
   readonly where: 'store' | 'elsewhere';
@@ -67,7 +67,7 @@ export async function survey(reader: Reader, options: SurveyOptions = {}): Promi
   };
 }
 
-export const labelOf = (t: Pick<TableFacts, 'schema' | 'name'>): string =>
+const labelOf = (t: Pick<TableFacts, 'schema' | 'name'>): string =>
   t.schema === 'public' ? t.name : `${t.schema}.${t.name}`;
 
 async function look(

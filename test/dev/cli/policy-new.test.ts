@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { checked, type NewPolicy, policyFile, registered, routeFile, testFile } from '@/lib/dev/scaffold';
+import { type PolicyAnswers, policyOf } from '@/lib/dev/policy-answers';
+import { exportName, policyFile, registered, routeFile, testFile } from '@/lib/dev/scaffold';
 
-const answers: NewPolicy = {
+const answers: PolicyAnswers = {
   name: 'chat-messages',
   table: 'support.messages',
   key: 'id',
@@ -19,7 +20,7 @@ const answers: NewPolicy = {
 
 describe('a new policy', () => {
   it('is a declaration with the answers in it, quotes and all', () => {
-    const file = policyFile(answers);
+    const file = policyFile(policyOf(answers));
     expect(file).toContain('export const chatMessages = definePolicy({');
     expect(file).toContain("table: { schema: 'support', name: 'messages' }");
     expect(file).toContain("description: 'A customer\\'s messages, after 45 days.'");
@@ -28,11 +29,20 @@ describe('a new policy', () => {
 
   it('of an expiry does not take a clock ahead of now for a fault', () => {
     for (const clock of ['expires', 'expiresAt', 'expiry_date', 'valid_until', 'ends_at']) {
-      expect(policyFile({ ...answers, clock })).toContain('quality: { futureClocks: 1 },');
+      expect(policyFile(policyOf({ ...answers, clock }))).toContain('quality: { futureClocks: 1 }');
     }
     for (const clock of ['sent_at', 'created_at', 'experienced_at', 'attended_at']) {
-      expect(policyFile({ ...answers, clock })).not.toContain('futureClocks');
+      expect(policyFile(policyOf({ ...answers, clock }))).not.toContain('futureClocks');
     }
+  });
+
+  it('is a constant under a name that TypeScript takes, whatever the table is called', () => {
+    expect(['import', 'package', 'days', 'chat-messages'].map(exportName)).toEqual([
+      'importRows',
+      'packageRows',
+      'daysRows',
+      'chatMessages',
+    ]);
   });
 
   it('has a route like the others', () => {
@@ -44,7 +54,7 @@ export const { GET, POST, HEAD } = cronRoute('chat-messages');
   });
 
   it('has a test that knows nothing of a database it cannot reach', () => {
-    const file = testFile(answers);
+    const file = testFile('chat-messages');
     expect(file).toContain('it.skipIf(!ownDatabase)');
     expect(file).toContain('problemsIn(ownDatabase, chatMessages)');
     expect(file).not.toContain('engine');
@@ -62,7 +72,7 @@ export const { GET, POST, HEAD } = cronRoute('chat-messages');
     expect(registered(empty, 'chat-messages')).toContain('registered([\n  chatMessages,\n])');
   });
 
-  it.each<[string, Partial<NewPolicy>]>([
+  it.each<[string, Partial<PolicyAnswers>]>([
     ['a name with capitals', { name: 'ChatMessages' }],
     ['no days', { days: 0 }],
     ['half a day', { days: Number.NaN }],
@@ -70,6 +80,6 @@ export const { GET, POST, HEAD } = cronRoute('chat-messages');
     ['a type that is SQL', { keyType: 'int; drop table x' }],
     ['an empty table', { table: 'support.' }],
   ])('is refused with %s', (_, wrong) => {
-    expect(() => checked({ ...answers, ...wrong })).toThrow(/not valid/);
+    expect(() => policyOf({ ...answers, ...wrong })).toThrow(/not valid/);
   });
 });

@@ -1,0 +1,100 @@
+/** What only a person can say of a table: which, how long, why, on what ground; and what they choose otherwise. */
+import { parseArgs } from 'node:util';
+
+export interface Answer {
+  readonly table: string;
+  /** `30d`, `12h`, `6w`, `2y`. */
+  readonly keep?: string;
+  readonly reason?: string;
+  readonly ground?: string;
+  readonly clock?: string;
+  readonly where?: string;
+  readonly schedule?: string;
+  readonly name?: string;
+  readonly description?: string;
+  readonly keyNamesNobody?: boolean;
+}
+
+/** A table with all that a policy needs of a person. */
+export type Answered = Answer & Required<Pick<Answer, 'keep' | 'reason' | 'ground'>>;
+
+export interface Flags {
+  readonly list: boolean;
+  readonly yes: boolean;
+  readonly apply: boolean;
+  readonly database?: string;
+  readonly schemas: readonly string[];
+  readonly answers: readonly Answer[];
+}
+
+const OF_A_TABLE = ['keep', 'reason', 'ground', 'clock', 'where', 'schedule', 'name', 'description'] as const;
+
+/** `--table a --keep 30d … --table b …`: what follows a table is about it, what stands before the first about all. */
+export function readFlags(args: readonly string[]): Flags {
+  const text = { type: 'string', multiple: true } as const;
+  const { values, tokens } = parseArgs({
+    args: [...args],
+    tokens: true,
+    options: {
+      list: { type: 'boolean' },
+      yes: { type: 'boolean' },
+      apply: { type: 'boolean' },
+      database: { type: 'string' },
+      schema: text,
+      table: text,
+      'key-names-nobody': { type: 'boolean' },
+      ...Object.fromEntries(OF_A_TABLE.map((name) => [name, text])),
+    },
+  });
+  const forAll: Record<string, string | boolean> = {};
+  const answers: (Record<string, string | boolean> & { table: string })[] = [];
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    if (token.name === 'table') answers.push({ ...forAll, table: token.value ?? '' });
+    const about = answers.at(-1) ?? forAll;
+    if (token.name === 'key-names-nobody') about.keyNamesNobody = true;
+    if ((OF_A_TABLE as readonly string[]).includes(token.name)) about[token.name] = token.value ?? '';
+  }
+  return {
+    list: values.list ?? false,
+    yes: values.yes ?? false,
+    apply: values.apply ?? false,
+    ...(values.database === undefined ? {} : { database: values.database }),
+    schemas: (values.schema as string[] | undefined) ?? [],
+    answers: answers as unknown as Answer[],
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { h: 3600, d: 86_400, w: 7 * 86_400, y: 365 * 86_400 };
+
+/** Seconds of a period; throws what is wrong with it. */
+export function secondsOf(keep: string): number {
+  const [, number, unit] = /^([1-9]\d{0,4})\s*(h|d|w|y)(?:ours?|ays?|eeks?|ears?)?$/.exec(keep.trim()) ?? [];
+  if (number === undefined || unit === undefined) {
+    throw new Error(
+      `--keep takes a number of hours, days, weeks or years, e.g. 12h, 30d, 6w or 2y; it is "${keep}"`,
+    );
+  }
+  return Number(number) * UNITS[unit]!;
+}
+
+/** In words, for a description. */
+export function inWords(seconds: number): string {
+  const [n, unit] = seconds % 86_400 === 0 ? [seconds / 86_400, 'day'] : [seconds / 3600, 'hour'];
+  return `${n} ${unit}${n === 1 ? '' : 's'}`;
+}
+
+/** Which answers are missing, as flags. */
+export const missingOf = (answer: Answer): string[] =>
+  (['keep', 'reason', 'ground'] as const).filter((name) => !answer[name]).map((name) => `--${name}`);
+
+/** Asks for what is missing. */
+export async function complete(
+  answer: Answer,
+  ask: (question: string) => Promise<string>,
+): Promise<Answered> {
+  const keep = answer.keep ?? (await ask(`${answer.table}: keep rows how long, e.g. 30d, 12h, 2y? `));
+  const reason = answer.reason ?? (await ask(`${answer.table}: why this long? `));
+  const ground = answer.ground ?? (await ask(`${answer.table}: legal ground, e.g. GDPR Art. 5(1)(e)? `));
+  return { ...answer, keep, reason, ground };
+}
