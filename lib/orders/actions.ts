@@ -198,7 +198,7 @@ const Entry = z.object({
   detail: z.record(z.string(), z.unknown()),
 });
 
-/** One statement that changes and writes its entry: it gives n, subject and detail, or no row when it did not apply. */
+/** One statement that changes and writes its entry: it returns n, subject and detail, or no row when it did not apply. */
 async function recorded(acting: Acting, action: string, change: Sql): Promise<Done | null> {
   const { services, operator, token } = acting;
   const limits = { ...LIMITS, operatorToken: token };

@@ -17,7 +17,7 @@ const CONFIRM_WAIT_MS = 300_000;
 const SPENT_WAIT_MS = 900_000;
 
 const ALREADY = 'charge_already_refunded';
-/** Lists are up to date within seconds; after these looks it is nobody's refund that can be found. */
+/** Lists are up to date within seconds; after this many lookups we assume the refund cannot be attributed. */
 const LOOKS = 5;
 
 export interface Attempt {

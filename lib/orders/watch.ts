@@ -181,7 +181,7 @@ class Watch {
 
 const stepCause = (step: string): string => `order.escalated:${step}`;
 
-/** Steps nobody has to act on any more: their incidents are over. */
+/** Steps that need no action any more: their incidents are over. */
 function overSteps(review: OrderReview, queue: OrderQueue, taken: readonly Symptom[]): string[] {
   const behind = queue.breached + queue.manual + queue.refunding;
   return review.steps

@@ -221,7 +221,7 @@ function mapBlobError(error: unknown): BlobError {
   if (error instanceof BlobFileTooLargeError || error instanceof ClientError) {
     return new BlobError('refused', 'the store refuses this request');
   }
-  // fetch's own failure, or an answer that is no JSON: nobody knows what happened.
+  // fetch's own failure, or an answer that is no JSON: what happened is unknown.
   return new BlobError(
     'transient',
     `no answer from the store (${error instanceof Error ? error.name : typeof error})`,

@@ -20,7 +20,7 @@ interface RequestOptions {
 }
 
 export interface Database {
-  /** One transaction, one request, READ COMMITTED. Gives the rows of each statement. */
+  /** One transaction, one request, READ COMMITTED. Returns the rows of each statement. */
   transaction(statements: readonly Statement[], options: RequestOptions): Promise<Row[][]>;
 }
 

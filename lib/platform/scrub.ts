@@ -1,6 +1,6 @@
 /**
  * What may leave for Sentry (M3), on the server and in the browser: codes, names of policies, counts, durations,
- * code lines. No message nobody has vouched for (it may hold a row), no query of any address (it may hold a
+ * code lines. No message that is not vouched for (it may hold a row), no query of any address (it may hold a
  * person or a file's name), no trail of console lines and requests.
  */
 import type { BrowserOptions } from '@sentry/nextjs';

@@ -8,7 +8,7 @@ import { checkIn } from '../platform/sentry';
 import type { Services } from '../services';
 import { noteBegin, noteEnd } from './attendance';
 import type { Expected } from './expected';
-import { look } from './look';
+import { lookForLateRuns } from './look';
 
 /** What is asked of the call that brought the work about. */
 interface Call {
@@ -62,7 +62,7 @@ export async function attend<R extends Finished>(
         slaStatus: status,
       });
     }
-    if (call.deadline.getTime() - services.clock().getTime() > LOOK_MS) await look(services);
+    if (call.deadline.getTime() - services.clock().getTime() > LOOK_MS) await lookForLateRuns(services);
     return { durationSeconds, slaStatus: status };
   };
   let result: R;

@@ -21,7 +21,7 @@ export interface Ended {
   readonly slaStatus: SlaStatus;
 }
 
-/** Interrupted for one of these, a run kept nothing it could go on from, as in retention.count_run. */
+/** Interrupted for one of these, a run kept nothing to continue from, as in retention.count_run. */
 const UNDONE = ['lost', 'paused', 'fenced', 'lease'];
 
 const didItsWork = (e: Pick<Ended, 'outcome' | 'reason'>): boolean =>

@@ -47,7 +47,7 @@ export function expectedJob(name: string): Expected {
   return { name, kind: 'job', schedule, allowedSeconds: MAX_DURATION_SECONDS, latenessSeconds };
 }
 
-export const everything = (declared: Declared): Expected[] => [
+export const allExpected = (declared: Declared): Expected[] => [
   ...declared.policies.map(expectedOf),
   ...ownJobs(declared).map((j) => expectedJob(j.name)),
 ];

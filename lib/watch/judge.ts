@@ -40,54 +40,56 @@ const WITHHOLDING: Readonly<Record<string, string>> = {
 /** The causes a judgement may give for a name: whatever of them it does not give is over. */
 export const CAUSES = ['run.late', 'run.withheld', 'run.slow'] as const;
 
-export function judge(e: Expected, a: Attendance, now: Date, sla: Settings['sla']): Verdict {
-  const slow = slowness(e, a);
-  const late = (percent: number) => missed(e, a, now, (e.latenessSeconds * percent) / 100);
+export function judge(expected: Expected, attended: Attendance, now: Date, sla: Settings['sla']): Verdict {
+  const slow = slowness(expected, attended);
+  const late = (percent: number) =>
+    missed(expected, attended, now, (expected.latenessSeconds * percent) / 100);
   const breached = late(sla.criticalPercent);
   const due = breached ?? late(sla.warningPercent);
   if (due === null) return { status: 'on_time', symptoms: slow };
-  const came = a.startedAt !== null && a.startedAt.getTime() >= due.getTime() - EARLY_MS;
-  const by = WITHHOLDING[a.stopped ?? (came && a.outcome === 'skipped' ? (a.reason ?? '') : '')];
+  const came = attended.startedAt !== null && attended.startedAt.getTime() >= due.getTime() - EARLY_MS;
+  const by =
+    WITHHOLDING[attended.stopped ?? (came && attended.outcome === 'skipped' ? (attended.reason ?? '') : '')];
   if (by !== undefined) {
-    const message = `${e.name} was due at ${at(due)} and does not work: ${by}`;
-    const withheld: Symptom = { cause: `run.withheld:${e.name}`, severity: 'warning', message };
+    const message = `${expected.name} was due at ${at(due)} and does not work: ${by}`;
+    const withheld: Symptom = { cause: `run.withheld:${expected.name}`, severity: 'warning', message };
     return { status: 'withheld', symptoms: [...slow, withheld] };
   }
   const severity = breached ? 'critical' : 'warning';
-  const message = `${e.name} was due at ${at(due)} and has not done its work: ${came ? howItEnded(a) : itNeverCame(a)}`;
-  const symptom: Symptom = { cause: `run.late:${e.name}`, severity, message };
+  const message = `${expected.name} was due at ${at(due)} and has not done its work: ${came ? howItEnded(attended) : itNeverCame(attended)}`;
+  const symptom: Symptom = { cause: `run.late:${expected.name}`, severity, message };
   return { status: breached ? 'breached' : 'warning', symptoms: [...slow, symptom] };
 }
 
 /** The run that should have begun by now and did not; null when all is well. */
-function missed(e: Expected, a: Attendance, now: Date, lateSeconds: number): Date | null {
-  const due = dueBefore(e.schedule, now, lateSeconds);
-  if (due === null || due <= a.expectedSince) return null;
+function missed(expected: Expected, attended: Attendance, now: Date, lateSeconds: number): Date | null {
+  const due = dueBefore(expected.schedule, now, lateSeconds);
+  if (due === null || due <= attended.expectedSince) return null;
   const since = due.getTime() - EARLY_MS;
-  if (a.workedAt !== null && a.workedAt.getTime() >= since) return null;
-  return isRunning(e, a, now) && a.startedAt!.getTime() >= since ? null : due;
+  if (attended.workedAt !== null && attended.workedAt.getTime() >= since) return null;
+  return isRunning(expected, attended, now) && attended.startedAt!.getTime() >= since ? null : due;
 }
 
-const isRunning = (e: Expected, a: Attendance, now: Date): boolean =>
-  a.startedAt !== null &&
-  (a.finishedAt === null || a.finishedAt < a.startedAt) &&
-  now.getTime() - a.startedAt.getTime() <= e.allowedSeconds * 1000;
+const isRunning = (expected: Expected, attended: Attendance, now: Date): boolean =>
+  attended.startedAt !== null &&
+  (attended.finishedAt === null || attended.finishedAt < attended.startedAt) &&
+  now.getTime() - attended.startedAt.getTime() <= expected.allowedSeconds * 1000;
 
-const howItEnded = (a: Attendance): string =>
-  a.finishedAt === null || a.finishedAt < a.startedAt!
-    ? `it began at ${at(a.startedAt!)} and never ended`
-    : `it came at ${at(a.startedAt!)} and was ${a.outcome} (${a.reason ?? 'no reason given'})`;
+const howItEnded = (attended: Attendance): string =>
+  attended.finishedAt === null || attended.finishedAt < attended.startedAt!
+    ? `it began at ${at(attended.startedAt!)} and never ended`
+    : `it came at ${at(attended.startedAt!)} and was ${attended.outcome} (${attended.reason ?? 'no reason given'})`;
 
-const itNeverCame = (a: Attendance): string =>
-  a.startedAt === null
+const itNeverCame = (attended: Attendance): string =>
+  attended.startedAt === null
     ? 'it never came; check the crons of the deployment and CRON_SECRET'
-    : `it last came at ${at(a.startedAt)}; check the crons of the deployment and its log`;
+    : `it last came at ${at(attended.startedAt)}; check the crons of the deployment and its log`;
 
-function slowness(e: Expected, a: Attendance): Symptom[] {
-  if (a.slaStatus !== 'warning' && a.slaStatus !== 'breached') return [];
-  const severity = a.slaStatus === 'breached' ? 'critical' : 'warning';
-  const message = `${e.name} took ${a.slaStatus === 'breached' ? 'longer than' : 'nearly all of'} the ${e.allowedSeconds} s it may take`;
-  return [{ cause: `run.slow:${e.name}`, severity, message }];
+function slowness(expected: Expected, attended: Attendance): Symptom[] {
+  if (attended.slaStatus !== 'warning' && attended.slaStatus !== 'breached') return [];
+  const severity = attended.slaStatus === 'breached' ? 'critical' : 'warning';
+  const message = `${expected.name} took ${attended.slaStatus === 'breached' ? 'longer than' : 'nearly all of'} the ${expected.allowedSeconds} s it may take`;
+  return [{ cause: `run.slow:${expected.name}`, severity, message }];
 }
 
 const at = (d: Date): string => `${d.toISOString().slice(0, 16)}Z`;

@@ -1,5 +1,5 @@
 /**
- * The look whether everything ran: whoever ends a cron takes the next turn, so that the watch needs no cron of
+ * Looks whether everything ran: each cron that ends takes the next turn, so that the watch needs no cron of
  * its own to be alive. One bounded request, at most once in TURN_SECONDS however many crons end; a second one
  * and the alerts only when something is wrong or over.
  */
@@ -15,7 +15,7 @@ import { ask, askOne } from '../platform/session';
 import { constant, sql } from '../platform/sql';
 import type { Services } from '../services';
 import { declareExpected } from './attendance';
-import { everything } from './expected';
+import { allExpected } from './expected';
 import { type Attendance, CAUSES, judge, type Status } from './judge';
 
 /** Just under the interval of run-watch, so that a busy hour costs no more than a quiet one. */
@@ -34,7 +34,7 @@ export interface Look {
 const NOTHING: Look = { looked: false, statuses: {}, symptoms: [] };
 
 /** Only in production, where crons run. Never throws: a watch that fails says so in the log and at Sentry, and the cron it follows ends as it did. */
-export async function look(services: Services, options: { force?: boolean } = {}): Promise<Look> {
+export async function lookForLateRuns(services: Services, options: { force?: boolean } = {}): Promise<Look> {
   if (!services.settings.production) return NOTHING;
   try {
     return await lookNow(services, options.force ?? false);
@@ -48,7 +48,7 @@ export async function look(services: Services, options: { force?: boolean } = {}
 
 async function lookNow(services: Services, force: boolean): Promise<Look> {
   const now = services.clock();
-  const all = everything(services);
+  const all = allExpected(services);
   const { turn, attendance, incidents, waiting } = await ask(
     services.database,
     {

@@ -2,7 +2,7 @@
 import { deliver } from '../platform/alerts/deliver';
 import type { JobOrder, JobResult } from '../platform/job';
 import type { Services } from '../services';
-import { type Look, look } from './look';
+import { type Look, lookForLateRuns } from './look';
 
 export async function watchRuns(services: Services, order: JobOrder): Promise<JobResult & Partial<Look>> {
   const { production, dryRun } = services.settings;
@@ -11,10 +11,10 @@ export async function watchRuns(services: Services, order: JobOrder): Promise<Jo
     return {
       outcome: 'succeeded',
       reason: null,
-      message: '[DRY RUN] nobody is late where no crons run, and nothing is told',
+      message: '[DRY RUN] no crons run here, so nothing can be late and no alert is sent',
     };
   }
-  const seen = await look(services, { force: true });
+  const seen = await lookForLateRuns(services, { force: true });
   if (!seen.looked)
     return { outcome: 'errored', reason: 'watch', message: 'the watch could not look; see its log' };
   const { sent, failed } = await deliver(services);

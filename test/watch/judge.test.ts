@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { ORDER_JOB, OWN_JOBS } from '@/lib/platform/jobs';
 import { policies } from '@/lib/policies';
-import { everything, intervalOf } from '@/lib/watch/expected';
+import { allExpected, intervalOf } from '@/lib/watch/expected';
 import { type Attendance, judge } from '@/lib/watch/judge';
 import { REVIEW } from '@/test/support/order-review';
 
@@ -98,7 +98,7 @@ it.each([
 });
 
 it('everything on the clock is watched, and told of before its next run is due', () => {
-  const all = everything({ policies, orderReview: REVIEW });
+  const all = allExpected({ policies, orderReview: REVIEW });
   expect(all.map((e) => e.name).sort()).toEqual(
     [...policies, ...OWN_JOBS, ORDER_JOB].map((x) => x.name).sort(),
   );

@@ -4,8 +4,8 @@ import { cronRoute } from '@/lib/http/cron-route';
 import { jobRoute } from '@/lib/http/job-route';
 import type { Services } from '@/lib/services';
 import { noteEnd } from '@/lib/watch/attendance';
-import { everything, expectedOf } from '@/lib/watch/expected';
-import { look } from '@/lib/watch/look';
+import { allExpected, expectedOf } from '@/lib/watch/expected';
+import { lookForLateRuns } from '@/lib/watch/look';
 import { watchRuns } from '@/lib/watch/run-watch';
 import { DAY, type Engine, engine, govern, NOW, things } from '../support/engine';
 
@@ -56,7 +56,7 @@ const othersCame = () =>
   );
 
 it('a skipped schedule is told by any other cron, once, and its recovery once', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T04:00:30Z');
   await othersCame();
   await runJob('erasures');
@@ -79,7 +79,7 @@ it('a skipped schedule is told by any other cron, once, and its recovery once', 
 });
 
 it('a missing job of its own is noticed by a policy, the watch itself included', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T06:59:00Z');
   await runThings();
   const late = (await incidents()).map((i) => i.cause);
@@ -111,13 +111,13 @@ it('a run stands for the schedule it began after, not for one that came while it
 });
 
 it('a job that fails every time is late although it comes', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T02:10:05Z');
   await othersCame();
   await e.db.sql(`update retention.watched set worked_at = null where name = 'blob-outbox'`);
   await runJob('blob-outbox', 'errored');
   at('2026-03-01T02:18:00Z');
-  await look(services);
+  await lookForLateRuns(services);
   const [row] = await e.db.sql(`select message from retention.incident where cause = 'run.late:blob-outbox'`);
   expect(row?.message).toMatch(/errored \(x\)/);
 });
@@ -133,24 +133,24 @@ it('a paused policy is withheld and not missing', async () => {
 });
 
 it('a dry run somebody asked for does not stand for the run that is due', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T02:30:00Z');
   await runThings('?dryRun=1');
   at('2026-03-01T04:01:00Z');
-  await look(services);
+  await lookForLateRuns(services);
   expect(await ofThings()).toMatchObject([{ cause: 'run.late:things', open: true }]);
 });
 
 it('twenty crons that end together look once', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T05:00:00Z');
-  const looks = await Promise.all(Array.from({ length: 20 }, () => look(services)));
+  const looks = await Promise.all(Array.from({ length: 20 }, () => lookForLateRuns(services)));
   expect(looks.filter((l) => l.looked)).toHaveLength(1);
   expect((await ofThings())[0]?.times).toBe(1);
 });
 
 it('a look is one request while everything is on time', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   pass(120);
   let requests = 0;
   const database: Services['database'] = {
@@ -159,7 +159,7 @@ it('a look is one request while everything is on time', async () => {
       return services.database.transaction(statements, options);
     },
   };
-  expect(await look({ ...services, database }, { force: true })).toMatchObject({
+  expect(await lookForLateRuns({ ...services, database }, { force: true })).toMatchObject({
     looked: true,
     symptoms: [],
   });
@@ -174,24 +174,24 @@ it.each([
   ['because its fence had moved', 'fenced', 'breached'],
   ['by a pause', 'paused', 'breached'],
 ])('a run that was interrupted %s did its work or not: %s, %s', async (_, reason, status) => {
-  await look(services);
+  await lookForLateRuns(services);
   const [startedAt, finishedAt] = [new Date('2026-03-01T02:00:10Z'), new Date('2026-03-01T02:01:00Z')];
   await noteEnd(services, expectedOf(services.policies[0]!), {
     ...{ outcome: 'interrupted', reason, startedAt, finishedAt, durationSeconds: 50 },
     slaStatus: 'within_sla',
   });
   at('2026-03-01T04:30:00Z');
-  expect((await look(services)).statuses.things).toBe(status);
+  expect((await lookForLateRuns(services)).statuses.things).toBe(status);
 });
 
 it('an incident of a run that is over while another is not is closed alone', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T04:00:30Z');
   await othersCame();
   await e.db.sql(
     `update retention.watched set worked_at = null, started_at = null where name = 'blob-outbox'`,
   );
-  await look(services);
+  await lookForLateRuns(services);
   const open = async () => (await incidents()).filter((i) => i.open).map((i) => i.cause);
   expect((await open()).sort()).toEqual(['run.late:blob-outbox', 'run.late:things']);
   pass(120);
@@ -200,7 +200,7 @@ it('an incident of a run that is over while another is not is closed alone', asy
 });
 
 it('a changed schedule counts from when it was first seen', async () => {
-  await look(services);
+  await lookForLateRuns(services);
   at('2026-03-01T12:00:00Z');
   await runThings();
   const moved = {
@@ -209,9 +209,9 @@ it('a changed schedule counts from when it was first seen', async () => {
   };
   at('2026-03-01T16:00:00Z');
   await othersCame();
-  expect((await look(moved)).statuses.things).toBe('on_time');
+  expect((await lookForLateRuns(moved)).statuses.things).toBe('on_time');
   at('2026-03-02T16:00:00Z');
-  expect((await look(moved)).statuses.things).toBe('breached');
+  expect((await lookForLateRuns(moved)).statuses.things).toBe('breached');
 });
 
 it('the stop of a guard is told, and over with the first run it lets go', async () => {
@@ -230,7 +230,7 @@ it('the stop of a guard is told, and over with the first run it lets go', async 
   expect(await ofThings()).toMatchObject([{ cause: 'guard.stopped:things', open: true }]);
   // Also where what the last run had to tell could not be written down.
   await e.db.sql(`update retention.incident set last_seen_at = last_seen_at - interval '1 hour'`);
-  await look(services, { force: true });
+  await lookForLateRuns(services, { force: true });
   expect(await ofThings()).toMatchObject([{ cause: 'guard.stopped:things', open: true }]);
   pass(600);
   expect(await (await run(services)).json()).toMatchObject({ outcome: 'succeeded' });
@@ -246,12 +246,12 @@ it('answers how many are watched and not on time; outside production nobody is l
   };
   expect(await watchRuns(services, order)).toMatchObject({ outcome: 'succeeded', looked: true });
   expect(await e.db.sql('select count(*)::int as n from retention.watched')).toEqual([
-    { n: everything(services).length },
+    { n: allExpected(services).length },
   ]);
   at('2026-03-05T00:00:00Z');
   const preview = { ...services, settings: { ...services.settings, production: false } };
   expect(await watchRuns(preview, order)).toMatchObject({ outcome: 'succeeded' });
-  expect(await look(preview, { force: true })).toMatchObject({ looked: false });
+  expect(await lookForLateRuns(preview, { force: true })).toMatchObject({ looked: false });
   expect(await incidents()).toEqual([]);
 });
 

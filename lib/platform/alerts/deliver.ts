@@ -59,7 +59,7 @@ const claimAlerts = (at: string) =>
     rows(Due),
   );
 
-/** Counts only while nobody has claimed it since. */
+/** Counts only while it has not been claimed again since. */
 const settle = (ends: readonly { id: string; attempts: number; error: string | null }[], at: string) =>
   query(
     sql`update retention.alert a set

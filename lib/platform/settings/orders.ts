@@ -43,7 +43,7 @@ const gone = z
   .optional();
 
 export const orderEnvironment = {
-  /** How long a review may take: a week at most, a promise nobody hears about is none. */
+  /** How long a review may take: at most a week: a longer deadline would never be noticed. */
   ORDER_REVIEW_HOURS: whole(1, 168).default(24),
   ORDER_REVIEW_WARNING_PERCENT: whole(1, 99).default(80),
   ORDER_REVIEW_BREACH_PERCENT: whole(2, 100).default(100),

@@ -1,7 +1,7 @@
 /** Will it ever catch up? Arrivals against what is deleted, both a day; pure. */
 import { intervalOf } from '../expected';
 
-export interface Pace {
+export interface Throughput {
   readonly now: Date;
   /** Rows before their cutoff. */
   readonly waiting: number;
@@ -31,30 +31,32 @@ const SPARE = 1.25;
 /** From twice a day to every five minutes, in minutes. */
 const OFTENER = [720, 480, 360, 240, 180, 120, 60, 30, 20, 15, 10, 5];
 
-export function forecast(p: Pace): Forecast {
+export function forecast(rates: Throughput): Forecast {
   // What expires just after a run waits for the next one, which may be late: that is no backlog.
-  const tolerated = intervalOf(p.schedules[0] ?? '', p.now) + p.latenessSeconds;
-  if (p.secondsPast <= tolerated) return { verdict: 'clear', clearAt: null, advice: null };
-  if (p.drainedPerDay === null) return { verdict: 'unknown', clearAt: null, advice: null };
-  const gain = p.drainedPerDay - p.arrivalsPerDay;
-  if (gain <= 0) return { verdict: 'never', clearAt: null, advice: scheduleFor(p, p.drainedPerDay) };
+  const tolerated = intervalOf(rates.schedules[0] ?? '', rates.now) + rates.latenessSeconds;
+  if (rates.secondsPast <= tolerated) return { verdict: 'clear', clearAt: null, advice: null };
+  if (rates.drainedPerDay === null) return { verdict: 'unknown', clearAt: null, advice: null };
+  const gain = rates.drainedPerDay - rates.arrivalsPerDay;
+  if (gain <= 0) return { verdict: 'never', clearAt: null, advice: scheduleFor(rates, rates.drainedPerDay) };
   // Against a count that stopped at its bound nothing good can be promised.
-  if (!p.counted.arrivals) return { verdict: 'unknown', clearAt: null, advice: null };
-  const clearAt = p.counted.waiting ? new Date(p.now.getTime() + (p.waiting / gain) * DAY_MS) : null;
+  if (!rates.counted.arrivals) return { verdict: 'unknown', clearAt: null, advice: null };
+  const clearAt = rates.counted.waiting
+    ? new Date(rates.now.getTime() + (rates.waiting / gain) * DAY_MS)
+    : null;
   return { verdict: 'catching_up', clearAt, advice: null };
 }
 
 /** The least frequent schedule that would catch up, at the rows a run deletes now. */
-function scheduleFor(p: Pace, drainedPerDay: number): string {
+function scheduleFor(rates: Throughput, drainedPerDay: number): string {
   if (drainedPerDay === 0) return 'nothing was deleted lately, so first see how its runs end';
-  const runs = p.schedules.reduce((sum, s) => sum + DAY_SECONDS / intervalOf(s, p.now), 0);
+  const runs = rates.schedules.reduce((sum, s) => sum + DAY_SECONDS / intervalOf(s, rates.now), 0);
   const perRun = drainedPerDay / runs;
-  const needed = p.arrivalsPerDay * SPARE + p.waiting / CATCH_UP_DAYS;
+  const needed = rates.arrivalsPerDay * SPARE + rates.waiting / CATCH_UP_DAYS;
   const minutes = OFTENER.find((m) => 1_440 / m > runs && (perRun * 1_440) / m >= needed);
   if (minutes === undefined) {
     return 'no schedule alone would: raise CLEANUP_LANES or CLEANUP_MAX_DURATION_SECONDS, or split the policy';
   }
-  const at = /^\d+$/.exec(p.schedules[0]?.split(' ')[0] ?? '')?.[0] ?? '0';
+  const at = /^\d+$/.exec(rates.schedules[0]?.split(' ')[0] ?? '')?.[0] ?? '0';
   const cron =
     minutes < 60
       ? `*/${minutes} * * * *`

@@ -26,7 +26,7 @@ export const Measured = z.object({
 });
 export type Measured = z.infer<typeof Measured>;
 
-/** Rows `Measured`, of labels that have any row to speak of; a policy that keeps everything gives none. */
+/** Rows `Measured`, of labels that have any row to speak of; a policy that keeps everything has none. */
 export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Statement | null {
   const p = new Parameters();
   const at = p.add(asOf, 'timestamptz');

@@ -24,10 +24,10 @@ export interface Probe {
   ask(): Promise<Finding>;
 }
 
-/** A load balancer waits five seconds by default; an answer after two is no answer. */
+/** A load balancer waits five seconds by default; after two seconds we treat it as down. */
 export const PROBE_MS = 2_000;
 
-export const well = (message: string): Finding => ({ status: 'ok', message, remedy: null });
+export const healthy = (message: string): Finding => ({ status: 'ok', message, remedy: null });
 
 export async function check(probe: Probe, limitMs = PROBE_MS): Promise<Check> {
   const started = performance.now();
@@ -42,7 +42,7 @@ export async function check(probe: Probe, limitMs = PROBE_MS): Promise<Check> {
     (error: unknown): Finding => ({
       status: 'failed',
       // Only Lapse's own errors are known to hold no row and no address.
-      message: error instanceof LapseError ? error.message : 'it could not be asked',
+      message: error instanceof LapseError ? error.message : 'the check could not run',
       remedy: probe.remedy,
     }),
   );

@@ -7,7 +7,7 @@ import { raw, sql } from '../../platform/sql';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
 import { expectedOf } from '../expected';
-import { PROBE_MS, type Probe, well } from './probe';
+import { healthy, PROBE_MS, type Probe } from './probe';
 
 /** A name no file has: the store is asked whether it is there. */
 const NO_FILE = '.lapse-health';
@@ -17,43 +17,43 @@ const MIGRATED = query(
   oneRow(z.object({ migrated: z.boolean() })),
 );
 
-export const databaseProbe = (s: Services): Probe => ({
+export const databaseProbe = (services: Services): Probe => ({
   name: 'database',
   required: true,
   remedy: 'check DATABASE_URL and the state of the Neon project; no run deletes until it answers',
   ask: async () => {
-    const { migrated } = await read(s, MIGRATED);
+    const { migrated } = await read(services, MIGRATED);
     return migrated
-      ? well('answers')
+      ? healthy('answers')
       : { status: 'failed', message: 'it has no schema retention', remedy: 'run npm run migrate' };
   },
 });
 
-export const redisProbe = (s: Services): Probe => ({
+export const redisProbe = (services: Services): Probe => ({
   name: 'redis',
   required: true,
   remedy: 'check UPSTASH_REDIS_REST_URL, its token and the plan; no run starts without a lease',
   ask: async () => {
-    await s.redis.get(`${s.redis.prefix}health`);
-    return well('answers');
+    await services.redis.get(`${services.redis.prefix}health`);
+    return healthy('answers');
   },
 });
 
-const blobProbe = (s: Services): Probe => ({
+const blobProbe = (services: Services): Probe => ({
   name: 'blob',
   required: false,
   remedy:
     'check BLOB_READ_WRITE_TOKEN and the state of the store; files wait in the outbox and are tried again',
   ask: async () => {
-    if (!s.blob) {
+    if (!services.blob) {
       return {
         status: 'absent',
         message: 'no store: policies whose rows name files refuse to delete',
         remedy: 'set BLOB_READ_WRITE_TOKEN if there are any',
       };
     }
-    await s.blob.head(NO_FILE);
-    return well('answers');
+    await services.blob.head(NO_FILE);
+    return healthy('answers');
   },
 });
 
@@ -69,15 +69,15 @@ const LAST_RUNS = query(
 );
 
 /** The policy that is furthest behind its schedule; one that never did its work is behind as well. */
-const runsProbe = (s: Services): Probe => ({
+const runsProbe = (services: Services): Probe => ({
   name: 'runs',
   required: false,
   remedy: 'ask the database first: the runs are recorded there',
   ask: async () => {
-    if (s.settings.dryRun) return well(`only dry runs here (${s.settings.dryRunBecause})`);
-    const last = new Map((await read(s, LAST_RUNS)).map((run) => [run.policy, run]));
-    const now = s.clock().getTime();
-    const behind = s.policies
+    if (services.settings.dryRun) return healthy(`only dry runs here (${services.settings.dryRunBecause})`);
+    const last = new Map((await read(services, LAST_RUNS)).map((run) => [run.policy, run]));
+    const now = services.clock().getTime();
+    const behind = services.policies
       .map((p) => {
         const { name, schedule, latenessSeconds } = expectedOf(p);
         const completed = last.get(name)?.completed ?? null;
@@ -88,7 +88,7 @@ const runsProbe = (s: Services): Probe => ({
       .filter((b) => b.seconds > b.latenessSeconds)
       .sort((a, b) => b.seconds - a.seconds);
     const [worst] = behind;
-    if (!worst) return well(`each of ${s.policies.length} policies did its work on its schedule`);
+    if (!worst) return healthy(`each of ${services.policies.length} policies did its work on its schedule`);
     const how = Number.isFinite(worst.seconds)
       ? `its next run was due ${Math.round(worst.seconds / 60)} minutes ago`
       : 'it never did its work';
@@ -98,7 +98,7 @@ const runsProbe = (s: Services): Probe => ({
       : '';
     return {
       status: 'failed',
-      message: `${behind.length} of ${s.policies.length} policies are behind, first ${worst.policy}: ${how}${why}`,
+      message: `${behind.length} of ${services.policies.length} policies are behind, first ${worst.policy}: ${how}${why}`,
       remedy: `see that vercel.json holds its cron (npm run crons), then call /api/cron/${worst.policy} and read its answer (docs/RUNBOOK.md)`,
     };
   },
@@ -119,18 +119,18 @@ const LATEST_ENTRIES = query(
 );
 
 /** The last entry's hash fits its content, and its link the entry before: the whole chain is verified nightly. */
-const auditProbe = (s: Services): Probe => ({
+const auditProbe = (services: Services): Probe => ({
   name: 'audit',
   required: false,
   remedy: 'run npm run audit:verify: it names what was edited, removed or moved (docs/AUDIT.md)',
   ask: async () => {
-    const [head, before] = await read(s, LATEST_ENTRIES);
-    if (!head) return well('nothing has been written yet');
+    const [head, before] = await read(services, LATEST_ENTRIES);
+    if (!head) return healthy('nothing has been written yet');
     const whole =
       entryHash(head.fields) === head.hash &&
       (head.n === 1 || (before?.n === head.n - 1 && before.hash === head.fields[7]));
     return whole
-      ? well(`entry ${head.n} of ${head.at} is the head and fits`)
+      ? healthy(`entry ${head.n} of ${head.at} is the head and fits`)
       : {
           status: 'failed',
           message: `entry ${head.n}, the head of the audit chain, does not fit`,
@@ -141,21 +141,21 @@ const auditProbe = (s: Services): Probe => ({
 
 const Bound = z.object({ bound: z.enum(['none', 'same', 'other']) });
 
-/** Absent is no fault: until an owner binds them, whoever has DATABASE_URL can act under any operator's name. */
-const operatorsProbe = (s: Services): Probe => ({
+/** Absent is not a fault: until an owner binds them, anyone who has DATABASE_URL can act under any operator's name. */
+const operatorsProbe = (services: Services): Probe => ({
   name: 'operators',
   required: false,
   remedy: 'ask the database first: it says whether it knows the operators',
   ask: async () => {
-    const { operators } = s.settings;
+    const { operators } = services.settings;
     const known = operators.map((o) => `${o.name}:${o.sha256}`);
     const { bound } = await read(
-      s,
+      services,
       query(sql`select retention.operators_bound(${known}::text[]) as bound`, oneRow(Bound)),
     );
     if (bound === 'none' && operators.length === 0)
-      return well('LAPSE_OPERATORS names nobody: nobody may act');
-    if (bound === 'same') return well('each is bound to the database by their own token');
+      return healthy('LAPSE_OPERATORS is empty: no operator may act');
+    if (bound === 'same') return healthy('each is bound to the database by their own token');
     const remedy = 'as the owner of the database, run npm run migrate with LAPSE_OPERATORS as it is deployed';
     return bound === 'none'
       ? {
@@ -171,15 +171,15 @@ const operatorsProbe = (s: Services): Probe => ({
   },
 });
 
-export const allProbes = (s: Services): readonly Probe[] => [
-  databaseProbe(s),
-  redisProbe(s),
-  blobProbe(s),
-  runsProbe(s),
-  auditProbe(s),
-  operatorsProbe(s),
+export const allProbes = (services: Services): readonly Probe[] => [
+  databaseProbe(services),
+  redisProbe(services),
+  blobProbe(services),
+  runsProbe(services),
+  auditProbe(services),
+  operatorsProbe(services),
 ];
 
 /** Cancelled at the server before the probe gives up, so that no probe leaves a statement behind. */
-const read = <T>(s: Services, asked: Query<T>): Promise<T> =>
-  askOne(s.database, asked, { statementMs: PROBE_MS / 2, readOnly: true, answerMs: PROBE_MS });
+const read = <T>(services: Services, asked: Query<T>): Promise<T> =>
+  askOne(services.database, asked, { statementMs: PROBE_MS / 2, readOnly: true, answerMs: PROBE_MS });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Answers, query, rows } from '../../platform/query';
 import { raw, type Sql, sql } from '../../platform/sql';
 import type { Declared } from '../../policies/crons';
-import { everything } from '../expected';
+import { allExpected } from '../expected';
 import type { Meters } from './meters';
 
 const SLA = ['within_sla', 'warning', 'breached'] as const;
@@ -34,7 +34,7 @@ export function watchQueries(declared: Declared) {
   const isOneOf = (column: string, names: readonly string[]): Sql =>
     sql`${raw(column)} in (select jsonb_array_elements_text(${JSON.stringify(names)}::jsonb))`;
   const policies = declared.policies.map((p) => p.name);
-  const all = everything(declared).map((e) => e.name);
+  const all = allExpected(declared).map((e) => e.name);
   return {
     backlog: query(
       sql`select policy, plan, seconds_past_cutoff as seconds from retention.backlog where ${isOneOf('policy', policies)}`,

@@ -320,7 +320,7 @@ export const runnerMutants: readonly Mutant[] = [
     id: 'C23',
     promise: 'A policy is not late for a run that was due before it was known.',
     file: 'lib/watch/judge.ts',
-    find: 'if (due === null || due <= a.expectedSince) return null;',
+    find: 'if (due === null || due <= attended.expectedSince) return null;',
     replace: 'if (due === null) return null;',
     tests: ['test/watch/judge.test.ts:from when it was first seen'],
   },

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { forecast, type Pace } from '@/lib/watch/backlog/forecast';
+import { forecast, type Throughput } from '@/lib/watch/backlog/forecast';
 import { NOW } from '../../support/engine';
 
-const nightly: Pace = {
+const nightly: Throughput = {
   now: NOW,
   waiting: 70_000,
   secondsPast: 10 * 86_400,

@@ -8,7 +8,7 @@ import type { Services } from '@/lib/services';
 import { attend } from '@/lib/watch/attend';
 import { watchBacklog } from '@/lib/watch/backlog/watch-backlog';
 import { expectedOf } from '@/lib/watch/expected';
-import { look } from '@/lib/watch/look';
+import { lookForLateRuns } from '@/lib/watch/look';
 import { measureQuality } from '@/lib/watch/quality/job';
 import { DAY, type Engine, engine, govern, NOW, order, things } from '@/test/support/engine';
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
   // How much is deleted a day shows from the second day on.
   await watchBacklog({ ...services, clock: () => tomorrow }, order(tomorrow));
   await attend(expectedOf(policy), [], visit(services), () => e.run(policy));
-  await look(services, { force: true });
+  await lookForLateRuns(services, { force: true });
   vi.stubEnv('METRICS_TOKEN', 'a-token-of-the-scraper');
   const answer = await metricsRoute(() => services)(
     new Request('http://localhost/api/metrics', {
