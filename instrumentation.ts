@@ -10,7 +10,7 @@ export async function register() {
   try {
     services();
   } catch (error) {
-    // The names of the variables, for whoever reads the deployment's log; then every request is refused.
+    // The names of the variables, for the reader of the deployment's log; every request is refused then.
     console.error(error instanceof Error ? error.message : error);
     throw error;
   }

@@ -1,12 +1,12 @@
 import { withSentryConfig } from '@sentry/nextjs/config';
 import type { NextConfig } from 'next';
 
-/** On every answer, also of files and errors. */
+/** On every answer, including files and errors. */
 const EVERYWHERE = [
   { key: 'x-content-type-options', value: 'nosniff' },
   { key: 'x-frame-options', value: 'DENY' },
   { key: 'referrer-policy', value: 'no-referrer' },
-  // Two years, as browsers ask for.
+  // Two years, as browsers require.
   { key: 'strict-transport-security', value: 'max-age=63072000' },
   { key: 'permissions-policy', value: 'camera=(), geolocation=(), microphone=()' },
   { key: 'cross-origin-opener-policy', value: 'same-origin' },
@@ -14,7 +14,7 @@ const EVERYWHERE = [
 
 const config: NextConfig = {
   poweredByHeader: false,
-  // Nothing shows images: no optimizer that asks addresses on request.
+  // No page shows images: no optimizer that fetches addresses on request.
   images: { unoptimized: true },
   // pino resolves its transports at run time; bundling it breaks that.
   serverExternalPackages: ['pino'],

@@ -83,10 +83,10 @@ it('every room of lib stands in the order', () => {
 
 it('a room imports only rooms below it', () => {
   const floor = (file: string) => ORDER.indexOf(roomOf(file));
-  const offences = imports
+  const offenses = imports
     .filter(({ from, to }) => floor(to) > floor(from) && REGISTERS[from] !== to)
     .map(({ from, to }) => `${from} imports ${to}: ${roomOf(from)} may not see ${roomOf(to)}`);
-  expect(offences).toEqual([]);
+  expect(offenses).toEqual([]);
   expect(imports.length).toBeGreaterThan(1000);
 });
 

@@ -1,7 +1,7 @@
 /**
- * Artifacts for many organisations over all tiers, with what goes wrong in life: no storage key, a file that was
- * never uploaded, a file two artifacts share, further files, overrides, extensions, organisations without a
- * subscription or on a plan nobody knows. Derived from numbers only: the same for the same options.
+ * Artifacts for many organizations over all tiers, with what goes wrong in life: no storage key, a file that was
+ * never uploaded, a file two artifacts share, further files, overrides, extensions, organizations without a
+ * subscription or on an unknown plan. Derived from numbers only: the same for the same options.
  */
 import { Client } from 'pg';
 
@@ -25,7 +25,7 @@ export async function seedArtifacts(ownerUrl: string, options: ArtifactSeed): Pr
     // A plan that came after the last deployment: the example's own check would not let it in.
     await client.query('alter table subscriptions drop constraint if exists subscriptions_plan_check');
     await client.query(
-      `insert into organizations (id, name) select ${id('org', 'i')}, 'Organisation ' || i from generate_series(1, $1::int) i`,
+      `insert into organizations (id, name) select ${id('org', 'i')}, 'Organization ' || i from generate_series(1, $1::int) i`,
       [organizations],
     );
     // One in ten has none, one in ten ended it; one in a hundred is on a plan no rule knows.

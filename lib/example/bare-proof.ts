@@ -60,7 +60,7 @@ console.log(
 );
 process.exitCode = failed ? 1 : 0;
 
-/** What git knows, as it is on the disk now, and node_modules: as hard links where the disk is the same. */
+/** The files git knows, as they are on disk now, and node_modules: as hard links where it is the same disk. */
 function copyProject(): void {
   const listed = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
     encoding: 'utf8',

@@ -22,7 +22,7 @@ const PAGE = 20_000;
 const SIZE_UNKNOWN = 100;
 const YEAR_MS = 365 * 86_400_000;
 
-/** Gives how many files were uploaded. */
+/** Returns how many files were uploaded. */
 export async function seedBlobs(ownerUrl: string, store: BulkStore, options: BlobSeed): Promise<number> {
   const client = new Client(ownerUrl);
   await client.connect();

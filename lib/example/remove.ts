@@ -24,7 +24,7 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     text
       .replace(/^import .* from '\.\.\/example\/order-review';\n/m, '')
       .replace('OrderReview | undefined = exampleOrderReview;', 'OrderReview | undefined = undefined;'),
-  // What only the example asked for stays, and is no fault of yours.
+  // Exports and dependencies that only the example used stay, and must not fail the check.
   'knip.json': (text) =>
     JSON.stringify({
       ...(JSON.parse(text.replace(/^ *"lib\/example.*\n/m, '')) as object),
@@ -41,9 +41,9 @@ export const fill: ((ownerUrl: string) => Promise<unknown>) | undefined = undefi
 `,
 };
 
-/** Whatever else needs the example has to be among these: nothing that is deployed goes by accident. */
+/** Everything else that needs the example must be in one of these: nothing that is deployed is removed by accident. */
 const MAY_GO = /^(lib\/(example|dev)|test)\//;
-/** Of these goes what nobody asks for any more. */
+/** Files in these folders are removed when no other file imports them any more. */
 const WORKSHOP = /^lib\/dev\/(demo|bench|proof)\//;
 
 remove();
@@ -101,7 +101,7 @@ function importsOf(file: string): string[] {
   });
 }
 
-/** The example, and what cannot be without it. */
+/** The example, and every file that cannot work without it. */
 function dependantsOf(files: Map<string, string[]>): Set<string> {
   const gone = new Set([...files.keys()].filter((file) => file.startsWith('lib/example/')));
   for (let before = -1; before !== gone.size; ) {

@@ -2,7 +2,7 @@
  * Realistic rows for the example schema, the same for the same `rows` and `asOf`: every value is derived from
  * its number by md5, none from a generator with a state. Made inside the database, in slices, so a million
  * rows neither travel nor are held in memory. Rows lie on both sides of every cutoff, none within two hours
- * before one: what is expired does not change while somebody watches.
+ * before one: so that what has expired does not change while someone is watching.
  */
 import { Client } from 'pg';
 
@@ -71,7 +71,7 @@ export function tables(rows: number): Table[] {
       'organizations',
       organizations,
       'id, name, owner_id',
-      `${id('organization')}, 'Organisation ' || i, ${user}`,
+      `${id('organization')}, 'Organization ' || i, ${user}`,
     ),
     // One in ten has no subscription at all, and so is free.
     n(
@@ -196,7 +196,7 @@ const EDGES = `insert into quiz_responses (id, quiz, completed_at) values
   (md5('edge5')::uuid, 'edge', $1::timestamptz + interval '1 day'),
   (md5('edge6')::uuid, 'edge', 'infinity'), (md5('edge7')::uuid, 'edge', '-infinity'), (md5('edge8')::uuid, 'edge', null)`;
 
-/** Gives how many rows each table was given. The tables must be empty. */
+/** Returns the number of rows inserted into each table. The tables must be empty. */
 export async function seed(ownerUrl: string, options: SeedOptions): Promise<Record<string, number>> {
   const client = new Client(ownerUrl);
   await client.connect();

@@ -1,4 +1,4 @@
-/** Answers: JSON, never cached. 5xx for a run that errored, so that it shows in the platform's log in red. */
+/** Answers: JSON, never cached. 5xx for a run that errored, so that the platform's log shows it as an error. */
 
 import type { RunResult } from '../engine/run/result';
 import { LapseError, RequestError } from '../platform/errors';
@@ -25,7 +25,7 @@ export const answerCsv = (text: string, filename: string): Response =>
 export const answerRun = (result: RunResult): Response =>
   answerJson(result, result.correlationId, result.outcome === 'errored' ? 500 : 200);
 
-/** A refused request says why and which field; anything else says only that it failed, and the log says more. */
+/** A refused request is told why and which field; any other failure is only reported as such, and the log has the details. */
 export function answerError(error: unknown, correlationId: string): Response {
   if (error instanceof RequestError) {
     const { code, message, field } = error;
@@ -41,6 +41,6 @@ export function answerError(error: unknown, correlationId: string): Response {
   const message =
     code === 'settings'
       ? 'a setting is missing or wrong; the log of this deployment names it'
-      : 'something went wrong; look for the correlation id in the log';
+      : 'something went wrong; search the log for the correlation id';
   return answerJson({ error: { code, message, correlationId } }, correlationId, 500);
 }

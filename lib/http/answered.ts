@@ -1,6 +1,6 @@
 /**
- * Around every route: one correlation id; a refused request is answered with its reason and logged; what fails is
- * logged under the id and sent to Sentry, once, before the answer. No message that Lapse did not word travels.
+ * Around every route: one correlation id; a refused request is answered with its reason and logged; a failure
+ * is logged under the id and sent to Sentry, once, before the answer. Messages that Lapse did not word never leave.
  */
 import type { Logger } from 'pino';
 import { LapseError, RequestError } from '../platform/errors';
@@ -15,7 +15,7 @@ export type Handler = (request: Request) => Promise<Response>;
 export interface Asked {
   readonly request: Request;
   readonly correlationId: string;
-  /** Made on first use, so that a wrong setting is an answer and not a crash, and a stranger costs nothing. */
+  /** Created on first use: a wrong setting becomes an answer instead of a crash, and a caller without access costs nothing. */
   readonly services: () => Services;
 }
 
@@ -45,7 +45,7 @@ export function answered(
   };
 }
 
-/** A stranger can send as many as he likes: those are for a log that asks for them. */
+/** An unknown caller can send any number of these: they are logged at debug level only. */
 function refused(error: RequestError, log: Logger): void {
   const level = error.status === 401 || error.status === 429 ? 'debug' : 'info';
   log[level](
@@ -54,7 +54,7 @@ function refused(error: RequestError, log: Logger): void {
   );
 }
 
-/** An error Lapse did not word itself may hold row values: its class is all that is told. */
+/** An error that Lapse did not word itself may contain row values: only its class is passed on. */
 async function failed(error: unknown, script: string, correlationId: string, log: Logger): Promise<void> {
   capture(error, { policy: script, correlationId });
   const own = error instanceof LapseError;

@@ -18,7 +18,7 @@ import { operatorRoute } from './operator-route';
 import { readPeriod } from './period';
 import { urlOf } from './raw-url';
 
-/** What the route file gives its function. */
+/** The time limit that the route file sets for its function. */
 const MAX_DURATION_SECONDS = 300;
 const PAGE = 200;
 /** A key of 8 kB, each character an escape of JSON. */
@@ -28,7 +28,7 @@ const whole = z
   .string()
   .regex(/^\d{1,15}$/)
   .transform(Number);
-/** A NUL cannot be asked for, and nothing is named with control characters. */
+/** PostgreSQL cannot store a NUL, and no name contains control characters. */
 const printable = (most: number) =>
   z
     .string()
@@ -52,7 +52,11 @@ export const auditRoute = (view: string, provide: () => Services = services): Ha
   operatorRoute(
     async (s, _operator, request) => {
       if (!Object.hasOwn(VIEWS, view)) {
-        throw new RequestError(404, 'unknown_view', `there are ${Object.keys(VIEWS).join(', ')}`);
+        throw new RequestError(
+          404,
+          'unknown_view',
+          `unknown view; the views are ${Object.keys(VIEWS).join(', ')}`,
+        );
       }
       const given = Object.fromEntries(urlOf(request).searchParams);
       switch (view as keyof typeof VIEWS) {
@@ -92,14 +96,14 @@ export const cleanupRoute = (provide: () => Services = services): Handler =>
     'reports',
   );
 
-/** Each reads every receipt there is: one at a time, whoever asks. */
+/** Each of them reads every receipt: only one runs at a time, for all callers together. */
 async function alone<R>(s: Services, what: string, work: () => Promise<R>): Promise<R> {
   const turn = await inTurn(s.redis, `audit-${what}`, MAX_DURATION_SECONDS * 1000, work);
   if (turn.mine) return turn.result;
   throw new RequestError(
     429,
     'one_at_a_time',
-    `another ${what} is under way: ask again when it has ended, within ${turn.secondsLeft} s at the latest`,
+    `another ${what} is running: try again when it has ended, within ${turn.secondsLeft} s at the latest`,
   );
 }
 

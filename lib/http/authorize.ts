@@ -1,6 +1,6 @@
 /**
  * Who may call (R14): the bearer of a secret, as Vercel Cron sends CRON_SECRET. Compared in constant time over
- * digests, so that neither content nor length tells anything; an unset secret lets nobody in. While a secret is
+ * digests, so that neither content nor length leaks; an unset secret admits no caller. While a secret is
  * being changed, the one before it counts too (<NAME>_PREVIOUS), and its use is in the log.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -28,19 +28,19 @@ export function isBasicPassword(request: Request, secret: string | undefined): b
 
 export type SecretName = 'CRON_SECRET' | 'METRICS_TOKEN';
 
-/** Which of the two values of a secret the request carries, if any. Read from the environment: before any setting is. */
+/** Which of the two values of a secret the request carries, if any. Read from the environment, before the settings are. */
 export function secretIn(request: Request, name: SecretName): 'current' | 'previous' | null {
   const [current, previous] = [process.env[name], process.env[`${name}_PREVIOUS`]];
   if (isBearer(request, current)) return 'current';
   return isBearer(request, previous) ? 'previous' : null;
 }
 
-/** The secret before the present one should not be needed for long. */
+/** The previous secret should not be needed for long. */
 export function warnOfPrevious(found: 'current' | 'previous', name: SecretName, log: Logger): void {
   if (found === 'current') return;
   log.warn(
     { event: 'secret.previous', setting: `${name}_PREVIOUS` },
-    `a request carried the value of ${name}_PREVIOUS: give its sender the value of ${name}, then remove ${name}_PREVIOUS`,
+    `a request used the value of ${name}_PREVIOUS: switch its sender to the value of ${name}, then remove ${name}_PREVIOUS`,
   );
 }
 

@@ -1,13 +1,13 @@
 /**
  * The body of a request as one JSON object, cut while it is read: never more than `mostBytes` are kept, and a
  * sender that is too slow is not waited for. What is not UTF-8, begins with a byte order mark or holds half of a
- * character is refused: it could not be stored as it was written.
+ * character is refused: it could not be stored unchanged.
  */
 import { RequestError } from '../platform/errors';
 
 /** An action is a few hundred bytes; a reason of 500 characters may be 2 kB, a key of 8 kB in escapes 48 kB. */
 const MOST_BYTES = 65_536;
-/** A body of that size takes a phone on a bad line a second. */
+/** A phone on a slow connection needs a second for a body of that size. */
 const MOST_MS = 5_000;
 
 export interface BodyLimits {
@@ -20,7 +20,7 @@ export async function readJson(
   request: Request,
   { mostBytes = MOST_BYTES, mostMs = MOST_MS }: BodyLimits = {},
 ): Promise<Record<string, unknown>> {
-  // A form of another site cannot send this type without asking first.
+  // A form on another site cannot send this type without a preflight request.
   if (!/^application\/json\b/i.test(request.headers.get('content-type') ?? '')) {
     throw new RequestError(400, 'not_json', 'send a JSON object with Content-Type: application/json');
   }
@@ -70,7 +70,7 @@ async function readBytes(
     }
   } finally {
     clearTimeout(timer);
-    // What has not come is not waited for.
+    // The rest of the body is not awaited.
     void reader.cancel().catch(() => undefined);
   }
 }
@@ -78,7 +78,7 @@ async function readBytes(
 /** PostgreSQL cannot store a lone surrogate, nor can it be written as UTF-8. */
 function wellFormed(key: string, value: unknown): unknown {
   if (/\p{Surrogate}/u.test(key))
-    throw new RequestError(400, 'not_json', 'a name in it holds half a character');
+    throw new RequestError(400, 'not_json', 'a name in the body holds half a character');
   if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) {
     throw new RequestError(400, 'bad_field', `${key}: must not hold half a character`, key);
   }

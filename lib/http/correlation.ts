@@ -1,6 +1,6 @@
 /**
- * One id from the request through every log line, the record and the answer (M1). A caller's own id counts only where
- * it is a UUID, and Vercel's only in Vercel's form: no text of a caller's choice can pose as another request's.
+ * One id from the request through every log line, the record and the answer (M1). A caller's own id counts only if
+ * it is a UUID, and Vercel's only in Vercel's form: no text chosen by a caller can pass for another request's id.
  */
 import { randomUUID } from 'node:crypto';
 

@@ -1,4 +1,4 @@
-/** A policy's route: the door, and the policy's run behind it with its check-in at Sentry. */
+/** A policy's route: the door, then the policy's run with its check-in at Sentry. */
 
 import { type RunRequest, runPolicy } from '../engine/run/run';
 import { RequestError } from '../platform/errors';

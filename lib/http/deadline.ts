@@ -1,14 +1,14 @@
 /** When a request has to be finished: the function's own deadline, less what answering takes (R2). */
 import { getDeadline } from '@vercel/functions';
 
-/** For the end of the record, the flush of the alerts and the answer on a slow day. */
+/** Reserved for the final record, flushing the alerts and a slow response. */
 const SAFETY_MS = 15_000;
-/** A budget of a few seconds still has to end in time: never more than a fifth of it is kept back. */
+/** At most this share of the budget is reserved, so that a short run still gets work done. */
 const SAFETY_SHARE = 0.2;
 
 /**
  * `maxDurationSeconds` is the route's own; every entry of `lower` (a setting, a parameter) can only shorten it.
- * A lowered budget is what the run may take, so nothing is kept back from it.
+ * A lowered budget is what the run itself may take, so nothing is reserved from it.
  */
 export function deadlineOf(
   startedAt: Date,

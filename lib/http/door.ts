@@ -28,7 +28,7 @@ export interface Visit {
   readonly parameters: Parameters;
   readonly correlationId: string;
   readonly deadline: Date;
-  /** `cron` as the headers of the call claim it: who has CRON_SECRET can send them too. */
+  /** `cron` as the headers of the call claim it: anyone with CRON_SECRET can send them too. */
   readonly trigger: 'cron' | 'manual';
   /** The trigger, or the operator by name. */
   readonly actor: string;
@@ -36,7 +36,7 @@ export interface Visit {
   readonly schedule: string | null;
 }
 
-/** `provide` makes the services on the first request, so that a wrong setting is an answer and not a crash. */
+/** `provide` creates the services on the first request: a wrong setting becomes an answer instead of a crash. */
 export function door(
   name: string,
   provide: () => Services,
@@ -73,7 +73,7 @@ export function door(
   return { GET: handle, POST: handle, HEAD: refuseHead };
 }
 
-/** Settings are read for a bearer only: whoever sends none costs nothing. */
+/** Settings are read only for a request that carries a bearer token: one without costs nothing. */
 const operatorIn = (request: Request, services: () => Services): string | null => {
   const authorization = request.headers.get('authorization');
   return authorization?.startsWith('Bearer ')
@@ -81,7 +81,7 @@ const operatorIn = (request: Request, services: () => Services): string | null =
     : null;
 };
 
-/** What Vercel Cron sends, all of it: a run by hand is not taken for a scheduled one because of one header. */
+/** Everything that Vercel Cron sends: one header alone does not make a manual run look scheduled. */
 const scheduleOf = (request: Request): string | null =>
   request.headers.get('user-agent') === 'vercel-cron/1.0'
     ? request.headers.get('x-vercel-cron-schedule')
@@ -98,7 +98,7 @@ const onlyDry = () =>
   new RequestError(
     403,
     'only_dry_runs',
-    'an operator token makes dry runs here: add ?dryRun=1; the schedule, or CRON_SECRET, runs for real',
+    'an operator token only allows dry runs here: add ?dryRun=1; real runs need CRON_SECRET, as the schedule sends it',
     'dryRun',
   );
 

@@ -1,7 +1,7 @@
 /**
  * The operators' door to erasures: POST asks for one, confirms or withdraws it, GET lists them. Opened by an operator's
- * own token only, whose name stands in each entry of the audit chain and in each receipt; CRON_SECRET only resumes what
- * has been confirmed (/api/cron/erasures).
+ * own token only, whose name is recorded in each entry of the audit chain and in each receipt; CRON_SECRET only resumes
+ * what has been confirmed (/api/cron/erasures).
  */
 import { z } from 'zod';
 import { limitRate } from '../operators/rate';
@@ -21,7 +21,7 @@ import { urlOf } from './raw-url';
 
 /** Two ids and a reason of 500 characters. */
 const MOST_BYTES = 8_192;
-/** People ask for erasures one at a time, a morning's post at most; a script that runs away is stopped at once. */
+/** People ask for erasures one at a time, a morning's mail at most; a runaway script is stopped at once. */
 const PER_MINUTE = 20;
 
 const id = z
@@ -104,7 +104,7 @@ async function act(s: Services, body: Record<string, unknown>, call: ErasureCall
   return answerErasure(await eraseSubject(s, { ...call, subject, reason: why, dryRun }), call);
 }
 
-/** 202: remembered, waits for a second operator. */
+/** 202: recorded, waits for a second operator. */
 function answerErasure(result: ErasureResult, { correlationId }: ErasureCall): Response {
   if (result.outcome === 'errored') {
     capture(new LapseError(result.reason ?? 'errored', result.message), { policy: 'erasure', correlationId });

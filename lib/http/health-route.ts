@@ -1,6 +1,6 @@
 /**
  * GET /api/health. Without a secret, for load balancers: 200 or 503 and no detail, from an answer of the last few
- * seconds, so that asking often costs the database nothing. With METRICS_TOKEN: every check with its
+ * seconds, so that frequent calls cost the database nothing. With METRICS_TOKEN: every check with its
  * latency and, where it fails, what to do. 503 only when nothing can run; the rest is `degraded` and a 200.
  */
 
@@ -12,7 +12,7 @@ import { answerJson } from './answer';
 import { answered, type Handler } from './answered';
 import { authorizeMetrics, warnOfPrevious } from './authorize';
 
-/** As long as a load balancer waits between two questions; one question an instance in that time. */
+/** The usual interval of a load balancer; within it each instance asks the services once. */
 const CACHED_MS = 5_000;
 
 export function healthRoute(
@@ -43,7 +43,7 @@ async function shallow(made: () => Services, correlationId: string): Promise<boo
   try {
     s = made();
   } catch {
-    // A setting is missing or wrong; the log of the start and the details name it.
+    // A setting is missing or wrong; the start-up log and the details name it.
     return false;
   }
   const checks = await Promise.all([databaseProbe(s), redisProbe(s)].map((p) => check(p)));
@@ -64,7 +64,7 @@ async function details(s: Services, correlationId: string): Promise<Response> {
   return answerJson({ status, checks }, correlationId, status === 'unavailable' ? 503 : 200);
 }
 
-/** What failed is in the log under the id of the answer. */
+/** The failure is in the log under the id of the answer. */
 function tell(log: Logger, correlationId: string, checks: readonly Check[]): void {
   for (const c of checks.filter((one) => one.status === 'failed')) {
     log.error(

@@ -1,6 +1,6 @@
 /**
  * The route of one of Lapse's own jobs (outbox, erasures, seal …): the same door and check-in as a policy's, with
- * the job's own work behind it, one at a time. Answers what the job gives; 5xx when its outcome is `errored`.
+ * then the job's own work, one run at a time. Answers what the job returns; 5xx when its outcome is `errored`.
  */
 import { RequestError } from '../platform/errors';
 import type { JobOrder, JobResult } from '../platform/job';
@@ -28,7 +28,7 @@ export function jobRoute(
   return door(name, provide, async (visit) => {
     for (const field of ['limit', 'batchSize'] as const) {
       if (visit.parameters[field] !== undefined) {
-        throw new RequestError(400, 'unknown_parameter', `${field} means nothing to ${name}`, field);
+        throw new RequestError(400, 'unknown_parameter', `${field} is not a parameter of ${name}`, field);
       }
     }
     const { correlationId, deadline, trigger, services: s } = visit;
@@ -61,5 +61,5 @@ export function jobRoute(
 const locked = (name: string, secondsLeft: number): JobResult => ({
   outcome: 'skipped',
   reason: 'locked',
-  message: `${name} is at work already; it ends, or its turn expires, within ${secondsLeft} s`,
+  message: `${name} is already running; it ends, or its turn expires, within ${secondsLeft} s`,
 });

@@ -12,7 +12,7 @@ export const metricsRoute = (provide: () => Services = services): Handler =>
     const s = made();
     warnOfPrevious(found, 'METRICS_TOKEN', s.log.child({ correlation_id: correlationId }));
     const readings = await readMetrics(s);
-    // Without Redis the rest is still worth having: the breakers are missing then.
+    // Without Redis the other metrics are still useful: only the breakers are missing.
     const breakers = await Promise.all(
       s.policies.map(async (p) => {
         const state = await readBreaker(s.redis, p.name).catch(() => null);

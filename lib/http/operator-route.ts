@@ -1,7 +1,7 @@
 /**
  * The operators' door (R12, G1): POST acts, GET lists. Nothing is read or done before the operator's own token
- * has been checked; CRON_SECRET does not open it. Bad input is answered with a 4xx that names the field, and
- * then nothing was changed.
+ * has been checked; CRON_SECRET does not open it. Bad input is answered with a 4xx that names the field,
+ * and nothing is changed.
  */
 
 import { takeAction } from '../operators/actions';
@@ -17,7 +17,7 @@ import { readJson } from './body';
 import { urlOf } from './raw-url';
 import { refusals } from './refusals';
 
-/** What a request of an operator comes with. */
+/** What an operator's request carries. */
 export interface Operated {
   readonly correlationId: string;
   /** The operator's own, for the database: lib/platform/session.ts `provenBy`. */
@@ -55,7 +55,7 @@ export function operatorRoute(
   });
 }
 
-/** Whether a token is too short to be anybody's tells a stranger nothing. */
+/** A token that is too short to belong to any operator is refused without a hint. */
 function unauthorized(authorization: string | null): RequestError {
   const token = /^Bearer (.*)$/.exec(authorization ?? '')?.[1];
   const isShort = token !== undefined && token.length < SHORTEST_TOKEN;

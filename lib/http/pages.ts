@@ -1,6 +1,6 @@
 /**
- * Who may see the pages, and what a browser may do with them. They show what is deleted and how much, never whose: still
- * nobody's business outside. The password is LAPSE_STATUS_PASSWORD and opens nothing else; CRON_SECRET, which deletes,
+ * Who may see the pages, and what a browser may do with them. They show what is deleted and how much, never whose:
+ * still not for the public. The password is LAPSE_STATUS_PASSWORD and opens nothing else; CRON_SECRET, which deletes,
  * is never typed into a browser.
  */
 
@@ -9,7 +9,7 @@ import { isBasicPassword } from './authorize';
 
 type Env = Record<string, string | undefined>;
 
-/** A preview deployment may be connected to the database of production: open is only what cannot be. */
+/** A preview deployment may use the production database: only environments that cannot are open. */
 function pagesAreOpen(env: Env): boolean {
   if (env.LAPSE_STATUS_PAGE === 'public') return true;
   return env.VERCEL_ENV !== 'production' && isLoopback(env.NEON_HTTP_ENDPOINT ?? env.DATABASE_URL);
@@ -18,7 +18,7 @@ function pagesAreOpen(env: Env): boolean {
 export const maySeePages = (request: Request, env: Env): boolean =>
   pagesAreOpen(env) || isBasicPassword(request, env.LAPSE_STATUS_PASSWORD);
 
-/** Scripts only with this answer's nonce; nothing from elsewhere but reports to Sentry's own address; no frame around it. */
+/** Scripts only with this answer's nonce; no other origin except reports to Sentry; no frames. */
 export function pagePolicy(nonce: string, env: Env): string {
   const isDev = env.NODE_ENV === 'development';
   const sentry = originOf(env.NEXT_PUBLIC_SENTRY_DSN);

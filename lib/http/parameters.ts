@@ -40,5 +40,10 @@ export function readParameters(url: URL): Parameters {
 
 const unknown = (name: string): RequestError => {
   const known = Object.keys(Parameters.shape).join(', ');
-  return new RequestError(400, 'unknown_parameter', `${name} is not a parameter; there are ${known}`, name);
+  return new RequestError(
+    400,
+    'unknown_parameter',
+    `${name} is not a parameter; the parameters are ${known}`,
+    name,
+  );
 };

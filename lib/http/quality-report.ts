@@ -50,7 +50,7 @@ const CSV = [
   'sampled',
 ] as const;
 
-/** Keys stay in the JSON: what a key looks like is not ours to say. */
+/** Keys are only in the JSON: their form is the application's and may not fit a CSV cell. */
 const toCsv = (found: readonly Omit<StoredMeasurement, 'measured'>[]): string =>
   csv(
     CSV,

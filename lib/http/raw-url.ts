@@ -1,6 +1,6 @@
 /**
  * The address as it was sent. Next takes parameters out of it that look like its own (`nxtP…`, `nxtI…`, `__proto__`),
- * so that a misspelt dry run would be a real one; the header written by `watchRequests` still has them all.
+ * so that a misspelled dry run would be a real one; the header written by `watchRequests` still has them all.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage } from 'node:http';
@@ -15,15 +15,15 @@ export function urlOf(request: Request): URL {
   return url;
 }
 
-/** Before anything looks at a request. Always written, so that no caller's own header of that name counts. */
+/** Runs before anything reads the request. Always written, so that a caller's own header of that name never counts. */
 export function noteRequest(message: Pick<IncomingMessage, 'url' | 'headers' | 'method'>): void {
   const at = message.url?.indexOf('?') ?? -1;
   message.headers[RAW_QUERY] = at < 0 ? '' : message.url!.slice(at);
-  // No web Request can be made of a TRACE: Next would log a stack for each. Unknown methods it answers by itself.
+  // A web Request cannot represent TRACE: Next would log a stack for each. Next itself answers unknown methods.
   if (message.method === 'TRACE') message.method = 'REFUSED';
 }
 
-/** Once an instance, at its start. */
+/** Called once per instance, at its start. */
 export function watchRequests(): void {
   subscribe('http.server.request.start', (event) => {
     noteRequest((event as { request: IncomingMessage }).request);

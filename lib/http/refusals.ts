@@ -4,12 +4,12 @@
  */
 import { RequestError } from '../platform/errors';
 
-/** An operator who mistypes a token tries a few times; a script does it thousands of times. */
+/** An operator who mistypes a token tries a few times; a script tries thousands of times. */
 const PER_MINUTE = 30;
 const MINUTE_MS = 60_000;
 
 export interface Refusals {
-  /** Counts one more. Throws RequestError 429 beyond the limit, and else the error it is given. */
+  /** Counts one more. Throws RequestError 429 beyond the limit, otherwise the error it was passed. */
   refuse(error: RequestError): never;
 }
 

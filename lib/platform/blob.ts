@@ -37,7 +37,7 @@ interface Listing {
   readonly cursor: string | null;
 }
 
-/** Less time than usual for the answer, where a deadline is near. */
+/** A shorter time limit for the answer, when a deadline is near. */
 interface InTime {
   readonly timeoutMs?: number;
 }
@@ -52,7 +52,7 @@ export interface Blob {
   ): Promise<{ url: string; pathname: string }>;
   /** Null when there is no such file. */
   head(urlOrPathname: string, options?: InTime): Promise<StoredFile | null>;
-  /** Names that are not there are no error. With `ifMatch` one name only; throws `changed` when it is another file now. */
+  /** A name that does not exist is not an error. With `ifMatch` one name only; throws `changed` if another file has it now. */
   del(urlsOrPathnames: readonly string[], options?: InTime & { ifMatch?: string }): Promise<void>;
   /** In the order of the pathnames, `limit` at most (1,000 is the store's own maximum). */
   list(options: InTime & { prefix?: string; cursor?: string | null; limit?: number }): Promise<Listing>;
@@ -66,9 +66,9 @@ interface PutOptions {
   readonly contentType?: string;
 }
 
-/** A question about one file: Blob answers in tens of milliseconds; five seconds is no answer. */
+/** A request about one file: Blob answers in tens of milliseconds; after five seconds we treat it as down. */
 export const HEAD_TIMEOUT_MS = 5_000;
-/** A hundred files in one call: a hold that comes meanwhile waits for it. */
+/** A hundred files in one call: a hold placed while it runs waits for it. */
 const DELETE_TIMEOUT_MS = 5_000;
 /** A page of a thousand. */
 const LIST_TIMEOUT_MS = 10_000;
@@ -114,7 +114,7 @@ export function connectBlob(token: string): Blob {
         });
         return { files: page.blobs.map(stored), cursor: page.hasMore ? (page.cursor ?? null) : null };
       }),
-    // The client's own get() knows only Vercel's hosts; the address the store itself gives works everywhere.
+    // The client's own get() knows only Vercel's hosts; the address returned by the store itself works everywhere.
     get: async (name) => {
       const found = await orNull(find(name));
       if (!found) return null;
@@ -142,7 +142,7 @@ const within = (usual: number, { timeoutMs }: InTime): number =>
 function basesOf(token: string): string[] {
   const store = /^vercel_blob_rw_([^_]+)_/.exec(token)?.[1];
   if (!store) return [];
-  // Hosts know no case, but rows hold the URL as it was written.
+  // Host names ignore case, but rows hold the URL as it was written.
   return [...new Set([store, store.toLowerCase()])].flatMap((s) =>
     ['public', 'private'].map((access) => `https://${s}.${access}.blob.vercel-storage.com/`),
   );
@@ -177,10 +177,10 @@ async function orNull<T>(found: Promise<T>): Promise<T | null> {
 }
 
 async function asked<T>(timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  // Read by the client at each call; backing off is the outbox's business, across runs.
+  // Read by the client at each call; the outbox backs off, across runs.
   process.env.VERCEL_BLOB_RETRIES = '0';
   const controller = new AbortController();
-  // Without a reason: the only abort the client recognises.
+  // Without a reason: the only kind of abort that the client recognizes.
   const timer = setTimeout(() => controller.abort(), timeoutMs);
   try {
     return await call(controller.signal);
@@ -221,7 +221,7 @@ function mapBlobError(error: unknown): BlobError {
   if (error instanceof BlobFileTooLargeError || error instanceof ClientError) {
     return new BlobError('refused', 'the store refuses this request');
   }
-  // fetch's own failure, or an answer that is no JSON: what happened is unknown.
+  // fetch itself failed, or the answer is not JSON: what happened is unknown.
   return new BlobError(
     'transient',
     `no answer from the store (${error instanceof Error ? error.name : typeof error})`,

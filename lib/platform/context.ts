@@ -1,4 +1,4 @@
-/** What every room above needs of the outside world: clients, the clock and the log, made once per instance and passed in. */
+/** The outside world as every house above needs it: clients, clock and log, created once per instance and passed in. */
 import type { Logger } from 'pino';
 import type { Blob } from './blob';
 import type { Database } from './database';

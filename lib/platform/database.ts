@@ -80,7 +80,7 @@ const BY_STATE: readonly [RegExp, DatabaseFailure][] = [
 ];
 /** Classes whose messages name objects and states, never row values. */
 const SPEAKING = /^(LP|08|25|3D|40|42(?!804)|53|55P|57|28)/;
-/** Where PL/pgSQL raises what a function words itself, under any code: only Lapse's own functions are known to name no row. */
+/** Where PL/pgSQL raises an error in words of the function: only Lapse's own functions are known to quote no row. */
 const RAISED = 'exec_stmt_raise';
 
 /**
@@ -108,8 +108,8 @@ export function mapDatabaseError(error: unknown): DatabaseError {
 }
 
 /**
- * What the proxy says of an HTTP 400 in words of its own, with no code of PostgreSQL. The words are only matched, never
- * passed on: a request that could not be read is answered with a part of itself.
+ * Words of the proxy itself on an HTTP 400, without a code of PostgreSQL. They are only matched, never passed on: when a
+ * request could not be read, the answer quotes a part of it.
  */
 const WITHOUT_CODE: readonly [RegExp, DatabaseFailure, string][] = [
   [
@@ -145,7 +145,7 @@ function withoutCode(error: NeonDbError): DatabaseError {
     return new DatabaseError(
       'unknown',
       null,
-      `the database proxy answered HTTP ${status}: it could not connect to the database, or lost it; what was asked may have committed. If it stays: check that the database in DATABASE_URL exists and has connections left`,
+      `the database proxy answered HTTP ${status}: it could not connect to the database, or lost the connection; the transaction may have committed. If this persists: check that the database in DATABASE_URL exists and has connections left`,
     );
   }
   if (error.sourceError !== undefined) {

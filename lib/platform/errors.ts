@@ -46,7 +46,7 @@ export class DataMapError extends LapseError {
   }
 }
 
-/** What keeps something from being done, and the statement or the step that mends it. */
+/** What keeps something from being done, and the statement or the step that fixes it. */
 export interface Problem {
   readonly problem: string;
   readonly remedy: string;
@@ -67,9 +67,9 @@ export class PreflightError extends LapseError {
 
 /**
  * What the caller of the database may do about a failure:
- * `transient` ask again; `busy` someone else holds a lock, ask again and do not count it as a failure;
+ * `transient` try again; `busy` someone else holds a lock, try again and do not count it as a failure;
  * `unknown` the answer was lost, the transaction may have committed; `poisoned` a row refuses to go;
- * `timeout` the statement ran out of time; `fenced` this run may not delete any more; `fatal` nothing helps.
+ * `timeout` the statement ran out of time; `fenced` this run may no longer delete; `fatal` trying again does not help.
  */
 export type DatabaseFailure = 'transient' | 'busy' | 'unknown' | 'poisoned' | 'timeout' | 'fenced' | 'fatal';
 
@@ -85,7 +85,7 @@ export class DatabaseError extends LapseError {
     super(`database.${failure}`, message, options);
   }
 
-  /** Whether the same request may be answered when it is asked again. */
+  /** Whether the same request may succeed when it is sent again. */
   get mayPass(): boolean {
     return ['transient', 'busy', 'unknown'].includes(this.failure);
   }
@@ -99,8 +99,8 @@ export class RedisError extends LapseError {
 }
 
 /**
- * What the caller of the store may do: `transient` ask again, not before `retryAfterSeconds`; `not_found` no such
- * file; `changed` the file is another one than expected; `refused` this request will never do; `fatal` nothing will.
+ * What the caller of the store may do: `transient` try again, not before `retryAfterSeconds`; `not_found` no such
+ * file; `changed` another file has that name now; `refused` the store never accepts this request; `fatal` nor any other.
  */
 export type BlobFailure = 'transient' | 'not_found' | 'changed' | 'refused' | 'fatal';
 
@@ -128,5 +128,5 @@ export class RequestError extends LapseError {
   }
 }
 
-/** What logs, records and Sentry say of a failure: never the words of something that is not ours. */
+/** What logs, records and Sentry say about a failure: never words that Lapse did not write itself. */
 export const codeOf = (error: unknown): string => (error instanceof LapseError ? error.code : 'unexpected');

@@ -1,6 +1,6 @@
 /** Lapse's own jobs with their schedules, and how long a function may take. */
 
-/** What vercel.json and the route files give a function: keep the literal in each route equal to this. */
+/** The time limit in vercel.json and in the route files: keep the literal in each route equal to this. */
 export const MAX_DURATION_SECONDS = 300;
 
 export interface OwnJob {
@@ -15,21 +15,21 @@ export const ORDER_JOB: OwnJob = { name: 'order-review-sla', schedule: '*/5 * * 
 
 /** Lapse's own jobs that every installation has (P10): their routes are written by hand. */
 export const OWN_JOBS: readonly OwnJob[] = [
-  // Behind every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
+  // After every policy of the night, and soon enough for an erasure: a file waits ten minutes at most.
   { name: 'blob-outbox', schedule: '*/10 * * * *', daily: '50 5 * * *' },
   // By day: it reads much and changes little.
   { name: 'blob-reconcile', schedule: '10,40 9-12 * * *', daily: '10 9 * * *' },
   // What a hold, a running pass or the clock left open.
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
-  // What is past its cutoff; a cutoff moves slowly, and an hour is soon enough to tell of it.
+  // What is past its cutoff. A cutoff moves slowly, so reporting it within an hour is soon enough.
   { name: 'backlog', schedule: '35 * * * *', daily: '35 6 * * *' },
-  // Late and missing runs: often enough to tell of a skipped order watch before its next one is due.
+  // Late and missing runs: often enough to report a skipped order watch before its next run is due.
   { name: 'run-watch', schedule: '*/2 * * * *', daily: '0 7 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.
   { name: 'audit-seal', schedule: '55 5 * * *', daily: '55 5 * * *' },
-  // What the night left, before anybody is at work.
+  // What the night left behind, before the working day starts.
   { name: 'data-quality', schedule: '25 6 * * *', daily: '25 6 * * *' },
-  // Nothing waits for it.
+  // Not urgent: nothing depends on when it runs.
   { name: 'own-records', schedule: '5 7 * * *', daily: '5 7 * * *' },
 ];
 

@@ -1,11 +1,11 @@
 /** The words for how a run ended, what it found and why a row stayed: the same in every record, answer and alert. */
 
-/** `succeeded` drained · `interrupted` cursor kept · `skipped` nothing tried, no error · `errored` someone is told. */
+/** `succeeded` drained · `interrupted` cursor kept · `skipped` nothing tried, no error · `errored` an alert is sent. */
 export type Outcome = 'succeeded' | 'interrupted' | 'skipped' | 'errored';
 export type Mode = 'delete' | 'dry_run';
 export type SlaStatus = 'within_sla' | 'warning' | 'breached';
 
-/** How a run ends, and what it says of it. */
+/** How a run ends, and the sentence that explains it. */
 export interface Ending {
   readonly outcome: Outcome;
   readonly reason: string | null;
@@ -37,9 +37,9 @@ export interface Preview {
   readonly files: number;
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
   readonly kept: Kept;
-  /** Rows that would go along with those, by table. */
+  /** Rows that would be deleted with those, by table. */
   readonly dependants: Record<string, number>;
-  /** Hash of every row that would go, and of what goes along with each, in the order of the walk. */
+  /** Hash of every row that would be deleted and of everything deleted with it, in the order of the walk. */
   readonly rowsSha256: string;
   /** What keeps the policy from deleting, each with what to do about it; empty when nothing does. */
   readonly blockers: readonly { readonly problem: string; readonly remedy: string }[];

@@ -1,4 +1,4 @@
-/** A statement that knows how its answer is read: the caller gets a value with a name, never a row by its place. */
+/** A statement that knows how its answer is read: the caller gets a value with a name, never a row by its position. */
 import { z } from 'zod';
 import type { Row, Statement } from './database';
 import { Sql, statement } from './sql';

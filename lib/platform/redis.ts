@@ -1,7 +1,7 @@
 /**
  * The one way to Upstash Redis, with the client's traps switched off: no automatic pipelining (it reorders),
  * no retry (it repeats what is not idempotent), a fresh time limit per call (a static signal fabricates
- * answers), no automatic deserialisation (it turns numeric strings into numbers). PLATFORM §C2.
+ * answers), no automatic deserialization (it turns numeric strings into numbers). PLATFORM §C2.
  */
 import { Redis } from '@upstash/redis';
 import { RedisError } from './errors';

@@ -1,6 +1,6 @@
 /**
  * What may leave for Sentry (M3), on the server and in the browser: codes, names of policies, counts, durations,
- * code lines. No message that is not vouched for (it may hold a row), no query of any address (it may hold a
+ * code lines. No message whose words are not known to be safe (it may hold a row), no query of any address (it may hold a
  * person or a file's name), no trail of console lines and requests.
  */
 import type { BrowserOptions } from '@sentry/nextjs';
@@ -82,7 +82,7 @@ export function scrubSpan(span: Span): Span {
   return span;
 }
 
-/** What goes along with every envelope names the request too, outside any span: it does without. */
+/** The trace context sent with every envelope names the request too, outside any span: it is removed. */
 export const scrubTraces: Extract<BrowserOptions['integrations'], readonly unknown[]>[number] = {
   name: 'LapseScrubTraces',
   setup: (client) => {

@@ -112,7 +112,7 @@ export async function checkIn<R extends Finished>(
   }
 }
 
-/** The declared schedule; the one that fired where it is another (one run a day on Vercel's Hobby plan). */
+/** The declared schedule, or the one that fired when it differs (one run a day on Vercel's Hobby plan). */
 function expected({ schedules }: Monitor, fired: string): string {
   const isCron = /^[\d*,/-]+( [\d*,/-]+){4}$/.test(fired);
   return isCron && !schedules.includes(fired) ? fired : (schedules[0] ?? fired);

@@ -15,7 +15,7 @@ import { isPrivate } from './transport';
 const truthy = ['1', 'true', 'yes'];
 const falsy = ['0', 'false', 'no', ''];
 
-/** R9: true/1/yes in any case. Anything unreadable counts as "dry run" being asked for wrongly and is refused. */
+/** R9: true/1/yes in any case. An unreadable value is refused, never read as false. */
 const flag = z
   .string()
   .default('')
@@ -42,7 +42,7 @@ const privateUrl = (error: string) =>
     .refine(isPrivate, 'must begin with https://: secrets are sent to it (http:// only on this machine)');
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-/** In any case, and with the name other languages have for it. */
+/** In any letter case, and also by the name that other languages use. */
 const logLevel = z
   .string()
   .default('info')
@@ -59,24 +59,24 @@ const Environment = z.object({
   DATABASE_URL: z
     .string({ error: 'is required: the pooled Neon connection string of the role lapse_app' })
     .regex(/^postgres(ql)?:\/\/[^@/]+@[^/]+\/.+/, 'must look like postgresql://user:password@host/database'),
-  /** Only where Neon's HTTP protocol is served elsewhere than at the host's own /sql (a proxy of your own). */
+  /** Only if Neon's HTTP protocol is served elsewhere than at the host's own /sql (a proxy of your own). */
   NEON_HTTP_ENDPOINT: privateUrl('must be a URL').optional(),
   UPSTASH_REDIS_REST_URL: privateUrl('is required: the REST URL of the Upstash database'),
   UPSTASH_REDIS_REST_TOKEN: z.string({ error: 'is required' }).min(1, 'must not be empty'),
   BLOB_READ_WRITE_TOKEN: z.string().min(1, 'must not be empty').optional(),
   CRON_SECRET: secret,
-  /** Each also counts, with a warning in the log, while its successor is being handed out. */
+  /** Each is still accepted, with a warning in the log, while its successor is being rolled out. */
   CRON_SECRET_PREVIOUS: secret.optional(),
   METRICS_TOKEN_PREVIOUS: secret.optional(),
   CLEANUP_BATCH_SIZE: whole(1, 10_000).default(1000),
   /** R2: lowered to what a function has. A day is more than any of them. */
   CLEANUP_MAX_DURATION_SECONDS: whole(1, 86_400).optional(),
-  /** Batches of a heap walk under way at once; small work has one. */
+  /** Concurrent batches of a heap walk; small work uses one. */
   CLEANUP_LANES: whole(1, 8).default(2),
   /** R1: with more sessions than this inside transactions, or a standby further behind, the runner rests between batches. */
   CLEANUP_BUSY_SESSIONS: whole(1, 10_000).default(20),
   CLEANUP_REPLICATION_LAG_SECONDS: whole(1, 86_400).default(30),
-  /** R1: so much of the time a run works while others write; the rest is theirs. 100: full speed whatever they do. */
+  /** R1: the share of time that a run works while others write; the rest is theirs. 100: always full speed. */
   CLEANUP_PERCENT_WHILE_OTHERS_WRITE: whole(5, 100).default(20),
   CLEANUP_DRY_RUN: flag,
   RETENTION_DRY_RUN: flag,
@@ -133,11 +133,11 @@ export interface Settings {
   /** R1: rows per batch to start from. */
   readonly batchSize: number;
   readonly lanes: number;
-  /** From where on others are thought to need the database more (R1). */
+  /** Above these, others are assumed to need the database more (R1). */
   readonly pressure: PressureLimits;
   /** R2: can only lower the budget. */
   readonly maxDurationSeconds: number | undefined;
-  /** What was understood otherwise than it was written; logged at the start. */
+  /** Values that were not taken as written; logged at the start. */
   readonly warnings: readonly string[];
   /** R9: true when asked for, and always outside production. */
   readonly dryRun: boolean;
@@ -166,7 +166,7 @@ export interface Settings {
   readonly release: string | undefined;
 }
 
-/** Names the variable of each problem. `KV_REST_API_*` (Vercel's marketplace names) stand in for Upstash's own. */
+/** Names the variable of each problem. `KV_REST_API_*` (Vercel's marketplace names) are accepted for Upstash's own. */
 export function readSettings(env: Record<string, string | undefined>): Settings {
   const parsed = Environment.safeParse({
     ...env,
@@ -263,7 +263,7 @@ function warningsOf(e: Checked): string[] {
   ];
 }
 
-/** One value for two purposes would open with one what the other is for. */
+/** One value for two purposes would grant with one secret what needs the other. */
 function reused(e: Checked): string[] {
   const values = new Map<string, string>();
   const problems: string[] = [];
@@ -271,7 +271,8 @@ function reused(e: Checked): string[] {
     const value = e[name];
     if (value === undefined) continue;
     const other = values.get(value);
-    if (other) problems.push(`${name} must not have the value of ${other}: each opens something else`);
+    if (other)
+      problems.push(`${name} must not have the same value as ${other}: each grants different access`);
     values.set(value, name);
   }
   return problems;

@@ -1,10 +1,10 @@
-/** Secrets travel encrypted: plain text is for a server on this very machine. */
+/** Secrets travel encrypted: plain text only to a server on this machine. */
 
 /** Whether an address is this machine's own, whatever its protocol; false for none. */
 export function isLoopback(url: string | undefined): boolean {
   if (!url) return false;
   try {
-    // Protocols the platform does not know keep their host as it is written.
+    // Protocols that URL does not know keep their host unparsed.
     const { hostname } = new URL(url);
     return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
   } catch {

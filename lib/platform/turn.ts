@@ -1,7 +1,7 @@
 /**
  * One at a time: what reads much and is not a policy (a job, a lineage, a verification) holds
- * `<prefix>turn:<name>` while it works. Nothing that is right depends on it, only what it costs; so without Redis the
- * work is done all the same: what watches over Lapse must work just then.
+ * `<prefix>turn:<name>` while it works. Correctness never depends on it, only the cost; so without Redis the
+ * work is done anyway: what watches over Lapse must work just then.
  */
 import { randomUUID } from 'node:crypto';
 import { READ_TEXT } from './lua';
@@ -15,9 +15,9 @@ return 0`;
 const GIVE_BACK = `${READ_TEXT}if text(KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
 return 1`;
 
-/** Behind the function's own end: a platform that kills it leaves the turn to its expiry. */
+/** Added to the function's own limit: if the platform kills the function, the turn expires by itself. */
 const MARGIN_MS = 15_000;
-/** No function works longer than this; a turn that lasts longer is none. */
+/** No function works longer than this; a turn with a longer expiry is invalid. */
 const LONGEST_MS = 1_800_000 + MARGIN_MS;
 
 export type Turn<R> =

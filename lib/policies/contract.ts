@@ -33,7 +33,7 @@ const Table = z.object({ schema: identifier.default('public'), name: identifier 
 const KeyOf = z.object({
   column: identifier,
   type: typeName,
-  /** Keys stand in receipts for years: `false` says that a key of text names nobody (a cuid, a hash). */
+  /** Receipts keep keys for years: `false` says that a text key names no person (a cuid, a hash). */
   personal: z.literal(false).optional(),
 });
 const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
@@ -56,7 +56,7 @@ const Scope = z
   .object({ organization: identifier.optional(), user: identifier.optional() })
   .describe('columns by which a legal hold or an erasure request finds the row');
 
-/** Below which a column's files lie, as the store names them. */
+/** The prefix of a column's files, as the store names them. */
 const Prefix = z
   .string()
   .regex(/^[^/].*\/$/, 'must end in a slash, e.g. "artifacts/"')
@@ -80,10 +80,10 @@ const FileColumn = z
     prefix: Prefix.optional(),
     /**
      * The store itself adds a random suffix to each of these names (addRandomSuffix), so none is ever written again:
-     * names that look so are deleted a hundred a call, without a look at each.
+     * names of that form are deleted a hundred a call, without looking at each.
      */
     suffixed: z.boolean().default(false),
-    /** Other columns that may name the same blob; the last reference takes it along. */
+    /** Other columns that may name the same blob; the file is deleted with its last reference. */
     sharedWith: z.array(z.object({ table: Table, column: identifier })).default([]),
   })
   .refine((f) => f.fate === 'keep' || f.prefix !== undefined, {
@@ -100,7 +100,7 @@ const Dependant = z.object({
   fate: z.enum(['delete', 'keep', 'block']),
   scope: Scope.default({}),
   files: z.array(FileColumn).default([]),
-  /** Names of its own triggers on DELETE (on UPDATE, for `keep`) that were looked at and may stay. */
+  /** Names of its own triggers on DELETE (on UPDATE, for `keep`) that were reviewed and may stay. */
   knownTriggers: z.array(z.string()).optional(),
 });
 
@@ -111,12 +111,15 @@ const Rule = z.object({
   match: z.record(identifier, z.union([z.string(), z.number(), z.boolean()])).default({}),
 });
 
-/** From it every day of the calendar comes within four years. */
+/** Within four years of it every day of the calendar occurs. */
 const ANY_DAY = new Date('2026-01-01T00:00:00Z');
 const cron = z
   .string()
   .regex(/^(\S+ ){4}\S+$/, 'must have five fields')
-  .refine((s) => !/[A-Za-z]/.test(s), 'must use numbers, not names of months or days: Vercel takes no names')
+  .refine(
+    (s) => !/[A-Za-z]/.test(s),
+    'must use numbers, not names of months or days: Vercel accepts no names',
+  )
   .refine(
     (s) => /[A-Za-z]/.test(s) || nextRun(s, ANY_DAY) !== null,
     'never fires: the fields are minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6',
@@ -124,7 +127,7 @@ const cron = z
 
 /** G2: a run with more candidates than any of these stops before its first delete and waits for an approval. */
 const Guard = z.object({
-  /** Rows in one run: what a night may need after a few missed ones, and still a mistake one can survive. */
+  /** Rows in one run: enough for a night after a few missed ones, yet a mistake of that size can be survived. */
   rows: z.number().int().positive().default(100_000),
   /** Share of the table: retention takes a slice off the old end, not a quarter of everything. */
   share: z.number().positive().max(1).default(0.25),
@@ -138,7 +141,7 @@ const share = z.number().min(0).max(1);
 
 /** M6: what the data itself must be like; a measurement beyond any of these is reported (lib/watch/quality). */
 const Quality = z.object({
-  /** Share of rows without a clock, which never expire; null where an empty clock is how a row waits. */
+  /** Share of rows without a clock, which never expire; null where rows wait with an empty clock. */
   emptyClocks: share.nullable().default(0),
   /** Share of clocks ahead of now by more than `aheadSeconds`: clocks of servers differ by less. 1 where the clock is an expiry, which lies ahead. */
   futureClocks: share.default(0),
@@ -180,7 +183,7 @@ export const PolicySchema = z.object({
       z.object({ kind: z.literal('soft-delete'), column: identifier, purgeAfter: Period }),
     ])
     .default({ kind: 'delete' }),
-  /** Judged as well as the rule: a row for which it is not true stays. */
+  /** Checked in addition to the rule: a row for which it is not true stays. */
   where: fragment.optional(),
   /**
    * Tables read by functions that `where` or the label calls, which the preflight cannot look into: each needs the gate
@@ -212,7 +215,7 @@ export const PolicySchema = z.object({
   /** R10: a new version deletes 10, then 100, then 1000 rows, then all. `false`: all from its first run. */
   rollout: z.boolean().default(true),
   quality: Quality.prefault({}),
-  /** Names of this table's own triggers on DELETE (on UPDATE, for a soft delete) that were looked at and may stay. */
+  /** Names of this table's own triggers on DELETE (on UPDATE, for a soft delete) that were reviewed and may stay. */
   knownTriggers: z.array(z.string()).default([]),
 });
 
@@ -222,7 +225,7 @@ export type Rule = Policy['rules'][number];
 export type Dependant = Policy['dependants'][number];
 export type FileColumn = Policy['files'][number];
 
-/** A table nothing may ever expire (P4). */
+/** A table that must never expire (P4). */
 export interface PermanentTable {
   readonly name: string;
   readonly description: string;
@@ -280,7 +283,7 @@ export function definePolicy(input: PolicyInput): Policy {
   return p;
 }
 
-/** A partition goes whole: nothing may decide about its rows one by one, but what the database itself looks up. */
+/** A partition is dropped as a whole: no condition may decide about single rows except those the database itself checks. */
 function unfitForPartitions(p: Policy): string[] {
   const perRow = [
     p.tenants && 'tenants',
@@ -293,13 +296,13 @@ function unfitForPartitions(p: Policy): string[] {
   );
   if (!p.key.some((k) => k.column === p.clock.column)) {
     problems.push(
-      `partitioned: the key of a partitioned table includes ${p.clock.column}, or nothing keeps it unique`,
+      `partitioned: the key of a partitioned table includes ${p.clock.column}, or it cannot be unique`,
     );
   }
   return problems;
 }
 
-/** A receipt is never changed: an e-mail address as a key would stand in it for years. */
+/** A receipt is never changed: an e-mail address as a key would stay in it for years. */
 function personalKeys(field: string, key: readonly KeyColumn[]): string[] {
   return key.flatMap((k, i) =>
     TEXT.test(k.type) && k.personal !== false

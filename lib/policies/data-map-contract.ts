@@ -18,7 +18,7 @@ export const CLASSIFICATIONS = ['public', 'internal', 'confidential', 'restricte
 export type Classification = (typeof CLASSIFICATIONS)[number];
 
 const column = z.string().min(1).max(63);
-/** Read by an auditor: a word is no ground. */
+/** Read by an auditor: one word is not a ground. */
 const words = z.string().min(8, 'say it in a few words: it is shown to the auditor as written');
 const number = z.number().int().positive();
 
@@ -44,9 +44,9 @@ const Mask = z.union([z.null(), z.literal('hash'), z.strictObject({ constant: z.
 const Handled = z.strictObject({
   /** Goes with its row: an erasure deletes it. */
   delete: z.array(column).min(1).optional(),
-  /** The row stays, without what names somebody. */
+  /** The row stays, without what identifies a person. */
   mask: z.record(column, Mask).optional(),
-  /** Stays as it is, on a ground that says so, until an end. */
+  /** Stays unchanged, on a stated ground, until a stated end. */
   retain: z.union([Retained, z.array(Retained).min(1)]).optional(),
 });
 
@@ -59,9 +59,9 @@ const Table = z.strictObject({
   permanent: z.union([z.string().regex(/^[a-z][a-z0-9-]*$/), words]).optional(),
   /** No clock ends it: as long as what it belongs to, on this ground. */
   kept: words.optional(),
-  /** Nobody's data, of no interest to retention: why. */
+  /** Data of no person, of no interest to retention: why. */
   technical: words.optional(),
-  /** Seen, and waiting for somebody's decision. */
+  /** Seen, and waiting for a decision. */
   undecided: z.literal(true).optional(),
   /** Each row is a person, or a customer: where an erasure begins. */
   subject: z.enum(['user', 'organization']).optional(),
@@ -69,7 +69,7 @@ const Table = z.strictObject({
   internal: Handled.optional(),
   confidential: Handled.optional(),
   restricted: Handled.optional(),
-  /** Columns that look personal and were looked at: they name nobody. */
+  /** Columns that look personal but, after review, identify no person. */
   impersonal: z.array(column).min(1).optional(),
 });
 const Lines = z.record(z.string(), Table);
@@ -90,7 +90,7 @@ export interface MappedColumn {
   readonly handling: Handling;
 }
 
-/** `words`: the policy's name, the ground or the reason; null where nobody has decided. */
+/** `words`: the policy's name, the ground or the reason; null while undecided. */
 export interface Decision {
   readonly kind: (typeof DECISIONS)[number];
   readonly words: string | null;
@@ -187,15 +187,15 @@ function columnProblems({ decision, columns, impersonal }: MappedTable): string[
   for (const { column: c, classification, handling } of columns) {
     if (handling.kind !== 'retain') continue;
     if (handling.until === 'policy' && decision.kind !== 'policy') {
-      problems.push(`.${classification}.retain.until: no policy deletes ${c}; give another end`);
+      problems.push(`.${classification}.retain.until: no policy deletes ${c}; state another end`);
     }
   }
   return problems;
 }
 
 /**
- * The tables nothing may ever expire: the registered ones, and those the map says so of. One list, so that the register
- * and the map cannot disagree. Throws DataMapError for a name that is not registered.
+ * The tables that must never expire: the registered ones, and those that the map calls permanent. One list, so that the
+ * register and the map cannot disagree. Throws DataMapError for a name that is not registered.
  */
 export function permanentOf(map: DataMap, declared: readonly PermanentTable[]): PermanentTable[] {
   const problems: string[] = [];

@@ -11,7 +11,7 @@ import { permanentOf } from './data-map-contract';
 import { withPurges } from './purge';
 import { periodsIn, setTo, withEachPeriod } from './recorded';
 
-/** With those that the data map calls permanent. */
+/** The registered ones, and those that the data map calls permanent. */
 export const permanentTables: readonly PermanentTable[] = permanentOf(dataMap, [...examplePermanentTables]);
 
 export const policies: readonly Policy[] = registered([...examplePolicies]);

@@ -1,6 +1,6 @@
 /**
  * What an order in review is: data, not code. Names the table and columns of the orders, the states Lapse reads
- * and writes, and the escalation steps; checked when the process starts, before a word of SQL is made of it.
+ * and writes, and the escalation steps; checked when the process starts, before any SQL is built from it.
  */
 import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
@@ -15,7 +15,7 @@ const Step = z.object({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be lower case with dashes'),
   /** Percent of the time allowed; `warning` and `breach` follow the settings. */
   at: z.union([z.enum(['warning', 'breach']), z.int().min(1).max(1000)]),
-  /** Who is told: a role or a team, never a person's address. */
+  /** Who is notified: a role or a team, never a person's address. */
   tell: z.array(z.string().regex(/^[a-z][a-z0-9-]*$/)).min(1),
 });
 
@@ -64,10 +64,10 @@ export function defineOrderReview(input: OrderReviewInput): OrderReview {
   const { states, steps, columns } = parsed.data;
   const all = [states.inReview, states.refunding, states.refunded, states.manual, ...states.decisions];
   const problems: string[] = [];
-  if (new Set(all).size < all.length) problems.push('states: each must be another one');
+  if (new Set(all).size < all.length) problems.push('states: no two may be the same');
   if (new Set(steps.map((s) => s.name)).size < steps.length)
     problems.push('steps: two steps have the same name');
-  if (!steps.some((s) => s.at === 'breach')) problems.push('steps: someone must be told at the breach');
+  if (!steps.some((s) => s.at === 'breach')) problems.push('steps: someone must be notified at the breach');
   if (new Set(Object.values(columns)).size < Object.keys(columns).length)
     problems.push('columns: one column has two meanings');
   if (problems.length > 0) throw new PolicyError('order-review-sla', problems);

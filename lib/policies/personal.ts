@@ -25,7 +25,7 @@ const ANY: readonly Kind[] = ['text', 'number', 'date', 'address', 'other'];
 
 /** The first that fits; the most sensitive first. */
 const LOOKS: readonly Look[] = [
-  // Lets somebody in, or is as good as an identity.
+  // Grants access, or is as good as an identity.
   {
     classification: 'restricted',
     words:
@@ -98,7 +98,7 @@ const PEOPLE =
 
 const NO_CONTENT = /_(at|on|count|length|size|bytes|status|type|kind|enabled|verified|version)_$/;
 
-/** How sensitive the column looks; null for one that names nobody. */
+/** How sensitive the column looks; null for one that identifies no person. */
 export function looksPersonal({ table, column, type }: Column): Classification | null {
   const words = wordsOf(column);
   const kind = kindOf(type);
@@ -117,7 +117,7 @@ const wordsOf = (name: string): string =>
     .replace(/[^a-z0-9]+/g, '_')
     .replace(/^_+|_+$/g, '')}_`;
 
-/** Null: can hold nothing of a person, whatever it is called. */
+/** Null: its type cannot hold personal data, whatever its name. */
 function kindOf(type: string): Kind | null {
   const of = type.toLowerCase().replace(/\[\]$/, '');
   if (/^(boolean|interval|tsvector|money)/.test(of)) return null;

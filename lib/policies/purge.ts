@@ -1,6 +1,6 @@
 /**
- * P8. The purge of a soft-delete policy, derived from it: rows marked as deleted go for good, with their files
- * and dependants, once their grace period is over. Its own policy with its own route, runs and receipts.
+ * P8. The purge of a soft-delete policy, derived from it: rows marked as deleted are removed for good, with their
+ * files and dependants, once their grace period is over. A policy of its own with its own route, runs and receipts.
  */
 import { definePolicy, type Policy } from './contract';
 

@@ -25,7 +25,7 @@ afterEach(async () => {
   await f?.stop();
 });
 
-/** 1,500 artifacts of 100 organisations over four tiers, with their files in the store. */
+/** 1,500 artifacts of 100 organizations over four tiers, with their files in the store. */
 async function seeded(count = 1_500, organizations = 100, missingEvery?: number) {
   f = await files();
   const services: Services = { ...f.services, policies: [artifacts] };

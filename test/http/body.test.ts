@@ -47,7 +47,7 @@ it('refuses another content type: a form of another site could send it', async (
 
 it('stops reading at its limit: the rest of a long body is never asked for', async () => {
   let asked = 0;
-  let cancelled = false;
+  let canceled = false;
   const long = new ReadableStream<Uint8Array>({
     pull: (c) => {
       asked += 1;
@@ -56,12 +56,12 @@ it('stops reading at its limit: the rest of a long body is never asked for', asy
       if (asked === 200) c.close();
     },
     cancel: () => {
-      cancelled = true;
+      canceled = true;
     },
   });
   expect(await refusal(long, { mostBytes: 10_000 })).toEqual([413, 'too_large']);
   expect(asked).toBeLessThan(20);
-  expect(cancelled).toBe(true);
+  expect(canceled).toBe(true);
 });
 
 it('does not wait for a sender that never finishes', async () => {

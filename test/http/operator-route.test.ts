@@ -153,7 +153,7 @@ describe('bad input is a 4xx that names the field, and changes nothing', () => {
       'bad_field',
     ],
     [
-      'an override without organisations',
+      'an override without organizations',
       { action: 'override.set', policy: 'things', tenant: 'x', keepDays: 5, ...r },
       422,
       'no_tenants',

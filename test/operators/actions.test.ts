@@ -233,7 +233,7 @@ it('nothing is changed when the audit entry cannot be written', async () => {
   expect(await left(e.db)).toBe(1);
 });
 
-it('an override counts for its organisation, and removed it does until the cooling-off is over', async () => {
+it('an override counts for its organization, and removed it does until the cooling-off is over', async () => {
   await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
     create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();
     create index on things (org, at, id); grant select on orgs to lapse_app`);

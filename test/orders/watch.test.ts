@@ -350,7 +350,7 @@ describe('at the same time', () => {
     }
   });
 
-  it('a refund made by someone between our look and our request is recognised', async () => {
+  it('a refund made by someone between our look and our request is recognized', async () => {
     const order = await w.order(25);
     w.stripe.onCreate(async (p) => {
       w.stripe.onCreate(undefined);

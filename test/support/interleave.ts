@@ -1,7 +1,7 @@
 /**
  * Random interleavings of holds and batches on real sessions: a policy is run in small batches while holds are
- * placed by organisation through the operators' door, each while a random batch is under way, or before the first or
- * after the last. A violation is a row of a held organisation that went after the call that placed the hold had returned.
+ * placed by organization through the operators' door, each while a random batch is under way, or before the first or
+ * after the last. A violation is a row of a held organization that went after the call that placed the hold had returned.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runPolicy } from '@/lib/engine/run/run';
@@ -15,7 +15,7 @@ export interface Interleaved {
   /** Holds that came in time for some of their rows, and holds whose rows had all gone before. */
   readonly holdsWithRowsLeft: number;
   readonly holdsTooLate: number;
-  /** Organisation, rows when the hold returned, rows at the end. */
+  /** Organization, rows when the hold returned, rows at the end. */
   readonly violations: readonly string[];
 }
 
@@ -69,7 +69,7 @@ export async function interleave(
         ORGS_A_ROUND,
       ])
     ).map((o) => o.id);
-    // Rows of all organisations mixed, so that every batch has some of each.
+    // Rows of all organizations mixed, so that every batch has some of each.
     await db.sql(
       `insert into things (at, org) select $1::timestamptz - make_interval(secs => i), ($2::uuid[])[1 + i % $3] from generate_series(1, $4) i`,
       [EXPIRED, orgs, ORGS_A_ROUND, ORGS_A_ROUND * ROWS_AN_ORG],

@@ -146,7 +146,7 @@ async function drainAll(f: Awaited<ReturnType<typeof fresh>>): Promise<DrainResu
 }
 
 async function undisturbed(): Promise<void> {
-  say(`1  ${number(COUNT)} artifacts of ${number(ORGANIZATIONS)} organisations: dry run, run, drain`);
+  say(`1  ${number(COUNT)} artifacts of ${number(ORGANIZATIONS)} organizations: dry run, run, drain`);
   const f = await fresh('proof_plain');
   await f.sql.query(
     `with j as (insert into render_jobs (status, created_at) select 'done', now() - interval '30 days' from generate_series(1, 1000) returning id)

@@ -47,7 +47,7 @@ export async function tiersThatGo(client: Client, asOf: Date): Promise<Tier[]> {
   }));
 }
 
-/** How many of the organisations lose something. */
+/** How many of the organizations lose something. */
 export async function organizationsThatLose(client: Client, asOf: Date): Promise<number> {
   const { rows } = await client.query<{ n: string }>(
     `${JUDGED} select count(distinct organization_id) as n from judged where goes`,

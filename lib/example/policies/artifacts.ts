@@ -1,4 +1,4 @@
-/** P7. Generated artifacts by the tier of the organisation's active subscription, with all their blobs. */
+/** P7. Generated artifacts by the tier of the organization's active subscription, with all their blobs. */
 import { days, definePolicy, forever } from '../../policies/contract';
 
 export const artifacts = definePolicy({
@@ -22,7 +22,7 @@ export const artifacts = definePolicy({
     table: { name: 'organizations' },
     key: { column: 'id', type: 'uuid' },
     column: 'organization_id',
-    // Without an active subscription an organisation is free.
+    // Without an active subscription an organization is free.
     label: `coalesce((select s.plan from public.subscriptions s
       where s.organization_id = o.id and s.status in ('active', 'trialing') limit 1), 'free')`,
   },

@@ -1,10 +1,11 @@
-/** P8. Drafts nobody has opened for a year: marked as deleted, and purged after a grace period. */
+/** P8. Drafts that were not opened for a year: marked as deleted, then purged after a grace period. */
 import { days, definePolicy } from '../../policies/contract';
 
 export const documents = definePolicy({
   name: 'documents',
   description: 'Drafts not opened for a year are marked as deleted; within 30 days they can be restored.',
-  justification: 'A draft nobody has opened for a year is abandoned; thirty days let its author object.',
+  justification:
+    'A draft that was not opened for a year is abandoned; thirty days give its author time to object.',
   ground: 'GDPR Art. 5(1)(e), storage limitation',
   schedule: { run: '15 4 * * *', resume: '45 4 * * *' },
   table: { name: 'documents' },

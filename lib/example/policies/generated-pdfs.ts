@@ -6,7 +6,7 @@ export const generatedPdfs = definePolicy({
   description:
     'Generated PDFs with their files: 30 days unless bought; what was bought is kept for seven years.',
   justification:
-    'An offer nobody took is of no use after a month. A bought document is what was delivered for the money, and may be asked for as long as claims and tax audits can be.',
+    'An offer that was not taken is of no use after a month. A bought document is what was delivered for the money, and may be asked for as long as claims and tax audits can be.',
   ground: 'GDPR Art. 5(1)(e), storage limitation; Art. 6(1)(c), legal obligation to keep commercial records',
   schedule: { run: '15 3 * * *', resume: '45 3 * * *' },
   table: { name: 'generated_pdfs' },

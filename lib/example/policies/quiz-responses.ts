@@ -12,7 +12,7 @@ export const quizResponses = definePolicy({
   key: [{ column: 'id', type: 'uuid' }],
   clock: { column: 'completed_at', type: 'timestamptz' },
   rules: [{ label: 'completed', keepFor: days(30) }],
-  // An unfinished quiz has no clock: more than every second one, and somebody forgets to write it.
+  // An unfinished quiz has no clock. When more than half have none, the application probably fails to write it.
   quality: { emptyClocks: 0.5 },
   scope: { organization: 'organization_id', user: 'user_id' },
 });

@@ -7,7 +7,7 @@ export const renderJobs = definePolicy({
     'Rendering jobs after 7 days, with their logs and their temporary files below tmp/. Output files are never touched.',
   justification:
     'A job is looked at while its video is new; its temporary files are of no use once it has ended.',
-  ground: 'GDPR Art. 5(1)(c) and (e), data minimisation and storage limitation',
+  ground: 'GDPR Art. 5(1)(c) and (e), data minimization and storage limitation',
   schedule: { run: '0 3 * * *', resume: '30 3 * * *' },
   table: { name: 'render_jobs' },
   key: [{ column: 'id', type: 'uuid' }],

@@ -6,7 +6,7 @@ export const usageEvents = definePolicy({
   description: 'Events that invoices are made from, 395 days after they happened; whole months at a time.',
   justification:
     'Invoices name totals, which accounting keeps. Single events answer questions about an invoice and compare a month with the same month of the year before; thirteen months cover both.',
-  ground: 'GDPR Art. 5(1)(c) and (e), data minimisation and storage limitation',
+  ground: 'GDPR Art. 5(1)(c) and (e), data minimization and storage limitation',
   schedule: { run: '20 3 * * *' },
   table: { name: 'usage_events' },
   key: [

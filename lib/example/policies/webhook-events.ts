@@ -7,7 +7,7 @@ export const webhookEvents = definePolicy({
     'Events received from other services: failed ones after 7 days, processed ones after their own period.',
   justification:
     'A failed event is needed to find out why; senders stop redelivering within a week. A processed one answers questions of support and accounting for a month.',
-  ground: 'GDPR Art. 5(1)(c) and (e), data minimisation and storage limitation',
+  ground: 'GDPR Art. 5(1)(c) and (e), data minimization and storage limitation',
   schedule: { run: '15 2 * * *', resume: '45 2 * * *' },
   table: { name: 'webhook_events' },
   key: [{ column: 'id', type: 'uuid' }],

@@ -1,6 +1,6 @@
 /**
  * The ways an alert leaves. Each carries the incident's id and the delivery's, so that a receiver can tell a
- * repeated attempt; none carries anything but what Lapse worded itself: causes, counts, names of policies.
+ * repeated attempt; each carries only what Lapse worded itself: causes, counts, names of policies.
  */
 import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
@@ -10,7 +10,7 @@ import type { Settings } from '../settings';
 import { isPrivate } from '../transport';
 import type { Channel } from './incidents';
 
-/** An alert is sent behind a run: its answer waits for it. What takes longer is tried again later. */
+/** An alert is sent after a run, whose answer waits for it. What takes longer is tried again later. */
 const TIMEOUT_MS = 5_000;
 
 export interface Alert {
@@ -28,7 +28,7 @@ export interface Alert {
 /** Throws what the channel threw; done when it took the alert. */
 export type Send = (alert: Alert) => Promise<void>;
 
-/** A refused or unreachable channel, by its class only: an answer may repeat the address it was sent to. */
+/** A refused or unreachable channel, by its class only: its answer may repeat the address. */
 class Unsent extends LapseError {}
 
 export function sendersOf(settings: Settings): Partial<Record<Channel, Send>> {

@@ -1,7 +1,7 @@
 /**
- * Sends what the outbox of alerts holds. A claim moves the next attempt ahead, so an alert is in one pair of
- * hands; what a channel did not take, or a claimer that died had in hand, is tried again. A recovery waits for
- * the news it ends.
+ * Sends what the outbox of alerts holds. A claim moves the next attempt ahead, so one instance
+ * sends it; what a channel did not take, or a claiming instance that died did not send, is tried again. A recovery
+ * waits for the alert it ends.
  */
 import { z } from 'zod';
 import type { Context } from '../context';
@@ -12,7 +12,7 @@ import { constant, sql } from '../sql';
 import { type Alert, sendersOf } from './channels';
 import type { Channel } from './incidents';
 
-/** At once, behind one run. */
+/** Sent after one run at most. */
 const MOST = 20;
 /** Longer than all channels together may take. */
 const LEASE_SECONDS = 60;
@@ -59,7 +59,7 @@ const claimAlerts = (at: string) =>
     rows(Due),
   );
 
-/** Counts only while it has not been claimed again since. */
+/** Counts only if no other instance has claimed it since. */
 const settle = (ends: readonly { id: string; attempts: number; error: string | null }[], at: string) =>
   query(
     sql`update retention.alert a set

@@ -1,7 +1,8 @@
 /**
  * Tables retention.incident and retention.alert. What is wrong is grouped by its cause: the first to see it opens
- * the incident and writes its alerts in the same statement, everybody else only counts; so two instances never
- * alert twice, and an alert that was decided is sent even if this process dies. Over: closed once, told once.
+ * the incident and writes its alerts in the same statement, all others only count; so two instances never
+ * alert twice, and an alert that was decided is sent even if this process dies. A recovered incident is closed once and
+ * reported once.
  */
 import { z } from 'zod';
 import type { Context } from '../context';
@@ -18,7 +19,7 @@ export interface Symptom {
   readonly severity: 'warning' | 'critical';
   /** What is wrong and what to do. No row values, no person. */
   readonly message: string;
-  /** Each time is news (an order more), not only the first: told again, at most hourly. */
+  /** Each occurrence is news (one more order), not only the first: reported again, at most once an hour. */
   readonly again?: boolean;
 }
 

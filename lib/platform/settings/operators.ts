@@ -1,7 +1,7 @@
 /**
  * Who may act: operators by name, each with a token of their own. The environment keeps only SHA-256 hashes
  * (tokens are long and random, so a plain hash is enough); a token is compared with every hash in constant
- * time, so that neither its content nor its owner shows in the time it takes.
+ * time, so that the time reveals neither its content nor its owner.
  */
 import { createHash, createPrivateKey, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
@@ -14,18 +14,18 @@ export interface Operator {
 
 const FORM = 'must be name:sha256 pairs, e.g. alice:9f86…(64 hex digits),bob:…';
 
-/** What records call those who are no person: an operator of such a name would be taken for one of them. */
+/** Names under which services act in the records: an operator of such a name would be taken for one of them. */
 const RESERVED: readonly string[] = [
   ...['cron', 'manual', 'lapse', 'system', ORDER_JOB.name],
   ...OWN_JOBS.map((j) => j.name),
 ];
 
-/** The one in use and the one that follows it. */
+/** The one in use and its successor. */
 const MOST_TOKENS = 2;
 
 /**
- * Reads `alice:<hex>,bob:<hex>`. A name may stand twice while its token is being changed: both are one person, who is
- * never taken for two. One token for two names would make the audit ambiguous.
+ * Reads `alice:<hex>,bob:<hex>`. A name may appear twice while its token is being changed: both are one person, who
+ * never counts as two. One token for two names would make the audit ambiguous.
  */
 export const operatorList = z.string().transform((text, context): Operator[] => {
   const entries = text
@@ -48,8 +48,8 @@ export const operatorList = z.string().transform((text, context): Operator[] => 
   const isShared = new Set(list.map((o) => o.sha256)).size < list.length;
   if (!crowded && !isShared) return list;
   const message = crowded
-    ? `gives ${crowded.name} more than ${MOST_TOKENS} tokens: the one in use and its successor are enough`
-    : 'gives two entries the same token';
+    ? `has more than ${MOST_TOKENS} tokens for ${crowded.name}: the one in use and its successor are enough`
+    : 'has the same token in two entries';
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });

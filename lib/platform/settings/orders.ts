@@ -1,6 +1,6 @@
 /**
- * Settings of the order review and of the refunds: read and checked with all others, so that a wrong one names itself at start. Without STRIPE_SECRET_KEY orders are watched, and a breach goes to
- * the manual queue.
+ * Settings of the order review and of the refunds: read and checked with all others, so that a wrong one is named at the
+ * start. Without STRIPE_SECRET_KEY orders are watched, and a breach goes to the manual queue.
  */
 import { z } from 'zod';
 import { isPrivate } from '../transport';
@@ -39,17 +39,17 @@ const CAPS =
   'must be currency:largest-refund/sum-of-a-day in the smallest unit, each currency once, e.g. eur:50000/1000000,usd:40000/800000';
 
 const gone = z
-  .undefined({ error: 'is not read any more: write ORDER_REFUND_CAPS=<currency>:<largest>/<day> instead' })
+  .undefined({ error: 'is no longer read: set ORDER_REFUND_CAPS=<currency>:<largest>/<day> instead' })
   .optional();
 
 export const orderEnvironment = {
-  /** How long a review may take: at most a week: a longer deadline would never be noticed. */
+  /** How long a review may take. At most a week: a longer deadline would never be noticed. */
   ORDER_REVIEW_HOURS: whole(1, 168).default(24),
   ORDER_REVIEW_WARNING_PERCENT: whole(1, 99).default(80),
   ORDER_REVIEW_BREACH_PERCENT: whole(2, 100).default(100),
   /** By currency, in its smallest unit: one refund and all of 24 hours. Above them, or in another currency, a person decides. */
   ORDER_REFUND_CAPS: z.string().default('eur:50000/1000000').transform(readCaps),
-  /** Caps without a currency said nothing: these two stop the start rather than being passed over. */
+  /** Caps without a currency are ambiguous: these two stop the start instead of being ignored. */
   ORDER_REFUND_MAX_AMOUNT: gone,
   ORDER_REFUND_DAILY_AMOUNT: gone,
   STRIPE_SECRET_KEY: z

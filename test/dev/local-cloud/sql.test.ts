@@ -277,7 +277,7 @@ describe('a session', () => {
 });
 
 describe('a client that goes away', () => {
-  it('has its statement cancelled and rolled back', async () => {
+  it('has its statement canceled and rolled back', async () => {
     const holder = await db.session();
     await holder.sql('begin');
     await holder.sql('lock table item in access exclusive mode');

@@ -12,7 +12,7 @@ afterEach(() => e.stop());
 const keeping = (n: number, more: Partial<PolicyInput> = {}) =>
   thingsPolicy({ rules: [{ label: 'all', keepFor: days(n) }], ...more });
 
-/** Tier of an organisation decides: free 7, pro 30 days, enterprise for ever. */
+/** Tier of an organization decides: free 7, pro 30 days, enterprise for ever. */
 const TIERS: Partial<PolicyInput> = {
   rules: [
     { label: 'free', keepFor: days(7) },
@@ -179,7 +179,7 @@ describe('a version that was never in force', () => {
   });
 });
 
-describe('an organisation’s tier', () => {
+describe('an organization’s tier', () => {
   it('that goes down counts only after the cooling-off, from when it was seen', async () => {
     const policy = await tiers('pro');
     await ages(40, 20, 3);
@@ -213,7 +213,7 @@ describe('an organisation’s tier', () => {
   });
 });
 
-describe('an organisation’s own period', () => {
+describe('an organization’s own period', () => {
   const set = (keepDays: number | null, policy: Policy, at: Date) =>
     e.db.sql(
       `insert into retention.period_override (policy, tenant, keep_seconds, reason, set_by, created_at) values ($1, $2, $3, 'contract', 'alice', $4)

@@ -14,7 +14,7 @@ describe('the tightest limit counts', () => {
     ['the absolute cap', {}, { estimate: 10_000_000, usual: noRuns }, 100_000],
     ['half of a small table', {}, { estimate: 300, usual: noRuns }, 150],
     ['ten rows of a tiny table', {}, { estimate: 4, usual: noRuns }, 10],
-    ['ten rows of a table never analysed', {}, { estimate: -1, usual: noRuns }, 10],
+    ['ten rows of a table never analyzed', {}, { estimate: -1, usual: noRuns }, 10],
     ['ten rows of an unknown table', {}, { estimate: null, usual: noRuns }, 10],
     ['ten times the usual run', {}, { estimate: 1_000_000, usual: { runs: 5, median: 400 } }, 4_000],
     ['not the usual of four runs', {}, { estimate: 100_000, usual: { runs: 4, median: 400 } }, 25_000],
@@ -66,7 +66,7 @@ describe('a run with too many candidates', () => {
     });
   });
 
-  it('of a table never analysed asks for ANALYZE', async () => {
+  it('of a table never analyzed asks for ANALYZE', async () => {
     const policy = await govern(e.db);
     await aged(e, 40, 40, 11);
     const result = await e.run(policy);

@@ -50,7 +50,7 @@ it('a 5 typed for 50: what 50 days kept is kept, also after the cooling-off', as
   expect(await left(e.db)).toBe(before - 700);
 });
 
-it('a downgrade from 30 to 7 days: nothing of the organisation goes for seven more days', async () => {
+it('a downgrade from 30 to 7 days: nothing of the organization goes for seven more days', async () => {
   await govern(e.db);
   await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
     create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();

@@ -8,7 +8,7 @@ import { DatabaseError } from '@/lib/platform/errors';
 import { type Engine, engine, govern, NOW, order } from '../../support/engine';
 
 describe('pace', () => {
-  it('grows towards the target by small steps, never over the ceiling', () => {
+  it('grows toward the target by small steps, never over the ceiling', () => {
     const pace = startPace(1_000);
     pace.took(1);
     expect(pace.size).toBe(1_500);

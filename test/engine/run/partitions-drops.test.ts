@@ -286,7 +286,7 @@ describe('the guard rails', () => {
     const policy = await partitioned(g.db, { rollout: false });
     await visits(g.db, EXPIRED, 200);
     await visits(g.db, '2026-02', 1_000);
-    expect((await g.at(NOW, policy)).message).toContain('never analysed');
+    expect((await g.at(NOW, policy)).message).toContain('never analyzed');
     for (const month of [EXPIRED, '2026-02']) await g.analyze(partitionOf(month));
     expect(await g.at(NOW, policy)).toMatchObject({ outcome: 'succeeded', deleted: 200, path: 'partition' });
   });

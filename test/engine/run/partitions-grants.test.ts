@@ -195,10 +195,10 @@ describe('an unfit table is refused, with what to run', () => {
     const [{ pid }] = (await detacher.sql('select pg_backend_pid() as pid')) as [{ pid: number }];
     const detaching = detacher
       .sql(`alter table visits detach partition ${partitionOf(EXPIRED)} concurrently`)
-      .catch(() => 'cancelled');
+      .catch(() => 'canceled');
     while ((await e.db.sql('select 1 from pg_inherits where inhdetachpending')).length === 0);
     await e.db.sql('select pg_cancel_backend($1)', [pid]);
-    expect(await detaching).toBe('cancelled');
+    expect(await detaching).toBe('canceled');
     await reader.sql('commit');
     const message = await refusal(policy);
     expect(message).toContain('DETACH PARTITION visits_2025_12 FINALIZE;');

@@ -49,7 +49,7 @@ describe('what goes and what stays', () => {
     expect(await left(e.db)).toBe(4);
   });
 
-  it('keeps what is held by organisation, user or item, or extended, and counts it', async () => {
+  it('keeps what is held by organization, user or item, or extended, and counts it', async () => {
     e = await engine();
     const policy = await govern(e.db);
     const [org, person] = [randomUUID(), randomUUID()];

@@ -26,11 +26,11 @@ export const controlMutants: readonly Mutant[] = [
   },
   {
     id: 'J03',
-    promise: 'A table that was never analysed lets ten rows go, not a quarter of nobody knows what.',
+    promise: 'A table that was never analyzed lets ten rows go, not a quarter of nobody knows what.',
     file: 'lib/engine/guard/mass.ts',
     find: 'if (estimate === null || estimate < 0) {',
     replace: 'if (estimate === null) {',
-    tests: mass('of a table never analysed asks for ANALYZE'),
+    tests: mass('of a table never analyzed asks for ANALYZE'),
   },
   {
     id: 'J04',
@@ -70,7 +70,7 @@ export const controlMutants: readonly Mutant[] = [
     file: 'lib/operators/actions.ts',
     find: '.transform((d) => (d === -1 ? null : d)),',
     replace: '.transform((d) => Math.abs(d)),',
-    tests: actions('an override counts for its organisation'),
+    tests: actions('an override counts for its organization'),
   },
   {
     id: 'J09',

@@ -118,7 +118,7 @@ it('counts the period that counts now, not the one declared last', async () => {
   expect((await of(id, shorter)).here).toMatchObject([{ status: 'not_expired' }]);
 });
 
-it('names the tier of its organisation, and one that no rule knows', async () => {
+it('names the tier of its organization, and one that no rule knows', async () => {
   await e.db.sql(
     `create table orgs (id uuid primary key default gen_random_uuid(), plan text); grant select on orgs to lapse_app`,
   );

@@ -6,12 +6,12 @@ import type { BlobStore } from './store';
 export async function download(
   { store, address }: { readonly store: BlobStore; address(): StoreAddress },
   request: ServiceRequest,
-  authorised: boolean,
+  authorized: boolean,
 ): Promise<Answer> {
   const [, , storeId, access, ...rest] = request.path.split('/').map(decodeURIComponent);
   const meta = storeId === address().storeId ? store.head(rest.join('/')) : undefined;
   if (!meta || meta.access !== access) return { status: 404, body: 'Blob not found' };
-  if (meta.access === 'private' && !authorised) return { status: 403, body: 'Forbidden' };
+  if (meta.access === 'private' && !authorized) return { status: 403, body: 'Forbidden' };
   const headers = {
     'content-type': meta.contentType,
     'content-disposition': disposition(meta, request.query.get('download') === '1'),

@@ -44,9 +44,9 @@ export function blobEndpoint(endpoint: BlobEndpoint): ServiceHandler {
       return { ...refused, headers: { ...refused.headers, ...retry } };
     },
     async handle(request) {
-      const authorised = isAuthorised(request, endpoint.token);
-      if (request.path.startsWith('/files/')) return download(endpoint, request, authorised);
-      if (!authorised) return failure(403, 'forbidden', 'Access denied, please provide a valid token');
+      const authorized = isAuthorized(request, endpoint.token);
+      if (request.path.startsWith('/files/')) return download(endpoint, request, authorized);
+      if (!authorized) return failure(403, 'forbidden', 'Access denied, please provide a valid token');
       try {
         return json(200, await answer(endpoint, uploads, request));
       } catch (error) {
@@ -162,7 +162,7 @@ function targetPathname(request: ServiceRequest): string {
   return `${stem}-${randomBytes(15).toString('hex')}${ending ?? ''}`;
 }
 
-function isAuthorised(request: ServiceRequest, token: string): boolean {
+function isAuthorized(request: ServiceRequest, token: string): boolean {
   const [given, wanted] = [Buffer.from(request.headers.authorization ?? ''), Buffer.from(`Bearer ${token}`)];
   return given.length === wanted.length && timingSafeEqual(given, wanted);
 }

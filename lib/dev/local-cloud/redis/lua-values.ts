@@ -120,7 +120,7 @@ export function jsonAt(L: LuaState, index: number): unknown {
     case lua.LUA_TTABLE:
       return jsonTable(L, at);
     default:
-      throw new ReplyError('Cannot serialise this type: it has no JSON form');
+      throw new ReplyError('Cannot serialize this type: it has no JSON form');
   }
 }
 
@@ -137,6 +137,6 @@ function jsonTable(L: LuaState, table: number): unknown {
   const items: unknown[] = [];
   for (const [key, value] of entries) items[Number(key) - 1] = value;
   if (items.length > entries.length * 2 + 10)
-    throw new ReplyError('Cannot serialise table: excessively sparse array');
+    throw new ReplyError('Cannot serialize table: excessively sparse array');
   return Array.from(items, (v) => v ?? null);
 }

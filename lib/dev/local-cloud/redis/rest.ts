@@ -36,7 +36,7 @@ export function redisEndpoint(backend: RedisBackend, token: string): ServiceHand
       return { ...refused, headers: { ...refused.headers, ...retry } };
     },
     async handle(request) {
-      if (!isAuthorised(request, token)) return failure(401, 'WRONGPASS invalid or missing auth token');
+      if (!isAuthorized(request, token)) return failure(401, 'WRONGPASS invalid or missing auth token');
       const base64 = request.headers['upstash-encoding'] === 'base64';
       try {
         return await answer(backend, request, base64);
@@ -89,7 +89,7 @@ function refuse([name = '']: readonly string[]): void {
   }
 }
 
-function isAuthorised(request: ServiceRequest, token: string): boolean {
+function isAuthorized(request: ServiceRequest, token: string): boolean {
   const given = request.headers.authorization?.replace(/^Bearer /i, '') ?? request.query.get('_token') ?? '';
   const [a, b] = [Buffer.from(given), Buffer.from(token)];
   return a.length === b.length && timingSafeEqual(a, b);

@@ -32,7 +32,7 @@ import { asJson } from './values';
 
 /** Both limits as Neon's proxy has them by default. */
 const MAX_BYTES = 10 * 1024 * 1024;
-/** How long Neon waits for a cancelled query to end before it answers. */
+/** How long Neon waits for a canceled query to end before it answers. */
 const CANCEL_GRACE_MS = 100;
 
 export function sqlEndpoint(sessions: Sessions): ServiceHandler {
@@ -97,11 +97,11 @@ async function answer(sessions: Sessions, wanted: SqlRequest, gone: ServiceReque
   );
   void work.finally(() => sessions.release(wanted.login, session, interrupted));
   if (gone.aborted) void cancel();
-  return Promise.race([work, cancelled(gone, cancel)]);
+  return Promise.race([work, canceled(gone, cancel)]);
 }
 
 /** Never resolves while the client is there. */
-function cancelled(gone: AbortSignal, cancel: () => Promise<void>): Promise<Answer> {
+function canceled(gone: AbortSignal, cancel: () => Promise<void>): Promise<Answer> {
   return new Promise((done) => {
     gone.addEventListener(
       'abort',
