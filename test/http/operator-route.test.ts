@@ -76,7 +76,7 @@ describe('who may act', () => {
     ['alice', 'must be name:sha256 pairs'],
     ['alice:123', 'must be name:sha256 pairs'],
     [`${OPERATORS},${OPERATORS.split(',')[0]}`, 'the same token'],
-    [[1, 2, 3].map((n) => `alice:${String(n).repeat(64)}`).join(','), 'alice more than 2 tokens'],
+    [[1, 2, 3].map((n) => `alice:${String(n).repeat(64)}`).join(','), 'more than 2 tokens for alice'],
     [`cron:${'a'.repeat(64)}`, 'must not name an operator'],
     [`manual:${'a'.repeat(64)}`, 'must not name an operator'],
     [`order-review-sla:${'a'.repeat(64)}`, 'must not name an operator'],
