@@ -9,10 +9,10 @@ import { oneRow, type Query, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
 import { sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { count } from '../statement/found';
 import type { Leg } from '../statement/leg';
 import { digestOf } from './digest';
 import type { Approval } from './facts';
-import { recount } from './recount';
 
 const LIMITS = { statementMs: 5_000 };
 
@@ -33,8 +33,8 @@ export interface Claimant {
 export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
   const { id, as_of: asOf } = approval;
   if (!approval.used) {
-    const again = await recount(c.reading, c.policy, c.legs(asOf), asOf, c.inTime);
-    if (!again) return { use: false, why: 'there was no time to count again what was approved' };
+    const again = await count({ ...c, legs: c.legs(asOf), asOf });
+    if (!again.complete) return { use: false, why: 'there was no time to count again what was approved' };
     const { expired, bytes, files, byRule, dependants, rowsSha256 } = again;
     const digest = digestOf({
       policy: c.policy.name,

@@ -21,13 +21,12 @@ import type { Services } from '../../services';
 import { digestOf, expiryOf } from '../guard/digest';
 import { admissionFacts } from '../guard/facts';
 import { DUE_CAP } from '../statement/drained';
+import { Found, PAGE, previewPages } from '../statement/found';
 import { heapFacts, judgeHeap } from '../statement/heap';
 import { atRoots } from '../statement/leaves';
 import { type Leg, legsOf } from '../statement/leg';
-import { mayBeDropped, onLeaves, type Partition, partitionName } from '../statement/partition';
+import { mayBeDropped, type Partition, partitionName } from '../statement/partition';
 import { judgeFacts, judgeStore } from '../statement/preflight';
-import type { PreviewPage } from '../statement/preview';
-import { PAGE, pages, Tally } from '../statement/tally';
 import { catalogOf, recordPreview } from './record';
 import type { RunResult } from './result';
 import type { RunRequest } from './state';
@@ -47,16 +46,12 @@ class DryRun {
   readonly #database;
   readonly #reading: Asking;
   readonly #log;
-  readonly #tally = new Tally();
+  readonly #found = new Found();
   readonly #partitions: Preview['partitions'][number][] = [];
   readonly #blockers: Problem[] = [];
   #asOf: string;
   #rate = RATE_UNKNOWN;
-  #isComplete = false;
   #waitsUntil: string | null = null;
-  #sample: readonly string[] = [];
-  #oldest: string | null = null;
-  #newest: string | null = null;
   #path: RunResult['path'];
 
   constructor(
@@ -126,53 +121,43 @@ class DryRun {
       ...judgeStore(policy, services.blob !== undefined),
     );
     const legs = legsOf(withPeriods(policy, facts.periods), new Date(this.#asOf), cooling);
-    for (const { leg, partition } of await onLeaves(policy, legs, this.#reading)) {
-      if (!(await this.#lookAt(leg, partition))) return;
-    }
+    await this.#lookAt(legs);
+    if (!this.#found.complete) return;
     this.#path = this.#partitions.length > 0 ? 'partition' : await this.#pathOf(legs);
-    this.#isComplete = true;
   }
 
-  /** False: out of time. */
-  async #lookAt(leg: Leg, partition: Partition | null): Promise<boolean> {
-    const tally = this.#tally;
-    const before = { expired: tally.expired, files: tally.files };
+  /** Every page of every leg, and which partitions would go whole. */
+  async #lookAt(legs: readonly Leg[]): Promise<void> {
+    const { policy } = this;
     const inTime = () => this.request.deadline.getTime() - this.services.clock().getTime() >= CLOSING_MS;
-    let kept = 0;
-    let isDone = false;
-    for await (const page of pages(
-      { policy: this.policy, leg, asOf: this.#asOf, reading: this.#reading, inTime },
-      tally,
-    )) {
-      isDone = page.after.ended;
-      kept += Object.values(page.kept).reduce((sum, n) => sum + (n ?? 0), 0);
-      this.#show(page);
+    const look = { policy, legs, asOf: this.#asOf, reading: this.#reading, inTime };
+    let onLeaf = new Found();
+    for await (const { page, partition } of previewPages(look, this.#found)) {
+      onLeaf.add(page);
+      const { picked, expired } = this.#found;
       this.#log.info(
-        { event: 'preview.page', picked: tally.picked, expired: tally.expired },
-        `[DRY RUN] Looked at ${tally.picked}, would delete ${tally.expired}`,
+        { event: 'preview.page', picked, expired },
+        `[DRY RUN] Looked at ${picked}, would delete ${expired}`,
       );
+      if (!page.after.ended) continue;
+      if (partition && this.#goesWhole(partition, onLeaf)) {
+        const { lower: from, upper: to } = partition;
+        this.#partitions.push({ name: partitionName(partition), from, to, rows: onLeaf.expired });
+      }
+      onLeaf = new Found();
     }
-    const whole = kept === 0 && tally.files === before.files;
-    if (isDone && partition && whole && mayBeDropped(this.policy, partition)) {
-      const { lower: from, upper: to } = partition;
-      const rows = tally.expired - before.expired;
-      this.#partitions.push({ name: partitionName(partition), from, to, rows });
-    }
-    return isDone;
   }
 
-  /** What the reader sees of single rows. */
-  #show(page: PreviewPage): void {
-    if (this.#sample.length === 0) this.#sample = page.sample;
-    if (page.oldest && (!this.#oldest || page.oldest < this.#oldest)) this.#oldest = page.oldest;
-    if (page.newest && (!this.#newest || page.newest > this.#newest)) this.#newest = page.newest;
+  #goesWhole(partition: Partition, { kept, files }: Found): boolean {
+    const stay = Object.values(kept).some((n) => n > 0);
+    return !stay && files === 0 && mayBeDropped(this.policy, partition);
   }
 
   /** The path a run that nothing limits would take now. */
   async #pathOf(legs: readonly Leg[]): Promise<NonNullable<RunResult['path']>> {
     if (this.policy.tenants) return 'tenant';
     const rules = legs.filter((leg) => leg.kind === 'rule');
-    for (const leg of this.#tally.expired > DUE_CAP ? rules : []) {
+    for (const leg of this.#found.expired > DUE_CAP ? rules : []) {
       const facts = await this.#reading.ask(heapFacts(this.policy, leg), PAGE);
       if (judgeHeap(this.policy, facts).worthWhile) return 'heap';
     }
@@ -191,7 +176,7 @@ class DryRun {
       };
     }
     if (failure) return { outcome: 'errored', reason: failure.code, message: failure.message };
-    if (!this.#isComplete) {
+    if (!this.#found.complete) {
       const message = 'dry run: out of time, so these counts are what was seen until then';
       return { outcome: 'interrupted', reason: 'time', message };
     }
@@ -203,20 +188,21 @@ class DryRun {
   }
 
   #preview(ending: Ending): Preview {
-    const { expired, bytes, files, byRule, kept, dependants, rowsSha256 } = this.#tally;
+    const { expired, bytes, files, byRule, kept, dependants, rowsSha256, sample, oldest, newest } =
+      this.#found;
     const counts = { expired, bytes, files, byRule, dependants, rowsSha256 };
     const expiresAt = expiryOf(this.#asOf);
     const named = { policy: this.policy.name, version: this.#version, asOf: this.#asOf, expiresAt };
     const seconds = Math.max(1, (this.request.deadline.getTime() - this.#startedAt.getTime()) / 1000);
     return {
-      complete: this.#isComplete,
+      complete: this.#found.complete,
       ...counts,
       kept,
       blockers: this.#blockers,
       partitions: this.#partitions,
-      sampleKeys: this.#sample,
-      oldest: this.#oldest,
-      newest: this.#newest,
+      sampleKeys: sample,
+      oldest,
+      newest,
       estimatedRuns: Math.ceil(expired / Math.max(1, this.#rate * seconds)),
       approvable:
         ending.outcome === 'succeeded' ? { digest: digestOf({ ...counts, ...named }), expiresAt } : null,
@@ -236,7 +222,7 @@ class DryRun {
       startedAt: this.#startedAt.toISOString(),
       durationSeconds,
       batches: 0,
-      picked: this.#tally.picked,
+      picked: this.#found.picked,
       deleted: 0,
       dependantsDeleted: 0,
       filesQueued: 0,

@@ -15,9 +15,9 @@ import { versionOf } from '../../policies/fingerprint';
 import type { Services } from '../../services';
 import type { BatchOrder, BatchResult } from '../statement/batch';
 import { DUE_CAP } from '../statement/drained';
+import type { Found } from '../statement/found';
 import type { Leg } from '../statement/leg';
 import { onLeaf } from '../statement/partition';
-import type { Tally } from '../statement/tally';
 import { type Cursor, leaseToken, save } from './checkpoint';
 import { Company } from './company';
 import { limited } from './endings';
@@ -154,7 +154,7 @@ export class RunState {
   }
 
   /** Takes into account what was only looked at. */
-  keptToo({ picked, kept }: Tally): void {
+  keptToo({ picked, kept }: Found): void {
     this.picked += picked;
     for (const [reason, n] of Object.entries(kept)) this.kept[reason as keyof Kept] += n;
   }

@@ -13,9 +13,9 @@ import type { Policy } from '../../policies/contract';
 import { afterFailure } from '../guard/poison';
 import type { BatchOrder, BatchResult } from '../statement/batch';
 import { leftBehind } from '../statement/drained';
+import { count } from '../statement/found';
 import { type Leg, legsOf } from '../statement/leg';
 import { partitionName } from '../statement/partition';
-import { pages, Tally } from '../statement/tally';
 import { byBlocks } from './by-blocks';
 import type { Cursor } from './checkpoint';
 import { approvedGone, busy, drained, leaseLost, outOfTime, unproved } from './endings';
@@ -177,16 +177,16 @@ async function lookOn(
   asOf: string,
   position: Cursor['position'],
 ): Promise<Ending | null> {
-  const tally = new Tally();
-  const look = { policy: run.policy, asOf, reading: run.reading, inTime: () => run.hasTime() };
-  for (const [i, leg] of legs.slice(from).entries()) {
-    let isDone = false;
-    for await (const page of pages({ ...look, leg, from: i === 0 ? position : null }, tally)) {
-      isDone = page.after.ended;
-    }
-    if (!isDone) return outOfTime;
-  }
-  run.keptToo(tally);
+  const found = await count({
+    policy: run.policy,
+    legs: legs.slice(from),
+    from: (leg) => (leg === legs[from] ? position : null),
+    asOf,
+    reading: run.reading,
+    inTime: () => run.hasTime(),
+  });
+  if (!found.complete) return outOfTime;
+  run.keptToo(found);
   return null;
 }
 

@@ -4,11 +4,10 @@
  * delete because of the difference, and nothing is judged in a second way.
  */
 
+import { count, Found } from '../../engine/statement/found';
 import { type Leg, legsOf, type Position } from '../../engine/statement/leg';
-import { onLeaves } from '../../engine/statement/partition';
 import { tenantsOf } from '../../engine/statement/pick';
 import { expired } from '../../engine/statement/predicate';
-import { pages, Tally } from '../../engine/statement/tally';
 import type { Kept } from '../../platform/outcome';
 import type { Asking } from '../../platform/session';
 import { Literals, name } from '../../platform/sql';
@@ -43,19 +42,17 @@ export async function countExcept(
   counting: Counting,
 ): Promise<Counts> {
   const { reading, coolingSeconds } = counting;
-  const tally = new Tally();
-  const legs = legsOf(policy, asOf, coolingSeconds);
-  const at = asOf.toISOString();
-  let complete = true;
-  for (const { leg } of await onLeaves(policy, legs, reading)) {
-    const only = other ? exceptFragment(other, asOf, coolingSeconds) : undefined;
-    const inTime = () => counting.inTime() && tally.picked < counting.mostRows;
-    let isDone = false;
-    const look = { policy, leg, asOf: at, reading, inTime, only, from: startOf(policy, other, leg, asOf) };
-    for await (const page of pages(look, tally)) isDone = page.after.ended;
-    complete &&= isDone;
-  }
-  const { expired: rows, files, bytes, dependants, kept } = tally;
+  const found = new Found();
+  const look = {
+    policy,
+    legs: legsOf(policy, asOf, coolingSeconds),
+    from: (leg: Leg) => startOf(policy, other, leg, asOf),
+    only: other ? exceptFragment(other, asOf, coolingSeconds) : undefined,
+    asOf: asOf.toISOString(),
+    reading,
+    inTime: () => counting.inTime() && found.picked < counting.mostRows,
+  };
+  const { expired: rows, files, bytes, dependants, kept, complete } = await count(look, found);
   return { rows, files, bytes, dependants, kept, complete };
 }
 

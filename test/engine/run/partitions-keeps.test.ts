@@ -259,19 +259,25 @@ it('the last look sees a partition that came while the run worked, also when all
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 4 });
 });
 
-it('an erasure reaches into every partition', async () => {
+it('an erasure reaches into every partition, and its dry run counts each row there once', async () => {
   const policy = await begin();
   await addMonth(e.db, '2026-04');
   for (const month of [EXPIRED, '2026-02', '2026-04']) await visits(e.db, month, 2, ORG);
   await visits(e.db, '2026-02', 3);
   const { erasePolicy } = await import('@/lib/rights/erase-policy');
+  const { previewErasure } = await import('@/lib/rights/preview');
   const { reachOf } = await import('@/lib/rights/subject');
   const asked = { scope: 'organization' as const, id: ORG };
   const { reach } = await reachOf({ ...e.services, policies: [policy] }, asked);
+  const deadline = new Date(NOW.getTime() + 60_000);
+  expect(await previewErasure(e.services, reach, deadline)).toMatchObject({
+    deleted: 6,
+    outcome: 'succeeded',
+  });
   const erased = await erasePolicy(
     e.services,
     reach[0]!,
-    { actor: 'alice', correlationId: 'c', deadline: new Date(NOW.getTime() + 60_000) },
+    { actor: 'alice', correlationId: 'c', deadline },
     e.services.log,
   );
   expect(erased).toMatchObject({ outcome: 'succeeded', deleted: 6 });

@@ -71,7 +71,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A08',
     promise: 'An approval of more rows than one page of the count can be used.',
-    file: 'lib/engine/statement/tally.ts',
+    file: 'lib/engine/statement/found.ts',
     find: '    if (ended) return;\n    position = after;',
     replace: '    if (ended || after) return;\n    position = after;',
     tests: [approval],
@@ -233,15 +233,15 @@ export const approvalMutants: readonly Mutant[] = [
     promise: 'A dry run of a policy that may not delete is not green.',
     file: 'lib/engine/run/preview.ts',
     find: 'if (this.#blockers.length > 0) {',
-    replace: 'if (this.#blockers.length > 0 && !this.#isComplete) {',
+    replace: 'if (this.#blockers.length > 0 && !this.#found.complete) {',
     tests: [preview],
   },
   {
     id: 'A29',
     promise: 'A dry run that failed does not answer as if it had counted everything.',
-    file: 'lib/engine/run/preview.ts',
-    find: '#isComplete = false;',
-    replace: '#isComplete = true;',
+    file: 'lib/engine/statement/found.ts',
+    find: '  complete = false;',
+    replace: '  complete = true;',
     tests: [preview],
   },
   {

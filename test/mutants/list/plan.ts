@@ -41,7 +41,7 @@ export const planMutants: readonly Mutant[] = [
     id: 'Y05',
     promise: 'A count of a plan ends at its bound.',
     file: 'lib/watch/plan/except.ts',
-    find: 'counting.inTime() && tally.picked < counting.mostRows',
+    find: 'counting.inTime() && found.picked < counting.mostRows',
     replace: 'counting.inTime()',
     tests: [plan],
   },
