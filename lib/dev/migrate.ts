@@ -4,7 +4,7 @@
  * schema of the local cloud, previews and tests. Runs as the owner, over TCP; the app never does.
  *
  * Numbered files change tables. The functions of schema `retention` live in `functions/`: applied after the
- * migrations, all of them in one transaction, whenever their text has changed; one that no file has goes.
+ * migrations, all in one transaction, whenever their text has changed; a function that is in no file is dropped.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const BOOKKEEPING: Record<MigrationSet, string> = {
   example: 'lapse_example_migrations',
 };
 
-/** Up to this migration functions were written in the migrations: from it there is no way down but all the way. */
+/** Up to this migration functions were written in the migrations: from there the only way down is all the way. */
 const FLOOR = '0011_functions';
 
 export interface MigrateOptions {
@@ -35,10 +35,10 @@ export interface MigrateOptions {
   readonly log?: (line: string) => void;
 }
 
-/** Gives the names of the migrations that ran, `set/name`, in order. Each set is one transaction: all or nothing. */
+/** Returns the names of the migrations that ran, `set/name`, in order. Each set is one transaction: all or nothing. */
 export async function migrate(ownerUrl: string, options: MigrateOptions): Promise<string[]> {
   const done: string[] = [];
-  // Tables of the example use functions of schema retention: up in this order, down in the other.
+  // Tables of the example use functions of schema retention: up in this order, down in reverse.
   const sets = options.direction === 'up' ? options.sets : [...options.sets].reverse();
   // A session of our own: the runner does not wait until the one it opens has ended.
   const dbClient = new Client({ connectionString: ownerUrl });
@@ -93,7 +93,7 @@ async function appliedNames(client: Client): Promise<string[]> {
   return rows.map((row) => String(row.name));
 }
 
-/** All of Lapse at once. What of other schemas hangs on it, a gate of a business table, goes along. */
+/** All of Lapse at once, with everything in other schemas that depends on it, such as the gate of a business table. */
 async function removeWhole(client: Client, applied: readonly string[]): Promise<string[]> {
   await inTransaction(client, async () => {
     const has = await client.query("select to_regclass('retention.taken_right') is not null as yes");
@@ -107,7 +107,7 @@ async function removeWhole(client: Client, applied: readonly string[]): Promise<
   return applied.toReversed().map((name) => `retention/${name}`);
 }
 
-/** Nothing of Lapse is left behind, unless the example's tables still are. */
+/** Nothing of Lapse is left behind, unless the example's tables still exist. */
 async function closeBooks(client: Client): Promise<void> {
   const table = `${BOOKS}.${BOOKKEEPING.example}`;
   if (await isThere(client, table)) {
@@ -149,7 +149,7 @@ async function applyFunctions(client: Client): Promise<void> {
   });
 }
 
-/** What this transaction has not written stands in no file any more. A trigger that still uses one stops the migration. */
+/** A function that this transaction did not write is in no file any more. A trigger that uses it stops the migration. */
 const DROP_STALE = `do $$
 declare f regprocedure;
 begin

@@ -2,7 +2,7 @@
  * Realistic rows for the example schema, the same for the same `rows` and `asOf`: every value is derived from
  * its number by md5, none from a generator with a state. Made inside the database, in slices, so a million
  * rows neither travel nor are held in memory. Rows lie on both sides of every cutoff, none within two hours
- * before one: so that what has expired does not change while someone is watching.
+ * before one, so that what has expired does not change while someone is watching.
  */
 import { Client } from 'pg';
 
@@ -29,7 +29,7 @@ const id = (kind: string, i = 'i'): string => `md5('${kind}' || ${i})::uuid`;
 const oneOf = (kind: string, n: number, salt: string): string =>
   id(kind, `(1 + floor(${chance(salt)} * ${n}))::int`);
 /**
- * An age that falls with the row's number over `spanDays`, with a little jitter, as rows are written in life;
+ * An age that falls with the row's number over `spanDays`, with a little jitter, as rows are written in practice;
  * ages just short of `cutoffDays` are made younger.
  */
 const age = (n: number, spanDays: number, cutoffDays: readonly number[], salt: string): string => {
@@ -221,7 +221,7 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<Reco
     }
     const edges = await client.query(EDGES, [asOf]);
     counts.quiz_responses = (counts.quiz_responses ?? 0) + (edges.rowCount ?? 0);
-    // Plans are chosen from statistics, here as in life.
+    // Plans are chosen from statistics, as in production.
     await client.query('vacuum analyze');
     return counts;
   } finally {

@@ -1,4 +1,4 @@
-/** The process behind foreground.ts: loads until told to stop, then sends how long each operation took. */
+/** The process that foreground.ts starts: loads until asked to stop, then sends how long each operation took. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 

@@ -13,7 +13,7 @@ export interface Latency {
   readonly p99: number;
 }
 
-/** Loads the server while `work` runs; gives its result and the latencies, in milliseconds. */
+/** Loads the server while `work` runs; returns its result and the latencies, in milliseconds. */
 export async function during<T>(url: string, ids: readonly string[], work: () => Promise<T>) {
   const load = fork(fileURLToPath(new URL('./foreground-load.ts', import.meta.url)));
   try {

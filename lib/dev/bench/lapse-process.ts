@@ -1,4 +1,4 @@
-/** The process behind runLapseApart in lapse.ts: one run, then its figures. */
+/** The process that runLapseApart in lapse.ts starts: one run, then its figures. */
 import { type LapseOptions, runLapse } from './lapse';
 
 interface Order {

@@ -17,7 +17,7 @@ interface Stage {
   /** Rows of the table that is copied. */
   readonly rows: number;
   readonly cutoff: string;
-  /** A fresh copy with a warm cache; the one before is gone. */
+  /** A fresh copy with a warm cache; the previous one is dropped. */
   fresh(): Promise<Copy>;
 }
 
@@ -168,7 +168,7 @@ const foreground: Scene = {
   },
 };
 
-/** Ten times the table around the same trickle; the copies of the small one are what it is held against. */
+/** Ten times the table around the same trickle; compared with the copies of the small table. */
 const trickle: Scene = {
   name: 'trickleTenMillion',
   target: '<= 1.3',

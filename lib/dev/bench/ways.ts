@@ -4,7 +4,7 @@ import { runLapse } from './lapse';
 
 export interface WayFigures {
   readonly gone: number;
-  /** The longest transaction, in milliseconds: so long its row locks were held. */
+  /** The longest transaction, in milliseconds: the time its row locks were held. */
   readonly longestLockMs: number;
   /** Statements or HTTP requests a client sent. */
   readonly requests: number;
@@ -14,7 +14,7 @@ export interface Way {
   readonly name: string;
   /** Deletes every quiz completed before `cutoff`. */
   run(owner: Client, cutoff: string, env: Record<string, string>): Promise<WayFigures>;
-  /** Row by row does not do a million: this many, and its rows/s are compared all the same. */
+  /** Deleting row by row takes too long for a million rows: only so many; its rows/s are still compared. */
   readonly most?: number;
 }
 

@@ -26,7 +26,7 @@ try {
   const v = await verify(connect(url, endpoint), known ? { known } : {});
   for (const p of v.problems) console.error(`${p.kind}: ${p.message}`);
   console.log(
-    `${v.ok ? 'whole' : 'BROKEN'}: ${v.entries} entries, ${v.runs} sealed runs, ${v.receipts} receipts`,
+    `${v.ok ? 'intact' : 'BROKEN'}: ${v.entries} entries, ${v.runs} sealed runs, ${v.receipts} receipts`,
   );
   if (v.head) console.log(`head: ${v.head.n} ${v.head.hash} ${v.head.at}`);
   process.exitCode = v.ok ? 0 : 1;

@@ -143,7 +143,7 @@ async function wal(owner: Client): Promise<number> {
   return Number((await owner.query(`select pg_current_wal_insert_lsn() - '0/0' as n`)).rows[0].n);
 }
 
-/** Dead rows of the table itself; what autovacuum took away meanwhile is not among them. */
+/** Dead rows of the table itself; without those that autovacuum has already removed. */
 async function dead(owner: Client): Promise<number> {
   await owner.query('select pg_stat_force_next_flush()');
   const { rows: found } = await owner.query(
@@ -168,7 +168,7 @@ function median(n: readonly number[]): number {
   return ((below ?? 0) + (above ?? 0)) / 2;
 }
 
-/** Prints the ways side by side; gives the ratios. */
+/** Prints the ways side by side; returns the ratios. */
 function compare(seen: Seen): Record<string, number> {
   const speed = (name: string) => median(seen.get(name)?.perSecond ?? []);
   const base = speed('one unbounded DELETE');

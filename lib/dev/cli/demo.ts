@@ -130,7 +130,7 @@ async function main(): Promise<void> {
   }
   say('Every expired row is gone, no other; each is named in exactly one receipt; each dry run was exact.');
   if (values.exit) await close(0);
-  say(`The app goes on at ${app.url}. Ctrl-C stops everything.`);
+  say(`The app keeps running at ${app.url}. Ctrl-C stops everything.`);
 }
 
 async function drain(

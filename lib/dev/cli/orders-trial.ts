@@ -1,6 +1,6 @@
 /**
  * Many orders, a Stripe that loses answers, fails inside, confirms late and forgets its keys, and two watches at
- * once until nothing is left. Judged by what Stripe holds: each payment given back exactly once.
+ * once until nothing is left. Judged by Stripe's own records: each payment refunded exactly once.
  */
 import { randomUUID } from 'node:crypto';
 import { watchOrders } from '../../orders/watch';
@@ -25,7 +25,7 @@ export interface OrdersProofOptions {
   /** As the owner of the orders. */
   readonly sql: (text: string, params?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
   readonly orders: number;
-  /** A number in [0, 1) for each question; the same ones give the same accidents. */
+  /** A number in [0, 1) for each decision; the same numbers produce the same accidents. */
   readonly random: () => number;
 }
 

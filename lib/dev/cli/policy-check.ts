@@ -1,6 +1,6 @@
 /**
  * `npm run policy:check`: what keeps each policy from deleting in DATABASE_URL, else in MIGRATION_DATABASE_URL, each with
- * the statement that mends it. Reads the catalog only. Ends with code 1 when there is anything to mend.
+ * the statement that fixes it. Reads the catalog only. Ends with code 1 when there is anything to fix.
  */
 import { Client } from 'pg';
 import { checkInWords, checkPolicies } from '../../engine/statement/check';

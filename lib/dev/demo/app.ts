@@ -14,11 +14,11 @@ export async function freePort(): Promise<number> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const address = server.address();
   await new Promise((done) => server.close(done));
-  if (address === null || typeof address === 'string') throw new Error('no free port was to be had');
+  if (address === null || typeof address === 'string') throw new Error('no free port is available');
   return address.port;
 }
 
-/** Builds the app unless the last build is newer than every source. One at a time, whoever asks for it. */
+/** Builds the app unless the last build is newer than every source. Only one build runs at a time. */
 export async function build(log: (line: string) => void): Promise<void> {
   const unlock = await lock();
   try {
@@ -30,7 +30,7 @@ export async function build(log: (line: string) => void): Promise<void> {
   }
 }
 
-/** The process that builds: the asker at first, then Next itself, which may outlive whoever asked. */
+/** The process that builds: this one at first, then Next itself, which may outlive its caller. */
 const BUILDER = path.join('.lapse', 'build.pid');
 
 /** Next refuses a second build of the same folder: this waits for the first, and takes over from a dead one. */

@@ -61,7 +61,7 @@ export async function remember(owner: Client, policy: string, asOf: string): Pro
   return count.rows[0];
 }
 
-/** What differs from the memory: each entry is a sentence; none means that exactly the right rows went. */
+/** What differs from what was remembered, one sentence each; none means that exactly the right rows were deleted. */
 export async function differences(owner: Client, policy: string): Promise<string[]> {
   const table = TABLE[policy]!;
   const here =

@@ -212,7 +212,7 @@ function control(folder: string, sessions: Sessions): Control {
 
 /**
  * Ctrl-C and SIGTERM stop everything in order and then end the process as the signal would have. A process
- * that exits by itself can wait for nothing: PostgreSQL is told to stop and does so alone.
+ * that exits by itself cannot wait: PostgreSQL gets the signal to stop and does so alone.
  */
 function stopWithProcess(
   undo: (() => Promise<unknown>)[],

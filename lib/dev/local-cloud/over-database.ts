@@ -1,5 +1,5 @@
 /**
- * The local cloud in front of a PostgreSQL that is somebody's own: Redis, Blob and SQL over HTTP here, the rows there.
+ * The local cloud in front of a PostgreSQL of your own: Redis, Blob and SQL over HTTP here, the rows there.
  * Nothing is changed in that database without being asked for, and what will be changed is said first: Lapse's schema
  * and roles with `migrate`, and a login for this start, which goes with it, unless one is given.
  */
@@ -85,7 +85,7 @@ function readAddress(text: string): Address {
   return { url: text, host: url.hostname, port, database, folder };
 }
 const FORM =
-  'give the address of its owner as postgresql://owner:password@host:5432/database (over TCP; a socket or a pooler does not do)';
+  'write the address of its owner as postgresql://owner:password@host:5432/database (over TCP; a socket or a pooler does not do)';
 
 interface Found {
   readonly number: number;
@@ -119,7 +119,7 @@ const inWords = (a: Address, f: Found): string =>
 function refuseUnfit(address: Address, found: Found, options: OverDatabase): void {
   if (found.number < OLDEST)
     throw new Error(`PostgreSQL ${found.version} is too old: Lapse needs 14 or newer`);
-  if (found.standby) throw new Error(`${address.host} is a standby: give the address of its primary`);
+  if (found.standby) throw new Error(`${address.host} is a standby: use the address of its primary`);
   if (!found.has_lapse && !options.migrate) {
     throw new Error(
       `${address.database} has no schema retention, and nothing was changed: run this again with --migrate, or npm run migrate yourself`,
@@ -127,7 +127,7 @@ function refuseUnfit(address: Address, found: Found, options: OverDatabase): voi
   }
   if (!found.makes_roles && !options.login) {
     throw new Error(
-      `${found.role} may not make roles, so no login was made and nothing was changed: have one made (create role lapse login password '…' in role lapse_app) and give it with --login lapse:password`,
+      `${found.role} may not make roles, so no login was made and nothing was changed: have one created (create role lapse login password '…' in role lapse_app) and pass it with --login lapse:password`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `node --import ./lib/local-cloud/preload.mjs`: the Blob client's `get()` ignores VERCEL_BLOB_API_URL and asks
+ * `node --import ./lib/dev/local-cloud/preload.mjs`: the Blob client's `get()` ignores VERCEL_BLOB_API_URL and asks
  * the store's own host, so requests to such hosts are sent to the local cloud instead. Both Node's fetch and
  * the client's own undici ask a dispatcher that they share through the global object. Does nothing unless VERCEL_BLOB_API_URL is set.
  */

@@ -21,7 +21,7 @@ export const embeddedLogin = (ownerPassword: string): Login => ({
   password: createHmac('sha256', ownerPassword).update('lapse_local_app').digest('hex').slice(0, 32),
 });
 
-/** On a server that is somebody else's: of this start alone, and dropped with it. */
+/** On a server that is not the local cloud's own: for this start only, dropped when it ends. */
 export const passingLogin = (): Login => ({
   name: `lapse_local_${randomBytes(6).toString('hex')}`,
   password: randomBytes(24).toString('hex'),

@@ -33,7 +33,7 @@ export interface ServiceHandler {
   readonly maxRequestBytes: number;
   handle(request: ServiceRequest): Promise<Answer>;
   tooLarge(): Answer;
-  /** An error in the service's own shape, for faults and for failures nobody foresaw. */
+  /** An error in the service's own shape, for faults and for unforeseen failures. */
   refuse(fault: Extract<Fault, { kind: 'refuse' }>): Answer;
 }
 
@@ -56,7 +56,7 @@ export async function serve(
     void respond(handlers, faults, request, response).catch(() => response.destroy());
   });
   // A client may keep its connection as long as it likes: closing it under a request about to be sent
-  // is a fault nobody asked for.
+  // would be a fault that no test asked for.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   await new Promise<void>((done, failed) => {

@@ -1,7 +1,7 @@
 /**
  * A local endpoint that speaks Stripe's protocol for refunds, for the official library: form bodies, Stripe's
  * error shape, idempotency keys that repeat the first answer (errors of its own included), refuse other
- * parameters and are forgotten by `pruneKeys`, lists with cursors. Money is counted: no payment gives back more
+ * parameters and are forgotten by `pruneKeys`, lists with cursors. Money is counted: no payment refunds more
  * than it took.
  */
 import { randomUUID } from 'node:crypto';
@@ -62,7 +62,7 @@ export interface LocalStripe {
   confirm(status: 'succeeded' | 'failed', which?: (refund: StripeRefund) => boolean): number;
   /** Lists of refunds are empty, as they may be for seconds after one was made. */
   hideRefunds(hidden: boolean): void;
-  /** A refund made in the dashboard, by nobody Lapse knows. */
+  /** A refund made in the dashboard, unknown to Lapse. */
   refundElsewhere(payment: string, amount: number): StripeRefund;
   /** Waits for `work` at each creation, between looking and doing: for races. */
   onCreate(work: ((payment: string) => Promise<void>) | undefined): void;

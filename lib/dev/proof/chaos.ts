@@ -1,6 +1,6 @@
 /**
- * A store that fails at random: errors, lost requests, lost answers, rate limits, and answers later than anyone
- * waits. What happens to a call follows from the seed, from what is asked and from how often it was asked before,
+ * A store that fails at random: errors, lost requests, lost answers, rate limits, and answers that come after
+ * the time limit. What happens to a call follows from the seed, from what is asked and from how often it was asked before,
  * so that the same seed brings the same misfortunes in whatever order calls under way at once arrive.
  */
 import { createHash } from 'node:crypto';

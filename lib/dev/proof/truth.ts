@@ -1,5 +1,5 @@
 /**
- * What must happen to the seeded artifacts, told by SQL written by hand from the requirement (P7) and not by the
+ * What must happen to the seeded artifacts, as SQL written by hand from the requirement (P7) and not by the
  * engine: per tier what may go, and which files must be left.
  */
 import type { Client } from 'pg';
@@ -56,7 +56,7 @@ export async function organizationsThatLose(client: Client, asOf: Date): Promise
   return Number(rows[0]?.n);
 }
 
-/** Paths some row names that stays: these files must be there afterwards, and no other of the artifacts'. */
+/** Paths named by a row that stays: afterwards these files must exist, and no other file of the artifacts. */
 export async function pathsThatStay(client: Client, asOf: Date): Promise<Set<string>> {
   const { rows } = await client.query<{ path: string }>(
     `${JUDGED}

@@ -175,7 +175,7 @@ function parsed(body: Buffer): unknown {
   }
 }
 
-/** The code a client knows a refusal by, where a fault gives only the status. */
+/** The code by which a client recognizes a refusal, when a fault sets only the status. */
 function codeOf(status: number): string {
   const codes: Record<number, string> = {
     400: 'bad_request',

@@ -1,6 +1,6 @@
 /**
- * Every pathname in order, for listing. New names wait unsorted until somebody lists and are then merged in
- * once; names that went stay as gaps until they are half of it. So 100,000 puts or deletes sort nothing, and
+ * Every pathname in order, for listing. New names wait unsorted until the next listing and are then merged in
+ * at once; names that went stay as gaps until they are half of it. So 100,000 puts or deletes sort nothing, and
  * a page of a list touches its own names only.
  */
 import type { BlobMeta } from './meta';
@@ -49,7 +49,7 @@ export class SortedIndex {
   /** Blobs from the first name that is `from` or later, in order. */
   *from(from: string): Generator<BlobMeta, void, string | undefined> {
     this.#settle();
-    // Another walk may settle anew while this one waits: it goes on over the names it began with.
+    // Another walk may merge new names while this one waits: this one continues over the names it began with.
     const names = this.#names;
     for (let i = lowerBound(names, from); i < names.length; i += 1) {
       const meta = this.#metas.get(names[i]!);

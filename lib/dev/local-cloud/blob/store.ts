@@ -1,6 +1,6 @@
 /**
- * One blob store. The bytes are written first, then the line in the log, then the index: what a client was
- * told is there after a kill, and what it was not told leaves at most an unnamed file, removed at start.
+ * One blob store. The bytes are written first, then the line in the log, then the index: what was
+ * acknowledged survives a kill, and what was not leaves at most an unnamed file, removed at start.
  * Conditions (overwrite, If-Match) are judged in the same turn as the change, so of twenty writers one wins.
  */
 import { randomBytes } from 'node:crypto';
@@ -146,7 +146,7 @@ export class BlobStore {
     return meta;
   }
 
-  /** Names that are not there are no error. Gives how many were. */
+  /** A name that does not exist is not an error. Returns how many existed. */
   async delete(pathnames: readonly string[], ifMatch?: string): Promise<number> {
     if (ifMatch !== undefined && this.#index.get(pathnames[0] ?? '')?.etag !== ifMatch) throw changed();
     const gone = [...new Set(pathnames)].flatMap((name) => this.#index.get(name) ?? []);

@@ -44,7 +44,7 @@ export const unprivileged: Identity = {
   owner: UNPRIVILEGED,
 };
 
-/** Gives `folder` to the identity and checks that it can reach what it must run. */
+/** Makes the identity the owner of `folder` and checks that it can reach what it must run. */
 export async function prepareFor(
   identity: Identity,
   folder: string,

@@ -1,5 +1,5 @@
 /**
- * After `kill -9` of the process that started it, PostgreSQL goes on running and holds its data folder. The
+ * After `kill -9` of the process that started it, PostgreSQL keeps running and holds its data folder. The
  * next start stops it the clean way. A lock file whose process id now belongs to something else is removed;
  * PostgreSQL itself removes one whose process is gone.
  */
@@ -61,7 +61,7 @@ export async function stopPostmaster(
 
 /**
  * It removes its lock file last. The process id alone proves nothing: an orphan's stays a zombie where the
- * first process of a container reaps nobody.
+ * first process of a container reaps no children.
  */
 async function ended(pid: number, data: string, withinMs: number): Promise<boolean> {
   const until = Date.now() + withinMs;

@@ -7,7 +7,7 @@ export function globMatcher(pattern: string): (text: string) => boolean {
     else if (c === '?') source += '[^]';
     else if (c === '\\' && i + 1 < pattern.length) source += escaped(pattern[++i]!);
     else if (c === '[') {
-      // Without its end it goes on to the end of the pattern.
+      // Without its end it extends to the end of the pattern.
       const found = pattern.indexOf(']', i + 1);
       const end = found < 0 ? pattern.length : found;
       const inside = pattern.slice(i + 1, end);

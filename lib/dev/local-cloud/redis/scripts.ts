@@ -56,7 +56,7 @@ export class Scripts {
     if (lua.lua_pcall(this.#L, 0, 0, 0) !== lua.LUA_OK) throw new Error(stringAt(this.#L, -1));
   }
 
-  /** Compiles once; gives the SHA-1 that EVALSHA takes. */
+  /** Compiles once; returns the SHA-1 that EVALSHA takes. */
   load(source: string): string {
     const sha = sha1(source);
     if (this.#compiled.has(sha)) return sha;

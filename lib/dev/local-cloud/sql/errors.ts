@@ -39,7 +39,7 @@ export function unreachable(message: string): Answer {
 
 /**
  * Refused at connect, before the first statement, in the proxy's own words: the proxy checks user and password itself and
- * answers 400 without a code; what PostgreSQL refuses behind it is a 500, which the client shows without any field.
+ * answers 400 without a code; what PostgreSQL itself refuses is a 500, which the client shows without any field.
  */
 export function refusedAtConnect(error: { code: string; message: string }, user: string): Answer {
   return error.code === '28P01' || error.code === '28000'

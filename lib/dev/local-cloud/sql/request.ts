@@ -65,7 +65,7 @@ export function readSqlRequest(request: ServiceRequest): SqlRequest {
 
 const SURROGATE = /\\u[dD][89a-fA-F]/;
 
-/** Half a character is no text: the proxy's JSON reader refuses it, where ours would let it through. */
+/** Half a character is not text: the proxy's JSON reader refuses it, where ours would accept it. */
 function wholeText(_: string, value: unknown): unknown {
   if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) throw new SyntaxError();
   return value;
@@ -78,7 +78,7 @@ function parse(body: Buffer): Record<string, unknown> {
     const value: unknown = JSON.parse(text, SURROGATE.test(text) ? wholeText : undefined);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Said below.
+    // Answered below.
   }
   throw new BadRequestError('could not parse the HTTP request body');
 }

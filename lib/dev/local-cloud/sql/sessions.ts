@@ -10,7 +10,7 @@ import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 const MOST_KEPT = 20;
 /** Long enough for a run's batches, short enough that a hundred test databases do not use up max_connections. */
 const IDLE_MS = 5_000;
-/** An idle session ends within a few milliseconds; waiting longer is waiting for somebody's statement. */
+/** An idle session ends within a few milliseconds; waiting longer would mean waiting for another statement. */
 const LEAVE_MS = 200;
 
 export interface Upstream {
@@ -82,7 +82,7 @@ export class Sessions {
       });
       // A session that dies while idle (server stopped, database dropped) is only removed from the pool.
       pool.on('error', () => {});
-      // One that dies between two statements of a request makes the next one fail, which is told there.
+      // One that dies between two statements of a request makes the next one fail, which reports it.
       pool.on('connect', (client) => client.on('error', () => {}));
       entry = { pool, login };
       this.#pools.set(key, entry);
@@ -90,7 +90,7 @@ export class Sessions {
     return entry.pool.connect();
   }
 
-  /** Gives a session back, or ends it: because it is `broken`, or because enough are kept. */
+  /** Returns a session to the pool, or ends it: because it is `broken`, or because enough are kept. */
   release(login: Login, session: PoolClient, broken: boolean): void {
     const pool = this.#pools.get(JSON.stringify(login))?.pool;
     session.release(broken || pool === undefined || pool.idleCount >= MOST_KEPT);

@@ -85,7 +85,7 @@ function getEx(keys: Keyspace, [key, ...words]: readonly string[]): Reply {
 
 /**
  * The part from `from` to `to`, both included, negative ones counted from the end. Before the beginning means
- * the first byte, at either side: Redis gives `a` for GETRANGE of `a` from -100 to -2.
+ * the first byte, at either side: Redis answers `a` for GETRANGE of `a` from -100 to -2.
  */
 function range(value: string, from: number, to: number): string {
   if (from < 0 && to < 0 && from > to) return '';
