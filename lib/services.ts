@@ -10,6 +10,8 @@ import { connectRedis } from './platform/redis';
 import { readSettings } from './platform/settings';
 import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
+import { dataMap } from './policies/data-map';
+import type { DataMap } from './policies/data-map-contract';
 import type { OrderReview } from './policies/order-contract';
 import { orderReview } from './policies/order-review';
 
@@ -18,6 +20,8 @@ const BACKOFF: Backoff = { retries: 8, minTimeout: 50, maxTimeout: 2_000, factor
 
 export interface Services extends Context {
   readonly policies: readonly Policy[];
+  /** What was decided about each table, and what an erasure does with each personal column. */
+  readonly dataMap: DataMap;
   /** P9; undefined where none is declared. */
   readonly orderReview: OrderReview | undefined;
 }
@@ -30,6 +34,7 @@ export function createServices(env: Record<string, string | undefined> = process
   return {
     settings,
     policies: resolvePolicies(env),
+    dataMap,
     orderReview,
     database: connect(settings.databaseUrl, settings.neonHttpEndpoint),
     redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),

@@ -16,7 +16,8 @@ const ORDER: readonly string[] = [
   ...['operators', 'operators/audit', 'operators/records'],
   'rights',
   'orders',
-  ...['watch', 'watch/backlog', 'watch/plan', 'watch/quality', 'watch/metrics', 'watch/health'],
+  ...['watch', 'watch/backlog', 'watch/drift', 'watch/plan'],
+  ...['watch/quality', 'watch/metrics', 'watch/health'],
   'http',
   'app',
   // The business that ships as an example, and the workshop, which is never deployed.

@@ -11,6 +11,7 @@ import { cronRoute } from '@/lib/http/cron-route';
 import { createLog } from '@/lib/platform/log';
 import type { Policy } from '@/lib/policies/contract';
 import { crons } from '@/lib/policies/crons';
+import { defineDataMap } from '@/lib/policies/data-map-contract';
 import { createServices, type Services } from '@/lib/services';
 import { type TestDatabase, testDatabase } from '../support/database';
 import { NOW, thingsPolicy } from '../support/engine';
@@ -58,6 +59,7 @@ async function install(): Promise<Installation> {
       LAPSE_NAMESPACE: db.name.replaceAll('_', '-'),
     }),
     policies: [],
+    dataMap: [],
     orderReview: undefined,
     clock: () => NOW,
     log: createLog({ level: 'warn', destination: { write: (line) => void complaints.push(line) } }),
@@ -94,6 +96,8 @@ async function look(): Promise<Record<string, number>> {
     ['/api/control?list=holds', TOKENS.alice],
     ['/api/reports/cleanup?from=2026-02-01&to=2026-03-01', TOKENS.alice],
     ['/api/reports/quality?from=2026-02-01&to=2026-03-01', TOKENS.alice],
+    ['/api/reports/drift', TOKENS.alice],
+    ['/api/plan', TOKENS.alice],
   ];
   const statuses: Record<string, number> = {};
   for (const [path, token] of asked) {
@@ -145,7 +149,8 @@ it('an idle day of all crons without a policy: every answer is a 200, and nothin
 it("a day of all crons with one policy over a stranger's table: what has expired is gone, and nothing is in the log above info", async () => {
   const i = await install();
   const policy = await foreign();
-  const outcomes = await playTheDay({ ...i.services, policies: [policy] });
+  const dataMap = defineDataMap({ 'crm.Visits': { policy: 'visits' } });
+  const outcomes = await playTheDay({ ...i.services, policies: [policy], dataMap });
   expect(outcomes['/api/cron/visits']).toBe('succeeded');
   expect(await db.sql('select count(*)::int as n from crm."Visits"')).toEqual([{ n: 30 }]);
   expect(Object.entries(await look()).filter(([, status]) => status !== 200)).toEqual([['/api/orders', 404]]);

@@ -4,6 +4,7 @@ import { approvalMutants } from './list/approvals';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
 import { controlMutants } from './list/control';
+import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
 import { netMutants } from './list/net';
@@ -27,6 +28,7 @@ const all: readonly Mutant[] = [
   ...batchMutants,
   ...auditMutants,
   ...controlMutants,
+  ...driftMutants,
   ...enterMutants,
   ...fileMutants,
   ...netMutants,

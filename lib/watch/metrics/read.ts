@@ -7,6 +7,7 @@ import { codeOf, DatabaseError } from '../../platform/errors';
 import type { Answers, Query } from '../../platform/query';
 import { ask } from '../../platform/session';
 import type { Services } from '../../services';
+import { driftQueries } from './drift';
 import { openQueries } from './open';
 import { orderQueries } from './orders';
 import { qualityQueries } from './quality';
@@ -21,6 +22,7 @@ const partsOf = (services: Services) => ({
   runs: runQueries(),
   open: openQueries(services.clock()),
   quality: qualityQueries(services.policies),
+  drift: driftQueries(),
   watch: watchQueries(services),
   ...(services.orderReview ? { orders: orderQueries(services) } : {}),
 });

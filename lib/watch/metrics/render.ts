@@ -1,4 +1,6 @@
 /** Readings as Prometheus text (M2). */
+
+import { renderDrift } from './drift';
 import { Meters } from './meters';
 import { renderOpen } from './open';
 import { renderOrders } from './orders';
@@ -13,7 +15,7 @@ export interface BreakerReading {
 }
 
 export async function renderMetrics(
-  { runs, open, quality, watch, orders, failed }: Readings,
+  { runs, open, quality, drift, watch, orders, failed }: Readings,
   breakers: readonly BreakerReading[],
 ): Promise<string> {
   const meters = new Meters();
@@ -22,6 +24,7 @@ export async function renderMetrics(
   renderBreakers(meters, breakers);
   if (watch) renderWatch(meters, watch);
   if (quality) renderQuality(meters, quality);
+  if (drift) renderDrift(meters, drift);
   if (orders) renderOrders(meters, orders);
   const missing = meters.gauge('retention_metrics_part_failed', '1 for a part this scrape could not read.', [
     'part',

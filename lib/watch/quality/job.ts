@@ -9,6 +9,8 @@ import { report } from '../../platform/alerts/incidents';
 import type { JobOrder, JobResult } from '../../platform/job';
 import { askOne } from '../../platform/session';
 import type { Services } from '../../services';
+import type { Finding } from '../drift/judge';
+import { watchDrift } from '../drift/watch-drift';
 import { measurePolicy } from './measure';
 import type { Measurement } from './measurement';
 import { forgetOld, measuredLongestAgo, saveMeasurements } from './store';
@@ -23,6 +25,8 @@ export interface QualityResult extends JobResult {
   readonly statuses: Readonly<Record<Measurement['status'], number>>;
   /** Beyond their threshold, or not to be measured. */
   readonly findings: readonly Measurement[];
+  /** What the data map, the policies and the database do not agree about; null where it could not be looked at. */
+  readonly drift: readonly Finding[] | null;
 }
 
 export async function measureQuality(services: Services, order: JobOrder): Promise<QualityResult> {
@@ -50,14 +54,16 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
     await report(services, incidentsOf(all));
   }
 
-  return concluded({ all, done, of: policies.length, dryRun: order.dryRun }, log);
+  const inTime = () => order.deadline.getTime() - clock().getTime() > STATEMENT_MS;
+  const drift = await watchDrift(services, { dryRun: order.dryRun, log, now, inTime });
+  return { ...concluded({ all, done, of: policies.length, dryRun: order.dryRun }, log), drift };
 }
 
 /** Tells what was found, and how far the measuring came. */
 function concluded(
   { all, done, of, dryRun }: { all: readonly Measurement[]; done: number; of: number; dryRun: boolean },
   log: Logger,
-): QualityResult {
+): Omit<QualityResult, 'drift'> {
   const statuses = { ok: 0, breached: 0, guarded: 0, unknown: 0 };
   for (const m of all) statuses[m.status] += 1;
   const findings = all.filter((m) => m.status === 'breached' || m.status === 'unknown');

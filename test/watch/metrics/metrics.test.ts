@@ -104,6 +104,7 @@ it('reads no table that grows with the history: neither runs nor receipts nor go
     'backlog',
     'dead_letter',
     'deleted_total',
+    'drift',
     'forecast',
     'incident',
     'last_run',
