@@ -4,8 +4,11 @@
  * ended by then; nothing here can change its outcome, and what is not done is left to the outbox's own cron.
  */
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { codeOf } from '../platform/errors';
-import { answerTimeoutMs, session } from '../platform/session';
+import { maybeRow, query } from '../platform/query';
+import { askOne } from '../platform/session';
+import { sql } from '../platform/sql';
 import type { Services } from '../services';
 import { type DrainResult, drainOutbox } from './drain';
 
@@ -34,28 +37,24 @@ export async function afterRun(services: Services, run: Finished, log: Logger): 
   }
 }
 
-async function logArtifactEvent(services: Services, runId: string, log: Logger): Promise<void> {
-  const rows = await services.database.transaction(
-    [
-      session(5_000),
-      {
-        text: `select event, total_orgs::int, artifacts_deleted::text, bytes_freed::text, by_tier
-          from retention.audit_event where run = $1::uuid`,
-        params: [runId],
-      },
-    ],
-    { readOnly: true, timeoutMs: answerTimeoutMs(5_000) },
+const ArtifactEvent = z.object({
+  total_orgs: z.number(),
+  artifacts_deleted: z.coerce.number(),
+  bytes_freed: z.coerce.number(),
+  by_tier: z.unknown(),
+});
+const eventOf = (run: string) =>
+  query(
+    sql`select total_orgs::int, artifacts_deleted::text, bytes_freed::text, by_tier
+      from retention.audit_event where run = ${run}::uuid`,
+    maybeRow(ArtifactEvent),
   );
-  const event = rows[1]?.[0];
+
+async function logArtifactEvent(services: Services, runId: string, log: Logger): Promise<void> {
+  const event = await askOne(services.database, eventOf(runId), { statementMs: 5_000, readOnly: true });
   if (!event) return;
   log.info(
-    {
-      event: 'ARTIFACT_RETENTION_DELETE',
-      total_orgs: Number(event.total_orgs),
-      artifacts_deleted: Number(event.artifacts_deleted),
-      bytes_freed: Number(event.bytes_freed),
-      by_tier: event.by_tier,
-    },
-    `${event.artifacts_deleted} artifacts of ${event.total_orgs} organisations deleted`,
+    { event: 'ARTIFACT_RETENTION_DELETE', ...event },
+    `${event.artifacts_deleted} artifacts of ${event.total_orgs} organizations deleted`,
   );
 }

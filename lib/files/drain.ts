@@ -6,14 +6,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { alert } from '../platform/alerts/guard';
 import { hostsOf } from '../platform/blob';
 import { type BlobError, DatabaseError, PreflightError } from '../platform/errors';
-import { answerTimeoutMs, session } from '../platform/session';
-import { Parameters } from '../platform/sql';
+import { oneRow, query } from '../platform/query';
+import { askOne } from '../platform/session';
+import { sql } from '../platform/sql';
 import type { Services } from '../services';
 import { deleteAtStore } from './delete-at-store';
-import { claim, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from './outbox';
+import { claimFiles, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from './outbox';
 import { judgeReferences, referencesOf, Unfit, unfitReferences } from './references';
 
 export interface DrainRequest {
@@ -163,7 +165,7 @@ class Drain {
     const hosts = hostsOf(blob.bases);
     while (this.#remaining() > CLOSING_MS && !this.#notBefore && !this.#fatal) {
       const at = this.services.clock();
-      const page = await this.#ask(() => claim(this.services.database, this.#references, hosts, at));
+      const page = await this.#ask(() => claimFiles(this.services.database, this.#references, hosts, at));
       this.#stopped = page.stopped;
       this.#counts.referenced += page.kept;
       this.#counts.held += page.held;
@@ -214,15 +216,13 @@ class Drain {
   }
 
   async #preflight(): Promise<void> {
-    const p = new Parameters();
-    const statement = p.statement(`select ${unfitReferences(this.#references, p)} as unfit`);
-    const rows = await this.#ask(() =>
-      this.services.database.transaction([session(5_000), statement], {
-        readOnly: true,
-        timeoutMs: answerTimeoutMs(5_000),
-      }),
+    const unfit = query(
+      sql`select ${unfitReferences(this.#references)} as unfit`,
+      oneRow(z.object({ unfit: Unfit })),
     );
-    const problems = judgeReferences(Unfit.parse(rows[1]?.[0]?.unfit));
+    const limits = { statementMs: 5_000, readOnly: true };
+    const found = await this.#ask(() => askOne(this.services.database, unfit, limits));
+    const problems = judgeReferences(found.unfit);
     if (problems.length > 0) throw new PreflightError('blob-outbox', problems);
   }
 

@@ -3,14 +3,17 @@
  * is named again, gone, or handed to the outbox; a missing file until it is there again or its row is gone.
  */
 
+import { z } from 'zod';
 import type { StoredFile } from '../platform/blob';
-import type { Database, Row } from '../platform/database';
-import { answerTimeoutMs, session } from '../platform/session';
+import type { Database } from '../platform/database';
+import { nothing, oneRow, query, rows } from '../platform/query';
+import { askOne, type Limits } from '../platform/session';
 import type { KeyColumn, TableName } from '../platform/sql';
-import { keyText, name, Parameters, table, tableLabel, text } from '../platform/sql';
+import { empty, id, keyText, list, literal, raw, sql, tableId, tableLabel, typed } from '../platform/sql';
 import { type Reference, referenced } from './references';
 
-const STATEMENT_MS = 10_000;
+const LIMITS: Limits = { statementMs: 10_000 };
+const READING: Limits = { ...LIMITS, readOnly: true };
 
 export interface Scan {
   readonly id: string;
@@ -18,45 +21,47 @@ export interface Scan {
 }
 
 export async function beginScan(database: Database, scan: Scan, mode: 'report' | 'delete'): Promise<void> {
-  await ask(
-    database,
-    'insert into retention.blob_scan (id, mode, started_at) values ($1::uuid, $2, $3::timestamptz) on conflict do nothing',
-    [scan.id, mode, scan.at.toISOString()],
-  );
+  const insert = sql`insert into retention.blob_scan (id, mode, started_at)
+    values (${scan.id}::uuid, ${mode}, ${scan.at.toISOString()}::timestamptz) on conflict do nothing`;
+  await askOne(database, query(insert, nothing), LIMITS);
 }
 
 /** Whether a scan that is finished began after this instant. */
 export async function scannedSince(database: Database, since: Date): Promise<boolean> {
-  const rows = await ask(
-    database,
-    'select exists (select 1 from retention.blob_scan where finished_at is not null and started_at > $1::timestamptz) as scanned',
-    [since.toISOString()],
-    true,
+  const asked = query(
+    sql`select exists (select 1 from retention.blob_scan where finished_at is not null and started_at > ${since.toISOString()}::timestamptz) as scanned`,
+    oneRow(z.object({ scanned: z.boolean() })),
   );
-  return Boolean(rows[0]?.scanned);
+  return (await askOne(database, asked, READING)).scanned;
 }
 
-/** Judges one page of the listing. Gives how many of its files no row and no open outbox entry names. */
+const Counted = z.object({ n: z.coerce.number() });
+
+/** Judges one page of the listing. Returns how many of its files no row and no open outbox entry names. */
 export async function noteListed(
   database: Database,
   scan: Scan,
   files: readonly StoredFile[],
   references: readonly Reference[],
 ): Promise<number> {
-  const p = new Parameters();
-  const listed = p.add(
-    JSON.stringify(files.map((f) => ({ path: f.pathname, bytes: f.bytes, at: f.uploadedAt.toISOString() }))),
-    'jsonb',
-  );
-  const id = p.add(scan.id, 'uuid');
-  const at = p.add(scan.at.toISOString(), 'timestamptz');
+  return (await askOne(database, listing(scan, files, references), LIMITS)).n;
+}
+
+function listing(
+  { id: scan, at: began }: Scan,
+  files: readonly StoredFile[],
+  references: readonly Reference[],
+) {
+  const listed = files.map((f) => ({ path: f.pathname, bytes: f.bytes, at: f.uploadedAt.toISOString() }));
   const bytes = files.reduce((n, f) => n + f.bytes, 0);
-  const { text: sql, params } = p.statement(`with listed as materialized (
-      select f.*, retention.blob_path(f.path) as canonical from jsonb_to_recordset(${listed}) f(path text, bytes bigint, at timestamptz)
+  const [its, at] = [typed(scan, 'uuid'), typed(began.toISOString(), 'timestamptz')];
+  return query(
+    sql`with listed as materialized (
+      select f.*, retention.blob_path(f.path) as canonical from jsonb_to_recordset(${JSON.stringify(listed)}::jsonb) f(path text, bytes bigint, at timestamptz)
     ),
     judged as materialized (
       -- An operator who discarded an entry decided that its file stays.
-      select l.path, l.bytes, l.at, ${referenced(references, 'l.canonical')}
+      select l.path, l.bytes, l.at, ${referenced(references, sql`l.canonical`)}
         or exists (select 1 from retention.outbox o where o.path = l.canonical
           and (o.state in ('pending', 'deleting', 'held', 'dead') or (o.state = 'kept' and o.resolution is not null)) limit 1) as named
       from listed l
@@ -65,7 +70,7 @@ export async function noteListed(
     ),
     orphans as (
       insert into retention.blob_finding as b (kind, path, bytes, uploaded_at, first_scan, last_scan, first_seen_at, last_seen_at)
-      select 'orphan', path, bytes, at, ${id}, ${id}, ${at}, ${at} from judged where not named order by path
+      select 'orphan', path, bytes, at, ${its}, ${its}, ${at}, ${at} from judged where not named order by path
       on conflict (kind, path, table_name, row_key) where state = 'open' do update set
         -- Uploaded again: another file, to be seen twice from here.
         scans = case when b.uploaded_at is distinct from excluded.uploaded_at then 1 else b.scans + (b.last_scan <> excluded.last_scan)::int end,
@@ -78,19 +83,18 @@ export async function noteListed(
       where b.state = 'open' and b.path = j.path and (b.kind = 'missing' or (b.kind = 'orphan' and j.named))
     ),
     counted as (
-      update retention.blob_scan set listed = listed + ${p.add(files.length, 'bigint')}, listed_bytes = listed_bytes + ${p.add(bytes, 'bigint')} where id = ${id}
+      update retention.blob_scan set listed = listed + ${files.length}::bigint, listed_bytes = listed_bytes + ${bytes}::bigint where id = ${its}
     )
-    select count(*) as orphans from orphans`);
-  return Number((await ask(database, sql, params))[0]?.orphans ?? 0);
+    select count(*) as n from orphans`,
+    oneRow(Counted),
+  );
 }
 
 /** Everything was listed: an open orphan this scan did not see is gone, or named by an entry of the outbox now. */
 export async function endListing(database: Database, scan: Scan): Promise<void> {
-  await ask(
-    database,
-    "update retention.blob_finding set state = 'resolved' where kind = 'orphan' and state = 'open' and last_scan <> $1::uuid",
-    [scan.id],
-  );
+  const resolve = sql`update retention.blob_finding set state = 'resolved'
+    where kind = 'orphan' and state = 'open' and last_scan <> ${scan.id}::uuid`;
+  await askOne(database, query(resolve, nothing), LIMITS);
 }
 
 export interface Ripe {
@@ -103,27 +107,22 @@ export interface Ripe {
   readonly actor: string;
 }
 
+const Queued = z.object({ queued: z.coerce.number().nullable(), bytes: z.coerce.number() });
+
 /** Hands ripe orphans below these folders to the outbox. Null: everything is stopped, and nothing was handed over. */
 export async function queueRipe(
   database: Database,
   scan: Scan,
   ripe: Ripe,
 ): Promise<{ queued: number; bytes: number } | null> {
-  const [row] = await ask(
-    database,
-    `select queued, bytes::text from retention.queue_orphans($1::uuid, $2::timestamptz, $3::float8, $4::float8, $5::int,
-      array(select jsonb_array_elements_text($6::jsonb)), $7)`,
-    [
-      scan.id,
-      scan.at.toISOString(),
-      ripe.graceSeconds,
-      ripe.apartSeconds,
-      ripe.cap,
-      JSON.stringify(ripe.folders),
-      ripe.actor,
-    ],
+  const { graceSeconds, apartSeconds, cap, folders, actor } = ripe;
+  const queueing = query(
+    sql`select queued, bytes::text from retention.queue_orphans(${scan.id}::uuid, ${scan.at.toISOString()}::timestamptz, ${graceSeconds}::float8,
+      ${apartSeconds}::float8, ${cap}::int, array(select jsonb_array_elements_text(${JSON.stringify(folders)}::jsonb)), ${actor})`,
+    oneRow(Queued),
   );
-  return row?.queued == null ? null : { queued: Number(row.queued), bytes: Number(row.bytes) };
+  const { queued, bytes } = await askOne(database, queueing, LIMITS);
+  return queued === null ? null : { queued, bytes };
 }
 
 /** One column that names files, with the key of its rows. */
@@ -141,35 +140,34 @@ export interface NamedFile {
   readonly path: string | null;
 }
 
+const Named = z
+  .object({ key: z.string(), position: z.array(z.string()), url: z.string(), path: z.string().nullable() })
+  .transform(({ key: rowKey, ...more }): NamedFile => ({ rowKey, ...more }));
+
 /** The next rows that name files, in the order of their key. */
-export async function nextNamed(
+export function nextNamed(
   database: Database,
-  source: FileSource,
+  { table, key, column }: FileSource,
   after: readonly string[] | null,
   limit: number,
   hosts: readonly string[],
 ): Promise<NamedFile[]> {
-  const p = new Parameters();
-  const columns = source.key.map((k) => `t.${name(k.column)}`);
-  const from = after
-    ? ` and (${columns.join(', ')}) > (${source.key.map((k, i) => p.add(after[i] ?? null, k.type)).join(', ')})`
-    : '';
-  const { text: sql, params } = p.statement(`select ${keyText('t', source.key)} as key,
-      jsonb_build_array(${columns.map((c) => `${c}::text`).join(', ')}) as position, t.${name(source.column)}::text as url,
-      case when retention.blob_refusal(t.${name(source.column)}::text, '', array(select jsonb_array_elements_text(${p.add(JSON.stringify(hosts), 'jsonb')}))) is null
-        then retention.blob_path(t.${name(source.column)}::text) end as path
-    from ${table(source.table)} t where coalesce(t.${name(source.column)}::text, '') <> ''${from}
-    order by ${columns.join(', ')} limit ${p.add(limit, 'int')}`);
-  const rows = await ask(database, sql, params, true);
-  return rows.map((r) => ({
-    rowKey: String(r.key),
-    position: r.position as string[],
-    url: String(r.url),
-    path: r.path === null ? null : String(r.path),
-  }));
+  const columns = key.map((k) => id('t', k.column));
+  const position = key.map((k, i) => typed(after?.[i] ?? null, k.type));
+  const further = after ? sql` and (${list(...columns)}) > (${list(...position)})` : empty;
+  const file = sql`${id('t', column)}::text`;
+  const named = query(
+    sql`select ${raw(keyText('t', key))} as key, jsonb_build_array(${list(...columns.map((c) => sql`${c}::text`))}) as position, ${file} as url,
+      case when retention.blob_refusal(${file}, '', array(select jsonb_array_elements_text(${JSON.stringify(hosts)}::jsonb))) is null
+        then retention.blob_path(${file}) end as path
+    from ${tableId(table)} t where coalesce(${file}, '') <> ''${further}
+    order by ${list(...columns)} limit ${limit}::int`,
+    rows(Named),
+  );
+  return askOne(database, named, READING);
 }
 
-/** Notes the missing ones whose row still names them, closes those that are there again. Gives how many are missing. */
+/** Notes the missing ones whose row still names them, closes those that are there again. Returns how many are missing. */
 export async function noteChecked(
   database: Database,
   scan: Scan,
@@ -177,17 +175,27 @@ export async function noteChecked(
   missing: readonly NamedFile[],
   present: readonly NamedFile[],
 ): Promise<number> {
-  const p = new Parameters();
-  const id = p.add(scan.id, 'uuid');
-  const at = p.add(scan.at.toISOString(), 'timestamptz');
-  const label = text(tableLabel(source.table));
-  const { text: sql, params } = p.statement(`with still as (
-      select m.url, m.key from jsonb_to_recordset(${p.add(JSON.stringify(missing.map((m) => ({ key: m.rowKey, url: m.url }))), 'jsonb')}) m(key text, url text)
-      where exists (select 1 from ${table(source.table)} t where t.${name(source.column)} = m.url and ${keyText('t', source.key)} = m.key)
+  return (await askOne(database, checking(scan, source, missing, present), LIMITS)).n;
+}
+
+function checking(
+  { id: scan, at: began }: Scan,
+  { table, key, column }: FileSource,
+  missing: readonly NamedFile[],
+  present: readonly NamedFile[],
+) {
+  const [its, at] = [typed(scan, 'uuid'), typed(began.toISOString(), 'timestamptz')];
+  const label = literal(tableLabel(table));
+  const gone = JSON.stringify(missing.map((m) => ({ key: m.rowKey, url: m.url })));
+  const there = JSON.stringify(present.map((x) => x.rowKey));
+  return query(
+    sql`with still as (
+      select m.url, m.key from jsonb_to_recordset(${gone}::jsonb) m(key text, url text)
+      where exists (select 1 from ${tableId(table)} t where ${id('t', column)} = m.url and ${raw(keyText('t', key))} = m.key)
     ),
     noted as (
       insert into retention.blob_finding as b (kind, path, table_name, row_key, first_scan, last_scan, first_seen_at, last_seen_at)
-      select 'missing', retention.blob_path(url), ${label}, key, ${id}, ${id}, ${at}, ${at} from still order by 2, 4
+      select 'missing', retention.blob_path(url), ${label}, key, ${its}, ${its}, ${at}, ${at} from still order by 2, 4
       on conflict (kind, path, table_name, row_key) where state = 'open' do update set
         scans = b.scans + (b.last_scan <> excluded.last_scan)::int, last_scan = excluded.last_scan, last_seen_at = excluded.last_seen_at
       returning 1
@@ -195,36 +203,21 @@ export async function noteChecked(
     there as (
       update retention.blob_finding b set state = 'resolved'
       where b.kind = 'missing' and b.state = 'open' and b.table_name = ${label}
-        and b.row_key = any(array(select jsonb_array_elements_text(${p.add(JSON.stringify(present.map((x) => x.rowKey)), 'jsonb')})))
+        and b.row_key = any(array(select jsonb_array_elements_text(${there}::jsonb)))
     ),
     counted as (
-      update retention.blob_scan set checked_rows = checked_rows + ${p.add(missing.length + present.length, 'bigint')} where id = ${id}
+      update retention.blob_scan set checked_rows = checked_rows + ${missing.length + present.length}::bigint where id = ${its}
     )
-    select count(*) as missing from noted`);
-  return Number((await ask(database, sql, params))[0]?.missing ?? 0);
+    select count(*) as n from noted`,
+    oneRow(Counted),
+  );
 }
 
 /** Every row was asked for: what this scan did not see missing has gone with its row. */
 export async function endScan(database: Database, scan: Scan, finishedAt: Date): Promise<void> {
-  await ask(
-    database,
-    `with gone as (
-      update retention.blob_finding set state = 'resolved' where kind = 'missing' and state = 'open' and last_scan <> $1::uuid
+  const end = sql`with gone as (
+      update retention.blob_finding set state = 'resolved' where kind = 'missing' and state = 'open' and last_scan <> ${scan.id}::uuid
     )
-    update retention.blob_scan set finished_at = $2::timestamptz where id = $1::uuid`,
-    [scan.id, finishedAt.toISOString()],
-  );
-}
-
-async function ask(
-  database: Database,
-  sql: string,
-  params: readonly (string | number | boolean | null | readonly string[])[],
-  readOnly = false,
-): Promise<Row[]> {
-  const rows = await database.transaction([session(STATEMENT_MS), { text: sql, params }], {
-    readOnly,
-    timeoutMs: answerTimeoutMs(STATEMENT_MS),
-  });
-  return rows[1] ?? [];
+    update retention.blob_scan set finished_at = ${finishedAt.toISOString()}::timestamptz where id = ${scan.id}::uuid`;
+  await askOne(database, query(end, nothing), LIMITS);
 }

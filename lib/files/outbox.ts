@@ -5,9 +5,10 @@
  * A claim that died is due again after CLAIM_SECONDS.
  */
 import { z } from 'zod';
-import type { Database, Statement } from '../platform/database';
-import { answerTimeoutMs, session } from '../platform/session';
-import { Parameters } from '../platform/sql';
+import type { Database, Row } from '../platform/database';
+import { oneRow, type Query, query } from '../platform/query';
+import { ask, askOne } from '../platform/session';
+import { literal, type Sql, sql, utc } from '../platform/sql';
 import { type Reference, referenced } from './references';
 
 /**
@@ -33,7 +34,6 @@ const MISSED = 'blob.not_found';
 export const MOST_ATTEMPTS = 20;
 
 const CLAIM_MS = 5_000;
-const claimSession = (): Statement => session(CLAIM_MS);
 
 export const Claimed = z.object({
   /** The canonical pathname that was judged: what the store is asked for, never the row's own text. */
@@ -68,47 +68,47 @@ export interface Claim {
  * Locks due paths in one statement and judges them in the next; all entries of a path are settled together. An entry
  * whose name nobody may delete by is dead at once, and does not keep the file's other entries from going.
  */
-export async function claim(
+export async function claimFiles(
   database: Database,
   references: readonly Reference[],
   hosts: readonly string[],
   at: Date,
 ): Promise<Claim> {
-  const lock = new Parameters();
-  const statements = [
-    claimSession(),
-    // Every look of the judgement is one probe of an index. An outbox that was never analyzed would be read whole
-    // for each path, and compiling the judgement would take longer than asking it.
-    lock.statement(
-      `select set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
-        set_config('enable_bitmapscan', 'off', true), retention.lock_files(${lock.add(PAGE, 'int')}, ${lock.add(at.toISOString(), 'timestamptz')}) as paths`,
-    ),
-    judge(references, hosts, at),
-  ];
-  const rows = await database.transaction(statements, { timeoutMs: answerTimeoutMs(CLAIM_MS) });
-  const paths = Number(rows[1]?.[0]?.paths ?? 0);
-  const found = rows[2] ?? [];
+  // Every look of the judgement is one probe of an index: an outbox that was never analyzed would be read whole
+  // for each path.
+  const { paths, judged } = await ask(
+    database,
+    { paths: lockFiles(at), judged: judge(references, hosts, at) },
+    { statementMs: CLAIM_MS, indexesOnly: true },
+  );
+  return { ...judged, paths: Math.max(0, paths), stopped: paths < 0 };
+}
+
+/** How many paths were locked; less than 0 while everything is stopped. */
+const lockFiles = (at: Date): Query<number> =>
+  query(sql`select retention.lock_files(${PAGE}::int, ${at.toISOString()}::timestamptz) as paths`, ([row]) =>
+    Number(row?.paths ?? 0),
+  );
+
+/** What became of the entries of a page. Only those that are to be deleted have to be read in full. */
+function judgedOf(found: readonly Row[]): Omit<Claim, 'paths' | 'stopped'> {
   const count = (state: string) =>
     found.filter((r) => r.state === state).reduce((n, r) => n + (r.ids as unknown[]).length, 0);
   const files = z.array(Claimed).parse(found.filter((r) => r.state === 'deleting'));
-  return {
-    paths: Math.max(0, paths),
-    files,
-    kept: count('kept'),
-    held: count('held'),
-    refused: count('dead'),
-    stopped: paths < 0,
-  };
+  return { files, kept: count('kept'), held: count('held'), refused: count('dead') };
 }
 
 /** Judges the locked paths; one row a path and state. With everything stopped there are none. */
-export function judge(references: readonly Reference[], hosts: readonly string[], at: Date): Statement {
-  const p = new Parameters();
-  const until = p.add(new Date(at.getTime() + CLAIM_SECONDS * 1000).toISOString(), 'timestamptz');
-  const ours = p.add(JSON.stringify(hosts), 'jsonb');
-  return p.statement(`with entries as materialized (
+export function judge(
+  references: readonly Reference[],
+  hosts: readonly string[],
+  at: Date,
+): Query<Omit<Claim, 'paths' | 'stopped'>> {
+  const until = new Date(at.getTime() + CLAIM_SECONDS * 1000).toISOString();
+  return query(
+    sql`with entries as materialized (
       select p.path, o.id, o.attempts, o.bytes, o.suffixed, o.created_at, o.error_class, o.policy = any(nullif(current_setting('lapse.files_off', true), '')::text[]) as off,
-        retention.blob_refusal(o.url, o.prefix, array(select jsonb_array_elements_text(${ours}))) as refusal
+        retention.blob_refusal(o.url, o.prefix, array(select jsonb_array_elements_text(${JSON.stringify(hosts)}::jsonb))) as refusal
       from unnest(nullif(current_setting('lapse.files', true), '')::text[]) p(path)
       -- Path by path through the index, whatever the planner thinks of the array's length.
       cross join lateral (
@@ -116,23 +116,25 @@ export function judge(references: readonly Reference[], hosts: readonly string[]
       ) o
     ),
     judged as materialized (
-      select e.path, e.decided_at, e.off, ${referenced(references, 'e.path')} as live,
+      select e.path, e.decided_at, e.off, ${referenced(references, sql`e.path`)} as live,
         (select exists (select 1 from retention.hold where released_at is null)) and retention.is_held_file(e.path) as held
       from (select path, max(created_at) as decided_at, bool_or(off) as off from entries group by path) e
     ),
     claimed as (
       update retention.outbox o set
         state = case when e.refusal is not null then 'dead' when j.live then 'kept' when j.held then 'held' when j.off then o.state else 'deleting' end,
-        settled_as = case when e.refusal is null and j.live then 'referenced' end, error_class = e.refusal, next_attempt_at = ${until},
-        claimed_until = case when e.refusal is null and not (j.live or j.held or j.off) then clock_timestamp() + interval '${IN_FORCE_SECONDS} seconds' end
+        settled_as = case when e.refusal is null and j.live then 'referenced' end, error_class = e.refusal, next_attempt_at = ${until}::timestamptz,
+        claimed_until = case when e.refusal is null and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => ${IN_FORCE_SECONDS}::int) end
       from entries e join judged j using (path) where o.id = e.id
       returning o.id, case when o.claimed_until is null and o.state in ('pending', 'deleting') then 'off' else o.state end as state,
         o.attempts, o.bytes, o.suffixed, e.error_class, j.path, j.decided_at
     )
     select path, state, jsonb_agg(id::text) as ids, max(attempts) as attempts, coalesce(max(bytes), 0)::text as bytes,
-      bool_and(suffixed) as suffixed, bool_or(coalesce(error_class = '${MISSED}', false)) as missed,
-      to_char(max(decided_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as decided_at
-    from claimed group by path, state`);
+      bool_and(suffixed) as suffixed, bool_or(coalesce(error_class = ${MISSED}, false)) as missed,
+      ${utc(sql`max(decided_at)`)} as decided_at
+    from claimed group by path, state`,
+    judgedOf,
+  );
 }
 
 /** How one file's deletion ended. `failed` is tried again at `retryAt`, or is dead after MOST_ATTEMPTS or when `hopeless`. */
@@ -151,40 +153,37 @@ export type Settlement =
 /** Repeating it changes nothing that matters: only entries still `deleting` are settled. Gives how many died. */
 export async function settleFiles(database: Database, settlements: readonly Settlement[]): Promise<number> {
   if (settlements.length === 0) return 0;
-  const p = new Parameters();
-  const answers = p.add(
-    JSON.stringify(
-      settlements.flatMap((s) => {
-        const { ids, as: how, ...more } = s;
-        const answer = {
-          how,
-          ...('retryAt' in more ? { retry_at: more.retryAt.toISOString() } : {}),
-          ...('errorClass' in more ? { error: more.errorClass, hopeless: more.hopeless ?? false } : {}),
-        };
-        return ids.map((id) => ({ id, ...answer }));
-      }),
-    ),
-    'jsonb',
-  );
-  const rows = await database.transaction(
-    [
-      claimSession(),
-      p.statement(`with settled as (
+  const { dead } = await askOne(database, settling(settlements.flatMap(answersOf)), {
+    statementMs: CLAIM_MS,
+  });
+  return dead;
+}
+
+/** One for each entry of a file. */
+function answersOf({ ids, as: how, ...more }: Settlement): object[] {
+  const answer = {
+    how,
+    ...('retryAt' in more ? { retry_at: more.retryAt.toISOString() } : {}),
+    ...('errorClass' in more ? { error: more.errorClass, hopeless: more.hopeless ?? false } : {}),
+  };
+  return ids.map((id) => ({ id, ...answer }));
+}
+
+const settling = (answers: readonly object[]) =>
+  query(
+    sql`with settled as (
         update retention.outbox o set
           state = case when a.how = 'rewritten' then 'kept' when a.how = 'untried' then 'deleting' when a.how <> 'failed' then 'deleted'
-            when a.hopeless or o.attempts + 1 >= ${MOST_ATTEMPTS} then 'dead' else 'deleting' end,
+            when a.hopeless or o.attempts + 1 >= ${MOST_ATTEMPTS}::int then 'dead' else 'deleting' end,
           settled_as = case when a.how not in ('failed', 'untried') then a.how end,
           attempts = o.attempts + (a.how <> 'untried')::int, error_class = a.error, claimed_until = null, next_attempt_at = coalesce(a.retry_at, o.next_attempt_at)
-        from jsonb_to_recordset(${answers}) a(id bigint, how text, error text, retry_at timestamptz, hopeless boolean)
+        from jsonb_to_recordset(${JSON.stringify(answers)}::jsonb) a(id bigint, how text, error text, retry_at timestamptz, hopeless boolean)
         where o.id = a.id and o.state = 'deleting'
         returning o.state
       )
-      select count(*) filter (where state = 'dead') as dead from settled`),
-    ],
-    { timeoutMs: answerTimeoutMs(CLAIM_MS) },
+      select count(*) filter (where state = 'dead') as dead from settled`,
+    oneRow(z.object({ dead: z.coerce.number() })),
   );
-  return Number(rows[1]?.[0]?.dead ?? 0);
-}
 
 export const OutboxState = z.object({
   /** Entries the store has not confirmed; counted up to OPEN_CAP + 1. */
@@ -201,26 +200,21 @@ export type OutboxState = z.infer<typeof OutboxState>;
 
 /** Counting stops here: about 10 ms of an index. */
 const OPEN_CAP = 100_000;
-const some = (state: string): string =>
-  `(select count(*) from (select 1 from retention.outbox where state = '${state}' limit ${OPEN_CAP + 1}) d)`;
+const some = (state: string): Sql =>
+  sql`(select count(*) from (select 1 from retention.outbox where state = ${literal(state)} limit ${OPEN_CAP + 1}::int) d)`;
 
-export async function outboxState(database: Database): Promise<OutboxState> {
-  const rows = await database.transaction(
-    [
-      claimSession(),
-      {
-        text: `select count(*) as open, coalesce(sum(bytes), 0)::text as open_bytes, min(created_at)::text as oldest_at,
-            to_char(min(next_attempt_at) filter (where policy <> all(array(select policy from retention.policy_state where paused)))
-              at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as next_at,
+/** Of the entries whose policy is not paused. */
+const NEXT = sql`min(next_attempt_at) filter (where policy <> all(array(select policy from retention.policy_state where paused)))`;
+const STATE = query(
+  sql`select count(*) as open, coalesce(sum(bytes), 0)::text as open_bytes, min(created_at)::text as oldest_at,
+            ${utc(NEXT, 'ms')} as next_at,
             ${some('dead')} as dead, ${some('held')} as held, (select stopped from retention.kill_switch) is distinct from false as stopped
           from (
             select policy, bytes, created_at, next_attempt_at from retention.outbox
-            where state in ('pending', 'deleting') order by next_attempt_at, id limit ${OPEN_CAP + 1}
+            where state in ('pending', 'deleting') order by next_attempt_at, id limit ${OPEN_CAP + 1}::int
           ) o`,
-        params: [],
-      },
-    ],
-    { readOnly: true, timeoutMs: answerTimeoutMs(CLAIM_MS) },
-  );
-  return OutboxState.parse(rows[1]?.[0]);
-}
+  oneRow(OutboxState),
+);
+
+export const outboxState = (database: Database): Promise<OutboxState> =>
+  askOne(database, STATE, { statementMs: CLAIM_MS, readOnly: true });

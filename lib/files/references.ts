@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Problem } from '../platform/errors';
 import type { TableName } from '../platform/sql';
-import { name, type Parameters, table, tableLabel } from '../platform/sql';
+import { anyOf, id, name, type Sql, sql, table, tableId, tableLabel } from '../platform/sql';
 import type { Policy } from '../policies/contract';
 
 export interface Reference {
@@ -27,28 +27,31 @@ export function referencesOf(policies: readonly Policy[]): Reference[] {
  * True where a live row names the file of this canonical path, however it writes it. Through the index on the
  * column's canonical form: the inner limit keeps the planner from reading the table into a hash instead.
  */
-export const referenced = (references: readonly Reference[], path: string): string =>
-  references
-    .map(
-      (r) => `exists (select 1 from (
-          select 1 from ${table(r.table)} x where retention.blob_path(x.${name(r.column)}) = ${path} limit 1) y)`,
-    )
-    .join(' or ') || 'false';
+export const referenced = (references: readonly Reference[], path: Sql): Sql =>
+  anyOf(
+    ...references.map(
+      (r) => sql`exists (select 1 from (
+          select 1 from ${tableId(r.table)} x where retention.blob_path(${id('x', r.column)}) = ${path} limit 1) y)`,
+    ),
+  );
 
 /** An index that answers for the canonical form of a column: its first key, of all rows. */
-const INDEXED = `exists (select 1 from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
+const INDEXED = sql`exists (select 1 from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
         where i.indrelid = to_regclass(w.t) and i.indisvalid and i.indpred is null and i.indkey[0] = 0 and am.amname = 'btree'
           and pg_get_indexdef(i.indexrelid, 1, false) in (
             format('retention.blob_path(%I)', w.c), format('retention.blob_path((%I)::text)', w.c),
             format('blob_path(%I)', w.c), format('blob_path((%I)::text)', w.c)))`;
 
 /** An array of the columns that no index answers for, or that may not be read: `{ table_name, column_name, may }`. */
-export const unfitReferences = (references: readonly Reference[], p: Parameters): string => `coalesce((
+export function unfitReferences(references: readonly Reference[]): Sql {
+  const wanted = JSON.stringify(references.map((r) => ({ t: table(r.table), c: r.column })));
+  return sql`coalesce((
     select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))
-    from jsonb_to_recordset(${p.add(JSON.stringify(references.map((r) => ({ t: table(r.table), c: r.column }))), 'jsonb')}) w(t text, c text)
+    from jsonb_to_recordset(${wanted}::jsonb) w(t text, c text)
     cross join lateral (select ${INDEXED} as indexed,
       coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may) x
     where not x.indexed or not x.may), '[]')`;
+}
 
 export const Unfit = z.array(z.object({ table_name: z.string(), column_name: z.string(), may: z.boolean() }));
 export type Unfit = z.infer<typeof Unfit>;

@@ -2,9 +2,10 @@
  * Back pressure: a store that does not keep up, or refuses, must not be left behind by thousands of rows a run. Above
  * MOST_WAITING entries no more rows that name files go, until the drain has caught up.
  */
-
-import type { Statement } from '../platform/database';
+import { z } from 'zod';
 import type { Ending } from '../platform/outcome';
+import { oneRow, type Query, query } from '../platform/query';
+import { sql } from '../platform/sql';
 import type { Policy } from '../policies/contract';
 import { namesFiles } from '../policies/going';
 
@@ -14,21 +15,17 @@ import { namesFiles } from '../policies/going';
  */
 export const MOST_WAITING = 100_000;
 
-/** One row `{ waiting }`, counted to the limit. */
-const waiting: Statement = {
-  text: `select count(*)::int as waiting from (
-      select 1 from retention.outbox where state in ('pending', 'deleting') limit ${MOST_WAITING}) o`,
-  params: [],
-};
+/** Counted to the limit. */
+const WAITING = query(
+  sql`select count(*)::int as waiting from (
+      select 1 from retention.outbox where state in ('pending', 'deleting') limit ${MOST_WAITING}::int) o`,
+  oneRow(z.object({ waiting: z.number() })),
+);
 
 /** How many files more a run of this policy may queue. */
-export async function roomInOutbox(
-  policy: Policy,
-  ask: (statement: Statement) => Promise<readonly Record<string, unknown>[]>,
-): Promise<number> {
+export async function roomInOutbox(policy: Policy, ask: <T>(query: Query<T>) => Promise<T>): Promise<number> {
   if (!namesFiles(policy)) return Number.POSITIVE_INFINITY;
-  const [row] = await ask(waiting);
-  return MOST_WAITING - Number(row?.waiting ?? MOST_WAITING);
+  return MOST_WAITING - (await ask(WAITING)).waiting;
 }
 
 export const outboxFull = (outcome: 'skipped' | 'interrupted'): Ending => ({

@@ -116,12 +116,7 @@ class Run extends RunState {
     }
     if (begun.problems.length > 0) throw new PreflightError(this.policy.name, begun.problems);
     if (this.total === 0) return drained;
-    this.filesRoom = await roomInOutbox(this.policy, (waiting) =>
-      this.reading.askOne(
-        query(waiting, (rows) => rows),
-        LOOK,
-      ),
-    );
+    this.filesRoom = await roomInOutbox(this.policy, (waiting) => this.reading.askOne(waiting, LOOK));
     if (this.filesRoom <= 0) return outboxFull('skipped');
     const stopped = await this.#admit(begun.facts);
     if (stopped) return stopped;

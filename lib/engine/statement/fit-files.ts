@@ -6,7 +6,9 @@ import type { Policy } from '../../policies/contract';
 import type { Check } from './preflight-facts';
 
 /** An expression: the columns of this policy, its dependants and those it shares files with that are not fit. */
-export const fileFacts = (policy: Policy, p: Parameters): string =>
-  unfitReferences(referencesOf([policy]), p);
+export function fileFacts(policy: Policy, p: Parameters): string {
+  const { strings, values } = unfitReferences(referencesOf([policy]));
+  return strings.reduce((text, part, i) => `${text}${p.add(String(values[i - 1]))}${part}`);
+}
 
 export const fileIndexes: Check = ({ facts }) => judgeReferences(facts.files);

@@ -108,8 +108,8 @@ export const fileMutants: readonly Mutant[] = [
     id: 'F13',
     promise: 'A live row that writes the name otherwise keeps its file.',
     file: 'lib/files/references.ts',
-    find: `where retention.blob_path(x.\${name(r.column)}) = \${path} limit 1`,
-    replace: `where x.\${name(r.column)} = \${path} limit 1`,
+    find: `where retention.blob_path(\${id('x', r.column)}) = \${path} limit 1`,
+    replace: `where \${id('x', r.column)} = \${path} limit 1`,
     tests: [force, values],
   },
   {
