@@ -5,7 +5,9 @@
  * each file gets its settlement. When the store asks to slow down, refuses the token, or time is up, the rest is
  * given back untried.
  */
-import type { Blob } from '../platform/blob';
+// By the author of p-retry: a list worked off by so many at once.
+import pMap from 'p-map';
+import type { Blob, StoredFile } from '../platform/blob';
 import { BlobError } from '../platform/errors';
 import type { Claimed, Settlement } from './outbox';
 
@@ -22,7 +24,6 @@ export interface StoreOutcome {
   readonly settlements: readonly Settlement[];
   readonly deletedBytes: number;
   readonly calls: number;
-  readonly failures: number;
   /** Ask no more before this instant. */
   readonly notBefore: Date | null;
   /** The token or the store itself: nothing will work until someone mends it. */
@@ -41,11 +42,11 @@ export interface StoreContext {
 }
 
 /**
- * The store's clock may be behind the database's: a file that seems a little older than the decision may have been
- * uploaded again just after it,
+ * The store's clock may be behind the database's: a file that seems only this much older than the decision may have
+ * been uploaded again just after it.
  */
 const CLOCKS_DIFFER_MS = 120_000;
-/** and waits until whoever uploaded it has had time to name it in a row. */
+/** Such a file waits this long, so that a row can name it. */
 const NAMED_BY_THEN_MS = 3_600_000;
 
 /** As the store makes names: 30 random characters before the extension. */
@@ -56,99 +57,144 @@ function backoffMs(attempts: number, random: number): number {
   return full / 2 + (full / 2) * random;
 }
 
-export async function deleteAtStore(files: readonly Claimed[], context: StoreContext): Promise<StoreOutcome> {
-  const { blob, clock } = context;
-  const settlements: Settlement[] = [];
-  let deletedBytes = 0;
-  let calls = 0;
-  let failures = 0;
-  const stop: { notBefore: Date | null; fatal: BlobError | null } = { notBefore: null, fatal: null };
+export const deleteAtStore = (files: readonly Claimed[], context: StoreContext): Promise<StoreOutcome> =>
+  new Page(context).delete(files);
 
-  const call = <T>(work: () => Promise<T>): Promise<T> => {
-    calls += 1;
-    return work();
-  };
-  const settled = (file: Claimed, as: 'deleted' | 'missing' | 'rewritten') => {
-    settlements.push({ ids: file.ids, as });
-    if (as === 'deleted') deletedBytes += file.bytes;
-  };
-  const failed = (file: Claimed, error: BlobError) => {
-    const wait = Math.max(backoffMs(file.attempts, context.random()), (error.retryAfterSeconds ?? 0) * 1000);
-    settlements.push({
+/** One page on its way: what was settled, and why nothing more is asked. */
+class Page {
+  readonly #settlements: Settlement[] = [];
+  #deletedBytes = 0;
+  #calls = 0;
+  #notBefore: Date | null = null;
+  #fatal: BlobError | null = null;
+
+  constructor(private readonly context: StoreContext) {}
+
+  async delete(files: readonly Claimed[]): Promise<StoreOutcome> {
+    const [once, repeatable] = divided(files, (f) => f.suffixed && isUnrepeatable(f.path));
+    const work = [
+      ...inGroups(once).map((group) => () => this.#together(group)),
+      ...repeatable.map((file) => () => this.#alone(file)),
+    ];
+    await pMap(work, (step) => (this.#mayCall() ? step() : undefined), { concurrency: CALLS_AT_ONCE });
+    this.#giveBack(files);
+    return {
+      settlements: this.#settlements,
+      deletedBytes: this.#deletedBytes,
+      calls: this.#calls,
+      notBefore: this.#notBefore,
+      fatal: this.#fatal,
+    };
+  }
+
+  async #together(files: readonly Claimed[]): Promise<void> {
+    const paths = files.map((f) => f.path);
+    try {
+      await this.#call((blob, limits) => blob.del(paths, limits));
+      for (const file of files) this.#settle(file, 'deleted');
+    } catch (error) {
+      const why = this.#heed(error);
+      if (why.failure === 'fatal') return;
+      // One name the store will not hear of must not stop the others.
+      if (why.failure === 'refused' && files.length > 1) await this.#eachAlone(files);
+      else for (const file of files) this.#fail(file, why);
+    }
+  }
+
+  async #eachAlone(files: readonly Claimed[]): Promise<void> {
+    for (const file of files) if (this.#mayCall()) await this.#together([file]);
+  }
+
+  async #alone(file: Claimed): Promise<void> {
+    try {
+      const found = await this.#call((blob, limits) => blob.head(file.path, limits));
+      const expired = this.#judge(file, found);
+      if (!expired || !this.#mayCall()) return;
+      await this.#call((blob, limits) => blob.del([file.path], { ifMatch: expired.etag, ...limits }));
+      this.#settle(file, 'deleted');
+    } catch (error) {
+      const why = this.#heed(error);
+      // Gone or written again between the look and the deletion: the next attempt will see which.
+      if (why.failure !== 'fatal') this.#fail(file, why);
+    }
+  }
+
+  /** The file as it may be deleted; null when the look alone says what becomes of it. */
+  #judge(file: Claimed, found: StoredFile | null): StoredFile | null {
+    // A store may forget a file for a moment: believed when the next attempt misses it too.
+    if (!found) {
+      if (file.missed) this.#settle(file, 'missing');
+      else this.#fail(file, notFound);
+      return null;
+    }
+    const decidedAt = new Date(file.decided_at).getTime();
+    const olderMs = decidedAt - found.uploadedAt.getTime();
+    const namedBy = new Date(decidedAt + NAMED_BY_THEN_MS);
+    if (olderMs < 0) this.#settle(file, 'rewritten');
+    else if (olderMs < CLOCKS_DIFFER_MS && this.context.clock() < namedBy) this.#leaveUntil(file, namedBy);
+    else return found;
+    return null;
+  }
+
+  #mayCall(): boolean {
+    const { clock, until } = this.context;
+    return this.#fatal === null && this.#notBefore === null && clock() < until;
+  }
+
+  /** No call outlasts the deadline. */
+  #call<T>(work: (blob: Blob, limits: { timeoutMs: number }) => Promise<T>): Promise<T> {
+    const { blob, clock, deadline } = this.context;
+    this.#calls += 1;
+    return work(blob, { timeoutMs: deadline.getTime() - clock().getTime() });
+  }
+
+  /** Notes what a failure says of all further calls. Throws what the store did not say. */
+  #heed(error: unknown): BlobError {
+    if (!(error instanceof BlobError)) throw error;
+    if (error.retryAfterSeconds !== null) {
+      const until = this.#in(error.retryAfterSeconds * 1000);
+      if (this.#notBefore === null || until > this.#notBefore) this.#notBefore = until;
+    }
+    if (error.failure === 'fatal') this.#fatal = error;
+    return error;
+  }
+
+  #settle(file: Claimed, as: 'deleted' | 'missing' | 'rewritten'): void {
+    this.#settlements.push({ ids: file.ids, as });
+    if (as === 'deleted') this.#deletedBytes += file.bytes;
+  }
+
+  #fail(file: Claimed, error: BlobError): void {
+    const wait = Math.max(
+      backoffMs(file.attempts, this.context.random()),
+      (error.retryAfterSeconds ?? 0) * 1000,
+    );
+    this.#settlements.push({
       ids: file.ids,
       as: 'failed',
       errorClass: error.code,
-      retryAt: new Date(clock().getTime() + wait),
+      retryAt: this.#in(wait),
       hopeless: error.failure === 'refused',
     });
-  };
-  const slowDown = (error: BlobError) => {
-    if (error.retryAfterSeconds === null) return;
-    const until = new Date(clock().getTime() + error.retryAfterSeconds * 1000);
-    if (stop.notBefore === null || until > stop.notBefore) stop.notBefore = until;
-  };
-  const untried = (file: Claimed, retryAt: Date) => {
-    settlements.push({ ids: file.ids, as: 'untried', retryAt });
-  };
-  const inTime = () => ({ timeoutMs: context.deadline.getTime() - clock().getTime() });
-  const mayCall = () => stop.fatal === null && stop.notBefore === null && clock() < context.until;
-
-  const together = async (some: readonly Claimed[]): Promise<void> => {
-    try {
-      await call(() =>
-        blob.del(
-          some.map((f) => f.path),
-          inTime(),
-        ),
-      );
-      for (const f of some) settled(f, 'deleted');
-    } catch (error) {
-      const why = blobError(error);
-      failures += 1;
-      slowDown(why);
-      if (why.failure === 'fatal') stop.fatal = why;
-      // One name the store will not hear of must not stop the others.
-      else if (why.failure === 'refused' && some.length > 1) await eachAlone(some);
-      else for (const f of some) failed(f, why);
-    }
-  };
-  const eachAlone = async (some: readonly Claimed[]): Promise<void> => {
-    for (const f of some) if (mayCall()) await together([f]);
-  };
-  const alone = async (file: Claimed): Promise<void> => {
-    try {
-      const found = await call(() => blob.head(file.path, inTime()));
-      // A store may forget a file for a moment: believed when the next attempt misses it too.
-      if (!found) return file.missed ? settled(file, 'missing') : failed(file, notFound);
-      const older = new Date(file.decided_at).getTime() - found.uploadedAt.getTime();
-      if (older < 0) return settled(file, 'rewritten');
-      const namedBy = new Date(file.decided_at).getTime() + NAMED_BY_THEN_MS;
-      if (older < CLOCKS_DIFFER_MS && clock().getTime() < namedBy) return untried(file, new Date(namedBy));
-      if (!mayCall()) return;
-      await call(() => blob.del([file.path], { ifMatch: found.etag, ...inTime() }));
-      settled(file, 'deleted');
-    } catch (error) {
-      const why = blobError(error);
-      // Gone or written again between the look and the deletion: the next attempt will see which.
-      failures += 1;
-      slowDown(why);
-      if (why.failure === 'fatal') stop.fatal = why;
-      else failed(file, why);
-    }
-  };
-
-  const [once, repeatable] = divided(files, (f) => f.suffixed && isUnrepeatable(f.path));
-  const work = [...inGroups(once).map((g) => () => together(g)), ...repeatable.map((f) => () => alone(f))];
-  let next = 0;
-  const lane = async () => {
-    while (next < work.length && mayCall()) await work[next++]!();
-  };
-  await Promise.all(Array.from({ length: Math.min(CALLS_AT_ONCE, work.length) }, lane));
-  const answered = new Set(settlements.flatMap((s) => s.ids));
-  for (const f of files) {
-    if (!f.ids.some((id) => answered.has(id))) untried(f, stop.notBefore ?? clock());
   }
-  return { settlements, deletedBytes, calls, failures, ...stop };
+
+  #leaveUntil(file: Claimed, retryAt: Date): void {
+    this.#settlements.push({ ids: file.ids, as: 'untried', retryAt });
+  }
+
+  /** What no call has answered for is due again as soon as the store may be asked. */
+  #giveBack(files: readonly Claimed[]): void {
+    const answered = new Set(this.#settlements.flatMap((s) => s.ids));
+    for (const file of files) {
+      if (!file.ids.some((id) => answered.has(id))) {
+        this.#leaveUntil(file, this.#notBefore ?? this.context.clock());
+      }
+    }
+  }
+
+  #in(milliseconds: number): Date {
+    return new Date(this.context.clock().getTime() + milliseconds);
+  }
 }
 
 function divided<T>(all: readonly T[], is: (one: T) => boolean): [T[], T[]] {
@@ -162,8 +208,3 @@ function inGroups(files: readonly Claimed[]): Claimed[][] {
 }
 
 const notFound = new BlobError('not_found', 'the store has no such file');
-
-const blobError = (error: unknown): BlobError => {
-  if (error instanceof BlobError) return error;
-  throw error;
-};
