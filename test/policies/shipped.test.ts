@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { examplePermanentTables, examplePolicies } from '@/lib/example/policies';
-import { prefixesOf } from '@/lib/files/reconcile/reconcile';
+import { prefixesOf } from '@/lib/files/reconcile/declared';
 import { permanentTables, policies } from '@/lib/policies';
 import { withPurges } from '@/lib/policies/purge';
 import { type Engine, engine, fitsDatabase } from '../support/engine';

@@ -2,9 +2,11 @@
  * Where a scan goes on: <prefix>blob-reconcile:cursor in Redis, JSON, kept a week. Lost, the scan begins anew as
  * another scan; two sightings of one orphan have to be hours apart, so that deletes nothing sooner.
  */
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { READ_TEXT } from '../../platform/lua';
 import type { RedisClient } from '../../platform/redis';
+import type { Scan } from '../finding';
 
 const SECONDS = 7 * 86_400;
 
@@ -40,4 +42,34 @@ export async function saveScan(redis: RedisClient, cursor: ScanCursor | null): P
       [key(redis)],
       [JSON.stringify(cursor), String(SECONDS)],
     );
+}
+
+export const newScan = (at: Date): ScanCursor => ({
+  id: randomUUID(),
+  at: at.toISOString(),
+  stage: 'list',
+  index: 0,
+  after: null,
+});
+
+/** Where a scan is, and has saved that it is. */
+export class Place {
+  /** What findings are noted under. */
+  readonly scan: Scan;
+
+  constructor(
+    private readonly redis: RedisClient,
+    private cursor: ScanCursor,
+  ) {
+    this.scan = { id: cursor.id, at: new Date(cursor.at) };
+  }
+
+  get now(): ScanCursor {
+    return this.cursor;
+  }
+
+  async move(to: Partial<ScanCursor>): Promise<void> {
+    this.cursor = { ...this.cursor, ...to };
+    await saveScan(this.redis, this.cursor);
+  }
 }

@@ -161,10 +161,10 @@ describe('a scan', () => {
     await old(...paths);
     await f.rows(paths.slice(0, 450).map((file) => ({ age: 1, file })));
     let looks = 0;
-    // The clock runs out at every fifth look at it.
+    // The clock runs out at every fourth look at it.
     const services = {
       ...f.services,
-      clock: () => new Date(f.now().getTime() + (++looks % 5 === 0 ? 600_000 : 0)),
+      clock: () => new Date(f.now().getTime() + (++looks % 4 === 0 ? 600_000 : 0)),
     };
     const results = [];
     for (let calls = 0; calls < 40; calls += 1) {

@@ -116,7 +116,7 @@ export const outboxMutants: readonly Mutant[] = [
     promise: 'A token that is refused stops the drain.',
     file: store,
     find: "if (error.failure === 'fatal') this.#fatal = error;",
-    replace: '',
+    replace: "if (error.failure === 'fatal') return new BlobError('transient', '');",
     tests: drain('a refused token stops the drain'),
   },
   {
