@@ -92,3 +92,26 @@ it.each(['lineage?table=public.things&key=x', 'verify'])(
     expect(await ask()).not.toBe(429);
   },
 );
+
+it.each(['limit', 'batchSize'])('%s is a parameter of policies, and refused for a job', async (field) => {
+  const request = new Request(`https://lapse.test/api/cron/backlog?${field}=3`, {
+    headers: { authorization: `Bearer ${SECRET}` },
+  });
+  const response = await jobRoute(
+    'backlog',
+    async () => done,
+    () => e.services,
+  ).GET(request);
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ error: { code: 'unknown_parameter', field } });
+});
+
+it('a job that stands in no schedule is a mistake of the code, named at once', () => {
+  expect(() =>
+    jobRoute(
+      'no-such-job',
+      async () => done,
+      () => e.services,
+    ),
+  ).toThrow(/no-such-job/);
+});

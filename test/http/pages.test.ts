@@ -45,3 +45,8 @@ it('lets a browser run only what carries the nonce, and report only to the Sentr
   expect(policy).toContain("frame-ancestors 'none'");
   expect(policy).not.toContain('unsafe');
 });
+
+it('lets a browser report nowhere when the address of Sentry cannot be read', () => {
+  const policy = pagePolicy('abc', { NEXT_PUBLIC_SENTRY_DSN: 'not an address' });
+  expect(policy).toContain("connect-src 'self';");
+});

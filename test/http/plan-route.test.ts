@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { planRoute } from '@/lib/http/plan-route';
+import { inTurn } from '@/lib/platform/turn';
 import { days } from '@/lib/policies/contract';
 import type { Plan } from '@/lib/watch/plan/plan';
 import { DAY, type Engine, engine, govern, things, thingsPolicy } from '../support/engine';
@@ -39,4 +40,14 @@ it('answers nobody else, and no parameter it does not know', async () => {
   const unknown = await get('?policy=things');
   expect(unknown.status).toBe(400);
   expect(await unknown.json()).toMatchObject({ error: { field: 'policy' } });
+});
+
+it('counts one plan at a time, and says when to ask again', async () => {
+  const turn = await inTurn(e.services.redis, 'plan', 60_000, () => get());
+  const answer = turn.mine ? turn.result : null;
+  expect(answer?.status).toBe(429);
+  expect(await answer?.json()).toMatchObject({
+    error: { code: 'one_at_a_time', message: expect.stringContaining('ask again') },
+  });
+  expect((await get()).status).toBe(200);
 });

@@ -1,6 +1,8 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { readParameters } from '@/lib/http/parameters';
-import { noteRequest, urlOf } from '@/lib/http/raw-url';
+import { noteRequest, urlOf, watchRequests } from '@/lib/http/raw-url';
 
 /** As the server notes a request and as Next hands it on, without the parameters it takes for its own. */
 const arrives = (sent: string, handedOn: string, headers: Record<string, string> = {}): URL => {
@@ -38,4 +40,21 @@ it('TRACE, of which no request can be made, becomes a method that is refused', (
   const message = { url: '/', headers: {}, method: 'TRACE' };
   noteRequest(message);
   expect(() => new Request('https://lapse.test/', { method: message.method })).not.toThrow();
+});
+
+it('every request of a server is noted before anything else looks at it', async () => {
+  watchRequests();
+  const server = createServer((request, response) =>
+    response.end(String(request.headers['x-lapse-raw-query'])),
+  );
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  const answer = await fetch(`http://127.0.0.1:${port}/x?nxtPdryRun=1`, {
+    headers: { 'x-lapse-raw-query': 'of the caller' },
+  });
+  expect(await answer.text()).toBe('?nxtPdryRun=1');
+  await new Promise<void>((done) => {
+    server.close(() => done());
+    server.closeAllConnections();
+  });
 });

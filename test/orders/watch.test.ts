@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Ending, type Intent, leaseIntents, settleIntents } from '@/lib/orders/intents';
+import { orderReviewJob } from '@/lib/orders/job';
 import type { RefundProvider } from '@/lib/orders/provider';
 import { attemptRefund } from '@/lib/orders/refund';
+import { watchOrders } from '@/lib/orders/watch';
 import { createLog } from '@/lib/platform/log';
 import { act } from '@/test/support/operators';
 import { REVIEW } from '@/test/support/order-review';
@@ -621,4 +623,42 @@ it('an order in review without a start is counted, logged and listed', async () 
     );
   expect(await listed('without-start')).toEqual([order]);
   expect(await listed('in-review')).toEqual([dated]);
+});
+
+describe('where no payments can be made', () => {
+  it('an operator is told which key is missing, and no order is claimed', async () => {
+    const order = await w.order(3);
+    const settings = {
+      ...w.services.settings,
+      orders: { ...w.services.settings.orders, stripeKey: undefined },
+    };
+    const answer = await w.act({ action: 'order.refund', order, reason: 'asked for' }, 'alice', { settings });
+    expect([answer.status, answer.body.error]).toMatchObject([409, { code: 'no_provider' }]);
+    expect(await w.intent(order)).toBeUndefined();
+  });
+
+  it('and no review is declared, the cron says so and asks nothing', async () => {
+    const order = { correlationId: 'c', deadline: new Date(), dryRun: false, trigger: 'cron' } as const;
+    expect(await orderReviewJob({ ...w.services, orderReview: undefined }, order)).toMatchObject({
+      outcome: 'skipped',
+      reason: 'not_declared',
+    });
+    expect(await orderReviewJob(w.services, { ...order, dryRun: true })).toMatchObject({
+      outcome: 'succeeded',
+    });
+  });
+});
+
+it('out of time, what was claimed waits for the next watch, and is paid back once', async () => {
+  const order = await w.order(25);
+  const now = w.services.clock();
+  const late = await watchOrders(w.services, {
+    correlationId: 'c',
+    deadline: new Date(now.getTime() + 1_000),
+    dryRun: false,
+    trigger: 'cron',
+  });
+  expect(late).toMatchObject({ outcome: 'interrupted', reason: 'time', refunded: 0 });
+  expect(await w.watch()).toMatchObject({ refunded: 1 });
+  expect((await w.intent(order))?.state).toBe('succeeded');
 });

@@ -98,3 +98,10 @@ it('a run with a wrong password ends at its first request, and says what to chan
   expect(run.message).toContain('set DATABASE_URL to the current connection string');
   expect(await left(e.db)).toBe(1);
 });
+
+it('what is no answer of the database at all is told by its class, without its words', () => {
+  const mapped = mapDatabaseError(new TypeError('row of Ann'));
+  expect(mapped).toMatchObject({ failure: 'fatal', sqlState: null });
+  expect(mapped.message).toBe('the database request could not be made: TypeError');
+  expect(mapDatabaseError(mapped)).toBe(mapped);
+});

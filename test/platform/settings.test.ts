@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SettingsError } from '@/lib/platform/errors';
-import { readSettings } from '@/lib/platform/settings';
+import { guardSettings, readSettings } from '@/lib/platform/settings';
 import { resolvePolicies } from '@/lib/policies';
 import { days, forever } from '@/lib/policies/contract';
+import { services } from '@/lib/services';
 import { thingsPolicy } from '../support/engine';
 
 const good = {
@@ -147,4 +148,34 @@ it('caps that name no currency stop the start and say what to write', () => {
   expect(() => readSettings({ ...good, ORDER_REFUND_MAX_AMOUNT: '1000' })).toThrow(
     /ORDER_REFUND_MAX_AMOUNT .*ORDER_REFUND_CAPS/,
   );
+});
+
+it('a warning that would come after the breach is refused', () => {
+  const late = { SLA_WARNING_THRESHOLD_PERCENT: '101', SLA_CRITICAL_THRESHOLD_PERCENT: '100' };
+  expect(problems(late)).toContain('SLA_WARNING_THRESHOLD_PERCENT must not be above');
+});
+
+it.each(['nonsense', Buffer.from('no key').toString('base64')])('"%s" is no key to sign with', (key) => {
+  expect(problems({ LAPSE_AUDIT_SIGNING_KEY: key })).toContain('LAPSE_AUDIT_SIGNING_KEY must be an Ed25519');
+});
+
+it.each(['0', '99999', 'soon'])('%s is no number of hours a review may take', (hours) => {
+  expect(problems({ ORDER_REVIEW_HOURS: hours })).toContain('ORDER_REVIEW_HOURS');
+});
+
+it('the guard rails can be read alone, and a wrong one names itself', () => {
+  expect(guardSettings({ LAPSE_COOLING_OFF_DAYS: '3' })).toMatchObject({ coolingOffSeconds: 3 * 86_400 });
+  expect(() => guardSettings({ LAPSE_MASS_DELETION_GUARD: 'perhaps' })).toThrow(
+    'LAPSE_MASS_DELETION_GUARD must be on or off',
+  );
+});
+
+describe('an instance', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('makes its services once', () => {
+    for (const [name, value] of Object.entries(good)) vi.stubEnv(name, value);
+    expect(services()).toBe(services());
+    expect(services().settings.production).toBe(true);
+  });
 });

@@ -65,6 +65,47 @@ describe('a declaration that could delete the wrong thing is refused when the pr
       },
       'references',
     ],
+    [
+      'a tenant with rules that match',
+      {
+        rules: [{ label: 'free', keepFor: days(1), match: { note: 'x' } }],
+        tenants: {
+          table: { name: 'orgs' },
+          key: { column: 'id', type: 'uuid' },
+          column: 'org',
+          label: 'o.plan',
+        },
+      },
+      'chosen by the label',
+    ],
+    [
+      'a reference of more columns than its key',
+      { quality: { references: [{ columns: ['a', 'b'], table: { name: 'd' }, key: ['id'] }] } },
+      'quality.references.0.key',
+    ],
+    [
+      'a mark that is the clock',
+      { strategy: { kind: 'soft-delete', column: 'at', purgeAfter: days(1) } },
+      'strategy.column',
+    ],
+    [
+      'whole partitions with a condition on rows',
+      { partitioned: { by: 'month' }, where: 't.note is null' },
+      'where cannot spare some of its rows',
+    ],
+    [
+      'whole partitions that are marked',
+      {
+        partitioned: { by: 'month' },
+        strategy: { kind: 'soft-delete', column: 'gone', purgeAfter: days(1) },
+      },
+      'a soft delete cannot spare some of its rows',
+    ],
+    [
+      'whole partitions whose key leaves out the clock',
+      { partitioned: { by: 'month' } },
+      'the key of a partitioned table includes at',
+    ],
   ])('%s', (_, changes, field) => expect(refused(changes)).toContain(field));
 });
 

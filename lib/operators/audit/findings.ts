@@ -46,11 +46,5 @@ export class Findings {
 export const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.map((v) => (v === null ? '' : String(v))) : [];
 
-/** JSON as far as it can be read; an edited one is undefined and fits nothing. */
-export function json(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
-}
+/** A column of type jsonb, as the database prints it; null where there is none. */
+export const json = (text: string | undefined): unknown => JSON.parse(text || 'null');

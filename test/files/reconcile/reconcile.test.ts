@@ -209,3 +209,45 @@ describe('a scan', () => {
     expect(await scan({ trigger: 'cron' })).toMatchObject({ outcome: 'succeeded' });
   });
 });
+
+it('without a store nothing is compared, and the answer says which setting is missing', async () => {
+  const bare = { ...f.services, blob: undefined };
+  const answer = await reconcile(bare, {
+    correlationId: 'test',
+    deadline: new Date(f.now().getTime() + 240_000),
+    dryRun: false,
+    mayDelete: true,
+    trigger: 'manual',
+  });
+  expect(answer).toMatchObject({ outcome: 'errored', reason: 'settings' });
+  expect(answer.message).toContain('BLOB_READ_WRITE_TOKEN');
+});
+
+it('while everything is stopped no orphan is handed over, however ripe', async () => {
+  await old('pictures/orphan.png');
+  await scan();
+  f.pass(13 * HOURS);
+  await f.db.sql(`select retention.stop_all('ann', 'drill')`);
+  expect(await scan()).toMatchObject({ outcome: 'succeeded', orphans: 1, queued: 0 });
+  expect(await findings()).toMatchObject([{ state: 'open' }]);
+  await f.db.sql(`select retention.resume_all('ben', 'over')`);
+  f.pass(HOURS);
+  expect(await scan()).toMatchObject({ queued: 1 });
+});
+
+it('a store that refuses the token ends the scan with an error, and nothing is found missing', async () => {
+  await old('pictures/orphan.png');
+  f.cloud.setFaults((r) =>
+    r.service === 'blob' ? { kind: 'refuse', status: 403, code: 'forbidden' } : undefined,
+  );
+  expect(await scan()).toMatchObject({ outcome: 'errored', orphans: 0, missing: 0 });
+  f.cloud.setFaults(undefined);
+  expect(await findings()).toEqual([]);
+});
+
+it('a cursor that nobody can read begins the scan anew', async () => {
+  await old('pictures/orphan.png');
+  const key = `${f.services.redis.prefix}blob-reconcile:cursor`;
+  await f.services.redis.eval("return redis.call('set', KEYS[1], ARGV[1])", [key], ['{"id":1']);
+  expect(await scan()).toMatchObject({ outcome: 'succeeded', orphans: 1 });
+});

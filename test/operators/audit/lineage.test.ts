@@ -176,3 +176,7 @@ it('finds a row and its receipt however the key is spelled, of several columns t
     ),
   });
 });
+
+it('a key that its column cannot hold is refused, naming the field', async () => {
+  await expect(of('no uuid')).rejects.toMatchObject({ field: 'key' });
+});

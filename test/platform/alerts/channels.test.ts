@@ -1,7 +1,11 @@
+import * as Sentry from '@sentry/nextjs';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
 import { expect, it } from 'vitest';
-import { transportOptions } from '@/lib/platform/alerts/channels';
+import { sendersOf, transportOptions } from '@/lib/platform/alerts/channels';
+import { sentryOptions } from '@/lib/platform/sentry';
+import { readSettings } from '@/lib/platform/settings';
+import { envelopes } from '../../support/envelopes';
 
 it.each([
   ['smtp://user:secret@mail.example:587', true],
@@ -37,4 +41,63 @@ it('a server that offers no encryption gets neither password nor mail', async ()
   expect(heard).toEqual([]);
   transport.close();
   await new Promise<void>((done) => server.close(() => done()));
+});
+
+const ALERT = {
+  id: '00000000-0000-4000-8000-000000000001',
+  incident: '00000000-0000-4000-8000-000000000002',
+  cause: 'run.late:things',
+  message: 'things was due and has not done its work',
+  openedAt: '2026-03-01T00:00:00.000Z',
+  recoveredAt: null,
+  environment: 'production',
+} as const;
+const sendersFor = (env: Record<string, string>) =>
+  sendersOf(
+    readSettings({
+      DATABASE_URL: 'postgresql://app:pw@host.example/db',
+      UPSTASH_REDIS_REST_URL: 'https://redis.example',
+      UPSTASH_REDIS_REST_TOKEN: 'token',
+      CRON_SECRET: 'sixteen-characters',
+      ...env,
+    }),
+  );
+
+it('Sentry is told of an incident by its cause, of what is over as no error, and of no person', async () => {
+  const sink = await envelopes();
+  Sentry.init(sentryOptions({ SENTRY_DSN: sink.dsn, VERCEL_ENV: 'production' }));
+  const { sentry } = sendersFor({ SENTRY_DSN: sink.dsn });
+  await sentry?.({ ...ALERT, moment: 'critical' });
+  await sentry?.({ ...ALERT, moment: 'recovered', recoveredAt: '2026-03-01T01:00:00.000Z' });
+  await sentry?.({ ...ALERT, cause: 'audit.broken', moment: 'warning' });
+  await Sentry.flush();
+  expect(sink.text).toContain('Lapse:run.late');
+  expect(sink.text).toContain('"policy":"things"');
+  expect(sink.text).toContain('over: run.late:things');
+  for (const level of ['error', 'info', 'warning']) expect(sink.text).toContain(`"level":"${level}"`);
+  await Sentry.close();
+  await sink.stop();
+});
+
+it('a channel that nobody listens at is named by its class only, never by its address', async () => {
+  const { webhook, email } = sendersFor({
+    ALERT_WEBHOOK_URL: 'http://127.0.0.1:1/hook',
+    ALERT_WEBHOOK_SECRET: 'a-webhook-secret-of-the-tests',
+    ALERT_EMAIL_SMTP_URL: 'smtp://127.0.0.1:1',
+    ALERT_EMAIL_FROM: 'lapse@example.com',
+    ALERT_EMAIL_TO: 'ops@example.com',
+  });
+  const failed = (sent: Promise<void> | undefined) =>
+    sent?.then(
+      () => null,
+      (error: { code: string; message: string }) => [error.code, error.message],
+    );
+  expect(await failed(webhook?.({ ...ALERT, moment: 'warning' }))).toEqual([
+    'webhook.unreachable',
+    expect.not.stringContaining('127.0.0.1'),
+  ]);
+  expect(await failed(email?.({ ...ALERT, moment: 'warning' }))).toEqual([
+    expect.stringMatching(/^email\.[A-Za-z]+$/),
+    expect.not.stringContaining('127.0.0.1'),
+  ]);
 });

@@ -214,3 +214,14 @@ it('a dry run measures and writes nothing', async () => {
     await e.db.sql('select 1 from retention.backlog union all select 1 from retention.backlog_day'),
   ).toEqual([]);
 });
+
+it('out of time says how many were measured, and that the next run continues', async () => {
+  await governed();
+  const late = await watchBacklog(services, {
+    correlationId: randomUUID(),
+    deadline: new Date(now),
+    dryRun: false,
+    trigger: 'cron',
+  });
+  expect(late).toMatchObject({ outcome: 'interrupted', reason: 'time', backlog: [] });
+});
