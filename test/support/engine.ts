@@ -27,8 +27,10 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-export async function engine(options: { now?: Date; env?: Record<string, string> } = {}): Promise<Engine> {
-  const db = await testDatabase();
+export async function engine(
+  options: { now?: Date; env?: Record<string, string>; db?: TestDatabase } = {},
+): Promise<Engine> {
+  const db = options.db ?? (await testDatabase());
   const services: Services = {
     ...createServices({
       ...db.env,

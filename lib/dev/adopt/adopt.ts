@@ -2,6 +2,7 @@
  * `npm run adopt`: looks at a database, says what could go and what is missing first, and after asking writes policies,
  * the lines of the data map and the SQL that the policies need. The database is only read, but for `--apply`.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { permanentTables, policies } from '../../policies';
 import { dataMap } from '../../policies/data-map';
@@ -222,8 +223,18 @@ async function applyFile(url: string, flags: Flags, terminal: Terminal): Promise
     throw new NothingWritten('nothing was run: --yes runs them without asking');
   }
   const failed = (await apply(url, steps, (line) => terminal.say(line))).filter((a) => a.error !== null);
-  terminal.say(`${steps.length - failed.length} of ${steps.length} statements ran`);
-  return failed.length > 0 ? 1 : 0;
+  terminal.say(`${steps.length - failed.length} of ${steps.length} statements ran\n`);
+  // A process of its own: policies that were written a moment ago are not in this one.
+  const check = spawnSync(
+    process.execPath,
+    ['node_modules/tsx/dist/cli.mjs', 'lib/dev/cli/policy-check.ts'],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, DATABASE_URL: url },
+    },
+  );
+  terminal.say(`${check.stdout}${check.stderr}`.trimEnd());
+  return failed.length > 0 ? 1 : (check.status ?? 1);
 }
 
 async function agreed(question: string, { yes }: Flags, { ask }: Terminal): Promise<boolean> {

@@ -121,10 +121,11 @@ async function asTheApp(reader: Reader, facts: RawFacts, { logins }: CatalogAnsw
     ...facts,
     role: GROUP,
     relations,
-    files: facts.files.map((f) => ({
-      ...f,
-      may: rights.find((r) => r.quoted === f.table_name)?.select ?? f.may,
-    })),
+    // What its owner may read stands here for want of an index; the app may lack the right besides.
+    files: facts.files.flatMap((f) => {
+      const granted = rights.find((r) => r.quoted === f.table_name)?.select ?? f.may;
+      return f.may && !granted ? [f, { ...f, may: false }] : [f];
+    }),
     ...(facts.partitioning
       ? { partitioning: { ...facts.partitioning, shut: shut.map((r) => r.label) } }
       : {}),

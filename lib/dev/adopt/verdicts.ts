@@ -39,7 +39,10 @@ async function verdictOf(
   const isThis = (t: { schema: string; name: string }) => t.schema === facts.schema && t.name === facts.name;
   if (technical !== null) return { table, kind: 'technical', why: technical };
   if (facts.kind !== 'r' && facts.kind !== 'p') return { table, kind: 'view' };
-  const by = policies.find((p) => isThis(p.table)) ?? permanent.find((p) => isThis(p.table));
+  const by =
+    policies.find((p) => isThis(p.table)) ??
+    policies.find((p) => p.dependants.some((d) => d.fate === 'delete' && isThis(d.table))) ??
+    permanent.find((p) => isThis(p.table));
   if (by !== undefined) return { table, kind: 'governed', by: by.name };
   const draft = draftOf(survey, table);
   if ('problem' in draft) {
