@@ -27,7 +27,7 @@ const refersTo = (d: Dependant, policy: Policy): string =>
   d.references.map((c, i) => `d.${quoted(c)} = t.${quoted(policy.key[i]!.column)}`).join(' and ');
 
 /** Past its period, and nothing refers to it that keeps it. */
-export function mustGo(policy: Policy, asOf: Date): string {
+function mustGo(policy: Policy, asOf: Date): string {
   const clock = `t.${quoted(policy.clock.column)}`;
   const at =
     policy.clock.type === 'timestamptz'
