@@ -31,7 +31,9 @@ it('tells an operator what the branch of a preview deployment makes deletable', 
   expect(plan.policies[0]?.effect?.becomes?.now.rows).toBe(1);
   const words = await get('?format=markdown&days=7');
   expect(words.headers.get('content-type')).toContain('text/markdown');
-  expect(await words.text()).toContain('**1 row and 0 files become deletable because of it now**, 1 row');
+  expect(await words.text()).toContain(
+    '**1 row and 0 files become deletable because of it now**; in 7 days 1 row',
+  );
 });
 
 it('answers nobody else, and no parameter it does not know', async () => {

@@ -26,7 +26,7 @@ function headline({ policies, days }: Plan, changes: readonly PolicyPlan[]): str
   const uncounted = changes.filter((p) => p.problems.length > 0 && p.effect === null);
   return [
     `${changes.length} of ${counted(policies.length, 'policy', 'policies')} ${changes.length === 1 ? 'changes' : 'change'}.`,
-    `**${all('now')} become deletable because of it now**, ${all('ahead')} within ${days} days.`,
+    `**${all('now')} become deletable because of it now**; in ${days} days ${all('ahead')} will be gone that would still be there without it.`,
     ...(uncounted.length > 0 ? [`**Not counted: ${uncounted.map((p) => p.policy).join(', ')}.**`] : []),
   ].join(' ');
 }
@@ -59,7 +59,7 @@ function effectInWords(
   const line = (what: string, m: Moments | null, of: (c: Counts) => string): string[] =>
     m ? [`| ${what} | ${of(m.now)} | ${of(m.ahead)} |`] : [];
   return [
-    `| | now | within ${days} days |`,
+    `| | now | in ${days} days |`,
     '|---|---|---|',
     ...line('**rows that become deletable**', becomes, (c) => `**${figure(c, c.rows)}**`),
     ...[...new Set(along)].flatMap((table) =>

@@ -224,6 +224,37 @@ describe('a plan', () => {
     expect(other.problems[0]).toMatch(/the record does not hold what production last ran/);
   });
 
+  it('compares with a production that is a migration behind the branch', async () => {
+    await inProduction(kept(50));
+    await e.db.sql('alter table retention.policy_version drop column declaration');
+    await things(
+      e.db,
+      [10, 60].map((n) => n * DAY),
+    );
+    expect((await planned(thingsPolicy(kept(5)))).effect?.becomes?.now.rows).toBe(1);
+  });
+
+  it.each<[string, PolicyInput['clock']]>([
+    ['timestamp', { column: 'at', type: 'timestamp', zone: 'Europe/Berlin' }],
+    ['date', { column: 'at', type: 'date', zone: 'Asia/Tokyo' }],
+  ])('counts exactly by a clock of type %s in its own zone', async (type, clock) => {
+    e = await engine();
+    await databaseClock(e.db, NOW);
+    await govern(e.db);
+    await e.db.sql(`alter table things alter at type ${type} using at at time zone 'UTC'`);
+    const policy = (n: number) => thingsPolicy({ ...kept(n), clock });
+    await e.run(policy(150));
+    // Across the hour that the change to summer time leaves out, and the one that autumn has twice.
+    await e.db.sql(
+      `insert into things (at) select $1::timestamp - make_interval(hours => n) from generate_series(0, 4000) n`,
+      [NOW.toISOString().slice(0, 19)],
+    );
+    const becomes = (await planned(policy(20))).effect?.becomes?.now.rows;
+    expect((await e.run(policy(150))).outcome).toBe('succeeded');
+    expect((await e.run(policy(20))).deleted).toBe(becomes);
+    expect(becomes).toBeGreaterThan(3000);
+  });
+
   it('names a policy it cannot count, and counts the others', async () => {
     await inProduction(kept(50));
     await things(e.db, [10 * DAY]);
