@@ -51,6 +51,7 @@ describe('a wrong setting names itself', () => {
     ['NEON_HTTP_ENDPOINT', 'http://neon.example/sql'],
     ['STRIPE_API_BASE', 'http://stripe.example'],
     ['ALERT_WEBHOOK_URL', 'http://hooks.example'],
+    ['ALERT_WEBHOOK_SECRET', 'whsec_this is no base64 of anything'],
   ])('%s = %s', (name, value) => expect(problems({ [name]: value })).toContain(`- ${name} `));
 
   it('all of them at once', () => {

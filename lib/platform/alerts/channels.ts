@@ -2,13 +2,13 @@
  * The ways an alert leaves. Each carries the incident's id and the delivery's, so that a receiver can tell a
  * repeated attempt; each carries only what Lapse worded itself: causes, counts, names of policies.
  */
-import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import { LapseError } from '../errors';
 import { capture } from '../sentry';
 import type { Settings } from '../settings';
 import { isPrivate } from '../transport';
 import type { Channel } from './incidents';
+import { signatureHeaders } from './signature';
 
 /** An alert is sent after a run, whose answer waits for it. What takes longer is tried again later. */
 const TIMEOUT_MS = 5_000;
@@ -47,12 +47,6 @@ async function sentry(alert: Alert): Promise<void> {
   capture(new LapseError(event, line(alert)), { code: event, level, ...(policy ? { policy } : {}) });
 }
 
-/** `x-lapse-signature: t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`: an old request cannot be replayed. */
-function signature(secret: string, body: string, at: Date): string {
-  const t = Math.floor(at.getTime() / 1000);
-  return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')}`;
-}
-
 async function post(to: { url: string; secret: string }, alert: Alert): Promise<void> {
   const body = JSON.stringify(alert);
   let status: number;
@@ -61,8 +55,7 @@ async function post(to: { url: string; secret: string }, alert: Alert): Promise<
       method: 'POST',
       headers: {
         'content-type': 'application/json',
-        'x-lapse-delivery': alert.id,
-        'x-lapse-signature': signature(to.secret, body, new Date()),
+        ...signatureHeaders(to.secret, alert.id, body, new Date()),
       },
       body,
       redirect: 'error',

@@ -1,5 +1,6 @@
 /** Settings of the alerts' channels beside Sentry, checked with all others. A channel that is not set is not used. */
 import { z } from 'zod';
+import { isWebhookSecret } from '../alerts/signature';
 import { isPrivate } from '../transport';
 
 const addresses = z
@@ -19,8 +20,12 @@ export const alertEnvironment = {
     .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
     .refine(isPrivate, 'must begin with https:// (http:// only on this machine)')
     .optional(),
-  /** Key of the signature in x-lapse-signature. */
-  ALERT_WEBHOOK_SECRET: z.string().min(16, 'must be at least 16 characters').optional(),
+  /** Key of the webhook's signature. */
+  ALERT_WEBHOOK_SECRET: z
+    .string()
+    .min(16, 'must be at least 16 characters')
+    .refine(isWebhookSecret, 'must be base64 behind whsec_: at least 15 bytes, or without whsec_ any text')
+    .optional(),
   ALERT_EMAIL_SMTP_URL: z
     .url({ protocol: /^smtps?$/, error: 'must look like smtps://user:password@host:465' })
     .optional(),

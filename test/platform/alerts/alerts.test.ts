@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
+import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { deliver } from '@/lib/platform/alerts/deliver';
 import { report, type Symptom } from '@/lib/platform/alerts/incidents';
@@ -133,6 +134,22 @@ it('a webhook is signed over time and body, and says what it is about', async ()
     recoveredAt: null,
     environment: 'production',
   });
+});
+
+it.each([
+  ['a secret of the standard', `whsec_${Buffer.alloc(32, 7).toString('base64')}`, undefined],
+  ['any other secret', SECRET, { format: 'raw' as const }],
+])('a receiver verifies a webhook with a library of the standard: %s', async (_, secret, format) => {
+  const { webhook } = services.settings.alerts;
+  const alerts = { ...services.settings.alerts, webhook: { ...webhook!, secret } };
+  services = { ...services, settings: { ...services.settings, alerts } };
+  await report(services, { wrong: [late()] });
+  await deliver(services);
+  const { headers, body } = posts[0]!;
+  const sent = Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, String(v)]));
+  expect(new Webhook(secret, format).verify(body, sent)).toMatchObject({ id: sent['webhook-id'] });
+  const changed = body.replace('warning', 'critical');
+  expect(() => new Webhook(secret, format).verify(changed, sent)).toThrow('No matching signature');
 });
 
 it('what a channel refuses is tried again with the same id, and the end waits for the news it ends', async () => {
