@@ -39,7 +39,7 @@ export function answered(
         script,
       });
       if (error instanceof RequestError) refused(error, log);
-      else await failed(error, script, correlationId, log);
+      else await flushed(async () => failed(error, script, correlationId, log));
       return answerError(error, correlationId);
     }
   };
@@ -55,12 +55,20 @@ function refused(error: RequestError, log: Logger): void {
 }
 
 /** An error that Lapse did not word itself may contain row values: only its class is passed on. */
-async function failed(error: unknown, script: string, correlationId: string, log: Logger): Promise<void> {
+function failed(error: unknown, script: string, correlationId: string, log: Logger): void {
   capture(error, { policy: script, correlationId });
   const own = error instanceof LapseError;
   log.error(
     { event: 'request.failed', error_code: own ? error.code : 'internal' },
     own ? error.message : `unexpected ${error instanceof Error ? error.name : typeof error}`,
   );
-  await flush();
+}
+
+/** What Sentry was told leaves before the answer: a function may be frozen after it. */
+export async function flushed<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await flush();
+  }
 }

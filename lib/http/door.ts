@@ -6,10 +6,9 @@
 
 import { RequestError } from '../platform/errors';
 import { MAX_DURATION_SECONDS } from '../platform/jobs';
-import { flush } from '../platform/sentry';
 import { operatorOf } from '../platform/settings/operators';
 import type { Services } from '../services';
-import { answered, type Handler } from './answered';
+import { answered, flushed, type Handler } from './answered';
 import { secretIn, warnOfPrevious } from './authorize';
 import { deadlineOf } from './deadline';
 import { type Parameters, readParameters } from './parameters';
@@ -53,22 +52,12 @@ export function door(
     if (operator !== null && !parameters.dryRun) throw onlyDry();
     const schedule = operator === null ? scheduleOf(request) : null;
     const trigger = schedule === null ? 'manual' : 'cron';
-    try {
-      return await work({
-        services: s,
-        parameters,
-        correlationId,
-        deadline: deadlineOf(s.clock(), MAX_DURATION_SECONDS, [
-          s.settings.maxDurationSeconds,
-          parameters.maxSeconds,
-        ]),
-        trigger,
-        actor: operator ?? trigger,
-        schedule,
-      });
-    } finally {
-      await flush();
-    }
+    const lower = [s.settings.maxDurationSeconds, parameters.maxSeconds];
+    const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, lower);
+    const actor = operator ?? trigger;
+    return flushed(() =>
+      work({ services: s, parameters, correlationId, deadline, trigger, actor, schedule }),
+    );
   });
   return { GET: handle, POST: handle, HEAD: refuseHead };
 }

@@ -8,11 +8,10 @@ import { takeAction } from '../operators/actions';
 import { limitRate } from '../operators/rate';
 import { readList } from '../operators/read';
 import { RequestError } from '../platform/errors';
-import { flush } from '../platform/sentry';
 import { operatorOf, SHORTEST_TOKEN, tokenOf } from '../platform/settings/operators';
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
-import { answered, type Handler } from './answered';
+import { answered, flushed, type Handler } from './answered';
 import { readJson } from './body';
 import { urlOf } from './raw-url';
 import { refusals } from './refusals';
@@ -43,15 +42,9 @@ export function operatorRoute(
     if (operator === null) return strangers.refuse(unauthorized(authorization));
     await limitRate(s.redis, operator);
     const log = s.log.child({ correlation_id: correlationId, script });
-    try {
-      const answer = await work({ ...s, log }, operator, request, {
-        correlationId,
-        token: tokenOf(authorization) ?? '',
-      });
-      return answer instanceof Response ? answer : answerJson(answer, correlationId);
-    } finally {
-      await flush();
-    }
+    const about = { correlationId, token: tokenOf(authorization) ?? '' };
+    const answer = await flushed(() => work({ ...s, log }, operator, request, about));
+    return answer instanceof Response ? answer : answerJson(answer, correlationId);
   });
 }
 
