@@ -17,12 +17,13 @@ const ForeignKey = z.object({
   columns: z.array(z.string()),
   /** `schema.table` it points at. */
   to: z.string(),
-  /** The statement that indexes it; it has none that answers. */
-  index: z.string(),
 });
 const Table = z.object({
   /** `schema.table`. */
   label: z.string(),
+  schema: z.string(),
+  name: z.string(),
+  partitioned: z.boolean(),
   columns: z.array(Column),
   /** Only those that no index answers. */
   unindexed: z.array(ForeignKey),
@@ -36,7 +37,7 @@ export type Table = z.infer<typeof Table>;
 export const tablesAfter = (label: string) =>
   query(
     sql`with page as (
-        select c.oid, c.relkind, n.nspname || '.' || c.relname as label
+        select c.oid, n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned, n.nspname || '.' || c.relname as label
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.relkind in ('r', 'p', 'f', 'm') and not c.relispartition
           and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'retention', 'lapse_meta')
@@ -45,14 +46,13 @@ export const tablesAfter = (label: string) =>
           and n.nspname || '.' || c.relname > ${label} collate "C"
         order by n.nspname || '.' || c.relname collate "C" limit ${constant(PAGE)}
       )
-      select p.label,
+      select p.label, p.schema, p.name, p.partitioned,
         (select coalesce(jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull) order by a.attnum), '[]')
           from pg_attribute a where a.attrelid = p.oid and a.attnum > 0 and not a.attisdropped) as columns,
-        (select coalesce(jsonb_agg(jsonb_build_object('name', f.conname, 'to', n.nspname || '.' || r.relname, 'columns', k.columns,
-            'index', format('CREATE INDEX%s ON %s (%s);', case when p.relkind = 'p' then '' else ' CONCURRENTLY' end, p.oid::regclass, k.list)) order by f.conname), '[]')
+        (select coalesce(jsonb_agg(jsonb_build_object('name', f.conname, 'to', n.nspname || '.' || r.relname, 'columns', k.columns) order by f.conname), '[]')
           from pg_constraint f join pg_class r on r.oid = f.confrelid join pg_namespace n on n.oid = r.relnamespace
           cross join lateral (
-            select jsonb_agg(a.attname order by x.ord) as columns, string_agg(quote_ident(a.attname), ', ' order by x.ord) as list
+            select jsonb_agg(a.attname order by x.ord) as columns
             from unnest(f.conkey) with ordinality x(attnum, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = x.attnum
           ) k
           where f.conrelid = p.oid and f.contype = 'f' and f.conparentid = 0 and not exists (

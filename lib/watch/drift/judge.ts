@@ -3,6 +3,7 @@
  * Judged from what was read, without a database.
  */
 
+import { name, table as sqlName } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import type { DataMap, MappedTable, TableInput } from '../../policies/data-map-contract';
 import { inputOf, lineOf } from '../../policies/data-map-line';
@@ -32,6 +33,7 @@ export interface Declared {
 /** `isWhole`: these are all the tables there are. */
 export function judge(tables: readonly Table[], { policies, dataMap }: Declared, isWhole = true): Finding[] {
   const lines = new Map(dataMap.map((line) => [line.label, line]));
+  const labels = new Set(tables.map((t) => t.label));
   const losing = losingRows({ policies, dataMap });
   return [
     ...tables.flatMap((table) => {
@@ -42,8 +44,8 @@ export function judge(tables: readonly Table[], { policies, dataMap }: Declared,
       ];
     }),
     ...dataMap
-      .filter((line) => isWhole || tables.some((t) => t.label === line.label))
-      .flatMap((line) => stale(line, tables, policies)),
+      .filter((line) => isWhole || labels.has(line.label))
+      .flatMap((line) => stale(line, labels.has(line.label), policies)),
   ];
 }
 
@@ -146,46 +148,47 @@ const unindexed = (table: Table, f: Table['unindexed'][number]): Finding => ({
   kind: 'foreign-key',
   subject: `${table.label}.${f.name}`,
   problem: `foreign key ${f.name} of ${table.label} is not indexed: each row that goes from ${f.to} would scan that table`,
-  remedy: f.index,
+  // PostgreSQL builds none of a partitioned table concurrently. In the words of the preflight, so that one is told once.
+  remedy: `CREATE INDEX${table.partitioned ? '' : ' CONCURRENTLY'} ON ${sqlName(table)} (${f.columns.map(name).join(', ')});`,
 });
 
-/** Lines whose table or policy is not there. */
-function stale(line: MappedTable, tables: readonly Table[], policies: readonly Policy[]): Finding[] {
-  const about = (problem: string, remedy: string): Finding => ({
-    kind: 'map',
-    subject: line.label,
-    problem,
-    remedy,
-  });
-  const governs = governing(line.label, policies);
+/** What a line says of its table and its policy, and what is there. */
+function stale(line: MappedTable, isThere: boolean, policies: readonly Policy[]): Finding[] {
+  const wrong = wrongIn(line, isThere, policies);
+  return wrong ? [{ kind: 'map', subject: line.label, ...wrong }] : [];
+}
+
+function wrongIn(
+  line: MappedTable,
+  isThere: boolean,
+  policies: readonly Policy[],
+): Pick<Finding, 'problem' | 'remedy'> | null {
+  const { label } = line;
   const { kind, words } = line.decision;
-  const named = kind === 'policy' ? policies.find((p) => p.name === words) : undefined;
-  const findings: Finding[] = [];
-  if (!tables.some((t) => t.label === line.label)) {
-    findings.push(
-      about(
-        `the data map has ${line.label}, and there is no such table`,
-        'take its line out, or correct its name',
-      ),
-    );
-  } else if (kind === 'policy' && !named) {
-    findings.push(
-      about(
-        `the data map gives ${line.label} to ${words}, and there is no such policy`,
-        'correct the name, or decide otherwise',
-      ),
-    );
-  } else if (named && !governs.includes(named)) {
-    findings.push(
-      about(`${named.name} takes no row of ${line.label}`, 'name the policy that does, or decide otherwise'),
-    );
-  } else if (kind !== 'policy' && governs.length > 0) {
-    const said = lineOf(line.label, { ...inputOf(line), [kind]: undefined, policy: governs[0]!.name });
-    findings.push(
-      about(`${governs[0]!.name} deletes from ${line.label}, and the data map says ${kind}`, said),
-    );
+  if (!isThere) {
+    const problem = `the data map has ${label}, and there is no such table`;
+    return { problem, remedy: 'take its line out, or correct its name' };
   }
-  return findings;
+  const governs = governing(label, policies);
+  if (kind !== 'policy') {
+    const [first] = governs;
+    if (!first) return null;
+    const { [kind]: _, ...rest } = inputOf(line);
+    return {
+      problem: `${first.name} deletes from ${label}, and the data map says ${kind}`,
+      remedy: lineOf(label, { policy: first.name, ...rest }),
+    };
+  }
+  if (governs.some((p) => p.name === words)) return null;
+  return policies.some((p) => p.name === words)
+    ? {
+        problem: `${words} takes no row of ${label}`,
+        remedy: 'name the policy that does, or decide otherwise',
+      }
+    : {
+        problem: `the data map gives ${label} to ${words}, and there is no such policy`,
+        remedy: 'correct the name, or decide otherwise',
+      };
 }
 
 type Personal = Table['columns'][number] & {
@@ -193,9 +196,8 @@ type Personal = Table['columns'][number] & {
 };
 
 function personalIn(table: Table, known: readonly string[]): Personal[] {
-  const name = table.label.slice(table.label.indexOf('.') + 1);
   return table.columns.flatMap((c) => {
-    const classification = looksPersonal({ table: name, column: c.name, type: c.type });
+    const classification = looksPersonal({ table: table.name, column: c.name, type: c.type });
     return classification === null || known.includes(c.name) ? [] : [{ ...c, classification }];
   });
 }

@@ -55,7 +55,7 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
   }
 
   const inTime = () => order.deadline.getTime() - clock().getTime() > STATEMENT_MS;
-  const drift = await watchDrift(services, { dryRun: order.dryRun, log, now, inTime });
+  const drift = await watchDrift({ ...services, policies }, { dryRun: order.dryRun, log, now, inTime });
   return { ...concluded({ all, done, of: policies.length, dryRun: order.dryRun }, log), drift };
 }
 

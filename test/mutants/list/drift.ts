@@ -26,8 +26,8 @@ export const driftMutants: readonly Mutant[] = [
     id: 'Z03',
     promise: 'A policy deletes only where the data map says so.',
     file: 'lib/watch/drift/judge.ts',
-    find: "kind !== 'policy' && governs.length > 0",
-    replace: "kind === 'permanent' && governs.length > 0",
+    find: 'if (!first) return null;',
+    replace: "if (!first || kind !== 'permanent') return null;",
     tests: [looks],
   },
   {

@@ -113,9 +113,23 @@ describe('a foreign key without an index', () => {
     const [found, ...rest] = await look(map);
     expect(rest).toEqual([]);
     expect(found).toMatchObject({ kind: 'foreign-key', subject: 'public.visits.visits_person_id_fkey' });
-    expect(found?.remedy).toBe('CREATE INDEX CONCURRENTLY ON visits (person_id);');
+    expect(found?.remedy).toBe('CREATE INDEX CONCURRENTLY ON "public"."visits" ("person_id");');
     await e.db.sql(found!.remedy);
     expect(await look(map)).toEqual([]);
+  });
+
+  it('is told once, though the policy’s own preflight asks for it as well', async () => {
+    await e.db.sql(`create table things (id uuid primary key, at timestamptz, org uuid, person uuid);
+      create schema crm; create table crm."Part" (id int primary key, thing uuid references things)`);
+    const map: DataMapInput = {
+      'public.things': { policy: 'things' },
+      'crm.Part': { technical: 'a table of the tests' },
+    };
+    const statement = 'CREATE INDEX CONCURRENTLY ON "crm"."Part" ("thing");';
+    const kinds = (await look(map, [thingsPolicy()]))
+      .filter((f) => f.remedy === statement)
+      .map((f) => f.kind);
+    expect(kinds).toEqual(['foreign-key']);
   });
 
   it('does not matter where no row ever goes', async () => {
