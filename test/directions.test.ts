@@ -74,7 +74,7 @@ function roomOf(file: string): string {
   return ORDER.includes(inner) ? inner : house!.replace(CODE, '');
 }
 
-it('every room of lib stands in the order', () => {
+it('every room of lib has its place in the order', () => {
   const rooms = [...new Set(sources.map(roomOf))];
   expect(rooms.filter((room) => !ORDER.includes(room))).toEqual([]);
   // Some of the workshop goes with the example.

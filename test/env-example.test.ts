@@ -5,7 +5,7 @@ import { periodVariables } from '@/lib/policies';
 
 const example = readFileSync('.env.example', 'utf8');
 
-it('.env.example names every setting there is', () => {
+it('.env.example names every setting', () => {
   const names = [...SETTING_NAMES, ...periodVariables().keys()];
   expect(names.filter((n) => !new RegExp(`\\b${n}\\b`).test(example))).toEqual([]);
 });

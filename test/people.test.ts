@@ -192,7 +192,7 @@ const checkIns = () =>
   );
 
 describe('no seeded address or name reaches Sentry', () => {
-  it('while policies, jobs and orders fail', async () => {
+  it('even while policies, jobs and orders fail', async () => {
     await breakThings();
     const failed = await outcomes();
     await erase();
@@ -215,7 +215,7 @@ describe('no seeded address or name reaches Sentry', () => {
       expect(sink.text).toContain(`PostgreSQL ${code}"`);
   });
 
-  it('while they work', async () => {
+  it('nor while they succeed', async () => {
     await mendThings();
     const worked = await outcomes();
     await erase();

@@ -21,19 +21,19 @@ it('shows a whole policy, as it is', () => {
   expect(shown).toBe(readFileSync(file, 'utf8'));
 });
 
-it('links to what is there', () => {
+it('links only to what exists', () => {
   const files = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map((m) => m[1]!);
   expect(files.length).toBeGreaterThan(3);
   expect(files.filter((file) => !existsSync(file))).toEqual([]);
 });
 
-it('speaks of commands there are', () => {
+it('names only commands that exist', () => {
   const text = readme + readFileSync('CONTRIBUTING.md', 'utf8');
   const commands = new Set([...text.matchAll(/npm run ([\w:-]+)/g)].map((m) => m[1]!));
   expect([...commands].filter((name) => !(name in packageJson.scripts))).toEqual([]);
 });
 
-it('speaks of settings there are', () => {
+it('names only settings that exist', () => {
   const example = readFileSync('.env.example', 'utf8');
   const names = [...readme.matchAll(/`((?:CLEANUP|LAPSE|RETENTION|UPSTASH|SENTRY)_[A-Z_]+)[`=]/g)].map(
     (m) => m[1]!,

@@ -17,13 +17,13 @@ beforeAll(async () => {
 });
 afterAll(() => db.stop());
 
-it.skipIf(!existsSync('lib/example'))('commands', () => {
+it.skipIf(!existsSync('lib/example'))('the documents name only commands that exist', () => {
   const named = all(/npm run ([\w:-]+)/g);
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter(({ name }) => !(name in packageJson.scripts))).toEqual([]);
 });
 
-it('settings', () => {
+it('the documents name only settings that exist', () => {
   const example = readFileSync('.env.example', 'utf8');
   const named = all(
     /\b((?:CLEANUP|LAPSE|UPSTASH|SENTRY|ALERT|ORDER|STRIPE|METRICS|RECONCILE)_[A-Z_]*[A-Z])\b(?!_)/g,
@@ -33,7 +33,7 @@ it('settings', () => {
   expect(named.filter(({ name }) => !example.includes(name) && !development.includes(name))).toEqual([]);
 });
 
-it('tables, columns and functions of schema retention', async () => {
+it('the documents name only tables, columns and functions that exist', async () => {
   const rows = await db.sql<{ name: string }>(`
     select c.relname as name from pg_class c where c.relnamespace = 'retention'::regnamespace
     union select p.proname from pg_proc p where p.pronamespace = 'retention'::regnamespace
@@ -45,7 +45,7 @@ it('tables, columns and functions of schema retention', async () => {
   expect(named.filter(({ name }) => !there.has(name))).toEqual([]);
 });
 
-it('addresses', () => {
+it('the documents name only addresses that exist', () => {
   const named = all(/(?<![\w.])\/(api\/[a-z-]+(?:\/[a-z-]+)?)/g);
   const there = (address: string) =>
     existsSync(`app/${address}/route.ts`) ||
@@ -58,7 +58,7 @@ it('addresses', () => {
   expect(existsSync('lib/example') ? missing : []).toEqual([]);
 });
 
-it('files of the project in backticks', () => {
+it('the documents name only files that exist', () => {
   const named = all(/`((?:lib|test|app)\/[\w./-]+\.(?:ts|tsx|sql))`/g);
   expect(named.length).toBeGreaterThan(3);
   expect(existsSync('lib/example') ? named.filter(({ name }) => !existsSync(name)) : []).toEqual([]);

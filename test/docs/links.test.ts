@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 const NEED_EXAMPLE = ['README.md', 'CONTRIBUTING.md'];
 const isWhole = (file: string): boolean => !NEED_EXAMPLE.includes(file) || existsSync('lib/example');
 
-it('links of the documents lead to files and headings there are', () => {
+it('links of the documents lead to files and headings that exist', () => {
   const slug = (heading: string) =>
     heading
       .toLowerCase()

@@ -19,7 +19,7 @@ const refusal = async (body: BodyInit, limits = {}, type?: string): Promise<[num
   throw new Error('it was taken');
 };
 
-it('gives the object that was sent', async () => {
+it('returns the object that was sent', async () => {
   expect(await readJson(post('{"reason":"Grüße 👋"}'))).toEqual({ reason: 'Grüße 👋' });
 });
 

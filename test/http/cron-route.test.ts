@@ -46,7 +46,7 @@ describe('who may call', () => {
     expect(await e.db.sql('select 1 from retention.run')).toEqual([]);
   });
 
-  it.each(['', 'short'])('lets nobody in while the secret is "%s"', async (secret) => {
+  it.each(['', 'short'])('admits no caller while the secret is "%s"', async (secret) => {
     vi.stubEnv('CRON_SECRET', secret);
     const response = await route().GET(request('', { authorization: `Bearer ${secret}` }));
     expect(response.status).toBe(401);
@@ -106,11 +106,11 @@ describe('what it answers', () => {
     expect(await body(response)).toMatchObject({ outcome: 'errored', reason: 'preflight' });
   });
 
-  it('answers 404 for a policy there is not', async () => {
+  it('answers 404 for a policy that does not exist', async () => {
     expect((await route('nothing').GET(request())).status).toBe(404);
   });
 
-  it('says nothing of a wrong setting but that there is one', async () => {
+  it('says no more about a wrong setting than that there is one', async () => {
     const broken = cronRoute('things', () => {
       throw new (class extends Error {})('postgresql://app:password@host/db');
     });
@@ -154,7 +154,7 @@ describe('parameters', () => {
     });
   });
 
-  it('cannot turn a dry run off that the settings ask for', async () => {
+  it('cannot turn off a dry run that the settings require', async () => {
     const dry = {
       ...e.services,
       settings: { ...e.services.settings, dryRun: true, dryRunBecause: 'CLEANUP_DRY_RUN' },

@@ -75,13 +75,13 @@ describe('the trigger', () => {
 });
 
 describe('while the secret is being changed', () => {
-  it('the one before it counts too, and its use is in the log', async () => {
+  it('the previous one is accepted too, and its use is logged', async () => {
     expect(await call(BEFORE)).toBe(200);
     expect(lines.join('')).toContain('CRON_SECRET_PREVIOUS');
     expect(lines.join('')).not.toContain(BEFORE);
   });
 
-  it('the present one is used without a word', async () => {
+  it('the current one is accepted without a log line', async () => {
     expect(await call(SECRET)).toBe(200);
     expect(lines).toEqual([]);
   });

@@ -25,7 +25,7 @@ const call = async (job: () => Promise<JobResult>) =>
     )
   ).json()) as Record<string, unknown>;
 
-it('a job that is at work already is skipped, and runs again when it has ended', async () => {
+it('a job that is already running is skipped, and runs again when it has ended', async () => {
   let inner: unknown;
   const outer = await call(async () => {
     inner = await call(async () => done);
@@ -36,7 +36,7 @@ it('a job that is at work already is skipped, and runs again when it has ended',
   expect(await call(async () => done)).toMatchObject({ outcome: 'succeeded' });
 });
 
-it('a job that fails gives its turn back', async () => {
+it('a job that fails releases its turn', async () => {
   await call(() => Promise.reject(new Error('broken')));
   expect(await call(async () => done)).toMatchObject({ outcome: 'succeeded' });
 });
@@ -50,7 +50,7 @@ it('a job works also while Redis is away: what watches over Lapse must work just
   expect(await call(async () => done)).toMatchObject({ outcome: 'succeeded' });
 });
 
-it('a job gives back its own turn only: what ran on past its time leaves that of the next alone', async () => {
+it('a job releases only its own turn: one that ran past its time leaves the turn of the next alone', async () => {
   const { redis } = e.services;
   const key = [`${redis.prefix}turn:backlog`];
   await inTurn(redis, 'backlog', 1_000, () =>
@@ -59,7 +59,7 @@ it('a job gives back its own turn only: what ran on past its time leaves that of
   expect(await redis.eval("return redis.call('get', KEYS[1])", key, [])).toBe('of-the-next');
 });
 
-it('a turn that was never given back, has no end or is no turn, keeps nobody out for ever', async () => {
+it('a turn that was never released, has no end or is not a turn, blocks no job forever', async () => {
   const { redis } = e.services;
   for (const script of [
     "return redis.call('set', KEYS[1], 'x')",

@@ -32,7 +32,7 @@ describe('who may act', () => {
     ['the cron secret', { authorization: 'Bearer a-secret-of-the-tests' }],
     ['a hash instead of its token', { authorization: `Bearer ${OPERATORS.split(/[:,]/)[1]}` }],
     ['a token with a space behind', { authorization: `Bearer ${TOKENS.alice} x` }],
-  ])('not %s: 401, and nothing is changed', async (_, headers: Record<string, string>) => {
+  ])('refuses %s with 401, and nothing is changed', async (_, headers: Record<string, string>) => {
     const before = await everything();
     for (const method of ['GET', 'POST'] as const) {
       const response = await controlRoute(() => e.services)[method](
@@ -48,20 +48,20 @@ describe('who may act', () => {
     expect(await everything()).toBe(before);
   });
 
-  it('no one, when no operator is named', async () => {
+  it('admits no one while no operator is named', async () => {
     const settings = { ...e.services.settings, operators: [] };
     const answer = await act({ ...e.services, settings }, 'alice', { action: 'all.stop', reason: 'x' });
     expect(answer.status).toBe(401);
   });
 
-  it('each under their own name', () => {
+  it('knows each operator by their own name', () => {
     const { operators } = e.services.settings;
     expect(operatorOf(`Bearer ${TOKENS.alice}`, operators)).toBe('alice');
     expect(operatorOf(`Bearer ${TOKENS.bob}`, operators)).toBe('bob');
     expect(operatorOf(null, operators)).toBeNull();
   });
 
-  it('one name with two tokens while they are being changed, and it stays one person', async () => {
+  it('accepts two tokens for one name while they are being changed, as one person', async () => {
     const next = 'the-next-token-of-alice';
     const sha256 = createHash('sha256').update(next).digest('hex');
     const { operators } = readSettings({
@@ -81,7 +81,7 @@ describe('who may act', () => {
     [`manual:${'a'.repeat(64)}`, 'must not name an operator'],
     [`order-review-sla:${'a'.repeat(64)}`, 'must not name an operator'],
     [`${OPERATORS.split(',')[0]},eve:${OPERATORS.split(/[:,]/)[1]}`, 'the same token'],
-  ])('named wrongly (%s) is refused at start, by the name of the variable', (value, why) => {
+  ])('is checked at start: %s is refused by the name of the variable', (value, why) => {
     const env = { ...e.db.env, CRON_SECRET: 'a-secret-of-the-tests', LAPSE_OPERATORS: value };
     expect(() => readSettings(env)).toThrow(new RegExp(`LAPSE_OPERATORS .*${why}`));
   });
@@ -227,7 +227,7 @@ describe('bad input is a 4xx that names the field, and changes nothing', () => {
   });
 });
 
-it('answers 429 to more than 120 requests a minute of one operator, and others go on', async () => {
+it('answers 429 to more than 120 requests a minute of one operator, and serves the others', async () => {
   const answers = [];
   for (let i = 0; i < 121; i += 1) answers.push((await act(e.services, 'alice', {})).status);
   expect(answers.slice(0, 120).every((s) => s === 400)).toBe(true);

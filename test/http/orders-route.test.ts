@@ -40,7 +40,7 @@ it('lists who is next with the time left, page by page', async () => {
   expect(JSON.stringify(body)).not.toMatch(/user_id|email|pi_/);
 });
 
-it('lists what waits for a person, with why', async () => {
+it('lists what waits for a person, with the reason', async () => {
   const order = await w.order(25, { refuse: 'charge_disputed' });
   await w.watch();
   const { body } = await w.list('?list=manual');
@@ -73,7 +73,7 @@ it('an order that was resolved is never paid back, and the audit names who and w
   expect(await w.state(order)).toMatchObject({ status: 'rejected' });
 });
 
-it('refund now pays back with the next watch, and only once', async () => {
+it('the action refund pays back with the next watch, and only once', async () => {
   const order = await w.order(1, { amount: 40_000 });
   const first = await w.act({ action: 'order.refund', order, reason });
   expect(first).toMatchObject({ status: 200, body: { state: 'pending' } });
@@ -84,7 +84,7 @@ it('refund now pays back with the next watch, and only once', async () => {
   expect(w.stripe.refunds.size).toBe(1);
 });
 
-it('above the caps one operator asks and another confirms; each stands in the chain', async () => {
+it('above the caps one operator asks and another confirms; the audit chain records both', async () => {
   const order = await w.order(1, { amount: 90_000 });
   const asked = await w.act({ action: 'order.refund', order, reason });
   expect(asked).toMatchObject({ status: 200, body: { state: 'manual', refusedBecause: 'second_operator' } });
@@ -114,7 +114,7 @@ it('above the caps one operator asks and another confirms; each stands in the ch
   expect(w.stripe.refunds.size).toBe(1);
 });
 
-it('beyond the sum of a day, and in a currency without a cap, one operator is not enough either', async () => {
+it('one operator is not enough beyond the sum of a day, nor in a currency without a cap', async () => {
   const eur = { one: 50_000, day: 50_000 };
   const changes = {
     settings: { ...w.services.settings, orders: { ...w.services.settings.orders, caps: { eur } } },
@@ -139,7 +139,7 @@ it('a refund that waits for its second operator may be resolved instead', async 
   expect(await w.intent(order)).toMatchObject({ state: 'closed' });
 });
 
-it('an extension to an earlier instant, written by another hand, shortens no review', async () => {
+it('an extension to an earlier instant, written outside Lapse, shortens no review', async () => {
   const order = await w.order(2);
   await w.db.sql(
     "update orders set review_extended_until = review_started_at + interval '1 hour' where id = $1",
@@ -151,7 +151,7 @@ it('an extension to an earlier instant, written by another hand, shortens no rev
   ]);
 });
 
-it('from the manual queue a person may refund or resolve; resolving closes the refund for good', async () => {
+it('a person may refund or resolve an order of the manual queue; resolving closes the refund for good', async () => {
   const [again, kept] = [
     await w.order(25, { refuse: 'charge_disputed' }),
     await w.order(25, { amount: 70_000 }),
@@ -168,7 +168,7 @@ it('from the manual queue a person may refund or resolve; resolving closes the r
   expect((await w.state(kept)).status).toBe('approved');
 });
 
-it('an order put back into review after its refund gets no other one', async () => {
+it('an order put back into review after its refund is not refunded again', async () => {
   const order = await w.order(25);
   await w.watch();
   await w.db.sql("update orders set status = 'in_review' where id = $1", [order]);
@@ -225,18 +225,21 @@ it.each([
   expect(await everything()).toBe(before);
 });
 
-it.each(['?list=all', '?after=yesterday', '?page=2'])('a list that does not exist: %s', async (query) => {
-  expect((await w.list(query)).status).toBe(400);
-});
+it.each(['?list=all', '?after=yesterday', '?page=2'])(
+  'a list that does not exist is refused: %s',
+  async (query) => {
+    expect((await w.list(query)).status).toBe(400);
+  },
+);
 
-it('nobody gets in without an operator token, nor with the cron secret', async () => {
+it('no request is admitted without an operator token, nor with the cron secret', async () => {
   for (const authorization of ['', 'Bearer a-secret-of-the-tests', 'Bearer someone-else-0123456789']) {
     const request = new Request('http://localhost/api/orders', { headers: { authorization } });
     expect((await ordersRoute(() => w.services).GET(request)).status).toBe(401);
   }
 });
 
-it('no refund can be asked for in a preview deployment', async () => {
+it('no refund can be requested in a preview deployment', async () => {
   const order = await w.order(1);
   const settings = { ...w.services.settings, dryRun: true };
   const response = await ordersRoute(() => ({ ...w.services, settings })).POST(

@@ -36,7 +36,7 @@ it('tells an operator what the branch of a preview deployment makes deletable', 
   );
 });
 
-it('answers nobody else, and no parameter it does not know', async () => {
+it('refuses every other caller, and every unknown parameter', async () => {
   expect((await get('', 'a-secret-of-the-tests')).status).toBe(401);
   expect((await get('?days=0')).status).toBe(400);
   const unknown = await get('?policy=things');

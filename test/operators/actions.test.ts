@@ -51,7 +51,7 @@ it('a hold says which policies cannot see it', async () => {
   expect(answer.body.outOfReach).toEqual(['blind']);
 });
 
-it('a pause stops the policy and says who and why; resuming lets it go on', async () => {
+it('a pause stops the policy and says who and why; resuming lets it continue', async () => {
   await things(e.db, [40 * DAY]);
   expect(
     (await act(e.services, 'alice', { action: 'policy.pause', policy: 'things', reason: 'odd counts' }))
@@ -195,7 +195,7 @@ it('the oldest dead letter is watched: after three days its SLA is breached', as
   ]);
 });
 
-it('an extension keeps its row; ended, it still does for the cooling-off', async () => {
+it('an extension keeps its row, and still does for the cooling-off after it was ended', async () => {
   const [id] = await things(e.db, [40 * DAY]);
   const keepUntil = new Date(NOW.getTime() + 90 * DAY * 1000).toISOString();
   await act(e.services, 'alice', {
@@ -233,7 +233,7 @@ it('nothing is changed when the audit entry cannot be written', async () => {
   expect(await left(e.db)).toBe(1);
 });
 
-it('an override counts for its organization, and removed it does until the cooling-off is over', async () => {
+it('an override counts for its organization, and still does for the cooling-off after it was removed', async () => {
   await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
     create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();
     create index on things (org, at, id); grant select on orgs to lapse_app`);

@@ -20,7 +20,7 @@ const entries = async () =>
 it.each([
   ['a policy', 'policy.pause', 'policy.resume', { policy: 'things' }],
   ['everything', 'all.stop', 'all.resume', {}],
-])('who stopped %s does not resume it; another operator does', async (_, stop, resume, more) => {
+])('the operator who stopped %s cannot resume it; another one can', async (_, stop, resume, more) => {
   await act(e.services, 'alice', { action: stop, reason: 'odd counts', ...more });
   const before = await entries();
   expect(await act(e.services, 'alice', { action: resume, reason: 'never mind', ...more })).toMatchObject(
@@ -38,7 +38,7 @@ it.each([
   ['a policy', 'policy.pause', 'policy.resume', { policy: 'things' }],
   ['everything', 'all.stop', 'all.resume', {}],
 ])(
-  'the stop of %s stays that of who made it first: asked for again it changes nothing',
+  'the stop of %s belongs to the operator who made it first: asking for it again changes nothing',
   async (_, stop, resume, more) => {
     await act(e.services, 'alice', { action: stop, reason: 'odd counts', ...more });
     const before = await entries();
@@ -51,14 +51,14 @@ it.each([
   },
 );
 
-it('what was stopped in the database itself, any operator resumes', async () => {
+it('any operator can resume what was stopped in the database itself', async () => {
   await e.db.sql(
     "update retention.kill_switch set stopped = true, stopped_by = 'you', reason = 'why', stopped_at = now()",
   );
   expect((await act(e.services, 'alice', { action: 'all.resume', reason: 'over' })).status).toBe(200);
 });
 
-it('who asked for a dry run does not approve it; another operator does', async () => {
+it('the operator who asked for a dry run cannot approve it; another one can', async () => {
   await aged(e, 1, 100, 30);
   await e.analyze();
   const { preview } = await e.run(policy, { dryRun: true, actor: 'alice', trigger: 'manual' });
@@ -76,7 +76,7 @@ it('who asked for a dry run does not approve it; another operator does', async (
 });
 
 it.each(['cron', 'manual'])(
-  'a dry run by the secret, asked for as "%s", any operator approves',
+  'any operator can approve a dry run made with the secret as "%s"',
   async (actor) => {
     await aged(e, 1, 100, 30);
     await e.analyze();

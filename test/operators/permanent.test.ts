@@ -55,7 +55,7 @@ it.each([
   expect(await entries()).toEqual([]);
 });
 
-it('without the permission of the owner nothing is removed, and the statement that gives it is answered', async () => {
+it('without the permission of the owner nothing is removed, and the answer has the statement that grants it', async () => {
   await e.db.sql('delete from retention.permanent_table');
   const answer = await remove();
   expect([answer.status, answer.body.error?.code]).toEqual([409, 'not_permitted']);
@@ -63,7 +63,7 @@ it('without the permission of the owner nothing is removed, and the statement th
   expect(await emails()).toHaveLength(2);
 });
 
-it('a cascade that would take more along undoes it', async () => {
+it('a cascade that would delete more undoes the removal', async () => {
   await e.db.sql(`create table bounces (id int primary key, entry uuid references email_blacklist on delete cascade);
     insert into bounces values (1, '${ID}')`);
   expect((await remove()).body.error?.code).toBe('takes_more');

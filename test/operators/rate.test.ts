@@ -37,14 +37,14 @@ it('as many requests as the limit are let through, and not one more', async () =
   await expect(ask(2)).rejects.toEqual(tooMany);
 });
 
-it('a counter that lost its end has one again with the next request', async () => {
+it('a counter that lost its expiry gets one with the next request', async () => {
   const { ask, command } = counter();
   await command('set', '500');
   await expect(ask(3)).rejects.toEqual(tooMany);
   expect(Number(await command('pttl'))).toBeGreaterThan(0);
 });
 
-it('what is no counter begins anew', async () => {
+it('a value that is not a counter starts over', async () => {
   const { ask, command } = counter();
   await command('rpush', 'x');
   await ask(1);

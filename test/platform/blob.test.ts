@@ -42,7 +42,7 @@ describe('the store', () => {
     expect([last.files[0]?.pathname, last.cursor]).toEqual(['a/3', null]);
   });
 
-  it('refuses to delete a file that is another one by now', async () => {
+  it('refuses to delete a file that has been replaced', async () => {
     await blob.put('a/one.txt', 'old');
     const { etag } = (await blob.head('a/one.txt'))!;
     await blob.put('a/one.txt', 'new', { overwrite: true });
@@ -87,7 +87,7 @@ describe('a failure', () => {
     },
   );
 
-  it('to answer in time ends at the time limit, not after the client’s retries', async () => {
+  it('to answer in time ends at the time limit instead of after the client’s retries', async () => {
     cloud.setFaults((r) => (r.service === 'blob' ? { kind: 'delay', ms: 60_000 } : undefined));
     const began = performance.now();
     expect((await failure(blob.head('a'))).message).toContain('in time');

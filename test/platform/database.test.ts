@@ -32,7 +32,7 @@ async function answering(status: number, body: string, headers: Record<string, s
 }
 const withoutCode = (message: string) => JSON.stringify({ message, code: null, severity: null });
 
-it('a redirection is not followed: the password would go along', async () => {
+it('a redirect is not followed, because the password would be sent along', async () => {
   let reached = 0;
   const elsewhere = createServer((_, response) => {
     reached += 1;

@@ -83,7 +83,7 @@ it('sends no row values of a database error', async () => {
   expect(sink.text).not.toContain(PERSON);
 });
 
-it('checks in for a scheduled run, with its schedule, and says error when it errored although an answer is given', async () => {
+it('checks in for a scheduled run, with its schedule, and reports an error when it errored although it answered', async () => {
   expect(await checkIn(monitor, fired('0 2 * * *'), async () => result('succeeded'))).toMatchObject({
     outcome: 'succeeded',
   });
@@ -148,7 +148,7 @@ it('sends no part of a path that is not Lapse’s own: an unknown page may be a 
   expect(sink.text).not.toContain('somebody@');
 });
 
-it('what an event carries beside its code is taken off, whatever put it there', () => {
+it('what an event carries beside its code is removed, whatever put it there', () => {
   const event = scrubEvent({
     type: undefined,
     message: 'anna@example.com',
@@ -174,7 +174,7 @@ it('what an event carries beside its code is taken off, whatever put it there', 
   });
 });
 
-it('is silent without a DSN: the run goes on, and nothing waits', async () => {
+it('is silent without a DSN: the run continues without waiting', async () => {
   await Sentry.close(1_000);
   Sentry.init(sentryOptions({ VERCEL_ENV: 'production' }));
   expect(await checkIn(monitor, fired('0 2 * * *'), async () => result('errored'))).toMatchObject({

@@ -54,12 +54,12 @@ describe('a wrong setting names itself', () => {
     ['ALERT_WEBHOOK_SECRET', 'whsec_this is no base64 of anything'],
   ])('%s = %s', (name, value) => expect(problems({ [name]: value })).toContain(`- ${name} `));
 
-  it('all of them at once', () => {
+  it('all wrong settings are named at once', () => {
     const message = problems({ DATABASE_URL: undefined, CRON_SECRET: 'short', CLEANUP_BATCH_SIZE: '0' });
     for (const name of ['DATABASE_URL', 'CRON_SECRET', 'CLEANUP_BATCH_SIZE']) expect(message).toContain(name);
   });
 
-  it('and its value is not repeated when it may be a secret', () => {
+  it('a value that may be a secret is not repeated', () => {
     expect(problems({ CRON_SECRET: 'hunter2' })).not.toContain('hunter2');
     expect(problems({ DATABASE_URL: 'mysql://a:hunter2@c/d' })).not.toContain('hunter2');
   });

@@ -144,11 +144,11 @@ describe('a key of text', () => {
     },
   );
 
-  it('is taken where somebody has said that it names nobody', () => {
+  it('is accepted where the policy says that it identifies no person', () => {
     expect(keyed('text', false).key).toEqual([{ column: 'email', type: 'text', personal: false }]);
   });
 
-  it.each(['uuid', 'bigint', 'integer', '"Text"'])('of type %s is none', (type) => {
+  it.each(['uuid', 'bigint', 'integer', '"Text"'])('of type %s is not a key of text', (type) => {
     expect(keyed(type).key).toHaveLength(1);
   });
 

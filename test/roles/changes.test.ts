@@ -83,7 +83,7 @@ it('each change leaves one entry under the name that stands in the change', asyn
   expect(await verify(e.services.database)).toMatchObject({ ok: true, entries: 9 });
 });
 
-it('nobody acts under the name of a service, or without a name or a reason', async () => {
+it('no one acts under the name of a service, or without a name or a reason', async () => {
   for (const job of ['cron', 'Manual', ...OWN_JOBS.map((j) => j.name), '']) {
     expect(await app.refusal('select * from retention.stop_all($1, $2)', [job, 'why']), job).toBe('22023');
   }

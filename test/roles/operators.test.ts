@@ -230,7 +230,7 @@ it('the app can neither read nor write who is bound, nor take its guard for its 
   }
 });
 
-it('as long as nobody is bound, a name is enough, and the health check says so until the lists agree', async () => {
+it('while no operator is bound a name is enough, and the health check says so until the lists agree', async () => {
   const found = () =>
     allProbes(e.services)
       .find((p) => p.name === 'operators')!

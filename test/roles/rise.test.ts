@@ -39,7 +39,7 @@ it('a login of the app makes no trigger with a function that runs as its owner',
   expect(await app.refusal(GUARDED)).toBe('42501');
 });
 
-it('whoever may make a trigger with the guard of files has no code of theirs run by its owner', async () => {
+it('a role that may create a trigger with the guard of files gets none of its code run by the owner', async () => {
   db = await testDatabase();
   app = await appLogin(db);
   await db.sql('grant execute on function retention.guard_file_reference() to lapse_app');
@@ -140,7 +140,7 @@ it('roles that work in the database keep their temporary tables; PUBLIC gets the
   }
 });
 
-it('where everybody could create in schema public, as on PostgreSQL 14, the app cannot; removing Lapse gives it back', async () => {
+it('where every role could create in schema public, as on PostgreSQL 14, the app cannot; removing Lapse restores it', async () => {
   db = await testDatabase({ empty: true });
   await db.sql('grant create on schema public to public');
   const may = async () =>

@@ -86,7 +86,7 @@ export const controlMutants: readonly Mutant[] = [
     file: 'lib/operators/rate.ts',
     find: "if redis.call('pttl', KEYS[1]) < 0 then",
     replace: 'if n == 1 then',
-    tests: rate('a counter that lost its end'),
+    tests: rate('a counter that lost its expiry'),
   },
   {
     id: 'J11',
@@ -199,7 +199,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/holds.sql`,
     find: 'set keep_until = least(keep_until, retention.clock() + make_interval(secs => cooling))',
     replace: 'set keep_until = least(keep_until, retention.clock())',
-    tests: actions('an extension keeps its row; ended, it still does'),
+    tests: actions('an extension keeps its row, and still does'),
   },
   {
     id: 'J25',

@@ -52,7 +52,7 @@ export const orderMutants: readonly Mutant[] = [
     file: 'lib/orders/actions.ts',
     find: 'if (!settings.dryRun) return settings.orders.stripeKey;',
     replace: 'return settings.orders.stripeKey;',
-    tests: door('no refund can be asked for in a preview'),
+    tests: door('no refund can be requested in a preview'),
   },
   {
     id: 'R07',

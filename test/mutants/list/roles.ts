@@ -15,7 +15,7 @@ export const roleMutants: readonly Mutant[] = [
     file: sql('files'),
     find: "execute format('select format(''%%s'', ($1).%I)', col) into named using new;",
     replace: "execute format('select ($1).%I::text', col) into named using new;",
-    tests: rise('has no code of theirs run by its owner'),
+    tests: rise('gets none of its code run by the owner'),
   },
   {
     id: 'L02',

@@ -38,7 +38,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/http/authorize.ts',
     find: "const header = request.headers.get('authorization');\n  if (!secret || secret.length < SHORTEST_SECRET || !header) return false;",
     replace: "const header = request.headers.get('authorization');\n  if (!header) return false;",
-    tests: route('lets nobody in while the secret'),
+    tests: route('admits no caller while the secret'),
   },
   {
     id: 'X05',
@@ -190,7 +190,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/turn.ts',
     find: 'if text(KEYS[1]) and left > 0 and left <= tonumber(ARGV[3]) then return left end',
     replace: 'if text(KEYS[1]) == ARGV[1] and left > 0 and left <= tonumber(ARGV[3]) then return left end',
-    tests: ['test/http/job-route.test.ts:a job that is at work already is skipped'],
+    tests: ['test/http/job-route.test.ts:a job that is already running is skipped'],
   },
   {
     id: 'X24',
@@ -198,7 +198,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/turn.ts',
     find: "if text(KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end",
     replace: "redis.call('del', KEYS[1])",
-    tests: ['test/http/job-route.test.ts:a job gives back its own turn only'],
+    tests: ['test/http/job-route.test.ts:a job releases only its own turn'],
   },
   {
     id: 'X25',
