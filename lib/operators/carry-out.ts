@@ -105,8 +105,13 @@ export function refusal(error: unknown): unknown {
   }
   if (error.sqlState === '23505')
     return new RequestError(409, 'exists', 'this is there already; nothing was changed');
-  if (error.sqlState === '23503')
-    return new RequestError(404, 'unknown', 'it refers to something that does not exist');
+  if (error.sqlState === '23503') {
+    return new RequestError(
+      409,
+      'referenced',
+      `a foreign key refuses this (${error.at.constraint ?? '23503'}): other rows refer to it, or it names one that is not there; nothing was changed`,
+    );
+  }
   if (error.sqlState && /^(22|23|54)/.test(error.sqlState)) {
     return new RequestError(
       422,

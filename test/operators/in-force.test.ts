@@ -134,3 +134,18 @@ it('hundreds of holds are looked at page by page, each once', async () => {
   expect(new Set(found.map((f) => f.id)).size).toBe(450);
   expect(inWords(found[0]!)).toMatch(/^hold .* by alice: matches nothing now \(public\.things: 0\)$/);
 });
+
+it('one line tells a person what a hold keeps, and that a misspelled one keeps nothing', () => {
+  const found = { id: 'h1', by: 'ann', reason: 'case', covers: [], printedAs: [] };
+  const line = (more: object) => inWords({ ...found, ...more } as unknown as Finding);
+  expect(line({ kind: 'holds', matches: 'none' })).toBe(
+    'hold h1 by ann: matches nothing now (no policy looks there)',
+  );
+  const covers = [{ policy: 'p', table: 'public.notes', columns: ['person'], rows: 3 }];
+  expect(line({ kind: 'extensions', matches: 'some', covers })).toBe(
+    'extension h1 by ann: keeps (public.notes: 3)',
+  );
+  expect(line({ kind: 'overrides', matches: 'misspelled', covers, printedAs: ['7b0c'] })).toContain(
+    'override h1 by ann: KEEPS NOTHING: rows print this as "7b0c"; set it again',
+  );
+});

@@ -98,3 +98,12 @@ it('the role of the app can neither delete there nor permit it', async () => {
   ).rejects.toMatchObject({ sqlState: '22023' });
   expect(await emails()).toHaveLength(2);
 });
+
+it('a row that others refer to stays, and the answer says why', async () => {
+  await e.db.sql(`create table bounces (id int primary key, entry uuid references email_blacklist);
+    insert into bounces values (1, '${ID}')`);
+  const answer = await remove();
+  expect([answer.status, answer.body.error?.code]).toEqual([409, 'referenced']);
+  expect(await emails()).toHaveLength(2);
+  expect(await entries()).toEqual([]);
+});

@@ -20,7 +20,7 @@ it.each([
   ['LP015', 'fatal', 409, 'second_person'],
   ['LP016', 'fatal', 403, 'unproven'],
   ['23505', 'poisoned', 409, 'exists'],
-  ['23503', 'poisoned', 404, 'unknown'],
+  ['23503', 'poisoned', 409, 'referenced'],
   ['23514', 'poisoned', 422, 'refused'],
   ['22P02', 'poisoned', 422, 'refused'],
 ] as const)('%s is answered as %s: %i %s', (sqlState, failure, status, code) => {

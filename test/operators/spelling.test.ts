@@ -451,3 +451,30 @@ it('a hold on a row keeps its whole partition from being dropped, however its ke
   expect(await e.run(policy)).toMatchObject({ deleted: 4, kept: { held: 1 } });
   expect(await keys(policy)).toEqual([id]);
 });
+
+it('an id that begins like JSON and is none is taken as it is written', async () => {
+  const policy = await keyed(e.db, 'odd', [['id', 'int8']], {
+    columns: 'person text',
+    scope: { user: 'person' },
+  });
+  governs(policy);
+  await e.db.sql(`insert into odd (id, person) values (1, '[half'), (2, '[1, {}]'), (3, 'other')`);
+  expect((await place({ scope: 'user', subject: '[half' })).body).toMatchObject({ covers: [{ rows: 1 }] });
+  expect((await place({ scope: 'user', subject: '[1, {}]' })).body).toMatchObject({ covers: [{ rows: 1 }] });
+});
+
+it('where only the rows tell how a value is printed, a table that cannot be read keeps the hold from being placed', async () => {
+  const policy = await keyed(e.db, 'loose', [['id', 'int8']], {
+    columns: 'person numeric',
+    scope: { user: 'person' },
+  });
+  governs(policy);
+  await e.db.sql('insert into loose (id, person) values (1, 1.50)');
+  const locked = await e.db.session();
+  await locked.sql('begin');
+  await locked.sql('lock table loose in access exclusive mode');
+  const refused = await place({ scope: 'user', subject: '1.5' });
+  await locked.sql('rollback');
+  expect(code(refused)).toEqual([409, 'cannot_look']);
+  expect(await e.db.sql('select 1 from retention.hold')).toEqual([]);
+});

@@ -94,3 +94,18 @@ describe('a failure', () => {
     expect(performance.now() - began).toBeLessThan(15_000);
   });
 });
+
+describe('reading a file', () => {
+  it.each([
+    [500, 'transient'],
+    [403, 'refused'],
+  ] as const)('that the store answers with HTTP %i is a failure: %s', async (status, kind) => {
+    await blob.put('a/one.txt', 'hello');
+    cloud.setFaults((r) =>
+      r.method === 'GET' && r.path.includes('/files/')
+        ? { kind: 'refuse', status, code: 'broken' }
+        : undefined,
+    );
+    expect((await failure(blob.get('a/one.txt'))).failure).toBe(kind);
+  });
+});

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { cronRoute } from '@/lib/http/cron-route';
 import { jobRoute } from '@/lib/http/job-route';
+import { connect } from '@/lib/platform/database';
 import type { Services } from '@/lib/services';
 import { noteEnd } from '@/lib/watch/attendance';
 import { allExpected, expectedOf } from '@/lib/watch/expected';
@@ -258,4 +259,19 @@ it('answers how many are watched and not on time; outside production nobody is l
 it('a watch that cannot look does not change how a run ends', async () => {
   await e.db.sql('revoke select on retention.watched from lapse_app');
   expect((await runThings()).status).toBe(200);
+});
+
+it('a watch that cannot look says so, and calls nothing late', async () => {
+  const away = connect(e.db.env.DATABASE_URL!, 'http://127.0.0.1:1/sql');
+  const order = {
+    correlationId: 'c',
+    deadline: new Date(now + 60_000),
+    dryRun: false,
+    trigger: 'cron',
+  } as const;
+  expect(await watchRuns({ ...services, database: away }, order)).toMatchObject({
+    outcome: 'errored',
+    reason: 'watch',
+  });
+  expect(await incidents()).toEqual([]);
 });

@@ -211,3 +211,12 @@ it('says that the schema is missing', async () => {
     remedy: 'run npm run migrate',
   });
 });
+
+it('without a store says so, and still answers load balancers that it works', async () => {
+  const { status, body } = await ask(TOKEN, { ...services, blob: undefined });
+  expect(named(body, 'blob')).toMatchObject({
+    status: 'absent',
+    remedy: expect.stringContaining('BLOB_READ_WRITE_TOKEN'),
+  });
+  expect([status, body.status]).toEqual([200, 'degraded']);
+});
