@@ -76,11 +76,15 @@ export async function goTheWay({ database, folder, chosen, say }: Way): Promise<
   owner.on('error', () => undefined);
   await owner.connect();
   try {
-    const policies = await written(folder);
-    const truths: Truth[] = [];
-    for (const policy of policies) truths.push(await remember(owner, policy, new Date()));
     const before = await rowsOfAll(owner);
-    const ran = await runThem(database, folder, steps, truths);
+    const truths: Truth[] = [];
+    // Just before its own runs: what another policy takes may have kept its rows.
+    const ask = async (policy: Policy) => {
+      const truth = await remember(owner, policy, new Date());
+      truths.push(truth);
+      return truth;
+    };
+    const ran = await runThem(database, steps, await written(folder), ask);
     const problems = ran.policies.flatMap((p) =>
       p.dryRun === p.mustGo ? [] : [`${p.policy}: the dry run said ${p.dryRun}, ${p.mustGo} had to go`],
     );
@@ -122,12 +126,12 @@ async function written(folder: string): Promise<Policy[]> {
 
 async function runThem(
   database: string,
-  folder: string,
   steps: Steps,
-  truths: readonly Truth[],
+  written: readonly Policy[],
+  ask: (policy: Policy) => Promise<Truth>,
 ): Promise<Pick<Proof, 'policies' | 'secondsToFirstDeletion'>> {
   // The build and the app's own lock lie in the folder of the project.
-  process.chdir(folder);
+  process.chdir(steps.folder);
   await steps.timed('npm run build', () => build(() => undefined));
   const operators = new Operators();
   const { cloud, env } = await steps.timed(`npm run local -- --database ${hidden(database)}`, () =>
@@ -147,12 +151,13 @@ async function runThem(
     const before = steps.seconds;
     const policies: PolicyProof[] = [];
     try {
-      for (const truth of truths) {
-        const { name } = truth.policy;
+      for (const policy of written) {
+        const { name } = policy;
+        const truth = await ask(policy);
         const drained = await steps.timed(
           `curl …/api/cron/${name}?dryRun=1, then …/api/cron/${name} until drained`,
           () =>
-            drain(app, operators, truth.policy, (run) => {
+            drain(app, operators, policy, (run) => {
               if (run.deleted > 0) first ??= before + (Date.now() - started) / 1000;
             }),
         );
