@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { Database, Row } from '../platform/database';
 import { oneRow, type Query, query } from '../platform/query';
 import { ask, askOne } from '../platform/session';
-import { literal, type Sql, sql, utc } from '../platform/sql';
+import { constant, literal, type Sql, sql, utc } from '../platform/sql';
 import { type Reference, referenced } from './references';
 
 /**
@@ -124,13 +124,13 @@ export function judge(
       update retention.outbox o set
         state = case when e.refusal is not null then 'dead' when j.live then 'kept' when j.held then 'held' when j.off then o.state else 'deleting' end,
         settled_as = case when e.refusal is null and j.live then 'referenced' end, error_class = e.refusal, next_attempt_at = ${until}::timestamptz,
-        claimed_until = case when e.refusal is null and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => ${IN_FORCE_SECONDS}::int) end
+        claimed_until = case when e.refusal is null and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => ${constant(IN_FORCE_SECONDS)}) end
       from entries e join judged j using (path) where o.id = e.id
       returning o.id, case when o.claimed_until is null and o.state in ('pending', 'deleting') then 'off' else o.state end as state,
         o.attempts, o.bytes, o.suffixed, e.error_class, j.path, j.decided_at
     )
     select path, state, jsonb_agg(id::text) as ids, max(attempts) as attempts, coalesce(max(bytes), 0)::text as bytes,
-      bool_and(suffixed) as suffixed, bool_or(coalesce(error_class = ${MISSED}, false)) as missed,
+      bool_and(suffixed) as suffixed, bool_or(coalesce(error_class = ${literal(MISSED)}, false)) as missed,
       ${utc(sql`max(decided_at)`)} as decided_at
     from claimed group by path, state`,
     judgedOf,
@@ -174,7 +174,7 @@ const settling = (answers: readonly object[]) =>
     sql`with settled as (
         update retention.outbox o set
           state = case when a.how = 'rewritten' then 'kept' when a.how = 'untried' then 'deleting' when a.how <> 'failed' then 'deleted'
-            when a.hopeless or o.attempts + 1 >= ${MOST_ATTEMPTS}::int then 'dead' else 'deleting' end,
+            when a.hopeless or o.attempts + 1 >= ${constant(MOST_ATTEMPTS)} then 'dead' else 'deleting' end,
           settled_as = case when a.how not in ('failed', 'untried') then a.how end,
           attempts = o.attempts + (a.how <> 'untried')::int, error_class = a.error, claimed_until = null, next_attempt_at = coalesce(a.retry_at, o.next_attempt_at)
         from jsonb_to_recordset(${JSON.stringify(answers)}::jsonb) a(id bigint, how text, error text, retry_at timestamptz, hopeless boolean)
@@ -201,7 +201,7 @@ export type OutboxState = z.infer<typeof OutboxState>;
 /** Counting stops here: about 10 ms of an index. */
 const OPEN_CAP = 100_000;
 const some = (state: string): Sql =>
-  sql`(select count(*) from (select 1 from retention.outbox where state = ${literal(state)} limit ${OPEN_CAP + 1}::int) d)`;
+  sql`(select count(*) from (select 1 from retention.outbox where state = ${literal(state)} limit ${constant(OPEN_CAP + 1)}) d)`;
 
 /** Of the entries whose policy is not paused. */
 const NEXT = sql`min(next_attempt_at) filter (where policy <> all(array(select policy from retention.policy_state where paused)))`;
@@ -211,7 +211,7 @@ const STATE = query(
             ${some('dead')} as dead, ${some('held')} as held, (select stopped from retention.kill_switch) is distinct from false as stopped
           from (
             select policy, bytes, created_at, next_attempt_at from retention.outbox
-            where state in ('pending', 'deleting') order by next_attempt_at, id limit ${OPEN_CAP + 1}::int
+            where state in ('pending', 'deleting') order by next_attempt_at, id limit ${constant(OPEN_CAP + 1)}
           ) o`,
   oneRow(OutboxState),
 );

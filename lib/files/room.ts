@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Ending } from '../platform/outcome';
 import { oneRow, type Query, query } from '../platform/query';
-import { sql } from '../platform/sql';
+import { constant, sql } from '../platform/sql';
 import type { Policy } from '../policies/contract';
 import { namesFiles } from '../policies/going';
 
@@ -18,7 +18,7 @@ export const MOST_WAITING = 100_000;
 /** Counted to the limit. */
 const WAITING = query(
   sql`select count(*)::int as waiting from (
-      select 1 from retention.outbox where state in ('pending', 'deleting') limit ${MOST_WAITING}::int) o`,
+      select 1 from retention.outbox where state in ('pending', 'deleting') limit ${constant(MOST_WAITING)}) o`,
   oneRow(z.object({ waiting: z.number() })),
 );
 

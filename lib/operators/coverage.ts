@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { DatabaseError } from '../platform/errors';
 import { type Query, query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
-import { allOf, empty, id, keyText, raw, sql, tableId, tableLabel } from '../platform/sql';
+import { allOf, constant, empty, id, keyText, raw, sql, tableId, tableLabel } from '../platform/sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
 
@@ -68,7 +68,7 @@ function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]>
     target.columns.map((column) => ({ column, type: 'text' })),
   );
   // Where each row may print the value in its own way, every one of them is asked.
-  const most = loose ? empty : sql` limit ${MOST_ROWS + 1}::int`;
+  const most = loose ? empty : sql` limit ${constant(MOST_ROWS + 1)}`;
   const values = JSON.stringify(group.map((s) => s.values));
   return query(
     sql`select s.n, c.form, c.rows from jsonb_array_elements(${values}::jsonb) with ordinality s(v, n)

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { type Query, query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
-import { type Sql, sql } from '../platform/sql';
+import { constant, type Sql, sql } from '../platform/sql';
 import type { Services } from '../services';
 import { type Cover, count, coverOf } from './coverage';
 import { spell } from './spelling';
@@ -120,7 +120,7 @@ type Entry = z.output<typeof Entry>;
 
 const pageAfter = (kind: Kind, after: string): Query<Entry[]> =>
   query(
-    sql`select * from (${IN_FORCE[kind]}) x where position > ${after}::uuid order by position limit ${PAGE}::int`,
+    sql`select * from (${IN_FORCE[kind]}) x where position > ${after}::uuid order by position limit ${constant(PAGE)}`,
     rows(Entry),
   );
 const PAGE = 200;

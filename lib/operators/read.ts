@@ -8,7 +8,7 @@ import { stepOf } from '../engine/guard/rollout';
 import { RequestError } from '../platform/errors';
 import { maybeRow, type Query, query, rows } from '../platform/query';
 import { ask, askOne } from '../platform/session';
-import { id, type Sql, sql, utc } from '../platform/sql';
+import { constant, id, type Sql, sql, utc } from '../platform/sql';
 import { versionOf } from '../policies/fingerprint';
 import type { Services } from '../services';
 import { READING } from './carry-out';
@@ -52,7 +52,7 @@ const Asked = z.strictObject({
 
 /** One more than a page, to see whether there is another one. */
 const pageOf = (list: keyof typeof LISTS, offset: number): Query<Entry[]> =>
-  query(sql`${LISTS[list]} limit ${PAGE + 1}::int offset ${offset}::int`, rows(Entry));
+  query(sql`${LISTS[list]} limit ${constant(PAGE + 1)} offset ${offset}::int`, rows(Entry));
 
 export async function readList(services: Services, url: URL): Promise<unknown> {
   const parsed = Asked.safeParse(Object.fromEntries(url.searchParams));

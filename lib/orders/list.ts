@@ -4,7 +4,7 @@ import { RequestError } from '../platform/errors';
 import { type Query, query } from '../platform/query';
 import { ask } from '../platform/session';
 import type { OrderSettings } from '../platform/settings/orders';
-import { constant, id, raw, type Sql, sql, tableId, typed } from '../platform/sql';
+import { constant, id, raw, type Sql, sql, tableId, typed, utc } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
@@ -55,8 +55,6 @@ export async function listOrders(
     next: page.length === PAGE ? page.at(-1)?.next : null,
   };
 }
-
-const utc = (x: Sql): Sql => sql`to_char(${x} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 /** Orders as they are shown; `next` is where the page after begins. */
 const Page = z.array(z.looseObject({ next: z.string() }));

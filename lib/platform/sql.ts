@@ -56,9 +56,10 @@ export const withParts = (...parts: readonly Maybe[]): Sql => {
 };
 
 const ISO = 'YYYY-MM-DD"T"HH24:MI:SS';
-/** An instant as ISO 8601 in UTC: with microseconds, as PostgreSQL keeps it and entries are hashed; `ms` as a Date. */
-export const utc = (instant: Sql, digits: 'us' | 'ms' = 'us'): Sql =>
-  sql`to_char(${instant} at time zone 'UTC', ${literal(`${ISO}.${digits.toUpperCase()}"Z"`)})`;
+const FRACTION = { us: '.US', ms: '.MS', s: '' } as const;
+/** An instant as ISO 8601 in UTC: with microseconds, as PostgreSQL keeps it and entries are hashed; `ms` as a Date; `s` for people. */
+export const utc = (instant: Sql, digits: keyof typeof FRACTION = 'us'): Sql =>
+  sql`to_char(${instant} at time zone 'UTC', ${literal(`${ISO}${FRACTION[digits]}"Z"`)})`;
 
 /** A statement as the database takes it. */
 export const statement = (composed: Sql): Statement => ({

@@ -72,7 +72,8 @@ it('values written into a text are literals, and a list is refused', () => {
   expect(() => inlined(sql`select ${['a']}`)).toThrow('a list cannot be written');
 });
 
-it('an instant is printed in UTC with its microseconds, or as a Date has it', () => {
+it('an instant is printed in UTC with its microseconds, as a Date has it, or to the second', () => {
+  expect(utc(sql`x.at`, 's').text).toBe(`to_char(x.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`);
   expect(utc(sql`x.at`).text).toBe(`to_char(x.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
   expect(utc(sql`${'now'}::timestamptz`, 'ms').text).toBe(
     `to_char($1::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Database, Row } from '../../platform/database';
 import { maybeRow, type Query, query } from '../../platform/query';
 import { askOne } from '../../platform/session';
-import { sql, utc } from '../../platform/sql';
+import { constant, sql, utc } from '../../platform/sql';
 import { type Findings, READING, texts } from './findings';
 import { entryHash, GENESIS } from './hash';
 
@@ -34,7 +34,7 @@ const entryOf = (row: Row): Entry => ({
 const entriesAfter = (n: string | null): Query<Entry[]> =>
   query(
     sql`select n::text, hash, array[n::text, ${utc(sql`at`)}, actor, action, subject, reason, detail::text, prev] as fields
-      from retention.audit_entry e where ${n}::bigint is null or e.n > ${n}::bigint order by e.n limit ${PAGE}::int`,
+      from retention.audit_entry e where ${n}::bigint is null or e.n > ${n}::bigint order by e.n limit ${constant(PAGE)}`,
     (found) => found.map(entryOf),
   );
 

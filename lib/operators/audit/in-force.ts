@@ -7,7 +7,7 @@
 import type { Database } from '../../platform/database';
 import { query } from '../../platform/query';
 import { askOne } from '../../platform/session';
-import { list, literal, type Sql, sql } from '../../platform/sql';
+import { constant, list, literal, type Sql, sql } from '../../platform/sql';
 import { erasures } from './erasures';
 import { type Findings, MOST_PROBLEMS, type Question, READING } from './findings';
 import { guards } from './guards';
@@ -158,7 +158,7 @@ export async function compareWithEntries(
 ): Promise<boolean> {
   for (const question of [...runs, ...holds, ...stops, ...kept, ...erasures, ...guards]) {
     if (!inTime()) return false;
-    const problems = query(sql`${question.sql} limit ${MOST_PROBLEMS}::int`, (rows) =>
+    const problems = query(sql`${question.sql} limit ${constant(MOST_PROBLEMS)}`, (rows) =>
       rows.map(question.message),
     );
     for (const message of await askOne(database, problems, READING)) {

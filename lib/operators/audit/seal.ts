@@ -8,7 +8,7 @@ import { report } from '../../platform/alerts/incidents';
 import type { JobOrder, JobResult } from '../../platform/job';
 import { type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
-import { sql } from '../../platform/sql';
+import { constant, sql } from '../../platform/sql';
 import type { Services } from '../../services';
 import { type Waiting, watchLetters } from '../overdue';
 import { type ExportedHead, exportHead } from './head';
@@ -62,7 +62,7 @@ export async function sealAudit(
 
 const UNSEALED = query(
   sql`select id::text from retention.run where mode = 'delete' and finished_at is not null and sealed_at is null
-    order by finished_at limit ${MOST_RUNS}::int`,
+    order by finished_at limit ${constant(MOST_RUNS)}`,
   rows(z.object({ id: z.string() })),
 );
 

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Database, Row } from '../../platform/database';
 import { type Query, query } from '../../platform/query';
 import { ask } from '../../platform/session';
-import { sql, utc } from '../../platform/sql';
+import { constant, sql, utc } from '../../platform/sql';
 import type { Entry } from './chain';
 import { type Findings, json, READING, texts } from './findings';
 import { bytesHash, RunDigest, receiptHash } from './hash';
@@ -44,7 +44,7 @@ const receiptsAfter = (run: string, seq: number): Query<Receipt[]> =>
       table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
       files::text, bytes::text, picked::text, kept::text, ${utc(sql`committed_at`)}]
       || case when partition is null then '{}' else array[partition::text] end as fields, form, encode(hash, 'hex') as hash
-    from retention.receipt where run = ${run}::uuid and seq > ${seq}::int order by seq limit ${PAGE}::int`,
+    from retention.receipt where run = ${run}::uuid and seq > ${seq}::int order by seq limit ${constant(PAGE)}`,
     (found) => found.map(receiptOf),
   );
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { nothing, query, rows } from '../../platform/query';
-import { constant, sql } from '../../platform/sql';
+import { constant, sql, utc } from '../../platform/sql';
 import { type Finding, KINDS } from './judge';
 
 /** As many as a person will ever read; that there are more is a finding of its own. */
@@ -50,7 +50,7 @@ const Stored = z.object({
 
 /** For people: in the order in which they would be mended. */
 export const currentDrift = query(
-  sql`select kind, subject, problem, remedy, to_char(found_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since
+  sql`select kind, subject, problem, remedy, ${utc(sql`found_at`, 's')} as since
     from retention.drift order by kind, subject, id limit ${constant(MOST + 1)}`,
   rows(Stored),
 );

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { entryHash } from '../../operators/audit/hash';
 import { oneRow, type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
-import { raw, sql } from '../../platform/sql';
+import { sql, utc } from '../../platform/sql';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
 import { expectedOf } from '../expected';
@@ -111,7 +111,7 @@ const Entry = z.object({
   fields: z.array(z.string()).length(8),
 });
 
-const at = raw(`to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
+const at = utc(sql`at`);
 const LATEST_ENTRIES = query(
   sql`select n::text, hash, ${at} as at, array[n::text, ${at}, actor, action, subject, reason, detail::text, prev] as fields
     from retention.audit_entry order by n desc limit 2`,

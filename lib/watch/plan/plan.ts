@@ -8,7 +8,7 @@ import { DatabaseError, LapseError } from '../../platform/errors';
 import { query } from '../../platform/query';
 import { ask, asking, readingOnly } from '../../platform/session';
 import type { Settings } from '../../platform/settings';
-import { sql, typed } from '../../platform/sql';
+import { sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { versionOf } from '../../policies/fingerprint';
 import { type Environment, inEnvironment, readRecord } from '../../policies/recorded';
@@ -101,7 +101,7 @@ const countingOf = ({ database, guards, clock }: PlanContext, request: PlanReque
 /** As a run would take it: never later than the database's own clock. */
 const nowOf = (at: Date) =>
   query(
-    sql`select to_char(least(${typed(at.toISOString(), 'timestamptz')}, retention.clock()) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as now`,
+    sql`select ${utc(sql`least(${at.toISOString()}::timestamptz, retention.clock())`, 'ms')} as now`,
     (answer) => new Date(String(answer[0]?.now)),
   );
 

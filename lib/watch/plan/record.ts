@@ -1,7 +1,7 @@
 /** What production last ran of each policy: the version in force in `retention.policy_version`, and when a run last used it. */
 import { z } from 'zod';
 import { query, rows } from '../../platform/query';
-import { sql } from '../../platform/sql';
+import { sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { reachOf, withPeriods } from '../../policies/effective';
 import { readRecord } from '../../policies/recorded';
@@ -21,8 +21,8 @@ export type Line = z.infer<typeof Line>;
 /** Also of a database that has no column for declarations yet: production is behind the branch until it is deployed. */
 export const lastRun = query(
   sql`select v.policy, v.version, v.reach, v.periods, to_jsonb(v) -> 'declaration' as declaration, v.declared_by as by,
-      to_char(v.declared_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since,
-      to_char(l.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_run
+      ${utc(sql`v.declared_at`, 's')} as since,
+      ${utc(sql`l.started_at`, 's')} as last_run
     from retention.policy_version v left join retention.last_run l on l.policy = v.policy
     where v.superseded_at is null order by v.policy`,
   rows(Line),

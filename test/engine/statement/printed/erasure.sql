@@ -846,7 +846,7 @@ with
       next_attempt_at = ‹2026-03-01T02:02:00.000Z›::timestamptz,
       claimed_until = case
         when e.refusal is null
-        and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => ‹12›::int)
+        and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => 12)
       end
     from entries e join judged j using (path)
     where o.id = e.id
@@ -871,7 +871,7 @@ select
   max(attempts) as attempts,
   coalesce(max(bytes), 0)::text as bytes,
   bool_and(suffixed) as suffixed,
-  bool_or(coalesce(error_class = ‹blob.not_found›, false)) as missed,
+  bool_or(coalesce(error_class = 'blob.not_found', false)) as missed,
   to_char(max(decided_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as decided_at
 from claimed
 group by path, state;
@@ -889,8 +889,8 @@ select
     ) at time zone 'UTC',
     'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
   ) as next_at,
-  (select count(*) from (select 1 from retention.outbox where state = 'dead' limit ‹100001›::int) d) as dead,
-  (select count(*) from (select 1 from retention.outbox where state = 'held' limit ‹100001›::int) d) as held,
+  (select count(*) from (select 1 from retention.outbox where state = 'dead' limit 100001) d) as dead,
+  (select count(*) from (select 1 from retention.outbox where state = 'held' limit 100001) d) as held,
   (select stopped from retention.kill_switch) is distinct from false as stopped
 from
   (
@@ -898,7 +898,7 @@ from
     from retention.outbox
     where state in ('pending', 'deleting')
     order by next_attempt_at, id
-    limit ‹100001›::int
+    limit 100001
   ) o;
 
 

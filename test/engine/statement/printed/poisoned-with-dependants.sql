@@ -23,7 +23,7 @@ where n.nspname || '.' || c.relname <> x.label;
 -- one request, READ ONLY
 
 select count(*)::int as waiting
-from (select 1 from retention.outbox where state in ('pending', 'deleting') limit ‹100000›::int) o;
+from (select 1 from retention.outbox where state in ('pending', 'deleting') limit 100000) o;
 
 
 -- one request
@@ -1439,7 +1439,7 @@ with
       next_attempt_at = ‹2026-03-01T02:02:00.000Z›::timestamptz,
       claimed_until = case
         when e.refusal is null
-        and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => ‹12›::int)
+        and not (j.live or j.held or j.off) then clock_timestamp() + make_interval(secs => 12)
       end
     from entries e join judged j using (path)
     where o.id = e.id
@@ -1464,7 +1464,7 @@ select
   max(attempts) as attempts,
   coalesce(max(bytes), 0)::text as bytes,
   bool_and(suffixed) as suffixed,
-  bool_or(coalesce(error_class = ‹blob.not_found›, false)) as missed,
+  bool_or(coalesce(error_class = 'blob.not_found', false)) as missed,
   to_char(max(decided_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as decided_at
 from claimed
 group by path, state;
@@ -1482,8 +1482,8 @@ select
     ) at time zone 'UTC',
     'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
   ) as next_at,
-  (select count(*) from (select 1 from retention.outbox where state = 'dead' limit ‹100001›::int) d) as dead,
-  (select count(*) from (select 1 from retention.outbox where state = 'held' limit ‹100001›::int) d) as held,
+  (select count(*) from (select 1 from retention.outbox where state = 'dead' limit 100001) d) as dead,
+  (select count(*) from (select 1 from retention.outbox where state = 'held' limit 100001) d) as held,
   (select stopped from retention.kill_switch) is distinct from false as stopped
 from
   (
@@ -1491,5 +1491,5 @@ from
     from retention.outbox
     where state in ('pending', 'deleting')
     order by next_attempt_at, id
-    limit ‹100001›::int
+    limit 100001
   ) o;
