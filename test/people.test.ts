@@ -14,7 +14,7 @@ import { erasureRoute } from '@/lib/http/erasure-route';
 import { jobRoute } from '@/lib/http/job-route';
 import { sealAudit } from '@/lib/operators/audit/seal';
 import { watchOrders } from '@/lib/orders/watch';
-import type { JobOrder } from '@/lib/platform/job';
+import type { JobRequest } from '@/lib/platform/job';
 import { sentryOptions } from '@/lib/platform/sentry';
 import { policies } from '@/lib/policies';
 import { resumeErasures } from '@/lib/rights/erase';
@@ -103,12 +103,12 @@ const run = async (name: string): Promise<Record<string, unknown>> =>
   >;
 const jobs: Record<
   string,
-  (services: Services, order: JobOrder) => ReturnType<Parameters<typeof jobRoute>[1]>
+  (services: Services, request: JobRequest) => ReturnType<Parameters<typeof jobRoute>[1]>
 > = {
-  'blob-outbox': (services, order) => drainOutbox(services, { ...order, patienceMs: 0 }),
-  'blob-reconcile': (services, order) => reconcile(services, { ...order, mayDelete: true }),
-  erasures: (services, order) => resumeErasures(services, { ...order, actor: order.trigger }),
-  'order-review-sla': (services, order) => watchOrders(services, order),
+  'blob-outbox': (services, request) => drainOutbox(services, { ...request, patienceMs: 0 }),
+  'blob-reconcile': (services, request) => reconcile(services, { ...request, mayDelete: true }),
+  erasures: (services, request) => resumeErasures(services, { ...request, actor: request.trigger }),
+  'order-review-sla': (services, request) => watchOrders(services, request),
   'audit-seal': sealAudit,
   'data-quality': measureQuality,
 };

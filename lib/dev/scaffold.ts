@@ -84,8 +84,8 @@ it.skipIf(!ownDatabase)('${name} fits the database that TEST_POSTGRES_URL names'
 });
 `;
 
-/** The register with the policy imported and listed. Throws when its place cannot be found. */
-export function registered(index: string, name: string): string {
+/** lib/policies/index.ts with the policy imported and listed. Throws when its place cannot be found. */
+export function withEntry(index: string, name: string): string {
   const line = `import { ${exportName(name)} } from './${name}';\n`;
   const imports = [...index.matchAll(/^import .*;\n/gm)];
   const last = imports.at(-1);

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { policies } from '../policies';
 import type { PolicyInput } from '../policies/contract';
-import { policyFile, registered, routeFile, testFile } from './scaffold';
+import { policyFile, routeFile, testFile, withEntry } from './scaffold';
 
 const REGISTER = 'lib/policies/index.ts';
 
@@ -37,7 +37,7 @@ export function filesOf(added: readonly NewPolicy[]): NewFile[] {
   if (there.length > 0) throw new Error(`not overwritten: ${there.join(', ')}`);
   if (added.length === 0) return [];
   const register = added.reduce(
-    (text, { input }) => registered(text, input.name),
+    (text, { input }) => withEntry(text, input.name),
     readFileSync(REGISTER, 'utf8'),
   );
   return [...files, { file: REGISTER, content: register }];

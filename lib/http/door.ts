@@ -11,7 +11,7 @@ import type { Services } from '../services';
 import { answered, flushed, type Handler } from './answered';
 import { secretIn, warnOfPrevious } from './authorize';
 import { deadlineOf } from './deadline';
-import { type Parameters, readParameters } from './parameters';
+import { type RunParameters, readRunParameters } from './parameters';
 import { urlOf } from './raw-url';
 import { refusals } from './refusals';
 
@@ -24,7 +24,7 @@ export interface CronRoute {
 /** A request that was let in. */
 export interface Visit {
   readonly services: Services;
-  readonly parameters: Parameters;
+  readonly parameters: RunParameters;
   readonly correlationId: string;
   readonly deadline: Date;
   /** `cron` as the headers of the call claim it: anyone with CRON_SECRET can send them too. */
@@ -48,7 +48,7 @@ export function door(
     if (!secret && operator === null) strangers.refuse(unauthorized());
     const s = services();
     if (secret) warnOfPrevious(secret, 'CRON_SECRET', s.log.child({ correlation_id: correlationId }));
-    const parameters = readParameters(urlOf(request));
+    const parameters = readRunParameters(urlOf(request));
     if (operator !== null && !parameters.dryRun) throw onlyDry();
     const schedule = operator === null ? scheduleOf(request) : null;
     const trigger = schedule === null ? 'manual' : 'cron';

@@ -3,7 +3,7 @@
  * then the job's own work, one run at a time. Answers what the job returns; 5xx when its outcome is `errored`.
  */
 import { RequestError } from '../platform/errors';
-import type { JobOrder, JobResult } from '../platform/job';
+import type { JobRequest, JobResult } from '../platform/job';
 import type { SlaStatus } from '../platform/outcome';
 import { inTurn } from '../platform/turn';
 import { type Services, services } from '../services';
@@ -20,7 +20,7 @@ interface JobAnswer extends JobResult {
 
 export function jobRoute(
   name: string,
-  job: (services: Services, order: JobOrder) => Promise<JobResult>,
+  job: (services: Services, request: JobRequest) => Promise<JobResult>,
   provide: () => Services = services,
 ): CronRoute {
   const expected = expectedJob(name);

@@ -9,7 +9,7 @@ const whole = (least: number, most: number) =>
     .transform(Number)
     .refine((n) => n >= least && n <= most, `must be a whole number from ${least} to ${most}`);
 
-const Parameters = z.strictObject({
+const RunParameters = z.strictObject({
   dryRun: z
     .enum(['1', 'true', 'yes', '0', 'false', 'no'], { error: 'must be 1, true, yes, 0, false or no' })
     .transform((v) => ['1', 'true', 'yes'].includes(v))
@@ -21,17 +21,17 @@ const Parameters = z.strictObject({
   /** Seconds this run may take; the function's own limit stays. */
   maxSeconds: whole(1, 1_800).optional(),
 });
-export type Parameters = z.infer<typeof Parameters>;
+export type RunParameters = z.infer<typeof RunParameters>;
 
 /** Throws RequestError 400 that names the parameter. */
-export function readParameters(url: URL): Parameters {
+export function readRunParameters(url: URL): RunParameters {
   const given = new Map<string, string>();
   for (const [name, value] of url.searchParams) {
     if (given.has(name)) throw new RequestError(400, 'bad_parameter', `${name} is given twice`, name);
-    if (!Object.hasOwn(Parameters.shape, name)) throw unknown(name);
+    if (!Object.hasOwn(RunParameters.shape, name)) throw unknown(name);
     given.set(name, value);
   }
-  const parsed = Parameters.safeParse(Object.fromEntries(given));
+  const parsed = RunParameters.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const field = String(issue.path[0]);
@@ -39,7 +39,7 @@ export function readParameters(url: URL): Parameters {
 }
 
 const unknown = (name: string): RequestError => {
-  const known = Object.keys(Parameters.shape).join(', ');
+  const known = Object.keys(RunParameters.shape).join(', ');
   return new RequestError(
     400,
     'unknown_parameter',

@@ -30,7 +30,7 @@ const Asked = z.strictObject({
 export const planRoute = (provide: () => Services = services): Handler =>
   operatorRoute(
     async (s, _operator, request) => {
-      const { format, days } = asked(urlOf(request).searchParams);
+      const { format, days } = parametersOf(urlOf(request).searchParams);
       const plan = await alone(s, days);
       if (format === 'json') return plan;
       return new Response(planInWords(plan), {
@@ -56,7 +56,7 @@ async function alone(s: Services, days: number): Promise<Plan> {
   );
 }
 
-function asked(given: URLSearchParams): z.output<typeof Asked> {
+function parametersOf(given: URLSearchParams): z.output<typeof Asked> {
   const parsed = Asked.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;

@@ -14,7 +14,7 @@ const LIMITS = { statementMs: 10_000, readOnly: true };
 export const qualityRoute = (provide: () => Services = services): Handler =>
   operatorRoute(
     async (s, _operator, request) => {
-      const { statement, format, period } = asked(s, urlOf(request).searchParams);
+      const { statement, format, period } = parametersOf(s, urlOf(request).searchParams);
       const found = await askOne(s.database, statement, LIMITS);
       const measurements = found.map(({ measured: _, ...rest }) => rest);
       return format === 'json' ? { ...period, measurements } : answerCsv(toCsv(measurements), 'quality.csv');
@@ -23,7 +23,7 @@ export const qualityRoute = (provide: () => Services = services): Handler =>
     'reports',
   );
 
-function asked(s: Services, q: URLSearchParams) {
+function parametersOf(s: Services, q: URLSearchParams) {
   if (q.has('from') || q.has('to')) {
     const { from, to, format } = readPeriod(q);
     return {

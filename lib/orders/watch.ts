@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { report, type Symptom } from '../platform/alerts/incidents';
-import type { JobOrder, JobResult } from '../platform/job';
+import type { JobRequest, JobResult } from '../platform/job';
 import { ask, askOne } from '../platform/session';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
@@ -51,9 +51,9 @@ export const partsOf = (s: Services): WatchParts => ({
 
 export const watchOrders = (
   services: Services,
-  order: JobOrder,
+  request: JobRequest,
   parts: WatchParts = partsOf(services),
-): Promise<WatchResult> => new Watch(services, order, parts).execute();
+): Promise<WatchResult> => new Watch(services, request, parts).execute();
 
 class Watch {
   readonly #log: Logger;
@@ -63,17 +63,17 @@ class Watch {
 
   constructor(
     private readonly services: Services,
-    private readonly order: JobOrder,
+    private readonly request: JobRequest,
     private readonly parts: WatchParts,
   ) {
-    this.#log = services.log.child({ correlation_id: order.correlationId, script: WATCH });
+    this.#log = services.log.child({ correlation_id: request.correlationId, script: WATCH });
   }
 
   async execute(): Promise<WatchResult> {
     const { review } = this.parts;
     const { settings, clock } = this.services;
     let stopped: JobResult | null = null;
-    if (!this.order.dryRun) {
+    if (!this.request.dryRun) {
       await this.#takeSteps(takeEarlySteps(review, settings.orders, clock(), STEPS));
       await this.#claim();
       stopped = (await this.#payBack()) ?? (await this.#whyStopped());
@@ -84,7 +84,7 @@ class Watch {
   }
 
   readonly #inTime = (): boolean =>
-    this.order.deadline.getTime() - this.services.clock().getTime() > CLOSING_MS;
+    this.request.deadline.getTime() - this.services.clock().getTime() > CLOSING_MS;
 
   async #claim(): Promise<void> {
     const { review, provider } = this.parts;
@@ -163,13 +163,13 @@ class Watch {
         `${queue.withoutStart} orders in review have no start, so none of them ever breaches: GET /api/orders?list=without-start`,
       );
     }
-    if (!this.order.dryRun) {
+    if (!this.request.dryRun) {
       const over = overSteps(this.parts.review, queue, this.#escalated);
       await report({ ...this.services, log }, { wrong: this.#escalated, over });
     }
     const { claimed, refunded, submitted, toManual } = this.#counts;
     const summary = `${claimed} breached, ${refunded} paid back, ${submitted} to be confirmed, ${toManual} for a person`;
-    const message = this.order.dryRun
+    const message = this.request.dryRun
       ? `[DRY RUN] ${queue.breached} would be paid back, ${queue.warning} would be warned about`
       : summary;
     const ended = stopped ?? { outcome: 'succeeded' as const, reason: null, message };

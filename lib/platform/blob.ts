@@ -77,14 +77,14 @@ const TRANSFER_TIMEOUT_MS = 60_000;
 
 export function connectBlob(token: string): Blob {
   const find = (name: string, options: InTime = {}): Promise<StoredFile & { downloadUrl: string }> =>
-    asked(within(HEAD_TIMEOUT_MS, options), async (abortSignal) => {
+    withTimeout(within(HEAD_TIMEOUT_MS, options), async (abortSignal) => {
       const found = await head(name, { token, abortSignal });
       return { ...stored(found), downloadUrl: found.downloadUrl };
     });
   return {
     bases: basesOf(token),
     put: (pathname, body, options = {}) =>
-      asked(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
+      withTimeout(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
         const { url, pathname: at } = await put(pathname, body, {
           token,
           abortSignal,
@@ -96,7 +96,7 @@ export function connectBlob(token: string): Blob {
       }),
     head: (name, options) => orNull(find(name, options)),
     del: (names, options = {}) =>
-      asked(within(DELETE_TIMEOUT_MS, options), (abortSignal) =>
+      withTimeout(within(DELETE_TIMEOUT_MS, options), (abortSignal) =>
         del(names.length === 1 ? names[0]! : [...names], {
           token,
           abortSignal,
@@ -104,7 +104,7 @@ export function connectBlob(token: string): Blob {
         }),
       ),
     list: (options) =>
-      asked(within(LIST_TIMEOUT_MS, options), async (abortSignal) => {
+      withTimeout(within(LIST_TIMEOUT_MS, options), async (abortSignal) => {
         const page = await list({
           token,
           abortSignal,
@@ -118,7 +118,7 @@ export function connectBlob(token: string): Blob {
     get: async (name) => {
       const found = await orNull(find(name));
       if (!found) return null;
-      return asked(TRANSFER_TIMEOUT_MS, async (signal) => {
+      return withTimeout(TRANSFER_TIMEOUT_MS, async (signal) => {
         const answer = await fetch(found.downloadUrl, {
           signal,
           headers: { authorization: `Bearer ${token}` },
@@ -176,7 +176,7 @@ async function orNull<T>(found: Promise<T>): Promise<T | null> {
   }
 }
 
-async function asked<T>(timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withTimeout<T>(timeoutMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   // Read by the client at each call; the outbox backs off, across runs.
   process.env.VERCEL_BLOB_RETRIES = '0';
   const controller = new AbortController();

@@ -1,6 +1,6 @@
 /** What one of Lapse's own jobs is given and what it answers: the contract of a job, as lib/policies/contract.ts is that of a policy. */
 
-export interface JobOrder {
+export interface JobRequest {
   readonly correlationId: string;
   readonly deadline: Date;
   readonly dryRun: boolean;

@@ -30,9 +30,9 @@ export function connectRedis(url: string, token: string, namespace: string): Red
   });
   return {
     prefix: `lapse:${namespace}:`,
-    eval: (script, keys, args) => asked(() => redis.eval(script, [...keys], [...args])),
-    get: (key) => asked(() => redis.get<string>(key)),
-    mget: (keys) => asked(() => redis.mget<(string | null)[]>(...keys)),
+    eval: (script, keys, args) => mapped(() => redis.eval(script, [...keys], [...args])),
+    get: (key) => mapped(() => redis.get<string>(key)),
+    mget: (keys) => mapped(() => redis.mget<(string | null)[]>(...keys)),
   };
 }
 
@@ -54,7 +54,7 @@ export function countedRedis(redis: RedisClient): RedisClient & { readonly comma
   };
 }
 
-async function asked<T>(call: () => Promise<T>): Promise<T> {
+async function mapped<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

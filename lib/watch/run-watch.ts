@@ -1,13 +1,13 @@
 /** The cron of the watch: looks whether everything ran, whatever else comes, and sends what waits to be told. */
 import { deliver } from '../platform/alerts/deliver';
-import type { JobOrder, JobResult } from '../platform/job';
+import type { JobRequest, JobResult } from '../platform/job';
 import type { Services } from '../services';
 import { type Look, lookForLateRuns } from './look';
 
-export async function watchRuns(services: Services, order: JobOrder): Promise<JobResult & Partial<Look>> {
+export async function watchRuns(services: Services, request: JobRequest): Promise<JobResult & Partial<Look>> {
   const { production, dryRun } = services.settings;
   // The watch deletes nothing: only a dry run somebody asked for keeps it from looking.
-  if (!production || (order.dryRun && !dryRun)) {
+  if (!production || (request.dryRun && !dryRun)) {
     return {
       outcome: 'succeeded',
       reason: null,

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { readParameters } from '@/lib/http/parameters';
+import { readRunParameters } from '@/lib/http/parameters';
 import { noteRequest, urlOf, watchRequests } from '@/lib/http/raw-url';
 
 /** As the server notes a request and as Next hands it on, without the parameters it takes for its own. */
@@ -19,20 +19,20 @@ describe('a parameter that the framework takes for its own', () => {
     ['?limit=5&nxtPdryRun=1', '?limit=5'],
   ])('is seen and refused: %s', (sent, handedOn) => {
     const url = arrives(`/api/cron/things${sent}`, `/api/cron/things${handedOn}`);
-    expect(() => readParameters(url)).toThrow(/is not a parameter/);
+    expect(() => readRunParameters(url)).toThrow(/is not a parameter/);
   });
 
   it('leaves the others as they are', () => {
-    expect(readParameters(arrives('/x?limit=5&dryRun=1', '/x?limit=5&dryRun=1'))).toEqual({
+    expect(readRunParameters(arrives('/x?limit=5&dryRun=1', '/x?limit=5&dryRun=1'))).toEqual({
       limit: 5,
       dryRun: true,
     });
-    expect(readParameters(arrives('/x', '/x'))).toEqual({ dryRun: false });
+    expect(readRunParameters(arrives('/x', '/x'))).toEqual({ dryRun: false });
   });
 
   it('cannot be hidden by a header of the caller', () => {
     const url = arrives('/x?nxtPdryRun=1', '/x', { 'x-lapse-raw-query': '' });
-    expect(() => readParameters(url)).toThrow(/nxtPdryRun/);
+    expect(() => readRunParameters(url)).toThrow(/nxtPdryRun/);
   });
 });
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { alert, causeOf } from '../../platform/alerts/guard';
 import { report } from '../../platform/alerts/incidents';
-import type { JobOrder, JobResult } from '../../platform/job';
+import type { JobRequest, JobResult } from '../../platform/job';
 import { type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
 import { constant, sql } from '../../platform/sql';
@@ -25,16 +25,16 @@ const CLOSING_MS = 5_000;
 
 export async function sealAudit(
   services: Services,
-  order: JobOrder,
+  request: JobRequest,
 ): Promise<
   JobResult & { sealed: number; verification: Verification; head: ExportedHead | null; waiting: Waiting[] }
 > {
-  const log = services.log.child({ correlation_id: order.correlationId, script: 'audit-seal' });
-  const inTime = () => order.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
-  const sealed = order.dryRun ? 0 : await sealLeftovers(services, inTime);
+  const log = services.log.child({ correlation_id: request.correlationId, script: 'audit-seal' });
+  const inTime = () => request.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
+  const sealed = request.dryRun ? 0 : await sealLeftovers(services, inTime);
   const verification = await verify(services.database, { inTime });
   const head = await exportHead(services);
-  const waiting = await watchLetters({ ...services, log }, order.correlationId);
+  const waiting = await watchLetters({ ...services, log }, request.correlationId);
   const { entries, runs, receipts, problems, complete } = verification;
   const counts = `${entries} entries, ${runs} runs, ${receipts} receipts`;
   log.info(
@@ -52,7 +52,12 @@ export async function sealAudit(
         ? { outcome: 'succeeded', reason: null, message: `the audit chain is whole: ${counts}` }
         : { outcome: 'interrupted', reason: 'time', message: `whole as far as there was time: ${counts}` };
   if (problems.length > 0) {
-    await alert({ ...services, log }, 'audit.broken', { correlationId: order.correlationId }, ending.message);
+    await alert(
+      { ...services, log },
+      'audit.broken',
+      { correlationId: request.correlationId },
+      ending.message,
+    );
   } else {
     log.info({ event: 'audit.verified', entries, runs, receipts, complete }, ending.message);
     if (complete) await report({ ...services, log }, { over: [causeOf('audit.broken')] });

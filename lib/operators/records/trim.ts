@@ -4,7 +4,7 @@
  * without a signing key they stay for ever, and the audit chain always does. A dry run changes nothing.
  */
 import { z } from 'zod';
-import type { JobOrder, JobResult } from '../../platform/job';
+import type { JobRequest, JobResult } from '../../platform/job';
 import { oneRow, query } from '../../platform/query';
 import { askOne } from '../../platform/session';
 import { sql } from '../../platform/sql';
@@ -27,11 +27,11 @@ export interface RecordsResult extends JobResult {
   readonly trimmed: Readonly<Record<string, number>>;
 }
 
-export async function trimOwnRecords(services: Services, order: JobOrder): Promise<RecordsResult> {
-  if (order.dryRun) {
+export async function trimOwnRecords(services: Services, request: JobRequest): Promise<RecordsResult> {
+  if (request.dryRun) {
     return { outcome: 'succeeded', reason: null, message: 'dry run: no record was changed', trimmed: {} };
   }
-  const inTime = () => order.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
+  const inTime = () => request.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
   const trimmed: Record<string, number> = {};
   for (const { kind, keepDays } of OWN_RECORDS) await trimKind(services, kind, keepDays, trimmed, inTime);
   await trimEvidence(services, trimmed, inTime);

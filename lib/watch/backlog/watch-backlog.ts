@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { legsOf } from '../../engine/statement/leg';
 import { report, type Symptom } from '../../platform/alerts/incidents';
 import { codeOf, LapseError } from '../../platform/errors';
-import type { JobOrder, JobResult } from '../../platform/job';
+import type { JobRequest, JobResult } from '../../platform/job';
 import { nothing, oneRow, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { constant, sql } from '../../platform/sql';
@@ -34,18 +34,18 @@ export interface Backlog extends Forecast {
 
 export async function watchBacklog(
   services: Services,
-  order: JobOrder,
+  request: JobRequest,
 ): Promise<JobResult & { backlog: Backlog[]; unmeasured: string[] }> {
-  const log = services.log.child({ correlation_id: order.correlationId, script: 'backlog' });
+  const log = services.log.child({ correlation_id: request.correlationId, script: 'backlog' });
   const backlog: Backlog[] = [];
   const unmeasured: string[] = [];
   for (const policy of services.policies) {
-    if (order.deadline.getTime() - services.clock().getTime() < CLOSING_MS) {
+    if (request.deadline.getTime() - services.clock().getTime() < CLOSING_MS) {
       const message = `${backlog.length} measured; the next run continues`;
       return { outcome: 'interrupted', reason: 'time', message, backlog, unmeasured };
     }
     try {
-      backlog.push(await measureOne(services, policy, order.dryRun));
+      backlog.push(await measureOne(services, policy, request.dryRun));
     } catch (error) {
       const code = codeOf(error);
       const message = error instanceof LapseError ? error.message : 'could not be measured';
@@ -67,7 +67,7 @@ export async function watchBacklog(
       `${policy}: ${verdict}`,
     );
   }
-  if (!order.dryRun) await tell({ ...services, log }, backlog);
+  if (!request.dryRun) await tell({ ...services, log }, backlog);
   const behind = backlog.filter((b) => b.verdict !== 'clear').map((b) => b.policy);
   const message = behind.length > 0 ? `behind: ${behind.join(', ')}` : `all ${backlog.length} keep up`;
   return unmeasured.length > 0

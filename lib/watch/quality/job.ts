@@ -6,7 +6,7 @@
 import type { Logger } from 'pino';
 import { atRoots } from '../../engine/statement/leaves';
 import { report } from '../../platform/alerts/incidents';
-import type { JobOrder, JobResult } from '../../platform/job';
+import type { JobRequest, JobResult } from '../../platform/job';
 import { askOne } from '../../platform/session';
 import type { Services } from '../../services';
 import type { Finding } from '../drift/judge';
@@ -29,10 +29,10 @@ export interface QualityResult extends JobResult {
   readonly drift: readonly Finding[] | null;
 }
 
-export async function measureQuality(services: Services, order: JobOrder): Promise<QualityResult> {
+export async function measureQuality(services: Services, request: JobRequest): Promise<QualityResult> {
   const { clock, database } = services;
   const policies = await atRoots(database, services.policies);
-  const log = services.log.child({ correlation_id: order.correlationId, script: 'data-quality' });
+  const log = services.log.child({ correlation_id: request.correlationId, script: 'data-quality' });
   const limits = { statementMs: STATEMENT_MS };
   const now = clock();
   const turns = await askOne(database, measuredLongestAgo(policies.map((p) => p.name)), {
@@ -42,21 +42,21 @@ export async function measureQuality(services: Services, order: JobOrder): Promi
   const all: Measurement[] = [];
   let done = 0;
   for (const turn of turns) {
-    if (order.deadline.getTime() - clock().getTime() < CLOSING_MS) break;
+    if (request.deadline.getTime() - clock().getTime() < CLOSING_MS) break;
     const policy = policies.find((p) => p.name === turn.name)!;
     const found = await measurePolicy(services, policy, { now });
-    if (!order.dryRun) await askOne(database, saveMeasurements(found, now), limits);
+    if (!request.dryRun) await askOne(database, saveMeasurements(found, now), limits);
     all.push(...found);
     done += 1;
   }
-  if (!order.dryRun) {
+  if (!request.dryRun) {
     await askOne(database, forgetOld(now), limits);
     await report(services, incidentsOf(all));
   }
 
-  const inTime = () => order.deadline.getTime() - clock().getTime() > STATEMENT_MS;
-  const drift = await watchDrift({ ...services, policies }, { dryRun: order.dryRun, log, now, inTime });
-  return { ...concluded({ all, done, of: policies.length, dryRun: order.dryRun }, log), drift };
+  const inTime = () => request.deadline.getTime() - clock().getTime() > STATEMENT_MS;
+  const drift = await watchDrift({ ...services, policies }, { dryRun: request.dryRun, log, now, inTime });
+  return { ...concluded({ all, done, of: policies.length, dryRun: request.dryRun }, log), drift };
 }
 
 /** Tells what was found, and how far the measuring came. */

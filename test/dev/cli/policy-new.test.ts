@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type PolicyAnswers, policyOf } from '@/lib/dev/policy-answers';
-import { exportName, policyFile, registered, routeFile, testFile } from '@/lib/dev/scaffold';
+import { exportName, policyFile, routeFile, testFile, withEntry } from '@/lib/dev/scaffold';
 
 const answers: PolicyAnswers = {
   name: 'chat-messages',
@@ -61,7 +61,7 @@ export const { GET, POST, HEAD } = cronRoute('chat-messages');
   });
 
   it('is imported and listed once in the registry', () => {
-    const index = registered(readFileSync('lib/policies/index.ts', 'utf8'), 'chat-messages');
+    const index = withEntry(readFileSync('lib/policies/index.ts', 'utf8'), 'chat-messages');
     expect(index.match(/import \{ chatMessages \} from '\.\/chat-messages';/g)).toHaveLength(1);
     expect(index).toMatch(/export const policies[^;]*\n {2}chatMessages,\n\]/);
   });
@@ -69,7 +69,7 @@ export const { GET, POST, HEAD } = cronRoute('chat-messages');
   it('is the first one where none is left', () => {
     const empty =
       "import type { Policy } from './contract';\n\nexport const policies: readonly Policy[] = registered([]);\n";
-    expect(registered(empty, 'chat-messages')).toContain('registered([\n  chatMessages,\n])');
+    expect(withEntry(empty, 'chat-messages')).toContain('registered([\n  chatMessages,\n])');
   });
 
   it.each<[string, Partial<PolicyAnswers>]>([

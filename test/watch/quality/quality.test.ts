@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seed } from '@/lib/example/seed';
 import { qualityRoute } from '@/lib/http/quality-report';
-import type { JobOrder } from '@/lib/platform/job';
+import type { JobRequest } from '@/lib/platform/job';
 import { policies } from '@/lib/policies';
 import type { Policy, PolicyInput } from '@/lib/policies/contract';
 import { versionOf } from '@/lib/policies/fingerprint';
@@ -24,7 +24,7 @@ const one = (found: readonly Measurement[], measure: string, subject?: string): 
 const job = (
   s: Services,
   policies: readonly Policy[],
-  order: Partial<JobOrder> = {},
+  order: Partial<JobRequest> = {},
   at = NOW,
 ): Promise<QualityResult> =>
   measureQuality(
