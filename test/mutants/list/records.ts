@@ -194,7 +194,7 @@ export const recordMutants: readonly Mutant[] = [
     id: 'K24',
     promise: 'A dry run of the job changes nothing.',
     file: 'lib/operators/records/trim.ts',
-    find: 'if (order.dryRun) {',
+    find: 'if (request.dryRun) {',
     replace: 'if (false) {',
     tests: trim('changes nothing'),
   },
