@@ -26,7 +26,7 @@ export interface StoreOutcome {
   readonly calls: number;
   /** Ask no more before this instant. */
   readonly notBefore: Date | null;
-  /** The token or the store itself: nothing will work until someone mends it. */
+  /** The token or the store itself: nothing works until someone fixes it. */
   readonly fatal: BlobError | null;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Empties the outbox: claim a page (locks, then judgement), delete at the store, confirm; until nothing is due
- * or time is up. Rows went before, in committed batches; from here on a file goes only if no live row names it.
+ * or time is up. The rows were deleted before, in committed batches; from here on a file is deleted only if no live row names it.
  * Stopped between any two steps, the claim falls due again and is done again: deleting twice is deleting once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,7 +61,7 @@ const LANES = 2;
 const CLOSING_MS = 2_000;
 /** a call to the store may still use the first half of it. */
 const SETTLING_MS = 1_000;
-/** What is due and not to be had is someone else's right now. */
+/** What is due but cannot be claimed now belongs to another drain. */
 const BUSY_NAP_MS = 250;
 /** Looking again at least this often while waiting. */
 const LONGEST_NAP_MS = 5_000;
@@ -138,7 +138,7 @@ class Drain {
       const napMs = Math.max(due - this.services.clock().getTime(), isBusy ? BUSY_NAP_MS : 0);
       if (napMs > Math.min(this.request.patienceMs ?? 0, this.#remaining() - CLOSING_MS)) {
         return this.#notBefore
-          ? this.#result('interrupted', 'rate_limited', 'the store asks to slow down; the next run goes on')
+          ? this.#result('interrupted', 'rate_limited', 'the store asks to slow down; the next run continues')
           : this.#result('interrupted', 'waiting', 'what is left waits for its next attempt');
       }
       if (napMs > 0) await (this.request.wait ?? sleep)(Math.min(napMs, LONGEST_NAP_MS));
@@ -149,12 +149,12 @@ class Drain {
   /** Why the drain is over, whatever time is left. */
   #ending(state: OutboxState): readonly [DrainResult['outcome'], string | null, string] | null {
     if (state.stopped || this.#stopped)
-      return ['skipped', 'stopped', 'everything is stopped: no file is deleted; all.resume lets it go on'];
+      return ['skipped', 'stopped', 'everything is stopped: no file is deleted; all.resume lets it continue'];
     if (state.open === 0) {
       const held = state.held > 0 ? `; legal holds keep ${state.held} files` : '';
       return ['succeeded', null, `the outbox is empty${held}`];
     }
-    if (this.#remaining() < CLOSING_MS) return ['interrupted', 'time', 'out of time; the next run goes on'];
+    if (this.#remaining() < CLOSING_MS) return ['interrupted', 'time', 'out of time; the next run continues'];
     if (state.next_at === null)
       return ['interrupted', 'paused', 'what is left belongs to paused policies; policy.resume lets it go'];
     return null;
@@ -208,7 +208,7 @@ class Drain {
     if (until && (!this.#notBefore || until > this.#notBefore)) this.#notBefore = until;
   }
 
-  /** Somebody wrote a name that a file of this column cannot have: by mistake, or to have another file deleted. */
+  /** A row has a name that a file of this column cannot have: by mistake, or to have another file deleted. */
   #tell(refused: number): Promise<void> {
     const about = { of: 'outbox', correlationId: this.request.correlationId };
     const message = `${refused} files of deleted rows were left: their names lie outside the column's prefix, at another host, or cannot be read; look at ?list=files`;

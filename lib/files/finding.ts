@@ -65,7 +65,7 @@ function listing(
         or exists (select 1 from retention.outbox o where o.path = l.canonical
           and (o.state in ('pending', 'deleting', 'held', 'dead') or (o.state = 'kept' and o.resolution is not null)) limit 1) as named
       from listed l
-      -- A name that rows cannot be asked for is not judged: whoever gave it to a file may write it in several ways.
+      -- A name that cannot be looked up in rows is not judged: rows may write it in several ways.
       where l.path = l.canonical
     ),
     orphans as (
@@ -99,7 +99,7 @@ export async function endListing(database: Database, scan: Scan): Promise<void> 
 
 export interface Ripe {
   readonly graceSeconds: number;
-  /** Two sightings this far apart at least: a scan begun anew is no second opinion. */
+  /** Two sightings at least this far apart: a scan that was started over is no second opinion. */
   readonly apartSeconds: number;
   readonly cap: number;
   /** The declared prefixes: nothing outside is ever queued. */

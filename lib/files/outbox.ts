@@ -19,7 +19,7 @@ export const PAGE = 500;
 /** A claim whose drain died is due again after two minutes. */
 const CLAIM_SECONDS = 120;
 /**
- * So long a claim is worked on: a hold or a stop that comes meanwhile waits for its end. Long enough for five calls of
+ * How long a claim is worked on: a hold or a stop that arrives in that time waits for its end. Long enough for five calls of
  * a hundred files, or for five hundred looks at a store that answers in 100 ms; what is left is given back.
  */
 export const WORK_SECONDS = 5;
@@ -66,7 +66,7 @@ export interface Claim {
 
 /**
  * Locks due paths in one statement and judges them in the next; all entries of a path are settled together. An entry
- * whose name nobody may delete by is dead at once, and does not keep the file's other entries from going.
+ * whose name must not be deleted by is dead at once, and does not stop the file's other entries.
  */
 export async function claimFiles(
   database: Database,
@@ -150,7 +150,7 @@ export type Settlement =
       readonly hopeless?: boolean;
     };
 
-/** Repeating it changes nothing that matters: only entries still `deleting` are settled. Gives how many died. */
+/** Repeating it changes nothing that matters: only entries still `deleting` are settled. Returns how many died. */
 export async function settleFiles(database: Database, settlements: readonly Settlement[]): Promise<number> {
   if (settlements.length === 0) return 0;
   const { dead } = await askOne(database, settling(settlements.flatMap(answersOf)), {

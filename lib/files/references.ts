@@ -1,6 +1,6 @@
 /**
  * Who may still need a file: every column of every policy that names files, whatever becomes of them, with the
- * dependants' and the shared ones. A file goes only when none of these columns names it, in any spelling.
+ * dependants' and the shared ones. A file is deleted only when none of these columns names it, in any spelling.
  */
 import { z } from 'zod';
 import type { Problem } from '../platform/errors';

@@ -31,5 +31,5 @@ export async function roomInOutbox(policy: Policy, ask: <T>(query: Query<T>) => 
 export const outboxFull = (outcome: 'skipped' | 'interrupted'): Ending => ({
   outcome,
   reason: 'outbox',
-  message: `${MOST_WAITING} files of deleted rows wait for the store; rows that name files go on when fewer do. See why blob-outbox does not keep up: BLOB_READ_WRITE_TOKEN, the state of the store, pauses`,
+  message: `${MOST_WAITING} files of deleted rows wait for the store; rows that name files are deleted again once fewer do. Find out why blob-outbox does not keep up: BLOB_READ_WRITE_TOKEN, the state of the store, pauses`,
 });

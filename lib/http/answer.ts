@@ -25,7 +25,7 @@ export const answerCsv = (text: string, filename: string): Response =>
 export const answerRun = (result: RunResult): Response =>
   answerJson(result, result.correlationId, result.outcome === 'errored' ? 500 : 200);
 
-/** A refused request is told why and which field; any other failure is only reported as such, and the log has the details. */
+/** A refused request learns why and which field; any other failure is only reported as such, with details in the log. */
 export function answerError(error: unknown, correlationId: string): Response {
   if (error instanceof RequestError) {
     const { code, message, field } = error;

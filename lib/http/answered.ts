@@ -64,7 +64,7 @@ function failed(error: unknown, script: string, correlationId: string, log: Logg
   );
 }
 
-/** What Sentry was told leaves before the answer: a function may be frozen after it. */
+/** What Sentry was sent leaves before the answer: a function may be frozen after it. */
 export async function flushed<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

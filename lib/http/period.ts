@@ -24,7 +24,7 @@ export function readPeriod(parameters: URLSearchParams): Period & { format: Form
 export function refuseUnknown(parameters: URLSearchParams): void {
   const other = [...parameters.keys()].find((name) => !NAMES.includes(name));
   if (other === undefined) return;
-  const message = `${other} is not a parameter; there are ${NAMES.join(', ')}`;
+  const message = `${other} is not a parameter; the parameters are ${NAMES.join(', ')}`;
   throw new RequestError(400, 'unknown_parameter', message, other);
 }
 

@@ -13,7 +13,7 @@ import { deadlineOf } from './deadline';
 import { operatorRoute } from './operator-route';
 import { urlOf } from './raw-url';
 
-/** What the route file gives its function. */
+/** The time limit that the route file sets for its function. */
 const MAX_DURATION_SECONDS = 300;
 /** So many rows a count: a reviewer at a browser does not wait for more. */
 const MOST_ROWS = 200_000;
@@ -41,7 +41,7 @@ export const planRoute = (provide: () => Services = services): Handler =>
     'plan',
   );
 
-/** Counting may read many rows: one plan at a time, whoever asks. */
+/** Counting may read many rows: one plan at a time, for all callers together. */
 async function alone(s: Services, days: number): Promise<Plan> {
   const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, []);
   const context = { ...s, guards: s.settings.guards };
@@ -52,7 +52,7 @@ async function alone(s: Services, days: number): Promise<Plan> {
   throw new RequestError(
     429,
     'one_at_a_time',
-    `another plan is under way: ask again when it has ended, within ${turn.secondsLeft} s at the latest`,
+    `another plan is being made: try again when it has ended, within ${turn.secondsLeft} s at the latest`,
   );
 }
 

@@ -130,7 +130,7 @@ export async function takeAction(acting: Omit<Acting, 'reason'>, body: unknown):
       throw new RequestError(
         400,
         'unknown_field',
-        `${issue.keys[0]} is not a field of ${name}; there are ${fields}`,
+        `${issue.keys[0]} is not a field of ${name}; the fields are ${fields}`,
         issue.keys[0],
       );
     }

@@ -79,7 +79,7 @@ const calling = (named: string, args: Args): Query<z.output<typeof Entry> | null
   );
 };
 
-/** What the database refuses is the request's fault when it says so by a constraint; a lock is nobody's. */
+/** A constraint violation is the caller's mistake (4xx); a lock timeout is not. */
 export function refusal(error: unknown): unknown {
   if (!(error instanceof DatabaseError)) return error;
   if (error.failure === 'busy') {

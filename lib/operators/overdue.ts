@@ -1,5 +1,5 @@
 /**
- * Dead letters nobody has dealt with: of rows and of files, by the age of the oldest. Past three days they
+ * Dead letters that are still open: of rows and of files, by the age of the oldest. Past three days they
  * are an incident until they are retried with success or discarded by an operator.
  */
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { askOne } from '../platform/session';
 import { sql } from '../platform/sql';
 import type { Services } from '../services';
 
-/** A nightly run has met it three times, and somebody has had a working day to look. */
+/** A nightly run has met it three times, and an operator has had a working day to look. */
 const LETTER_SLA_SECONDS = 3 * 86_400;
 const STATEMENT_MS = 5_000;
 
@@ -57,7 +57,7 @@ export const waitingLetters = (now: Date): Query<Letters> =>
     oneRow(Letters),
   );
 
-/** Gives what waits; what waits too long is an incident a kind. */
+/** Returns what waits; what waits too long is one incident a kind. */
 export async function watchLetters(services: Services, correlationId: string): Promise<Waiting[]> {
   const limits = { statementMs: STATEMENT_MS, readOnly: true };
   const { waiting, refused } = await askOne(services.database, waitingLetters(services.clock()), limits);

@@ -1,5 +1,5 @@
 /**
- * Stopping and letting go on (R12): pause one policy or all, release a stuck lease, close a breaker. Each takes
+ * Stopping and resuming (R12): pause one policy or all, release a stuck lease, close a breaker. Each takes
  * effect at the next batch at the latest; when the answer comes, no older batch can still run.
  */
 
@@ -13,7 +13,12 @@ export function knownPolicy(acting: Acting, name: string): string {
   const { policies } = acting.services;
   if (policies.some((p) => p.name === name)) return name;
   const list = policies.map((p) => p.name).join(', ');
-  throw new RequestError(404, 'unknown_policy', `there is no policy "${name}"; there are ${list}`, 'policy');
+  throw new RequestError(
+    404,
+    'unknown_policy',
+    `there is no policy "${name}"; the policies are ${list}`,
+    'policy',
+  );
 }
 
 /** The order review is no policy, but money can be held back like rows. */
@@ -46,7 +51,7 @@ export async function resumeAll(acting: Acting): Promise<Done> {
   throw new RequestError(409, 'not_stopped', 'nothing is stopped for all');
 }
 
-/** The fence first: whoever held the lease deletes nothing more, whatever it still believes. */
+/** The fence first: a run that held the lease deletes nothing more, whatever it still believes. */
 export async function releaseLease(acting: Acting, name: string): Promise<Done & { leaseRemoved: boolean }> {
   knownPolicy(acting, name);
   const done = await decide(acting, 'release_lease', [name]);

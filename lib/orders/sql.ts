@@ -17,7 +17,7 @@ export const ONE_CLAIM_AT_A_TIME = query(sql`select pg_advisory_xact_lock(7002, 
 const percentOf = (step: EscalationStep, s: OrderSettings): number =>
   step.at === 'warning' ? s.warningPercent : step.at === 'breach' ? s.breachPercent : step.at;
 
-/** A column of the orders table under the name the contract gives it. */
+/** A column of the orders table under its name in the contract. */
 export const column = (review: OrderReview, called: keyof OrderReview['columns']): Sql =>
   id('t', review.columns[called]);
 export const orderKey = (review: OrderReview): Sql => raw(keyText('t', [review.key]));
@@ -51,7 +51,7 @@ const Claimed = z.object({
 });
 type Claimed = z.infer<typeof Claimed>;
 
-/** Claims at most `most` orders that have breached and that nobody else has in hand; none while refunds are stopped. */
+/** Claims at most `most` orders that have breached and that no other watch is processing; none while refunds are stopped. */
 export function claimBreached(
   review: OrderReview,
   s: OrderSettings,

@@ -9,7 +9,7 @@ import { ProviderError, type Refund, type RefundProvider } from './provider';
 const CALL_TIMEOUT_MS = 4_500;
 /** The library asks once more, after half a second, where the connection was closed on it: well under the lease of an intent. */
 export const LONGEST_CALL_MS = 2 * CALL_TIMEOUT_MS + 500;
-/** The largest page Stripe gives. A payment with more refunds than ten pages is nothing to decide by machine. */
+/** The largest page Stripe returns. A payment with more refunds than ten pages is for a person to decide. */
 const PAGE = 100;
 const MOST_REFUNDS = 1_000;
 /** In a refund's metadata: whose it is. */

@@ -30,7 +30,7 @@ export function session(statementTimeoutMs: number, lockTimeoutMs = LOCK_TIMEOUT
 
 /**
  * In front of what an operator does, in its transaction and no longer: proves to the database who acts
- * (functions/operators.sql). Without a token it proves nobody.
+ * (functions/operators.sql). Without a token it proves no one.
  */
 const provenBy = (token = ''): Statement => ({
   text: `select set_config('lapse.operator_token', $1, true)`,

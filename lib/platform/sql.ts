@@ -91,7 +91,7 @@ export interface TableName extends Name {
 export interface KeyColumn {
   readonly column: string;
   readonly type: string;
-  /** `false`: a key of text that names nobody. */
+  /** `false`: a key of text that identifies no person. */
   readonly personal?: false;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Around every cron: its check-in at Sentry, a durable record of when it began and how it ended, and then a look
- * whether everybody else came too. The record and the look cost a request each and never change how the run ends.
+ * whether all others came too. The record and the look cost a request each and never change how the run ends.
  */
 import { codeOf } from '../platform/errors';
 import { type Outcome, type SlaStatus, slaStatus } from '../platform/outcome';
@@ -44,7 +44,7 @@ export async function attend<R extends Finished>(
   const { services } = call;
   const { sla } = services.settings;
   const startedAt = services.clock();
-  // A dry run somebody asked for is not the run that was due.
+  // A dry run that was asked for is not the run that was due.
   const counts = !call.parameters.dryRun;
   // Beside the work, not before it: a lost note is made up for by the end.
   const began = counts ? noteBegin(services, expected, startedAt) : Promise.resolve();

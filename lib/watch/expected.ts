@@ -17,7 +17,7 @@ export interface Expected {
   readonly latenessSeconds: number;
 }
 
-/** Half the interval, so that it is told before the next is due; at most two hours, for a nightly run. */
+/** Half the interval, so that it is reported before the next is due; at most two hours, for a nightly run. */
 const MOST_LATENESS_SECONDS = 7_200;
 /** A cron fires somewhere within its minute, and a cold start takes seconds: earlier would be noise. */
 const LEAST_LATENESS_SECONDS = 150;

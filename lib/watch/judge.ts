@@ -1,6 +1,6 @@
 /**
  * Did it run, and in time (M4)? Pure: what is expected and what is on record, judged at an instant. A run that
- * came and was kept from working by somebody or something is not missing: it is withheld, and says by what.
+ * started but was kept from working is not missing: it is withheld, and says by what.
  */
 import type { Symptom } from '../platform/alerts/incidents';
 import type { Settings } from '../platform/settings';

@@ -25,7 +25,7 @@ const LIMITS = { statementMs: 5_000, lockMs: 5_000 };
 const MOST_INCIDENTS = 1_000;
 
 export interface Look {
-  /** False: somebody else has just looked. */
+  /** False: another instance has just looked. */
   readonly looked: boolean;
   readonly statuses: Readonly<Record<string, Status>>;
   readonly symptoms: readonly Symptom[];
@@ -150,7 +150,7 @@ const attendanceOf = (attended: Attended, canBeStopped: boolean): Attendance => 
   stopped: canBeStopped ? attended.stopped : null,
 });
 
-/** Incidents about runs that nobody saw this time; also those of a policy that is not declared any more. */
+/** Incidents about runs that were not seen this time; also those of a policy that is no longer declared. */
 function overRuns(open: readonly Incident[], symptoms: readonly Symptom[]): string[] {
   const seen = new Set(symptoms.map((s) => s.cause));
   return open

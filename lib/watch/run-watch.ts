@@ -6,7 +6,7 @@ import { type Look, lookForLateRuns } from './look';
 
 export async function watchRuns(services: Services, request: JobRequest): Promise<JobResult & Partial<Look>> {
   const { production, dryRun } = services.settings;
-  // The watch deletes nothing: only a dry run somebody asked for keeps it from looking.
+  // The watch deletes nothing: only a dry run that was asked for keeps it from looking.
   if (!production || (request.dryRun && !dryRun)) {
     return {
       outcome: 'succeeded',

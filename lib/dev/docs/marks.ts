@@ -8,9 +8,9 @@ import { HISTORY_DAYS } from '../../watch/quality/store';
 
 export const CLASSES = {
   public: 'May be shown to anyone.',
-  internal: 'Says how Lapse works and what it did, of nobody in particular.',
+  internal: 'Says how Lapse works and what it did, about no person in particular.',
   confidential: 'Names persons, organizations, rows or files, or holds what an operator wrote.',
-  restricted: 'Whoever reads it could act as somebody else: read by no role but the owner of the schema.',
+  restricted: 'Reading it would allow acting as someone else: only the owner of the schema can read it.',
 } as const;
 type Class = keyof typeof CLASSES;
 
@@ -20,7 +20,7 @@ export const HANDLINGS = {
   evidence: 'Needed to answer for a deletion or a decision later; kept as long as its table says.',
   period: 'Goes with its record, at the end of the period of its table.',
   blanked: 'Replaced by its SHA-256 when the first of the periods of its table is over.',
-  'free text': 'Written by an operator, who is told to write no names; kept as long as its table says.',
+  'free text': 'Written by an operator, who is instructed to write no names; kept as long as its table says.',
 } as const;
 type Handling = keyof typeof HANDLINGS;
 
@@ -33,7 +33,7 @@ export const KEPT: Readonly<Record<string, string>> = {
   receipts: `${EVIDENCE_DAYS} days: receipts, which go only behind a signed head; without a signing key they stay for ever`,
   quality: `${HISTORY_DAYS} days: measurements of the data`,
   current: 'what is true now: overwritten, so that it does not grow with time',
-  'in force': 'until somebody takes it away or it is replaced',
+  'in force': 'until it is removed or replaced',
   'for ever': 'for ever: evidence of what was decided and done, a row a decision or a day',
   transaction: 'until the transaction that wrote it ends',
 };
@@ -46,7 +46,7 @@ export interface Marks {
   readonly handling: Handling | null;
   readonly kept: readonly string[];
   readonly appendOnly: boolean;
-  /** What in the brackets nobody can read. */
+  /** What the brackets say that is not known. */
   readonly unknown: readonly string[];
 }
 

@@ -15,7 +15,7 @@ export interface Declared {
 
 export function retentionPolicy({ policies, permanent, contact: ask }: Declared): string {
   const purges = new Map(policies.map((p) => [p.name, p]));
-  // A purge is the second half of its policy and is told there.
+  // A purge is the second half of its policy and is described there.
   const told = policies.filter((p) => purgedBy(p, policies) === undefined);
   return `${[
     '# How long we keep data',
@@ -51,7 +51,7 @@ backups are gone when the backup itself expires.`;
 
 const SOONER = `## What can end it sooner
 
-- **Your request.** Whoever asks us to erase their data has it erased whatever its age and plan, unless a legal hold keeps it.
+- **Your request.** When you ask us to erase your data, we erase it whatever its age and plan, unless a legal hold keeps it.
   For each kind of data above you can read whether such a request reaches it by itself. Erasing everything of an organization
   takes a second person.
 - **You delete it yourself**, where the service lets you.`;

@@ -1,5 +1,5 @@
 /**
- * Where a scan goes on: <prefix>blob-reconcile:cursor in Redis, JSON, kept a week. Lost, the scan begins anew as
+ * Where a scan continues: <prefix>blob-reconcile:cursor in Redis, JSON, kept a week. Lost, the scan begins anew as
  * another scan; two sightings of one orphan have to be hours apart, so that deletes nothing sooner.
  */
 import { randomUUID } from 'node:crypto';

@@ -60,6 +60,6 @@ function endingOf(error: unknown): Ending {
     (error instanceof BlobError && error.failure === 'transient') ||
     (error instanceof DatabaseError && error.failure !== 'fatal' && error.failure !== 'poisoned');
   return mayPass
-    ? { outcome: 'interrupted', reason: code, message: `${message}; the next call goes on from the cursor` }
+    ? { outcome: 'interrupted', reason: code, message: `${message}; the next call continues from the cursor` }
     : { outcome: 'errored', reason: error instanceof RedisError ? 'redis' : code, message };
 }

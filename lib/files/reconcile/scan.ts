@@ -40,7 +40,7 @@ export interface ScanRequest {
   readonly deadline: Date;
   /** RECONCILE_DELETE: else nothing is ever queued. */
   readonly mayDelete: boolean;
-  /** The cron calls often, so that a large scan goes on; a new one it begins once a day. */
+  /** The cron calls often, so that a large scan makes progress; it begins a new one once a day. */
   readonly trigger: 'cron' | 'manual';
 }
 
@@ -48,7 +48,7 @@ export const skipped = (reason: string, message: string): Ending => ({ outcome: 
 const outOfTime: Ending = {
   outcome: 'interrupted',
   reason: 'time',
-  message: 'out of time; the next call goes on from the cursor',
+  message: 'out of time; the next call continues from the cursor',
 };
 
 export class Scan {

@@ -30,7 +30,7 @@ export const erasures: readonly Question[] = [
         or (a.detail -> 'needs_second' = 'true' and x.state in ('confirmed', 'open', 'done')
           and not exists (${ENTRY} and action = 'erasure.confirmed' and actor = x.confirmed_by))
         or not (case x.state ${fits} end
-          -- Needs nobody else, or was asked for before requests had entries.
+          -- Needs no second person, or was requested before requests had entries.
           or (e.action = 'erasure.requested' and e.detail -> 'needs_second' = 'false'
             and (x.state = 'confirmed' or e.detail -> 'before' = 'true')))`,
     message: (x) => {

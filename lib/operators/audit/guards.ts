@@ -1,5 +1,5 @@
 /**
- * Rows that went without a receipt leave no trace of their own: what can be verified is that nobody had the means.
+ * Rows deleted without a receipt leave no trace: what can be verified is that no one had the means.
  * Named are tables that a login of the app may delete from without the guard, triggers of Lapse that are off or
  * gone, and rights that its role has been given since.
  */

@@ -1,6 +1,6 @@
 /**
  * What is in force against the entries that say so: a hold, a stop, a pause, an extension, an override or an approval
- * that somebody wrote past the functions of the schema has no entry, or another one. And what keeps anybody from
+ * that was written past the functions of the schema has no entry, or another one. And what keeps anyone from
  * doing that: receipts only of runs that deleted, guards in place, rights as they were granted. Each question is one
  * statement, whose rows are the problems; no edited value makes one fail.
  */

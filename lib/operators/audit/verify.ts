@@ -1,7 +1,7 @@
 /**
  * Verifies the audit (G4): the chain from the first entry to the last, each sealed run with its receipts and its
  * record, and what holds, stops, keeps and approves against the entries that say so. Names what was edited,
- * removed, moved, cut off, falsified, or changed without an entry, and goes on after each. A cut-off tail shows
+ * removed, moved, cut off, falsified, or changed without an entry, and continues after each. A cut-off tail shows
  * only against a head that was kept elsewhere: give it as `known`. Inside READ ONLY transactions.
  */
 import type { Database } from '../../platform/database';

@@ -70,7 +70,7 @@ async function trimKind(
   }
 }
 
-/** Each part with a signed head of its own: stopped anywhere, the next job goes on behind the last one. */
+/** Each part with a signed head of its own: stopped anywhere, the next job continues after the last one. */
 async function trimEvidence(
   services: Services,
   trimmed: Record<string, number>,

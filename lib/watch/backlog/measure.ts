@@ -10,7 +10,7 @@ import type { Statement } from '../../platform/database';
 import { name, Parameters } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 
-/** Counting stops here: tens of milliseconds of an index, and a backlog this large is told by its age. */
+/** Counting stops here: tens of milliseconds of an index, and a backlog this large is described by its age. */
 export const COUNT_CAP = 100_000;
 /**
  * Oldest rows looked at for one that may go, of a rule and of a tenant: behind so many held ones the age of the

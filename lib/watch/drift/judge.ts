@@ -103,7 +103,7 @@ function inLine(table: Table, line: MappedTable): Finding[] {
 const undecided = (line: MappedTable): Finding => ({
   kind: 'undecided',
   subject: line.label,
-  problem: `nobody has decided about ${line.label}`,
+  problem: `${line.label} has no decision`,
   remedy: `say policy, permanent, kept or technical instead of undecided in its line of lib/policies/data-map.ts`,
 });
 
@@ -148,7 +148,7 @@ const unindexed = (table: Table, f: Table['unindexed'][number]): Finding => ({
   kind: 'foreign-key',
   subject: `${table.label}.${f.name}`,
   problem: `foreign key ${f.name} of ${table.label} is not indexed: each row that goes from ${f.to} would scan that table`,
-  // PostgreSQL builds none of a partitioned table concurrently. In the words of the preflight, so that one is told once.
+  // PostgreSQL builds none of a partitioned table concurrently. In the words of the preflight, so that each is reported once.
   remedy: `CREATE INDEX${table.partitioned ? '' : ' CONCURRENTLY'} ON ${sqlName(table)} (${f.columns.map(name).join(', ')});`,
 });
 
@@ -186,7 +186,7 @@ function wrongIn(
         remedy: 'name the policy that does, or decide otherwise',
       }
     : {
-        problem: `the data map gives ${label} to ${words}, and there is no such policy`,
+        problem: `the data map assigns ${label} to ${words}, and there is no such policy`,
         remedy: 'correct the name, or decide otherwise',
       };
 }
@@ -202,7 +202,7 @@ function personalIn(table: Table, known: readonly string[]): Personal[] {
   });
 }
 
-/** The line with these columns added. `mask`: the row stays, so what names somebody is emptied, or hashed where it cannot be. */
+/** The line with these columns added. `mask`: the row stays, so what identifies a person is emptied, or hashed where it cannot be. */
 function withColumns(line: TableInput, columns: readonly Personal[], how: 'delete' | 'mask'): TableInput {
   let all = line;
   for (const c of columns) {

@@ -31,7 +31,7 @@ export async function lookForDrift(
   } catch (error) {
     found.push(unread('data map', error));
   }
-  // An index that the preflight asks for as well is told once.
+  // An index that the preflight asks for as well is reported once.
   const told = new Set(found.map((f) => f.remedy));
   for (const policy of declared.policies) {
     const problems = inTime() ? await unfit(database, policy) : [late(policy.name)];
@@ -54,7 +54,7 @@ const tooMany = (tables: number): Finding => ({
   kind: 'unread',
   subject: 'data map',
   problem: `only the first ${tables} tables were looked at`,
-  remedy: 'take out tables that nobody uses, or give each tenant a database of its own',
+  remedy: 'remove tables that are not used, or move each tenant to a database of its own',
 });
 
 /** What its next run would be refused for. */

@@ -1,4 +1,4 @@
-/** Table retention.drift: what the last look found, each finding with when it was first seen. What is mended is taken out. */
+/** Table retention.drift: what the last look found, each finding with when it was first seen. What is fixed is removed. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { nothing, query, rows } from '../../platform/query';
@@ -34,7 +34,7 @@ function identified(found: readonly Finding[]) {
     kind: 'unread',
     subject: 'data map',
     problem: `more than ${MOST} findings: only the first are kept`,
-    remedy: 'mend those, then call /api/cron/data-quality',
+    remedy: 'fix those, then call /api/cron/data-quality',
   };
   const kept = found.length > MOST ? [...found.slice(0, MOST), more] : found;
   return kept.map((f) => ({ id: idOf(f), ...f }));
@@ -48,7 +48,7 @@ const Stored = z.object({
   since: z.string(),
 });
 
-/** For people: in the order in which they would be mended. */
+/** For people: in the order in which they would be fixed. */
 export const currentDrift = query(
   sql`select kind, subject, problem, remedy, ${utc(sql`found_at`, 's')} as since
     from retention.drift order by kind, subject, id limit ${constant(MOST + 1)}`,

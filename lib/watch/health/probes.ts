@@ -180,6 +180,6 @@ export const allProbes = (services: Services): readonly Probe[] => [
   operatorsProbe(services),
 ];
 
-/** Cancelled at the server before the probe gives up, so that no probe leaves a statement behind. */
+/** Canceled at the server before the probe gives up, so that no probe leaves a statement behind. */
 const read = <T>(services: Services, asked: Query<T>): Promise<T> =>
   askOne(services.database, asked, { statementMs: PROBE_MS / 2, readOnly: true, answerMs: PROBE_MS });

@@ -1,6 +1,6 @@
 /**
  * What a scrape reads: running totals and small indexed sets of Lapse's own tables, one READ ONLY request. When the
- * database refuses one part, the parts are asked one by one: the others are told, and the failing one is in the log
+ * database refuses one part, the parts are asked one by one: the others are reported, and the failing one is in the log
  * and in the metrics by its name.
  */
 import { codeOf, DatabaseError } from '../../platform/errors';

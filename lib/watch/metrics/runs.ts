@@ -72,7 +72,7 @@ function renderTotals(meters: Meters, totals: Runs['totals']): void {
     'outcome',
     'mode',
   ]);
-  // A counter that begins at 1 has no increase: the first error of a policy would alert nobody.
+  // A counter that begins at 1 has no increase: the first error of a policy would trigger no alert.
   for (const policy of new Set(totals.map((t) => t.policy))) {
     for (const outcome of OUTCOMES) for (const mode of MODES) runs.inc({ policy, outcome, mode }, 0);
   }

@@ -29,7 +29,7 @@ const Watched = z.object({
 });
 const Open = z.object({ severity: z.string(), n: z.number() });
 
-/** Of what is not declared any more nothing is told. */
+/** What is no longer declared is not reported. */
 export function watchQueries(declared: Declared) {
   const isOneOf = (column: string, names: readonly string[]): Sql =>
     sql`${raw(column)} in (select jsonb_array_elements_text(${JSON.stringify(names)}::jsonb))`;
@@ -129,6 +129,6 @@ function renderWatched(meters: Meters, watched: Readings['watched']): void {
   const lookedAt = watched[0]?.looked ?? null;
   if (lookedAt !== null)
     meters
-      .gauge('retention_watch_timestamp_seconds', 'When somebody last looked for late runs.')
+      .gauge('retention_watch_timestamp_seconds', 'When an instance last looked for late runs.')
       .set(lookedAt);
 }

@@ -20,7 +20,7 @@ import { versionOf } from '../../policies/fingerprint';
 import { type Counting, type Counts, countExcept } from './except';
 
 const DAY_MS = 86_400_000;
-/** Counting with the whole predicate may have to read many rows that stay: as long as a run gives it. */
+/** Counting with the whole predicate may have to read many rows that stay: as long as a run allows. */
 const LIMITS = { statementMs: 15_000 };
 const Candidates = z.object({ candidates: z.coerce.number() });
 
@@ -70,7 +70,7 @@ export async function effectOf(change: Change): Promise<Effect> {
   return { becomes, spared, stays };
 }
 
-/** Whoever may write a record could have the owner run it. */
+/** A role that may write a record could make the owner run it. */
 function refuseForeignSql({ before, branch, isOwner }: Change): void {
   if (!before || !isOwner || (branch && reachOf(before) === reachOf(branch))) return;
   throw new LapseError(

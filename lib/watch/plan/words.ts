@@ -140,7 +140,7 @@ function bytes(n: number): string {
   return `${(n / 1000 ** power).toLocaleString('en', { maximumFractionDigits: 1 })} ${units[power]}`;
 }
 
-/** One cell of a table: what a column or a predicate is called must not end it, nor write to anybody. */
+/** One cell of a table: what a column or a predicate is called must neither end it nor mention anyone. */
 const cell = (text: string): string =>
   text
     .replace(/\s+/g, ' ')

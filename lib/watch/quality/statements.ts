@@ -48,7 +48,7 @@ function ahead(policy: Policy, m: Moment, p: Parameters): string {
   return `not (${before(policy, 't', p.add(limit, 'timestamptz'))})`;
 }
 
-/** Rows the policy has nothing to do with any more, or never had, are no fault of its data. */
+/** Rows that the policy no longer covers, or never did, are no fault of its data. */
 const unmarked = (policy: Policy): string =>
   policy.strategy.kind === 'soft-delete' ? `t.${name(policy.strategy.column)} is null` : 'true';
 const governedRow = (policy: Policy): string => `(${policy.where ?? 'true'})`;

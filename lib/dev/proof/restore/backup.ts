@@ -41,7 +41,7 @@ export class Backups {
     });
   }
 
-  /** Copies the folder of a running server; what changes meanwhile is in the log. */
+  /** Copies the folder of a running server; changes made while copying are in the log. */
   async takeBase(server: Server): Promise<void> {
     const client = new Client({ connectionString: server.url('postgres') });
     await client.connect();
@@ -74,7 +74,7 @@ export class Backups {
       restore_command: command(`cp "${this.#archive}/%f" "%p"`),
       recovery_target_name: command(point),
       recovery_target_action: 'promote',
-      // Nobody gets in before it is a server of its own.
+      // No one is admitted before it is a server of its own.
       hot_standby: 'off',
     });
   }

@@ -134,7 +134,7 @@ async function afterRestoring(lapse: Lapse, before: Before, checks: Checks): Pro
 
   checks.see('the audit chain is whole', [], (await verify(services.database)).problems);
   const known = await verify(services.database, { known: before.headBefore });
-  checks.see('it goes on from the head that was exported before that moment', true, known.ok);
+  checks.see('it continues from the head that was exported before that moment', true, known.ok);
   const cut = await verify(services.database, { known: before.headLost });
   checks.see(
     'a head from after it shows what was lost',
