@@ -8,13 +8,13 @@ import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { alert } from '../platform/alerts/guard';
-import { hostsOf } from '../platform/blob';
+import { type Blob, hostsOf } from '../platform/blob';
 import { type BlobError, DatabaseError, PreflightError } from '../platform/errors';
 import { oneRow, query } from '../platform/query';
 import { askOne } from '../platform/session';
 import { sql } from '../platform/sql';
 import type { Services } from '../services';
-import { deleteAtStore } from './delete-at-store';
+import { deleteAtStore, type StoreContext, type StoreOutcome } from './delete-at-store';
 import { claimFiles, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from './outbox';
 import { judgeReferences, referencesOf, Unfit, unfitReferences } from './references';
 
@@ -174,34 +174,42 @@ class Drain {
       if (page.refused > 0) await this.#tell(page.refused);
       if (page.paths === 0) return;
       this.#pages += 1;
-      const asked = await deleteAtStore(page.files, {
-        blob,
-        clock: this.services.clock,
-        random: this.request.random ?? Math.random,
-        until: new Date(
-          Math.min(at.getTime() + WORK_SECONDS * 1000, this.request.deadline.getTime() - CLOSING_MS),
-        ),
-        deadline: new Date(this.request.deadline.getTime() - SETTLING_MS),
-      });
-      const dead = await this.#ask(() => settleFiles(this.services.database, asked.settlements));
-      for (const s of asked.settlements) if (s.as !== 'untried') this.#counts[s.as] += s.ids.length;
-      this.#counts.dead += dead;
-      this.#bytesFreed += asked.deletedBytes;
-      this.#calls += asked.calls;
-      this.#slowDown(asked.notBefore);
-      this.#fatal ??= asked.fatal;
-      this.#log.info(
-        {
-          event: 'files.deleted',
-          files_deleted: this.#counts.deleted,
-          files_failed: this.#counts.failed,
-          bytes_freed: this.#bytesFreed,
-        },
-        `Deleted ${this.#counts.deleted} files`,
-      );
-      if (dead > 0)
-        this.#log.error({ event: 'files.dead', dead_letters: dead }, `${dead} outbox entries need a person`);
+      await this.#settle(await deleteAtStore(page.files, this.#contextAt(at, blob)));
     }
+  }
+
+  /** How long a page that was claimed `at` this instant may be worked on. */
+  #contextAt(at: Date, blob: Blob): StoreContext {
+    return {
+      blob,
+      clock: this.services.clock,
+      random: this.request.random ?? Math.random,
+      until: new Date(
+        Math.min(at.getTime() + WORK_SECONDS * 1000, this.request.deadline.getTime() - CLOSING_MS),
+      ),
+      deadline: new Date(this.request.deadline.getTime() - SETTLING_MS),
+    };
+  }
+
+  async #settle({ settlements, deletedBytes, calls, notBefore, fatal }: StoreOutcome): Promise<void> {
+    const dead = await this.#ask(() => settleFiles(this.services.database, settlements));
+    for (const s of settlements) if (s.as !== 'untried') this.#counts[s.as] += s.ids.length;
+    this.#counts.dead += dead;
+    this.#bytesFreed += deletedBytes;
+    this.#calls += calls;
+    this.#slowDown(notBefore);
+    this.#fatal ??= fatal;
+    this.#log.info(
+      {
+        event: 'files.deleted',
+        files_deleted: this.#counts.deleted,
+        files_failed: this.#counts.failed,
+        bytes_freed: this.#bytesFreed,
+      },
+      `Deleted ${this.#counts.deleted} files`,
+    );
+    if (dead > 0)
+      this.#log.error({ event: 'files.dead', dead_letters: dead }, `${dead} outbox entries need a person`);
   }
 
   #slowDown(until: Date | null): void {

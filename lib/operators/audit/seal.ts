@@ -23,46 +23,53 @@ const LOCK_MS = 10_000;
 /** Kept back for the answer. */
 const CLOSING_MS = 5_000;
 
-export async function sealAudit(
-  services: Services,
-  request: JobRequest,
-): Promise<
-  JobResult & { sealed: number; verification: Verification; head: ExportedHead | null; waiting: Waiting[] }
-> {
+export interface SealResult extends JobResult {
+  /** Runs an older release had left unsealed. */
+  readonly sealed: number;
+  readonly verification: Verification;
+  readonly head: ExportedHead | null;
+  readonly waiting: readonly Waiting[];
+}
+
+export async function sealAudit(services: Services, request: JobRequest): Promise<SealResult> {
   const log = services.log.child({ correlation_id: request.correlationId, script: 'audit-seal' });
   const inTime = () => request.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
   const sealed = request.dryRun ? 0 : await sealLeftovers(services, inTime);
   const verification = await verify(services.database, { inTime });
   const head = await exportHead(services);
   const waiting = await watchLetters({ ...services, log }, request.correlationId);
-  const { entries, runs, receipts, problems, complete } = verification;
-  const counts = `${entries} entries, ${runs} runs, ${receipts} receipts`;
   log.info(
     { event: 'audit.head', head: head?.text ?? null, signature: head?.signature ?? null },
     'head of the audit chain',
   );
-  const ending: JobResult =
-    problems.length > 0
-      ? {
-          outcome: 'errored',
-          reason: 'audit_broken',
-          message: `the audit chain is broken: ${problems[0]?.message}`,
-        }
-      : complete
-        ? { outcome: 'succeeded', reason: null, message: `the audit chain is whole: ${counts}` }
-        : { outcome: 'interrupted', reason: 'time', message: `whole as far as there was time: ${counts}` };
-  if (problems.length > 0) {
-    await alert(
-      { ...services, log },
-      'audit.broken',
-      { correlationId: request.correlationId },
-      ending.message,
-    );
-  } else {
+  const ending = endingOf(verification);
+  const { entries, runs, receipts, problems, complete } = verification;
+  const about = { correlationId: request.correlationId };
+  if (problems.length > 0) await alert({ ...services, log }, 'audit.broken', about, ending.message);
+  else {
     log.info({ event: 'audit.verified', entries, runs, receipts, complete }, ending.message);
     if (complete) await report({ ...services, log }, { over: [causeOf('audit.broken')] });
   }
   return { ...ending, sealed, verification, head, waiting };
+}
+
+function endingOf({ entries, runs, receipts, problems, complete }: Verification): JobResult {
+  const [first] = problems;
+  if (first) {
+    return {
+      outcome: 'errored',
+      reason: 'audit_broken',
+      message: `the audit chain is broken: ${first.message}`,
+    };
+  }
+  const counts = `${entries} entries, ${runs} runs, ${receipts} receipts`;
+  return complete
+    ? { outcome: 'succeeded', reason: null, message: `the audit chain is intact: ${counts}` }
+    : {
+        outcome: 'interrupted',
+        reason: 'time',
+        message: `intact as far as it was checked; time ran out: ${counts}`,
+      };
 }
 
 const UNSEALED = query(
