@@ -16,7 +16,7 @@ import { sql } from '../platform/sql';
 import type { Services } from '../services';
 import { deleteAtStore, type StoreContext, type StoreOutcome } from './delete-at-store';
 import { claimFiles, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from './outbox';
-import { judgeReferences, referencesOf, Unfit, unfitReferences } from './references';
+import { fileReferencesOf, judgeReferences, Unfit, unfitReferences } from './references';
 
 export interface DrainRequest {
   readonly correlationId: string;
@@ -98,7 +98,7 @@ class Drain {
     private readonly services: Services,
     private readonly request: DrainRequest,
   ) {
-    this.#references = referencesOf(services.policies);
+    this.#references = fileReferencesOf(services.policies);
     this.#startedAt = services.clock();
     this.#log = services.log.child({ correlation_id: request.correlationId, script: 'blob-outbox' });
   }

@@ -10,7 +10,7 @@ import { nothing, oneRow, query, rows } from '../platform/query';
 import { askOne, type Limits } from '../platform/session';
 import type { KeyColumn, TableName } from '../platform/sql';
 import { empty, id, keyText, list, literal, raw, sql, tableId, tableLabel, typed } from '../platform/sql';
-import { type Reference, referenced } from './references';
+import { type FileReference, referenced } from './references';
 
 const LIMITS: Limits = { statementMs: 10_000 };
 const READING: Limits = { ...LIMITS, readOnly: true };
@@ -42,7 +42,7 @@ export async function noteListed(
   database: Database,
   scan: Scan,
   files: readonly StoredFile[],
-  references: readonly Reference[],
+  references: readonly FileReference[],
 ): Promise<number> {
   return (await askOne(database, listing(scan, files, references), LIMITS)).n;
 }
@@ -50,7 +50,7 @@ export async function noteListed(
 function listing(
   { id: scan, at: began }: Scan,
   files: readonly StoredFile[],
-  references: readonly Reference[],
+  references: readonly FileReference[],
 ) {
   const listed = files.map((f) => ({ path: f.pathname, bytes: f.bytes, at: f.uploadedAt.toISOString() }));
   const bytes = files.reduce((n, f) => n + f.bytes, 0);

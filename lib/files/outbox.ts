@@ -9,7 +9,7 @@ import type { Database, Row } from '../platform/database';
 import { oneRow, type Query, query } from '../platform/query';
 import { ask, askOne } from '../platform/session';
 import { constant, literal, type Sql, sql, utc } from '../platform/sql';
-import { type Reference, referenced } from './references';
+import { type FileReference, referenced } from './references';
 
 /**
  * Five calls of a hundred files. Each path takes an advisory lock, and a small server has room for about 6,000
@@ -70,7 +70,7 @@ export interface Claim {
  */
 export async function claimFiles(
   database: Database,
-  references: readonly Reference[],
+  references: readonly FileReference[],
   hosts: readonly string[],
   at: Date,
 ): Promise<Claim> {
@@ -100,7 +100,7 @@ function judgedOf(found: readonly Row[]): Omit<Claim, 'paths' | 'stopped'> {
 
 /** Judges the locked paths; one row a path and state. With everything stopped there are none. */
 export function judge(
-  references: readonly Reference[],
+  references: readonly FileReference[],
   hosts: readonly string[],
   at: Date,
 ): Query<Omit<Claim, 'paths' | 'stopped'>> {

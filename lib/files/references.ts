@@ -8,12 +8,12 @@ import type { TableName } from '../platform/sql';
 import { anyOf, id, name, type Sql, sql, table, tableId, tableLabel } from '../platform/sql';
 import type { Policy } from '../policies/contract';
 
-export interface Reference {
+export interface FileReference {
   readonly table: TableName;
   readonly column: string;
 }
 
-export function referencesOf(policies: readonly Policy[]): Reference[] {
+export function fileReferencesOf(policies: readonly Policy[]): FileReference[] {
   const all = policies.flatMap((p) =>
     [
       { table: p.table, files: p.files },
@@ -27,7 +27,7 @@ export function referencesOf(policies: readonly Policy[]): Reference[] {
  * True where a live row names the file of this canonical path, however it writes it. Through the index on the
  * column's canonical form: the inner limit keeps the planner from reading the table into a hash instead.
  */
-export const referenced = (references: readonly Reference[], path: Sql): Sql =>
+export const referenced = (references: readonly FileReference[], path: Sql): Sql =>
   anyOf(
     ...references.map(
       (r) => sql`exists (select 1 from (
@@ -43,7 +43,7 @@ const INDEXED = sql`exists (select 1 from pg_index i join pg_class ic on ic.oid 
             format('blob_path(%I)', w.c), format('blob_path((%I)::text)', w.c)))`;
 
 /** An array of the columns that no index answers for, or that may not be read: `{ table_name, column_name, may }`. */
-export function unfitReferences(references: readonly Reference[]): Sql {
+export function unfitReferences(references: readonly FileReference[]): Sql {
   const wanted = JSON.stringify(references.map((r) => ({ t: table(r.table), c: r.column })));
   return sql`coalesce((
     select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { alert, causeOf } from '../platform/alerts/guard';
-import { report } from '../platform/alerts/incidents';
+import { reportIncidents } from '../platform/alerts/incidents';
 import { oneRow, type Query, query } from '../platform/query';
 import { askOne } from '../platform/session';
 import { sql } from '../platform/sql';
@@ -71,7 +71,7 @@ export async function watchLetters(services: Services, correlationId: string): P
     );
   }
   const inTime = waiting.filter((w) => w.sla === 'within_sla');
-  await report(services, {
+  await reportIncidents(services, {
     over: [
       ...inTime.map((w) => causeOf('letters.overdue', `${w.kind}s`)),
       ...(refused === 0 ? [causeOf('files.refused', 'outbox')] : []),

@@ -4,7 +4,7 @@
  * the work. A dry run counts and changes nothing.
  */
 import type { Logger } from 'pino';
-import { report, type Symptom } from '../platform/alerts/incidents';
+import { reportIncidents, type Symptom } from '../platform/alerts/incidents';
 import type { JobRequest, JobResult } from '../platform/job';
 import { ask, askOne } from '../platform/session';
 import type { OrderReview } from '../policies/order-contract';
@@ -165,7 +165,7 @@ class Watch {
     }
     if (!this.request.dryRun) {
       const over = overSteps(this.parts.review, queue, this.#escalated);
-      await report({ ...this.services, log }, { wrong: this.#escalated, over });
+      await reportIncidents({ ...this.services, log }, { wrong: this.#escalated, over });
     }
     const { claimed, refunded, submitted, toManual } = this.#counts;
     const summary = `${claimed} breached, ${refunded} paid back, ${submitted} to be confirmed, ${toManual} for a person`;

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { deliver } from '../platform/alerts/deliver';
 import { causeOf } from '../platform/alerts/guard';
-import { report, type Symptom } from '../platform/alerts/incidents';
+import { reportIncidents, type Symptom } from '../platform/alerts/incidents';
 import { codeOf } from '../platform/errors';
 import { ORDER_JOB } from '../platform/jobs';
 import { nothing, oneRow, query, rowCount, rows } from '../platform/query';
@@ -76,7 +76,7 @@ async function lookNow(services: Services, force: boolean): Promise<Look> {
     symptoms.push(...verdict.symptoms);
   }
   const over = [...overRuns(incidents, symptoms), ...overGuards(incidents, attendance)];
-  await report(services, { wrong: symptoms, over });
+  await reportIncidents(services, { wrong: symptoms, over });
   await saveStatuses(services, statuses, attendance);
   if (symptoms.length > 0 || over.length > 0 || waiting.due) await deliver(services);
   return { looked: true, statuses, symptoms };

@@ -17,7 +17,7 @@ import {
   queueRipe,
   scannedSince,
 } from '../finding';
-import { referencesOf } from '../references';
+import { fileReferencesOf } from '../references';
 import { newScan, Place, readScan, saveScan } from './cursor';
 import { prefixesOf, sourcesOf } from './declared';
 import { lookAt } from './look';
@@ -97,7 +97,7 @@ export class Scan {
   /** Every file below the prefixes: one that no row names is an orphan. */
   async #listStage(place: Place, blob: Blob): Promise<Ending | null> {
     const { database, policies } = this.services;
-    const references = referencesOf(policies);
+    const references = fileReferencesOf(policies);
     while (place.now.stage === 'list') {
       const { index, after } = place.now;
       const prefix = this.#prefixes[index];

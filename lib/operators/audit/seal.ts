@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { alert, causeOf } from '../../platform/alerts/guard';
-import { report } from '../../platform/alerts/incidents';
+import { reportIncidents } from '../../platform/alerts/incidents';
 import type { JobRequest, JobResult } from '../../platform/job';
 import { type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
@@ -48,7 +48,7 @@ export async function sealAudit(services: Services, request: JobRequest): Promis
   if (problems.length > 0) await alert({ ...services, log }, 'audit.broken', about, ending.message);
   else {
     log.info({ event: 'audit.verified', entries, runs, receipts, complete }, ending.message);
-    if (complete) await report({ ...services, log }, { over: [causeOf('audit.broken')] });
+    if (complete) await reportIncidents({ ...services, log }, { over: [causeOf('audit.broken')] });
   }
   return { ...ending, sealed, verification, head, waiting };
 }

@@ -1,7 +1,7 @@
 /** Something stopped itself and a person should look: one log line and one incident, grouped by event and policy. */
 
 import type { Context } from '../context';
-import { report } from './incidents';
+import { reportIncidents } from './incidents';
 
 export type GuardEvent =
   | 'guard.stopped'
@@ -21,5 +21,7 @@ export async function alert(
   message: string,
 ): Promise<void> {
   context.log.error({ event, correlation_id: about.correlationId }, message);
-  await report(context, { wrong: [{ cause: causeOf(event, about.of), severity: 'critical', message }] });
+  await reportIncidents(context, {
+    wrong: [{ cause: causeOf(event, about.of), severity: 'critical', message }],
+  });
 }

@@ -90,7 +90,7 @@ const recover = (causes: readonly string[], channels: readonly Channel[], at: st
  * One request: opens or counts what is wrong, closes what is over. Costs none when both are empty. An incident
  * that cannot be written goes to the log and straight to Sentry: nothing is worse than a silent alarm.
  */
-export async function report(
+export async function reportIncidents(
   context: Context,
   { wrong = [], over = [] }: { wrong?: readonly Symptom[]; over?: readonly string[] },
 ): Promise<void> {

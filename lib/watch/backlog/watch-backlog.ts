@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { legsOf } from '../../engine/statement/leg';
-import { report, type Symptom } from '../../platform/alerts/incidents';
+import { reportIncidents, type Symptom } from '../../platform/alerts/incidents';
 import { codeOf, LapseError } from '../../platform/errors';
 import type { JobRequest, JobResult } from '../../platform/job';
 import { nothing, oneRow, query, rows } from '../../platform/query';
@@ -223,5 +223,5 @@ async function tell(services: Services, all: readonly Backlog[]): Promise<void> 
   const over = all
     .flatMap((b) => [`backlog.never:${b.policy}`, `backlog.late:${b.policy}`])
     .filter((cause) => !wrong.some((w) => w.cause === cause));
-  await report(services, { wrong, over });
+  await reportIncidents(services, { wrong, over });
 }

@@ -3,7 +3,7 @@
  * each kind, and never a reason for any policy to stop. A dry run looks and keeps nothing.
  */
 import type { Logger } from 'pino';
-import { report } from '../../platform/alerts/incidents';
+import { reportIncidents } from '../../platform/alerts/incidents';
 import { codeOf } from '../../platform/errors';
 import { askOne } from '../../platform/session';
 import type { Services } from '../../services';
@@ -29,7 +29,7 @@ export async function watchDrift(
     const found = await lookForDrift(services.database, services, inTime);
     if (!dryRun) {
       await askOne(services.database, saveDrift(found, now), { statementMs: STATEMENT_MS });
-      await report(services, incidentsOf(found));
+      await reportIncidents(services, incidentsOf(found));
     }
     for (const { kind, subject, problem } of found.slice(0, MOST_LINES)) {
       log.warn({ event: 'drift.found', kind, subject }, problem);

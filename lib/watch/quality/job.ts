@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { atRoots } from '../../engine/statement/leaves';
-import { report } from '../../platform/alerts/incidents';
+import { reportIncidents } from '../../platform/alerts/incidents';
 import type { JobRequest, JobResult } from '../../platform/job';
 import { askOne } from '../../platform/session';
 import type { Services } from '../../services';
@@ -51,7 +51,7 @@ export async function measureQuality(services: Services, request: JobRequest): P
   }
   if (!request.dryRun) {
     await askOne(database, forgetOld(now), limits);
-    await report(services, incidentsOf(all));
+    await reportIncidents(services, incidentsOf(all));
   }
 
   const inTime = () => request.deadline.getTime() - clock().getTime() > STATEMENT_MS;

@@ -26,8 +26,8 @@ import {
   MOST_COUNTED,
   type Moment,
   orphans,
-  type Reference,
-  referencesOf,
+  type RowReference,
+  rowReferencesOf,
   uniquesOf,
 } from './statements';
 
@@ -64,7 +64,7 @@ export async function measurePolicy(
   policy: Policy,
   moment: Moment,
 ): Promise<Measurement[]> {
-  const references = referencesOf(policy);
+  const references = rowReferencesOf(policy);
   const tables = [policy.table, ...references.flatMap((r) => [r.from, r.to])];
   const facts = await askOne(services.database, tableFacts(tables), LIMITS);
   const measuring = { services, policy, moment, facts };
@@ -85,7 +85,7 @@ const aboutProfile = (policy: Policy): About => ({
   measure: 'profile',
   subject: tableLabel(policy.table),
 });
-const aboutReference = (policy: Policy, { from, columns }: Reference): About => ({
+const aboutReference = (policy: Policy, { from, columns }: RowReference): About => ({
   policy: policy.name,
   measure: 'reference',
   subject: `${tableLabel(from)} (${columns.join(', ')})`,
@@ -117,7 +117,7 @@ function factsOf({ facts }: Measuring, of: TableName): TableFacts {
   return found;
 }
 
-async function orphansOf(m: Measuring, about: About, reference: Reference): Promise<Measurement[]> {
+async function orphansOf(m: Measuring, about: About, reference: RowReference): Promise<Measurement[]> {
   const child = factsOf(m, reference.from);
   if (isReferenceGuarded(child, reference.columns, reference.to)) return [guarded(about, 'foreign key')];
   factsOf(m, reference.to);

@@ -96,7 +96,7 @@ export function clockByIndex(policy: Policy, m: Moment): Record<'empty' | 'ahead
   };
 }
 
-export interface Reference {
+export interface RowReference {
   readonly from: TableName;
   /** How a row of `from` is named in a report. */
   readonly key: readonly KeyColumn[];
@@ -106,7 +106,7 @@ export interface Reference {
 }
 
 /** Those of dependants, and the declared ones of the table itself. */
-export const referencesOf = (policy: Policy): Reference[] => [
+export const rowReferencesOf = (policy: Policy): RowReference[] => [
   ...policy.dependants.map((d) => ({
     from: d.table,
     key: d.key,
@@ -124,7 +124,7 @@ export const referencesOf = (policy: Policy): Reference[] => [
 ];
 
 /** One row: looked_at, found, keys. The lateral LIMIT keeps it at one index look-up a sampled row. */
-export function orphans(r: Reference, pages: number, m: Moment): Statement {
+export function orphans(r: RowReference, pages: number, m: Moment): Statement {
   const p = new Parameters();
   const from = sampled(r.from, 'c', pages, LOOKUP_BLOCKS, m, p);
   const same = r.columns.map((c, i) => `x.${name(r.target[i]!)} = c.${name(c)}`).join(' and ');

@@ -1,7 +1,7 @@
 /** A row's own values never stop the others of its policy. */
 import { afterEach, expect, it } from 'vitest';
 import { judge } from '@/lib/files/outbox';
-import { referencesOf } from '@/lib/files/references';
+import { fileReferencesOf } from '@/lib/files/references';
 import { type Files, files, suffixed } from '../../support/files';
 
 let f: Files;
@@ -62,7 +62,7 @@ it('asks whether a live row names a file through the index of its canonical form
   await f.db.sql('analyze pictures');
   await f.rows([{ age: 40, file: 'pictures/7.png' }]);
   await f.runNow();
-  const { text, params } = judge(referencesOf([f.policy]), ['store'], f.now());
+  const { text, params } = judge(fileReferencesOf([f.policy]), ['store'], f.now());
   const session = await f.db.session();
   await session.sql('begin');
   await session.sql('set local enable_seqscan = off; set local enable_bitmapscan = off');

@@ -268,8 +268,8 @@ export const auditMutants: readonly Mutant[] = [
     id: 'V33',
     promise: 'A look that ran out of time does not end the incident of a broken chain.',
     file: 'lib/operators/audit/seal.ts',
-    find: 'if (complete) await report(',
-    replace: 'await report(',
+    find: 'if (complete) await reportIncidents(',
+    replace: 'await reportIncidents(',
     tests: named('the nightly look does not end the incident'),
   },
   {

@@ -5,7 +5,7 @@ import { SMTPServer } from 'smtp-server';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { deliver } from '@/lib/platform/alerts/deliver';
-import { report, type Symptom } from '@/lib/platform/alerts/incidents';
+import { reportIncidents, type Symptom } from '@/lib/platform/alerts/incidents';
 import type { Services } from '@/lib/services';
 import { type Engine, engine, NOW } from '../../support/engine';
 
@@ -80,11 +80,11 @@ const late = (changes: Partial<Symptom> = {}): Symptom => ({
 const moments = () => posts.map((p) => JSON.parse(p.body).moment);
 
 it('an incident is told on every channel, once however often it is seen, and its end once', async () => {
-  for (let i = 0; i < 3; i += 1) await report(services, { wrong: [late()] });
+  for (let i = 0; i < 3; i += 1) await reportIncidents(services, { wrong: [late()] });
   expect(await deliver(services)).toEqual({ sent: 2, failed: 0 });
   expect(await deliver(services)).toEqual({ sent: 0, failed: 0 });
-  await report(services, { over: ['run.late:things'] });
-  await report(services, { over: ['run.late:things'] });
+  await reportIncidents(services, { over: ['run.late:things'] });
+  await reportIncidents(services, { over: ['run.late:things'] });
   expect(await deliver(services)).toEqual({ sent: 2, failed: 0 });
   expect(moments()).toEqual(['warning', 'recovered']);
   expect(mails).toHaveLength(2);
@@ -94,9 +94,9 @@ it('an incident is told on every channel, once however often it is seen, and its
 });
 
 it('what gets worse is told again, and what was critical does not become a warning', async () => {
-  await report(services, { wrong: [late()] });
-  await report(services, { wrong: [late({ severity: 'critical' })] });
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late({ severity: 'critical' })] });
+  await reportIncidents(services, { wrong: [late()] });
   await deliver(services);
   expect(moments().sort()).toEqual(['critical', 'warning']);
   expect(await e.db.sql('select severity, times from retention.incident')).toEqual([
@@ -105,7 +105,7 @@ it('what gets worse is told again, and what was critical does not become a warni
 });
 
 it('instances that see it at the same time open one incident and send each alert once', async () => {
-  await Promise.all(Array.from({ length: 12 }, () => report(services, { wrong: [late()] })));
+  await Promise.all(Array.from({ length: 12 }, () => reportIncidents(services, { wrong: [late()] })));
   const counts = await Promise.all(Array.from({ length: 12 }, () => deliver(services)));
   expect(counts.reduce((sum, c) => sum + c.sent, 0)).toBe(2);
   expect(posts).toHaveLength(1);
@@ -114,14 +114,14 @@ it('instances that see it at the same time open one incident and send each alert
 });
 
 it('after it recovered the same cause is a new incident', async () => {
-  await report(services, { wrong: [late()] });
-  await report(services, { over: ['run.late:things'] });
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
+  await reportIncidents(services, { over: ['run.late:things'] });
+  await reportIncidents(services, { wrong: [late()] });
   expect(await e.db.sql('select count(*)::int as n from retention.incident')).toEqual([{ n: 2 }]);
 });
 
 it('a webhook is signed over time and body, and says what it is about', async () => {
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   await deliver(services);
   const { headers, body } = posts[0]!;
   const [, t, v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['x-lapse-signature'])) ?? [];
@@ -143,7 +143,7 @@ it.each([
   const { webhook } = services.settings.alerts;
   const alerts = { ...services.settings.alerts, webhook: { ...webhook!, secret } };
   services = { ...services, settings: { ...services.settings, alerts } };
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   await deliver(services);
   const { headers, body } = posts[0]!;
   const sent = Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, String(v)]));
@@ -154,9 +154,9 @@ it.each([
 
 it('what a channel refuses is tried again with the same id, and the end waits for the news it ends', async () => {
   answer = 503;
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   expect(await deliver(services)).toEqual({ sent: 1, failed: 1 });
-  await report(services, { over: ['run.late:things'] });
+  await reportIncidents(services, { over: ['run.late:things'] });
   await deliver(services);
   expect(moments()).toEqual(['warning']);
   answer = 200;
@@ -168,7 +168,7 @@ it('what a channel refuses is tried again with the same id, and the end waits fo
 });
 
 it('what a sender that died had in hand is sent by the next one', async () => {
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   await e.db.sql(
     `update retention.alert set attempts = 1, next_attempt_at = $1::timestamptz + interval '60 s'`,
     [new Date(now).toISOString()],
@@ -179,7 +179,7 @@ it('what a sender that died had in hand is sent by the next one', async () => {
 });
 
 it('what a sender has in hand is sent by nobody else', async () => {
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   let second: unknown;
   const database: Services['database'] = {
     transaction: async (statements, options) => {
@@ -193,7 +193,7 @@ it('what a sender has in hand is sent by nobody else', async () => {
 });
 
 it('a sender whose alert another has taken up meanwhile settles nothing', async () => {
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   const database: Services['database'] = {
     transaction: async (statements, options) => {
       if (statements.some((s) => s.text.includes('e(id uuid, attempts int, error text)')))
@@ -210,7 +210,7 @@ it('a sender whose alert another has taken up meanwhile settles nothing', async 
 
 it('a channel that never takes it ends as dead after twenty attempts', async () => {
   answer = 500;
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   await e.db.sql(`update retention.alert set attempts = 19 where channel = 'webhook'`);
   await deliver(services);
   expect(await e.db.sql(`select state, error from retention.alert where channel = 'webhook'`)).toEqual([
@@ -220,12 +220,12 @@ it('a channel that never takes it ends as dead after twenty attempts', async () 
 
 it('news of the same kind is told again, at most once an hour, with what it says now', async () => {
   const order = (n: number) => late({ cause: 'order.escalated:breach', message: `${n} orders`, again: true });
-  await report(services, { wrong: [order(1)] });
+  await reportIncidents(services, { wrong: [order(1)] });
   await deliver(services);
   now += 300_000;
-  await report(services, { wrong: [order(2)] });
+  await reportIncidents(services, { wrong: [order(2)] });
   now += 300_000;
-  await report(services, { wrong: [order(3)] });
+  await reportIncidents(services, { wrong: [order(3)] });
   await deliver(services);
   expect(posts).toHaveLength(1);
   now += 3_600_000;
@@ -235,6 +235,6 @@ it('news of the same kind is told again, at most once an hour, with what it says
 
 it('an incident that cannot be written down is in the log and does not break the run', async () => {
   await e.db.sql('revoke insert on retention.incident from lapse_app');
-  await report(services, { wrong: [late()] });
+  await reportIncidents(services, { wrong: [late()] });
   expect(await deliver(services)).toEqual({ sent: 0, failed: 0 });
 });
