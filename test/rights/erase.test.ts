@@ -160,6 +160,17 @@ describe('an erasure', () => {
     });
   });
 
+  it('leaves the cursor of the policy’s own pass where it is', async () => {
+    const { mine } = await two();
+    await f.rows(Array.from({ length: 6 }, (_, i) => ({ age: 40 + i, file: null })));
+    await f.runNow(f.policy, { batchSize: 2, limit: 4 });
+    const key = `${f.services.redis.prefix}pictures:cursor`;
+    const cursor = await f.services.redis.get(key);
+    expect(cursor).toContain('"processed":4');
+    expect(await erase(f.services, order(f, mine))).toMatchObject({ outcome: 'succeeded' });
+    expect(await f.services.redis.get(key)).toBe(cursor);
+  });
+
   it('waits for a run of the policy, and the next call goes on', async () => {
     const { mine } = await two();
     const key = `${f.services.redis.prefix}pictures:lease`;

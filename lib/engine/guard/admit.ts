@@ -43,8 +43,8 @@ export type Admission =
   | { readonly stop: { readonly reason: 'cooling' | 'guarded'; readonly message: string } }
   | {
       readonly stop: null;
-      /** The policy with the periods that count now. */
-      readonly policy: Policy;
+      /** What is walked, with the periods that count now, counted back from an instant. */
+      readonly legs: (asOf: string) => Leg[];
       /** Retention is counted back from here. */
       readonly asOf: string;
       /** At most so many rows; null for all. With `approved` they are all that was approved. */
@@ -80,7 +80,7 @@ export async function admit(a: Applicant): Promise<Admission> {
       const message = `the ${claimed.rows} approved rows`;
       return {
         stop: null,
-        policy,
+        legs,
         asOf: claimed.asOf,
         limit: { rows: claimed.rows, message },
         approved: true,
@@ -94,7 +94,7 @@ export async function admit(a: Applicant): Promise<Admission> {
     return { stop: { reason: 'guarded', message } };
   }
   const limit = step === null ? null : { rows: step, message: rolloutMessage(step) };
-  return { stop: null, policy, asOf: a.asOf, limit, approved: false };
+  return { stop: null, legs, asOf: a.asOf, limit, approved: false };
 }
 
 /** Why the guard stops this run, or null. */

@@ -1,7 +1,7 @@
 /**
  * The mass-deletion guard (G2): a run whose candidates pass an absolute cap, a share of the table or a
  * multiple of the usual run stops before its first delete. The tightest limit counts. What cannot be judged
- * (a table never analysed) is not let through.
+ * (a table never analyzed) is not let through.
  */
 
 import { table } from '../../platform/sql';
@@ -32,7 +32,7 @@ export function limitOf(policy: Policy, facts: Pick<Facts, 'estimate' | 'usual'>
   if (estimate === null || estimate < 0) {
     limits.push({
       most: ALWAYS,
-      because: `${ALWAYS} of a table that was never analysed; run ANALYZE ${table(policy.table)}`,
+      because: `${ALWAYS} of a table that was never analyzed; run ANALYZE ${table(policy.table)}`,
     });
   } else {
     const small = estimate < SMALL_TABLE;

@@ -1,5 +1,4 @@
 /** A leg with a large backlog, by the blocks of the table (heap-walk.ts), and the proof that nothing of it is left. */
-
 import { z } from 'zod';
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
@@ -12,97 +11,138 @@ import type { Leg } from '../statement/leg';
 import { onLeaf } from '../statement/partition';
 import type { Cursor } from './checkpoint';
 import { leaseLost, outOfTime } from './endings';
-import { lookThrough, walkHeap } from './heap-walk';
-import { settle } from './settle';
-import { LOOK, type RunState, type Sweep } from './state';
+import { type HeapWalkOrder, lookThrough, walkHeap } from './heap-walk';
+import type { Range } from './ranges';
+import { LOOK } from './session';
+import type { Pass } from './under-way';
+import { progress } from './work';
 
 const FirstDue = z.object({ block: z.coerce.number().nullable() });
 const Left = z.object({ reason: z.enum(KEPT_REASONS).nullable(), n: z.coerce.number() });
 
+type RuleLeg = Leg & { readonly kind: 'rule' };
+
+/** From which block to which, of which file of the table. */
+interface Stretch {
+  readonly from: number;
+  readonly end: number;
+  readonly filenode: string;
+}
+
 /**
- * A large backlog of a rule goes by the blocks of the table first. Null: done and `at.proved`, or not worth
- * while, or something is left for the index. A limited run, or one with a batch size of its own, keeps to the index.
+ * A large backlog of a rule goes by the blocks of the table first. Null: done and `proved`, or not worth while, or
+ * something is left for the index. A limited run, or one with a batch size of its own, keeps to the index.
  */
 export async function byBlocks(
-  run: RunState,
-  legs: readonly Leg[],
+  pass: Pass,
   index: number,
-  at: Sweep,
   position: Cursor['position'],
 ): Promise<Ending | null> {
+  const { run, legs } = pass;
   const leg = legs[index]!;
-  const large = run.total === null || run.total > DUE_CAP;
-  const free = run.cap.rows === Number.POSITIVE_INFINITY && run.request.batchSize === undefined;
-  if (leg.kind !== 'rule' || !large || !free) return null;
-  const facts = judgeHeap(run.policy, await run.reading.ask(heapFacts(onLeaf(run.policy, leg), leg), LOOK));
-  run.company.saw(facts.next, performance.now());
-  const resumed = position?.block !== undefined && position.filenode === facts.filenode ? position : null;
-  if (!resumed && !facts.worthWhile) return null;
-  const end = resumed?.end ?? facts.end;
-  run.path = 'heap';
-  let saving: Promise<boolean> = Promise.resolve(true);
-  const poisoned = (error: unknown) =>
-    error instanceof DatabaseError && ['poisoned', 'timeout'].includes(error.failure);
+  if (leg.kind !== 'rule' || !isLarge(pass) || !isFree(pass)) return null;
+  const stretch = await stretchOf(pass, leg, position);
+  if (stretch === null) return null;
+  run.tally.goesBy('heap');
   try {
-    const why = await walkHeap({
-      from: resumed?.block ?? 0,
-      end,
-      lanes: run.services.settings.lanes,
-      send: (blocks) => send(run, leg, at.asOf, blocks),
-      firstDue: async (range) => {
-        const looking = firstDue(onLeaf(run.policy, leg), leg, range, at.asOf);
-        return (await run.reading.askOne(query(looking, oneRow(FirstDue)), LOOK)).block;
-      },
-      stopBefore: (slowest) => (run.filesRoom <= 0 ? 'outbox' : run.hasTime(slowest * 1.5) ? null : 'time'),
-      isPressed: (result) => run.pressedBy(result) !== null,
-      isInCompany: () => run.isInCompany,
-      done: async (result, low, took) => {
-        if (!(await saving)) return false;
-        const here = { clock: null, key: [], block: low, end, filenode: facts.filenode };
-        saving = run.save(at, index, here, leg);
-        saving.catch(() => undefined);
-        run.log.info(
-          {
-            event: 'rows.deleted',
-            path: 'heap',
-            records_deleted: result?.deleted ?? 0,
-            block: low,
-            duration_seconds: Math.round(took) / 1000,
-          },
-          `Processed ${run.deleted}/${run.totalText()}`,
-        );
-        if (result) await run.rest(result, took);
-        return true;
-      },
-    });
-    if (why === 'lease' || !(await saving)) return leaseLost;
-    if (why === 'outbox') return outboxFull('interrupted');
-    if (why === 'time') return outOfTime;
-    return await proved(run, leg, end, at);
+    return (await walked(pass, index, leg, stretch)) ?? (await proved(pass, leg, stretch.end));
   } catch (error) {
     // A row that refuses to go, or a range that takes too long: the index walk knows what to do about either.
-    if (!poisoned(error)) throw error;
-    run.log.warn({ event: 'heap.left' }, 'going on by the index');
+    if (!isOfRows(error)) throw error;
+    run.log.warn({ event: 'heap.left' }, 'continuing by the index');
     return null;
   }
 }
 
+const isLarge = ({ work: { total } }: Pass): boolean => total === null || total > DUE_CAP;
+const isFree = ({ run, work }: Pass): boolean =>
+  work.most.rows === Number.POSITIVE_INFINITY && run.request.batchSize === undefined;
+const isOfRows = (error: unknown): boolean =>
+  error instanceof DatabaseError && ['poisoned', 'timeout'].includes(error.failure);
+
+/** What is walked: from where an earlier run stopped in the same file, or all blocks; null when it is not worth while. */
+async function stretchOf(
+  { run, work }: Pass,
+  leg: RuleLeg,
+  position: Cursor['position'],
+): Promise<Stretch | null> {
+  const asked = heapFacts(onLeaf(work.policy, leg), leg);
+  const facts = judgeHeap(work.policy, await run.session.reading.ask(asked, LOOK));
+  run.neighbors.saw(facts.next, performance.now());
+  const { end, filenode } = facts;
+  if (position?.block !== undefined && position.filenode === filenode) {
+    return { from: position.block, end: position.end ?? end, filenode };
+  }
+  return facts.worthWhile ? { from: 0, end, filenode } : null;
+}
+
+/** To the last block; null there, or why it stopped before. */
+async function walked(pass: Pass, index: number, leg: RuleLeg, stretch: Stretch): Promise<Ending | null> {
+  const why = await walkHeap(orderOf(pass, index, leg, stretch));
+  if (why === 'lease' || !(await pass.trail.arrived())) return leaseLost;
+  if (why === 'outbox') return outboxFull('interrupted');
+  return why === 'time' ? outOfTime : null;
+}
+
+function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode }: Stretch): HeapWalkOrder {
+  const { run, work, trail } = pass;
+  return {
+    from,
+    end,
+    lanes: run.services.settings.lanes,
+    send: (blocks) => send(pass, leg, blocks),
+    firstDue: (range) => firstBlockDue(pass, leg, range),
+    stopBefore: (slowestMs) => {
+      if (run.tally.files >= work.mostFiles) return 'outbox';
+      return run.deadline.hasTime(slowestMs * 1.5) ? null : 'time';
+    },
+    isPressed: (result) => run.neighbors.pressBy(result) !== null,
+    isInCompany: () => run.neighbors.areWriting,
+    done: async (result, low, tookMs) => {
+      if (!(await trail.arrived())) return false;
+      trail.leave(index, { clock: null, key: [], block: low, end, filenode }, leg);
+      logBlocks(pass, result, low, tookMs);
+      if (result) await run.neighbors.restAfter(result, tookMs);
+      return true;
+    },
+  };
+}
+
+async function send({ batches, asOf }: Pass, leg: Leg, blocks: Blocks): Promise<BatchResult> {
+  await batches.stillFit();
+  return batches.send(batches.next(leg, asOf, { position: null, limit: 0, blocks }));
+}
+
+async function firstBlockDue({ run, work, asOf }: Pass, leg: RuleLeg, range: Range): Promise<number | null> {
+  const looking = firstDue(onLeaf(work.policy, leg), leg, range, asOf);
+  return (await run.session.reading.askOne(query(looking, oneRow(FirstDue)), LOOK)).block;
+}
+
+function logBlocks({ run, work }: Pass, result: BatchResult | null, block: number, tookMs: number): void {
+  run.log.info(
+    {
+      event: 'rows.deleted',
+      path: 'heap',
+      records_deleted: result?.deleted ?? 0,
+      block,
+      duration_seconds: Math.round(tookMs) / 1000,
+    },
+    progress(run.tally.deleted, work.total),
+  );
+}
+
 /** The proof behind a heap walk, and the count of what stays. */
-async function proved(
-  run: RunState,
-  leg: Leg & { kind: 'rule' },
-  end: number,
-  at: Sweep,
-): Promise<Ending | null> {
+async function proved(pass: Pass, leg: RuleLeg, end: number): Promise<Ending | null> {
+  const { run, work, asOf } = pass;
   const left = new Map<keyof Kept | null, number>();
   const isDone = await lookThrough({
     end,
     lanes: run.services.settings.lanes,
-    isInCompany: () => run.isInCompany,
-    outOfTime: () => !run.hasTime(),
+    isInCompany: () => run.neighbors.areWriting,
+    outOfTime: () => !run.deadline.hasTime(),
     look: async (blocks) => {
-      const looking = whatIsLeft(onLeaf(run.policy, leg), leg, blocks, at.asOf);
-      for (const { reason, n } of await run.reading.askOne(query(looking, rows(Left)), LOOK)) {
+      const looking = whatIsLeft(onLeaf(work.policy, leg), leg, blocks, asOf);
+      for (const { reason, n } of await run.session.reading.askOne(query(looking, rows(Left)), LOOK)) {
         left.set(reason, (left.get(reason) ?? 0) + n);
       }
     },
@@ -110,24 +150,7 @@ async function proved(
   if (!isDone) return outOfTime;
   // Locked, or moved behind the walk: the index sweep comes back for it, and counts what stays.
   if (left.has(null)) return null;
-  for (const [reason, n] of left) if (reason !== null) run.kept[reason] += n;
-  at.proved.add(leg);
+  run.tally.add({ picked: 0, kept: Object.fromEntries(left) });
+  pass.proved.add(leg);
   return null;
-}
-
-/** One batch of a heap walk. */
-async function send(run: RunState, leg: Leg, asOf: string, blocks: Blocks): Promise<BatchResult> {
-  await run.fitness.look();
-  const seq = run.seqs.take();
-  const order = { ...run.order(leg, asOf, seq), position: null, limit: 0, blocks };
-  try {
-    const result = await settle(run.database, order, run.services.backoff, () => run.hasTime());
-    run.count(result, seq);
-    return result;
-  } catch (error) {
-    // An unknown batch keeps its number: its receipt may still appear.
-    if (!(error instanceof DatabaseError && error.failure === 'unknown')) run.seqs.giveBack(seq);
-    await run.fitness.lookAfter(error);
-    throw error;
-  }
 }

@@ -38,6 +38,17 @@ export const leaseLost: Ending = {
   message: 'the lease was lost to another run, or Redis lost it; this run stopped',
 };
 
+export const stoppedBy = (reason: 'paused' | 'stopped'): Ending => ({
+  outcome: 'skipped',
+  reason,
+  message: `${reason === 'stopped' ? 'everything is stopped' : 'this policy is paused'}; resume it to let it run`,
+});
+export const breakerOpen = (breaker: { failures: number; secondsLeft: number }): Ending => ({
+  outcome: 'skipped',
+  reason: 'breaker',
+  message: `${breaker.failures} runs failed in a row; tried again in ${breaker.secondsLeft} s, or close the breaker`,
+});
+
 /** What a failure means for the run, in words that say what to do and hold no row values. */
 export function explain(error: unknown): Ending {
   if (error instanceof DatabaseError && error.failure === 'fenced') {

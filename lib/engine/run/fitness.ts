@@ -8,7 +8,7 @@ import type { Asking } from '../../platform/session';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import type { Services } from '../../services';
-import { judgeFacts } from '../statement/preflight';
+import { type Check, judgeFacts } from '../statement/preflight';
 import { BEGIN, catalogOf } from './record';
 
 /** The look takes some ten milliseconds: a thousandth of the run. */
@@ -18,6 +18,8 @@ const LOOK_AGAIN_MS = 10_000;
 interface Observed {
   readonly startedAt: Date;
   readonly policy: Policy;
+  /** All of the preflight's unless given. */
+  readonly checks?: readonly Check[] | undefined;
   readonly services: Pick<Services, 'clock'>;
   /** READ ONLY. */
   readonly reading: Asking;
@@ -35,9 +37,9 @@ export class Fitness {
     const now = this.run.services.clock().getTime();
     if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
     this.#lookedAt = now;
-    const { policy } = this.run;
+    const { policy, checks } = this.run;
     const { facts } = await this.run.reading.askOne(catalogOf(policy), BEGIN);
-    const problems = judgeFacts(policy, facts, permanentTables);
+    const problems = judgeFacts(policy, facts, permanentTables, checks);
     if (problems.length > 0) throw new PreflightError(policy.name, problems);
   }
 

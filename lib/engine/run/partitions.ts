@@ -3,89 +3,72 @@
  * first, each as a batch of its own with its number, fence and receipt. One that holds a row that must stay, or
  * would take more rows than the run may delete, is left to the walk.
  */
-import type { Logger } from 'pino';
-import type { Backoff } from '../../platform/context';
-import type { Database } from '../../platform/database';
-import { DatabaseError } from '../../platform/errors';
-import type { Asking } from '../../platform/session';
-import type { Policy } from '../../policies/contract';
+import type { Ending } from '../../platform/outcome';
 import type { Leg } from '../statement/leg';
 import {
-  type DropOrder,
   type DropResult,
-  drop,
   mayBeDropped,
   onLeaves,
   type Partition,
   partitionName,
 } from '../statement/partition';
-import type { Sequence } from './seqs';
-import { settleAs } from './settle';
+import { isPassing } from './batches';
+import { leaseLost, outOfTime } from './endings';
+import type { Pass } from './under-way';
+import { progress } from './work';
 
 /** Half a lease. A partition that takes longer to count is walked. */
 const DROP_MS = 15_000;
 
-export interface Dropping {
-  readonly policy: Policy;
-  readonly legs: readonly Leg[];
-  readonly database: Database;
-  readonly backoff: Backoff;
-  readonly seqs: Sequence;
-  readonly log: Logger;
-  readonly reading: Asking;
-  readonly order: (leg: Leg, seq: number) => Omit<DropOrder, 'policy' | 'leg' | 'partition' | 'most'>;
-  /** Rows this run may still delete. */
-  readonly room: () => number;
-  readonly remainingMs: () => number;
-  /** After each drop. False: stop, the lease is lost. */
-  readonly done: (result: DropResult, partition: Partition) => Promise<boolean>;
-}
+type Dropping = Omit<Pass, 'legs'>;
 
-/** Gives the legs that are left to walk, one a partition, or why it stopped before. */
-export async function dropPartitions(d: Dropping): Promise<{ stopped: 'time' | 'lease' } | { legs: Leg[] }> {
+/** Returns the legs that are left to walk, one a partition, or why it stopped before. */
+export async function dropPartitions(pass: Dropping, legs: readonly Leg[]): Promise<readonly Leg[] | Ending> {
+  const { run, work, trail } = pass;
   const walk: Leg[] = [];
-  for (const { leg, partition } of await onLeaves(d.policy, d.legs, d.reading)) {
-    const whole = partition !== null && leg.kind === 'rule' && mayBeDropped(d.policy, partition);
-    if (whole && d.remainingMs() <= 0) return { stopped: 'time' };
-    const result = whole ? await tried(d, leg, partition) : null;
-    if (result === null || result.obstacle !== null) walk.push(leg);
-    else if (!(await d.done(result, partition!))) return { stopped: 'lease' };
+  for (const { leg, partition } of await onLeaves(work.policy, legs, run.session.reading)) {
+    if (partition === null || leg.kind !== 'rule' || !mayBeDropped(work.policy, partition)) {
+      walk.push(leg);
+      continue;
+    }
+    if (!run.deadline.hasTime()) return outOfTime;
+    const dropped = await tried(pass, leg, partition);
+    if (dropped === null) {
+      walk.push(leg);
+      continue;
+    }
+    run.tally.goesBy('partition');
+    run.log.info(
+      { event: 'partition.dropped', partition: partitionName(partition), records_deleted: dropped.deleted },
+      progress(run.tally.deleted, work.total),
+    );
+    trail.leave(0, null);
+    if (!(await trail.arrived())) return leaseLost;
   }
-  return { legs: walk };
+  return walk;
 }
 
-/** Null: it was busy, or took too long to count; the walk comes for its rows. */
+/** Returns null if something keeps it, or if it was busy or took too long to count; the row walk then handles it. */
 async function tried(
-  d: Dropping,
+  { run, work, batches, asOf }: Dropping,
   leg: Leg & { kind: 'rule' },
   partition: Partition,
 ): Promise<DropResult | null> {
-  const seq = d.seqs.take();
-  const statementTimeoutMs = Math.min(DROP_MS, Math.max(500, d.remainingMs()));
-  const order = {
-    ...d.order(leg, seq),
-    policy: d.policy,
+  const order = batches.nextDrop(asOf, {
     leg,
     partition,
-    most: d.room(),
-    statementTimeoutMs,
-  };
-  const about = { event: 'partition.left', partition: partitionName(partition), seq };
+    most: work.most.rows - run.tally.deleted,
+    statementTimeoutMs: run.deadline.statementMs(DROP_MS),
+  });
+  const about = { event: 'partition.left', partition: partitionName(partition), seq: order.seq };
   try {
-    const result = await settleAs(d.database, order, drop(order), d.backoff, () => d.remainingMs() > 0);
-    if (result.obstacle !== null) {
-      d.seqs.giveBack(seq);
-      d.log.info({ ...about, obstacle: result.obstacle }, 'a partition stays; its rows are walked');
-    }
-    return result;
+    const result = await batches.drop(order);
+    if (result.obstacle === null) return result;
+    run.log.info({ ...about, obstacle: result.obstacle }, 'a partition stays; its rows are walked');
   } catch (error) {
-    const passing = error instanceof DatabaseError && ['busy', 'timeout'].includes(error.failure);
-    if (!passing) throw error;
-    d.seqs.giveBack(seq);
-    d.log.warn(
-      { ...about, obstacle: error.failure },
-      'a partition could not be dropped now; its rows are walked',
-    );
-    return null;
+    if (!isPassing(error)) throw error;
+    const { failure: obstacle } = error;
+    run.log.warn({ ...about, obstacle }, 'a partition could not be dropped now; its rows are walked');
   }
+  return null;
 }

@@ -3,21 +3,15 @@
  * transactions that the database enforces. Takes no lease and moves no fence, so it disturbs no run. It ends as the
  * run would before its first delete: what keeps the policy from deleting is an error here too, however much it counted.
  */
-import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { counted } from '../../platform/database';
 import type { Problem } from '../../platform/errors';
 import { DatabaseError } from '../../platform/errors';
-import type { Ending } from '../../platform/outcome';
-import { type Preview, slaStatus } from '../../platform/outcome';
+import type { Ending, Preview } from '../../platform/outcome';
 import { oneRow, query } from '../../platform/query';
-import { type Asking, asking, readingOnly } from '../../platform/session';
 import { sql, utc } from '../../platform/sql';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import { withPeriods } from '../../policies/effective';
-import { versionOf } from '../../policies/fingerprint';
-import type { Services } from '../../services';
 import { digestOf, expiryOf } from '../guard/digest';
 import { admissionFacts } from '../guard/facts';
 import { DUE_CAP } from '../statement/drained';
@@ -27,51 +21,31 @@ import { atRoots } from '../statement/leaves';
 import { type Leg, legsOf } from '../statement/leg';
 import { mayBeDropped, type Partition, partitionName } from '../statement/partition';
 import { judgeFacts, judgeStore } from '../statement/preflight';
+import { resultOf } from './answer';
+import type { Run } from './execution';
 import { catalogOf, recordPreview } from './record';
 import type { RunResult } from './result';
-import type { RunRequest } from './state';
 
-/** Kept back for the record and the answer. */
-const CLOSING_MS = 1_000;
 /** Rows a second to reckon with before any run of this policy has been measured. */
 const RATE_UNKNOWN = 10_000;
 
-export const previewPolicy = (services: Services, policy: Policy, request: RunRequest): Promise<RunResult> =>
-  new DryRun(services, policy, request).execute();
-
-class DryRun {
-  readonly #runId = randomUUID();
-  readonly #startedAt: Date;
-  readonly #version: string;
-  readonly #database;
-  readonly #reading: Asking;
-  readonly #log;
+export class DryRun {
   readonly #found = new Found();
   readonly #partitions: Preview['partitions'][number][] = [];
   readonly #blockers: Problem[] = [];
+  #policy: Policy;
   #asOf: string;
   #rate = RATE_UNKNOWN;
   #waitsUntil: string | null = null;
   #path: RunResult['path'];
 
-  constructor(
-    readonly services: Services,
-    private policy: Policy,
-    readonly request: RunRequest,
-  ) {
-    this.#startedAt = services.clock();
-    this.#asOf = this.#startedAt.toISOString();
-    this.#version = versionOf(policy);
-    this.#database = counted(services.database);
-    this.#reading = readingOnly(asking(this.#database));
-    this.#log = services.log.child({
-      correlation_id: request.correlationId,
-      script: policy.name,
-      mode: 'dry_run',
-    });
+  constructor(private readonly run: Run) {
+    this.#policy = run.policy;
+    this.#asOf = run.startedAt.toISOString();
   }
 
   async execute(): Promise<RunResult> {
+    const { run } = this;
     let failure: DatabaseError | null = null;
     try {
       await this.#look();
@@ -81,10 +55,10 @@ class DryRun {
     }
     const ending = this.#ending(failure);
     const preview = this.#preview(ending);
-    const finishedAt = this.services.clock();
+    const finishedAt = run.services.clock();
     const result = this.#result(ending, preview, finishedAt);
     await this.#record(ending, result, finishedAt);
-    this.#log.info(
+    run.log.info(
       {
         event: 'cleanup_completed',
         outcome: result.outcome,
@@ -97,19 +71,20 @@ class DryRun {
       },
       `[DRY RUN] ${result.message}; would delete ${preview.expired}`,
     );
-    return { ...result, requests: { postgres: this.#database.requests, redis: 0 } };
+    return { ...result, requests: { postgres: run.session.database.requests, redis: 0 } };
   }
 
   /** Whether the policy may delete at all, then every leg to its end, as long as there is time. */
   async #look(): Promise<void> {
-    [this.policy = this.policy] = await atRoots(this.#database, [this.policy]);
-    const { policy, services } = this;
+    const { session, services, version, startedAt } = this.run;
+    [this.#policy = this.#policy] = await atRoots(session.database, [this.#policy]);
+    const policy = this.#policy;
     const cooling = services.settings.guards.coolingOffSeconds;
-    const { catalog, now, facts } = await this.#reading.ask(
+    const { catalog, now, facts } = await session.reading.ask(
       {
         catalog: catalogOf(policy),
-        now: nowAndRate(policy.name, this.#startedAt),
-        facts: admissionFacts(policy, this.#version, this.#startedAt, cooling),
+        now: nowAndRate(policy.name, startedAt),
+        facts: admissionFacts(policy, version, startedAt, cooling),
       },
       PAGE,
     );
@@ -128,14 +103,14 @@ class DryRun {
 
   /** Every page of every leg, and which partitions would go whole. */
   async #lookAt(legs: readonly Leg[]): Promise<void> {
-    const { policy } = this;
-    const inTime = () => this.request.deadline.getTime() - this.services.clock().getTime() >= CLOSING_MS;
-    const look = { policy, legs, asOf: this.#asOf, reading: this.#reading, inTime };
+    const { session, deadline, log } = this.run;
+    const inTime = () => deadline.hasTime();
+    const look = { policy: this.#policy, legs, asOf: this.#asOf, reading: session.reading, inTime };
     let onLeaf = new Found();
     for await (const { page, partition } of previewPages(look, this.#found)) {
       onLeaf.add(page);
       const { picked, expired } = this.#found;
-      this.#log.info(
+      log.info(
         { event: 'preview.page', picked, expired },
         `[DRY RUN] Looked at ${picked}, would delete ${expired}`,
       );
@@ -150,16 +125,16 @@ class DryRun {
 
   #goesWhole(partition: Partition, { kept, files }: Found): boolean {
     const stay = Object.values(kept).some((n) => n > 0);
-    return !stay && files === 0 && mayBeDropped(this.policy, partition);
+    return !stay && files === 0 && mayBeDropped(this.#policy, partition);
   }
 
   /** The path a run that nothing limits would take now. */
   async #pathOf(legs: readonly Leg[]): Promise<NonNullable<RunResult['path']>> {
-    if (this.policy.tenants) return 'tenant';
+    if (this.#policy.tenants) return 'tenant';
     const rules = legs.filter((leg) => leg.kind === 'rule');
     for (const leg of this.#found.expired > DUE_CAP ? rules : []) {
-      const facts = await this.#reading.ask(heapFacts(this.policy, leg), PAGE);
-      if (judgeHeap(this.policy, facts).worthWhile) return 'heap';
+      const facts = await this.run.session.reading.ask(heapFacts(this.#policy, leg), PAGE);
+      if (judgeHeap(this.#policy, facts).worthWhile) return 'heap';
     }
     return 'index';
   }
@@ -192,8 +167,9 @@ class DryRun {
       this.#found;
     const counts = { expired, bytes, files, byRule, dependants, rowsSha256 };
     const expiresAt = expiryOf(this.#asOf);
-    const named = { policy: this.policy.name, version: this.#version, asOf: this.#asOf, expiresAt };
-    const seconds = Math.max(1, (this.request.deadline.getTime() - this.#startedAt.getTime()) / 1000);
+    const named = { policy: this.#policy.name, version: this.run.version, asOf: this.#asOf, expiresAt };
+    const { deadline } = this.run;
+    const seconds = Math.max(1, deadline.seconds(deadline.at));
     return {
       complete: this.#found.complete,
       ...counts,
@@ -210,48 +186,21 @@ class DryRun {
   }
 
   #result(ending: Ending, preview: Preview, finishedAt: Date): RunResult {
-    const durationSeconds = Math.max(0, finishedAt.getTime() - this.#startedAt.getTime()) / 1000;
-    return {
-      policy: this.policy.name,
-      runId: this.#runId,
+    return resultOf(this.run, ending, finishedAt, {
       mode: 'dry_run',
-      ...ending,
-      correlationId: this.request.correlationId,
-      ...(this.#path ? { path: this.#path } : {}),
       asOf: this.#asOf,
-      startedAt: this.#startedAt.toISOString(),
-      durationSeconds,
-      batches: 0,
+      ...(this.#path ? { path: this.#path } : {}),
       picked: this.#found.picked,
-      deleted: 0,
-      dependantsDeleted: 0,
-      filesQueued: 0,
-      bytesFreed: 0,
-      byRule: {},
       kept: preview.kept,
-      requests: { postgres: this.#database.requests, redis: 0 },
-      slaStatus: slaStatus(durationSeconds, this.policy.allowedSeconds, this.services.settings.sla),
       preview,
-    };
+    });
   }
 
-  async #record(ending: Ending, result: RunResult, finishedAt: Date): Promise<void> {
-    const { trigger, actor, correlationId } = this.request;
-    const record = {
-      policy: this.policy.name,
-      runId: this.#runId,
-      version: this.#version,
-      startedAt: this.#startedAt,
-      ...{ trigger, actor, correlationId, finishedAt },
-      outcome: ending.outcome,
-      reason: ending.reason,
-      asOf: this.#asOf,
-    };
-    await recordPreview(this.#database, record, result.preview!, result.slaStatus).catch(() =>
-      this.#log.warn(
-        { event: 'run.unrecorded' },
-        '[DRY RUN] the record of this dry run could not be written',
-      ),
+  async #record({ outcome, reason }: Ending, result: RunResult, finishedAt: Date): Promise<void> {
+    const { session, start, log } = this.run;
+    const record = { ...start, finishedAt, outcome, reason, asOf: this.#asOf };
+    await recordPreview(session.database, record, result.preview!, result.slaStatus).catch(() =>
+      log.warn({ event: 'run.unrecorded' }, '[DRY RUN] the record of this dry run could not be written'),
     );
   }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Database } from '../../platform/database';
 import type { Kept, Outcome, Preview, SlaStatus } from '../../platform/outcome';
 import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
-import { type Asking, askOne } from '../../platform/session';
+import { ask, askOne } from '../../platform/session';
 import { raw, type Sql, sql, typed, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { catalogFacts } from '../statement/preflight';
@@ -60,8 +60,9 @@ const ending = (r: RunEnd): Sql =>
     ${r.picked}::bigint, ${JSON.stringify(r.kept)}::jsonb, ${r.slaStatus})`;
 
 /** Ends the run and returns the counts of its receipts, which are the truth. */
-export async function endRun(asking: Pick<Asking, 'ask'>, r: RunEnd): Promise<RunTotals> {
-  const { totals } = await asking.ask(
+export async function endRun(database: Database, r: RunEnd): Promise<RunTotals> {
+  const { totals } = await ask(
+    database,
     { ended: query(sql`select ${ending(r)}`, nothing), totals: totalsOf(r.runId) },
     BEGIN,
   );

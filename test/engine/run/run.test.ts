@@ -334,4 +334,21 @@ describe('locked rows', () => {
     other.end();
     expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
   });
+
+  it('looks again for them, and counts what stays once', async () => {
+    e = await engine();
+    const policy = await govern(e.db);
+    const [held, locked] = await things(e.db, [40 * DAY, 41 * DAY, 42 * DAY]);
+    await e.db.sql(
+      `insert into retention.hold (scope, subject, table_name, reason, placed_by) values ('item', $1, 'public.things', 'm', 'a')`,
+      [held],
+    );
+    const other = await e.db.session();
+    await other.sql('begin');
+    await other.sql('select 1 from things where id = $1 for update', [locked]);
+    const result = await e.run(policy);
+    expect(result).toMatchObject({ outcome: 'interrupted', reason: 'busy', deleted: 1 });
+    expect(result.kept).toMatchObject({ held: 1, busy: 1 });
+    other.end();
+  });
 });

@@ -87,9 +87,9 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A10',
     promise: 'A run under an approval counts what stays as its dry run did.',
-    file: 'lib/engine/run/walk.ts',
-    find: 'run.cap.ending ?? lookOn(run, legs, index, at.asOf, position)',
-    replace: 'run.cap.ending',
+    file: 'lib/engine/run/sweep.ts',
+    find: 'work.most.ending ?? (await this.#lookOn(index, position))',
+    replace: 'work.most.ending',
     tests: [approval],
   },
   {
@@ -127,9 +127,9 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A15',
     promise: 'Where rows stay, a step looks at full batches.',
-    file: 'lib/engine/run/walk.ts',
-    find: 'const limit = pace.size;',
-    replace: 'const limit = Math.min(pace.size, room);',
+    file: 'lib/engine/run/sweep.ts',
+    find: 'const limit = this.#pace.size;',
+    replace: 'const limit = Math.min(this.#pace.size, this.#room);',
     tests: [rollout],
   },
   {
@@ -264,16 +264,16 @@ export const approvalMutants: readonly Mutant[] = [
     id: 'A32',
     promise: 'A cursor written by a clock that ran ahead is not resumed: its cutoffs would delete early.',
     file: 'lib/engine/run/run.ts',
-    find: 'cursor.version === this.version && cursor.asOf <= this.asOf',
-    replace: 'cursor.version === this.version',
+    find: 'cursor.version === run.version && cursor.asOf <= this.#asOf',
+    replace: 'cursor.version === run.version',
     tests: [run],
   },
   {
     id: 'A33',
     promise: 'A changed declaration starts a new pass.',
     file: 'lib/engine/run/run.ts',
-    find: 'cursor.version === this.version && cursor.asOf <= this.asOf',
-    replace: 'cursor.asOf <= this.asOf',
+    find: 'cursor.version === run.version && cursor.asOf <= this.#asOf',
+    replace: 'cursor.asOf <= this.#asOf',
     tests: [run],
   },
 ];

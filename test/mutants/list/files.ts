@@ -132,7 +132,7 @@ export const fileMutants: readonly Mutant[] = [
     id: 'F16',
     promise: 'Rows that name files wait while too many files do.',
     file: 'lib/engine/run/run.ts',
-    find: `if (this.filesRoom <= 0) return outboxFull('skipped');`,
+    find: `if (mostFiles <= 0) return outboxFull('skipped');`,
     replace: '',
     tests: [force],
   },

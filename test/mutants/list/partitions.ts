@@ -110,9 +110,9 @@ export const partitionMutants: readonly Mutant[] = [
   {
     id: 'T14',
     promise: 'The last look sees a partition that came meanwhile.',
-    file: 'lib/engine/run/walk.ts',
-    find: 'const open = run.policy.partitioned ? legs : legs.filter(',
-    replace: 'const open = walked.filter(',
+    file: 'lib/engine/run/pass.ts',
+    find: 'const open = work.policy.partitioned ? legs : legs.filter(',
+    replace: 'const open = pass.legs.filter(',
     tests: ['test/engine/run/partitions-keeps.test.ts'],
   },
   {

@@ -136,7 +136,7 @@ export const peopleMutants: readonly Mutant[] = [
     id: 'P17',
     promise: 'A cursor that fits no row begins a new pass.',
     file: 'lib/engine/run/run.ts',
-    find: 'if (resumed === null || !isUnreadable(error)) throw error;',
+    find: 'if (from === null || !isUnreadable(error)) throw error;',
     replace: 'throw error;',
     tests: ['test/engine/run/checkpoint.test.ts'],
   },

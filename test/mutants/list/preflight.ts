@@ -189,8 +189,8 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G30',
     promise: 'The preflight is asked after a failure, before a row is blamed.',
-    file: 'lib/engine/run/walk.ts',
-    find: '      await run.fitness.lookAfter(error);\n',
+    file: 'lib/engine/run/batches.ts',
+    find: '      await this.#fitness.lookAfter(error);\n',
     replace: '',
     tests: [fitness],
   },

@@ -4,16 +4,16 @@
 
 -- as before: with recursive asked as materialized ( select d.n, d.goes, c
 
--- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?, ?::js
-
--- as before: select retention.admission(?, ?, ?, ?::jsonb, least(?::times
-
 select x.label, n.nspname as schema, c.relname as name
 from
   jsonb_array_elements_text(‹["public.notes","public.pins","public.links"]›::jsonb) x (label)
   join pg_class c on c.oid = retention.root_of (x.label)
   join pg_namespace n on n.oid = c.relnamespace
 where n.nspname || '.' || c.relname <> x.label;
+
+-- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?, ?::js
+
+-- as before: select retention.admission(?, ?, ?, ?::jsonb, least(?::times
 
 -- as before: with counted as materialized (select (select count(*) from (
 

@@ -1,0 +1,106 @@
+/** Sends the batches of one run: what they have in common, their numbers, and what each adds to the tally. */
+import { DatabaseError } from '../../platform/errors';
+import { type Advice, afterFailure } from '../guard/poison';
+import type { BatchOrder, BatchResult } from '../statement/batch';
+import type { Leg } from '../statement/leg';
+import { type DropOrder, type DropResult, drop, onLeaf } from '../statement/partition';
+import type { Run } from './execution';
+import { Fitness } from './fitness';
+import { Sequence } from './seqs';
+import { settle, settleAs } from './settle';
+import type { Work } from './work';
+
+/** What a batch walks: so many rows from a position, or some blocks. */
+type Part = Pick<BatchOrder, 'position' | 'limit' | 'most' | 'blocks'>;
+/** A partition, and the most rows it may have. */
+type Whole = Pick<DropOrder, 'leg' | 'partition' | 'most' | 'statementTimeoutMs'>;
+
+export class Batches {
+  readonly #fitness: Fitness;
+  readonly #seqs = new Sequence();
+
+  constructor(
+    private readonly run: Run,
+    private readonly work: Work,
+  ) {
+    const { policy, checks } = work;
+    this.#fitness = new Fitness({
+      services: run.services,
+      startedAt: run.startedAt,
+      reading: run.session.reading,
+      policy,
+      checks,
+    });
+  }
+
+  /** Throws PreflightError when the database is not fit any more; looks every few seconds. */
+  stillFit(): Promise<void> {
+    return this.#fitness.look();
+  }
+
+  /** The next batch, with a number of its own. */
+  next(leg: Leg, asOf: string, part: Part): BatchOrder {
+    return { ...this.#common(asOf), policy: onLeaf(this.work.policy, leg), leg, ...part };
+  }
+
+  /** Sends it until it is known what became of it. Throws DatabaseError when it did not commit. */
+  async send(order: BatchOrder): Promise<BatchResult> {
+    const { session, services, neighbors, tally, deadline } = this.run;
+    try {
+      const result = await settle(session.database, order, services.backoff, () => deadline.hasTime());
+      neighbors.saw(result.pressure.next, performance.now());
+      if (result.deleted > 0) neighbors.wrote();
+      else this.#seqs.giveBack(order.seq);
+      tally.add(result);
+      return result;
+    } catch (error) {
+      // An unknown batch keeps its number: its receipt may still appear.
+      if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(order.seq);
+      await this.#fitness.lookAfter(error);
+      throw error;
+    }
+  }
+
+  /** What to do about a batch that failed; `no`: the error stands. */
+  after(error: unknown, order: BatchOrder): Promise<Advice> {
+    return afterFailure(this.run.session, order, error, this.run.log);
+  }
+
+  /** The next drop of a whole partition. */
+  nextDrop(asOf: string, whole: Whole): DropOrder {
+    return { ...this.#common(asOf), policy: this.work.policy, ...whole };
+  }
+
+  /** Drops it, or says what keeps it. */
+  async drop(order: DropOrder): Promise<DropResult> {
+    const { session, services, tally, deadline } = this.run;
+    const inTime = () => deadline.hasTime();
+    try {
+      const result = await settleAs(session.database, order, drop(order), services.backoff, inTime);
+      if (result.obstacle === null) tally.add({ ...result, batches: 1 });
+      else this.#seqs.giveBack(order.seq);
+      return result;
+    } catch (error) {
+      if (isPassing(error)) this.#seqs.giveBack(order.seq);
+      throw error;
+    }
+  }
+
+  #common(asOf: string) {
+    const { id: runId, version, request, deadline } = this.run;
+    return {
+      version,
+      runId,
+      fence: this.work.fence,
+      seq: this.#seqs.take(),
+      asOf,
+      actor: request.actor,
+      reason: this.run.reason,
+      statementTimeoutMs: deadline.statementMs(),
+    };
+  }
+}
+
+/** Somebody else was in the way, or it takes too long: nothing happened. */
+export const isPassing = (error: unknown): error is DatabaseError =>
+  error instanceof DatabaseError && ['busy', 'timeout'].includes(error.failure);
