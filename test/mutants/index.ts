@@ -1,5 +1,6 @@
 /** Every mutant there is, by area. */
 import { existsSync } from 'node:fs';
+import { adoptMutants } from './list/adopt';
 import { approvalMutants } from './list/approvals';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
@@ -24,6 +25,7 @@ import { watchMutants } from './list/watch';
 import type { Mutant } from './mutant';
 
 const all: readonly Mutant[] = [
+  ...adoptMutants,
   ...approvalMutants,
   ...batchMutants,
   ...auditMutants,

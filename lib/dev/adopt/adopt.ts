@@ -70,6 +70,9 @@ const NEXT = `
 Next: read the policies and ${SQL_FILE}; npm run adopt -- --apply runs it as the owner of the tables;
 npm run policy:check says whether anything is missing; then a dry run of /api/cron/<policy>?dryRun=1`;
 
+const EXAMPLE_IS_THERE =
+  '\nThe policies of the example are declared as well, and name tables of their own: npm run example:remove takes them out';
+
 async function look(reader: Reader, { schemas }: Flags): Promise<Seen> {
   const found = await survey(reader, { schemas });
   return { survey: found, verdicts: await verdicts(reader, found, { policies, permanent: permanentTables }) };
@@ -188,6 +191,10 @@ async function needsOfDeclared(
   terminal: Terminal,
 ): Promise<Needs[]> {
   const needs: Needs[] = [];
+  if (existsSync('lib/example')) {
+    terminal.say(EXAMPLE_IS_THERE);
+    return needs;
+  }
   for (const policy of policies) {
     const { steps, refused } = await judge(reader, catalog, policy, permanentTables);
     if (refused.length > 0)

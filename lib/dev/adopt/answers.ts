@@ -88,13 +88,28 @@ export function inWords(seconds: number): string {
 export const missingOf = (answer: Answer): string[] =>
   (['keep', 'reason', 'ground'] as const).filter((name) => !answer[name]).map((name) => `--${name}`);
 
-/** Asks for what is missing. */
+/** Asks for what is missing, until it is an answer. */
 export async function complete(
   answer: Answer,
   ask: (question: string) => Promise<string>,
 ): Promise<Answered> {
-  const keep = answer.keep ?? (await ask(`${answer.table}: keep rows how long, e.g. 30d, 12h, 2y? `));
-  const reason = answer.reason ?? (await ask(`${answer.table}: why this long? `));
-  const ground = answer.ground ?? (await ask(`${answer.table}: legal ground, e.g. GDPR Art. 5(1)(e)? `));
+  const until = async (question: string, isAnswer: (said: string) => boolean): Promise<string> => {
+    for (;;) {
+      const said = (await ask(`${answer.table}: ${question} `)).trim();
+      if (isAnswer(said)) return said;
+    }
+  };
+  const keep = answer.keep ?? (await until('keep rows how long, e.g. 30d, 12h, 2y?', isPeriod));
+  const reason = answer.reason ?? (await until('why this long, in a sentence?', (said) => said.length >= 10));
+  const ground =
+    answer.ground ?? (await until('legal ground, e.g. GDPR Art. 5(1)(e)?', (said) => said.length >= 3));
   return { ...answer, keep, reason, ground };
+}
+
+function isPeriod(said: string): boolean {
+  try {
+    return secondsOf(said) > 0;
+  } catch {
+    return false;
+  }
 }

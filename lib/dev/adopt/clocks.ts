@@ -37,7 +37,7 @@ const MEANINGS: readonly [Meaning, RegExp][] = [
   [
     'ended',
     new RegExp(
-      `^(.*_)?(completed|finished|returned?|ended|closed|processed|delivered|sent|resolved|revoked|consumed|used|cancell?ed|failed|performed)${AT}`,
+      `^(.*_)?(completed|finished|return(ed)?|ended|closed|processed|delivered|sent|resolved|revoked|consumed|used|cancell?ed|failed|performed)${AT}`,
     ),
   ],
   ['changed', new RegExp(`^(updated|modified|changed|last_(updated?|modified|changed))${AT}`)],

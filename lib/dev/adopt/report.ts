@@ -59,6 +59,7 @@ function judged(found: readonly Judged[]): string {
     'table',
     'clock',
     'rows',
+    '+30 d',
     'older than 30 d',
     '90 d',
     '1 y',
@@ -83,6 +84,7 @@ function line({ table, draft, steps }: Judged): string[] {
     table.label,
     `${draft.clock.column} (${draft.clock.meaning}${age && age.empty > 0 ? `, ${percent(age.empty)} empty` : ''})`,
     table.rows === null ? '?' : count(table.rows),
+    grown(table),
     older(age?.day30),
     older(age?.day90),
     older(age?.day365),
@@ -91,6 +93,14 @@ function line({ table, draft, steps }: Judged): string[] {
     along(draft.input.dependants ?? []),
     steps.length === 0 ? 'nothing' : `${steps.length} ${steps.length === 1 ? 'statement' : 'statements'}`,
   ];
+}
+
+/** How many rows were added in the last thirty days, by the clock of when a row was made. */
+function grown(table: Surveyed): string {
+  const made = table.clocks.find((c) => c.meaning === 'made' || c.meaning === 'happened');
+  const age = made && shareOf(table, made);
+  if (age === undefined || table.rows === null) return '';
+  return count(Math.max(0, 1 - age.empty - age.ahead - age.day30) * table.rows);
 }
 
 /** A note once, with every table it is about. */
@@ -194,7 +204,19 @@ function plainTable(head: string[]) {
     head,
     chars: { ...none, middle: ' ' },
     style: { head: [], border: [], 'padding-left': 1, 'padding-right': 0 },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left', 'right', 'left', 'right'],
+    colAligns: [
+      'left',
+      'left',
+      'right',
+      'right',
+      'right',
+      'right',
+      'right',
+      'left',
+      'right',
+      'left',
+      'right',
+    ],
   });
 }
 

@@ -22,6 +22,7 @@ create table office.letter_pages (id bigserial primary key, letter_id bigint not
 create table office.scans (id bigserial primary key, letter_page_id bigint not null references office.letter_pages(id), created_at timestamp(6) not null);
 create table office.invoices (id bigserial primary key, letter_id bigint references office.letters(id) on delete set null, total numeric not null, issued_at timestamp(6) not null);
 create index on office.invoices (letter_id);
+create table office.unsubscribed (email varchar primary key, unsubscribed_at timestamp(6) not null);
 create table office.active_storage_attachments (id bigserial primary key, record_type varchar not null, record_id bigint not null, created_at timestamp(6) not null);
 
 -- Django: a table an app, a session by its key.
@@ -67,6 +68,7 @@ insert into "_LessonToTag" select 'c' || substr(md5('l' || n), 1, 24), 'c' || su
 insert into office.letters (recipient, body, discarded_at, created_at, updated_at) select 'parent.' || n || '@example.org', 'Dear parent', case when n % 2 = 0 then (now() at time zone 'UTC') - (n + 0.5) * interval '1 day' end, now() - interval '500 days', now() from generate_series(0, 399) n;
 insert into office.letter_pages (letter_id, number) select id, 1 from office.letters;
 insert into office.invoices (letter_id, total, issued_at) select id, 10, now() from office.letters where id % 10 = 0;
+insert into office.unsubscribed select 'parent.' || n || '@example.org', (now() at time zone 'UTC') - (n + 0.5) * interval '1 day' from generate_series(0, 99) n;
 insert into site.auth_user (username, password, email, date_joined) select 'staff' || n, md5(n::text), 'staff' || n || '@example.org', now() - interval '600 days' from generate_series(1, 5) n;
 insert into site.django_session select md5('d' || n), md5('x' || n), now() + interval '10 days' - (n + 0.5) * interval '1 day' from generate_series(0, 399) n;
 insert into site.django_admin_log (action_time, user_id) select now() - (n + 0.5) * interval '1 day', 1 + n % 5 from generate_series(0, 399) n;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { technicalBecause } from '@/lib/dev/adopt/conventions';
 import { reading } from '@/lib/dev/adopt/read-only';
 import { report } from '@/lib/dev/adopt/report';
 import { type Survey, survey } from '@/lib/dev/adopt/survey';
@@ -56,6 +57,7 @@ describe('a database seen for the first time', () => {
 
   it('refuses what the engine would refuse, in its words and with its remedy', () => {
     expect(of('refused').sort()).toEqual([
+      'office.unsubscribed',
       'studio.device_events',
       'studio.folders',
       'studio.login_attempts',
@@ -63,6 +65,7 @@ describe('a database seen for the first time', () => {
     ]);
     expect(refusal('studio.folders')).toMatch(/refers to itself[\s\S]*ALTER TABLE/);
     expect(refusal('studio.login_attempts')).toMatch(/row-level security[\s\S]*BYPASSRLS/);
+    expect(refusal('office.unsubscribed')).toMatch(/key email[\s\S]*names nobody/);
     expect(refusal('studio.outbox')).toMatch(/trigger "keep"[\s\S]*knownTriggers/);
     expect(refusal('studio.device_events')).toMatch(/counts milliseconds since 1970[\s\S]*to_timestamp/);
   });
@@ -77,9 +80,15 @@ describe('a database seen for the first time', () => {
     ]);
   });
 
+  it("leaves Supabase's own schemas to Supabase, and takes the same names elsewhere for tables like any other", () => {
+    const users = { ...table('User').facts, schema: 'auth', name: 'users' };
+    expect(technicalBecause(users, true)).toContain('Supabase');
+    expect(technicalBecause(users, false)).toBeNull();
+  });
+
   it('leaves nothing out: every table has one verdict', () => {
     expect(found).toHaveLength(seen.tables.length);
-    expect(seen.tables.filter((t) => t.facts.kind !== 'v')).toHaveLength(27);
+    expect(seen.tables.filter((t) => t.facts.kind !== 'v')).toHaveLength(28);
     expect(of('view')).toEqual(['studio.loud']);
   });
 });
@@ -92,6 +101,8 @@ describe('what it knows of a table', () => {
     ]);
     expect(table('Lesson').sample).toMatchObject({ looked: 400, whole: true });
     expect(words).toMatch(/Lesson +deletedAt \(deleted, 75 % empty\) +400 +92 +77 +8 /);
+    // A row a day is added to it.
+    expect(words).toMatch(/studio\.usage_events +occurred_at \(happened\) +400 +30 +370 +310 +35 /);
   });
 
   it('finds subjects by foreign key and by name', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { inWords, readFlags, secondsOf } from '@/lib/dev/adopt/answers';
+import { complete, inWords, readFlags, secondsOf } from '@/lib/dev/adopt/answers';
 import { isMadeToPass, meaningOf } from '@/lib/dev/adopt/clocks';
 import { repeatable } from '@/lib/dev/adopt/judge';
 import { mapped } from '@/lib/dev/adopt/map-lines';
@@ -155,6 +155,23 @@ describe('answers by flags', () => {
     expect(inWords(seconds)).toBe(words);
   });
 
+  it('that are missing are asked for until they are answers', async () => {
+    const said = ['soon', '30d', 'short', 'nobody asks for older ones', 'GDPR Art. 5(1)(e)'];
+    const asked: string[] = [];
+    const answer = await complete({ table: 'a', clock: 'at' }, async (question) => {
+      asked.push(question);
+      return said.shift()!;
+    });
+    expect(answer).toEqual({
+      table: 'a',
+      clock: 'at',
+      keep: '30d',
+      reason: 'nobody asks for older ones',
+      ground: 'GDPR Art. 5(1)(e)',
+    });
+    expect(asked).toHaveLength(5);
+  });
+
   it.each(['', '30', '0d', '-5d', '5m', 'forever'])('"%s" is none', (keep) => {
     expect(() => secondsOf(keep)).toThrow(/--keep takes/);
   });
@@ -168,6 +185,7 @@ describe('what names say', () => {
     ['expiresAt', 'expires'],
     ['valid_until', 'expires'],
     ['completedAt', 'ended'],
+    ['return_date', 'ended'],
     ['created_at', 'made'],
     ['date_joined', 'made'],
     ['updatedAt', 'changed'],

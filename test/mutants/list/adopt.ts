@@ -1,0 +1,82 @@
+/** What adopting a database may change, offer and write. */
+import type { Mutant } from '../mutant';
+
+const survey = 'test/dev/adopt/survey.test.ts';
+const way = 'test/dev/adopt/adopt.test.ts';
+const written = 'test/dev/adopt/written.test.ts';
+
+export const adoptMutants: readonly Mutant[] = [
+  {
+    id: 'Q01',
+    promise: 'Looking at a database cannot change it.',
+    file: 'lib/dev/adopt/read-only.ts',
+    find: 'read committed read only',
+    replace: 'read committed',
+    tests: [survey],
+  },
+  {
+    id: 'Q02',
+    promise: 'Rows that are only old are never offered by themselves.',
+    file: 'lib/dev/adopt/draft.ts',
+    find: 'if (!isMadeToPass(table.facts.name)) return false;',
+    replace: '',
+    tests: [survey],
+  },
+  {
+    id: 'Q03',
+    promise:
+      'What the engine would refuse is not offered after a change of the schema that nobody has agreed to.',
+    file: 'lib/dev/adopt/judge.ts',
+    find: '/^(GRANT |',
+    replace: '/^(GRANT |ALTER |',
+    tests: [survey],
+  },
+  {
+    id: 'Q04',
+    promise: 'A table with row-level security is not offered to a login that would see a part of it.',
+    file: 'lib/dev/adopt/judge.ts',
+    find: 'rls: right.row_security && !bypasses,',
+    replace: 'rls: false,',
+    tests: [survey],
+  },
+  {
+    id: 'Q05',
+    promise: 'The SQL file has every right that the app lacks, whatever its writer may do.',
+    file: 'lib/dev/adopt/judge.ts',
+    find: 'may: { use, select, delete: deletes, update },',
+    replace: 'may: r.may,',
+    tests: [way],
+  },
+  {
+    id: 'Q06',
+    promise: 'A line of the data map that a person wrote is never replaced.',
+    file: 'lib/dev/adopt/map-lines.ts',
+    find: 'const empty = lineOf(label, { undecided: true });',
+    replace: "const empty = text.split('\\n').find((l) => l.includes(label)) ?? '';",
+    tests: [written],
+  },
+  {
+    id: 'Q07',
+    promise: 'What cascades with a row is declared as going with it.',
+    file: 'lib/dev/adopt/draft.ts',
+    find: "c: 'delete', n: 'keep'",
+    replace: "c: 'keep', n: 'keep'",
+    tests: [survey],
+  },
+  {
+    id: 'Q08',
+    promise: 'A key of text that may name a person is not written into receipts.',
+    file: 'lib/dev/adopt/draft.ts',
+    find: 'keyNamesNobody !== true && !isOpaque(',
+    replace: 'keyNamesNobody === true && !isOpaque(',
+    tests: [survey],
+  },
+  {
+    id: 'Q09',
+    promise: 'An index that an interrupted build has left does not pass for one that answers.',
+    file: 'lib/dev/adopt/apply.ts',
+    find: 'and not i.indisvalid`',
+    replace: 'and i.indisvalid`',
+    tests: ['test/dev/adopt/apply.test.ts'],
+  },
+];
