@@ -42,7 +42,7 @@ async function permitted({ services }: Acting, label: string): Promise<Target> {
   throw new RequestError(
     409,
     'not_permitted',
-    `the owner of ${label} has not permitted it: insert into retention.permanent_table (table_name, key_columns) values (${literal(label).text}, '{id}')`,
+    `the owner of ${label} has not permitted it: INSERT INTO retention.permanent_table (table_name, key_columns) VALUES (${literal(label).text}, '{id}')`,
     'table',
   );
 }

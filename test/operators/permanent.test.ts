@@ -59,7 +59,7 @@ it('without the permission of the owner nothing is removed, and the answer has t
   await e.db.sql('delete from retention.permanent_table');
   const answer = await remove();
   expect([answer.status, answer.body.error?.code]).toEqual([409, 'not_permitted']);
-  expect(answer.body.error?.message).toContain('insert into retention.permanent_table');
+  expect(answer.body.error?.message).toContain('INSERT INTO retention.permanent_table');
   expect(await emails()).toHaveLength(2);
 });
 

@@ -8,7 +8,7 @@ import { type Query, query } from '../../platform/query';
 import { ask } from '../../platform/session';
 import { constant, sql, utc } from '../../platform/sql';
 import type { Entry } from './chain';
-import { type Findings, json, READING, texts } from './findings';
+import { type Findings, json, type Problem, READING, texts } from './findings';
 import { bytesHash, RunDigest, receiptHash } from './hash';
 
 /** About 2 MB of keys an answer, at 40 kB a receipt. */
@@ -159,7 +159,7 @@ export class SealedRun {
     this.#say('report falsified', message);
   }
 
-  #say(kind: Parameters<Findings['say']>[1], message: string): void {
+  #say(kind: Problem['kind'], message: string): void {
     this.findings.say(this.entry.n, kind, message);
   }
 }
