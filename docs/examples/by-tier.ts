@@ -1,9 +1,9 @@
-/** Exports, by the plan of the account: free 7 days, team 90, enterprise for ever. */
+/** Exports, by the plan of the account: free 7 days, team 90, enterprise forever. */
 import { days, definePolicy, forever } from '@/lib/policies/contract';
 
 export const exports = definePolicy({
   name: 'data-exports',
-  description: 'Exports by the plan of the account: free 7 days, team 90 days, enterprise for ever.',
+  description: 'Exports by the plan of the account: free 7 days, team 90 days, enterprise forever.',
   justification: 'How long an export can be fetched is part of what each plan promises.',
   ground: 'GDPR Art. 6(1)(b), performance of the contract',
   schedule: { run: '30 2 * * *' },

@@ -1,5 +1,5 @@
 /**
- * Empties the outbox: claim a page (locks, then judgement), delete at the store, confirm; until nothing is due
+ * Empties the outbox: claim a page (locks, then judgment), delete at the store, confirm; until nothing is due
  * or time is up. The rows were deleted before, in committed batches; from here on a file is deleted only if no live row names it.
  * Stopped between any two steps, the claim falls due again and is done again: deleting twice is deleting once.
  */

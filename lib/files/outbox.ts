@@ -74,7 +74,7 @@ export async function claimFiles(
   hosts: readonly string[],
   at: Date,
 ): Promise<Claim> {
-  // Every look of the judgement is one probe of an index: an outbox that was never analyzed would be read whole
+  // Every look of the judgment is one probe of an index: an outbox that was never analyzed would be read whole
   // for each path.
   const { paths, judged } = await ask(
     database,

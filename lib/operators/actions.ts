@@ -74,7 +74,7 @@ const ACTIONS = {
       force,
       keepDays: z
         .union([z.literal(-1), z.int().min(1).max(36_500)], {
-          error: 'must be 1 to 36500 days, or -1 for ever',
+          error: 'must be 1 to 36500 days, or -1 forever',
         })
         .transform((d) => (d === -1 ? null : d)),
     },

@@ -9,7 +9,7 @@ import type { RedisClient } from '../platform/redis';
 /** A person with a script releases a page of dead letters; a runaway script is stopped within a second. */
 const PER_MINUTE = 120;
 
-// A counter that lost its end, or is no counter, would keep an operator out for ever.
+// A counter that lost its end, or is no counter, would keep an operator out forever.
 const COUNT = `local n = redis.pcall('incr', KEYS[1])
 if type(n) == 'table' then
   redis.call('set', KEYS[1], '1')

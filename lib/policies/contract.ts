@@ -38,7 +38,7 @@ const KeyOf = z.object({
 });
 const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
 
-/** How long to keep. `seconds: null` keeps for ever. `env` names the variable (whole days, −1 = for ever) that may change it. */
+/** How long to keep. `seconds: null` keeps forever. `env` names the variable (whole days, −1 = forever) that may change it. */
 const Period = z.object({
   seconds: z.number().int().positive().nullable(),
   env: z

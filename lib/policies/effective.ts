@@ -27,7 +27,7 @@ export function reachOf(policy: Policy): string {
   return createHash('sha256').update(JSON.stringify(reach)).digest('hex').slice(0, 16);
 }
 
-/** The policy with the periods that count now. A label without an answer is kept for ever. */
+/** The policy with the periods that count now. A label without an answer is kept forever. */
 export const withPeriods = (policy: Policy, periods: Periods): Policy => ({
   ...policy,
   rules: policy.rules.map((r) => ({ ...r, keepFor: { ...r.keepFor, seconds: periods[r.label] ?? null } })),

@@ -4,9 +4,9 @@ import type { Period, Policy } from './contract';
 const HOUR = 3_600;
 const DAY = 86_400;
 
-/** `30 days`, `2,555 days (7 years)`, `24 hours`, `for ever`. */
+/** `30 days`, `2,555 days (7 years)`, `24 hours`, `forever`. */
 export function periodInWords({ seconds }: Period): string {
-  if (seconds === null) return 'for ever';
+  if (seconds === null) return 'forever';
   const days = seconds / DAY;
   if (days <= 1 || !Number.isInteger(days)) {
     const hours = seconds / HOUR;
@@ -23,7 +23,7 @@ export function inWords(policy: Policy): string[] {
   const verb = policy.strategy.kind === 'soft-delete' ? ' (marked first, purged later)' : '';
   return policy.rules.map(({ label, keepFor }) =>
     keepFor.seconds === null
-      ? `${label}: kept for ever${verb}`
+      ? `${label}: kept forever${verb}`
       : `${label}: after ${periodInWords(keepFor)}${verb}`,
   );
 }

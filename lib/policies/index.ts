@@ -1,6 +1,6 @@
 /**
  * Every policy there is. `resolvePolicies` applies the periods the environment may change (G6): whole days,
- * −1 keeps for ever, anything else that is not a sensible period is refused with the variable's name.
+ * −1 keeps forever, anything else that is not a sensible period is refused with the variable's name.
  */
 
 import { examplePermanentTables, examplePolicies } from '../example/policies';
@@ -16,7 +16,7 @@ export const permanentTables: readonly PermanentTable[] = permanentOf(dataMap, [
 
 export const policies: readonly Policy[] = registered([...examplePolicies]);
 
-/** A hundred years: more is a mistake, and −1 says "for ever". */
+/** A hundred years: more is a mistake, and −1 says "forever". */
 const MOST_DAYS = 36_500;
 const DAY_SECONDS = 86_400;
 
@@ -37,7 +37,7 @@ export function resolvePolicies(
     const days = /^(-1|[1-9]\d*)$/.test(value.trim()) ? Number(value) : Number.NaN;
     if (!(days === -1 || (days >= 1 && days <= MOST_DAYS))) {
       problems.push(
-        `${period.env} must be a whole number of days from 1 to ${MOST_DAYS}, or -1 to keep for ever; it is "${value}"`,
+        `${period.env} must be a whole number of days from 1 to ${MOST_DAYS}, or -1 to keep forever; it is "${value}"`,
       );
       return period;
     }

@@ -16,7 +16,7 @@ export function setTo(declared: Period, seconds: number | null): Period {
   return period;
 }
 
-/** Variables that were set, with their periods in seconds; null keeps for ever. */
+/** Variables that were set, with their periods in seconds; null keeps forever. */
 const Environment = z.record(z.string(), z.number().int().positive().nullable());
 export type Environment = z.infer<typeof Environment>;
 

@@ -37,7 +37,7 @@ const WITHHOLDING: Readonly<Record<string, string>> = {
   outbox: 'too many files of deleted rows wait for the store; see why blob-outbox does not keep up',
 };
 
-/** The causes a judgement may give for a name: whatever of them it does not give is over. */
+/** The causes a judgment may give for a name: whatever of them it does not give is over. */
 export const CAUSES = ['run.late', 'run.withheld', 'run.slow'] as const;
 
 export function judge(expected: Expected, attended: Attendance, now: Date, sla: Settings['sla']): Verdict {

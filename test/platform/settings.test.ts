@@ -121,7 +121,7 @@ describe('periods from the environment', () => {
       expect(() => resolvePolicies({ RETENTION_DAYS_PRO: v }, [policy])).toThrow(/RETENTION_DAYS_PRO/);
     },
   );
-  it('take whole days, and -1 for ever', () => {
+  it('take whole days, and -1 forever', () => {
     const rules = (env: Record<string, string>) =>
       Object.fromEntries(
         resolvePolicies(env, [policy]).flatMap((p) => p.rules.map((r) => [r.label, r.keepFor.seconds])),

@@ -115,7 +115,7 @@ describe('a permanent table', () => {
     definePermanentTable({
       name: 'email-blacklist',
       description: 'addresses',
-      justification: 'an objection holds for ever',
+      justification: 'an objection holds forever',
       ground: 'test',
       table: blacklist,
     }),

@@ -133,12 +133,12 @@ describe('permanent tables', () => {
   it('are those registered and those the map says so of', () => {
     const map = defineDataMap({
       'public.blocked': { permanent: 'blocked' },
-      'legal.Objection': { permanent: 'objections count for ever' },
+      'legal.Objection': { permanent: 'objections count forever' },
       'public.users': { kept: 'while the account lasts' },
     });
     expect(permanentOf(map, [blocked]).map((t) => [t.name, t.table.name, t.ground])).toEqual([
       ['blocked', 'blocked', 'GDPR Art. 21(3)'],
-      ['legal-objection', 'Objection', 'objections count for ever'],
+      ['legal-objection', 'Objection', 'objections count forever'],
     ]);
   });
 

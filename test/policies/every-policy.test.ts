@@ -90,7 +90,7 @@ const PERIODS: readonly { policy: string; hours: number; into: string; values: s
 const GO = ['-1 hour', '-1 minute', '-1 microsecond'];
 const STAY = ['0', '1 microsecond', '1 minute', '1 hour'];
 
-/** An organization of each plan; one has none, one has let its subscription end. What an enterprise has made is kept for ever. */
+/** An organization of each plan; one has none, one has let its subscription end. What an enterprise has made is kept forever. */
 const ORGANIZATIONS = `with plans as (
     insert into organizations (id, name) select md5('edge ' || p)::uuid, p
     from unnest(array['none', 'canceled', 'free', 'basic', 'pro', 'enterprise']) p returning id, name

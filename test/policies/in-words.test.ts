@@ -12,7 +12,7 @@ it('tells each rule of a policy with its period', () => {
   expect(inWords(thingsPolicy({ rules }))).toEqual([
     'read: after 30 days',
     'draft: after 36 hours',
-    'kept: kept for ever',
+    'kept: kept forever',
   ]);
 });
 

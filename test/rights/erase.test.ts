@@ -217,7 +217,7 @@ describe('an erasure', () => {
     },
   );
 
-  it('takes an enterprise organization whose artifacts are kept for ever, with all their files', async () => {
+  it('takes an enterprise organization whose artifacts are kept forever, with all their files', async () => {
     f = await files();
     const services = { ...f.services, policies: [artifacts] };
     const [org] = await f.db.sql<{ id: string }>(

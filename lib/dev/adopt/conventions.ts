@@ -66,7 +66,7 @@ const USERS = new Set(['user', 'account', 'customer', 'person', 'profile', 'memb
 const ORGANIZATIONS = new Set([
   ...[
     'organization',
-    'organisation',
+    'organization',
     'org',
     'tenant',
     'workspace',

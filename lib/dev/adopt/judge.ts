@@ -16,7 +16,7 @@ export interface Step {
   readonly why: string;
 }
 
-export interface Judgement {
+export interface Judgment {
   /** What the owner runs once. */
   readonly steps: readonly Step[];
   /** What a person has to decide or change first. Empty: the engine takes it after the steps. */
@@ -31,7 +31,7 @@ export async function judge(
   catalog: CatalogAnswer,
   input: PolicyInput | Policy,
   permanent: readonly PermanentTable[],
-): Promise<Judgement> {
+): Promise<Judgment> {
   let policy: Policy;
   try {
     policy = definePolicy(input as PolicyInput);
@@ -143,7 +143,7 @@ const RIGHTS = `select c.oid::text, n.nspname || '.' || c.relname as label, form
 const ADDS =
   /^(GRANT |CREATE INDEX |CREATE TRIGGER lapse_gate |SELECT retention\.(protect|open_partitions)\(|INSERT INTO retention\.partition_grant )/;
 
-function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgement {
+function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgment {
   const steps: Step[] = [];
   const refused: Problem[] = [];
   for (const { problem, remedy } of problems) {

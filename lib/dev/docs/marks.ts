@@ -30,11 +30,11 @@ const ownRecords = OWN_RECORDS.map(
 /** How long the rows of a table are kept. The kinds of Lapse's own records have their periods from the job that takes them away. */
 export const KEPT: Readonly<Record<string, string>> = {
   ...Object.fromEntries(ownRecords),
-  receipts: `${EVIDENCE_DAYS} days: receipts, which go only behind a signed head; without a signing key they stay for ever`,
+  receipts: `${EVIDENCE_DAYS} days: receipts, which go only behind a signed head; without a signing key they stay forever`,
   quality: `${HISTORY_DAYS} days: measurements of the data`,
   current: 'what is true now: overwritten, so that it does not grow with time',
   'in force': 'until it is removed or replaced',
-  'for ever': 'for ever: evidence of what was decided and done, a row a decision or a day',
+  forever: 'forever: evidence of what was decided and done, a row a decision or a day',
   transaction: 'until the transaction that wrote it ends',
 };
 

@@ -23,7 +23,7 @@ export function retentionPolicy({ policies, permanent, contact: ask }: Declared)
     ...(told.length > 0
       ? ['## In short', inShort(told), ...told.map((p) => section(p, purges.get(`${p.name}-purge`)))]
       : ['## In short', 'No period is declared yet: nothing is deleted automatically.']),
-    ...(permanent.length > 0 ? ['## What we keep for ever', permanent.map(keptForEver).join('\n\n')] : []),
+    ...(permanent.length > 0 ? ['## What we keep forever', permanent.map(keptForEver).join('\n\n')] : []),
     LONGER,
     SOONER,
     STAYS,

@@ -4,7 +4,7 @@ import { days, definePolicy, forever } from '../../policies/contract';
 export const artifacts = definePolicy({
   name: 'artifacts',
   description:
-    'Artifacts of all six kinds with their files, by subscription: free 30, basic 90, pro 365 days, enterprise for ever.',
+    'Artifacts of all six kinds with their files, by subscription: free 30, basic 90, pro 365 days, enterprise forever.',
   justification:
     'How long work is kept is part of what each plan promises; beyond that the files cost money and may hold personal data.',
   ground: 'GDPR Art. 5(1)(e), storage limitation; Art. 6(1)(b), performance of the contract',

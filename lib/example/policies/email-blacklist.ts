@@ -5,7 +5,7 @@ export const emailBlacklist = definePermanentTable({
   name: 'email-blacklist',
   description: 'Addresses that must never be written to again.',
   justification:
-    'An objection to mail has to be honored for ever; forgetting the address would mean writing to it again.',
+    'An objection to mail has to be honored forever; forgetting the address would mean writing to it again.',
   ground: 'GDPR Art. 21(3), right to object; Art. 6(1)(c), legal obligation',
   table: { schema: 'public', name: 'email_blacklist' },
 });

@@ -54,7 +54,7 @@ create table subscriptions (
 create unique index subscriptions_one_active on subscriptions (organization_id) where status in ('active', 'trialing');
 create index subscriptions_organization_id on subscriptions (organization_id);
 create trigger touch before update on subscriptions for each row execute function touch_updated_at();
-comment on table subscriptions is 'Which plan an organisation pays for, over time.';
+comment on table subscriptions is 'Which plan an organization pays for, over time.';
 comment on column subscriptions.id is 'Identifies the row.';
 comment on column subscriptions.organization_id is 'Whose plan.';
 comment on column subscriptions.plan is 'The tier that decides how long artifacts are kept.';
@@ -169,7 +169,7 @@ create table email_blacklist (
 create trigger touch before update on email_blacklist for each row execute function touch_updated_at();
 comment on table email_blacklist is 'Addresses that must never be written to again. Permanent.';
 comment on column email_blacklist.id is 'Identifies the row.';
-comment on column email_blacklist.email is 'The address. Personal data, kept so that the objection is honoured.';
+comment on column email_blacklist.email is 'The address. Personal data, kept so that the objection is honored.';
 comment on column email_blacklist.reason is 'Why: complaint, bounce, objection.';
 comment on column email_blacklist.created_at is 'When the row was written.';
 comment on column email_blacklist.updated_at is 'When the row last changed.';
@@ -270,7 +270,7 @@ create index artifacts_clock on artifacts (organization_id, created_at, id);
 create index artifacts_storage_key on artifacts (storage_key);
 create index artifacts_user_id on artifacts (user_id);
 create trigger touch before update on artifacts for each row execute function touch_updated_at();
-comment on table artifacts is 'What was generated for an organisation.';
+comment on table artifacts is 'What was generated for an organization.';
 comment on column artifacts.id is 'Identifies the row.';
 comment on column artifacts.organization_id is 'Whose it is; its plan decides how long it is kept.';
 comment on column artifacts.user_id is 'Who made it. Personal data.';

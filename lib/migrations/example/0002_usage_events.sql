@@ -13,7 +13,7 @@ create table usage_events (
 ) partition by range (occurred_at);
 create index usage_events_organization_id on usage_events (organization_id);
 create index usage_events_user_id on usage_events (user_id);
-comment on table usage_events is 'What organisations used, event by event: what their invoices are made from. Partitioned by month.';
+comment on table usage_events is 'What organizations used, event by event: what their invoices are made from. Partitioned by month.';
 comment on column usage_events.id is 'Identifies the event within its instant.';
 comment on column usage_events.occurred_at is 'When it happened; decides the partition.';
 comment on column usage_events.organization_id is 'Who is billed for it.';

@@ -1,7 +1,7 @@
 -- Claims of outbox entries, what keeps a file whose row has gone, and the guard of tables that use paths again.
 
 -- First half of a claim: takes (7002, path) for up to n paths that are due, and leaves them in `lapse.files`.
--- The judgement follows in a statement of its own, which sees every row committed before the locks.
+-- The judgment follows in a statement of its own, which sees every row committed before the locks.
 -- Behind the same locks as a batch: whoever stops everything, pauses a policy or places a hold waits for this
 -- transaction, or this one sees what they did. Paths are tried, not waited for: two drains never deadlock, and a path
 -- an application's transaction is about to use is busy.

@@ -231,7 +231,7 @@ create index hold_in_force on retention.hold (scope, subject) where released_at 
 comment on table retention.hold is 'Legal holds: what may not be deleted by any path. Placing one waits for the running batches.';
 comment on column retention.hold.id is 'Identifies the hold.';
 comment on column retention.hold.scope is 'organization, user or item.';
-comment on column retention.hold.subject is 'Id of the organisation or user, or the key of the item, as text.';
+comment on column retention.hold.subject is 'Id of the organization or user, or the key of the item, as text.';
 comment on column retention.hold.table_name is 'For an item: its table, schema.name.';
 comment on column retention.hold.reason is 'Why, e.g. the matter''s number.';
 comment on column retention.hold.placed_by is 'Who placed it.';
@@ -273,10 +273,10 @@ create table retention.period_override (
   updated_at   timestamptz not null default now(),
   primary key (policy, tenant)
 );
-comment on table retention.period_override is 'A period of its own for one organisation under one policy; wins over its tier.';
+comment on table retention.period_override is 'A period of its own for one organization under one policy; wins over its tier.';
 comment on column retention.period_override.policy is 'The policy.';
-comment on column retention.period_override.tenant is 'Id of the organisation as text.';
-comment on column retention.period_override.keep_seconds is 'How long to keep; null keeps for ever.';
+comment on column retention.period_override.tenant is 'Id of the organization as text.';
+comment on column retention.period_override.keep_seconds is 'How long to keep; null keeps forever.';
 comment on column retention.period_override.reason is 'Why.';
 comment on column retention.period_override.set_by is 'Who set it.';
 comment on column retention.period_override.created_at is 'When it was first set.';

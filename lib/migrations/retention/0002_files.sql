@@ -1,4 +1,4 @@
--- Files: how outbox entries are claimed and settled, what the reconciliation found, what each organisation's
+-- Files: how outbox entries are claimed and settled, what the reconciliation found, what each organization's
 -- artifacts came to, erasures by request, and rows restored inside their grace period.
 
 -- Up Migration
@@ -52,7 +52,7 @@ comment on column retention.outbox.path is 'Pathname of the blob: one name howev
 create index outbox_path on retention.outbox (path);
 
 -- First half of a claim: takes (7002, path) for up to n paths that are due, and leaves them in `lapse.files`.
--- The judgement follows in a statement of its own, which sees every row committed before the locks (DELETION §11).
+-- The judgment follows in a statement of its own, which sees every row committed before the locks (DELETION §11).
 -- Tried, not waited for: two drains never deadlock, and a path an application transaction is about to use is busy.
 create function retention.lock_files(n int, at timestamptz) returns int
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
@@ -162,7 +162,7 @@ comment on column retention.blob_scan.checked_rows is 'Rows whose file was asked
 comment on column retention.blob_scan.created_at is 'When the row was written.';
 comment on column retention.blob_scan.updated_at is 'When the row last changed.';
 
--- One line a run and organisation, summed up by the deleting statement.
+-- One line a run and organization, summed up by the deleting statement.
 create table retention.tenant_total (
   run     uuid not null references retention.run (id),
   tenant  text not null,
@@ -171,9 +171,9 @@ create table retention.tenant_total (
   bytes   bigint not null default 0,
   primary key (run, tenant, label)
 );
-comment on table retention.tenant_total is 'What a run deleted of each organisation, by tier.';
+comment on table retention.tenant_total is 'What a run deleted of each organization, by tier.';
 comment on column retention.tenant_total.run is 'The run.';
-comment on column retention.tenant_total.tenant is 'Id of the organisation as text.';
+comment on column retention.tenant_total.tenant is 'Id of the organization as text.';
 comment on column retention.tenant_total.label is 'The rule that decided: its tier, or override.';
 comment on column retention.tenant_total.deleted is 'Rows of the governed table that went.';
 comment on column retention.tenant_total.bytes is 'Bytes of their files.';
@@ -193,10 +193,10 @@ comment on table retention.audit_event is 'ARTIFACT_RETENTION_DELETE: one line a
 comment on column retention.audit_event.id is 'Order of writing.';
 comment on column retention.audit_event.event is 'ARTIFACT_RETENTION_DELETE.';
 comment on column retention.audit_event.run is 'The run.';
-comment on column retention.audit_event.total_orgs is 'Organisations of which something was deleted.';
+comment on column retention.audit_event.total_orgs is 'Organizations of which something was deleted.';
 comment on column retention.audit_event.artifacts_deleted is 'Artifacts deleted.';
 comment on column retention.audit_event.bytes_freed is 'Bytes of their files.';
-comment on column retention.audit_event.by_tier is 'Organisations, artifacts and bytes by tier.';
+comment on column retention.audit_event.by_tier is 'Organizations, artifacts and bytes by tier.';
 comment on column retention.audit_event.at is 'When the run ended.';
 
 create function retention.artifact_event() returns trigger
@@ -232,7 +232,7 @@ create table retention.erasure (
 );
 create unique index erasure_open on retention.erasure (scope, subject) where state = 'open';
 create trigger lapse_touch before update on retention.erasure for each row execute function retention.touch();
-comment on table retention.erasure is 'Requests to erase everything of one organisation or user, whatever its age and tier.';
+comment on table retention.erasure is 'Requests to erase everything of one organization or user, whatever its age and tier.';
 comment on column retention.erasure.id is 'Identifies the request.';
 comment on column retention.erasure.scope is 'organization or user.';
 comment on column retention.erasure.subject is 'Its id as text.';

@@ -67,7 +67,7 @@ comment on table retention.policy_version is 'Each declaration a run has used: i
 comment on column retention.policy_version.policy is 'The policy.';
 comment on column retention.policy_version.version is 'Fingerprint of the declaration.';
 comment on column retention.policy_version.reach is 'Fingerprint of all that decides which rows, apart from the periods: table, clock, predicate, labels, dependants, files.';
-comment on column retention.policy_version.periods is 'Seconds to keep by rule label; null keeps for ever.';
+comment on column retention.policy_version.periods is 'Seconds to keep by rule label; null keeps forever.';
 comment on column retention.policy_version.declared_by is 'Who or what brought it: the deployed release and the actor of its first run.';
 comment on column retention.policy_version.declared_at is 'When a run first used it.';
 comment on column retention.policy_version.superseded_at is 'When another version took its place; null for the one in force.';
@@ -86,9 +86,9 @@ create table retention.tenant_label (
   primary key (policy, tenant, label)
 );
 create unique index tenant_label_current on retention.tenant_label (policy, tenant) where ended_at is null;
-comment on table retention.tenant_label is 'Which rule each organisation was seen under: a downgrade counts only after the cooling-off.';
+comment on table retention.tenant_label is 'Which rule each organization was seen under: a downgrade counts only after the cooling-off.';
 comment on column retention.tenant_label.policy is 'The policy.';
-comment on column retention.tenant_label.tenant is 'Id of the organisation as text.';
+comment on column retention.tenant_label.tenant is 'Id of the organization as text.';
 comment on column retention.tenant_label.label is 'The rule''s label; empty when it had none.';
 comment on column retention.tenant_label.seen_at is 'When it was first seen under it.';
 comment on column retention.tenant_label.ended_at is 'When it was first seen under another; null for the last one seen.';
@@ -108,8 +108,8 @@ create index past_override_tenant on retention.past_override (policy, tenant, en
 comment on table retention.past_override is 'Overrides that were changed or removed: each still counts until the cooling-off is over.';
 comment on column retention.past_override.id is 'Order of writing.';
 comment on column retention.past_override.policy is 'The policy.';
-comment on column retention.past_override.tenant is 'Id of the organisation as text.';
-comment on column retention.past_override.keep_seconds is 'How long it kept; null for ever.';
+comment on column retention.past_override.tenant is 'Id of the organization as text.';
+comment on column retention.past_override.keep_seconds is 'How long it kept; null forever.';
 comment on column retention.past_override.set_by is 'Who had set it.';
 comment on column retention.past_override.ended_at is 'Until when it was in force.';
 comment on column retention.past_override.created_at is 'When the row was written.';

@@ -33,7 +33,7 @@ create index refund_intent_due on retention.refund_intent (next_attempt_at, id) 
 create index refund_intent_manual on retention.refund_intent (claimed_at, id) where state = 'manual';
 create index refund_intent_claimed_at on retention.refund_intent (claimed_at) include (amount, currency);
 comment on table retention.refund_intent is 'The one refund an order can have: written, with its idempotency key, before the provider is asked.';
-comment on column retention.refund_intent.id is 'Travels to the provider as metadata: by it a refund is recognised when the answer was lost or the key is gone.';
+comment on column retention.refund_intent.id is 'Travels to the provider as metadata: by it a refund is recognized when the answer was lost or the key is gone.';
 comment on column retention.refund_intent.order_key is 'Key of the order as text. Unique: a second refund of an order cannot be written down.';
 comment on column retention.refund_intent.payment is 'The payment at the provider.';
 comment on column retention.refund_intent.amount is 'In the smallest unit of the currency; as it was when claimed.';

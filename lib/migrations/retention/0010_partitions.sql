@@ -21,7 +21,7 @@ comment on table retention.partition_grant is 'Tables whose owner lets Lapse dro
 comment on column retention.partition_grant.table_name is 'The partitioned table, schema.name.';
 comment on column retention.partition_grant.least_age is 'A partition that ended less long ago is never dropped, whatever a policy says.';
 comment on column retention.partition_grant.key_columns is 'Columns of the key by which holds, extensions and dead letters name a row, in the policy''s order.';
-comment on column retention.partition_grant.organization_column is 'Column by which a hold on an organisation finds a row.';
+comment on column retention.partition_grant.organization_column is 'Column by which a hold on an organization finds a row.';
 comment on column retention.partition_grant.user_column is 'Column by which a hold on a user finds a row.';
 comment on column retention.partition_grant.file_columns is 'Columns that name files to be deleted with the row: a partition with such files is never dropped.';
 comment on column retention.partition_grant.granted_by is 'Who granted it.';

@@ -32,4 +32,4 @@ drop table retention.permanent_table;
 drop index retention.hold_in_force;
 create index hold_in_force on retention.hold (scope, subject) where released_at is null;
 alter table retention.hold add constraint hold_subject_check check (subject <> '') not valid;
-comment on column retention.hold.subject is 'Id of the organisation or user, or the key of the item, as text.';
+comment on column retention.hold.subject is 'Id of the organization or user, or the key of the item, as text.';

@@ -29,25 +29,25 @@ begin
   insert into dictionary values
     ('alert', 'internal; kept: alerts', 'channel moment state error'),
     ('applied_functions', 'internal; kept: current', 'sha256'),
-    ('approval', 'internal; kept: for ever', 'policy version digest facts approved_by=operator reason=words void_reason=words'),
-    ('audit_entry', 'confidential; kept: for ever; append-only',
+    ('approval', 'internal; kept: forever', 'policy version digest facts approved_by=operator reason=words void_reason=words'),
+    ('audit_entry', 'confidential; kept: forever; append-only',
       'actor=operator action=internal subject=key reason=words detail=subject prev=public hash=public'),
-    ('audit_event', 'internal; kept: for ever; append-only', 'event by_tier'),
+    ('audit_event', 'internal; kept: forever; append-only', 'event by_tier'),
     ('backlog', 'internal; kept: current', 'policy plan'),
-    ('backlog_day', 'internal; kept: for ever', 'policy'),
+    ('backlog_day', 'internal; kept: forever', 'policy'),
     ('batch_secret', 'restricted; kept: current', 'secret'),
     ('blob_finding', 'confidential; kept: findings', 'kind=internal path=path table_name=internal row_key=key state=internal'),
     ('blob_scan', 'internal; kept: scans', 'mode'),
     ('dead_letter', 'confidential; kept: letters', 'policy=internal table_name=internal row_key=key sql_state=internal
       constraint_name=internal state=internal assigned_to=worker resolution=words'),
     ('deleted_total', 'internal; kept: current', 'policy plan'),
-    ('erasure', 'confidential; kept: for ever', 'scope=internal subject=subject reason=words requested_by=operator state=internal
+    ('erasure', 'confidential; kept: forever', 'scope=internal subject=subject reason=words requested_by=operator state=internal
       confirmed_by=operator withdrawn_by=operator'),
-    ('erasure_step', 'internal; kept: for ever', 'policy outcome reason kept runs'),
-    ('evidence_anchor', 'internal; kept: for ever; append-only', 'hash=public head=public signature=public public_key=public'),
-    ('extension', 'confidential; kept: for ever', 'table_name=internal row_key=key reason=words extended_by=operator'),
+    ('erasure_step', 'internal; kept: forever', 'policy outcome reason kept runs'),
+    ('evidence_anchor', 'internal; kept: forever; append-only', 'hash=public head=public signature=public public_key=public'),
+    ('extension', 'confidential; kept: forever', 'table_name=internal row_key=key reason=words extended_by=operator'),
     ('forecast', 'internal; kept: current', 'policy verdict advice'),
-    ('hold', 'confidential; kept: for ever', 'scope=internal subject=subject table_name=internal reason=words placed_by=operator
+    ('hold', 'confidential; kept: forever', 'scope=internal subject=subject table_name=internal reason=words placed_by=operator
       released_by=operator release_reason=words'),
     ('incident', 'internal; kept: incidents', 'cause severity message'),
     ('kill_switch', 'internal; kept: current', 'stopped_by=worker reason=words'),
@@ -63,16 +63,16 @@ begin
     ('period_override', 'confidential; kept: in force', 'policy=internal tenant=tenant reason=words set_by=worker'),
     ('permanent_table', 'internal; kept: in force', 'table_name key_columns'),
     ('policy_state', 'internal; kept: current', 'policy version paused_by=worker paused_reason=words'),
-    ('policy_version', 'internal; kept: for ever', 'policy version reach periods declared_by=operator'),
+    ('policy_version', 'internal; kept: forever', 'policy version reach periods declared_by=operator'),
     ('quality', 'confidential; kept: quality', 'policy=internal measure=internal subject=internal status=internal keys=key detail=internal'),
     ('receipt', 'confidential; kept: receipts; append-only', 'policy=internal policy_version=internal action=internal actor=operator
       reason=internal table_name=internal keys=key dependants=key by_rule=internal kept=internal cursor_after=key hash=internal
       uuid_keys=key partition=internal'),
-    ('refund_intent', 'confidential; kept: for ever', 'order_key=key payment=key currency=internal requested_by=operator reason=words
+    ('refund_intent', 'confidential; kept: forever', 'order_key=key payment=key currency=internal requested_by=operator reason=words
       state=internal refused_because=internal refund_id=key error_class=internal confirmed_by=operator confirmation=internal'),
-    ('restoration', 'confidential; kept: for ever; append-only', 'policy=internal table_name=internal row_key=key reason=words
+    ('restoration', 'confidential; kept: forever; append-only', 'policy=internal table_name=internal row_key=key reason=words
       restored_by=operator'),
-    ('run', 'internal; kept: dry_runs, idle_runs, for ever', 'policy mode trigger actor=operator correlation_id policy_version
+    ('run', 'internal; kept: dry_runs, idle_runs, forever', 'policy mode trigger actor=operator correlation_id policy_version
       outcome reason by_rule kept preview=key sla_status'),
     ('run_total', 'internal; kept: current', 'policy mode outcome'),
     ('taken_right', 'internal; kept: in force; append-only', 'what'),

@@ -169,7 +169,7 @@ async function standing(
   const legs = legsOf(policy, now, cooling);
   const rows = await read([
     presence(policy, key, asOf),
-    ...legs.map((leg) => judgement(policy, leg, key, asOf)),
+    ...legs.map((leg) => judgment(policy, leg, key, asOf)),
   ]);
   const there = rows[1]?.[0];
   const base = { policy: policy.name, rule: null, clock: null, expiresAt: null };
@@ -196,9 +196,9 @@ async function standing(
   const say = (status: Standing['status'], message: string): Standing => ({ ...found, status, message });
   if (weighty) return say(weighty, MESSAGES[weighty]);
   if (there.clock === null) return say('no_clock', `${policy.clock.column} is not set: it never expires`);
-  if (!judged) return say('for_ever', 'its rule keeps for ever, or no rule matches it');
+  if (!judged) return say('for_ever', 'its rule keeps forever, or no rule matches it');
   if (judged.unknown)
-    return say('unknown_rule', 'its organisation has a tier no rule knows: kept, and reported');
+    return say('unknown_rule', 'its organization has a tier no rule knows: kept, and reported');
   if (judged.may_go) {
     if (state?.[0]?.paused) return say('paused', 'it has expired, and deletion is paused');
     if (['guarded', 'cooling'].includes(String(state?.[0]?.last_reason))) {
@@ -207,7 +207,7 @@ async function standing(
     return say('due', 'it has expired and goes with the next run');
   }
   if (judged.stays === 'referenced') return say('referenced', 'a row of a declared dependant keeps it here');
-  if (judged.expires_at === null) return say('for_ever', 'its rule keeps for ever');
+  if (judged.expires_at === null) return say('for_ever', 'its rule keeps forever');
   if (!judged.past) return say('not_expired', `it expires at ${judged.expires_at}`);
   return say('condition', 'it is past its period, and the condition of the policy is not true for it');
 }
@@ -238,7 +238,7 @@ function presence(policy: Policy, key: string, asOfText: string): Statement {
 }
 
 /** One row when the row belongs to this leg. */
-function judgement(policy: Policy, leg: Leg, key: string, asOfText: string): Statement {
+function judgment(policy: Policy, leg: Leg, key: string, asOfText: string): Statement {
   const p = new Parameters();
   const asOf = p.add(asOfText, 'timestamptz');
   const tenants = leg.kind === 'tenants' ? `with ${tenantsOf(policy, leg, null, asOf, p, null)} ` : '';

@@ -106,7 +106,7 @@ export async function cleanupReport(services: Services, period: Period): Promise
   };
 }
 
-/** Seconds to keep by rule, as declared now; null keeps for ever. */
+/** Seconds to keep by rule, as declared now; null keeps forever. */
 const retentionOf = (services: Services, name: string): Record<string, number | null> =>
   Object.fromEntries(
     services.policies.find((p) => p.name === name)?.rules.map((r) => [r.label, r.keepFor.seconds]) ?? [],

@@ -1,7 +1,7 @@
 /**
  * The daily look at Lapse's own old records (P10): each kind is blanked or taken away after its declared period, in
  * small statements. Receipts are kept longest and go only behind a signed head of the entries that sealed them;
- * without a signing key they stay for ever, and the audit chain always does. A dry run changes nothing.
+ * without a signing key they stay forever, and the audit chain always does. A dry run changes nothing.
  */
 import { z } from 'zod';
 import type { JobRequest, JobResult } from '../../platform/job';

@@ -60,7 +60,7 @@ describe('tells of a policy', () => {
         { label: 'sent', keepFor: forever(), match: { state: 'sent' } },
       ],
     });
-    expect(text).toContain('By case: draft 24 hours, sent for ever');
+    expect(text).toContain('By case: draft 24 hours, sent forever');
     expect(text).toContain('What is none of these is kept.');
   });
 
@@ -112,7 +112,7 @@ it.each([
   [days(2), '2 days'],
   [days(365), '365 days (1 year)'],
   [days(2555), '2,555 days (7 years)'],
-  [forever(), 'for ever'],
+  [forever(), 'forever'],
 ])('says the period %o as “%s”', (period, words) => {
   expect(periodInWords(period)).toBe(words);
 });

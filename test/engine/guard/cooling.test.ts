@@ -12,7 +12,7 @@ afterEach(() => e.stop());
 const keeping = (n: number, more: Partial<PolicyInput> = {}) =>
   thingsPolicy({ rules: [{ label: 'all', keepFor: days(n) }], ...more });
 
-/** Tier of an organization decides: free 7, pro 30 days, enterprise for ever. */
+/** Tier of an organization decides: free 7, pro 30 days, enterprise forever. */
 const TIERS: Partial<PolicyInput> = {
   rules: [
     { label: 'free', keepFor: days(7) },
@@ -67,7 +67,7 @@ describe('a change of the period', () => {
     expect(await e.at(later(20.5), keeping(60))).toMatchObject({ deleted: 1 });
   });
 
-  it('from "for ever" to a period waits as well', async () => {
+  it('from "forever" to a period waits as well', async () => {
     await govern(e.db);
     await things(e.db, [4000 * DAY]);
     await e.at(NOW, thingsPolicy({ rules: [{ label: 'all', keepFor: days(5000) }] }));

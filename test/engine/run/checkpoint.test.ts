@@ -20,13 +20,13 @@ const write = (key: string, script: string) => redis().eval(script, [`${redis().
 
 describe('whatever stands in Redis, the policy runs, and deletes what it should', () => {
   it.each([
-    ['a lease for ever', 'lease', "return redis.call('set', KEYS[1], 'x')"],
+    ['a lease forever', 'lease', "return redis.call('set', KEYS[1], 'x')"],
     ['a lease for years', 'lease', "return redis.call('set', KEYS[1], 'x', 'px', 99999999999)"],
     ['a lease that is a list', 'lease', "return redis.call('rpush', KEYS[1], 'x')"],
     ['a cursor that is no JSON', 'cursor', "return redis.call('set', KEYS[1], '{')"],
     ['a cursor that is a list', 'cursor', "return redis.call('rpush', KEYS[1], 'x')"],
     ['a breaker open for years', 'breaker', "return redis.call('set', KEYS[1], 'open', 'px', 99999999999)"],
-    ['a breaker open for ever', 'breaker', "return redis.call('set', KEYS[1], 'open')"],
+    ['a breaker open forever', 'breaker', "return redis.call('set', KEYS[1], 'open')"],
     ['a breaker that is a list', 'breaker', "return redis.call('rpush', KEYS[1], 'x')"],
     ['failures that are no number', 'failures', "return redis.call('set', KEYS[1], 'many')"],
     ['failures beyond count', 'failures', "return redis.call('set', KEYS[1], '1e300')"],

@@ -59,7 +59,7 @@ export const batchMutants: readonly Mutant[] = [
   },
   {
     id: 'B11',
-    promise: 'A rule that keeps for ever wins over every period within the cooling-off.',
+    promise: 'A rule that keeps forever wins over every period within the cooling-off.',
     file: 'lib/engine/statement/pick.ts',
     find: 'case when bool_or(x.cutoff is null) then null else min(x.cutoff) end as cutoff',
     replace: 'min(x.cutoff) as cutoff',
@@ -99,11 +99,11 @@ export const batchMutants: readonly Mutant[] = [
   },
   {
     id: 'C17',
-    promise: 'A label nobody answered for keeps for ever.',
+    promise: 'A label nobody answered for keeps forever.',
     file: 'lib/policies/effective.ts',
     find: 'periods[r.label] ?? null',
     replace: 'periods[r.label] ?? r.keepFor.seconds',
-    tests: [`${cooling}:for ever`],
+    tests: [`${cooling}:forever`],
   },
   {
     id: 'B17',

@@ -66,7 +66,7 @@ export const controlMutants: readonly Mutant[] = [
   },
   {
     id: 'J08',
-    promise: 'An override of -1 keeps for ever.',
+    promise: 'An override of -1 keeps forever.',
     file: 'lib/operators/actions.ts',
     find: '.transform((d) => (d === -1 ? null : d)),',
     replace: '.transform((d) => Math.abs(d)),',
@@ -82,7 +82,7 @@ export const controlMutants: readonly Mutant[] = [
   },
   {
     id: 'J10',
-    promise: 'A counter that lost its end keeps nobody out for ever.',
+    promise: 'A counter that lost its end keeps nobody out forever.',
     file: 'lib/operators/rate.ts',
     find: "if redis.call('pttl', KEYS[1]) < 0 then",
     replace: 'if n == 1 then',

@@ -68,7 +68,7 @@ export const periodMutants: readonly Mutant[] = [
   period(
     'D12',
     'artifacts',
-    'Artifacts of an enterprise plan are kept for ever.',
+    'Artifacts of an enterprise plan are kept forever.',
     "forever('RETENTION_DAYS_ENTERPRISE')",
     "days(3650, 'RETENTION_DAYS_ENTERPRISE')",
   ),

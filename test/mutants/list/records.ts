@@ -188,7 +188,7 @@ export const recordMutants: readonly Mutant[] = [
     file: 'lib/operators/records/trim.ts',
     find: 'if (services.settings.auditSigningKey === undefined) return;',
     replace: '',
-    tests: trim('stays for ever without a signing key'),
+    tests: trim('stays forever without a signing key'),
   },
   {
     id: 'K24',

@@ -50,11 +50,11 @@ export const watchMutants: readonly Mutant[] = [
   },
   {
     id: 'X06',
-    promise: 'A period of -1 from the environment keeps for ever.',
+    promise: 'A period of -1 from the environment keeps forever.',
     file: 'lib/policies/index.ts',
     find: 'setTo(period, days === -1 ? null : days * DAY_SECONDS)',
     replace: 'setTo(period, Math.abs(days) * DAY_SECONDS)',
-    tests: ['test/platform/settings.test.ts:take whole days, and -1 for ever'],
+    tests: ['test/platform/settings.test.ts:take whole days, and -1 forever'],
   },
   {
     id: 'X07',
@@ -250,7 +250,7 @@ export const watchMutants: readonly Mutant[] = [
   },
   {
     id: 'M04',
-    promise: 'A channel that never takes an alert does not keep it for ever.',
+    promise: 'A channel that never takes an alert does not keep it forever.',
     file: 'lib/platform/alerts/deliver.ts',
     find: 'when a.attempts >= $',
     replace: 'when a.attempts > $',

@@ -75,7 +75,7 @@ it('names a hold, an extension, a dead letter', async () => {
   ]).toEqual(['held', 'extended', 'dead_letter']);
 });
 
-it('names a clock that is not set, a rule that keeps for ever, a condition that is not true, a reference', async () => {
+it('names a clock that is not set, a rule that keeps forever, a condition that is not true, a reference', async () => {
   expect((await of(await one(null))).here).toMatchObject([{ status: 'no_clock' }]);
   const id = await one(4000 * DAY);
   expect((await of(id, thingsPolicy({ rules: [{ label: 'all', keepFor: forever() }] }))).here).toMatchObject([

@@ -186,7 +186,7 @@ describe('the evidence', () => {
     ]);
   });
 
-  it('stays for ever without a signing key', async () => {
+  it('stays forever without a signing key', async () => {
     await e.stop();
     await begin();
     await runs(2);

@@ -75,7 +75,7 @@ it.each([
   expect((await measure()).secondsPast).toBe(3 * DAY + (type === 'date' ? 7_200 : 0));
 });
 
-it('by tenant: each under its own cutoff, an override included; what is kept for ever has no backlog', async () => {
+it('by tenant: each under its own cutoff, an override included; what is kept forever has no backlog', async () => {
   await e.db.sql(`create table plans (id uuid primary key, plan text)`);
   await e.db.sql('grant select on plans to lapse_app');
   await governed({

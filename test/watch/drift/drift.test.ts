@@ -167,7 +167,7 @@ describe('the map and the policies', () => {
 
   it('do not disagree: a policy deletes only where the map says so', async () => {
     await e.db.sql('create table things (id uuid primary key, at timestamptz, org uuid, person uuid)');
-    const found = await look({ 'public.things': { kept: 'for ever and a day' } }, [thingsPolicy()]);
+    const found = await look({ 'public.things': { kept: 'forever and a day' } }, [thingsPolicy()]);
     expect(found.find((f) => f.kind === 'map')).toMatchObject({
       problem: 'things deletes from public.things, and the data map says kept',
       remedy: `  'public.things': { policy: 'things' },`,

@@ -109,7 +109,7 @@ describe('completeness', () => {
 });
 
 describe('timeliness', () => {
-  it('reports clocks ahead of now by more than is tolerated, and for ever', async () => {
+  it('reports clocks ahead of now by more than is tolerated, and forever', async () => {
     const policy = await governed({ aheadSeconds: 300 });
     await things(e.db, [-299, -300, 0, DAY]);
     expect(one(await measure(policy), 'timeliness')).toMatchObject({ status: 'breached', found: 1 });
