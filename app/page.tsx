@@ -9,11 +9,11 @@ import { services } from '@/lib/services';
 
 export default async function StatusPage() {
   await connection();
-  const { database, redis, policies, settings, clock } = services();
+  const { reading, redis, policies, settings, clock } = services();
   const now = clock();
   const names = policies.map((p) => p.name);
   const [runs, progress] = await Promise.all([
-    recentRuns(database, 1).catch(() => null),
+    recentRuns(reading, 1).catch(() => null),
     readProgress(redis, names).catch(() => null),
   ]);
   return (

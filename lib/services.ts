@@ -4,10 +4,11 @@
  */
 import { connectBlob } from './platform/blob';
 import type { Backoff, Context } from './platform/context';
-import { connect } from './platform/database';
+import { connect, type Database } from './platform/database';
 import { createLog } from './platform/log';
+import { fitLogin, type Role } from './platform/login';
 import { connectRedis } from './platform/redis';
-import { readSettings } from './platform/settings';
+import { readSettings, type Settings } from './platform/settings';
 import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
 import { dataMap } from './policies/data-map';
@@ -36,12 +37,27 @@ export function createServices(env: Record<string, string | undefined> = process
     policies: resolvePolicies(env),
     dataMap,
     orderReview,
-    database: connect(settings.databaseUrl, settings.neonHttpEndpoint),
+    ...connections(settings),
     redis: connectRedis(settings.redisUrl, settings.redisToken, settings.namespace),
     blob: settings.blobToken === undefined ? undefined : connectBlob(settings.blobToken),
     clock: () => new Date(),
     log,
     backoff: BACKOFF,
+  };
+}
+
+/** A login that may more than its role is refused on first use: lib/platform/login.ts. */
+function connections({ databaseUrl, operatorUrl, readerUrl, neonHttpEndpoint }: Settings) {
+  const as = (role: Role, variable: string, url: string | undefined): Database =>
+    fitLogin(connect(url ?? databaseUrl, neonHttpEndpoint), {
+      role,
+      variable: url === undefined ? 'DATABASE_URL' : variable,
+      ...(url === undefined && role !== 'lapse_app' ? { orVariable: variable } : {}),
+    });
+  return {
+    database: as('lapse_app', 'DATABASE_URL', databaseUrl),
+    deciding: as('lapse_operator', 'DATABASE_URL_OPERATOR', operatorUrl),
+    reading: as('lapse_reader', 'DATABASE_URL_READER', readerUrl),
   };
 }
 

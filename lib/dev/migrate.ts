@@ -11,6 +11,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runner } from 'node-pg-migrate';
 import { Client } from 'pg';
+import { ensureRoles } from './roles';
 
 export const SETS = ['retention', 'example'] as const;
 export type MigrationSet = (typeof SETS)[number];
@@ -33,6 +34,8 @@ export interface MigrateOptions {
   /** How many steps; all when going up, one when going down, unless given. */
   readonly count?: number;
   readonly log?: (line: string) => void;
+  /** What was done besides the migrations: roles that were made. */
+  readonly say?: (line: string) => void;
 }
 
 /** Returns the names of the migrations that ran, `set/name`, in order. Each set is one transaction: all or nothing. */
@@ -44,6 +47,9 @@ export async function migrate(ownerUrl: string, options: MigrateOptions): Promis
   const dbClient = new Client({ connectionString: ownerUrl });
   await dbClient.connect();
   try {
+    if (options.direction === 'up' && sets.includes('retention')) {
+      for (const line of await ensureRoles(dbClient)) options.say?.(line);
+    }
     for (const set of sets) done.push(...(await migrateSet(dbClient, set, options)));
   } finally {
     await dbClient.end();

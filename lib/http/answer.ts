@@ -1,7 +1,7 @@
 /** Answers: JSON, never cached. 5xx for a run that errored, so that the platform's log shows it as an error. */
 
 import type { RunResult } from '../engine/run/result';
-import { LapseError, RequestError } from '../platform/errors';
+import { LapseError, LoginError, RequestError } from '../platform/errors';
 
 const headers = (correlationId: string) => ({
   'cache-control': 'no-store',
@@ -41,6 +41,8 @@ export function answerError(error: unknown, correlationId: string): Response {
   const message =
     code === 'settings'
       ? 'a setting is missing or wrong; the log of this deployment names it'
-      : 'something went wrong; search the log for the correlation id';
+      : error instanceof LoginError
+        ? 'a login of the database has too many rights or too few; the log under the correlation id says how to fix it'
+        : 'something went wrong; search the log for the correlation id';
   return answerJson({ error: { code, message, correlationId } }, correlationId, 500);
 }

@@ -21,7 +21,7 @@ export const driftRoute = (provide: () => Services = services): Handler =>
           given,
         );
       }
-      return { drift: await askOne(s.database, currentDrift, { statementMs: STATEMENT_MS, readOnly: true }) };
+      return { drift: await askOne(s.reading, currentDrift, { statementMs: STATEMENT_MS, readOnly: true }) };
     },
     provide,
     'reports',

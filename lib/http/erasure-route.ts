@@ -69,7 +69,7 @@ export const erasureRoute = (provide: () => Services = services): { GET: Handler
   GET: operatorRoute(
     async (s, _operator, request) => {
       const { state, offset } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
-      return { list: state, ...(await listErasures(s.database, LISTS[state], offset)) };
+      return { list: state, ...(await listErasures(s.reading, LISTS[state], offset)) };
     },
     provide,
     'erasure',

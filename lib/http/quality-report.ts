@@ -15,7 +15,7 @@ export const qualityRoute = (provide: () => Services = services): Handler =>
   operatorRoute(
     async (s, _operator, request) => {
       const { statement, format, period } = parametersOf(s, urlOf(request).searchParams);
-      const found = await askOne(s.database, statement, LIMITS);
+      const found = await askOne(s.reading, statement, LIMITS);
       const measurements = found.map(({ measured: _, ...rest }) => rest);
       return format === 'json' ? { ...period, measurements } : answerCsv(toCsv(measurements), 'quality.csv');
     },

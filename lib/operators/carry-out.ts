@@ -60,7 +60,7 @@ export async function decide(acting: Acting, named: string, args: Args): Promise
 export async function decideEach(acting: Acting, named: string, calls: readonly Args[]): Promise<Done[]> {
   const { services, operator } = acting;
   const queries = calls.map((args) => calling(named, [operator, acting.reason, ...args]));
-  const entries = await askEach(services.database, queries, actingLimits(acting)).catch((error: unknown) => {
+  const entries = await askEach(services.deciding, queries, actingLimits(acting)).catch((error: unknown) => {
     throw refusal(error);
   });
   return entries

@@ -67,7 +67,7 @@ export async function readList(services: Services, url: URL): Promise<unknown> {
   }
   const { list, offset } = parsed.data;
   if (list === 'state') return readState(services);
-  const found = await askOne(services.database, pageOf(list, offset), READING);
+  const found = await askOne(services.reading, pageOf(list, offset), READING);
   const entries = await told(services, list, found.slice(0, PAGE));
   return { list, entries, next: found.length > PAGE ? offset + PAGE : null };
 }
@@ -106,7 +106,7 @@ const EVERYTHING = query(
 /** Each policy: may it run, does it run, how far is its rollout; and what waits for a person, with its age. */
 async function readState(services: Services): Promise<unknown> {
   const { states, everything, letters } = await ask(
-    services.database,
+    services.reading,
     { states: STATES, everything: EVERYTHING, letters: waitingLetters(services.clock()) },
     READING,
   );

@@ -24,7 +24,7 @@ export async function restore(acting: Acting, r: { policy: string; key: Written 
   const target = { policy: name, table, columns: key.map((k) => k.column) };
   const { subjects } = await reachItem(services, 'key', r.key, [target], true);
   const order = { policy, rowKey: subjects[0]!, reason, actor: operator, token };
-  const done = await restoreRow(services.database, order).catch((error: unknown) => {
+  const done = await restoreRow(services.deciding, order).catch((error: unknown) => {
     throw refusal(error);
   });
   const { entry, deletedAt, keepUntil } = done;

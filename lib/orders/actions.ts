@@ -124,7 +124,7 @@ async function refund(acting: Acting, review: OrderReview, order: string): Promi
   const { services, operator, reason, token } = acting;
   const claim = { now: services.clock(), requestedBy: operator, reason, canRefund: true };
   const { claimed } = await ask(
-    services.database,
+    services.deciding,
     { alone: ONE_CLAIM_AT_A_TIME, claimed: claimOne(review, services.settings.orders, claim, order) },
     { ...LIMITS, operatorToken: token },
   ).catch((error: unknown) => {
@@ -202,7 +202,7 @@ const Entry = z.object({
 async function recorded(acting: Acting, action: string, change: Sql): Promise<Done | null> {
   const { services, operator, token } = acting;
   const limits = { ...LIMITS, operatorToken: token };
-  const written = await askOne(services.database, query(change, maybeRow(Entry)), limits).catch(
+  const written = await askOne(services.deciding, query(change, maybeRow(Entry)), limits).catch(
     (error: unknown) => {
       throw refusal(error);
     },

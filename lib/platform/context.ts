@@ -16,7 +16,12 @@ export interface Backoff {
 
 export interface Context {
   readonly settings: Settings;
+  /** Runs and jobs, and every look at business rows: a login in lapse_app. */
   readonly database: Database;
+  /** What a person decides: a login in lapse_operator. */
+  readonly deciding: Database;
+  /** Lapse's own tables, for whoever only looks: a login in lapse_reader. */
+  readonly reading: Database;
   readonly redis: RedisClient;
   /** Undefined without a token: a policy whose rows name files refuses to delete then. */
   readonly blob: Blob | undefined;

@@ -91,6 +91,13 @@ export class DatabaseError extends LapseError {
   }
 }
 
+/** A login of the database that may not be used: nothing was asked with it. */
+export class LoginError extends DatabaseError {
+  constructor(message: string) {
+    super('fatal', null, message);
+  }
+}
+
 /** Redis did not answer or refused. Correctness never depends on it; a run that needs its lease stops. */
 export class RedisError extends LapseError {
   constructor(message: string, options?: ErrorOptions) {

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { SettingsError } from './errors';
 import { MAX_DURATION_SECONDS } from './jobs';
 import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
+import { databaseEnvironment, databaseProblems } from './settings/databases';
 import { type Operator, operatorList, signingKey } from './settings/operators';
 import { type OrderSettings, orderEnvironment, orderSettings } from './settings/orders';
 import { isPrivate } from './transport';
@@ -56,9 +57,7 @@ const onOff = z
   .transform((v) => v === 'on');
 
 const Environment = z.object({
-  DATABASE_URL: z
-    .string({ error: 'is required: the pooled Neon connection string of the role lapse_app' })
-    .regex(/^postgres(ql)?:\/\/[^@/]+@[^/]+\/.+/, 'must look like postgresql://user:password@host/database'),
+  ...databaseEnvironment,
   /** Only if Neon's HTTP protocol is served elsewhere than at the host's own /sql (a proxy of your own). */
   NEON_HTTP_ENDPOINT: privateUrl('must be a URL').optional(),
   UPSTASH_REDIS_REST_URL: privateUrl('is required: the REST URL of the Upstash database'),
@@ -125,6 +124,9 @@ export interface PressureLimits {
 
 export interface Settings {
   readonly databaseUrl: string;
+  /** Undefined: DATABASE_URL's login does it, as a member of lapse_operator or lapse_reader. */
+  readonly operatorUrl: string | undefined;
+  readonly readerUrl: string | undefined;
   readonly neonHttpEndpoint: string | undefined;
   readonly redisUrl: string;
   readonly redisToken: string;
@@ -184,7 +186,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   }
   const orders = orderSettings(e);
   const alerts = alertSettings(e);
-  const problems = [...orders.problems, ...alerts.problems, ...reused(e)];
+  const problems = [...databaseProblems(e), ...orders.problems, ...alerts.problems, ...reused(e)];
   if (problems.length > 0) throw new SettingsError(problems);
   const production = e.VERCEL_ENV === 'production';
   const dryRunBecause = !production
@@ -196,6 +198,8 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
         : null;
   return {
     databaseUrl: e.DATABASE_URL,
+    operatorUrl: e.DATABASE_URL_OPERATOR,
+    readerUrl: e.DATABASE_URL_READER,
     neonHttpEndpoint: e.NEON_HTTP_ENDPOINT,
     redisUrl: e.UPSTASH_REDIS_REST_URL,
     redisToken: e.UPSTASH_REDIS_REST_TOKEN,

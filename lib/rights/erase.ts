@@ -38,7 +38,7 @@ export async function eraseSubject(services: Services, request: ErasureRequest):
   const countUntil = new Date(now + (request.deadline.getTime() - now) * COUNTING_SHARE);
   const found = await previewErasure(services, reach, countUntil);
   const isCounted = found.outcome === 'succeeded';
-  const record = await requestErasure(services.database, subject, {
+  const record = await requestErasure(services.deciding, subject, {
     reason: request.reason,
     by: request,
     // What is held now may be free later, and what goes along is as gone as the rows themselves.
@@ -54,7 +54,7 @@ export async function confirmRequest(
   order: ErasureCall & { readonly id: string; readonly reason: string },
 ): Promise<ErasureResult> {
   refuseOutsideProduction(services);
-  const record = accepted(await confirmErasure(services.database, order.id, order.reason, order), order.id);
+  const record = accepted(await confirmErasure(services.deciding, order.id, order.reason, order), order.id);
   const { reach } = await reachOf(services, { scope: record.scope, id: record.subject });
   return carryOut(services, reach, record, order);
 }
@@ -64,7 +64,7 @@ export async function withdrawRequest(
   order: Pick<ErasureCall, 'actor' | 'token'> & { readonly id: string; readonly reason: string },
 ): Promise<{ id: string; state: string }> {
   refuseOutsideProduction(services);
-  const record = accepted(await withdrawErasure(services.database, order.id, order.reason, order), order.id);
+  const record = accepted(await withdrawErasure(services.deciding, order.id, order.reason, order), order.id);
   return { id: record.id, state: record.state };
 }
 

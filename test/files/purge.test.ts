@@ -61,7 +61,7 @@ describe('a soft-deleted row', () => {
   it('comes back inside its grace period, on the record, and is not marked again the next night', async () => {
     const { id } = await marked();
     await databaseClock(f.db, f.now());
-    const safe = await restoreRow(f.services.database, {
+    const safe = await restoreRow(f.services.deciding, {
       policy: f.policy,
       rowKey: id,
       reason: 'asked by its author',
@@ -81,11 +81,11 @@ describe('a soft-deleted row', () => {
     f.pass(14 * DAY + 60);
     await databaseClock(f.db, f.now());
     const order = { policy: f.policy, reason: 'late', actor: 'ann' };
-    await expect(restoreRow(f.services.database, { ...order, rowKey: id })).rejects.toMatchObject({
+    await expect(restoreRow(f.services.deciding, { ...order, rowKey: id })).rejects.toMatchObject({
       status: 409,
       code: 'grace_over',
     });
-    await expect(restoreRow(f.services.database, { ...order, rowKey: randomUUID() })).rejects.toMatchObject({
+    await expect(restoreRow(f.services.deciding, { ...order, rowKey: randomUUID() })).rejects.toMatchObject({
       code: 'not_deleted',
     });
     expect(await left(f.db, 'retention.restoration')).toBe(0);

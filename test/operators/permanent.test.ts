@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import '@/lib/example/policies'; // asks for its permanent table: this test goes with it
+import type { Database } from '@/lib/platform/database';
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { act, OPERATORS } from '@/test/support/operators';
 
@@ -83,18 +84,27 @@ it('while everything is stopped nothing is removed', async () => {
   expect(await emails()).toHaveLength(2);
 });
 
-it('the role of the app can neither delete there nor permit it', async () => {
-  const asApp = (text: string) =>
-    e.services.database.transaction([{ text, params: [] }], { timeoutMs: 5_000 });
-  await expect(asApp('delete from email_blacklist')).rejects.toMatchObject({ sqlState: '42501' });
+it('neither the app nor an operator can delete there or permit it, and the app removes nothing', async () => {
+  const as = (database: Database) => (text: string) =>
+    database.transaction([{ text, params: [] }], { timeoutMs: 5_000 });
+  const [asApp, asOperator] = [as(e.services.database), as(e.services.deciding)];
+  for (const asWhom of [asApp, asOperator]) {
+    await expect(asWhom('delete from email_blacklist')).rejects.toMatchObject({ sqlState: '42501' });
+    await expect(
+      asWhom(
+        "insert into retention.permanent_table (table_name, key_columns) values ('public.users', '{id}')",
+      ),
+    ).rejects.toMatchObject({ sqlState: '42501' });
+  }
+  const removal = `select * from retention.remove_permanent('alice', 'r', 'public.email_blacklist', array['${ID}'])`;
+  await expect(asApp(removal)).rejects.toMatchObject({ sqlState: '42501' });
   await expect(
-    asApp("insert into retention.permanent_table (table_name, key_columns) values ('public.users', '{id}')"),
-  ).rejects.toMatchObject({ sqlState: '42501' });
-  await expect(
-    asApp(`select * from retention.remove_permanent('alice', 'r', 'public.users', array['${ID}'])`),
+    asOperator(`select * from retention.remove_permanent('alice', 'r', 'public.users', array['${ID}'])`),
   ).rejects.toMatchObject({ sqlState: 'LP011' });
   await expect(
-    asApp(`select * from retention.remove_permanent('cron', 'r', 'public.email_blacklist', array['${ID}'])`),
+    asOperator(
+      `select * from retention.remove_permanent('cron', 'r', 'public.email_blacklist', array['${ID}'])`,
+    ),
   ).rejects.toMatchObject({ sqlState: '22023' });
   expect(await emails()).toHaveLength(2);
 });

@@ -44,9 +44,9 @@ const capped = (caps: Record<string, { one: number; day: number }>) => ({
   settings: { ...w.services.settings, orders: { ...w.services.settings.orders, caps } },
 });
 const why = async (order: string) => (await w.intent(order))?.refused_because;
-/** As a login of the app's role. */
-const forge = (text: string, params: (string | null)[] = []) =>
-  w.services.database.transaction([{ text, params }], { timeoutMs: 10_000 });
+/** As a login of the app's role, or of the operators'. */
+const forge = (text: string, params: (string | null)[] = [], database = w.services.database) =>
+  database.transaction([{ text, params }], { timeoutMs: 10_000 });
 const payment = async (order: string) => String((await w.state(order)).payment_intent_id);
 
 describe('an order in review', () => {
@@ -296,6 +296,7 @@ describe('caps', () => {
         `select * from retention.claim_refunds(jsonb_build_array(jsonb_build_object('n', 1, 'order_key', $1::text, 'payment',
         $2::text, 'amount', 40000, 'currency', 'eur')), '${caps}', 'alice', 'because', $3::timestamptz, true, '[]')`,
         [order, await payment(order), w.services.clock().toISOString()],
+        w.services.deciding,
       );
     await claims('{"eur": {"one": 99999999, "day": 99999999}}');
     await w.db.sql("update orders set status = 'refunding' where id = $1", [order]);
@@ -523,14 +524,16 @@ describe('what the app alone cannot do', () => {
     }
   });
 
-  it('confirm a refund above the caps: what it signs itself goes to a person', async () => {
+  it('confirm a refund above the caps: it may not, and what an operator signs without the key goes to a person', async () => {
     const order = await w.order(25, { amount: 60_000 });
     await w.act({ action: 'order.refund', order, reason: 'asked for' });
     const id = String((await w.intent(order))?.id);
-    await forge(
+    const confirm = [
       "select * from retention.confirm_refund($1::uuid, 'bob', 'sure', $2::timestamptz, repeat('a', 64))",
       [id, w.services.clock().toISOString()],
-    );
+    ] as [string, string[]];
+    await expect(forge(...confirm)).rejects.toMatchObject({ sqlState: '42501' });
+    await forge(...confirm, w.services.deciding);
     await w.db.sql("update orders set status = 'refunding' where id = $1", [order]);
     expect(await w.watch()).toMatchObject({ refunded: 0, toManual: 1 });
     expect(await why(order)).toBe('amount_cap');

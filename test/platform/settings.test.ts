@@ -28,6 +28,13 @@ describe('a wrong setting names itself', () => {
     ['DATABASE_URL', undefined],
     ['DATABASE_URL', ''],
     ['DATABASE_URL', 'mysql://a:b@c/d'],
+    ['DATABASE_URL', 'postgresql://a:b@c:port/d'],
+    ['DATABASE_URL_OPERATOR', ''],
+    ['DATABASE_URL_OPERATOR', 'postgresql://op:pw@host.example/other'],
+    ['DATABASE_URL_OPERATOR', 'postgresql://op:pw@elsewhere.example/db'],
+    ['DATABASE_URL_OPERATOR', 'postgresql://app:other@host.example/db'],
+    ['DATABASE_URL_READER', 'postgresql://look:pw@host.example:5433/db'],
+    ['DATABASE_URL_READER', 'postgresql://app:pw@host.example/db'],
     ['UPSTASH_REDIS_REST_URL', undefined],
     ['UPSTASH_REDIS_REST_URL', 'not a url'],
     ['UPSTASH_REDIS_REST_TOKEN', ''],
@@ -178,5 +185,35 @@ describe('an instance', () => {
     for (const [name, value] of Object.entries(good)) vi.stubEnv(name, value);
     expect(services()).toBe(services());
     expect(services().settings.production).toBe(true);
+  });
+});
+
+describe('logins of their own', () => {
+  const login = (name: string, host = 'ep-a-1.example') => `postgresql://${name}:pw@${host}/db`;
+
+  it('are of the same database, with or without its pooler', () => {
+    const settings = readSettings({
+      ...good,
+      DATABASE_URL: login('app', 'ep-a-1-pooler.example'),
+      DATABASE_URL_OPERATOR: login('operator'),
+      DATABASE_URL_READER: login('reader', 'EP-A-1-pooler.example'),
+    });
+    expect([settings.operatorUrl, settings.readerUrl]).toEqual([
+      login('operator'),
+      login('reader', 'EP-A-1-pooler.example'),
+    ]);
+  });
+
+  it('are three different ones', () => {
+    const both = { DATABASE_URL: login('app'), DATABASE_URL_OPERATOR: login('b') };
+    expect(problems({ ...both, DATABASE_URL_READER: login('b') })).toMatch(
+      /DATABASE_URL_READER must be another login than DATABASE_URL_OPERATOR/,
+    );
+    expect(readSettings({ ...good, ...both, DATABASE_URL_READER: login('c') }).readerUrl).toBe(login('c'));
+  });
+
+  it('are not needed: then DATABASE_URL does all', () => {
+    const { operatorUrl, readerUrl } = readSettings(good);
+    expect([operatorUrl, readerUrl]).toEqual([undefined, undefined]);
   });
 });

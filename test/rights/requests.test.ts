@@ -212,7 +212,7 @@ describe('who may erase', () => {
     expect([refused.status, refused.body.error?.code]).toEqual([422, 'not_an_id']);
   });
 
-  it('the role of the app can neither write a request nor confirm its own', async () => {
+  it("the role of the app can neither write a request nor confirm one, and the operators' confirms none of its own", async () => {
     const { body } = await ask('alice', { organization: org, ...ofPerson });
     const app = (text: string, params: readonly string[] = []) =>
       f.services.database.transaction([{ text, params }], { timeoutMs: 5_000 });
@@ -223,11 +223,12 @@ describe('who may erase', () => {
     ).rejects.toThrow(/42501/);
     await expect(app("update retention.erasure set state = 'confirmed'")).rejects.toThrow(/42501/);
     await expect(app('update retention.erasure_step set deleted = 0')).rejects.toThrow(/42501/);
-    const [rows] = await app('select retention.confirm_erasure($1::uuid, $2, $3) as it', [
-      String(body.id),
-      'mine',
-      'alice',
-    ]);
+    const own = {
+      text: 'select retention.confirm_erasure($1::uuid, $2, $3) as it',
+      params: [String(body.id), 'mine', 'alice'],
+    };
+    await expect(app(own.text, own.params)).rejects.toThrow(/42501/);
+    const [rows] = await f.services.deciding.transaction([own], { timeoutMs: 5_000 });
     expect(rows?.[0]?.it).toEqual({ refused: 'own' });
     expect(await state()).toBe('requested');
   });

@@ -4,17 +4,20 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { verify } from '@/lib/operators/audit/verify';
 import { OWN_JOBS } from '@/lib/platform/jobs';
 import { operatorList } from '@/lib/platform/settings/operators';
-import { type AppLogin, appLogin } from '../support/app-login';
+import { type AppLogin, appLogin, operatorLogin } from '../support/app-login';
 import { type Engine, engine } from '../support/engine';
 
 let e: Engine;
 let app: AppLogin;
+let operator: AppLogin;
 beforeEach(async () => {
   e = await engine();
   app = await appLogin(e.db);
+  operator = await operatorLogin(e.db);
 });
 afterEach(async () => {
   await app.end();
+  await operator.end();
   await e.stop();
 });
 
@@ -50,21 +53,21 @@ it('the app may write none of the tables that hold, stop, approve or say what ra
 });
 
 it('each change leaves one entry under the name that stands in the change', async () => {
-  const [placed] = await app.sql(
+  const [placed] = await operator.sql(
     "select subject from retention.place_hold('alice', 'case 1', 'user', 'u1', null)",
   );
   const hold = placed?.subject;
   // Nobody releases a hold of their own; what does not apply leaves no entry.
-  expect(await app.sql("select * from retention.release_hold('alice', 'done', $1)", [hold])).toEqual([]);
-  await app.sql("select * from retention.release_hold('bob', 'done', $1)", [hold]);
-  await app.sql("select * from retention.stop_all('alice', 'look')");
-  expect(await app.sql("select * from retention.stop_all('bob', 'me too')")).toEqual([]);
-  await app.sql("select * from retention.resume_all('bob', 'fine')");
-  await app.sql("select * from retention.pause_policy('alice', 'look', 'things')");
-  await app.sql("select * from retention.resume_policy('bob', 'fine', 'things')");
-  await app.sql("select * from retention.release_lease('bob', 'stuck', 'things')");
-  await app.sql("select * from retention.set_override('alice', 'contract', 'things', 'o1', null)");
-  await app.sql("select * from retention.remove_override('bob', 'ended', 'things', 'o1')");
+  expect(await operator.sql("select * from retention.release_hold('alice', 'done', $1)", [hold])).toEqual([]);
+  await operator.sql("select * from retention.release_hold('bob', 'done', $1)", [hold]);
+  await operator.sql("select * from retention.stop_all('alice', 'look')");
+  expect(await operator.sql("select * from retention.stop_all('bob', 'me too')")).toEqual([]);
+  await operator.sql("select * from retention.resume_all('bob', 'fine')");
+  await operator.sql("select * from retention.pause_policy('alice', 'look', 'things')");
+  await operator.sql("select * from retention.resume_policy('bob', 'fine', 'things')");
+  await operator.sql("select * from retention.release_lease('bob', 'stuck', 'things')");
+  await operator.sql("select * from retention.set_override('alice', 'contract', 'things', 'o1', null)");
+  await operator.sql("select * from retention.remove_override('bob', 'ended', 'things', 'o1')");
   expect(await entries()).toEqual([
     { actor: 'alice', action: 'hold.placed', reason: 'case 1' },
     { actor: 'bob', action: 'hold.released', reason: 'done' },
@@ -85,9 +88,11 @@ it('each change leaves one entry under the name that stands in the change', asyn
 
 it('no one acts under the name of a service, or without a name or a reason', async () => {
   for (const job of ['cron', 'Manual', ...OWN_JOBS.map((j) => j.name), '']) {
-    expect(await app.refusal('select * from retention.stop_all($1, $2)', [job, 'why']), job).toBe('22023');
+    expect(await operator.refusal('select * from retention.stop_all($1, $2)', [job, 'why']), job).toBe(
+      '22023',
+    );
   }
-  expect(await app.refusal("select * from retention.stop_all('alice', '')")).toBe('22023');
+  expect(await operator.refusal("select * from retention.stop_all('alice', '')")).toBe('22023');
   expect(await entries()).toEqual([]);
   expect(await e.db.sql('select stopped from retention.kill_switch')).toEqual([{ stopped: false }]);
   const sha256 = 'a'.repeat(64);

@@ -1,4 +1,4 @@
-/** One set of credentials is one person at most: with operators bound to the database, the app's login alone is nobody. */
+/** One set of credentials is one person at most: with operators bound to the database, a login alone is nobody. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -9,7 +9,7 @@ import { createLog } from '@/lib/platform/log';
 import { operatorList } from '@/lib/platform/settings/operators';
 import type { Policy } from '@/lib/policies/contract';
 import { allProbes } from '@/lib/watch/health/probes';
-import { type AppLogin, appLogin } from '../support/app-login';
+import { type AppLogin, appLogin, login as loginAt, operatorLogin } from '../support/app-login';
 import type { TestDatabase } from '../support/database';
 import { govern } from '../support/engine';
 import { aged, type Guarded, guarded } from '../support/guarded';
@@ -18,6 +18,8 @@ import { orderWorld } from '../support/orders';
 
 let e: Guarded;
 let app: AppLogin;
+/** The login of the operators' door. */
+let door: AppLogin;
 let policy: Policy;
 /** What the services log, all levels. */
 let log: string[];
@@ -31,9 +33,11 @@ beforeEach(async () => {
     services: { ...e.services, policies: [policy], log: createLog({ level: 'trace', destination }) },
   };
   app = await appLogin(e.db);
+  door = await operatorLogin(e.db);
 });
 afterEach(async () => {
   await app.end();
+  await door.end();
   await e.stop();
 });
 
@@ -41,29 +45,29 @@ const bind = (db: TestDatabase = e.db, list = OPERATORS) =>
   bindOperators(db.ownerUrl, operatorList.parse(list));
 const entries = async () =>
   (await e.db.sql('select count(*)::int as n from retention.audit_entry'))[0]?.n as number;
-const ofApp = async (token: string, statement: string, params: readonly unknown[]) => {
-  await app.sql('begin');
-  await app.sql("select set_config('lapse.operator_token', $1, true)", [token]);
-  const answer = await app.refusal(statement, params);
-  await app.sql(answer === 'LP016' ? 'rollback' : 'commit');
+const ofDoor = async (token: string, statement: string, params: readonly unknown[]) => {
+  await door.sql('begin');
+  await door.sql("select set_config('lapse.operator_token', $1, true)", [token]);
+  const answer = await door.refusal(statement, params);
+  await door.sql(answer === 'LP016' ? 'rollback' : 'commit');
   return answer;
 };
 const reason = 'looked at';
 
 /** A hold, a stop, a pause, an erasure and a dry run that wait for a second person; made before anybody was bound. */
 async function waiting() {
-  const [hold] = await app.sql(
+  const [hold] = await door.sql(
     "select subject from retention.place_hold('alice', 'case', 'user', 'u', null)",
   );
-  const [erasure] = await app.sql(
+  const [erasure] = await door.sql(
     "select retention.request_erasure('organization', $1, 'asked', 'alice', 3) ->> 'id' as id",
     [randomUUID()],
   );
   await aged(e, 1, 100, 30);
   await e.analyze();
   const { preview } = await e.run(policy, { dryRun: true, actor: 'alice', trigger: 'manual' });
-  await app.sql("select retention.stop_all('alice', 'look')");
-  await app.sql("select retention.pause_policy('alice', 'look', 'things')");
+  await door.sql("select retention.stop_all('alice', 'look')");
+  await door.sql("select retention.pause_policy('alice', 'look', 'things')");
   return { hold: hold?.subject, erasure: erasure?.id, digest: preview?.approvable?.digest };
 }
 
@@ -84,17 +88,18 @@ const releases = (who: string, w: Awaited<ReturnType<typeof waiting>>): [string,
 ];
 
 describe('with operators bound to the database', () => {
-  it("the app's login alone releases, confirms, resumes and approves nothing, under any name", async () => {
+  it("the door's login alone releases, confirms, resumes and approves nothing, under any name, and the app's may not even ask", async () => {
     const w = await waiting();
     await bind();
     const before = await entries();
     for (const who of ['bob', 'Bob', 'mallory']) {
       for (const [statement, params] of releases(who, w)) {
-        expect(await app.refusal(statement, params), `${who}: ${statement}`).toBe('LP016');
+        expect(await door.refusal(statement, params), `${who}: ${statement}`).toBe('LP016');
+        expect(await app.refusal(statement, params), `${who}: ${statement}`).toBe('42501');
       }
     }
     // Of what alice did herself some would not apply anyway: nothing comes of it, nor of the rest.
-    for (const own of releases('alice', w)) await app.refusal(...own);
+    for (const own of releases('alice', w)) await door.refusal(...own);
     expect(await entries()).toBe(before);
     expect(
       await e.db.sql(`select (select count(*)::int from retention.hold where released_at is null) as holds,
@@ -108,13 +113,13 @@ describe('with operators bound to the database', () => {
     await bind();
     for (const token of ['', 'a-token-of-nobody-at-all', TOKENS.alice, TOKENS.bob.toUpperCase()]) {
       for (const [statement, params] of releases('bob', w)) {
-        expect(await ofApp(token, statement, params), statement).toBe('LP016');
+        expect(await ofDoor(token, statement, params), statement).toBe('LP016');
       }
     }
     const [release] = releases('bob', w);
-    expect(await ofApp(TOKENS.bob, ...release!)).toHaveLength(1);
+    expect(await ofDoor(TOKENS.bob, ...release!)).toHaveLength(1);
     // For the transaction it was given in, and no longer.
-    expect(await app.refusal(...releases('bob', w)[4]!)).toBe('LP016');
+    expect(await door.refusal(...releases('bob', w)[4]!)).toBe('LP016');
   });
 
   it('through the door each acts with their own token, which no log holds', async () => {
@@ -198,16 +203,16 @@ describe('with operators bound to the database', () => {
     expect(await e.db.sql("select actor from retention.resume_all('another', 'why')")).toHaveLength(1);
   });
 
-  it('a login that has the rights of the app only by changing its role is asked too', async () => {
+  it('a login that has the rights of an operator only by changing its role is asked too', async () => {
     await bind();
     const login = `lapse_test_${randomUUID().replaceAll('-', '')}`;
-    await e.db.sql(`create role ${login} login password 'a-password' noinherit in role lapse_app`);
+    await e.db.sql(`create role ${login} login password 'a-password' noinherit in role lapse_operator`);
     const url = new URL(e.db.env.DATABASE_URL!);
     url.username = login;
     url.password = 'a-password';
-    const other = await appLogin({ ...e.db, env: { ...e.db.env, DATABASE_URL: url.href } });
+    const other = await loginAt(url.href);
     try {
-      await other.sql('set role lapse_app');
+      await other.sql('set role lapse_operator');
       expect(await other.refusal("select retention.stop_all('bob', 'why')")).toBe('LP016');
     } finally {
       await other.end();
@@ -216,7 +221,7 @@ describe('with operators bound to the database', () => {
   });
 });
 
-it('the app can neither read nor write who is bound, nor take its guard for its own', async () => {
+it('neither the app nor the door can read or write who is bound, or take its guard for its own', async () => {
   await bind();
   for (const statement of [
     'select * from retention.operator',
@@ -226,7 +231,7 @@ it('the app can neither read nor write who is bound, nor take its guard for its 
     'truncate retention.operator',
     "select retention.prove_operator('bob')",
   ]) {
-    expect(await app.refusal(statement), statement).toBe('42501');
+    for (const one of [app, door]) expect(await one.refusal(statement), statement).toBe('42501');
   }
 });
 
@@ -236,7 +241,7 @@ it('while no operator is bound a name is enough, and the health check says so un
       .find((p) => p.name === 'operators')!
       .ask();
   expect((await act(e.services, 'alice', { action: 'all.stop', reason })).status).toBe(200);
-  expect(await app.sql("select retention.resume_all('bob', 'why')")).toHaveLength(1);
+  expect(await door.sql("select retention.resume_all('bob', 'why')")).toHaveLength(1);
   const remedy = expect.stringContaining('npm run migrate');
   expect(await found()).toMatchObject({ status: 'absent', remedy });
   await bind(e.db, OPERATORS.split(',')[0]);

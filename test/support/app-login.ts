@@ -1,4 +1,4 @@
-/** A session over TCP with the app's own login: what somebody could do who has its address. */
+/** Sessions over TCP with the app's own logins, one for each role: what somebody could do who has an address of them. */
 import { Client } from 'pg';
 import type { TestDatabase, TestRow } from './database';
 
@@ -9,8 +9,12 @@ export interface AppLogin {
   end(): Promise<void>;
 }
 
-export async function appLogin(db: TestDatabase): Promise<AppLogin> {
-  const client = new Client({ connectionString: db.env.DATABASE_URL });
+export const appLogin = (db: TestDatabase): Promise<AppLogin> => login(db.env.DATABASE_URL!);
+export const operatorLogin = (db: TestDatabase): Promise<AppLogin> => login(db.env.DATABASE_URL_OPERATOR!);
+export const readerLogin = (db: TestDatabase): Promise<AppLogin> => login(db.env.DATABASE_URL_READER!);
+
+export async function login(connectionString: string): Promise<AppLogin> {
+  const client = new Client({ connectionString });
   client.on('error', () => {});
   await client.connect();
   return {

@@ -66,7 +66,9 @@ export async function files(
   await base.db.sql('create index on pictures (deleted_at, id)');
   await base.db.sql('create index on pictures (retention.blob_path(file))');
   await base.db.sql('create index on pictures (org)');
-  await base.db.sql('grant select, update, delete on pictures to lapse_app');
+  await base.db.sql(
+    'grant select, update, delete on pictures to lapse_app; grant select, update on pictures to lapse_operator',
+  );
   await base.db.sql(`select retention.protect('public.pictures')`);
   // The database writes what is due by its own clock: on a slow machine ours must not have stayed behind it.
   const pass = (seconds: number) => {

@@ -18,7 +18,7 @@ export async function keyed(
   await db.sql(`create table ${quoted(table)} (${key.map(([c, t]) => `${quoted(c)} ${t}`).join(', ')},
     at timestamptz not null default '${new Date(NOW.getTime() - 40 * DAY * 1000).toISOString()}'${columns ? `, ${columns}` : ''}, primary key (${names}))`);
   await db.sql(`create index on ${quoted(table)} (at, ${names})`);
-  await db.sql(`grant select, update, delete on ${quoted(table)} to lapse_app`);
+  await db.sql(`grant select, update, delete on ${quoted(table)} to lapse_app, lapse_operator`);
   return definePolicy({
     name: `keyed-${table.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`,
     description: 'keys of the tests',

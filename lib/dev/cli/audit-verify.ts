@@ -1,6 +1,6 @@
 /**
- * `npm run audit:verify [-- --head FILE] [--key PUBLIC_KEY]`: verifies the whole audit chain of DATABASE_URL,
- * against an exported head when given. Ends with code 1 when anything was edited, removed, moved or cut off.
+ * `npm run audit:verify [-- --head FILE] [--key PUBLIC_KEY]`: verifies the whole audit chain of DATABASE_URL_READER, else
+ * DATABASE_URL, against an exported head when given. Ends with code 1 when anything was edited, removed, moved or cut off.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -9,10 +9,11 @@ import { verify } from '../../operators/audit/verify';
 import { connect } from '../../platform/database';
 
 const { values } = parseArgs({ options: { head: { type: 'string' }, key: { type: 'string' } } });
-const { DATABASE_URL: url, NEON_HTTP_ENDPOINT: endpoint } = process.env;
+const { DATABASE_URL_READER, DATABASE_URL, NEON_HTTP_ENDPOINT: endpoint } = process.env;
+const url = DATABASE_URL_READER || DATABASE_URL;
 if (!url) {
   console.error(
-    'set DATABASE_URL to the database whose chain is to be verified; a role that may only read is enough',
+    'set DATABASE_URL_READER to the database whose chain is to be verified: a login in lapse_reader is enough',
   );
   process.exit(2);
 }

@@ -10,7 +10,6 @@ import { readCatalog } from '../docs/catalog';
 import { dataModel } from '../docs/data-model';
 import { problemsOf } from '../docs/data-model-rules';
 import { startPostgres } from '../local-cloud/postgres/start';
-import { ensureRoles } from '../local-cloud/roles';
 import { migrate } from '../migrate';
 
 const given = process.env.MIGRATION_DATABASE_URL;
@@ -27,7 +26,6 @@ async function ofItsOwn(): ReturnType<typeof readCatalog> {
   const server = await startPostgres({ folder, user: 'postgres', password, durable: false });
   const url = `postgresql://postgres:${password}@${server.host}:${server.port}/postgres`;
   try {
-    await ensureRoles(url, { name: 'lapse_docs', password }, true);
     await migrate(url, { sets: ['retention'], direction: 'up' });
     return await readCatalog(url);
   } finally {

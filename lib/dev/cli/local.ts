@@ -46,7 +46,7 @@ const startOver = (database: string): Promise<Started> =>
 function readLogin(text: string): { name: string; password: string } {
   const [, name, password] = /^([^:]+):(.+)$/.exec(text) ?? [];
   if (name && password) return { name, password };
-  throw new Error('--login takes name:password, a member of lapse_app');
+  throw new Error('--login takes name:password, of a member of lapse_app, lapse_operator and lapse_reader');
 }
 
 function refuseMisused(): void {

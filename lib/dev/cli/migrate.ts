@@ -36,6 +36,10 @@ const ran = await migrate(url as string, {
   sets: sets as MigrationSet[],
   direction: direction as 'up' | 'down',
   ...(values.count ? { count: Number(values.count) } : {}),
+  say: (line) => console.log(line),
+}).catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
 });
 const bound = operators.data?.length ? await bindOperators(url as string, operators.data) : [];
 const done = [...ran.map((m) => `${direction} ${m}`), ...bound];

@@ -18,11 +18,11 @@ import {
   createDatabase,
   databaseExists,
   dropDatabase,
-  dropRoles,
-  embeddedLogin,
-  ensureRoles,
+  dropLogins,
+  embeddedLogins,
+  ensureLogins,
   type Login,
-  passingLogin,
+  passingLogins,
 } from './roles';
 import { type Control, serve } from './server';
 import { sqlEndpoint } from './sql/endpoint';
@@ -37,7 +37,7 @@ export interface LocalCloudOptions {
   readonly port?: number;
   /** Owner's address of a PostgreSQL to use instead of the embedded one. */
   readonly postgresUrl?: string;
-  /** The app's login where there is one already; otherwise the local cloud makes one. Only with `postgresUrl`. */
+  /** A login that does for the app, operators and readers, where there is one; otherwise three are made. Only with `postgresUrl`. */
   readonly login?: Login;
   /** Address of a real Redis (`redis://…`) to use instead of the built-in engine. */
   readonly redisUrl?: string;
@@ -56,7 +56,7 @@ export interface LocalCloudOptions {
 
 export interface LocalCloud {
   readonly url: string;
-  /** The settings an app needs to use `database`, with the rights of the app's role. */
+  /** The settings an app needs to use `database`, with a login for each role of Lapse. */
   env(database: string): Record<string, string>;
   /** The superuser's address of `database`, over TCP. */
   ownerUrl(database: string): string;
@@ -108,10 +108,10 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       options.postgresUrl ??
         `postgresql://${OWNER}:${secrets.ownerPassword}@${postgres!.host}:${postgres!.port}/postgres`,
     );
-    const login = options.login ?? (postgres ? embeddedLogin(secrets.ownerPassword) : passingLogin());
+    const logins = postgres ? embeddedLogins(secrets.ownerPassword) : passingLogins();
     if (!options.login) {
-      const isNew = await ensureRoles(owner.href, login, !postgres);
-      if (!postgres) undo.push(() => dropRoles(owner.href, login, isNew));
+      const made = await ensureLogins(owner.href, logins, !postgres);
+      if (!postgres) undo.push(() => dropLogins(owner.href, logins, made));
     }
     const sessions = new Sessions({
       host: owner.hostname,
@@ -158,11 +158,20 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       url,
       ownerUrl,
       env: (database) => {
-        const app = new URL(ownerUrl(database));
-        app.username = login.name;
-        app.password = login.password;
+        const as = ({ name, password }: Login) => {
+          const at = new URL(ownerUrl(database));
+          at.username = name;
+          at.password = password;
+          return at.href;
+        };
         return {
-          DATABASE_URL: app.href,
+          DATABASE_URL: as(options.login ?? logins.lapse_app),
+          ...(options.login
+            ? {}
+            : {
+                DATABASE_URL_OPERATOR: as(logins.lapse_operator),
+                DATABASE_URL_READER: as(logins.lapse_reader),
+              }),
           MIGRATION_DATABASE_URL: ownerUrl(database),
           NEON_HTTP_ENDPOINT: `${url}/sql`,
           UPSTASH_REDIS_REST_URL: `${url}/redis`,

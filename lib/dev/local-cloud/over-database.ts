@@ -1,7 +1,7 @@
 /**
  * The local cloud in front of a PostgreSQL of your own: Redis, Blob and SQL over HTTP here, the rows there.
  * Nothing is changed in that database without being asked for, and what will be changed is said first: Lapse's schema
- * and roles with `migrate`, and a login for this start, which goes with it, unless one is given.
+ * and roles with `migrate`, and logins for this start, which go with it, unless one is given.
  */
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -14,7 +14,7 @@ export interface OverDatabase {
   readonly database: string;
   /** Brings Lapse's schema up to date there; otherwise a database without it is refused. */
   readonly migrate: boolean;
-  /** The app's own login, which is there already; otherwise one is made for this start. */
+  /** The app's own login, which is there already; otherwise logins are made for this start. */
   readonly login?: Login;
   /** A line for the person who asked: what is there, and what is about to be changed. */
   readonly say: (line: string) => void;
@@ -25,7 +25,7 @@ export interface OverDatabase {
 
 export interface Over {
   readonly cloud: LocalCloud;
-  /** The settings an app needs, with the rights of the app's role. */
+  /** The settings an app needs, with a login for each role of Lapse. */
   readonly env: Record<string, string>;
 }
 
@@ -39,7 +39,11 @@ export async function startOverDatabase(options: OverDatabase): Promise<Over> {
   refuseUnfit(address, found, options);
   if (options.migrate) {
     options.say(WILL_MIGRATE);
-    const ran = await migrate(address.url, { sets: ['retention'], direction: 'up' });
+    const ran = await migrate(address.url, {
+      sets: ['retention'],
+      direction: 'up',
+      say: (line) => options.say(`done: ${line}`),
+    });
     options.say(ran.length > 0 ? `done: ${ran.join(', ')}` : 'it was up to date');
   }
   if (!options.login) options.say(WILL_LOG_IN);
@@ -57,7 +61,7 @@ const WILL_MIGRATE =
   'create temporary tables, roles that use tables here keep it; no table of yours is changed. To take all of it back: ' +
   'npm run migrate -- down --count 999';
 const WILL_LOG_IN =
-  'about to make a login of a random name and password for this start; it is dropped when this ends, and opens nothing after a day';
+  'about to make three logins of random names and passwords for this start, one for each role of Lapse; they are dropped when this ends, and open nothing after a day';
 
 interface Address {
   readonly url: string;
@@ -127,7 +131,7 @@ function refuseUnfit(address: Address, found: Found, options: OverDatabase): voi
   }
   if (!found.makes_roles && !options.login) {
     throw new Error(
-      `${found.role} may not make roles, so no login was made and nothing was changed: have one created (create role lapse login password '…' in role lapse_app) and pass it with --login lapse:password`,
+      `${found.role} may not make roles, so no login was made and nothing was changed: have one created (create role lapse login password '…' in role lapse_app, lapse_operator, lapse_reader) and pass it with --login lapse:password`,
     );
   }
 }

@@ -1,58 +1,74 @@
 /**
- * The database side of the local cloud: the roles that a deployment has, and whole databases made, copied and
- * dropped. `lapse_app` is the group the migrations grant to; the app logs in as a member of it, so nothing runs with more rights here than in production.
+ * The database side of the local cloud: the logins that a deployment has, one for each role of Lapse, so that nothing
+ * runs with more rights here than in production; and whole databases made, copied and dropped.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import { ensureRoles, ROLES, type Role } from '../roles';
 
-/** The app's login. */
+/** One of Lapse's three, or one that does for all of them. */
 export interface Login {
   readonly name: string;
   readonly password: string;
 }
+export type Logins = Readonly<Record<Role, Login>>;
 
 /** One key for all such changes of one server: tests start several local clouds over it at once. */
 const ROLES_LOCK = 7_300_001;
 const CREATE_LOCK = 7_300_002;
 
-/** On the server of one folder: the same at every start, from the random password of its owner. */
-export const embeddedLogin = (ownerPassword: string): Login => ({
-  name: 'lapse_local_app',
-  password: createHmac('sha256', ownerPassword).update('lapse_local_app').digest('hex').slice(0, 32),
+const each = (login: (short: string) => Login): Logins => ({
+  lapse_app: login('app'),
+  lapse_operator: login('operator'),
+  lapse_reader: login('reader'),
 });
+
+/** On the server of one folder: the same at every start, from the random password of its owner. */
+export const embeddedLogins = (ownerPassword: string): Logins =>
+  each((short) => {
+    const name = `lapse_local_${short}`;
+    return { name, password: createHmac('sha256', ownerPassword).update(name).digest('hex').slice(0, 32) };
+  });
 
 /** On a server that is not the local cloud's own: for this start only, dropped when it ends. */
-export const passingLogin = (): Login => ({
-  name: `lapse_local_${randomBytes(6).toString('hex')}`,
-  password: randomBytes(24).toString('hex'),
-});
+export const passingLogins = (): Logins => {
+  const start = randomBytes(6).toString('hex');
+  return each((short) => ({
+    name: `lapse_local_${start}_${short}`,
+    password: randomBytes(24).toString('hex'),
+  }));
+};
 
-/** True when the group was not there before. */
-export async function ensureRoles(ownerUrl: string, login: Login, passing: boolean): Promise<boolean> {
+/** Returns the roles of Lapse that were not there before. */
+export async function ensureLogins(ownerUrl: string, logins: Logins, passing: boolean): Promise<Role[]> {
   return asOwner(ownerUrl, async (client) => {
     await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [ROLES_LOCK]);
     const has = async (name: string) =>
       (await client.query('select from pg_roles where rolname = $1', [name])).rowCount === 1;
-    const isNew = !(await has('lapse_app'));
-    if (isNew) await client.query('create role lapse_app nologin');
-    if (!(await has(login.name))) await client.query(`create role ${login.name} login in role lapse_app`);
-    await client.query(`alter role ${login.name} password '${login.password}'`);
-    // One that a killed process leaves behind opens nothing tomorrow.
-    if (passing)
-      await client.query(
-        `do $$ begin execute format('alter role ${login.name} valid until %L', now() + interval '1 day'); end $$`,
-      );
+    const before: Role[] = [];
+    for (const role of ROLES) if (await has(role)) before.push(role);
+    await ensureRoles(client);
+    for (const role of ROLES) {
+      const { name, password } = logins[role];
+      if (!(await has(name))) await client.query(`create role ${name} login in role ${role}`);
+      await client.query(`alter role ${name} password '${password}'`);
+      // One that a killed process leaves behind opens nothing tomorrow.
+      if (passing)
+        await client.query(
+          `do $$ begin execute format('alter role ${name} valid until %L', now() + interval '1 day'); end $$`,
+        );
+    }
     await client.query('commit');
-    return isNew;
+    return ROLES.filter((role) => !before.includes(role));
   });
 }
 
-/** The login, and the group where it was made for it and nothing uses it. */
-export async function dropRoles(ownerUrl: string, login: Login, group: boolean): Promise<void> {
+/** The logins, and the roles where they were made for them and nothing uses them. */
+export async function dropLogins(ownerUrl: string, logins: Logins, roles: readonly Role[]): Promise<void> {
   await asOwner(ownerUrl, async (client) => {
-    await client.query(`drop role if exists ${login.name}`);
-    if (group) await client.query('drop role if exists lapse_app').catch(() => undefined);
+    for (const { name } of Object.values(logins)) await client.query(`drop role if exists ${name}`);
+    for (const role of roles) await client.query(`drop role if exists ${role}`).catch(() => undefined);
   });
 }
 

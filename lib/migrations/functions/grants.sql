@@ -1,38 +1,77 @@
--- Who may call what, function by function. Applied last: a function that is not named here is nobody's to call
--- but the owner's. A trigger's function needs no right to fire, only to make a trigger with.
+-- Who may call what, function by function, and read what, table by table. Applied last: a function that is not named here
+-- is nobody's to call but the owner's. A trigger's function needs no right to fire, only to make a trigger with.
+-- lapse_app runs policies and jobs, lapse_operator makes what a person decides, lapse_reader looks. None is a member of another.
 
-revoke execute on all functions in schema retention from public, lapse_app;
+revoke execute on all functions in schema retention from public, lapse_app, lapse_operator, lapse_reader;
+revoke all on all tables in schema retention from lapse_operator, lapse_reader;
+-- Numbers are drawn by the rows themselves: nobody else moves them.
+revoke all on all sequences in schema retention from public, lapse_app, lapse_operator, lapse_reader;
+grant usage on schema retention to lapse_operator, lapse_reader;
+
+-- What a run and a job do.
 grant execute on function
   retention.enter_batch, retention.confirm_batch, retention.try_each, retention.set_aside, retention.entered,
-  retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason, retention.clock, retention.local_time,
-  retention.keys_of, retention.receipt_hash,
-  retention.audit_field, retention.seal_run,
-  retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission, retention.chain_rows,
+  retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason,
+  retention.seal_run,
+  retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
-  retention.relation_named, retention.label_of, retention.root_of, retention.names_of,
-  retention.run_bounds, retention.trim_records, retention.trimmable_head, retention.trim_receipts,
-  retention.as_printed, retention.explained, retention.remove_permanent, retention.operators_bound,
+  retention.trim_records, retention.trimmable_head, retention.trim_receipts,
+  retention.as_printed, retention.explained, retention.operators_bound,
+  retention.claim_approval, retention.void_approval,
+  retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure,
+  retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans,
+  retention.lease_refunds, retention.may_refund, retention.settle_refunds, retention.take_step
+to lapse_app;
+
+-- What a person decides, each with its entry of the chain and, once operators are bound, with the person's own token.
+grant execute on function
   retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,
-  retention.set_override, retention.remove_override, retention.note_restoration,
+  retention.set_override, retention.remove_override, retention.note_restoration, retention.remove_permanent,
   retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
   retention.release_lease, retention.note_breaker_closed,
-  retention.give_approval, retention.withdraw_approval, retention.claim_approval, retention.void_approval,
-  retention.retry_letter, retention.discard_letter, retention.assign_letter,
+  retention.give_approval, retention.withdraw_approval,
+  retention.retry_letter, retention.retry_letters, retention.discard_letter, retention.assign_letter,
   retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
-  retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure
-to lapse_app;
+  retention.confirm_refund, retention.resolve_order, retention.extend_order
+to lapse_operator;
+
+-- The watch claims refunds under its own name, a person under theirs: the function itself asks who of the two logs in.
 grant execute on function
-  retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans, retention.retry_letters
-to lapse_app;
+  retention.claim_refunds, retention.refunds_stopped, retention.clock
+to lapse_app, lapse_operator;
+
+-- What reading takes: names, hashes and formats. They change nothing.
+grant execute on function
+  retention.keys_of, retention.receipt_hash, retention.audit_field, retention.chain_rows, retention.run_bounds,
+  retention.relation_named, retention.label_of, retention.root_of, retention.names_of, retention.local_time
+to lapse_app, lapse_reader;
+grant execute on function retention.clock to lapse_reader;
+
 -- Indexes of business tables are made with these: whoever writes a row there evaluates them. Text in, text out.
 grant execute on function
   retention.blob_path, retention.is_plain_path, retention.blob_path_of, retention.blob_unescaped
 to public;
 
-grant execute on function
-  retention.refunds_stopped, retention.refund_over, retention.claim_refunds, retention.confirm_refund, retention.lease_refunds,
-  retention.may_refund, retention.settle_refunds, retention.take_step, retention.resolve_order, retention.extend_order
-to lapse_app;
+-- What a console, a report, a scrape and an auditor look at. Not: who may act and how a batch proves itself; names of files
+-- and the marks of a refund, which open things elsewhere.
+grant select on
+  retention.alert, retention.approval, retention.audit_entry, retention.audit_event, retention.backlog, retention.backlog_day,
+  retention.blob_scan, retention.dead_letter, retention.deleted_total, retention.drift, retention.erasure, retention.erasure_step,
+  retention.evidence_anchor, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
+  retention.last_run, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,
+  retention.permanent_table, retention.policy_state, retention.policy_version, retention.quality, retention.receipt,
+  retention.restoration, retention.run, retention.run_total, retention.tenant_label, retention.tenant_total,
+  retention.watch_turn, retention.watched
+to lapse_reader;
+grant select (id, run, seq, policy, table_name, row_key, bytes, state, attempts, next_attempt_at, error_class, created_at, updated_at,
+  settled_as, assigned_to, resolution, owner_table, owner_key) on retention.outbox to lapse_reader;
+grant select (id, kind, table_name, row_key, bytes, uploaded_at, first_scan, last_scan, scans, first_seen_at, last_seen_at, state, created_at,
+  updated_at) on retention.blob_finding to lapse_reader;
+grant select (id, order_key, amount, currency, requested_by, reason, state, refused_because, refund_id, attempts, next_attempt_at,
+  error_class, claimed_at, settled_at, created_at, updated_at, confirmed_by) on retention.refund_intent to lapse_reader;
+
+-- What the statements of a person's decision read; everything else is behind their functions.
+grant select on retention.refund_intent, retention.order_step, retention.kill_switch, retention.policy_state to lapse_operator;
 
 -- Written by these functions only: what may not be deleted, what stops, what was approved, what ran.
 revoke insert, update, delete on

@@ -39,13 +39,14 @@ end $$;
 comment on function retention.entered(uuid, int) is 'The count of deletions before this batch, when this transaction has entered it; else null.';
 
 -- On each table that Lapse deletes from. The application's own deletions are not its business: only those of a login
--- that is in lapse_app, also one that has its rights only by SET ROLE, and has not those of the table's owner (a superuser has).
+-- that is in one of Lapse's roles, also one that has its rights only by SET ROLE, and has not those of the table's owner (a superuser has).
 create or replace function retention.guard_deletion() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   n bigint;
 begin
-  if pg_has_role(session_user, 'lapse_app', 'MEMBER')
+  if (pg_has_role(session_user, 'lapse_app', 'MEMBER') or exists (select from pg_roles r
+      where r.rolname in ('lapse_operator', 'lapse_reader') and pg_has_role(session_user, r.oid, 'MEMBER')))
     and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'USAGE') then
     insert into retention.unconfirmed_deletion default values returning id into n;
     -- By it confirm_batch finds the row again; a wrong number in it only leaves the row there.
@@ -54,7 +55,7 @@ begin
   return null;
 end $$;
 comment on function retention.guard_deletion() is
-  'Statement trigger AFTER DELETE: what the role of the app deletes here must be confirmed by a batch with its receipt.';
+  'Statement trigger AFTER DELETE: what a role of Lapse deletes here must be confirmed by a batch with its receipt.';
 
 create or replace function retention.refuse_unconfirmed() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

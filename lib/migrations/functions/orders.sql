@@ -41,7 +41,10 @@ create or replace function retention.claim_refunds(
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-  -- What is above the caps waits for another operator than this one.
+  -- What is above the caps waits for another operator than this one. Neither login claims in the other's name.
+  if not pg_has_role(session_user, case when who = 'order-review-sla' then 'lapse_app' else 'lapse_operator' end, 'MEMBER') then
+    raise exception 'lapse: % may not claim refunds as "%"', session_user, who using errcode = '42501';
+  end if;
   if who <> 'order-review-sla' then
     perform retention.prove_operator(who);
   end if;
@@ -103,6 +106,7 @@ returns table (order_key text, entry bigint, detail jsonb)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
+  perform retention.prove_operator(who);
   perform pg_advisory_xact_lock(7002, 1);
   -- Not waited for: a stop that has it waits for those who are asking.
   if not pg_try_advisory_xact_lock_shared(7002, 2) or retention.refunds_stopped() is not null then

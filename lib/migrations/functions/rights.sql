@@ -43,9 +43,10 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
     select c.relowner as id union all select a.grantee from aclexplode(c.relacl) a
   ) x join pg_roles r on r.oid = x.id
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'retention')
-    and not r.rolsuper and r.rolname not like 'pg\_%' and not pg_has_role(r.oid, 'lapse_app', 'MEMBER')
+    and not r.rolsuper and r.rolname not like 'pg\_%'
+    and not exists (select from pg_roles own where own.rolname in ('lapse_app', 'lapse_operator', 'lapse_reader') and pg_has_role(r.oid, own.oid, 'MEMBER'))
 $$;
-comment on function retention.working_roles() is 'Roles that own or use a table of this database: all but superusers and the app''s own.';
+comment on function retention.working_roles() is 'Roles that own or use a table of this database: all but superusers and those of Lapse.';
 
 create or replace function retention.give_back_rights() returns void
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$

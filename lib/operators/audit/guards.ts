@@ -6,9 +6,9 @@
 import { list, literal, sql } from '../../platform/sql';
 import type { Question } from './findings';
 
-/** Logins and groups with the rights of lapse_app; a superuser is beyond every guard. */
-const MEMBERS = sql`select m.oid, m.rolname from pg_roles m
-  where not m.rolsuper and pg_has_role(m.oid, 'lapse_app', 'USAGE')`;
+/** Logins and groups with the rights of one of Lapse's roles; a superuser is beyond every guard. */
+const MEMBERS = sql`select m.oid, m.rolname from pg_roles m where not m.rolsuper and exists (
+    select from pg_roles r where r.rolname in ('lapse_app', 'lapse_operator', 'lapse_reader') and pg_has_role(m.oid, r.oid, 'USAGE'))`;
 
 /** Without these the database would not refuse what it promises to refuse. */
 const TRIGGERS = [

@@ -17,7 +17,7 @@ import {
   source,
   staysBecause,
 } from '../../engine/statement/predicate';
-import type { Row, Statement } from '../../platform/database';
+import type { Database, Row, Statement } from '../../platform/database';
 import { RequestError } from '../../platform/errors';
 import { answerTimeoutMs, session } from '../../platform/session';
 import { keysFrom, keyText, name, Parameters, sameKey, tableLabel, text } from '../../platform/sql';
@@ -74,16 +74,21 @@ export async function lineage(services: Services, named: string, asked: string):
   const tableName = await rootLabel(services.database, named);
   const rooted = await atRoots(services.database, services.policies);
   const policies = rooted.filter((p) => tableLabel(p.table) === tableName);
-  const read = async (s: Statement[]): Promise<Row[][]> =>
-    services.database.transaction([session(STATEMENT_MS), ...s], {
-      readOnly: true,
-      timeoutMs: answerTimeoutMs(STATEMENT_MS),
-    });
+  // Receipts are for whoever looks; the row itself only for who may read its table.
+  const readIn =
+    (database: Database) =>
+    async (s: Statement[]): Promise<Row[][]> =>
+      database.transaction([session(STATEMENT_MS), ...s], {
+        readOnly: true,
+        timeoutMs: answerTimeoutMs(STATEMENT_MS),
+      });
   const names = await namesOf(services, tableName, asked);
   const key = names[0]!;
-  const [, deletions] = await read([receiptsOf(tableName, names, clockIn(key, policies))]);
+  const [, deletions] = await readIn(services.reading)([
+    receiptsOf(tableName, names, clockIn(key, policies)),
+  ]);
   const here: Standing[] = [];
-  for (const policy of policies) here.push(await standing(services, policy, key, read));
+  for (const policy of policies) here.push(await standing(services, policy, key, readIn(services.database)));
   const known = policies.length > 0 || (deletions?.length ?? 0) > 0;
   if (!known && !isDependant(rooted, tableName)) {
     throw new RequestError(

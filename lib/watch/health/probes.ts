@@ -1,6 +1,7 @@
 /** What Lapse depends on, and the two signs that it does its work: runs on their schedule, a whole end of the audit chain. */
 import { z } from 'zod';
 import { entryHash } from '../../operators/audit/hash';
+import type { Database } from '../../platform/database';
 import { oneRow, type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
 import { sql, utc } from '../../platform/sql';
@@ -22,7 +23,7 @@ export const databaseProbe = (services: Services): Probe => ({
   required: true,
   remedy: 'check DATABASE_URL and the state of the Neon project; no run deletes until it answers',
   ask: async () => {
-    const { migrated } = await read(services, MIGRATED);
+    const { migrated } = await read(services.database, MIGRATED);
     return migrated
       ? healthy('answers')
       : { status: 'failed', message: 'it has no schema retention', remedy: 'run npm run migrate' };
@@ -75,7 +76,7 @@ const runsProbe = (services: Services): Probe => ({
   remedy: 'ask the database first: the runs are recorded there',
   ask: async () => {
     if (services.settings.dryRun) return healthy(`only dry runs here (${services.settings.dryRunBecause})`);
-    const last = new Map((await read(services, LAST_RUNS)).map((run) => [run.policy, run]));
+    const last = new Map((await read(services.reading, LAST_RUNS)).map((run) => [run.policy, run]));
     const now = services.clock().getTime();
     const behind = services.policies
       .map((p) => {
@@ -124,7 +125,7 @@ const auditProbe = (services: Services): Probe => ({
   required: false,
   remedy: 'run npm run audit:verify: it names what was edited, removed or moved (docs/AUDIT.md)',
   ask: async () => {
-    const [head, before] = await read(services, LATEST_ENTRIES);
+    const [head, before] = await read(services.reading, LATEST_ENTRIES);
     if (!head) return healthy('nothing has been written yet');
     const whole =
       entryHash(head.fields) === head.hash &&
@@ -150,7 +151,7 @@ const operatorsProbe = (services: Services): Probe => ({
     const { operators } = services.settings;
     const known = operators.map((o) => `${o.name}:${o.sha256}`);
     const { bound } = await read(
-      services,
+      services.database,
       query(sql`select retention.operators_bound(${known}::text[]) as bound`, oneRow(Bound)),
     );
     if (bound === 'none' && operators.length === 0)
@@ -171,6 +172,31 @@ const operatorsProbe = (services: Services): Probe => ({
   },
 });
 
+const LOGGED_IN = query(
+  sql`select session_user::text as login, pg_has_role(session_user, 'lapse_operator', 'MEMBER') as decides,
+    pg_has_role(session_user, 'lapse_reader', 'MEMBER') as looks`,
+  oneRow(z.object({ login: z.string(), decides: z.boolean(), looks: z.boolean() })),
+);
+
+/** Absent is no fault: where one login does all, whoever has it can do all. */
+const loginsProbe = (services: Services): Probe => ({
+  name: 'logins',
+  required: false,
+  remedy: 'ask the database first: it says who logs in',
+  ask: async () => {
+    const [app] = await Promise.all(
+      [services.database, services.deciding, services.reading].map((database) => read(database, LOGGED_IN)),
+    );
+    const also = [...(app!.decides ? ['lapse_operator'] : []), ...(app!.looks ? ['lapse_reader'] : [])];
+    if (also.length === 0) return healthy('runs, decisions and looks each have a login of their own');
+    return {
+      status: 'absent',
+      message: `the login of DATABASE_URL has also the rights of ${also.join(' and ')}: who has it can decide what a person should`,
+      remedy: `set DATABASE_URL_OPERATOR and DATABASE_URL_READER to logins of their own, then, as the owner, revoke ${also.join(', ')} from "${app!.login}" (docs/DATABASES.md)`,
+    };
+  },
+});
+
 export const allProbes = (services: Services): readonly Probe[] => [
   databaseProbe(services),
   redisProbe(services),
@@ -178,8 +204,9 @@ export const allProbes = (services: Services): readonly Probe[] => [
   runsProbe(services),
   auditProbe(services),
   operatorsProbe(services),
+  loginsProbe(services),
 ];
 
 /** Canceled at the server before the probe gives up, so that no probe leaves a statement behind. */
-const read = <T>(services: Services, asked: Query<T>): Promise<T> =>
-  askOne(services.database, asked, { statementMs: PROBE_MS / 2, readOnly: true, answerMs: PROBE_MS });
+const read = <T>(database: Database, asked: Query<T>): Promise<T> =>
+  askOne(database, asked, { statementMs: PROBE_MS / 2, readOnly: true, answerMs: PROBE_MS });

@@ -1,8 +1,9 @@
 /**
- * What a scrape reads: running totals and small indexed sets of Lapse's own tables, one READ ONLY request. When the
- * database refuses one part, the parts are asked one by one: the others are reported, and the failing one is in the log
- * and in the metrics by its name.
+ * What a scrape reads: running totals and small indexed sets of Lapse's own tables, one READ ONLY request, and one for
+ * orders, which only the app has been granted. When the database refuses one part, the parts are asked one by one: the
+ * others are reported, and the failing one is in the log and in the metrics by its name.
  */
+import type { Database } from '../../platform/database';
 import { codeOf, DatabaseError } from '../../platform/errors';
 import type { Answers, Query } from '../../platform/query';
 import { ask } from '../../platform/session';
@@ -46,11 +47,19 @@ export async function readMetrics(services: Services): Promise<Readings> {
 
 type Queries = Readonly<Record<string, Query<unknown> | undefined>>;
 
+/** Orders are the business's; the rest is Lapse's own, for whoever only looks. */
+const connectionOf = (services: Services, called: string): Database =>
+  called.startsWith('orders') ? services.database : services.reading;
+
 async function readTogether(services: Services, parts: Parts): Promise<Read> {
   const all = Object.entries<Queries>(parts).flatMap(([part, queries]) =>
     Object.entries(queries).map(([called, query]) => [`${part}.${called}`, query] as const),
   );
-  const answers: Record<string, unknown> = await ask(services.database, Object.fromEntries(all), LIMITS);
+  const asked = [services.reading, services.database].map((database, i, both) => {
+    const own = all.filter(([called]) => both.indexOf(connectionOf(services, called)) === i);
+    return own.length === 0 ? {} : ask(database, Object.fromEntries(own), LIMITS);
+  });
+  const answers: Record<string, unknown> = Object.assign({}, ...(await Promise.all(asked)));
   const ofPart = ([part, queries]: [string, Queries]) => [
     part,
     Object.fromEntries(Object.keys(queries).map((called) => [called, answers[`${part}.${called}`]])),
@@ -63,7 +72,7 @@ async function readApart(services: Services, parts: Parts, error: unknown): Prom
   const read: Record<string, unknown> = {};
   for (const [part, queries] of Object.entries<Queries>(parts)) {
     try {
-      read[part] = await ask(services.database, queries, LIMITS);
+      read[part] = await ask(connectionOf(services, part), queries, LIMITS);
     } catch (failed) {
       services.log.error(
         { event: 'metrics.part_failed', script: 'metrics', part, error_code: codeOf(failed) },

@@ -96,17 +96,19 @@ describe('over a database without the schema of Lapse', () => {
     const rows = await ask(database, 'select * from things order by id');
     const { said } = await start({ migrate: true });
     expect(
-      said.map(
-        (line) =>
-          /^(PostgreSQL|about to bring up schema retention|done: retention|about to make a login)/.exec(
-            line,
-          )?.[1],
-      ),
+      said
+        .filter((line) => !line.startsWith('done: create role'))
+        .map(
+          (line) =>
+            /^(PostgreSQL|about to bring up schema retention|done: retention|about to make three logins)/.exec(
+              line,
+            )?.[1],
+        ),
     ).toEqual([
       'PostgreSQL',
       'about to bring up schema retention',
       'done: retention',
-      'about to make a login',
+      'about to make three logins',
     ]);
     expect(await ask(database, 'select * from things order by id')).toEqual(rows);
     expect(await ask(database, "select to_regclass('public.quiz_responses') as example")).toEqual([
@@ -116,6 +118,7 @@ describe('over a database without the schema of Lapse', () => {
 
   it('a dry run over it counts its rows, by the rights of a login that is dropped afterwards', async () => {
     const over = await start({ migrate: true });
+    expect(over.said).toEqual(expect.arrayContaining([expect.stringMatching(/Lapse's schema is not there/)]));
     await ask(database, 'grant select, update, delete on things to lapse_app');
     await ask(database, "select retention.protect('public.things')");
     const services = {
@@ -124,9 +127,10 @@ describe('over a database without the schema of Lapse', () => {
     };
     const result = await runPolicy(services, thingsPolicy(), order(NOW, { dryRun: true }));
     expect([result.outcome, result.preview?.expired]).toEqual(['succeeded', 70]);
-    const login = new URL(over.env.DATABASE_URL!).username;
-    const logins = () => ask(database, `select rolsuper from pg_roles where rolname = '${login}'`);
-    expect(await logins()).toEqual([{ rolsuper: false }]);
+    const names = ['', '_OPERATOR', '_READER'].map((s) => new URL(over.env[`DATABASE_URL${s}`]!).username);
+    const logins = () =>
+      ask(database, `select rolsuper from pg_roles where rolname in ('${names.join("','")}')`);
+    expect(await logins()).toEqual([{ rolsuper: false }, { rolsuper: false }, { rolsuper: false }]);
     await over.cloud.stop();
     expect(await logins()).toEqual([]);
     expect(await ask(database, 'select count(*)::int as n from things')).toEqual([{ n: 100 }]);
@@ -147,13 +151,16 @@ describe('over a database that has it', () => {
     expect((await start({ migrate: true })).said.slice(1)).toEqual([
       expect.stringMatching(/^about to bring up/),
       'it was up to date',
-      expect.stringMatching(/^about to make a login/),
+      expect.stringMatching(/^about to make three logins/),
     ]);
   });
 
   it('uses the login it is given, and makes none', async () => {
     const name = `app_${randomUUID().slice(0, 8)}`;
-    await ask(database, `create role ${name} login password 'b:word' in role lapse_app`);
+    await ask(
+      database,
+      `create role ${name} login password 'b:word' in role lapse_app, lapse_operator, lapse_reader`,
+    );
     const before = await everything();
     const over = await start({ login: { name, password: 'b:word' } });
     neonConfig.fetchEndpoint = over.env.NEON_HTTP_ENDPOINT!;

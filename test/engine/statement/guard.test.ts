@@ -82,19 +82,24 @@ it('the guard lets a superuser who does not own the table delete, as it does the
   expect(await e.db.sql('delete from things returning 1')).toHaveLength(1);
 });
 
-it('the guard stops also a login that has the rights of the app only by changing its role', async () => {
-  await govern(e.db);
-  await things(e.db, [40 * DAY]);
-  const login = `guarded_${e.db.name.slice(-12)}`;
-  await e.db.sql(`create role ${login} login noinherit in role lapse_app`);
-  try {
-    const session = await e.db.session();
-    await session.sql(`set session authorization ${login}`);
-    await session.sql('set role lapse_app');
-    await expect(session.sql('delete from things')).rejects.toMatchObject({ code: 'LP012' });
-    session.end();
-    expect(await e.db.sql('select 1 from things')).toHaveLength(1);
-  } finally {
-    await e.db.sql(`drop role ${login}`);
-  }
-});
+it.each(['lapse_app', 'lapse_operator', 'lapse_reader'])(
+  'the guard stops also a login that has the rights of %s only by changing its role',
+  async (role) => {
+    await govern(e.db);
+    await things(e.db, [40 * DAY]);
+    const login = `guarded_${e.db.name.slice(-12)}`;
+    await e.db.sql(
+      `create role ${login} login noinherit in role ${role}; grant select, delete on things to ${role}`,
+    );
+    try {
+      const session = await e.db.session();
+      await session.sql(`set session authorization ${login}`);
+      await session.sql(`set role ${role}`);
+      await expect(session.sql('delete from things')).rejects.toMatchObject({ code: 'LP012' });
+      session.end();
+      expect(await e.db.sql('select 1 from things')).toHaveLength(1);
+    } finally {
+      await e.db.sql(`drop role ${login}`);
+    }
+  },
+);

@@ -283,11 +283,11 @@ export const auditMutants: readonly Mutant[] = [
   },
   {
     id: 'V35',
-    promise: 'Each login that has the rights of the app is looked at.',
+    promise: 'Each login that has the rights of one of the roles is looked at.',
     file: guards,
-    find: "where not m.rolsuper and pg_has_role(m.oid, 'lapse_app', 'USAGE')`",
-    replace: "where m.rolname = 'lapse_app'`",
-    tests: named('a table that a login with the rights of the app may delete from'),
+    find: "pg_has_role(m.oid, r.oid, 'USAGE'))`",
+    replace: 'm.oid = r.oid)`',
+    tests: named('a table that a login with the rights of'),
   },
   {
     id: 'V36',

@@ -89,8 +89,8 @@ export const netMutants: readonly Mutant[] = [
     id: 'N11',
     promise: 'Also a login that has the rights of the app only by changing its role is guarded.',
     file: `${functions}/net.sql`,
-    find: `if pg_has_role(session_user, 'lapse_app', 'MEMBER')`,
-    replace: `if pg_has_role(session_user, 'lapse_app', 'USAGE')`,
+    find: `if (pg_has_role(session_user, 'lapse_app', 'MEMBER')`,
+    replace: `if (pg_has_role(session_user, 'lapse_app', 'USAGE')`,
     tests: ['test/engine/statement/guard.test.ts'],
   },
 ];

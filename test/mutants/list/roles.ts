@@ -5,6 +5,9 @@ const sql = (name: string) => `lib/migrations/functions/${name}.sql`;
 const rise = (title: string) => [`test/roles/rise.test.ts:${title}`];
 const changes = (title: string) => [`test/roles/changes.test.ts:${title}`];
 const operators = (title: string) => [`test/roles/operators.test.ts:${title}`];
+const each = (title: string) => [`test/roles/each.test.ts:${title}`];
+const logins = (title: string) => [`test/platform/login.test.ts:${title}`];
+const login = 'lib/platform/login.ts';
 const receipts = (title: string) => [`test/roles/receipts.test.ts:${title}`];
 const named = (title: string) => [`test/operators/audit/verification.test.ts:${title}`];
 
@@ -223,7 +226,7 @@ export const roleMutants: readonly Mutant[] = [
     file: sql('chain'),
     find: '  perform retention.prove_operator(who);\n',
     replace: '',
-    tests: operators("the app's login alone releases"),
+    tests: operators("the door's login alone releases"),
   },
   {
     id: 'L28',
@@ -235,10 +238,11 @@ export const roleMutants: readonly Mutant[] = [
   },
   {
     id: 'L29',
-    promise: 'A login that changes its role to that of the app is asked for the token too.',
+    promise: 'A login that changes its role to that of the operators is asked for the token too.',
     file: sql('operators'),
     find: 'if pg_has_role(session_user, (select',
-    replace: "if not pg_has_role(session_user, 'lapse_app', 'USAGE') or pg_has_role(session_user, (select",
+    replace:
+      "if not pg_has_role(session_user, 'lapse_operator', 'USAGE') or pg_has_role(session_user, (select",
     tests: operators('only by changing its role'),
   },
   {
@@ -247,6 +251,79 @@ export const roleMutants: readonly Mutant[] = [
     file: sql('orders'),
     find: "if who <> 'order-review-sla' then",
     replace: 'if false then',
-    tests: operators("the app's login alone releases"),
+    tests: operators("the door's login alone releases"),
+  },
+  {
+    id: 'L31',
+    promise: 'The login of runs releases no hold.',
+    file: sql('grants'),
+    find: 'retention.confirm_refund, retention.resolve_order, retention.extend_order\nto lapse_operator;',
+    replace:
+      'retention.confirm_refund, retention.resolve_order, retention.extend_order\nto lapse_operator, lapse_app;',
+    tests: each('may be executed by exactly those'),
+  },
+  {
+    id: 'L32',
+    promise: 'The login of runs claims no refund in the name of a person.',
+    file: sql('orders'),
+    find: "case when who = 'order-review-sla' then 'lapse_app' else 'lapse_operator' end",
+    replace: "'lapse_app'",
+    tests: each('in the name of the other'),
+  },
+  {
+    id: 'L33',
+    promise: 'A reader sees no name of a file.',
+    file: sql('grants'),
+    find: 'grant select (id, run, seq, policy, table_name, row_key, bytes, state,',
+    replace: 'grant select (id, url, run, seq, policy, table_name, row_key, bytes, state,',
+    tests: each('names of files'),
+  },
+  {
+    id: 'L34',
+    promise: 'A login that owns the schema, or may become its owner, is not used.',
+    file: login,
+    find: "where pg_has_role(session_user, oid, 'MEMBER')",
+    replace: 'where rolname = session_user',
+    tests: logins('that may become the owner of the schema'),
+  },
+  {
+    id: 'L35',
+    promise: 'A login that makes roles is not used: it could make itself a member of any.',
+    file: login,
+    find: 'from mine where rolcreaterole',
+    replace: 'from mine where rolcreaterole and rolsuper',
+    tests: logins('that may make roles'),
+  },
+  {
+    id: 'L36',
+    promise: 'Nothing is asked with a login that is not fit.',
+    file: login,
+    find: '        throw error;\n',
+    replace: '',
+    tests: logins('that owns the schema'),
+  },
+  {
+    id: 'L37',
+    promise: 'A login without the rights of its role is told what to grant.',
+    file: login,
+    find: '  if (member) return null;\n',
+    replace: '  return null;\n',
+    tests: logins('that is no member of its role'),
+  },
+  {
+    id: 'L38',
+    promise: 'A hold is placed in the database whose rows are deleted.',
+    file: 'lib/platform/settings/databases.ts',
+    find: 'if (place !== app.place)',
+    replace: 'if (place === "")',
+    tests: ['test/platform/settings.test.ts'],
+  },
+  {
+    id: 'L39',
+    promise: 'An installation with one login keeps its doors when the roles are made.',
+    file: 'lib/dev/roles.ts',
+    find: "where g.rolname = 'lapse_app' and m.rolcanlogin",
+    replace: "where g.rolname = 'lapse_operator' and m.rolcanlogin",
+    tests: ['test/dev/roles.test.ts:goes on with its one login'],
   },
 ];

@@ -92,7 +92,7 @@ describe('the chain', () => {
 
   it('stays one chain when forty sessions write to it at once', async () => {
     const writers = Array.from({ length: 40 }, (_, i) =>
-      e.services.database.transaction(
+      e.services.deciding.transaction(
         [
           {
             text: "select from retention.note_breaker_closed('a', 'test', $1)",

@@ -460,19 +460,22 @@ describe('the means to delete unseen are named:', () => {
     expect((await named()).sort()).toEqual(gone.sort());
   });
 
-  it('a table that a login with the rights of the app may delete from', async () => {
-    const clerk = `${e.db.name}_clerk`;
-    await e.db.sql(
-      `create table loose (id int); create role ${clerk} in role lapse_app; grant delete on loose to ${clerk}`,
-    );
-    try {
-      expect(await named()).toEqual([
-        `unguarded: rows of public.loose can be deleted without a receipt by ${clerk}: as its owner, select retention.protect('public.loose'), or revoke the right`,
-      ]);
-    } finally {
-      await e.db.sql(`drop table loose; drop role ${clerk}`);
-    }
-  });
+  it.each(['lapse_app', 'lapse_operator', 'lapse_reader'])(
+    'a table that a login with the rights of %s may delete from',
+    async (role) => {
+      const clerk = `${e.db.name}_clerk`;
+      await e.db.sql(
+        `create table loose (id int); create role ${clerk} in role ${role}; grant delete on loose to ${clerk}`,
+      );
+      try {
+        expect(await named()).toEqual([
+          `unguarded: rows of public.loose can be deleted without a receipt by ${clerk}: as its owner, select retention.protect('public.loose'), or revoke the right`,
+        ]);
+      } finally {
+        await e.db.sql(`drop table loose; drop role ${clerk}`);
+      }
+    },
+  );
 
   it.each([
     [

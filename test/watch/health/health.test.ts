@@ -71,6 +71,7 @@ it('gives details to its own token and the one before it, and to nothing else, n
       ['runs', 'ok'],
       ['audit', 'ok'],
       ['operators', 'ok'],
+      ['logins', 'ok'],
     ]);
     expect(body.status).toBe('ok');
   }
@@ -113,6 +114,7 @@ it('a dropped connection is an answer too', async () => {
     'runs',
     'audit',
     'operators',
+    'logins',
   ]);
 });
 
