@@ -14,7 +14,7 @@ import { withPeriods } from '../../policies/effective';
 import { countCandidates } from '../statement/count';
 import { DUE_CAP } from '../statement/drained';
 import { type Leg, legsOf } from '../statement/leg';
-import { claim } from './approval';
+import { type Claim, claim } from './approval';
 import type { Facts } from './facts';
 import { limitOf } from './mass';
 import { rolloutMessage, stepOf } from './rollout';
@@ -52,6 +52,14 @@ export type Admission =
       readonly approved: boolean;
     };
 
+type Legs = (asOf: string) => Leg[];
+
+/** What stands in the way of the whole: the guard, or a step of the rollout. */
+interface Hindrance {
+  readonly stopped: string | null;
+  readonly step: number | null;
+}
+
 export async function admit(a: Applicant): Promise<Admission> {
   if (a.facts.waits_until !== null) {
     return {
@@ -62,34 +70,16 @@ export async function admit(a: Applicant): Promise<Admission> {
     };
   }
   const policy = withPeriods(a.policy, a.facts.periods);
-  const legs = (asOf: string): Leg[] => legsOf(policy, new Date(asOf), a.guards.coolingOffSeconds);
-
-  const stopped = a.guards.massDeletion ? await guarded(a, policy, legs(a.asOf)) : null;
-  if (!a.guards.massDeletion) {
-    a.log.warn({ event: 'guard.off' }, 'the mass-deletion guard is switched off (LAPSE_MASS_DELETION_GUARD)');
-  }
+  const legs: Legs = (asOf) => legsOf(policy, new Date(asOf), a.guards.coolingOffSeconds);
+  const stopped = await guarded(a, policy, legs(a.asOf));
   const step = a.guards.rollout && policy.rollout ? stepOf(a.facts.clean_runs) : null;
-  let refused = '';
-  if (a.facts.approval && (stopped !== null || (step !== null && (a.due === null || a.due > step)))) {
-    const claimed = await claim(a.facts.approval, { ...a, policy, legs });
-    if (claimed.use) {
-      a.log.info(
-        { event: 'approval.used', approval: claimed.id, rows: claimed.rows },
-        'working under an approval',
-      );
-      const message = `the ${claimed.rows} approved rows`;
-      return {
-        stop: null,
-        legs,
-        asOf: claimed.asOf,
-        limit: { rows: claimed.rows, message },
-        approved: true,
-      };
-    }
-    refused = ` The approval does not count: ${claimed.why}.`;
-    a.log.warn({ event: 'approval.refused', approval: a.facts.approval.id }, refused.trim());
+  const claimed = await approved(a, policy, legs, { stopped, step });
+  if (claimed?.use) {
+    const limit = { rows: claimed.rows, message: `the ${claimed.rows} approved rows` };
+    return { stop: null, legs, asOf: claimed.asOf, limit, approved: true };
   }
   if (stopped !== null) {
+    const refused = claimed ? ` ${refusal(claimed.why)}` : '';
     const message = `stopped before the first delete: ${stopped}.${refused} Look at a dry run, then approve its digest, or correct the policy`;
     return { stop: { reason: 'guarded', message } };
   }
@@ -97,8 +87,34 @@ export async function admit(a: Applicant): Promise<Admission> {
   return { stop: null, legs, asOf: a.asOf, limit, approved: false };
 }
 
+/** The open approval, used or refused; null where there is none, or nothing stands in the way. */
+async function approved(
+  a: Applicant,
+  policy: Policy,
+  legs: Legs,
+  { stopped, step }: Hindrance,
+): Promise<Claim | null> {
+  const { approval } = a.facts;
+  const isHindered = stopped !== null || (step !== null && (a.due === null || a.due > step));
+  if (!approval || !isHindered) return null;
+  const claimed = await claim(approval, { ...a, policy, legs });
+  if (claimed.use) {
+    const about = { event: 'approval.used', approval: claimed.id, rows: claimed.rows };
+    a.log.info(about, 'working under an approval');
+  } else {
+    a.log.warn({ event: 'approval.refused', approval: approval.id }, refusal(claimed.why));
+  }
+  return claimed;
+}
+
+const refusal = (why: string): string => `The approval does not count: ${why}.`;
+
 /** Why the guard stops this run, or null. */
 async function guarded(a: Applicant, policy: Policy, legs: readonly Leg[]): Promise<string | null> {
+  if (!a.guards.massDeletion) {
+    a.log.warn({ event: 'guard.off' }, 'the mass-deletion guard is switched off (LAPSE_MASS_DELETION_GUARD)');
+    return null;
+  }
   const limit = limitOf(policy, a.facts);
   if (a.due !== null && a.due <= Math.min(limit.most, DUE_CAP)) return null;
   try {

@@ -3,7 +3,7 @@
  * the table's size, the usual run, an open approval. Declares the version on the way, when the run may begin.
  */
 import { z } from 'zod';
-import { nothing, type Query, query } from '../../platform/query';
+import { nothing, oneRow, type Query, query } from '../../platform/query';
 import { empty, type Sql, sql, table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { periodsOf, reachOf } from '../../policies/effective';
@@ -49,9 +49,9 @@ export function admissionFacts(
     least(${at.toISOString()}::timestamptz, retention.clock()), make_interval(secs => ${coolingSeconds}::float8), ${named})${
       policy.partitioned ? partitionsEstimate(named) : empty
     } as admission`;
-  return query(text, (rows) => Answer.parse(rows[0]).admission);
+  return query(text, (rows) => one(rows).admission);
 }
-const Answer = z.object({ admission: Facts });
+const one = oneRow(z.object({ admission: Facts }));
 
 /** Only for the run that has just begun: a refused one declares nothing. */
 export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Query<void> =>

@@ -56,75 +56,90 @@ interface Worked {
   readonly isBarren: boolean;
 }
 
-/** Gives null at the end of the table, or why it stopped before: `lease`, or what `stopBefore` said. */
-export async function walkHeap(order: HeapWalkOrder): Promise<string | null> {
-  const ranges = new Ranges(order.from, order.end);
-  let size = FIRST_BLOCKS;
-  let slowest = 0;
-  let stopped: string | null = null;
+/** Returns null at the end of the table, or why it stopped before: `lease`, or what `stopBefore` said. */
+export const walkHeap = (order: HeapWalkOrder): Promise<string | null> => new HeapWalk(order).toEnd();
 
-  const batch = async ({ from, to }: Range): Promise<BatchResult> => {
-    try {
-      return await order.send({ from, to, end: order.end, skipLocked: false });
-    } catch (error) {
-      // Somebody holds a row of this range: step over it, the index sweep comes back for it.
-      if (error instanceof DatabaseError && error.failure === 'busy') {
-        return order.send({ from, to, end: order.end, skipLocked: true });
-      }
-      throw error;
-    }
-  };
+class HeapWalk {
+  readonly #ranges: Ranges;
+  /** Blocks for the next batch. */
+  #size = FIRST_BLOCKS;
+  #slowestMs = 0;
+  /** Lanes that have a range. */
+  #atWork = 0;
+  #stopped: string | null = null;
 
-  const lookAhead = async (range: Range): Promise<Worked> => {
-    const due = await order.firstDue(range);
-    ranges.done(range, due ?? range.to);
-    return { result: null, isBarren: due === null };
-  };
+  constructor(private readonly order: HeapWalkOrder) {
+    this.#ranges = new Ranges(order.from, order.end);
+  }
 
-  const remove = async (range: Range): Promise<Worked> => {
-    const began = performance.now();
-    const result = await batch(range);
-    ranges.done(range);
-    size = order.isPressed(result)
-      ? yielded(size)
-      : steer(size, {
-          blocks: range.to - range.from,
-          rows: result.deleted,
-          tookMs: result.statement_ms ?? performance.now() - began,
-          ...(order.isInCompany()
-            ? { targetMs: TARGET_IN_COMPANY_MS, mostRows: MOST_ROWS_IN_COMPANY }
-            : { targetMs: TARGET_MS, mostRows: MOST_ROWS }),
-        });
-    return { result, isBarren: result.deleted === 0 };
-  };
+  async toEnd(): Promise<string | null> {
+    await inLanes(this.order.lanes, () => this.#lane());
+    return this.#stopped;
+  }
 
-  let atWork = 0;
-  const lane = async (): Promise<void> => {
+  /** Range after range, until there is none or a reason to stop. */
+  async #lane(): Promise<void> {
     let isBarren = false;
-    while (stopped === null && !ranges.areOut) {
+    while (this.#stopped === null && !this.#ranges.areOut) {
       // One lane at a time then, whichever: the others may have come to their end.
-      if (atWork > 0 && order.isInCompany()) {
+      if (this.#atWork > 0 && this.order.isInCompany()) {
         await sleep(COMPANY_LOOK_MS);
         continue;
       }
-      stopped ??= order.stopBefore(slowest);
-      if (stopped !== null) return;
-      const range = ranges.take(isBarren ? LOOK_BLOCKS : size);
-      atWork += 1;
-      const began = performance.now();
-      const worked: Worked = await (isBarren ? lookAhead(range) : remove(range)).catch((error: unknown) => {
-        stopped ??= 'error';
-        throw error;
-      });
-      const took = performance.now() - began;
-      slowest = Math.max(slowest, took);
-      isBarren = worked.isBarren;
-      if (!(await order.done(worked.result, ranges.low, took))) stopped ??= 'lease';
-      atWork -= 1;
+      this.#stopped ??= this.order.stopBefore(this.#slowestMs);
+      if (this.#stopped !== null) return;
+      isBarren = await this.#next(isBarren);
     }
-  };
-  await inLanes(order.lanes, lane);
-  return stopped;
+  }
+
+  /** The next range and its checkpoint: deletes what may go, or only looks for it. Returns whether nothing in it may go. */
+  async #next(isBarren: boolean): Promise<boolean> {
+    const range = this.#ranges.take(isBarren ? LOOK_BLOCKS : this.#size);
+    this.#atWork += 1;
+    const began = performance.now();
+    const worked = await (isBarren ? this.#lookAhead(range) : this.#remove(range)).catch((error: unknown) => {
+      this.#stopped ??= 'error';
+      throw error;
+    });
+    const tookMs = performance.now() - began;
+    this.#slowestMs = Math.max(this.#slowestMs, tookMs);
+    if (!(await this.order.done(worked.result, this.#ranges.low, tookMs))) this.#stopped ??= 'lease';
+    this.#atWork -= 1;
+    return worked.isBarren;
+  }
+
+  async #lookAhead(range: Range): Promise<Worked> {
+    const due = await this.order.firstDue(range);
+    this.#ranges.done(range, due ?? range.to);
+    return { result: null, isBarren: due === null };
+  }
+
+  async #remove(range: Range): Promise<Worked> {
+    const began = performance.now();
+    const result = await this.#send(range);
+    this.#ranges.done(range);
+    const last = {
+      blocks: range.to - range.from,
+      rows: result.deleted,
+      tookMs: result.statement_ms ?? performance.now() - began,
+      ...(this.order.isInCompany()
+        ? { targetMs: TARGET_IN_COMPANY_MS, mostRows: MOST_ROWS_IN_COMPANY }
+        : { targetMs: TARGET_MS, mostRows: MOST_ROWS }),
+    };
+    this.#size = this.order.isPressed(result) ? yielded(this.#size) : steer(this.#size, last);
+    return { result, isBarren: result.deleted === 0 };
+  }
+
+  async #send({ from, to }: Range): Promise<BatchResult> {
+    const { end } = this.order;
+    try {
+      return await this.order.send({ from, to, end, skipLocked: false });
+    } catch (error) {
+      // Somebody holds a row of this range: step over it, the index sweep comes back for it.
+      if (!(error instanceof DatabaseError && error.failure === 'busy')) throw error;
+      return this.order.send({ from, to, end, skipLocked: true });
+    }
+  }
 }
 
 export interface LookOrder {

@@ -194,8 +194,8 @@ export const runnerMutants: readonly Mutant[] = [
     id: 'B80',
     promise: 'A range of blocks that meets a locked row is asked again in its other form at once.',
     file: 'lib/engine/run/heap-walk.ts',
-    find: 'return order.send({ from, to, end: order.end, skipLocked: true });',
-    replace: 'return order.send({ from, to, end: order.end, skipLocked: false });',
+    find: 'return this.order.send({ from, to, end, skipLocked: true });',
+    replace: 'return this.order.send({ from, to, end, skipLocked: false });',
     tests: [`${heap}:steps over a row`],
   },
   {
@@ -282,8 +282,8 @@ export const runnerMutants: readonly Mutant[] = [
     id: 'B91',
     promise: 'In company one lane works at a time.',
     file: 'lib/engine/run/heap-walk.ts',
-    find: 'if (atWork > 0 && order.isInCompany()) {',
-    replace: 'if (atWork > 9 && order.isInCompany()) {',
+    find: 'if (this.#atWork > 0 && this.order.isInCompany()) {',
+    replace: 'if (this.#atWork > 9 && this.order.isInCompany()) {',
     tests: [`${pace}:keeps lanes and long batches away`],
   },
   {
