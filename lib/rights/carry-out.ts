@@ -1,7 +1,7 @@
 /**
  * Carries out a confirmed request: every governed table that names the subject, one after the other, through the batch
  * transaction. Each count is kept before the next table begins, so that a call that dies has lost none; a request that
- * was taken back meanwhile stops before the next table.
+ * was withdrawn meanwhile stops before the next table.
  */
 import type { Logger } from 'pino';
 import { drainOutbox } from '../files/drain';
@@ -53,7 +53,7 @@ async function throughTables(
       `${policy}: ${deleted} rows`,
     );
     done.push(erased);
-    // Whoever stopped everything stopped the tables behind it too.
+    // A stop for all also stops the remaining tables.
     if (reason === 'stopped') break;
   }
   // Of no table at all there is nothing left either.

@@ -30,7 +30,7 @@ const COUNTING_SHARE = 0.25;
 /** More requests than this are a morning's work for several calls. */
 const MOST_AT_ONCE = 100;
 
-/** A dry run; or remembers the request and, where nobody else has to confirm it, carries it out. */
+/** A dry run; or records the request and, when no second person has to confirm it, carries it out. */
 export async function eraseSubject(services: Services, request: ErasureRequest): Promise<ErasureResult> {
   const { subject, reach } = await subjectOf(services, request.subject);
   if (request.dryRun || services.settings.dryRun) return previewErasure(services, reach, request.deadline);
@@ -41,7 +41,7 @@ export async function eraseSubject(services: Services, request: ErasureRequest):
   const record = await requestErasure(services.deciding, subject, {
     reason: request.reason,
     by: request,
-    // What is held now may be free later, and what goes along is as gone as the rows themselves.
+    // What is held now may be released later, and dependants are deleted just like the rows themselves.
     found: isCounted ? found.deleted + found.kept + total(found.policies, (p) => p.dependantsDeleted) : null,
   });
   if (record.state === 'requested') return waiting(record, found);

@@ -58,7 +58,7 @@ async function decide(database: Database, decision: Sql, by: By): Promise<Erasur
   return (await askAs(by, database, decided)).it;
 }
 
-/** False: it may not begin, or has been taken back or finished meanwhile. */
+/** False: it may not begin, or was withdrawn or finished meanwhile. */
 export const beginErasure = (database: Database, id: string, by: string): Promise<boolean> =>
   isDone(database, sql`retention.begin_erasure(${id}::uuid, ${by})`);
 

@@ -27,7 +27,7 @@ const keysOf = (redis: RedisClient, policy: string) => [
 /** Each failure doubles the cool-down; beyond this many it is the longest anyway. */
 const MOST_FAILURES = 100;
 
-// What cannot be a count is none, and what is open for longer than ever set, or for ever, is closed.
+// What cannot be a count is none, and what is open for longer than ever set, or forever, is closed.
 const COUNT = `${READ_TEXT}local function count(key, most)
   local n = tonumber(text(key) or '0')
   if n == nil or n ~= n or n < 0 then return 0 end
@@ -86,7 +86,7 @@ export async function closeBreaker(redis: RedisClient, policy: string): Promise<
 const NEUTRAL = ['busy', 'paused', 'stopped', 'fenced', 'lease', 'preflight', 'redis'];
 
 /**
- * Tells the breaker how a run ended. Gives `opened` once, when this failure opened it, and `recovered` when
+ * Tells the breaker how a run ended. Returns `opened` once, when this failure opened it, and `recovered` when
  * this success closed it; costs a command only when there is something to change.
  */
 export async function feedBreaker(

@@ -1,6 +1,6 @@
 /**
  * What an approval names (G3): a SHA-256 over everything that would make it another deletion: each row by its key and
- * what goes along with it, hashed by the database in the order of the walk. The same bytes from the preview, and again
+ * what is deleted with it, hashed by the database in the order of the walk. The same bytes from the preview, and again
  * from the recount just before the first delete, or the approval is void.
  */
 import { createHash } from 'node:crypto';

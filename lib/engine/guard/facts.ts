@@ -25,14 +25,14 @@ export const Facts = z.object({
   periods: z.record(z.string(), z.number().int().nullable()),
   waits_until: z.iso.datetime().nullable(),
   clean_runs: z.number().int(),
-  /** Rows of the table by the planner's statistics; -1 when never analysed, null when there is no table. */
+  /** Rows of the table by the planner's statistics; -1 when never analyzed, null when there is no table. */
   estimate: z.number().nullable(),
   usual: z.object({ runs: z.number().int(), median: z.number().nullable() }),
   approval: Approval.nullable(),
 });
 export type Facts = z.infer<typeof Facts>;
 
-/** Nothing ever counts a partitioned table itself; its partitions are analysed, or are empty. */
+/** Nothing ever counts a partitioned table itself; its partitions are analyzed, or are empty. */
 const partitionsEstimate = (of: string): Sql => sql` || (select jsonb_build_object('estimate', case
       when bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0) then -1 else coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint end)
     from pg_partition_tree(to_regclass(${of})) t join pg_class c on c.oid = t.relid where t.isleaf)`;

@@ -1,7 +1,7 @@
 /**
  * What to do when a batch fails for a reason of its rows (R7): set the refusing rows aside as dead letters and
  * send the batch again without them, in the same run; if none refuses alone, take fewer; a single row that
- * still fails, or takes the whole statement time, is set aside as it is. Anything else is not ours to mend.
+ * still fails, or takes the whole statement time, is set aside as it is. Other failures are passed on.
  */
 import type { Logger } from 'pino';
 import { DatabaseError } from '../../platform/errors';
@@ -51,7 +51,7 @@ function logSetAside({ letters, states, constraints }: Letters, log: Logger): bo
   if (letters === 0) return false;
   log.warn(
     { event: 'rows.set_aside', dead_letters: letters, sql_states: states, constraints },
-    `${letters} rows refuse to go and are dead letters now; the others go on`,
+    `${letters} rows cannot be deleted and are dead letters now; the run continues with the others`,
   );
   return true;
 }

@@ -3,7 +3,7 @@
  * that has expired, one step per clean run. A mistake in a new rule costs ten rows, not a table.
  */
 
-/** Few enough to be restored by hand, then ten times as many each time somebody could have looked. */
+/** Few enough to be restored manually, then ten times as many after each step that could be checked. */
 export const STEPS = [10, 100, 1000] as const;
 
 /** Rows this run may delete; null when the rollout is over. `cleanRuns` counts those that deleted something. */

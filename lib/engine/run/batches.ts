@@ -101,6 +101,6 @@ export class Batches {
   }
 }
 
-/** Somebody else was in the way, or it takes too long: nothing happened. */
+/** Another session was in the way, or it takes too long: nothing happened. */
 export const isPassing = (error: unknown): error is DatabaseError =>
   error instanceof DatabaseError && ['busy', 'timeout'].includes(error.failure);

@@ -30,7 +30,7 @@ interface Stretch {
 }
 
 /**
- * A large backlog of a rule goes by the blocks of the table first. Null: done and `proved`, or not worth while, or
+ * A large backlog of a rule goes by the blocks of the table first. Null: done and `proved`, or not worthwhile, or
  * something is left for the index. A limited run, or one with a batch size of its own, keeps to the index.
  */
 export async function byBlocks(
@@ -60,7 +60,7 @@ const isFree = ({ run, work }: Pass): boolean =>
 const isOfRows = (error: unknown): boolean =>
   error instanceof DatabaseError && ['poisoned', 'timeout'].includes(error.failure);
 
-/** What is walked: from where an earlier run stopped in the same file, or all blocks; null when it is not worth while. */
+/** What is walked: from where an earlier run stopped in the same file, or all blocks; null when it is not worthwhile. */
 async function stretchOf(
   { run, work }: Pass,
   leg: RuleLeg,

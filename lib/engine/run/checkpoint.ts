@@ -14,7 +14,7 @@ import { Position } from '../statement/leg';
 
 /** A batch takes at most about 10 s with its answer; a dead runner is replaced half a minute later. */
 const LEASE_MS = 30_000;
-/** Nobody takes a lease for longer: one that lasts beyond this, or for ever, is none. */
+/** No lease is taken for longer: one that lasts beyond this, or forever, does not count. */
 const MOST_LEASE_MS = 10 * LEASE_MS;
 /** A policy that has not run for a week starts its pass again. */
 const CURSOR_SECONDS = 7 * 86_400;
@@ -90,7 +90,7 @@ export async function save(
   return Number(await redis.eval(SAVE, keys, args)) === 1;
 }
 
-/** Gives the lease back; a drained pass needs its cursor no more. */
+/** Releases the lease; a drained pass no longer needs its cursor. */
 export async function release(
   redis: RedisClient,
   policy: string,

@@ -1,6 +1,6 @@
 /**
  * Whether others are writing while we delete (R1). Alone, a batch may take TARGET_MS and lanes run side by side;
- * in company one lane sends short batches, so that nobody's commit waits long behind ours. Told by the
+ * in company one lane sends short batches, so that no commit waits long behind ours. Told by the
  * transaction numbers the server gave out: each batch sees how far they got, and knows which of them were its own.
  */
 

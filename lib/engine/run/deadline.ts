@@ -5,7 +5,7 @@ import { STATEMENT_TIMEOUT_MS } from '../../platform/session';
 const MOST_CLOSING_MS = 1_500;
 /** At most this share of the budget, so that a short run still gets work done. */
 const CLOSING_SHARE = 0.25;
-/** Less is no time for any statement. */
+/** Less is not enough for any statement. */
 const LEAST_STATEMENT_MS = 500;
 
 export class Deadline {

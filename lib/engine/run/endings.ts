@@ -1,4 +1,4 @@
-/** The ways a run ends, each with what it says to whoever reads it. */
+/** The ways a run ends, each with its message for the reader. */
 import { DatabaseError, PreflightError, RedisError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 
@@ -10,12 +10,12 @@ export const drained: Ending = {
 export const outOfTime: Ending = {
   outcome: 'interrupted',
   reason: 'time',
-  message: 'out of time; the next run goes on from the cursor',
+  message: 'out of time; the next run continues from the cursor',
 };
 export const limited: Ending = {
   outcome: 'interrupted',
   reason: 'limit',
-  message: 'the limit of this run is reached; the next run goes on from the cursor',
+  message: 'the limit of this run is reached; the next run continues from the cursor',
 };
 export const approvedGone: Ending = {
   outcome: 'interrupted',
@@ -56,7 +56,7 @@ export function explain(error: unknown): Ending {
       ? {
           outcome: 'interrupted',
           reason: 'paused',
-          message: 'paused while running; resume the policy to go on',
+          message: 'paused while running; resume the policy to continue',
         }
       : {
           outcome: 'interrupted',
@@ -65,7 +65,8 @@ export function explain(error: unknown): Ending {
         };
   }
   if (error instanceof DatabaseError) {
-    if (error.failure === 'busy') return { ...busy, message: `locks were not to be had: ${error.message}` };
+    if (error.failure === 'busy')
+      return { ...busy, message: `could not acquire the locks: ${error.message}` };
     return { outcome: 'errored', reason: error.code, message: error.message };
   }
   if (error instanceof PreflightError || error instanceof RedisError) {

@@ -1,5 +1,5 @@
 /**
- * The preflight again while a run lasts: a foreign key, trigger or column that comes meanwhile is met within seconds and
+ * The preflight again while a run lasts: a foreign key, trigger or column added meanwhile is noticed within seconds and
  * named, instead of by a batch that fails. What a batch could lose before that, its own counts roll back.
  */
 

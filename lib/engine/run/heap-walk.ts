@@ -36,7 +36,7 @@ export interface HeapWalkOrder {
   send(blocks: Blocks): Promise<BatchResult>;
   /** The first block of these with a row that may go; null when there is none. */
   firstDue(range: Range): Promise<number | null>;
-  /** Why to stop before the next batch of about this many milliseconds; null to go on. */
+  /** Why to stop before the next batch of about this many milliseconds; null to continue. */
   stopBefore(slowestMs: number): string | null;
   /** Whether others need the database more: the next batch is smaller. */
   isPressed(result: BatchResult): boolean;
@@ -135,7 +135,7 @@ class HeapWalk {
     try {
       return await this.order.send({ from, to, end, skipLocked: false });
     } catch (error) {
-      // Somebody holds a row of this range: step over it, the index sweep comes back for it.
+      // A row of this range is locked: step over it, the index sweep comes back for it.
       if (!(error instanceof DatabaseError && error.failure === 'busy')) throw error;
       return this.order.send({ from, to, end, skipLocked: true });
     }
@@ -152,7 +152,7 @@ export interface LookOrder {
   outOfTime(): boolean;
 }
 
-/** Looks at every block once. Gives false when there was no time for all of them. */
+/** Looks at every block once. Returns false when there was no time for all of them. */
 export async function lookThrough(order: LookOrder): Promise<boolean> {
   let from = 0;
   let isDone = false;
@@ -181,7 +181,7 @@ async function inLanes(lanes: number, lane: (first: boolean) => Promise<void>): 
 const yielded = (size: number): number => Math.max(Math.min(LEAST_BLOCKS, size), Math.floor(size / 2));
 
 /**
- * Blocks for the next batch: towards the target time, and not over the rows a receipt should hold. Upwards by the
+ * Blocks for the next batch: toward the target time, and not over the rows a receipt should hold. Upwards by the
  * square root of what there is room for, so that even a step that was too large stays under the target.
  */
 function steer(

@@ -1,5 +1,5 @@
 /**
- * What a run makes of others at the same database: whoever waits for a lock, crowds it, or writes beside it, is made
+ * What a run makes of others at the same database: sessions that wait for a lock, crowd it, or write beside it, are made
  * room for by smaller batches and by rests between them (R1).
  */
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 /**
- * How many rows the next batch takes (R1): steers towards a target time of the deleting statement at the server
+ * How many rows the next batch takes (R1): steers toward a target time of the deleting statement at the server
  * (a slow network makes no batch smaller), halves when the database says it was too much, yields while others
  * wait for locks, and recovers by itself.
  */
@@ -8,7 +8,7 @@
 export const FLOOR = 50;
 /** A batch of 10,000 keys is a receipt of about 400 kB, well under every limit on the way. */
 export const CEILING = 10_000;
-/** Long enough to be worth its round trip, short enough that nobody waits noticeably for its locks. */
+/** Long enough to be worth its round trip, short enough that no session waits noticeably for its locks. */
 export const TARGET_MS = 100;
 /** While others write: their commits wait behind ours, for the disk as well as for locks. */
 export const TARGET_IN_COMPANY_MS = 10;
@@ -22,7 +22,7 @@ export interface Pace {
   took(milliseconds: number, targetMs?: number): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;
-  /** Somebody waits for a lock, perhaps one of ours: hold fewer for a shorter time, but go on. */
+  /** A session waits for a lock, perhaps one of ours: hold fewer for a shorter time, but continue. */
   giveWay(): void;
 }
 

@@ -51,7 +51,7 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
   const { run, work, proved } = pass;
   let sweep = swept;
   for (let again = 0, before = run.tally.deleted; ; again += 1) {
-    // Of a partitioned table the last look is at all of it: also at a partition that came meanwhile.
+    // Of a partitioned table the last look is at all of it: also at a partition added meanwhile.
     const open = work.policy.partitioned ? legs : legs.filter((leg) => !proved.has(leg));
     const isLeft = open.length > 0 && (await isAnyLeft(pass, open));
     if (isLeft === null) return unproved;
@@ -66,7 +66,7 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
   }
 }
 
-/** Each sweep frees the rows that only those gone by it referred to, so sweeps go on while they delete. */
+/** Each sweep frees the rows that only those gone by it referred to, so sweeps continue while they delete. */
 const refersToItself = (policy: Policy): boolean =>
   policy.dependants.some((d) => d.fate === 'block' && table(d.table) === table(policy.table));
 
@@ -81,7 +81,7 @@ async function isAnyLeft({ run, work, asOf }: Pass, legs: readonly Leg[]): Promi
   }
 }
 
-/** Where a resumed pass goes on: partitions are found by name, for those before them may be gone. */
+/** Where a resumed pass continues: partitions are found by name, for those before them may be gone. */
 function resumedAt(legs: readonly Leg[], from: Cursor | null): Place {
   if (from === null) return { leg: 0, position: null };
   if (!legs.some((l) => l.leaf)) return { leg: from.leg, position: from.position };

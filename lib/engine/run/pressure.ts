@@ -20,7 +20,7 @@ export function pressedBy(
 }
 
 /**
- * How long to rest behind a batch that took `tookMs`. Whoever waits for a lock is served by a shorter batch; `company`:
+ * How long to rest behind a batch that took `tookMs`. A session that waits for a lock is helped by a shorter batch; `company`:
  * others write (company.ts).
  */
 export function restMs(

@@ -1,4 +1,4 @@
-/** Gives out the blocks of a table in ranges, each once, to lanes that work side by side. */
+/** Hands out the blocks of a table in ranges, each once, to lanes that work side by side. */
 export interface Range {
   readonly from: number;
   readonly to: number;

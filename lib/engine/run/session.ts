@@ -60,7 +60,7 @@ export class Session implements Asking {
     return save(this.redis, this.policy, this.#lease, cursor);
   }
 
-  /** Gives the lease back; a drained pass needs its cursor no more. */
+  /** Releases the lease; a drained pass no longer needs its cursor. */
   release(isDrained: boolean): Promise<boolean> {
     return release(this.redis, this.policy, this.#lease, isDrained);
   }

@@ -17,12 +17,12 @@ export class Trail {
     private readonly pass: string = randomUUID(),
   ) {}
 
-  /** Where the pass goes on: at this position of this leg, or at the leg's beginning. `leg`: for partitions go on by name. */
+  /** Where the pass continues: at this position of this leg, or at the leg's beginning. `leg`: for partitions continue by name. */
   leave(index: number, position: Cursor['position'], leg?: Leg): void {
     this.#travelling = this.run.session.save(
       this.run.keepsCursor ? this.#cursor(index, position, leg) : null,
     );
-    // Whoever asks next whether it arrived is told.
+    // The next caller that asks whether it arrived gets the error.
     this.#travelling.catch(() => undefined);
   }
 

@@ -14,7 +14,7 @@ export interface Work {
   readonly most: { readonly rows: number; readonly ending: Ending | null };
   /** Files that may be queued. */
   readonly mostFiles: number;
-  /** What the preflight asks again meanwhile; all of it unless given. */
+  /** What the preflight checks again while the run lasts; all of it unless given. */
   readonly checks?: readonly Check[];
 }
 

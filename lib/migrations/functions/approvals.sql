@@ -18,7 +18,7 @@ begin
   if a.id is null then
     return;
   end if;
-  -- What CRON_SECRET asked for, nobody knows who did.
+  -- What was asked for with CRON_SECRET has no known person behind it.
   perform retention.refuse_same(who, (select actor from retention.run where id = a.preview));
   return query select * from retention.record_operator(who, 'approval.given', a.id::text, why, jsonb_build_object('policy', a.policy,
     'version', a.version, 'digest', a.digest, 'as_of', a.as_of, 'expired', a.expired, 'expires_at', a.expires_at));

@@ -18,7 +18,7 @@ begin
     raise exception 'lapse: a batch needs track_counts, by which the database counts what it deletes' using errcode = 'LP014',
       hint = format('ALTER DATABASE %I SET track_counts = on;', current_database());
   end if;
-  -- What is deferred to the commit fails where it can be named; only the look for deletions nobody confirmed stays there.
+  -- What is deferred to the commit fails where it can be named; only the look for unconfirmed deletions stays there.
   set constraints all immediate;
   set constraints retention.lapse_receipted deferred;
   perform pg_advisory_xact_lock_shared(7001, 0);
@@ -118,7 +118,7 @@ begin
         end if;
       when others then
         get stacked diagnostics sql_state = returned_sqlstate, constraint_name = constraint_name;
-        -- A lock or a shortage is nobody's fault: the whole request may be asked again.
+        -- A lock or a shortage is no row's fault: the whole request may be sent again.
         if sql_state ~ '^(40|53|55P|57|58|08|XX|LP)' then raise; end if;
         constraint_name := nullif(constraint_name, '');
         return next;

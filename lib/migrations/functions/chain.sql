@@ -37,7 +37,7 @@ begin
 end $$;
 comment on function retention.chain_event() is 'Gives an entry its place in the chain.';
 
--- How every function of this schema adds an entry, in the transaction of what it tells of. Nobody else may.
+-- How every function of this schema adds an entry, in the transaction of what it describes. No other code may.
 create or replace function retention.record(who text, what text, about text, why text, more jsonb) returns setof retention.audit_entry
 language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
   insert into retention.audit_entry (actor, action, subject, reason, detail)

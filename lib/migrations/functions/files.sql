@@ -2,7 +2,7 @@
 
 -- First half of a claim: takes (7002, path) for up to n paths that are due, and leaves them in `lapse.files`.
 -- The judgment follows in a statement of its own, which sees every row committed before the locks.
--- Behind the same locks as a batch: whoever stops everything, pauses a policy or places a hold waits for this
+-- Under the same locks as a batch: stopping everything, pausing a policy or placing a hold waits for this
 -- transaction, or this one sees what they did. Paths are tried, not waited for: two drains never deadlock, and a path
 -- an application's transaction is about to use is busy.
 create or replace function retention.lock_files(n int, at timestamptz) returns int
@@ -35,7 +35,7 @@ end $$;
 comment on function retention.lock_files(int, timestamptz) is
   'Locks the paths of up to n due outbox entries for this transaction; the next statement may judge them. -1: everything is stopped.';
 
--- Whoever may be held by: the row that named the file and the row it went with, their organizations and users, for
+-- Everything by which a file may be held: the row that named the file and the row it went with, their organizations and users, for
 -- every entry of the path. Of an orphan no row is known: a folder of its path that is called like a held organization
 -- or user.
 create or replace function retention.is_held_file(path text) returns boolean
@@ -52,7 +52,7 @@ $$;
 comment on function retention.is_held_file(text) is 'Whether a legal hold keeps a file whose rows have gone.';
 
 -- A hold, a stop or a pause is in force when it is answered: it waits for the drains that are asking the store right
--- now. Each works a few seconds on what it has claimed, and then gives the rest back.
+-- now. Each works a few seconds on what it has claimed, and then releases the rest.
 create or replace function retention.await_files() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -126,7 +126,7 @@ comment on function retention.queue_orphans(uuid, timestamptz, double precision,
   'Queues files that no row has named for long enough, with an entry of the audit chain: how many, and a hash over the hashes of their paths in order.';
 
 -- Waits for a claim of the path that is under way, then says whether its file is being deleted, or was within the
--- last day: whoever uploaded it before the deletion and names it after would name nothing.
+-- last day: a row that names it after the deletion would name nothing, although the file was uploaded before.
 create or replace function retention.is_being_deleted(path text) returns boolean
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 begin
@@ -138,10 +138,10 @@ begin
 end $$;
 comment on function retention.is_being_deleted(text) is 'Whether a file may not be named now, because it is being deleted or just was.';
 
--- For tables that write to the same paths again. With its owner's rights, because whoever writes these tables has
+-- For tables that write to the same paths again. With its owner's rights, because a role that writes these tables has
 -- none in this schema. So it runs nothing of the table's: `format` writes a value with the output function of its
 -- type, which only a superuser can define; a cast, which to_jsonb would call, anyone can. The right to make a
--- trigger with it is nobody's but the owner's.
+-- trigger with it is reserved to the owner.
 create or replace function retention.guard_file_reference() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare

@@ -38,7 +38,7 @@ comment on function retention.effective_periods(text, text, jsonb, timestamptz, 
   'Periods that count now, and until when a declaration with another reach has to wait.';
 
 -- Tenants that are under another label now than was last seen, or were never seen: the old label ends, the new one
--- begins. What a tenant was under goes on counting for the cooling-off.
+-- begins. What a tenant was under keeps counting for the cooling-off.
 create or replace function retention.observe_labels(p text, tenants text[], labels text[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -101,7 +101,7 @@ $$;
 comment on function retention.admission(text, text, text, jsonb, timestamptz, interval, text) is
   'Effective periods, rollout, size of the table, usual run and open approval of a policy, as one value.';
 
--- Row after row into one hash: begun again with what it gave, it goes on, so that it does not matter how many rows
+-- Row after row into one hash: started again with its last result, it continues, so that it does not matter how many rows
 -- come at a time.
 create or replace function retention.chain_rows(before text, rows text[]) returns text
 language plpgsql immutable parallel safe security invoker set search_path = pg_catalog, pg_temp as $$

@@ -63,7 +63,7 @@ begin
 end $$;
 comment on function retention.end_extension(text, text, text, text, double precision) is 'Ends an extension, not before the cooling-off is over.';
 
--- `seconds` null keeps forever. What it was before goes on counting for the cooling-off (remember_override).
+-- `seconds` null keeps forever. The previous period keeps counting for the cooling-off (remember_override).
 create or replace function retention.set_override(who text, why text, p text, whose text, seconds bigint)
 returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -14,7 +14,7 @@ language sql volatile security invoker set search_path = pg_catalog, pg_temp as 
 $$;
 comment on function retention.deletions() is 'Rows deleted in each ordinary table outside Lapse''s schema, as the database counts them in this session.';
 
--- What enter_batch leaves for confirm_batch: readable by all, written by nobody who does not know the secret, and
+-- What enter_batch leaves for confirm_batch: readable by all, written by no one who does not know the secret, and
 -- worth nothing in another transaction.
 create or replace function retention.proof_of(r uuid, s int, before jsonb) returns text
 language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$

@@ -1,7 +1,7 @@
--- Who acts: an operator's own token proves it to the database, so that the credentials of the app alone are nobody's.
+-- Who acts: an operator's own token proves it to the database, so that the credentials of the app alone are no operator.
 
--- Not asked of whoever has the rights of the table's owner, who could write the table: a stop from psql needs no token.
--- Everybody else is asked, a member of lapse_app or not.
+-- A role with the rights of the table's owner needs no token, as it could write the table: a stop from psql works without.
+-- Every other role needs one, whether a member of lapse_app or not.
 create or replace function retention.prove_operator(who text) returns void
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 declare

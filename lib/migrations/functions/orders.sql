@@ -156,7 +156,7 @@ end $$;
 comment on function retention.lease_refunds(uuid, timestamptz, timestamptz, int, jsonb) is
   'Gives a watch the refunds that are due, for a time; nothing while refunds are stopped.';
 
--- Committed before the provider is asked: whoever stops after this waits for the answer, whoever stopped before it is obeyed.
+-- Committed before the provider is asked: a stop after this waits for the answer, a stop before it is obeyed.
 create or replace function retention.may_refund(intent uuid, token uuid, seconds int) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare

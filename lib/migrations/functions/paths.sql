@@ -1,5 +1,5 @@
 -- Names of files: one canonical form, by which a file is judged, locked and deleted, however a row writes it.
--- What `blob_path` returns stands in indexes of business tables: whoever changes it has them rebuilt (REINDEX).
+-- What `blob_path` returns stands in indexes of business tables: a change of it needs them rebuilt (REINDEX).
 
 -- Escapes of a URL undone, where all of it is UTF-8 without a NUL; otherwise as it stands. Never raises.
 create or replace function retention.blob_unescaped(path text) returns text
@@ -69,7 +69,7 @@ return case when retention.is_plain_path(url) then url else retention.blob_path_
 comment on function retention.blob_path(text) is 'The canonical pathname of a file, from its URL or pathname: equal for all ways to write it. Empty where it names none.';
 
 -- May the file behind this name be deleted? Null, or why not. Strict where blob_path is generous: the name must be one
--- that everybody reads alike, at one of the store's own hosts, below its column's folder.
+-- that has one reading only, at one of the store's own hosts, below its column's folder.
 create or replace function retention.blob_refusal(url text, prefix text, hosts text[]) returns text
 language plpgsql immutable parallel safe security invoker set search_path = pg_catalog, pg_temp as $$
 declare

@@ -62,7 +62,7 @@ begin
 end $$;
 comment on function retention.resume_all(text, text) is 'Takes back the stop for all that somebody else made.';
 
--- The fence first: whoever held the lease deletes nothing more, whatever it still believes.
+-- The fence first: a run that held the lease deletes nothing more, whatever it still believes.
 create or replace function retention.release_lease(who text, why text, p text) returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
