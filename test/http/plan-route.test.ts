@@ -49,7 +49,7 @@ it('counts one plan at a time, and says when to ask again', async () => {
   const answer = turn.mine ? turn.result : null;
   expect(answer?.status).toBe(429);
   expect(await answer?.json()).toMatchObject({
-    error: { code: 'one_at_a_time', message: expect.stringContaining('ask again') },
+    error: { code: 'one_at_a_time', message: expect.stringContaining('try again when it has ended') },
   });
   expect((await get()).status).toBe(200);
 });

@@ -157,7 +157,7 @@ describe('the map and the policies', () => {
     );
     expect(found.filter((f) => f.kind === 'map').map((f) => f.problem)).toEqual([
       'the data map names phone, and public.Person has no such column',
-      'the data map gives public.Person to persons, and there is no such policy',
+      'the data map assigns public.Person to persons, and there is no such policy',
       'things takes no row of public.visits',
       'the data map has public.gone, and there is no such table',
     ]);
