@@ -54,13 +54,13 @@ export async function open<const Q extends Queries>(
     roots: roots ? query(roots, (rows) => rows) : undefined,
   };
   const sentAt = performance.now();
-  const answers = await run.session.ask({ ...first, ...more }, BEGIN);
-  const { begun } = answers as Answers<typeof first>;
-  if (begun.refused) return { opened: { refused: begun.refused }, answers: answers as Answers<Q> };
+  const asked = await run.session.ask({ ...first, ...more }, BEGIN);
+  const answers = asked as Answers<typeof first> & Answers<Q>;
+  const { begun, catalog, roots: found = [] } = answers;
+  if (begun.refused) return { opened: { refused: begun.refused }, answers };
   run.recorded('open');
   run.neighbors.saw(begun.next, sentAt);
   run.neighbors.wrote();
-  const { catalog, roots: found = [] } = answers as Answers<typeof first>;
   const rooted = withRoots(policy, [...found]);
   // Of a partition that a dependant is, the catalog is asked again as of its table.
   const { facts } = rooted === policy ? catalog : await run.session.reading.askOne(catalogOf(rooted), BEGIN);
@@ -70,7 +70,7 @@ export async function open<const Q extends Queries>(
   ];
   const asOf = begun.as_of ?? run.startedAt.toISOString();
   const opened = { refused: null, policy: rooted, fence: begun.fence ?? '0', asOf, problems };
-  return { opened, answers: answers as Answers<Q> };
+  return { opened, answers };
 }
 
 /** What a policy's own run knows then. */
