@@ -29,7 +29,9 @@ const start = async (env: Record<string, string> = {}): Promise<TestDatabase> =>
   e = await engine({ env: { CLEANUP_LANES: '1', ...env } });
   await databaseClock(e.db, NOW);
   // Who logs in is looked at before the first request of an instance: no part of a run.
-  await e.services.database.transaction([{ text: 'select 1', params: [] }], { timeoutMs: 10_000 });
+  const { database, deciding, reading } = e.services;
+  for (const one of [database, deciding, reading])
+    await one.transaction([{ text: 'select 1', params: [] }], { timeoutMs: 10_000 });
   return e.db;
 };
 
