@@ -170,15 +170,7 @@ export interface Settings {
 
 /** Names the variable of each problem. `KV_REST_API_*` (Vercel's marketplace names) are accepted for Upstash's own. */
 export function readSettings(env: Record<string, string | undefined>): Settings {
-  const parsed = Environment.safeParse({
-    ...env,
-    UPSTASH_REDIS_REST_URL: env.UPSTASH_REDIS_REST_URL ?? env.KV_REST_API_URL,
-    UPSTASH_REDIS_REST_TOKEN: env.UPSTASH_REDIS_REST_TOKEN ?? env.KV_REST_API_TOKEN,
-  });
-  if (!parsed.success) {
-    throw new SettingsError(parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`));
-  }
-  const e = parsed.data;
+  const e = checked(env);
   if (e.SLA_WARNING_THRESHOLD_PERCENT > e.SLA_CRITICAL_THRESHOLD_PERCENT) {
     throw new SettingsError([
       'SLA_WARNING_THRESHOLD_PERCENT must not be above SLA_CRITICAL_THRESHOLD_PERCENT',
@@ -188,14 +180,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   const alerts = alertSettings(e);
   const problems = [...databaseProblems(e), ...orders.problems, ...alerts.problems, ...reused(e)];
   if (problems.length > 0) throw new SettingsError(problems);
-  const production = e.VERCEL_ENV === 'production';
-  const dryRunBecause = !production
-    ? `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`
-    : e.CLEANUP_DRY_RUN
-      ? 'CLEANUP_DRY_RUN'
-      : e.RETENTION_DRY_RUN
-        ? 'RETENTION_DRY_RUN'
-        : null;
+  const dryRunBecause = whyDry(e);
   return {
     databaseUrl: e.DATABASE_URL,
     operatorUrl: e.DATABASE_URL_OPERATOR,
@@ -216,7 +201,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     warnings: warningsOf(e),
     dryRun: dryRunBecause !== null,
     dryRunBecause,
-    production,
+    production: isProduction(e),
     reconcileDelete: e.RECONCILE_DELETE,
     sla: {
       warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
@@ -236,6 +221,25 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
 }
 
 type Checked = z.output<typeof Environment>;
+
+function checked(env: Record<string, string | undefined>): Checked {
+  const parsed = Environment.safeParse({
+    ...env,
+    UPSTASH_REDIS_REST_URL: env.UPSTASH_REDIS_REST_URL ?? env.KV_REST_API_URL,
+    UPSTASH_REDIS_REST_TOKEN: env.UPSTASH_REDIS_REST_TOKEN ?? env.KV_REST_API_TOKEN,
+  });
+  if (parsed.success) return parsed.data;
+  throw new SettingsError(parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`));
+}
+
+const isProduction = (e: Checked): boolean => e.VERCEL_ENV === 'production';
+
+/** Null: deletions are real. */
+function whyDry(e: Checked): string | null {
+  if (!isProduction(e)) return `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`;
+  if (e.CLEANUP_DRY_RUN) return 'CLEANUP_DRY_RUN';
+  return e.RETENTION_DRY_RUN ? 'RETENTION_DRY_RUN' : null;
+}
 
 const Guards = Environment.pick({
   LAPSE_MASS_DELETION_GUARD: true,
