@@ -134,7 +134,7 @@ describe('artifacts by tier', () => {
   });
 
   it.each([1, 2, 3])(
-    'with 30 % of all blob calls failing: no orphan, no live file lost (seed %i)',
+    'with 30 % of all blob calls failing leave no orphan and lose no live file (seed %i)',
     async (seed) => {
       const { services, tiers, left } = await seeded(600, 60);
       const bad = chaos(0.3, seed);
@@ -149,7 +149,7 @@ describe('artifacts by tier', () => {
     },
   );
 
-  it('killed between any two calls and resumed: the same end', async () => {
+  it('killed between any two calls and resumed come to the same end', async () => {
     const { services, tiers, left } = await seeded(300, 40);
     let kills = 0;
     const random = randomOf(9);

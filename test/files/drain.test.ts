@@ -113,7 +113,7 @@ describe('the drain', () => {
     expect(await f.entries()).toEqual({ kept: 1, deleted: 1 });
   });
 
-  it('deletes a file two deleted rows name once, and settles both entries', async () => {
+  it('deletes a file that two deleted rows name once, and settles both entries', async () => {
     f = await files();
     await f.rows([
       { age: 40, file: suffixed(1) },
@@ -143,7 +143,7 @@ describe('the drain', () => {
     expect(f.stored()).toEqual(['pictures/a/b.png', 'pictures/a/über uns.png']);
   });
 
-  it('spares a file uploaded again under the same path after its row went', async () => {
+  it('keeps a file uploaded again under the same path after its row was deleted', async () => {
     f = await files();
     await f.rows([{ age: 40, file: 'pictures/avatars/1.png' }]);
     await f.upload('pictures/avatars/1.png');
@@ -155,7 +155,7 @@ describe('the drain', () => {
     expect(await f.entries()).toEqual({ kept: 1 });
   });
 
-  it('spares a file uploaded again between the look and the deletion', async () => {
+  it('keeps a file uploaded again between the look and the deletion', async () => {
     f = await files();
     await f.rows([{ age: 40, file: 'pictures/avatars/1.png' }]);
     await f.upload('pictures/avatars/1.png');
@@ -179,7 +179,7 @@ describe('the drain', () => {
     expect(f.stored()).toEqual(['pictures/avatars/1.png']);
   });
 
-  it('confirms a file that two looks have not found: the row still goes', async () => {
+  it('confirms a file that two looks have not found', async () => {
     f = await files();
     await f.rows([
       { age: 40, file: 'pictures/never/uploaded.png' },
@@ -230,7 +230,7 @@ describe('the drain', () => {
     expect(result.message).toContain('BLOB_READ_WRITE_TOKEN');
   });
 
-  it('two drains at once delete each file, and each entry is settled once', async () => {
+  it('run twice at once deletes each file and settles each entry once', async () => {
     f = await files();
     await f.rows(gone(1200));
     await f.cloud.blob.putMany(
@@ -246,7 +246,7 @@ describe('the drain', () => {
 });
 
 describe('a store that fails', () => {
-  it('is asked again later, after growing waits, until it confirms', async () => {
+  it('is tried again after growing waits, until it confirms', async () => {
     f = await files();
     await f.rows(gone(1));
     await f.upload(suffixed(0));
@@ -267,7 +267,7 @@ describe('a store that fails', () => {
     expect(f.stored()).toEqual([]);
   });
 
-  it('a lost answer ends as deleted, not as an error', async () => {
+  it('and loses an answer ends with the file deleted, not with an error', async () => {
     f = await files();
     await f.rows([{ age: 40, file: 'pictures/a/plain.png' }, ...gone(1)]);
     await f.upload('pictures/a/plain.png', suffixed(0));
@@ -304,7 +304,7 @@ describe('a store that fails', () => {
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 1 });
   });
 
-  it('becomes a dead letter after the last attempt, and the others go', async () => {
+  it('makes a dead letter after the last attempt, and deletes the others', async () => {
     f = await files();
     await f.rows([{ age: 40, file: 'pictures/bad/one.png' }, ...gone(1)]);
     await f.upload('pictures/bad/one.png', suffixed(0));
@@ -327,7 +327,7 @@ describe('a store that fails', () => {
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', calls: 0 });
   });
 
-  it('a refused token stops the drain, and no attempt is counted', async () => {
+  it('and refuses the token stops the drain, and no attempt is counted', async () => {
     f = await files();
     await f.rows(gone(3));
     await f.upload(suffixed(0));
@@ -345,7 +345,7 @@ describe('a store that fails', () => {
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 3 });
   });
 
-  it('one refused name does not keep the others of its call', async () => {
+  it('and refuses one name still deletes the others of its call', async () => {
     f = await files();
     await f.rows(gone(5));
     await f.upload(...gone(5).map((g) => g.file));
@@ -402,7 +402,7 @@ describe('a look at the store', () => {
     expect(f.stored()).toEqual([plain]);
   });
 
-  it('spares a file written again under a name that only looks like one of the store', async () => {
+  it('keeps a file written again under a name that only looks like one of the store', async () => {
     f = await files({ policy: { files: [{ column: 'file', fate: 'delete', prefix: 'pictures/' }] } });
     await f.rows([{ age: 40, file: suffixed(1) }]);
     await f.upload(suffixed(1));
@@ -456,7 +456,7 @@ describe('a look at the store', () => {
 });
 
 describe('a drain that dies', () => {
-  it('between claim and deletion: the claim falls due again', async () => {
+  it('between claim and deletion leaves a claim that is due again', async () => {
     f = await files();
     await f.rows(gone(2));
     await f.upload(suffixed(0), suffixed(1));
@@ -471,7 +471,7 @@ describe('a drain that dies', () => {
     expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 2 });
   });
 
-  it('and answers late changes nothing of what was settled meanwhile', async () => {
+  it('and answers late changes nothing that was settled meanwhile', async () => {
     f = await files();
     await f.rows(gone(1));
     await f.runNow();
@@ -484,7 +484,7 @@ describe('a drain that dies', () => {
     ]);
   });
 
-  it('between deletion and confirmation: done again, the same end', async () => {
+  it('between deletion and confirmation is done again, with the same end', async () => {
     f = await files();
     await f.rows([...gone(2), { age: 40, file: 'pictures/a/plain.png' }]);
     await f.upload(suffixed(0), suffixed(1), 'pictures/a/plain.png');

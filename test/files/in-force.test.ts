@@ -34,7 +34,7 @@ const done = (answer: { status: number; body: unknown }) => {
 };
 
 describe('a file whose row has gone', () => {
-  it('stays while everything is stopped, and goes when it is let go', async () => {
+  it('stays while everything is stopped, and is deleted after the stop', async () => {
     await waiting(ages(2));
     done(await act(f.services, 'alice', { action: 'all.stop', reason: 'wrong rows' }));
     expect(await f.drain()).toMatchObject({ outcome: 'skipped', reason: 'stopped', deleted: 0, open: 2 });
@@ -92,7 +92,7 @@ describe('a file whose row has gone', () => {
     expect(f.stored()).toHaveLength(1);
   });
 
-  it('none goes after a hold, a stop or a pause has been answered, whenever it comes', async () => {
+  it('is not deleted after a hold, a stop or a pause has been answered, whenever that comes', async () => {
     for (const [round, body] of [
       { action: 'all.stop', reason: 'now' },
       { action: 'hold.place', scope: 'organization', subject: ORG, reason: 'now' },
@@ -141,7 +141,7 @@ describe('a file whose row has gone', () => {
 });
 
 describe('an orphan', () => {
-  it('is queued by nobody while everything is stopped, and kept by a hold its folder is called after', async () => {
+  it('is not queued while everything is stopped, and is kept by a hold on the name of its folder', async () => {
     await f.db.sql(
       `insert into retention.blob_finding (kind, path, bytes, uploaded_at, first_scan, last_scan, scans, first_seen_at, last_seen_at)
        select 'orphan', p, 10, now() - interval '9 days', gen_random_uuid(), '00000000-0000-4000-8000-000000000001', 2, now() - interval '2 days', now()
@@ -186,7 +186,7 @@ describe('an orphan', () => {
 });
 
 describe('an entry of the outbox', () => {
-  it('is written by a batch with its receipt, and by nobody else with the rights of the app', async () => {
+  it('is written by a batch with its receipt, and in no other way with the rights of the app', async () => {
     await waiting(ages(1));
     const app = await appLogin(f.db);
     try {
@@ -204,7 +204,7 @@ describe('an entry of the outbox', () => {
 });
 
 describe('a name', () => {
-  it('outside its column’s prefix, or that can be read another way, deletes nothing, and someone is told', async () => {
+  it('outside its column’s prefix, or that can be read in another way, deletes nothing and raises an incident', async () => {
     const host = new URL(f.services.blob!.bases[0]!).host;
     const live = 'outputs/live.mp4';
     const hostile = [

@@ -202,7 +202,7 @@ describe('the canonical form of a path', () => {
     expect(found.map((x) => x.refusal)).toEqual([null, 'name.outside', 'name.outside', 'name.unreadable']);
   });
 
-  it('is evaluated for whoever writes an indexed row, without a right in the schema', async () => {
+  it('is evaluated for every role that writes an indexed row, without a right in the schema', async () => {
     const role = `writer_${process.pid}`;
     await db.sql(`create role ${role}`);
     try {

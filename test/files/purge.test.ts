@@ -58,7 +58,7 @@ describe('a soft-deleted row', () => {
     expect(await purged(purge)).toMatchObject({ deleted: 0, kept: { held: 1 } });
   });
 
-  it('comes back inside its grace period, on the record, and is not marked again the next night', async () => {
+  it('can be restored within its grace period, on the record, and is not marked again the next night', async () => {
     const { id } = await marked();
     await databaseClock(f.db, f.now());
     const safe = await restoreRow(f.services.deciding, {
@@ -76,7 +76,7 @@ describe('a soft-deleted row', () => {
     expect(await f.runNow()).toMatchObject({ deleted: 0, kept: { extended: 1 } });
   });
 
-  it('does not come back after its grace period, nor what was never marked', async () => {
+  it('cannot be restored after its grace period, nor can what was never marked', async () => {
     const { id } = await marked();
     f.pass(14 * DAY + 60);
     await databaseClock(f.db, f.now());
@@ -92,7 +92,7 @@ describe('a soft-deleted row', () => {
     expect(await left(f.db, 'retention.extension')).toBe(0);
   });
 
-  it('has a purge only where the policy marks, an hour behind it', async () => {
+  it('has a purge only where the policy marks, an hour after it', async () => {
     f = await files({ policy: soft });
     expect(purgeOf(f.policy)).toMatchObject({
       name: 'pictures-purge',

@@ -28,7 +28,7 @@ const all = async (): Promise<Finding[]> => {
   return found;
 };
 
-it('a hold in a spelling that never matched is named with the one that does, and changed by nobody', async () => {
+it('a hold in a spelling that never matched is named with the one that does, and left unchanged', async () => {
   const [org, person, , untouched] = await things(e.db, [1, 2, 3, 4]);
   await e.db.sql('update things set org = id, person = id');
   await typed('organization', org!.toUpperCase());
@@ -57,7 +57,7 @@ it('a hold in a spelling that never matched is named with the one that does, and
   expect(await e.db.sql('select * from retention.hold order by id')).toEqual(before);
 });
 
-it('placed again as it was typed, the hold keeps its rows, and the old one is only one that matches nothing', async () => {
+it('a hold placed again as it was typed keeps its rows, and the old one only matches nothing', async () => {
   const [id] = await things(e.db, [40 * 86_400]);
   await typed('item', id!.toUpperCase(), 'public.things');
   await act(e.services, 'bob', {

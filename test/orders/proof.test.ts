@@ -5,7 +5,7 @@ import { type OrderWorld, orderWorld } from '@/test/support/orders';
 let w: OrderWorld;
 afterEach(() => w.stop());
 
-it('through lost answers, inner errors, late confirmations, pruned keys and two watches: none twice, none missed', async () => {
+it('orders are paid back once each through lost answers, inner errors, late confirmations, pruned keys and two watches', async () => {
   w = await orderWorld();
   const { services, stripe, db } = w;
   const proof = await proveOrders({ services, stripe, sql: db.sql, orders: 100, random: randomFrom(7) });

@@ -50,7 +50,7 @@ const forge = (text: string, params: (string | null)[] = [], database = w.servic
 const payment = async (order: string) => String((await w.state(order)).payment_intent_id);
 
 describe('an order in review', () => {
-  it('that escalates is told to somebody, once, by role and without naming it, and so is the end', async () => {
+  it('that escalates is reported once, to a role and without naming the order, and so is the end', async () => {
     const order = await w.order(20);
     await w.watch();
     await w.watch();
@@ -178,7 +178,7 @@ describe('a refund that does not go smoothly', () => {
     expect((await w.db.sql('select state from retention.refund_intent'))[0]?.state).toBe('succeeded');
   });
 
-  it('waits for a late confirmation, and asks for no second one', async () => {
+  it('waits for a late confirmation, and requests no second one', async () => {
     const order = await w.order(25);
     w.stripe.setFaults((r) => (r.method === 'POST' ? { kind: 'pending' } : undefined));
     expect((await w.watch()).submitted).toBe(1);
@@ -223,7 +223,7 @@ describe('a refund that does not go smoothly', () => {
     expect((await w.watch()).refunded).toBe(1);
   });
 
-  it('that someone made in the dashboard goes to a person, and no second one is asked for', async () => {
+  it('that was made in the dashboard goes to a person, and no second one is requested', async () => {
     const order = await w.order(25);
     w.stripe.refundElsewhere(await payment(order), 1_000);
     expect((await w.watch()).toManual).toBe(1);
@@ -248,7 +248,7 @@ describe('caps', () => {
     expect(w.stripe.refunds.size).toBe(0);
   });
 
-  it('of a day hold also when two watches claim at once, and the rest waits for a person', async () => {
+  it('of a day also hold when two watches claim at once, and the rest waits for a person', async () => {
     const orders = await Promise.all(Array.from({ length: 12 }, () => w.order(25, { amount: 100_00 })));
     const services = capped({ eur: { one: 500_00, day: 500_00 } });
     await Promise.all([w.watch(services), w.watch(services)]);
@@ -289,7 +289,7 @@ describe('caps', () => {
     expect([await why(large), await why(exactly)]).toEqual(['amount_cap', null]);
   });
 
-  it('hold again when the money goes: what was claimed under others goes to a person', async () => {
+  it('hold again when the money moves: what was claimed under other caps goes to a person', async () => {
     const [order, paid] = [await w.order(25, { amount: 40_000 }), await w.order(25)];
     const claims = async (caps: string) =>
       forge(
@@ -435,7 +435,7 @@ describe('a stop', () => {
     act(w.services, who, { action: 'all.stop', reason: 'fire' });
   const resume = () => act(w.services, 'bob', { action: 'all.resume', reason: 'out' });
 
-  it('of everything holds refunds back: nothing is claimed, nothing claimed before is paid, and the watch says so', async () => {
+  it('of everything stops refunds: nothing is claimed, nothing claimed before is paid, and the watch says so', async () => {
     const claimed = await w.order(25);
     w.stripe.setFaults(() => ({ kind: 'refuse', status: 429 }));
     await w.watch();
@@ -462,7 +462,7 @@ describe('a stop', () => {
     expect((await w.watch()).refunded).toBe(1);
   });
 
-  it('that has answered is followed by no refund, however many were about to be made', async () => {
+  it('that has been answered is followed by no refund, however many were about to be made', async () => {
     for (let i = 0; i < 30; i += 1) await w.order(25);
     let made = 0;
     let stopping: Promise<number> | undefined;
@@ -562,7 +562,7 @@ describe('one attempt', () => {
     expect(w.stripe.refunds.size).toBe(1);
   });
 
-  it('asks for nothing once its lease may be another watch’s', async () => {
+  it('sends nothing once its lease may belong to another watch', async () => {
     let asked = 0;
     const provider: RefundProvider = {
       payment: async () => ({ amount: 4_200, currency: 'eur' }),

@@ -62,7 +62,7 @@ it.each(['paused', 'breaker', 'guarded', 'cooling'])(
   },
 );
 
-it('a stopped policy whose cron does not even come is withheld', () => {
+it('a stopped policy whose cron does not even start is withheld', () => {
   expect(status(day(2, '04:00'), { stopped: 'stopped' }).symptoms).toMatchObject([
     { message: expect.stringContaining('everything is stopped') },
   ]);
@@ -97,7 +97,7 @@ it.each([
   ]);
 });
 
-it('everything on the clock is watched, and told of before its next run is due', () => {
+it('everything with a schedule is watched, and reported before its next run is due', () => {
   const all = allExpected({ policies, orderReview: REVIEW });
   expect(all.map((e) => e.name).sort()).toEqual(
     [...policies, ...OWN_JOBS, ORDER_JOB].map((x) => x.name).sort(),

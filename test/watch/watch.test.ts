@@ -56,7 +56,7 @@ const othersCame = () =>
     [new Date(now).toISOString()],
   );
 
-it('a skipped schedule is told by any other cron, once, and its recovery once', async () => {
+it('a skipped schedule is reported by any other cron, once, and its recovery once', async () => {
   await lookForLateRuns(services);
   at('2026-03-01T04:00:30Z');
   await othersCame();
@@ -133,7 +133,7 @@ it('a paused policy is withheld and not missing', async () => {
   expect(await ofThings()).toMatchObject([{ cause: 'run.withheld:things', severity: 'warning' }]);
 });
 
-it('a dry run somebody asked for does not stand for the run that is due', async () => {
+it('a dry run that was asked for does not count as the run that is due', async () => {
   await lookForLateRuns(services);
   at('2026-03-01T02:30:00Z');
   await runThings('?dryRun=1');
@@ -215,7 +215,7 @@ it('a changed schedule counts from when it was first seen', async () => {
   expect((await lookForLateRuns(moved)).statuses.things).toBe('breached');
 });
 
-it('the stop of a guard is told, and over with the first run it lets go', async () => {
+it('the stop of a guard is reported, and over with the first run it admits', async () => {
   const strict = {
     ...services,
     settings: { ...services.settings, guards: { ...services.settings.guards, massDeletion: true } },
@@ -238,7 +238,7 @@ it('the stop of a guard is told, and over with the first run it lets go', async 
   expect(await ofThings()).toMatchObject([{ cause: 'guard.stopped:things', open: false }]);
 });
 
-it('answers how many are watched and not on time; outside production nobody is late', async () => {
+it('answers how many are watched and not on time; outside production none is late', async () => {
   const order = {
     correlationId: randomUUID(),
     deadline: new Date(now + 300_000),

@@ -8,7 +8,7 @@ import type { Run } from './execution';
 import type { Work } from './work';
 
 export class Trail {
-  #travelling: Promise<boolean> = Promise.resolve(true);
+  #traveling: Promise<boolean> = Promise.resolve(true);
 
   constructor(
     private readonly run: Run,
@@ -19,16 +19,14 @@ export class Trail {
 
   /** Where the pass continues: at this position of this leg, or at the leg's beginning. `leg`: for partitions continue by name. */
   leave(index: number, position: Cursor['position'], leg?: Leg): void {
-    this.#travelling = this.run.session.save(
-      this.run.keepsCursor ? this.#cursor(index, position, leg) : null,
-    );
+    this.#traveling = this.run.session.save(this.run.keepsCursor ? this.#cursor(index, position, leg) : null);
     // The next caller that asks whether it arrived gets the error.
-    this.#travelling.catch(() => undefined);
+    this.#traveling.catch(() => undefined);
   }
 
   /** False: the lease is lost. */
   arrived(): Promise<boolean> {
-    return this.#travelling;
+    return this.#traveling;
   }
 
   #cursor(leg: number, position: Cursor['position'], walked?: Leg): Cursor {

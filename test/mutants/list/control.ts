@@ -151,7 +151,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/stops.sql`,
     find: '      where not s.paused\n',
     replace: '',
-    tests: ['test/operators/duties.test.ts:the stop of a policy stays'],
+    tests: ['test/operators/duties.test.ts:the stop of a policy belongs'],
   },
   {
     id: 'J19',
@@ -159,7 +159,7 @@ export const controlMutants: readonly Mutant[] = [
     file: `${functions}/stops.sql`,
     find: 'stopped_at = clock_timestamp() where not stopped;',
     replace: 'stopped_at = clock_timestamp();',
-    tests: ['test/operators/duties.test.ts:the stop of everything stays'],
+    tests: ['test/operators/duties.test.ts:the stop of everything belongs'],
   },
   {
     id: 'J20',

@@ -28,7 +28,7 @@ export const orderMutants: readonly Mutant[] = [
     file: 'lib/orders/refund.ts',
     find: 'if (standing.length > 0)',
     replace: 'if (standing.length > 99)',
-    tests: watch('that someone made in the dashboard'),
+    tests: watch('that was made in the dashboard'),
   },
   {
     id: 'R04',
@@ -60,7 +60,7 @@ export const orderMutants: readonly Mutant[] = [
     file: 'lib/orders/refund.ts',
     find: 'if (a.clock().getTime() >= a.leaseEnds.getTime())',
     replace: 'if (a.clock().getTime() >= a.leaseEnds.getTime() + 3_600_000)',
-    tests: watch('asks for nothing once its lease'),
+    tests: watch('sends nothing once its lease'),
   },
   {
     id: 'R08',
@@ -96,11 +96,11 @@ export const orderMutants: readonly Mutant[] = [
   },
   {
     id: 'R12',
-    promise: 'Caps hold again when the money goes, whatever caps the claim was given.',
+    promise: 'Caps hold again when the money moves, whatever caps the claim was given.',
     file: 'lib/orders/refund.ts',
     find: 'return agreed ? null : intent.over;',
     replace: 'return null;',
-    tests: watch('hold again when the money goes'),
+    tests: watch('hold again when the money moves'),
   },
   {
     id: 'R13',
@@ -133,7 +133,7 @@ export const orderMutants: readonly Mutant[] = [
     file: functions,
     find: "when coalesce((select k.stopped from retention.kill_switch k), true) then 'stopped'",
     replace: "when false then 'stopped'",
-    tests: watch('of everything holds refunds back'),
+    tests: watch('of everything stops refunds'),
   },
   {
     id: 'R17',
@@ -149,7 +149,7 @@ export const orderMutants: readonly Mutant[] = [
     file: functions,
     find: 'while exists (select from retention.refund_intent where asking_until > clock_timestamp()) loop',
     replace: 'while false loop',
-    tests: watch('that has answered is followed by no refund'),
+    tests: watch('that has been answered is followed by no refund'),
   },
   {
     id: 'R19',
@@ -157,7 +157,7 @@ export const orderMutants: readonly Mutant[] = [
     file: 'lib/orders/refund.ts',
     find: 'if (stop !== null) return',
     replace: "if (stop === 'lease_over') return",
-    tests: watch('that has answered is followed by no refund'),
+    tests: watch('that has been answered is followed by no refund'),
   },
   {
     id: 'R20',

@@ -29,7 +29,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: store,
     find: "if (olderMs < 0) this.#settle(file, 'rewritten');",
     replace: "if (olderMs === Number.NEGATIVE_INFINITY) this.#settle(file, 'rewritten');",
-    tests: drain('spares a file uploaded again under the same path'),
+    tests: drain('keeps a file uploaded again under the same path'),
   },
   {
     id: 'O04',
@@ -45,7 +45,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: 'lib/files/outbox.ts',
     find: "attempts = o.attempts + (a.how <> 'untried')::int,",
     replace: 'attempts = o.attempts + 1,',
-    tests: drain('a refused token stops the drain'),
+    tests: drain('and refuses the token stops the drain'),
   },
   {
     id: 'O06',
@@ -85,7 +85,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: store,
     find: 'const full = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts, 20));',
     replace: 'const full = FIRST_WAIT_MS * 2 ** Math.min(attempts, 20);',
-    tests: drain('becomes a dead letter after the last attempt'),
+    tests: drain('makes a dead letter after the last attempt'),
   },
   {
     id: 'O12',
@@ -109,7 +109,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: store,
     find: "if (why.failure === 'refused' && files.length > 1) await this.#eachAlone(files);",
     replace: 'if (files.length === 0) return;',
-    tests: drain('one refused name does not keep the others'),
+    tests: drain('and refuses one name still deletes the others'),
   },
   {
     id: 'O15',
@@ -117,7 +117,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: store,
     find: "if (error.failure === 'fatal') this.#fatal = error;",
     replace: "if (error.failure === 'fatal') return new BlobError('transient', '');",
-    tests: drain('a refused token stops the drain'),
+    tests: drain('and refuses the token stops the drain'),
   },
   {
     id: 'O16',
@@ -157,7 +157,7 @@ export const outboxMutants: readonly Mutant[] = [
     file: 'lib/engine/restoration.ts',
     find: 'from wanted w where t.ctid = w.c and w.open',
     replace: 'from wanted w where t.ctid = w.c',
-    tests: purge('does not come back after its grace period'),
+    tests: purge('cannot be restored after its grace period'),
   },
   {
     id: 'O22',

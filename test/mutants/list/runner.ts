@@ -328,7 +328,7 @@ export const runnerMutants: readonly Mutant[] = [
   },
   {
     id: 'C21',
-    promise: 'A marked row does not come back after its grace period.',
+    promise: 'A marked row cannot be restored after its grace period.',
     file: 'lib/engine/restoration.ts',
     find: `grace === null ? 'true' : \`\${mark} >=`,
     replace: `grace !== null ? 'true' : \`\${mark} >=`,

@@ -21,7 +21,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/watch/attend.ts',
     find: 'const counts = !call.parameters.dryRun;',
     replace: 'const counts = true;',
-    tests: watch('a dry run somebody asked for'),
+    tests: watch('a dry run that was asked for'),
   },
   {
     id: 'X03',
@@ -118,7 +118,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/watch/judge.ts',
     find: 'if (by !== undefined) {',
     replace: "if (by === 'missing') {",
-    tests: judge('a stopped policy whose cron does not even come'),
+    tests: judge('a stopped policy whose cron does not even start'),
   },
   {
     id: 'X15',
@@ -166,7 +166,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/watch/look.ts',
     find: "...(attended.last_reason === 'guarded' ? [] : since(",
     replace: '...(since(',
-    tests: watch('the stop of a guard is told'),
+    tests: watch('the stop of a guard is reported'),
   },
   {
     id: 'X21',
@@ -174,7 +174,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/watch/look.ts',
     find: 'if (!services.settings.production) return NOTHING;',
     replace: '',
-    tests: watch('outside production nobody is late'),
+    tests: watch('outside production none is late'),
   },
   {
     id: 'X22',
@@ -206,7 +206,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/totals.sql',
     find: "  if r.mode <> 'delete' then\n    return;\n  end if;\n",
     replace: '',
-    tests: watch('a dry run somebody asked for'),
+    tests: watch('a dry run that was asked for'),
   },
   {
     id: 'X26',
@@ -230,7 +230,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/alerts/deliver.ts',
     find: `make_interval(secs => \${constant(LEASE_SECONDS)})`,
     replace: 'make_interval(secs => 0)',
-    tests: alerts('what a sender has in hand'),
+    tests: alerts('what a sender is sending'),
   },
   {
     id: 'M02',
@@ -238,7 +238,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/alerts/deliver.ts',
     find: "and (d.moment <> 'recovered' or not exists",
     replace: 'and (true or not exists',
-    tests: alerts('the end waits for the news it ends'),
+    tests: alerts('a recovery waits for the alert it ends'),
   },
   {
     id: 'M03',
@@ -246,7 +246,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/alerts/deliver.ts',
     find: 'where a.id = e.id and a.attempts = e.attempts and',
     replace: 'where a.id = e.id and',
-    tests: alerts('a sender whose alert another has taken up'),
+    tests: alerts('a sender whose alert another has claimed'),
   },
   {
     id: 'M04',
@@ -262,7 +262,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/alerts/incidents.ts',
     find: "severity = case when i.severity = 'critical' then i.severity else excluded.severity end",
     replace: 'severity = excluded.severity',
-    tests: alerts('what gets worse is told again'),
+    tests: alerts('what gets worse is reported again'),
   },
   {
     id: 'M06',
@@ -270,6 +270,6 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/platform/alerts/incidents.ts',
     find: "(select max(a.sent_at) + interval '1 hour' from",
     replace: '(select max(a.sent_at) from',
-    tests: alerts('news of the same kind is told again'),
+    tests: alerts('news of the same kind is reported again'),
   },
 ];

@@ -138,7 +138,7 @@ it('names the tier of its organization, and one that no rule knows', async () =>
   expect((await of(b, tiers)).here).toMatchObject([{ status: 'unknown_rule' }]);
 });
 
-it('refuses a table nobody governs and a key that is none, and says so of a row that never was', async () => {
+it('refuses a table without a policy and a key that is not one, and says so of a row that never was', async () => {
   await expect(lineage(e.services, 'public.users', 'x')).rejects.toMatchObject({
     status: 404,
     field: 'table',

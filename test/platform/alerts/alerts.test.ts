@@ -79,7 +79,7 @@ const late = (changes: Partial<Symptom> = {}): Symptom => ({
 });
 const moments = () => posts.map((p) => JSON.parse(p.body).moment);
 
-it('an incident is told on every channel, once however often it is seen, and its end once', async () => {
+it('an incident is reported on every channel, once however often it is seen, and its end once', async () => {
   for (let i = 0; i < 3; i += 1) await reportIncidents(services, { wrong: [late()] });
   expect(await deliver(services)).toEqual({ sent: 2, failed: 0 });
   expect(await deliver(services)).toEqual({ sent: 0, failed: 0 });
@@ -93,7 +93,7 @@ it('an incident is told on every channel, once however often it is seen, and its
   expect(mails[1]).toContain('over: run.late:things');
 });
 
-it('what gets worse is told again, and what was critical does not become a warning', async () => {
+it('what gets worse is reported again, and what was critical does not become a warning', async () => {
   await reportIncidents(services, { wrong: [late()] });
   await reportIncidents(services, { wrong: [late({ severity: 'critical' })] });
   await reportIncidents(services, { wrong: [late()] });
@@ -152,7 +152,7 @@ it.each([
   expect(() => new Webhook(secret, format).verify(changed, sent)).toThrow('No matching signature');
 });
 
-it('what a channel refuses is tried again with the same id, and the end waits for the news it ends', async () => {
+it('what a channel refuses is tried again with the same id, and a recovery waits for the alert it ends', async () => {
   answer = 503;
   await reportIncidents(services, { wrong: [late()] });
   expect(await deliver(services)).toEqual({ sent: 1, failed: 1 });
@@ -167,7 +167,7 @@ it('what a channel refuses is tried again with the same id, and the end waits fo
   expect(JSON.parse(posts[1]!.body).id).toBe(JSON.parse(posts[0]!.body).id);
 });
 
-it('what a sender that died had in hand is sent by the next one', async () => {
+it('what a sender that died was sending is sent by the next one', async () => {
   await reportIncidents(services, { wrong: [late()] });
   await e.db.sql(
     `update retention.alert set attempts = 1, next_attempt_at = $1::timestamptz + interval '60 s'`,
@@ -178,7 +178,7 @@ it('what a sender that died had in hand is sent by the next one', async () => {
   expect(await deliver(services)).toEqual({ sent: 2, failed: 0 });
 });
 
-it('what a sender has in hand is sent by nobody else', async () => {
+it('what a sender is sending is sent by no other', async () => {
   await reportIncidents(services, { wrong: [late()] });
   let second: unknown;
   const database: Services['database'] = {
@@ -192,7 +192,7 @@ it('what a sender has in hand is sent by nobody else', async () => {
   expect(second).toEqual({ sent: 0, failed: 0 });
 });
 
-it('a sender whose alert another has taken up meanwhile settles nothing', async () => {
+it('a sender whose alert another has claimed meanwhile settles nothing', async () => {
   await reportIncidents(services, { wrong: [late()] });
   const database: Services['database'] = {
     transaction: async (statements, options) => {
@@ -218,7 +218,7 @@ it('a channel that never takes it ends as dead after twenty attempts', async () 
   ]);
 });
 
-it('news of the same kind is told again, at most once an hour, with what it says now', async () => {
+it('news of the same kind is reported again, at most once an hour, with its current words', async () => {
   const order = (n: number) => late({ cause: 'order.escalated:breach', message: `${n} orders`, again: true });
   await reportIncidents(services, { wrong: [order(1)] });
   await deliver(services);

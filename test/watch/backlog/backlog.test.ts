@@ -162,7 +162,7 @@ it('a period that is still cooling off counts as before: what waits for it is no
   expect(await measure()).toMatchObject({ waiting: 0, secondsPast: 0 });
 });
 
-it('a policy that will never catch up is told with the schedule that would, and told when it has', async () => {
+it('a policy that will never catch up is reported with the schedule that would, and again when it has', async () => {
   await governed();
   await things(e.db, [
     ...Array.from({ length: 40 }, (_, i) => (35 + i) * DAY),

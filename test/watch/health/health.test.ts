@@ -54,11 +54,11 @@ const only =
     request.service === service ? fault : undefined;
 const named = (answer: Answer, name: string) => answer.checks.find((c) => c.name === name)!;
 
-it('tells anybody that it is well, and nothing else', async () => {
+it('tells any caller that it is well, and nothing else', async () => {
   expect(await ask()).toEqual({ status: 200, body: { status: 'ok' } });
 });
 
-it('gives details to its own token and the one before it, and to nothing else, not even the cron secret', async () => {
+it('shows details to its own token and the previous one, and to no other, not even the cron secret', async () => {
   vi.stubEnv('METRICS_TOKEN_PREVIOUS', 'a-token-of-last-month');
   await e.run(services.policies[0]!);
   for (const secret of [TOKEN, 'a-token-of-last-month']) {
@@ -118,7 +118,7 @@ it('a dropped connection is an answer too', async () => {
   ]);
 });
 
-it('a dependency that does not answer holds nothing up: each check has a limit of its own', async () => {
+it('a dependency that does not answer delays nothing: each check has a limit of its own', async () => {
   cloud.setFaults(() => ({ kind: 'delay', ms: 400 }));
   for (const probe of allProbes(services)) {
     const found = await check(probe, 20);
@@ -131,7 +131,7 @@ it('a dependency that does not answer holds nothing up: each check has a limit o
   }
 });
 
-it('asks each dependency once however many ask it, until a few seconds have passed', async () => {
+it('asks each dependency once for all callers, until a few seconds have passed', async () => {
   let asked = 0;
   const database: Database = {
     transaction: (statements, options) => {
@@ -154,7 +154,7 @@ it('asks each dependency once however many ask it, until a few seconds have pass
   expect(asked).toBe(2);
 });
 
-it('a wrong setting is a 503 without a word about it', async () => {
+it('a wrong setting is a 503 that does not mention it', async () => {
   const route = healthRoute(() => {
     throw new Error('postgresql://app:password@host/db');
   });

@@ -119,7 +119,7 @@ it('reads no table that grows with the history: neither runs nor receipts nor go
   ]);
 });
 
-it('without an order review no order is asked for and none is told', async () => {
+it('without an order review no order is read and none is reported', async () => {
   const services = { ...e.services, orderReview: undefined };
   await e.db.sql('drop table public.orders cascade');
   const text = await (await metricsRoute(() => services)(authorized())).text();
@@ -128,7 +128,7 @@ it('without an order review no order is asked for and none is told', async () =>
   expect(text).not.toMatch(/^retention_metrics_part_failed\{.*\} 1$/m);
 });
 
-it('a part that fails is named, in the metrics and in the log; the rest is told', async () => {
+it('a part that fails is named, in the metrics and in the log; the rest is reported', async () => {
   const lines: string[] = [];
   const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
   await e.run(await govern(e.db));
@@ -157,7 +157,7 @@ it('a scrape that fails altogether is a 5xx, and in the log under the id of its 
   });
 });
 
-it('opens to its own token and the one before it, and to nothing else, not even the cron secret', async () => {
+it('opens to its own token and the previous one, and to no other, not even the cron secret', async () => {
   vi.stubEnv('METRICS_TOKEN_PREVIOUS', 'a-token-of-last-month');
   expect((await scrape('a-token-of-last-month')).status).toBe(200);
   expect((await scrape('a-secret-of-the-tests')).status).toBe(401);

@@ -46,7 +46,7 @@ const fill = (column = 'note') =>
     [NOW.toISOString()],
   );
 
-it('opens one incident a policy and measure, told once, and ends it when the data is mended', async () => {
+it('opens one incident a policy and measure, reported once, and ends it when the data is fixed', async () => {
   const policy = await governed({ emptyClocks: 0 });
   await things(e.db, [DAY, null]);
   const incidents = () =>
@@ -350,7 +350,7 @@ describe('the job', () => {
     });
   });
 
-  it('goes on next time with what was measured longest ago when time runs out', async () => {
+  it('continues next time with what was measured longest ago when time runs out', async () => {
     const policy = await governed({});
     const other = { ...policy, name: 'others' };
     const short = { deadline: new Date(NOW.getTime() + 60_000) };
@@ -392,7 +392,7 @@ describe('the report', () => {
     await job(e.services, [await policyOnce], {}, new Date(NOW.getTime() + DAY * 1000));
   });
 
-  it('gives operators the latest measurements, or those of a period, as JSON or CSV', async () => {
+  it('shows operators the latest measurements, or those of a period, as JSON or CSV', async () => {
     const latest = (await (await get()).json()) as { measurements: Measurement[] };
     expect(latest.measurements).toHaveLength(4);
     expect(one(latest.measurements, 'completeness')).toMatchObject({
@@ -410,7 +410,7 @@ describe('the report', () => {
     expect(csv).toContain('2026-03-02,things,completeness,at,breached,1,2,0.5,0,false');
   });
 
-  it('refuses strangers, and names a parameter that is wrong', async () => {
+  it('refuses unknown callers, and names a parameter that is wrong', async () => {
     expect((await get('', 'a-secret-of-the-tests')).status).toBe(401);
     for (const [query, field] of [
       ['?days=1', 'days'],
