@@ -43,7 +43,7 @@ export function filesOf(added: readonly NewPolicy[]): NewFile[] {
   return [...files, { file: REGISTER, content: register }];
 }
 
-/** Writes, formats, and brings vercel.json up to date. */
+/** Writes, formats, and brings up to date what is made from the policies: vercel.json, and the policy in plain words. */
 export function write(files: readonly NewFile[]): void {
   for (const { file, content } of files) {
     mkdirSync(path.dirname(file), { recursive: true });
@@ -53,6 +53,7 @@ export function write(files: readonly NewFile[]): void {
   if (code.length === 0) return;
   run('node_modules/@biomejs/biome/bin/biome', ['check', '--write', ...code]);
   run('node_modules/tsx/dist/cli.mjs', ['lib/dev/cli/crons.ts']);
+  run('node_modules/tsx/dist/cli.mjs', ['lib/dev/cli/docs-retention.ts']);
 }
 
 function run(script: string, args: string[]): void {

@@ -36,14 +36,15 @@ export function linesFor(
       .map((v): [string, TableInput] => {
         const label = labelOf(v.table);
         const policy = by.get(label) ?? (v.kind === 'governed' ? v.by : undefined);
-        if (policy !== undefined) return [label, { policy, ...goingWith(v.table) }];
-        return [label, v.kind === 'technical' ? { technical: v.why } : { undecided: true }];
+        if (v.kind === 'technical') return [label, { technical: v.why }];
+        const decision: TableInput = policy === undefined ? { undecided: true } : { policy };
+        return [label, { ...decision, ...handled(v.table) }];
       }),
   );
 }
 
-/** Rows that go by a policy go by an erasure too, with whatever of them is personal. */
-function goingWith({ personal }: Surveyed): TableInput {
+/** What the running system proposes as well: an erasure deletes the row. A person reads it before the table is decided. */
+function handled({ personal }: Surveyed): TableInput {
   const of = (classification: string) =>
     personal.filter((p) => p.classification === classification).map((p) => p.column);
   return Object.fromEntries(
@@ -52,6 +53,14 @@ function goingWith({ personal }: Surveyed): TableInput {
       .map((c) => [c, { delete: of(c) }]),
   );
 }
+
+/** The line as it was written for a table nobody has decided: nothing of a person's is in it. */
+const undecidedLine = (text: string, label: string): string | undefined =>
+  text
+    .split('\n')
+    .find((line) => line.startsWith(lineOf(label, { undecided: true }).slice(0, -3)) && UNDECIDED.test(line));
+const UNDECIDED =
+  /\{ undecided: true(, (public|internal|confidential|restricted): \{ delete: \[[^\]]*\] \})* \},$/;
 
 export function mapped(text: string, known: DataMap, lines: ReadonlyMap<string, TableInput>): MapChange {
   const left: string[] = [];
@@ -69,9 +78,9 @@ export function mapped(text: string, known: DataMap, lines: ReadonlyMap<string, 
       (there.decision.kind === 'policy' && there.decision.words === input.policy)
     )
       continue;
-    const empty = lineOf(label, { undecided: true });
-    if (changed.includes(`\n${empty}\n`)) {
-      changed = changed.replace(`\n${empty}\n`, () => `\n${lineOf(label, input)}\n`);
+    const open = undecidedLine(changed, label);
+    if (open !== undefined) {
+      changed = changed.replace(`\n${open}\n`, () => `\n${lineOf(label, input)}\n`);
       filled += 1;
     } else {
       left.push(

@@ -47,13 +47,14 @@ describe('the data map', () => {
     expect(asPolicy.left).toEqual([expect.stringContaining("policy: 'a'")]);
   });
 
-  it('fills in a line that only says undecided', () => {
+  it('fills in a line that only says undecided, with what it proposed itself', () => {
     const text = file(
-      "  'public.a': { undecided: true },\n  'public.b': { undecided: true, impersonal: ['name'] },\n",
+      "  'public.a': { undecided: true, confidential: { delete: ['email'] } },\n  'public.b': { undecided: true, impersonal: ['name'] },\n  'public.c': { undecided: true },\n",
     );
     const known = defineDataMap({
-      'public.a': { undecided: true },
+      'public.a': { undecided: true, confidential: { delete: ['email'] } },
       'public.b': { undecided: true, impersonal: ['name'] },
+      'public.c': { undecided: true },
     });
     const change = mapped(
       text,
@@ -61,11 +62,13 @@ describe('the data map', () => {
       lines({
         'public.a': { policy: 'a', confidential: { delete: ['email'] } },
         'public.b': { policy: 'b' },
+        'public.c': { policy: 'c' },
       }),
     );
     expect(change.text).toContain("  'public.a': { policy: 'a', confidential: { delete: ['email'] } },\n");
     expect(change.text).toContain("  'public.b': { undecided: true, impersonal: ['name'] },\n");
-    expect(change.left).toHaveLength(1);
+    expect(change.text).toContain("  'public.c': { policy: 'c' },\n");
+    expect(change).toMatchObject({ written: 2, left: [expect.stringContaining('public.b')] });
   });
 
   it('that ships has a form that can be added to', () => {

@@ -51,8 +51,8 @@ export const adoptMutants: readonly Mutant[] = [
     id: 'Q06',
     promise: 'A line of the data map that a person wrote is never replaced.',
     file: 'lib/dev/adopt/map-lines.ts',
-    find: 'const empty = lineOf(label, { undecided: true });',
-    replace: "const empty = text.split('\\n').find((l) => l.includes(label)) ?? '';",
+    find: ' && UNDECIDED.test(line)',
+    replace: '',
     tests: [written],
   },
   {
