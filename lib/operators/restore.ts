@@ -2,6 +2,7 @@
 
 import { restoreRow } from '../engine/restoration';
 import { RequestError } from '../platform/errors';
+import { strategyOf } from '../policies/strategies';
 import { type Acting, type Done, refusal } from './carry-out';
 import { reachItem } from './reach';
 import type { Written } from './subject';
@@ -11,9 +12,9 @@ export async function restore(acting: Acting, r: { policy: string; key: Written 
   const { services, operator, reason, token } = acting;
   knownPolicy(acting, r.policy);
   const policy = services.policies.find((p) => p.name === r.policy)!;
-  const { name, table, key, strategy } = policy;
-  if (strategy.kind !== 'soft-delete') {
-    const marking = services.policies.filter((p) => p.strategy.kind === 'soft-delete').map((p) => p.name);
+  const { name, table, key } = policy;
+  if (strategyOf(policy).grace === null) {
+    const marking = services.policies.filter((p) => strategyOf(p).grace !== null).map((p) => p.name);
     throw new RequestError(
       422,
       'not_restorable',

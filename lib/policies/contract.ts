@@ -10,12 +10,12 @@ import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
 import type { KeyColumn, TableName } from '../platform/sql';
 import { nextRun } from './next-run';
+import { Period } from './period';
+import { StrategySchema, strategyOf } from './strategies';
+import { identifier } from './strategies/column';
 
-const identifier = z
-  .string()
-  .min(1)
-  .max(63)
-  .refine((s) => !s.includes('\0'), 'must not hold a NUL');
+export { days, forever, hours, Period } from './period';
+
 /** A type name as PostgreSQL prints it; used in casts only. */
 const typeName = z
   .string()
@@ -37,20 +37,6 @@ const KeyOf = z.object({
   personal: z.literal(false).optional(),
 });
 const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
-
-/** How long to keep. `seconds: null` keeps forever. `env` names the variable (whole days, −1 = forever) that may change it. */
-const Period = z.object({
-  seconds: z.number().int().positive().nullable(),
-  env: z
-    .string()
-    .regex(/^[A-Z][A-Z0-9_]*$/)
-    .optional(),
-});
-export type Period = z.infer<typeof Period>;
-
-export const days = (n: number, env?: string): Period => ({ seconds: n * 86_400, ...(env ? { env } : {}) });
-export const hours = (n: number): Period => ({ seconds: n * 3600 });
-export const forever = (env?: string): Period => ({ seconds: null, ...(env ? { env } : {}) });
 
 const Scope = z
   .object({ organization: identifier.optional(), user: identifier.optional() })
@@ -177,12 +163,7 @@ export const PolicySchema = z.object({
     /** Without a zone of its own: `zone` says in which one the application wrote it. */
     z.object({ column: identifier, type: z.enum(['timestamp', 'date']), zone: z.string().default('UTC') }),
   ]),
-  strategy: z
-    .discriminatedUnion('kind', [
-      z.object({ kind: z.literal('delete') }),
-      z.object({ kind: z.literal('soft-delete'), column: identifier, purgeAfter: Period }),
-    ])
-    .default({ kind: 'delete' }),
+  strategy: StrategySchema.default({ kind: 'delete' }),
   /** Checked in addition to the rule: a row for which it is not true stays. */
   where: fragment.optional(),
   /**
@@ -272,9 +253,7 @@ export function definePolicy(input: PolicyInput): Policy {
       problems.push(`quality.references.${i}.key: must list as many columns as the reference has`);
     }
   }
-  if (p.strategy.kind === 'soft-delete' && p.strategy.column === p.clock.column) {
-    problems.push('strategy.column: the clock cannot be the column that marks a row as deleted');
-  }
+  problems.push(...strategyOf(p).problems(p));
   if (p.clock.type !== 'timestamptz' && !isZone(p.clock.zone)) {
     problems.push(`clock.zone: "${p.clock.zone}" is not a time zone`);
   }
@@ -288,7 +267,7 @@ function unfitForPartitions(p: Policy): string[] {
   const perRow = [
     p.tenants && 'tenants',
     p.where && 'where',
-    p.strategy.kind === 'soft-delete' && 'a soft delete',
+    strategyOf(p).stays && strategyOf(p).words.noun,
     p.rules.some((r) => Object.keys(r.match).length > 0) && 'match',
   ].filter((x) => typeof x === 'string');
   const problems = perRow.map(

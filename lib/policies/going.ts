@@ -1,14 +1,23 @@
 /** What goes with a row of a policy: computed from the declaration alone. */
 import type { Dependant, FileColumn, Policy } from './contract';
+import { strategyOf } from './strategies';
 
 export const goingFiles = (files: readonly FileColumn[]): FileColumn[] =>
   files.filter((f) => f.fate === 'delete');
 
-/** A soft delete leaves the row, and so its files and dependants, until the purge. */
-export const ownFiles = (policy: Policy): FileColumn[] =>
-  policy.strategy.kind === 'delete' ? goingFiles(policy.files) : [];
+/** False: they stay, changed, and so do their files and dependants. */
+export const rowsLeave = (policy: Policy): boolean => strategyOf(policy).stays === null;
+
+export const ownFiles = (policy: Policy): FileColumn[] => (rowsLeave(policy) ? goingFiles(policy.files) : []);
 export const goingDependants = (policy: Policy): Dependant[] =>
-  policy.strategy.kind === 'delete' ? policy.dependants.filter((d) => d.fate === 'delete') : [];
+  rowsLeave(policy) ? policy.dependants.filter((d) => d.fate === 'delete') : [];
+
+/** Of rows that stay. */
+export const changedColumns = (policy: Policy): string[] =>
+  strategyOf(policy).stays?.changes.map(({ column }) => column) ?? [];
+
+/** The column by which rows are known that were changed already; null where they leave. */
+export const markOf = (policy: Policy): string | null => strategyOf(policy).stays?.mark ?? null;
 
 /** Triggers of what is deleted from were looked at, but may still keep rows, or put them back. */
 export const declaresTriggers = (policy: Policy): boolean =>

@@ -10,6 +10,7 @@ import { dataMap } from './data-map';
 import { permanentOf } from './data-map-contract';
 import { withPurges } from './purge';
 import { periodsIn, setTo, withEachPeriod } from './recorded';
+import { strategyOf } from './strategies';
 
 /** The registered ones, and those that the data map calls permanent. */
 export const permanentTables: readonly PermanentTable[] = permanentOf(dataMap, [...examplePermanentTables]);
@@ -43,7 +44,9 @@ export function resolvePolicies(
     }
     return setTo(period, days === -1 ? null : days * DAY_SECONDS);
   };
-  const resolved = all.map((policy) => withEachPeriod(policy, resolve));
+  const resolved = all
+    .map((policy) => withEachPeriod(policy, resolve))
+    .map((policy) => ({ ...policy, strategy: strategyOf(policy).configured(env, (p) => problems.push(p)) }));
   if (problems.length > 0) throw new SettingsError([...new Set(problems)]);
   return resolved;
 }

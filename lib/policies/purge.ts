@@ -3,13 +3,14 @@
  * files and dependants, once their grace period is over. A policy of its own with its own route, runs and receipts.
  */
 import { definePolicy, type Policy } from './contract';
+import { strategyOf } from './strategies';
 
 const purgeName = (policy: { name: string }): string => `${policy.name}-purge`;
 
 /** Null unless the policy marks rows instead of deleting them. */
 export function purgeOf(policy: Policy): Policy | null {
-  if (policy.strategy.kind !== 'soft-delete') return null;
-  const { column, purgeAfter } = policy.strategy;
+  const { grace } = strategyOf(policy);
+  if (grace === null) return null;
   const { name, table, key, scope, dependants, files, ground, knownTriggers, schedule } = policy;
   return definePolicy({
     name: purgeName(policy),
@@ -25,8 +26,8 @@ export function purgeOf(policy: Policy): Policy | null {
     ...(policy.allowedLatenessSeconds ? { allowedLatenessSeconds: policy.allowedLatenessSeconds } : {}),
     table,
     key,
-    clock: { column, type: 'timestamptz' },
-    rules: [{ label: 'purge', keepFor: purgeAfter }],
+    clock: { column: grace.mark, type: 'timestamptz' },
+    rules: [{ label: 'purge', keepFor: grace.period }],
     scope,
     dependants,
     files,

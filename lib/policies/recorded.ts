@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { type Period, type Policy, PolicySchema } from './contract';
 import { declarationOf } from './fingerprint';
+import { strategyOf } from './strategies';
 
 /** Periods that the environment replaced, and what the code says without it. */
 const DECLARED = new WeakMap<Period, Period>();
@@ -47,18 +48,15 @@ export function inEnvironment(policy: Policy, environment: Environment): Policy 
   });
 }
 
-/** Every period of a policy, also that of its purge. */
-export function periodsIn(policy: Policy): Period[] {
-  const purge = policy.strategy.kind === 'soft-delete' ? [policy.strategy.purgeAfter] : [];
-  return [...policy.rules.map((rule) => rule.keepFor), ...purge];
-}
+/** Every period of a policy, also those of its strategy. */
+export const periodsIn = (policy: Policy): Period[] => [
+  ...policy.rules.map((rule) => rule.keepFor),
+  ...strategyOf(policy).periods,
+];
 
 /** The same policy with each of its periods replaced: the order of its fields, and so its version, is kept. */
 export const withEachPeriod = (policy: Policy, replace: (period: Period) => Period): Policy => ({
   ...policy,
   rules: policy.rules.map((rule) => ({ ...rule, keepFor: replace(rule.keepFor) })),
-  strategy:
-    policy.strategy.kind === 'soft-delete'
-      ? { ...policy.strategy, purgeAfter: replace(policy.strategy.purgeAfter) }
-      : policy.strategy,
+  strategy: strategyOf(policy).withPeriods(replace),
 });

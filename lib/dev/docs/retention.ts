@@ -5,7 +5,10 @@
 import { EVIDENCE_DAYS, OWN_RECORDS } from '../../operators/records/periods';
 import type { contact } from '../../policies/contact';
 import type { PermanentTable, Policy } from '../../policies/contract';
+import { ownFiles } from '../../policies/going';
 import { periodInWords } from '../../policies/in-words';
+import { purgeOf } from '../../policies/purge';
+import { strategyOf } from '../../policies/strategies';
 
 export interface Declared {
   readonly policies: readonly Policy[];
@@ -57,7 +60,7 @@ const SOONER = `## What can end it sooner
 - **You delete it yourself**, where the service lets you.`;
 
 const purgedBy = (policy: Policy, all: readonly Policy[]): Policy | undefined =>
-  all.find((p) => p.strategy.kind === 'soft-delete' && `${p.name}-purge` === policy.name);
+  all.find((p) => purgeOf(p)?.name === policy.name);
 
 /** `quiz-responses` and `completed_at` as they stand in a sentence. */
 const spoken = (name: string): string => name.replaceAll(/[-_]/g, ' ');
@@ -74,9 +77,7 @@ function inShort(policies: readonly Policy[]): string {
 }
 
 const endOf = (p: Policy): string =>
-  p.strategy.kind === 'soft-delete'
-    ? `marked as deleted; gone ${periodInWords(p.strategy.purgeAfter)} later`
-    : `deleted${p.files.some((f) => f.fate === 'delete') ? ', with its files' : ''}`;
+  `${strategyOf(p).words.end}${ownFiles(p).length > 0 ? ', with its files' : ''}`;
 
 function section(p: Policy, purge: Policy | undefined): string {
   return [
@@ -108,12 +109,12 @@ function whatThen(p: Policy, purge: Policy | undefined): string {
   const what = p.partitioned
     ? `a ${p.partitioned.by} at once where all of it is past its period, the rest row by row`
     : 'row by row';
-  if (p.strategy.kind !== 'soft-delete')
-    return `${capital(when)}, what is past its period is deleted for good, ${what}.`;
-  const later = purge
-    ? ` It is deleted for good ${periodInWords(p.strategy.purgeAfter)} later (${scheduleInWords(purge.schedule.run)}).`
-    : '';
-  return `${capital(when)}, what is past its period is marked as deleted. Until it is purged, it can be restored.${later}`;
+  const { words, grace } = strategyOf(p);
+  const later =
+    purge && grace
+      ? ` It is deleted for good ${periodInWords(grace.period)} later (${scheduleInWords(purge.schedule.run)}).`
+      : '';
+  return `${capital(when)}, what is past its period ${words.happens(what)}.${later}`;
 }
 
 function consequences(p: Policy): string[] {

@@ -1,0 +1,21 @@
+/** The strategies there are, and the one place that asks which one a policy has. */
+import { z } from 'zod';
+import { Delete, deleteRow } from './delete';
+import { SoftDelete, softDelete } from './soft-delete';
+import type { Strategy as Of } from './strategy';
+
+export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete]);
+export type DeclaredStrategy = z.infer<typeof StrategySchema>;
+export type Strategy = Of<DeclaredStrategy>;
+
+/** For good, whatever a policy declares: an erasure. */
+export const FOR_GOOD: DeclaredStrategy = { kind: 'delete' };
+
+export function strategyOf({ strategy }: { readonly strategy: DeclaredStrategy }): Strategy {
+  switch (strategy.kind) {
+    case 'delete':
+      return deleteRow(strategy);
+    case 'soft-delete':
+      return softDelete(strategy);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * The row is marked as deleted and stays, with its files and dependants, until the purge takes it for good (purge.ts). Within its
+ * grace period it can be restored.
+ */
+import { z } from 'zod';
+import { Period, periodInWords } from '../period';
+import { identifier, MARKED_NOW, unfitMark } from './column';
+import type { Strategy } from './strategy';
+
+export const SoftDelete = z.object({
+  kind: z.literal('soft-delete'),
+  column: identifier,
+  purgeAfter: Period,
+});
+type SoftDelete = z.infer<typeof SoftDelete>;
+
+export const softDelete = (declared: SoftDelete): Strategy<SoftDelete> => {
+  const { column, purgeAfter } = declared;
+  return {
+    stays: { mark: column, changes: [{ column, to: MARKED_NOW }], settings: [] },
+    action: 'soft_delete',
+    grace: { mark: column, period: purgeAfter },
+    words: {
+      noun: 'a soft delete',
+      behindRule: ' (marked first, purged later)',
+      end: `marked as deleted; gone ${periodInWords(purgeAfter)} later`,
+      happens: () => 'is marked as deleted. Until it is purged, it can be restored',
+      marked: (since) =>
+        `it was marked as deleted at ${since}; its purge takes it when the grace period is over`,
+    },
+    periods: [purgeAfter],
+    withPeriods: (replace) => ({ ...declared, purgeAfter: replace(purgeAfter) }),
+    configured: () => declared,
+    problems: ({ clock }) =>
+      clock.column === column
+        ? ['strategy.column: the clock cannot be the column that marks a row as deleted']
+        : [],
+    unfit: (table) => unfitMark(table, 'strategy.column', column),
+  };
+};

@@ -1,0 +1,73 @@
+/**
+ * What happens to a row whose time has come. A strategy is a file beside this one, which says all there is to say of it:
+ * how it is declared, what it does to the row, what it demands of the table, what it is called. The statements that do
+ * it stand in lib/engine/statement and ask only what is said here.
+ */
+import type { Problem } from '../../platform/errors';
+import type { Sql } from '../../platform/sql';
+import type { Period } from '../period';
+
+/** A row that stays in its table, changed, with its files and dependants. */
+interface Staying {
+  /** The column of an instant that marks it: while that is null the row may be picked. */
+  readonly mark: string;
+  /** Every column that is changed, the mark among them, and what each becomes: an expression over `t`. */
+  readonly changes: readonly { readonly column: string; readonly to: Sql }[];
+  /** Settings of the transaction that those read: what must not stand in a statement's text. */
+  readonly settings: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** `D`: how it is declared. */
+export interface Strategy<D> {
+  /** Null: the row leaves its table, and with it the files and dependants that are declared to go. */
+  readonly stays: Staying | null;
+  /** What receipts call it. */
+  readonly action: string;
+  /** Of a row that can be restored by taking its mark away: how long, before its purge. */
+  readonly grace: { readonly mark: string; readonly period: Period } | null;
+  readonly words: Words;
+  /** Periods of its own that the environment may change. */
+  readonly periods: readonly Period[];
+  /** The same with each of its periods replaced; the order of its fields, and so the policy's version, is kept. */
+  withPeriods(replace: (period: Period) => Period): D;
+  /** The same with what it takes from the environment, e.g. a key; `say` stops the start with what is missing. */
+  configured(env: Env, say: (problem: string) => void): D;
+  /** What its declaration breaks, each naming the field. */
+  problems(declared: Declared): string[];
+  /** What keeps it from working on the table as it is, each with what to do about it. */
+  unfit(table: Table): Problem[];
+}
+
+/** How documents and answers tell it. */
+interface Words {
+  /** E.g. `a soft delete`. */
+  readonly noun: string;
+  /** Behind each rule, e.g. ` (marked first, purged later)`. */
+  readonly behindRule: string;
+  /** In a table of what ends how, e.g. `deleted`. */
+  readonly end: string;
+  /** What is past its period …, e.g. `is deleted for good, row by row`; `how`: `row by row`. */
+  happens(how: string): string;
+  /** Of a row that is marked already, and since when. */
+  marked(since: string): string;
+}
+
+/** What a strategy may ask of the policy it is declared in. */
+interface Declared {
+  readonly clock: { readonly column: string };
+}
+
+/** What a strategy may ask of the catalog's entry of its table. */
+export interface Table {
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: Readonly<Record<string, Column>>;
+}
+
+interface Column {
+  /** As PostgreSQL prints it, and without its length. */
+  readonly type: string;
+  readonly plain: string;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
