@@ -7,14 +7,32 @@ import type { Database } from '../platform/database';
 import { RequestError } from '../platform/errors';
 import { oneRow, query } from '../platform/query';
 import { askOne } from '../platform/session';
-import { keysFrom, name, Parameters, sameKey, table, tableLabel, text } from '../platform/sql';
+import {
+  cte,
+  id,
+  isKey,
+  keysAsRows,
+  literal,
+  type Sql,
+  sql,
+  tableId,
+  tableLabel,
+  typed,
+  withParts,
+} from '../platform/sql';
 import type { Policy } from '../policies/contract';
+import { type Strategy, strategyOf } from '../policies/strategies';
 
 /** Waits for the batches under way: an extension takes their lock exclusively. */
 const LIMITS = { statementMs: 12_000, lockMs: 10_000 };
 
+/** Safe for as long as this is enough to be looked at again. */
+const WHERE_NEVER_PURGED_SECONDS = 30 * 86_400;
+
+type Grace = NonNullable<Strategy['grace']>;
+
 export interface Restore {
-  /** The soft-delete policy that governs the table. */
+  /** The policy that marks the rows of the table. */
   readonly policy: Policy;
   /** The row's key as receipts write it. */
   readonly rowKey: string;
@@ -42,7 +60,8 @@ export interface Restored {
 /** Throws RequestError 409 when the row is not marked, is gone, or its grace period is over. */
 export async function restoreRow(database: Database, order: Restore): Promise<Restored> {
   const { policy } = order;
-  if (policy.strategy.kind !== 'soft-delete') {
+  const { grace } = strategyOf(policy);
+  if (grace === null) {
     throw new RequestError(
       422,
       'not_restorable',
@@ -50,39 +69,57 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
       'policy',
     );
   }
-  const { column, purgeAfter } = policy.strategy;
-  const p = new Parameters();
-  const grace = purgeAfter.seconds === null ? null : p.add(purgeAfter.seconds, 'float8');
-  const key = p.add(order.rowKey, 'text');
-  const mark = `t.${name(column)}`;
-  const label = text(tableLabel(policy.table));
-  const open = grace === null ? 'true' : `${mark} >= retention.clock() - make_interval(secs => ${grace})`;
-  // Never purged: safe for as long as the policy itself would have waited is enough to be looked at again.
-  const until = `retention.clock() + make_interval(secs => ${grace ?? p.add(30 * 86_400, 'float8')})`;
-  const restoring = p.statement(`with wanted as materialized (
-        select t.ctid as c, ${mark} as deleted_at, ${open} as open
-        from only ${table(policy.table)} t join ${keysFrom(`array[${key}]`, policy.key)} on ${sameKey('t', policy.key)}
-        where ${mark} is not null for update of t
-      ),
-      restored as (
-        update only ${table(policy.table)} t set ${name(column)} = null from wanted w where t.ctid = w.c and w.open
-        returning w.deleted_at
-      ),
-      noted as materialized (
-        select n.n as entry, (n.detail ->> 'keep_until')::timestamptz as keep_until from restored r cross join lateral retention.note_restoration(
-          ${p.add(order.actor)}, ${p.add(order.reason)}, ${p.add(policy.name)}, ${label}, ${key}, r.deleted_at, ${until}) n
-      )
-      select exists (select 1 from noted) as restored, (select deleted_at::text from wanted) as deleted_at,
-        (select keep_until::text from noted) as keep_until,
-        (select entry::text from noted) as entry`);
-  const found = await askOne(database, query(restoring, oneRow(Found)), {
+  const found = await askOne(database, query(restoring(order, grace), oneRow(Found)), {
     ...LIMITS,
     operatorToken: order.token ?? '',
   });
   if (found.restored) {
     return { deletedAt: found.deleted_at!, keepUntil: found.keep_until!, entry: found.entry! };
   }
-  throw found.deleted_at === null
+  throw refusal(found.deleted_at);
+}
+
+function restoring({ policy, rowKey, actor, reason }: Restore, { mark, period }: Grace): Sql {
+  const t = tableId(policy.table);
+  const since = id('t', mark);
+  const key = typed(rowKey, 'text');
+  const open =
+    period.seconds === null
+      ? sql`true`
+      : sql`${since} >= retention.clock() - make_interval(secs => ${period.seconds}::float8)`;
+  const until = sql`retention.clock() + make_interval(secs => ${period.seconds ?? WHERE_NEVER_PURGED_SECONDS}::float8)`;
+  return sql`${withParts(
+    cte(
+      'wanted',
+      sql`
+        select t.ctid as c, ${since} as deleted_at, ${open} as open
+        from only ${t} t join ${keysAsRows(sql`array[${key}]`, policy.key)} on ${isKey('t', policy.key)}
+        where ${since} is not null for update of t
+      `,
+      true,
+    ),
+    cte(
+      'restored',
+      sql`
+        update only ${t} t set ${id(mark)} = null from wanted w where t.ctid = w.c and w.open
+        returning w.deleted_at
+      `,
+    ),
+    cte(
+      'noted',
+      sql`
+        select n.n as entry, (n.detail ->> 'keep_until')::timestamptz as keep_until from restored r cross join lateral retention.note_restoration(
+          ${actor}, ${reason}, ${policy.name}, ${literal(tableLabel(policy.table))}, ${key}, r.deleted_at, ${until}) n
+      `,
+      true,
+    ),
+  )}select exists (select 1 from noted) as restored, (select deleted_at::text from wanted) as deleted_at,
+        (select keep_until::text from noted) as keep_until,
+        (select entry::text from noted) as entry`;
+}
+
+const refusal = (markedAt: string | null): RequestError =>
+  markedAt === null
     ? new RequestError(
         409,
         'not_deleted',
@@ -92,7 +129,6 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
     : new RequestError(
         409,
         'grace_over',
-        `its grace period is over since it was marked on ${found.deleted_at}; the next purge takes it`,
+        `its grace period is over since it was marked on ${markedAt}; the next purge takes it`,
         'key',
       );
-}

@@ -9,7 +9,7 @@ import type { Database } from '../platform/database';
 import { nothing, oneRow, query, rows } from '../platform/query';
 import { askOne, type Limits } from '../platform/session';
 import type { KeyColumn, TableName } from '../platform/sql';
-import { empty, id, keyText, list, literal, raw, sql, tableId, tableLabel, typed } from '../platform/sql';
+import { empty, id, keyAsText, list, literal, sql, tableId, tableLabel, typed } from '../platform/sql';
 import { type FileReference, referenced } from './references';
 
 const LIMITS: Limits = { statementMs: 10_000 };
@@ -157,7 +157,7 @@ export function nextNamed(
   const further = after ? sql` and (${list(...columns)}) > (${list(...position)})` : empty;
   const file = sql`${id('t', column)}::text`;
   const named = query(
-    sql`select ${raw(keyText('t', key))} as key, jsonb_build_array(${list(...columns.map((c) => sql`${c}::text`))}) as position, ${file} as url,
+    sql`select ${keyAsText('t', key)} as key, jsonb_build_array(${list(...columns.map((c) => sql`${c}::text`))}) as position, ${file} as url,
       case when retention.blob_refusal(${file}, '', array(select jsonb_array_elements_text(${JSON.stringify(hosts)}::jsonb))) is null
         then retention.blob_path(${file}) end as path
     from ${tableId(table)} t where coalesce(${file}, '') <> ''${further}
@@ -191,7 +191,7 @@ function checking(
   return query(
     sql`with still as (
       select m.url, m.key from jsonb_to_recordset(${gone}::jsonb) m(key text, url text)
-      where exists (select 1 from ${tableId(table)} t where ${id('t', column)} = m.url and ${raw(keyText('t', key))} = m.key)
+      where exists (select 1 from ${tableId(table)} t where ${id('t', column)} = m.url and ${keyAsText('t', key)} = m.key)
     ),
     noted as (
       insert into retention.blob_finding as b (kind, path, table_name, row_key, first_scan, last_scan, first_seen_at, last_seen_at)

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { DatabaseError } from '../platform/errors';
 import { type Query, query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
-import { allOf, constant, empty, id, keyText, raw, sql, tableId, tableLabel } from '../platform/sql';
+import { allOf, constant, empty, id, keyAsText, raw, sql, tableId, tableLabel } from '../platform/sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
 
@@ -63,7 +63,7 @@ function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]>
   const same = target.columns.map(
     (c, i) => sql`${id('t', c)} = (s.v ->> ${raw(String(i))})::${raw(columns[i]!.base!)}`,
   );
-  const form = keyText(
+  const form = keyAsText(
     't',
     target.columns.map((column) => ({ column, type: 'text' })),
   );
@@ -74,7 +74,7 @@ function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]>
     sql`select s.n, c.form, c.rows from jsonb_array_elements(${values}::jsonb) with ordinality s(v, n)
       cross join lateral (
         select x.form, count(*) as rows from (
-          select ${raw(form)} as form from ${tableId(target.table)} t where ${allOf(...same)}${most}
+          select ${form} as form from ${tableId(target.table)} t where ${allOf(...same)}${most}
         ) x group by x.form
       ) c`,
     rows(Line),

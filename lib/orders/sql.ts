@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { nothing, oneRow, type Query, query, rows } from '../platform/query';
 import type { OrderSettings } from '../platform/settings/orders';
-import { constant, id, keyText, raw, type Sql, sql, tableId } from '../platform/sql';
+import { constant, id, keyAsText, raw, type Sql, sql, tableId } from '../platform/sql';
 import type { EscalationStep, OrderReview } from '../policies/order-contract';
 
 export const WATCH = 'order-review-sla';
@@ -20,7 +20,7 @@ const percentOf = (step: EscalationStep, s: OrderSettings): number =>
 /** A column of the orders table under its name in the contract. */
 export const column = (review: OrderReview, called: keyof OrderReview['columns']): Sql =>
   id('t', review.columns[called]);
-export const orderKey = (review: OrderReview): Sql => raw(keyText('t', [review.key]));
+export const orderKey = (review: OrderReview): Sql => keyAsText('t', [review.key]);
 
 /** When a review began, when it must end, and the instant at which a share of its time has passed. An extension can only move the deadline later. */
 export function reviewTimes(review: OrderReview, s: OrderSettings) {

@@ -3,7 +3,7 @@
  * are printed, so every format that changes what is printed is set. Always a SELECT, so that a READ ONLY
  * transaction cannot be turned into a writing one after it (DELETION §9, §10).
  */
-import type { Database, Row, Statement } from './database';
+import type { Database, Statement } from './database';
 import type { Answers, Query } from './query';
 
 /** Longer than any batch should take, short enough that a stuck one ends well inside the run. */
@@ -38,7 +38,7 @@ const provenBy = (token = ''): Statement => ({
 });
 
 /** How long to wait for the answer of a request whose statements may each take `statementTimeoutMs`. */
-export const answerTimeoutMs = (statementTimeoutMs: number): number =>
+const answerTimeoutMs = (statementTimeoutMs: number): number =>
   statementTimeoutMs * TRANSACTION_FACTOR + ANSWER_MARGIN_MS;
 
 export interface Limits {
@@ -111,19 +111,6 @@ export function readingOnly(of: Asking): Asking {
     ask: (queries, limits) => of.ask(queries, limited(limits)),
     askOne: (query, limits) => of.askOne(query, limited(limits)),
   };
-}
-
-/** The same by place; goes when the last statement has a reader. */
-export async function askRows(
-  database: Database,
-  statements: readonly Statement[],
-  { statementMs, lockMs, readOnly = false }: Limits,
-): Promise<Row[][]> {
-  const rows = await database.transaction([session(statementMs, lockMs), ...statements], {
-    readOnly,
-    timeoutMs: answerTimeoutMs(statementMs),
-  });
-  return rows.slice(1);
 }
 
 /** For this transaction: ranges of an index in its order, which a limit ends; never a bitmap of a whole range, never the table. */

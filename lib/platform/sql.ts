@@ -43,12 +43,17 @@ export const anyOf = (...conditions: readonly Maybe[]): Sql => {
 };
 /** `a, b, c` of the parts that are there. */
 export const list = (...parts: readonly Maybe[]): Sql => joined(parts, ', ', empty);
+/** `a + b + c`: 0 when there is none. */
+export const summed = (parts: readonly Sql[]): Sql => joined(parts, ' + ', sql`0`);
+/** The queries one after the other, each row of all of them. */
+export const united = (queries: readonly Sql[]): Sql =>
+  joined(queries, ' union all ', sql`select null where false`);
 /** The parts that are there, one a line. */
 export const lines = (...parts: readonly Maybe[]): Sql => joined(parts, '\n', empty);
 
-/** A part of a `with`: `materialized` keeps PostgreSQL from folding it into what reads it. */
+/** A part of a `with`, by a name of ours: `materialized` keeps PostgreSQL from folding it into what reads it. */
 export const cte = (called: string, body: Sql, materialized = false): Sql =>
-  sql`${id(called)} as ${raw(materialized ? 'materialized ' : '')}(${body})`;
+  sql`${raw(called)} as ${raw(materialized ? 'materialized ' : '')}(${body})`;
 /** `with a as (…), b as (…)` of the parts that are there; nothing when there is none. */
 export const withParts = (...parts: readonly Maybe[]): Sql => {
   const some = given(parts);
@@ -60,6 +65,25 @@ const FRACTION = { us: '.US', ms: '.MS', s: '' } as const;
 /** An instant as ISO 8601 in UTC: with microseconds, as PostgreSQL keeps it and entries are hashed; `ms` as a Date; `s` for people. */
 export const utc = (instant: Sql, digits: keyof typeof FRACTION = 'us'): Sql =>
   sql`to_char(${instant} at time zone 'UTC', ${literal(`${ISO}${FRACTION[digits]}"Z"`)})`;
+
+/** The key as one text: the value itself, or a JSON array of the values as text. */
+export function keyAsText(alias: string, key: readonly KeyColumn[]): Sql {
+  const columns = key.map((k) => sql`${id(alias, k.column)}::text`);
+  return columns.length === 1 ? columns[0]! : sql`jsonb_build_array(${list(...columns)})::text`;
+}
+
+/** The way back: a relation `kt(k0, k1, …)` of typed key values from an expression of type text[]. */
+export function keysAsRows(array: Sql, key: readonly KeyColumn[]): Sql {
+  const columns =
+    key.length === 1
+      ? [sql`x::${raw(key[0]!.type)} as k0`]
+      : key.map((k, i) => sql`(x::jsonb ->> ${raw(String(i))})::${raw(k.type)} as ${id(`k${i}`)}`);
+  return sql`(select ${list(...columns)} from unnest(${array}) x) kt`;
+}
+
+/** Whether a row is the one of a key in `kt`. */
+export const isKey = (alias: string, key: readonly KeyColumn[]): Sql =>
+  allOf(...key.map((k, i) => sql`${id(alias, k.column)} = ${id('kt', `k${i}`)}`));
 
 /** A statement as the database takes it. */
 export const statement = (composed: Sql): Statement => ({
@@ -76,8 +100,6 @@ export function inlined(composed: Sql): string {
   };
   return composed.strings.reduce((all, part, i) => all + written(composed.values[i - 1] as Value) + part);
 }
-
-// What follows composes text; it goes when the last statement is a value.
 
 interface Name {
   readonly schema: string;
@@ -98,7 +120,7 @@ export interface KeyColumn {
 /** A name, quoted so that any name is only a name. */
 export const name = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`;
 export const table = (t: TableName): string => `${name(t.schema)}.${name(t.name)}`;
-/** A literal. Only for names of tables inside text; values are parameters. */
+/** A literal. Only for what a person is told to run; in a statement it is `literal`. */
 export const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 /** How a table is called in receipts, holds and dead letters. */
 export const tableLabel = (t: TableName): string => `${(t.of ?? t).schema}.${(t.of ?? t).name}`;
@@ -107,45 +129,5 @@ export const tableLabel = (t: TableName): string => `${(t.of ?? t).schema}.${(t.
 export const tableLabels = (t: TableName): string[] =>
   t.of ? [tableLabel(t.of), `${t.schema}.${t.name}`] : [tableLabel(t)];
 
-/** The key as one text: the value itself, or a JSON array of the values as text. */
-export function keyText(alias: string, key: readonly KeyColumn[]): string {
-  const columns = key.map((k) => `${alias}.${name(k.column)}::text`);
-  return columns.length === 1 ? columns[0]! : `jsonb_build_array(${columns.join(', ')})::text`;
-}
-
 /** A key of one uuid, which receipts hold as such: less than half the bytes of its text. */
 export const isUuid = (key: readonly KeyColumn[]): boolean => key.length === 1 && key[0]!.type === 'uuid';
-
-/** The way back: a relation `kt(k0, k1, …)` of typed key values from an expression of type text[]. */
-export function keysFrom(array: string, key: readonly KeyColumn[]): string {
-  const columns =
-    key.length === 1
-      ? [`x::${key[0]!.type} as k0`]
-      : key.map((k, i) => `(x::jsonb ->> ${i})::${k.type} as k${i}`);
-  return `(select ${columns.join(', ')} from unnest(${array}) x) kt`;
-}
-
-/** `t.a = kt.k0 and t.b = kt.k1` */
-export const sameKey = (alias: string, key: readonly KeyColumn[], other = 'kt'): string =>
-  key.map((k, i) => `${alias}.${name(k.column)} = ${other}.k${i}`).join(' and ');
-
-/** Collects parameters while a statement is written. */
-export class Parameters {
-  readonly #values: (string | null)[] = [];
-
-  add(value: string | number | boolean | null, type?: string): string {
-    this.#values.push(value === null ? null : String(value));
-    return `$${this.#values.length}${type ? `::${type}` : ''}`;
-  }
-
-  statement(sql: string): Statement {
-    return { text: sql, params: this.#values };
-  }
-}
-
-/** Values written into the statement itself: for text that another function of the database executes. */
-export class Literals extends Parameters {
-  override add(value: string | number | boolean | null, type?: string): string {
-    return `${value === null ? 'null' : text(String(value))}${type ? `::${type}` : ''}`;
-  }
-}

@@ -1,9 +1,10 @@
 /** Whose data, and how each policy's table names them. */
-import type { Leg } from '../engine/statement/leg';
+import type { SubjectLeg } from '../engine/statement/leg';
 import { type Spelled, spell, wanted } from '../operators/spelling';
 import { RequestError } from '../platform/errors';
 import { tableLabel } from '../platform/sql';
 import type { Policy } from '../policies/contract';
+import { FOR_GOOD } from '../policies/strategies';
 import type { Services } from '../services';
 
 export interface Subject {
@@ -17,7 +18,7 @@ export interface Reach {
   /** The same, deleting for good: rows that are marked as deleted go too. */
   readonly erasing: Policy;
   /** Null: the table does not name such a subject, or its column cannot hold this id. */
-  readonly leg: (Leg & { kind: 'subject' }) | null;
+  readonly leg: SubjectLeg | null;
 }
 
 /**
@@ -40,7 +41,7 @@ export async function reachOf(
   );
   const reach = policies.map((policy) => ({
     policy,
-    erasing: { ...policy, strategy: { kind: 'delete' as const } },
+    erasing: { ...policy, strategy: FOR_GOOD },
     leg: legOf(spelled.find((s) => s.target.policy === policy.name)),
   }));
   const nowhere = spelled.length > 0 && spelled.every((s) => s.subject === null);

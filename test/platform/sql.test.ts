@@ -58,7 +58,7 @@ it('no condition is true for all of them and false for one of them', () => {
 it('the parts of a with that are not there leave no comma behind', () => {
   const parts = [cte('a', sql`select 1`, true), null, cte('b', sql`select ${2}`)];
   expect(statement(sql`${withParts(...parts)}select 3`)).toEqual({
-    text: 'with "a" as materialized (select 1),\n"b" as (select $1)\nselect 3',
+    text: 'with a as materialized (select 1),\nb as (select $1)\nselect 3',
     params: [2],
   });
   expect(withParts(null).text).toBe('');

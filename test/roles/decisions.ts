@@ -7,7 +7,16 @@
 export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   app: [
     ...['begin_run', 'end_run', 'record_preview', 'run_reason', 'seal_run'],
-    ...['enter_batch', 'entered', 'confirm_batch', 'try_each', 'set_aside', 'partitions', 'drop_partition'],
+    ...[
+      'enter_batch',
+      'entered',
+      'write_receipt',
+      'confirm_batch',
+      'try_each',
+      'set_aside',
+      'partitions',
+      'drop_partition',
+    ],
     ...[
       'effective_periods',
       'declare_version',
@@ -44,7 +53,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['prove_operator', 'record', 'record_operator', 'refund_over', 'refuse_same', 'run_digest'],
     ...['tables_that_lost', 'take_rights', 'working_roles'],
     // Triggers.
-    ...['admit_entries', 'admit_receipt', 'artifact_event', 'await_files', 'await_refunds', 'chain_event'],
+    ...['admit_entries', 'artifact_event', 'await_files', 'await_refunds', 'chain_event'],
     ...['free_files', 'gate', 'gate_policy', 'guard_deletion', 'guard_file_reference', 'hash_receipt'],
     ...['name_by_root', 'refuse_change', 'refuse_unconfirmed', 'remember_override', 'resolve_letters'],
     ...['run_counted', 'run_ended', 'touch'],
@@ -83,7 +92,7 @@ export const TABLES: Readonly<Record<string, readonly [app: string, operator: st
   run_total: ['r', '', 'r'],
   tenant_label: ['r', '', 'r'],
   // By the deleting statement, whose guards check each row. A reader sees no name of a file.
-  receipt: ['r(a)', '', 'r'],
+  receipt: ['r', '', 'r'],
   outbox: ['r(a)(w)', '', '(r)'],
   // What the jobs measure and notice; nothing is decided by them.
   alert: ['raw', '', 'r'],

@@ -30,44 +30,93 @@ async function openRun(): Promise<{ run: string; fence: string }> {
   return { run, fence: String(begun?.fence) };
 }
 
-const RECEIPT = `insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, uuid_keys,
-    locked, deleted, picked) values ($1, $2, $3, $4, 'delete', $5, 'retention', now(), 'public.things', '{}', 1, 1, 1)`;
-const given = { seq: 1, policy: 'things', version: 'v1', actor: 'cron' };
-const write = (run: string, changes: Partial<typeof given> = {}) => {
-  const r = { ...given, ...changes };
-  return app.refusal(RECEIPT, [run, r.seq, r.policy, r.version, r.actor]);
-};
+const write = (run: string, seq = 1, deleted = 1) =>
+  app.refusal(
+    `select retention.write_receipt($1, $2, 'delete', 'retention', now(), 'public.things', null, '{}', '{}', '{}',
+       $3, $3, 0, 0, 0, 1, '{}', '{}')`,
+    [run, seq, deleted],
+  );
+
+const entering = (run: string, fence: string, seq = 1) =>
+  `select retention.enter_batch('things', ${fence}, '${run}', ${seq}, 'v1')`;
+
+it('the app writes no receipt by itself, whatever it says', async () => {
+  const { run, fence } = await openRun();
+  await app.sql('begin');
+  await app.sql(entering(run, fence));
+  expect(
+    await app.refusal(
+      `insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, uuid_keys,
+         locked, deleted, picked) values ($1, 1, 'things', 'v1', 'delete', 'cron', 'retention', now(), 'public.things', '{}', 1, 1, 1)`,
+      [run],
+    ),
+  ).toBe('42501');
+  await app.sql('rollback');
+  expect(
+    await e.db.sql(
+      "select p from unnest(array['INSERT', 'UPDATE']) p where has_any_column_privilege('lapse_app', 'retention.receipt', p)",
+    ),
+  ).toEqual([]);
+});
 
 it('the app adds no receipt to a run that is sealed', async () => {
   await things(e.db, [40 * DAY]);
   const { runId } = await e.run(policy);
-  const [run] = await e.db.sql<{ policy_version: string }>('select policy_version from retention.run');
-  expect(await write(runId!, { seq: 2, version: run!.policy_version })).toBe('LP012');
+  expect(await write(runId!, 2)).toBe('LP012');
   expect(await verify(e.services.database)).toMatchObject({ ok: true, receipts: 1 });
 });
 
 it('the app writes no receipt outside the transaction of its batch', async () => {
   const { run, fence } = await openRun();
   expect(await write(run)).toBe('LP012');
-  await app.sql(`begin; select retention.enter_batch('things', ${fence}, '${run}', 1, 'v1'); commit`);
+  await app.sql(`begin; ${entering(run, fence)}; commit`);
   expect(await write(run)).toBe('LP012');
 });
 
-it.each([
-  ['another number', { seq: 2 }],
-  ['another policy', { policy: 'artifacts' }],
-  ['another version', { version: 'v2' }],
-  ['another actor', { actor: 'alice' }],
-])('within its batch the app writes no receipt with %s', async (_, changes) => {
+it('within its batch the app writes no receipt with another number', async () => {
   const { run, fence } = await openRun();
-  const enter = () => app.sql("select retention.enter_batch('things', $1, $2, 1, 'v1')", [fence, run]);
   await app.sql('begin');
-  await enter();
-  expect(await write(run, changes)).toBe('LP012');
+  await app.sql(entering(run, fence));
+  expect(await write(run, 2)).toBe('LP012');
   await app.sql('rollback');
+});
+
+it('within its batch the app writes no receipt of another run', async () => {
+  const { run, fence } = await openRun();
+  const other = randomUUID();
+  await e.db.sql("insert into retention.policy_state (policy) values ('artifacts')");
+  await e.db.sql(
+    `insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at)
+     values ($1, 'artifacts', 'delete', 'cron', 'alice', 'c', 1, 'v9', now(), now())`,
+    [other],
+  );
   await app.sql('begin');
-  await enter();
-  expect(await write(run)).toEqual([]);
+  await app.sql(entering(run, fence));
+  expect(await write(other)).toBe('LP012');
+  await app.sql('rollback');
+});
+
+it('a run that has ended in the middle of its batch gets no receipt', async () => {
+  const { run, fence } = await openRun();
+  await app.sql('begin');
+  await app.sql(entering(run, fence));
+  await app.sql("select retention.end_run('things', $1, 'succeeded', null, now(), 0, '{}', 'within_sla')", [
+    run,
+  ]);
+  expect(await write(run)).toBe('LP012');
+  await app.sql('rollback');
+});
+
+it('a receipt names the policy, version and actor of its run, and nothing that went leaves none', async () => {
+  const { run, fence } = await openRun();
+  await app.sql('begin');
+  await app.sql(entering(run, fence));
+  expect(await write(run, 1, 0)).toEqual([{ write_receipt: '' }]);
+  expect(await app.sql('select 1 from retention.receipt')).toEqual([]);
+  expect(await write(run)).toEqual([{ write_receipt: '' }]);
+  expect(await app.sql('select policy, policy_version, actor, deleted::int from retention.receipt')).toEqual([
+    { policy: 'things', policy_version: 'v1', actor: 'cron', deleted: 1 },
+  ]);
   await app.sql('rollback');
 });
 

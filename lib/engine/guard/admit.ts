@@ -4,9 +4,7 @@
  * stands in the way. Everything here can only stop a run or make it smaller.
  */
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import { DatabaseError } from '../../platform/errors';
-import { maybeRow, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
 import type { Settings } from '../../platform/settings';
 import type { Policy } from '../../policies/contract';
@@ -21,7 +19,6 @@ import { rolloutMessage, stepOf } from './rollout';
 
 /** Counting with the whole predicate may have to read many rows that stay: as long as the run's first request. */
 const COUNT = { statementMs: 15_000 };
-const Candidates = z.object({ candidates: z.coerce.number() });
 
 export interface Applicant {
   readonly policy: Policy;
@@ -119,8 +116,8 @@ async function guarded(a: Applicant, policy: Policy, legs: readonly Leg[]): Prom
   if (a.due !== null && a.due <= Math.min(limit.most, DUE_CAP)) return null;
   try {
     const counting = countCandidates(policy, legs, a.asOf, limit.most);
-    const found = await a.reading.askOne(query(counting, maybeRow(Candidates)), COUNT);
-    return found !== null && found.candidates <= limit.most
+    const candidates = await a.reading.askOne(counting, COUNT);
+    return candidates !== null && candidates <= limit.most
       ? null
       : `more rows would go than ${limit.because}`;
   } catch (error) {

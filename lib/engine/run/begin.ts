@@ -1,10 +1,5 @@
-/**
- * The first request of a run: it moves the fence, opens the record, reads the catalogs, and counts what is due. With
- * nothing due it ends the record too, so that an idle night costs one request.
- */
-import { z } from 'zod';
 import { DatabaseError, type Problem } from '../../platform/errors';
-import { type Answers, nothing, oneRow, query } from '../../platform/query';
+import type { Answers } from '../../platform/query';
 import type { Queries } from '../../platform/session';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
@@ -47,11 +42,10 @@ export async function open<const Q extends Queries>(
   run: Run,
   { policy, checks, more }: Asked<Q>,
 ): Promise<{ opened: Opened | Refused; answers: Answers<Q> }> {
-  const roots = rootsOf(policy);
   const first = {
     begun: beginRun(run.start),
     catalog: catalogOf(policy),
-    roots: roots ? query(roots, (rows) => rows) : undefined,
+    roots: rootsOf(policy) ?? undefined,
   };
   const sentAt = performance.now();
   const asked = await run.session.ask({ ...first, ...more }, BEGIN);
@@ -61,7 +55,7 @@ export async function open<const Q extends Queries>(
   run.recorded('open');
   run.neighbors.saw(begun.next, sentAt);
   run.neighbors.wrote();
-  const rooted = withRoots(policy, [...found]);
+  const rooted = withRoots(policy, found);
   // Of a partition that a dependant is, the catalog is asked again as of its table.
   const { facts } = rooted === policy ? catalog : await run.session.reading.askOne(catalogOf(rooted), BEGIN);
   const problems = [
@@ -80,8 +74,6 @@ export interface Begun extends Opened {
   readonly total: number | null;
 }
 
-const Due = z.object({ due: z.coerce.number() });
-
 /** Begins a policy's own run. */
 export async function begin(run: Run): Promise<Begun | Refused> {
   const { policy, version, startedAt, services, request } = run;
@@ -95,8 +87,8 @@ export async function begin(run: Run): Promise<Begun | Refused> {
   const legs = legsOf(policy, startedAt, cooling);
   const [observed] = observeLabels(policy, cooling);
   const looking = {
-    observed: observed && query(observed, nothing),
-    due: query(countDue(policy, legs, startedAt.toISOString()), oneRow(Due)),
+    observed,
+    due: countDue(policy, legs, startedAt.toISOString()),
     idle: endIfIdle(run.end(drained, startedAt), version),
   };
   const { opened, answers } = await open(run, { policy, more: { ...admitting, ...looking } }).catch(
@@ -109,7 +101,7 @@ export async function begin(run: Run): Promise<Begun | Refused> {
   if (opened.refused) return opened;
   const { facts, due, idle } = answers;
   if (idle?.ended && opened.problems.length === 0) run.recorded('ended');
-  return { ...opened, facts, total: due?.due ?? null };
+  return { ...opened, facts, total: due };
 }
 
 /** A missing table, column or index, or a value no column holds, fails the count: preflight says which. */

@@ -1,13 +1,10 @@
-/** A leg with a large backlog, by the blocks of the table (heap-walk.ts), and the proof that nothing of it is left. */
-import { z } from 'zod';
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
-import { type Ending, KEPT_REASONS, type Kept } from '../../platform/outcome';
-import { oneRow, query, rows } from '../../platform/query';
+import type { Ending, Kept } from '../../platform/outcome';
 import type { BatchResult } from '../statement/batch';
 import { DUE_CAP } from '../statement/drained';
 import { type Blocks, firstDue, heapFacts, judgeHeap, whatIsLeft } from '../statement/heap';
-import type { Leg } from '../statement/leg';
+import { hasOneCutoff, type Leg, type RuleLeg } from '../statement/leg';
 import { onLeaf } from '../statement/partition';
 import type { Cursor } from './checkpoint';
 import { leaseLost, outOfTime } from './endings';
@@ -16,11 +13,6 @@ import type { Range } from './ranges';
 import { LOOK } from './session';
 import type { Pass } from './under-way';
 import { progress } from './work';
-
-const FirstDue = z.object({ block: z.coerce.number().nullable() });
-const Left = z.object({ reason: z.enum(KEPT_REASONS).nullable(), n: z.coerce.number() });
-
-type RuleLeg = Leg & { readonly kind: 'rule' };
 
 /** From which block to which, of which file of the table. */
 interface Stretch {
@@ -40,7 +32,7 @@ export async function byBlocks(
 ): Promise<Ending | null> {
   const { run, legs } = pass;
   const leg = legs[index]!;
-  if (leg.kind !== 'rule' || !isLarge(pass) || !isFree(pass)) return null;
+  if (!hasOneCutoff(leg) || !isLarge(pass) || !isFree(pass)) return null;
   const stretch = await stretchOf(pass, leg, position);
   if (stretch === null) return null;
   run.tally.goesBy('heap');
@@ -115,7 +107,7 @@ async function send({ batches, asOf }: Pass, leg: Leg, blocks: Blocks): Promise<
 
 async function firstBlockDue({ run, work, asOf }: Pass, leg: RuleLeg, range: Range): Promise<number | null> {
   const looking = firstDue(onLeaf(work.policy, leg), leg, range, asOf);
-  return (await run.session.reading.askOne(query(looking, oneRow(FirstDue)), LOOK)).block;
+  return run.session.reading.askOne(looking, LOOK);
 }
 
 function logBlocks({ run, work }: Pass, result: BatchResult | null, block: number, tookMs: number): void {
@@ -142,7 +134,7 @@ async function proved(pass: Pass, leg: RuleLeg, end: number): Promise<Ending | n
     outOfTime: () => !run.deadline.hasTime(),
     look: async (blocks) => {
       const looking = whatIsLeft(onLeaf(work.policy, leg), leg, blocks, asOf);
-      for (const { reason, n } of await run.session.reading.askOne(query(looking, rows(Left)), LOOK)) {
+      for (const { reason, n } of await run.session.reading.askOne(looking, LOOK)) {
         left.set(reason, (left.get(reason) ?? 0) + n);
       }
     },

@@ -4,7 +4,7 @@
  * would take more rows than the run may delete, is left to the walk.
  */
 import type { Ending } from '../../platform/outcome';
-import type { Leg } from '../statement/leg';
+import { hasOneCutoff, type Leg, type RuleLeg } from '../statement/leg';
 import {
   type DropResult,
   mayBeDropped,
@@ -27,7 +27,7 @@ export async function dropPartitions(pass: Dropping, legs: readonly Leg[]): Prom
   const { run, work, trail } = pass;
   const walk: Leg[] = [];
   for (const { leg, partition } of await onLeaves(work.policy, legs, run.session.reading)) {
-    if (partition === null || leg.kind !== 'rule' || !mayBeDropped(work.policy, partition)) {
+    if (partition === null || !hasOneCutoff(leg) || !mayBeDropped(work.policy, partition)) {
       walk.push(leg);
       continue;
     }
@@ -51,7 +51,7 @@ export async function dropPartitions(pass: Dropping, legs: readonly Leg[]): Prom
 /** Returns null if something keeps it, or if it was busy or took too long to count; the row walk then handles it. */
 async function tried(
   { run, work, batches, asOf }: Dropping,
-  leg: Leg & { kind: 'rule' },
+  leg: RuleLeg,
   partition: Partition,
 ): Promise<DropResult | null> {
   const order = batches.nextDrop(asOf, {

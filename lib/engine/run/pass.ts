@@ -1,12 +1,5 @@
-/**
- * One pass: partitions that may go whole, then leg after leg to its end, then the proof that nothing is left. A
- * checkpoint follows every batch, so that another run continues from there. A policy's own run and an erasure are both
- * made of it; after `legs` have been given, nothing asks for the policy's periods any more.
- */
-import { z } from 'zod';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
-import { oneRow, query } from '../../platform/query';
 import { table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { leftBehind } from '../statement/drained';
@@ -72,9 +65,9 @@ const refersToItself = (policy: Policy): boolean =>
 
 /** Whether a row that may go is left; null when the database could not say in time. */
 async function isAnyLeft({ run, work, asOf }: Pass, legs: readonly Leg[]): Promise<boolean | null> {
-  const looking = query(leftBehind(work.policy, legs, asOf), oneRow(z.object({ left: z.boolean() })));
+  const looking = leftBehind(work.policy, legs, asOf);
   try {
-    return (await run.session.reading.askOne(looking, LOOK)).left;
+    return await run.session.reading.askOne(looking, LOOK);
   } catch (error) {
     if (error instanceof DatabaseError && error.failure === 'timeout') return null;
     throw error;

@@ -18,7 +18,7 @@ import { DUE_CAP } from '../statement/drained';
 import { Found, PAGE, previewPages } from '../statement/found';
 import { heapFacts, judgeHeap } from '../statement/heap';
 import { atRoots } from '../statement/leaves';
-import { type Leg, legsOf } from '../statement/leg';
+import { hasOneCutoff, type Leg, legsOf } from '../statement/leg';
 import { mayBeDropped, type Partition, partitionName } from '../statement/partition';
 import { judgeFacts, judgeStore } from '../statement/preflight';
 import { resultOf } from './answer';
@@ -131,7 +131,7 @@ export class DryRun {
   /** The path a run that nothing limits would take now. */
   async #pathOf(legs: readonly Leg[]): Promise<NonNullable<RunResult['path']>> {
     if (this.#policy.tenants) return 'tenant';
-    const rules = legs.filter((leg) => leg.kind === 'rule');
+    const rules = legs.filter(hasOneCutoff);
     for (const leg of this.#found.expired > DUE_CAP ? rules : []) {
       const facts = await this.run.session.reading.ask(heapFacts(this.#policy, leg), PAGE);
       if (judgeHeap(this.#policy, facts).worthWhile) return 'heap';

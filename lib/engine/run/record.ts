@@ -4,7 +4,7 @@ import type { Database } from '../../platform/database';
 import type { Kept, Outcome, Preview, SlaStatus } from '../../platform/outcome';
 import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
-import { raw, type Sql, sql, typed, utc } from '../../platform/sql';
+import { type Sql, sql, typed, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { catalogFacts } from '../statement/preflight';
 import { NEXT_TRANSACTION } from '../statement/pressure';
@@ -34,7 +34,7 @@ export type Begun = z.infer<typeof Begun>;
 /** The new fence, and the instant to count back from, never later than the database's own clock. */
 export const beginRun = (r: RunStart): Query<Begun> =>
   query(
-    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${raw(NEXT_TRANSACTION)} as next
+    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${NEXT_TRANSACTION} as next
     from retention.begin_run(${r.policy}, ${r.runId}::uuid, ${r.version}, ${r.startedAt.toISOString()}::timestamptz,
       ${r.trigger}, ${r.actor}, ${r.correlationId})`,
     oneRow(Begun),

@@ -5,42 +5,36 @@
  */
 import pRetry from 'p-retry';
 import type { Backoff } from '../../platform/context';
-import type { Database, Row, Statement } from '../../platform/database';
+import type { Database } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
 import { span } from '../../platform/sentry';
-import { answerTimeoutMs } from '../../platform/session';
-import { type BatchOrder, type BatchResult, batch } from '../statement/batch';
+import { ask, type Queries } from '../../platform/session';
+import { type BatchOrder, type BatchResult, batch, type Request } from '../statement/batch';
 import { readReceipt } from '../statement/receipt';
 
 /** What identifies a batch, whatever its statements are. */
 type Numbered = Pick<BatchOrder, 'runId' | 'seq' | 'statementTimeoutMs' | 'blocks'> & {
   readonly limit?: number;
 };
-interface Request<R extends BatchResult> {
-  readonly statements: readonly Statement[];
-  read(rows: Row[][]): R;
-  /** The receipt of a committed batch, in the form of its answer. */
-  fromReceipt(receipt: BatchResult): R;
-}
 
 /** The result of a batch of rows. */
 export const settle = (database: Database, order: BatchOrder, backoff: Backoff, inTime: () => boolean) =>
-  settleAs(database, order, { ...batch(order), fromReceipt: (r) => r }, backoff, inTime);
+  settleAs(database, order, batch(order), backoff, inTime);
 
 /** The batch's result. Throws DatabaseError when it did not commit, or when `inTime` says the time is up. */
-export async function settleAs<R extends BatchResult>(
+export async function settleAs<Q extends Queries, R extends BatchResult>(
   database: Database,
   order: Numbered,
-  { statements, read, fromReceipt }: Request<R>,
+  { queries, result, fromReceipt }: Request<Q, R>,
   backoff: Backoff,
   inTime: () => boolean,
 ): Promise<R> {
-  const timeoutMs = answerTimeoutMs(order.statementTimeoutMs);
+  const limits = { statementMs: order.statementTimeoutMs };
   return pRetry(
     async () => {
       try {
         return await span('batch', { seq: order.seq, limit: order.limit ?? 0 }, async () => {
-          return read(await database.transaction(statements, { timeoutMs }));
+          return result(await ask(database, queries, limits));
         });
       } catch (error) {
         if (error instanceof DatabaseError && error.sqlState === 'LP004') {

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { Problem } from '../../platform/errors';
-import { table, tableLabel, text } from '../../platform/sql';
+import { literal, type Sql, sql, tableId, tableLabel } from '../../platform/sql';
 import type { PARTITION_SPANS, Policy } from '../../policies/contract';
 import { goingFiles } from '../../policies/going';
 
@@ -33,9 +33,7 @@ export const Partitioning = z.object({
 export type Partitioning = z.infer<typeof Partitioning>;
 
 /** An expression of type jsonb: a Partitioning of the relation, null when it is not partitioned. */
-export const partitioningFacts = (
-  oid: string,
-): string => `(select jsonb_build_object('strategy', pt.partstrat,
+export const partitioningFacts = (oid: Sql): Sql => sql`(select jsonb_build_object('strategy', pt.partstrat,
       'columns', (select coalesce(jsonb_agg(coalesce(a.attname, '(expression)') order by k.ord), '[]')
         from unnest(pt.partattrs::int2[]) with ordinality k(attnum, ord)
         left join pg_attribute a on a.attrelid = pt.partrelid and a.attnum = k.attnum and k.attnum > 0),
@@ -61,72 +59,96 @@ const MOST_DAYS: Record<(typeof PARTITION_SPANS)[number], number> = {
 /** A local day of daylight saving is an hour longer. */
 const SLACK_DAYS = 0.1;
 
-export function judgePartitioning(policy: Policy, kind: string, facts: Partitioning | null): Problem[] {
-  const here = table(policy.table);
-  if (kind !== 'p' || facts === null) {
-    return [
-      {
-        problem: `${here} is not a partitioned table`,
-        remedy: `take \`partitioned\` out of the policy, or partition the table by range (${policy.clock.column})`,
-      },
-    ];
-  }
-  const problems: Problem[] = [];
-  const say = (problem: string, remedy: string) => problems.push({ problem, remedy });
-  if (facts.strategy !== 'r' || facts.columns.join() !== policy.clock.column) {
-    say(
-      `${here} is not partitioned by range of its clock ${policy.clock.column} alone, but by (${facts.columns.join(', ')})`,
-      'take `partitioned` out of the policy and govern a table that is',
-    );
-  }
-  if (facts.shut.length > 0) {
-    say(
-      `the role may not SELECT, UPDATE and DELETE rows of ${some(facts.shut)}`,
-      `SELECT retention.open_partitions(${text(here)}); and again whenever a partition is added, by what adds it`,
-    );
-  }
-  for (const t of facts.pending) {
-    say(
-      `the detaching of partition ${t} was begun and not finished: nothing governs its rows`,
-      `ALTER TABLE ${here} DETACH PARTITION ${t} FINALIZE;`,
-    );
-  }
-  for (const t of facts.foreign) {
-    say(`partition ${t} is not a plain table`, 'detach it, and govern its rows where they are');
-  }
-  if (facts.not_owned.length > 0) {
-    say(
-      `partitions of ${here} belong to another role than Lapse's own schema, which could not drop them: ${facts.not_owned.join(', ')}`,
-      'GRANT their owner TO the role that runs `npm run migrate`, or ALTER TABLE … OWNER TO it',
-    );
-  }
+interface Partitioned {
+  readonly policy: Policy;
+  readonly facts: Partitioning;
+  /** The table, quoted. */
+  readonly here: string;
+}
+type PartitionCheck = (p: Partitioned) => Problem[];
+
+const isByClock: PartitionCheck = ({ policy, facts, here }) =>
+  facts.strategy === 'r' && facts.columns.join() === policy.clock.column
+    ? []
+    : [
+        {
+          problem: `${here} is not partitioned by range of its clock ${policy.clock.column} alone, but by (${facts.columns.join(', ')})`,
+          remedy: 'take `partitioned` out of the policy and govern a table that is',
+        },
+      ];
+
+const isOpen: PartitionCheck = ({ facts, here }) =>
+  facts.shut.length === 0
+    ? []
+    : [
+        {
+          problem: `the role may not SELECT, UPDATE and DELETE rows of ${some(facts.shut)}`,
+          remedy: `SELECT retention.open_partitions(${literal(here).text}); and again whenever a partition is added, by what adds it`,
+        },
+      ];
+
+const isWhole: PartitionCheck = ({ facts, here }) => [
+  ...facts.pending.map((t) => ({
+    problem: `the detaching of partition ${t} was begun and not finished: nothing governs its rows`,
+    remedy: `ALTER TABLE ${here} DETACH PARTITION ${t} FINALIZE;`,
+  })),
+  ...facts.foreign.map((t) => ({
+    problem: `partition ${t} is not a plain table`,
+    remedy: 'detach it, and govern its rows where they are',
+  })),
+];
+
+const mayBeDropped: PartitionCheck = ({ facts, here }) =>
+  facts.not_owned.length === 0
+    ? []
+    : [
+        {
+          problem: `partitions of ${here} belong to another role than Lapse's own schema, which could not drop them: ${facts.not_owned.join(', ')}`,
+          remedy: 'GRANT their owner TO the role that runs `npm run migrate`, or ALTER TABLE … OWNER TO it',
+        },
+      ];
+
+const isAsLong: PartitionCheck = ({ policy, facts, here }) => {
   const span = policy.partitioned!.by;
-  if (facts.longest_days !== null && facts.longest_days > MOST_DAYS[span] + SLACK_DAYS) {
-    say(
-      `the policy says ${here} is partitioned by ${span}, a partition spans ${Math.round(facts.longest_days)} days`,
-      'correct partitioned.by in the policy',
-    );
-  }
+  if (facts.longest_days === null || facts.longest_days <= MOST_DAYS[span] + SLACK_DAYS) return [];
+  return [
+    {
+      problem: `the policy says ${here} is partitioned by ${span}, a partition spans ${Math.round(facts.longest_days)} days`,
+      remedy: 'correct partitioned.by in the policy',
+    },
+  ];
+};
+
+const isGranted: PartitionCheck = ({ policy, facts: { grant }, here }) => {
   const wanted = {
     policy: policy.name,
-    zone: policy.clock.type === 'timestamptz' ? (facts.grant?.zone ?? 'UTC') : policy.clock.zone,
+    zone: policy.clock.type === 'timestamptz' ? (grant?.zone ?? 'UTC') : policy.clock.zone,
     key_columns: policy.key.map((k) => k.column),
     organization_column: policy.scope.organization ?? null,
     user_column: policy.scope.user ?? null,
     file_columns: goingFiles(policy.files).map((f) => f.column),
   };
-  const { grant } = facts;
   const granted =
     grant && Object.fromEntries(Object.keys(wanted).map((k) => [k, grant[k as keyof typeof wanted]]));
-  if (JSON.stringify(granted) !== JSON.stringify(wanted)) {
-    say(
-      grant === null
-        ? `nobody has granted Lapse to drop partitions of ${here}`
-        : `the grant to drop partitions of ${here} is not for this policy as it is declared: policy, zone or columns differ`,
-      grantOf(policy, wanted),
-    );
-  }
-  return problems;
+  if (JSON.stringify(granted) === JSON.stringify(wanted)) return [];
+  const problem =
+    grant === null
+      ? `nobody has granted Lapse to drop partitions of ${here}`
+      : `the grant to drop partitions of ${here} is not for this policy as it is declared: policy, zone or columns differ`;
+  return [{ problem, remedy: grantOf(policy, wanted) }];
+};
+
+const CHECKS: readonly PartitionCheck[] = [isByClock, isOpen, isWhole, mayBeDropped, isAsLong, isGranted];
+
+export function judgePartitioning(policy: Policy, kind: string, facts: Partitioning | null): Problem[] {
+  const here = tableId(policy.table).text;
+  if (kind === 'p' && facts !== null) return CHECKS.flatMap((check) => check({ policy, facts, here }));
+  return [
+    {
+      problem: `${here} is not a partitioned table`,
+      remedy: `take \`partitioned\` out of the policy, or partition the table by range (${policy.clock.column})`,
+    },
+  ];
 }
 
 /** A few by name, the others by number. */
@@ -139,6 +161,7 @@ const SHOWN = 3;
 
 /** What the owner of the tables runs, once. */
 function grantOf(policy: Policy, wanted: Omit<NonNullable<Partitioning['grant']>, 'policy'>): string {
+  const text = (value: string) => literal(value).text;
   const array = (values: readonly string[]) => text(`{${values.map((v) => JSON.stringify(v)).join(',')}}`);
   const maybe = (value: string | null) => (value === null ? 'null' : text(value));
   const periods = policy.rules.map((r) => r.keepFor.seconds).filter((s) => s !== null);

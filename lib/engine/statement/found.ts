@@ -4,12 +4,12 @@
  */
 import { DatabaseError } from '../../platform/errors';
 import { type Kept, noneKept } from '../../platform/outcome';
-import { oneRow, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
+import type { Sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import type { Leg, Position } from './leg';
 import { type LeafLeg, onLeaves } from './partition';
-import { NO_ROWS, PreviewPage, pageOf, previewPage } from './preview';
+import { NO_ROWS, type PreviewPage, pageOf, previewPage } from './preview';
 
 /** A page is well under this even on a cold cache. */
 export const PAGE = { statementMs: 15_000 };
@@ -63,8 +63,8 @@ export interface Looking {
   readonly asOf: string;
   /** Where a leg begins; at its first row unless given. */
   readonly from?: (leg: Leg) => Position | null;
-  /** Only rows for which this fragment over `t` is true. */
-  readonly only?: string | undefined;
+  /** Only rows `t` for which this condition is true. */
+  readonly only?: Sql | undefined;
   /** READ ONLY. */
   readonly reading: Asking;
   /** Asked before each page. */
@@ -105,10 +105,10 @@ async function* pagesOf(look: Looking, leg: Leg, found: Found): AsyncGenerator<P
   while (look.inTime()) {
     const { only } = look;
     const { rowsSha256 } = found;
-    const statement = previewPage(look.policy, leg, position, look.asOf, { limit, rowsSha256, only });
+    const asking = previewPage(look.policy, leg, position, look.asOf, { limit, rowsSha256, only });
     let page: PreviewPage;
     try {
-      page = await look.reading.askOne(query(statement, oneRow(PreviewPage)), PAGE);
+      page = await look.reading.askOne(asking, PAGE);
     } catch (error) {
       const tooMuch = error instanceof DatabaseError && error.failure === 'timeout' && limit > LEAST_ROWS;
       if (!tooMuch) throw error;

@@ -5,14 +5,15 @@
  * before the cutoff, and why. Only where something of it may go does the index sweep follow.
  */
 import { z } from 'zod';
-import type { Row, Statement } from '../../platform/database';
-import { type Answers, oneRow, type Query, query } from '../../platform/query';
-import { Parameters, table } from '../../platform/sql';
+import type { Row } from '../../platform/database';
+import { KEPT_REASONS } from '../../platform/outcome';
+import { type Answers, oneRow, type Query, query, rows } from '../../platform/query';
+import { allOf, type Sql, sql, tableId } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { declaresTriggers } from '../../policies/going';
-import type { Leg } from './leg';
-import { dueByRule } from './pick';
-import { governed, mayGo, staysBecause } from './predicate';
+import type { RuleLeg } from './leg';
+import { walkOf } from './legs';
+import { mayGo, staysBecause } from './predicate';
 import { NEXT_TRANSACTION } from './pressure';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
@@ -32,46 +33,53 @@ export interface Blocks {
  * statistics that say "few" would turn it into an index scan that reads everything for each range. Switching the other
  * scans off does not pin the plan before PostgreSQL 18: the looks at holds within the condition pay for it as well.
  */
-export const unindexed = (condition: string): string => `(case when ${condition} then true else false end)`;
+export const unindexed = (condition: Sql): Sql => sql`(case when ${condition} then true else false end)`;
 
 /** `t` within the range, as a condition on its place. */
-export const withinBlocks = (blocks: { from: number; to: number | null }, p: Parameters): string =>
-  [
-    `t.ctid >= ${p.add(`(${blocks.from},0)`)}::text::tid`,
-    ...(blocks.to === null ? [] : [`t.ctid < ${p.add(`(${blocks.to},0)`)}::text::tid`]),
-  ].join(' and ');
+export const withinBlocks = (blocks: { from: number; to: number | null }): Sql =>
+  allOf(
+    sql`t.ctid >= ${`(${blocks.from},0)`}::text::tid`,
+    blocks.to === null ? null : sql`t.ctid < ${`(${blocks.to},0)`}::text::tid`,
+  );
+
+const Left = z.object({ reason: z.enum(KEPT_REASONS).nullable(), n: z.coerce.number() });
 
 /**
- * What is before the cutoff in these blocks, one row `{ reason, n }` each; `reason` null: it may go. `to` null: to
+ * What is before the cutoff in these blocks, counted by reason; `reason` null: it may go. `to` null: to
  * the table's end. Without a cursor and without `skip locked`, so over the whole table it is the proof (DELETION §4).
  */
 export function whatIsLeft(
   policy: Policy,
-  leg: Leg & { kind: 'rule' },
+  leg: RuleLeg,
   blocks: { from: number; to: number | null },
-  asOfText: string,
-): Statement {
-  const p = new Parameters();
-  const asOf = p.add(asOfText, 'timestamptz');
-  return p.statement(`select ${staysBecause(policy, leg, asOf, p)} as reason, count(*)::text as n from ${governed(policy, leg)}
-      where ${withinBlocks(blocks, p)} and ${unindexed(dueByRule(policy, leg, p).join(' and '))} group by 1`);
+  asOf: string,
+): Query<z.infer<typeof Left>[]> {
+  const w = walkOf(policy, leg, asOf);
+  return query(
+    sql`select ${staysBecause(w)} as reason, count(*)::text as n from ${w.rows}
+      where ${withinBlocks(blocks)} and ${unindexed(w.due)} group by 1`,
+    rows(Left),
+  );
 }
 
-/** One row `{ block: number }`: the first of these blocks with a row that may go; null when there is none. */
+const First = z.object({ block: z.coerce.number().nullable() }).transform((row) => row.block);
+
+/** The first of these blocks with a row that may go; null when there is none. */
 export function firstDue(
   policy: Policy,
-  leg: Leg & { kind: 'rule' },
+  leg: RuleLeg,
   blocks: { from: number; to: number },
-  asOfText: string,
-): Statement {
-  const p = new Parameters();
-  const asOf = p.add(asOfText, 'timestamptz');
+  asOf: string,
+): Query<number | null> {
+  const w = walkOf(policy, leg, asOf);
   // A scan by place returns the rows in the order of their places.
-  return p.statement(`select (select (t.ctid::text::point)[0]::bigint from ${governed(policy, leg)}
-      where ${withinBlocks(blocks, p)} and ${unindexed(mayGo(policy, leg, asOf, p))} limit 1)::text as block`);
+  return query(
+    sql`select (select (t.ctid::text::point)[0]::bigint from ${w.rows}
+      where ${withinBlocks(blocks)} and ${unindexed(mayGo(w))} limit 1)::text as block`,
+    oneRow(First),
+  );
 }
-
-const Facts = z.object({
+const HeapSize = z.object({
   blocks: z.coerce.number().int().nonnegative(),
   filenode: z.coerce.string(),
   rows: z.coerce.number(),
@@ -85,25 +93,28 @@ function plannedRows([row]: readonly Row[]): number {
   return plan.success ? plan.data[0].Plan['Plan Rows'] : 0;
 }
 
-type HeapFacts = { readonly size: Query<z.infer<typeof Facts>>; readonly due: Query<number> };
+type HeapFacts = { readonly size: Query<z.infer<typeof HeapSize>>; readonly due: Query<number> };
 
 /** How large the table is and where it lies; and the planner's estimate of what is due in this leg. */
-export function heapFacts(policy: Policy, leg: Leg & { kind: 'rule' }): HeapFacts {
-  const p = new Parameters();
-  const q = new Parameters();
-  const relation = `${q.add(table(policy.table))}::text::regclass`;
-  const where = dueByRule(policy, leg, p);
-  const size =
-    q.statement(`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
-      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next from pg_class c where c.oid = ${relation}`);
-  const planned = p.statement(
-    `explain (format json) select 1 from only ${table(policy.table)} t where ${where.join(' and ')}`,
-  );
-  return { size: query(size, oneRow(Facts)), due: query(planned, plannedRows) };
+export function heapFacts(policy: Policy, leg: RuleLeg): HeapFacts {
+  const t = tableId(policy.table);
+  return {
+    size: query(
+      sql`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
+      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next
+      from pg_class c where c.oid = ${t.text}::text::regclass`,
+      oneRow(HeapSize),
+    ),
+    due: query(
+      sql`explain (format json) select 1 from only ${t} t where ${walkOf(policy, leg, leg.cutoff).due}`,
+      plannedRows,
+    ),
+  };
 }
 
 /**
- * Where a walk would end, and whether it is worth while. A policy that declares triggers keeps to the index, where each row that went is looked for by its key.
+ * Where a walk would end, and whether it is worth while. A policy that declares triggers keeps to the index, where each
+ * row that went is looked for by its key.
  */
 export function judgeHeap(
   policy: Policy,

@@ -6,12 +6,28 @@
  */
 import { z } from 'zod';
 import { nothing, oneRow, type Query, query } from '../../platform/query';
-import { keyText, Literals, name, Parameters, table, tableLabel, text } from '../../platform/sql';
+import {
+  cte,
+  inlined,
+  keyAsText,
+  list,
+  literal,
+  raw,
+  type Sql,
+  sql,
+  tableId,
+  tableLabel,
+  typed,
+  withParts,
+} from '../../platform/sql';
 import { goingDependants, namesFiles } from '../../policies/going';
-import { type BatchOrder, childrenLeft, enter, MARK, pickAndLock, remove, stillThere } from './batch';
-import { belongs } from './files';
-import { picking } from './pick';
-import { governed, mayGo } from './predicate';
+import { enter } from './batch';
+import { change, changeChildren } from './change';
+import { childrenLeft, stillThere } from './confirm';
+import { deleting } from './deleting';
+import { type Batch, type BatchOrder, batchOf } from './order';
+import { mayGo } from './predicate';
+import { LOCKED_PLACES, LOCKED_ROWS, pickAndLock } from './shapes';
 
 /** How many rows were set aside, and why: classes and constraints only, for a key may be personal data. */
 const Letters = z.object({
@@ -29,24 +45,30 @@ export type SettingAside = {
 };
 
 export function setAside(order: BatchOrder): SettingAside {
-  const p = new Parameters();
-  const asOf = p.add(order.asOf, 'timestamptz');
-  const lock = p.statement(`with ${pickAndLock(order, asOf, p)}
-    select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`);
-  const q = new Parameters();
-  const found = q.statement(`with refused as materialized (
-      select r.* from retention.try_each(current_setting('lapse.rows')::tid[], ${q.add(attempt(order))}, ${q.add(still(order))}) r
-    ),
-    rows as (
-      select ${keyText('t', order.policy.key)} as key, r.sql_state, r.constraint_name
-      from only ${table(order.policy.table)} t join refused r on r.place = t.ctid
-      where t.ctid = any(current_setting('lapse.rows')::tid[])
-    ),
-    ${letters(order, 'select key, sql_state, constraint_name from rows', q)}`);
+  const b = batchOf(order);
+  const refused = cte(
+    'refused',
+    sql`
+      select r.* from retention.try_each(${LOCKED_PLACES}, ${inlined(attempt(b))}, ${inlined(still(b))}) r
+    `,
+    true,
+  );
+  const rows = cte(
+    'rows',
+    sql`
+      select ${keyAsText('t', order.policy.key)} as key, r.sql_state, r.constraint_name
+      from only ${tableId(order.policy.table)} t join refused r on r.place = t.ctid
+      where t.ctid = any(${LOCKED_PLACES})
+    `,
+  );
   return {
-    entered: query(enter(order), nothing),
-    locked: query(lock, nothing),
-    found: query(found, oneRow(Letters)),
+    entered: enter(order),
+    locked: query(
+      sql`${withParts(...pickAndLock(b))}
+    select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`,
+      nothing,
+    ),
+    found: letters(order, [refused, rows], sql`select key, sql_state, constraint_name from rows`),
   };
 }
 
@@ -55,62 +77,78 @@ export function setAsideUntried(
   order: BatchOrder,
   why: { sqlState: string; constraint: string | null },
 ): SettingAside {
-  const p = new Parameters();
-  const asOf = p.add(order.asOf, 'timestamptz');
-  const { policy, leg } = order;
-  const statement = p.statement(`with ${picking(policy, leg, order.position, order.limit, asOf, p)},
-    rows as (
-      select ${keyText('t', policy.key)} as key from ${governed(policy, leg)}
-      where t.ctid = any(array(select c from picked)) and ${mayGo(policy, leg, asOf, p)}
+  const { walk, policy } = batchOf(order);
+  const rows = cte(
+    'rows',
+    sql`
+      select ${keyAsText('t', policy.key)} as key from ${walk.rows}
+      where t.ctid = any(array(select c from picked)) and ${mayGo(walk)}
+    `,
+  );
+  const cause = list(typed(why.sqlState, 'text'), typed(why.constraint, 'text'));
+  return {
+    entered: enter(order),
+    found: letters(
+      order,
+      [...walk.picked(order.position, order.limit), rows],
+      sql`select key, ${cause} from rows`,
     ),
-    ${letters(order, `select key, ${p.add(why.sqlState, 'text')}, ${p.add(why.constraint, 'text')} from rows`, p)}`);
-  return { entered: query(enter(order), nothing), found: query(statement, oneRow(Letters)) };
+  };
 }
 
 /** Written by the database (retention.set_aside), which sees that this transaction has entered the batch. */
-function letters(order: BatchOrder, rows: string, p: Parameters): string {
-  const given = [
-    p.add(order.policy.name),
-    text(tableLabel(order.policy.table)),
-    p.add(order.runId, 'uuid'),
-    p.add(order.seq, 'int'),
-    p.add(order.asOf, 'timestamptz'),
-  ].join(', ');
-  return `given as (
+function letters(order: BatchOrder, before: readonly Sql[], rows: Sql): Query<Letters> {
+  const about = list(
+    typed(order.policy.name, 'text'),
+    literal(tableLabel(order.policy.table)),
+    typed(order.runId, 'uuid'),
+    typed(order.seq, 'int'),
+    typed(order.asOf, 'timestamptz'),
+  );
+  const given = cte(
+    'given',
+    sql`
       select array_agg(x.key order by x.key) as keys, array_agg(x.sql_state order by x.key) as states,
         array_agg(x.constraint_name order by x.key) as constraints
       from (${rows}) x(key, sql_state, constraint_name)
-    )
-    select count(*)::int as letters, coalesce(jsonb_agg(distinct sql_state), '[]') as states,
+    `,
+  );
+  return query(
+    sql`${withParts(...before, given)}select count(*)::int as letters, coalesce(jsonb_agg(distinct sql_state), '[]') as states,
       coalesce(jsonb_agg(distinct constraint_name) filter (where constraint_name is not null), '[]') as constraints
-    from given g cross join lateral retention.set_aside(${given}, g.keys, g.states, g.constraints)`;
+    from given g cross join lateral retention.set_aside(${about}, g.keys, g.states, g.constraints)`,
+    oneRow(Letters),
+  );
 }
 
+/** The place of the row that is tried: a parameter of the text that retention.try_each executes. */
+const PLACE = raw('$1');
+
 /**
- * What the batch would do to one row: `$1` is its place. Where rows name files it is the batch's own deleting statement,
- * so that a row whose file cannot be queued is found out too. Answers with the row's key.
+ * What the batch would do to one row. Where rows name files it is the batch's own deleting statement, so that a row whose
+ * file cannot be queued is found out too. Answers with the row's key.
  */
-function attempt(order: BatchOrder): string {
-  const { policy } = order;
-  const row = `only ${table(policy.table)} t`;
-  const returning = `returning ${keyText('t', policy.key)}`;
-  if (policy.strategy.kind === 'soft-delete') {
-    return `update ${row} set ${name(policy.strategy.column)} = ${MARK} where t.ctid = $1 ${returning}`;
-  }
+function attempt({ order, policy }: Batch): Sql {
+  const key = keyAsText('t', policy.key);
+  const row = sql`t.ctid = ${PLACE}`;
   if (namesFiles(policy)) {
     const { blocks: _, ...single } = order;
-    const p = new Literals();
-    return `with locked as materialized (select $1 as c, 'attempt'::text as label),
-      seen as (select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after),
-      ${remove(single, p.add(order.asOf, 'timestamptz'), p, 'select key::text from gone')}`;
+    return deleting(
+      batchOf(single),
+      {
+        ...LOCKED_ROWS,
+        lead: [cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true)],
+        seen: [cte('seen', sql`select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after`)],
+      },
+      sql`(select key::text from gone)`,
+    );
   }
-  const children = goingDependants(policy).map(
-    (d, i) =>
-      `d${i} as (delete from ${table(d.table)} d using ${row} where t.ctid = $1 and ${belongs(d, policy)})`,
-  );
-  return `${children.length > 0 ? `with ${children.join(', ')} ` : ''}delete from ${row} where t.ctid = $1 ${returning}`;
+  const children = goingDependants(policy).map((d, i) => cte(`d${i}`, changeChildren(d, policy, row)));
+  return sql`${withParts(...children)}${change(policy, row, key)}`;
 }
 
 /** Whether the row of key `$1` is there after it, or a child of it that a trigger kept. */
-const still = ({ policy }: BatchOrder): string =>
-  `select (${stillThere(policy, 'array[$1::text]')}) + ${childrenLeft(policy, 'array[$1::text]')} > 0`;
+function still({ policy }: Batch): Sql {
+  const key = sql`array[$1::text]`;
+  return sql`select (${stillThere(policy, key)}) + ${childrenLeft(policy, key)} > 0`;
+}

@@ -2,35 +2,39 @@
  * A partition counts as the table it is a part of, also when Lapse itself has dropped it since: a policy that names one
  * as a dependant keeps working, its receipts name the table, and a hold placed on either name holds.
  */
-import type { Database, Row, Statement } from '../../platform/database';
-import { askRows } from '../../platform/session';
-import { tableLabel } from '../../platform/sql';
+import { z } from 'zod';
+import type { Database } from '../../platform/database';
+import { type Query, query, rows } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { sql, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { standsFor } from '../../policies/fingerprint';
 
 /** A few lookups in the catalog. */
 const STATEMENT_MS = 5_000;
 
-/** One row for each label that is, or was, a partition: `label`, and `schema` and `name` of its table. */
-const rootsStatement = (labels: readonly string[]): Statement => ({
-  text: `select x.label, n.nspname as schema, c.relname as name from jsonb_array_elements_text($1::jsonb) x(label)
+const Root = z.object({ label: z.string(), schema: z.string(), name: z.string() });
+export type Root = z.infer<typeof Root>;
+
+/** Each label that is, or was, a partition, with its table. */
+const rootsQuery = (labels: readonly string[]): Query<Root[]> =>
+  query(
+    sql`select x.label, n.nspname as schema, c.relname as name from jsonb_array_elements_text(${JSON.stringify(labels)}::jsonb) x(label)
     join pg_class c on c.oid = retention.root_of(x.label) join pg_namespace n on n.oid = c.relnamespace
     where n.nspname || '.' || c.relname <> x.label`,
-  params: [JSON.stringify(labels)],
-});
+    rows(Root),
+  );
 
 const labelsOf = (policy: Policy): string[] =>
   policy.dependants.map((d) => `${d.table.schema}.${d.table.name}`);
 
 /** Which of a policy's dependants are partitions; null when it has none to ask about. */
-export const rootsOf = (policy: Policy): Statement | null =>
-  policy.dependants.length === 0 ? null : rootsStatement(labelsOf(policy));
+export const rootsOf = (policy: Policy): Query<Root[]> | null =>
+  policy.dependants.length === 0 ? null : rootsQuery(labelsOf(policy));
 
 /** The policy with each dependant that is a partition replaced by its table, once. */
-export function withRoots(policy: Policy, rows: readonly Row[] = []): Policy {
-  const roots = new Map(
-    rows.map((r) => [String(r.label), { schema: String(r.schema), name: String(r.name) }]),
-  );
+export function withRoots(policy: Policy, found: readonly Root[] = []): Policy {
+  const roots = new Map(found.map(({ label, schema, name }) => [label, { schema, name }]));
   if (!labelsOf(policy).some((label) => roots.has(label))) return policy;
   const seen = new Set<string>();
   const dependants = policy.dependants
@@ -47,20 +51,15 @@ export function withRoots(policy: Policy, rows: readonly Row[] = []): Policy {
 export async function atRoots(database: Database, policies: readonly Policy[]): Promise<Policy[]> {
   const labels = [...new Set(policies.flatMap(labelsOf))];
   if (labels.length === 0) return [...policies];
-  const rows = await readRoots(database, labels);
-  return policies.map((policy) => withRoots(policy, rows));
+  const roots = await readRoots(database, labels);
+  return policies.map((policy) => withRoots(policy, roots));
 }
 
 /** The label of the table that this label's table is, or was, a part of; the label itself for any other. */
 export async function rootLabel(database: Database, label: string): Promise<string> {
   const [root] = await readRoots(database, [label]);
-  return root ? `${String(root.schema)}.${String(root.name)}` : label;
+  return root ? `${root.schema}.${root.name}` : label;
 }
 
-async function readRoots(database: Database, labels: readonly string[]): Promise<Row[]> {
-  const [rows] = await askRows(database, [rootsStatement(labels)], {
-    statementMs: STATEMENT_MS,
-    readOnly: true,
-  });
-  return rows ?? [];
-}
+const readRoots = (database: Database, labels: readonly string[]): Promise<Root[]> =>
+  askOne(database, rootsQuery(labels), { statementMs: STATEMENT_MS, readOnly: true });

@@ -3,30 +3,41 @@
  * tenants, in the order of (tenant, clock, key), each with the cutoff of its own rule. Rules that keep for
  * ever have no leg: what they keep costs nothing.
  * A subject's leg walks in the order of the key alone: its rows need no clock.
+ * What each kind means for a statement stands in legs/, a file a kind.
  */
 import { z } from 'zod';
 import type { TableName } from '../../platform/sql';
 import type { Policy, Rule } from '../../policies/contract';
 
-export type Leg = (
-  | { readonly kind: 'rule'; readonly rule: Rule; readonly cutoff: string }
-  | {
-      readonly kind: 'tenants';
-      readonly cutoffs: Readonly<Record<string, string | null>>;
-      /** A label or override that ended less than this long ago still counts, if it keeps longer (G6). */
-      readonly coolingSeconds: number;
-    }
-  /** Everything of one organisation or user, whatever its age and tier; only holds keep it (erasure). */
-  | { readonly kind: 'subject'; readonly column: string; readonly subject: string }
-) & {
+interface OfLeaf {
   /** Of a partitioned table: the partition whose rows this leg walks. */
   readonly leaf?: TableName;
-};
+}
 
-/** The label of every row of this leg; null where each row has its own. */
-export const labelOf = (leg: Leg): string | null =>
-  leg.kind === 'rule' ? leg.rule.label : leg.kind === 'subject' ? 'erasure' : null;
+export interface RuleLeg extends OfLeaf {
+  readonly kind: 'rule';
+  readonly rule: Rule;
+  readonly cutoff: string;
+}
 
+export interface TenantsLeg extends OfLeaf {
+  readonly kind: 'tenants';
+  readonly cutoffs: Readonly<Record<string, string | null>>;
+  /** A label or override that ended less than this long ago still counts, if it keeps longer (G6). */
+  readonly coolingSeconds: number;
+}
+
+/** Everything of one organization or user, whatever its age and tier; only holds keep it (erasure). */
+export interface SubjectLeg extends OfLeaf {
+  readonly kind: 'subject';
+  readonly column: string;
+  readonly subject: string;
+}
+
+export type Leg = RuleLeg | TenantsLeg | SubjectLeg;
+
+/** One cutoff and one label for all its rows: such a leg may go by blocks, and by whole partitions. */
+export const hasOneCutoff = (leg: Leg): leg is RuleLeg => leg.kind === 'rule';
 /** G6: unless LAPSE_COOLING_OFF_DAYS says otherwise. */
 const COOLING_OFF_SECONDS = 7 * 86_400;
 

@@ -5,15 +5,13 @@
  * by row, leaf by leaf: a row of a partitioned parent cannot be locked by its place (DELETION §2, §12).
  */
 import { z } from 'zod';
-import type { Row, Statement } from '../../platform/database';
-import { type Query, query, rows } from '../../platform/query';
-import { type Asking, type Limits, session } from '../../platform/session';
-import type { TableName } from '../../platform/sql';
-import { name, Parameters, table } from '../../platform/sql';
+import { oneRow, type Query, query, rows } from '../../platform/query';
+import type { Asking, Limits } from '../../platform/session';
+import { raw, sql, type TableName, tableId, typed } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { BatchResult } from './batch';
-import type { Leg } from './leg';
-import { before } from './predicate';
+import { BatchResult, type Request } from './batch';
+import { hasOneCutoff, type Leg, type RuleLeg } from './leg';
+import { inClock } from './predicate';
 
 export const Partition = z.object({
   schema_name: z.string(),
@@ -31,20 +29,17 @@ export const partitionName = (p: Partition): string => `${p.schema_name}.${p.tab
 
 /** One row a Partition, oldest first: those that may hold a row before the cutoff. No cutoff: all of them. */
 function partitionsOf(policy: Policy, cutoff: string | null): Query<Partition[]> {
-  const p = new Parameters();
-  const relation = `to_regclass(${p.add(table(policy.table))})`;
-  const at = p.add(cutoff ?? 'infinity', 'timestamptz');
-  const type = { timestamptz: 'timestamptz', timestamp: 'timestamp', date: 'date' }[policy.clock.type];
-  const clock = name(policy.clock.column);
+  const at = inClock(policy, typed(cutoff ?? 'infinity', 'timestamptz'));
+  const type = raw({ timestamptz: 'timestamptz', timestamp: 'timestamp', date: 'date' }[policy.clock.type]);
   // The bounds stand in for a row's clock, so that they are compared exactly as one would be.
-  const bound = (column: string) => before(policy, 'b', at).replace(`b.${clock}`, `b.${column}::${type}`);
-  const statement =
-    p.statement(`select b.schema_name, b.table_name, b.lower_bound as lower, b.upper_bound as upper, b.obstacle,
-      b.upper_bound is not null and coalesce(${bound('upper_bound').replace(' < ', ' <= ')}, false) as expired
-    from retention.partitions(${relation}) b
-    where b.lower_bound is null or ${bound('lower_bound')}
-    order by b.lower_bound::${type} nulls last, b.schema_name, b.table_name`);
-  return query(statement, rows(Partition));
+  return query(
+    sql`select b.schema_name, b.table_name, b.lower_bound as lower, b.upper_bound as upper, b.obstacle,
+      b.upper_bound is not null and coalesce(b.upper_bound::${type} <= ${at}, false) as expired
+    from retention.partitions(to_regclass(${tableId(policy.table).text})) b
+    where b.lower_bound is null or b.lower_bound::${type} < ${at}
+    order by b.lower_bound::${type} nulls last, b.schema_name, b.table_name`,
+    rows(Partition),
+  );
 }
 
 /** The policy on one leaf: rows lie there, and are known by the name of the table it is a part of. */
@@ -78,7 +73,7 @@ export async function onLeaves(policy: Policy, legs: readonly Leg[], reading: As
   if (!policy.partitioned) return legs.map((leg) => ({ leg, partition: null }));
   const found: LeafLeg[] = [];
   for (const leg of legs) {
-    const cutoff = leg.kind === 'rule' ? leg.cutoff : null;
+    const cutoff = hasOneCutoff(leg) ? leg.cutoff : null;
     for (const partition of await reading.askOne(partitionsOf(policy, cutoff), CATALOG)) {
       found.push({ leg: { ...leg, leaf: leafOf(policy, partition) }, partition });
     }
@@ -92,7 +87,7 @@ export interface DropOrder {
   readonly runId: string;
   readonly fence: string;
   readonly seq: number;
-  readonly leg: Leg & { kind: 'rule' };
+  readonly leg: RuleLeg;
   readonly partition: Partition;
   /** A partition of more rows is left alone. */
   readonly most: number;
@@ -106,38 +101,18 @@ export interface DropOrder {
 export const DropResult = BatchResult.extend({ obstacle: z.string().nullable() });
 export type DropResult = z.infer<typeof DropResult>;
 
-/** The statements that drop one partition, and how their answer, or its receipt, is read. */
-export function drop(order: DropOrder): {
-  statements: Statement[];
-  read(answers: Row[][]): DropResult;
-  fromReceipt(receipt: BatchResult): DropResult;
-} {
-  const { policy, partition } = order;
+/** The statement that drops one partition. */
+export function drop(order: DropOrder): Request<{ dropped: Query<DropResult> }, DropResult> {
+  const { policy, leg } = order;
   const most = Number.isFinite(order.most) ? order.most : Number.MAX_SAFE_INTEGER;
-  const statement = {
-    text: `select d.picked::text, d.deleted::text, d.obstacle, 0 as dependants_deleted, 0 as files, 0 as bytes, '{}'::jsonb as by_rule,
+  const dropped = sql`select d.picked::text, d.deleted::text, d.obstacle, 0 as dependants_deleted, 0 as files, 0 as bytes, '{}'::jsonb as by_rule,
         '{}'::jsonb as kept, '{"ended": true, "clock": null, "key": []}'::jsonb as after
-      from retention.drop_partition($1, $2::bigint, $3::uuid, $4::int, $5, $6, $7, $8::timestamptz, $9::timestamptz,
-        $10, $11::bigint, $12, $13) d`,
-    params: [
-      policy.name,
-      order.fence,
-      order.runId,
-      order.seq,
-      order.version,
-      table(policy.table),
-      table(leafOf(policy, partition)),
-      order.leg.cutoff,
-      order.asOf,
-      order.leg.rule.label,
-      most,
-      order.actor,
-      order.reason,
-    ],
-  };
+      from retention.drop_partition(${policy.name}, ${order.fence}::bigint, ${order.runId}::uuid, ${order.seq}::int, ${order.version},
+        ${tableId(policy.table).text}, ${tableId(leafOf(policy, order.partition)).text}, ${leg.cutoff}::timestamptz, ${order.asOf}::timestamptz,
+        ${leg.rule.label}, ${most}::bigint, ${order.reason}) d`;
   return {
-    statements: [session(order.statementTimeoutMs), statement],
-    read: (answers) => DropResult.parse(answers[1]?.[0]),
+    queries: { dropped: query(dropped, oneRow(DropResult)) },
+    result: (answers) => answers.dropped,
     fromReceipt: (receipt) => ({ ...receipt, obstacle: null }),
   };
 }

@@ -4,13 +4,25 @@
  * Holds, extensions and dead letters are looked up per row only when there are any at all: the guarding
  * `select exists` runs once a statement, and the gate (7001, 0) keeps its answer true until commit.
  */
-
-import type { TableName } from '../../platform/sql';
-import { keyText, name, type Parameters, table, tableLabels, text } from '../../platform/sql';
+import {
+  allOf,
+  anyOf,
+  id,
+  type KeyColumn,
+  keyAsText,
+  list,
+  literal,
+  raw,
+  type Sql,
+  sql,
+  type TableName,
+  tableId,
+  tableLabels,
+} from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { goingDependants, markOf } from '../../policies/going';
 import { belongs } from './files';
-import type { Leg } from './leg';
+import type { Walk } from './legs/walk';
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 
@@ -18,127 +30,107 @@ type Scope = { organization?: string | undefined; user?: string | undefined };
  * An instant as the clock's column would hold it, so that the index answers (DELETION §4). Without a zone the same
  * time may mean two hours: a row counts as older only if it is under both.
  */
-export function inClock(policy: Policy, instant: string): string {
+export function inClock(policy: Policy, instant: Sql): Sql {
   const clock = policy.clock;
   if (clock.type === 'timestamptz') return instant;
-  const local = `retention.local_time(${instant}, ${text(clock.zone)})`;
-  return clock.type === 'date' ? `${local}::date` : local;
+  const local = sql`retention.local_time(${instant}, ${literal(clock.zone)})`;
+  return clock.type === 'date' ? sql`${local}::date` : local;
 }
 
-/** The clock before an instant, compared in the column's own type. */
-export const before = (policy: Policy, alias: string, cutoff: string): string =>
-  `${alias}.${name(policy.clock.column)} < ${inClock(policy, cutoff)}`;
+/** A value of the clock's type before an instant, compared in that type. */
+export const isBefore = (policy: Policy, clock: Sql, instant: Sql): Sql =>
+  sql`${clock} < ${inClock(policy, instant)}`;
 
-/** Literals for `table_name in (…)`. */
-const labels = (t: TableName): string => tableLabels(t).map(text).join(', ');
+export const isInstant = (policy: Policy): Sql => sql`isfinite(${id('t', policy.clock.column)})`;
 
-/** A legal hold on the row itself, by organisation, user or item. */
-function heldRow(alias: string, scope: Scope, of: TableName, key: string): string {
-  const inForce = (s: string, subject: string, more = '') =>
-    `exists (select 1 from retention.hold h where h.released_at is null and h.scope = '${s}' and h.subject = ${subject}${more})`;
+/** The clock as a point in time, whatever its column's type. */
+export function instantOf(policy: Policy): Sql {
+  const clock = id('t', policy.clock.column);
+  return policy.clock.type === 'timestamptz'
+    ? clock
+    : sql`(${clock}::timestamp at time zone ${literal(policy.clock.zone)})`;
+}
+
+/** For `table_name in (…)`. */
+const labels = (t: TableName): Sql => list(...tableLabels(t).map(literal));
+
+/** Legal holds on the row itself, by organization, user or item. */
+function holdsOn(alias: string, scope: Scope, of: TableName, key: readonly KeyColumn[]): (Sql | null)[] {
+  const inForce = (by: string, subject: Sql, more?: Sql) =>
+    sql`exists (select 1 from retention.hold h where ${allOf(sql`h.released_at is null`, sql`h.scope = ${literal(by)}`, sql`h.subject = ${subject}`, more)})`;
   return [
-    scope.organization && inForce('organization', `${alias}.${name(scope.organization)}::text`),
-    scope.user && inForce('user', `${alias}.${name(scope.user)}::text`),
-    inForce('item', key, ` and h.table_name in (${labels(of)})`),
-  ]
-    .filter(Boolean)
-    .join(' or ');
+    scope.organization ? inForce('organization', sql`${id(alias, scope.organization)}::text`) : null,
+    scope.user ? inForce('user', sql`${id(alias, scope.user)}::text`) : null,
+    inForce('item', keyAsText(alias, key), sql`h.table_name in (${labels(of)})`),
+  ];
 }
 
 /** G1: a hold on the row or on anything that would go with it. */
-export function held(policy: Policy): string {
-  const own = heldRow('t', policy.scope, policy.table, keyText('t', policy.key));
+export function held(policy: Policy): Sql {
   const theirs = goingDependants(policy).map(
     (d) =>
-      `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)} and (${heldRow('d', d.scope, d.table, keyText('d', d.key))}))`,
+      sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)} and ${anyOf(...holdsOn('d', d.scope, d.table, d.key))})`,
   );
-  const any = '(select exists (select 1 from retention.hold where released_at is null))';
-  return `(case when ${any} then ${[own, ...theirs].join(' or ')} else false end)`;
+  return sql`(case when (select exists (select 1 from retention.hold where released_at is null))
+      then ${anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...theirs)} else false end)`;
 }
 
-export function extended(policy: Policy, asOf: string): string {
-  const named = `table_name in (${labels(policy.table)})`;
-  return `(case when (select exists (select 1 from retention.extension where ${named} and keep_until > ${asOf}))
-      then exists (select 1 from retention.extension e where e.${named} and e.row_key = ${keyText('t', policy.key)} and e.keep_until > ${asOf})
+export function extended(policy: Policy, asOf: Sql): Sql {
+  const named = sql`table_name in (${labels(policy.table)})`;
+  return sql`(case when (select exists (select 1 from retention.extension where ${named} and keep_until > ${asOf}))
+      then exists (select 1 from retention.extension e where e.${named} and e.row_key = ${keyAsText('t', policy.key)} and e.keep_until > ${asOf})
       else false end)`;
 }
 
 /** A row that failed waits for its own next attempt; a discarded one stays for good. */
-export function deadLettered(policy: Policy, asOf: string): string {
-  const named = `table_name in (${labels(policy.table)})`;
-  const waiting = `(state = 'discarded' or (state = 'open' and next_attempt_at > ${asOf}))`;
-  return `(case when (select exists (select 1 from retention.dead_letter where ${named} and ${waiting}))
-      then exists (select 1 from retention.dead_letter where ${named} and row_key = ${keyText('t', policy.key)} and ${waiting})
+export function deadLettered(policy: Policy, asOf: Sql): Sql {
+  const named = sql`table_name in (${labels(policy.table)})`;
+  const waiting = sql`(state = 'discarded' or (state = 'open' and next_attempt_at > ${asOf}))`;
+  return sql`(case when (select exists (select 1 from retention.dead_letter where ${named} and ${waiting}))
+      then exists (select 1 from retention.dead_letter where ${named} and row_key = ${keyAsText('t', policy.key)} and ${waiting})
       else false end)`;
 }
 
 /** A declared dependant that keeps the row here. */
-function referenced(policy: Policy): string {
-  const blocks = policy.dependants
-    .filter((d) => d.fate === 'block')
-    .map((d) => `exists (select 1 from ${table(d.table)} d where ${belongs(d, policy)})`);
-  return blocks.length > 0 ? `(${blocks.join(' or ')})` : 'false';
+const referenced = (policy: Policy): Sql =>
+  anyOf(
+    ...policy.dependants
+      .filter((d) => d.fate === 'block')
+      .map((d) => sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)})`),
+  );
+
+/** Rows that are marked already would be looked at every night; null where none is ever marked. */
+export function unmarked(policy: Policy): Sql | null {
+  const mark = markOf(policy);
+  return mark === null ? null : sql`${id('t', mark)} is null`;
 }
 
-/**
- * The policy's own judgement: past the cutoff of its rule, its `match` and its `where` true, not already
- * soft-deleted. With tenants the row's cutoff is `w.cutoff` of the joined relation `tenants w`.
- */
-export function expired(policy: Policy, leg: Leg, p: Parameters): string {
-  return [past(policy, leg, p), ...condition(policy, leg)].join(' and ');
-}
+/** The policy's `where`, as it stands there. */
+export const condition = (policy: Policy): Sql | null =>
+  policy.where === undefined ? null : sql`(${raw(policy.where)})`;
 
-/** The policy's `where`; age, tier, `where` and an earlier soft deletion mean nothing to an erasure. */
-const condition = (policy: Policy, leg: Leg): string[] =>
-  policy.where && leg.kind !== 'subject' ? [`(${policy.where})`] : [];
+/** The policy's own judgment: past the cutoff of its rule, its `match` and its `where` true, not already marked. */
+export const expired = (w: Walk): Sql => allOf(w.past, w.condition);
 
-/** All of the policy's own judgement but its `where`. */
-function past(policy: Policy, leg: Leg, p: Parameters): string {
-  if (leg.kind === 'subject') return ofSubject(leg, p);
-  const parts: string[] = [];
-  if (leg.kind === 'rule') {
-    for (const [column, value] of Object.entries(leg.rule.match)) {
-      parts.push(`t.${name(column)} = ${p.add(value)}`);
-    }
-    parts.push(before(policy, 't', p.add(leg.cutoff, 'timestamptz')));
-  } else {
-    parts.push(before(policy, 't', 'w.cutoff'));
-  }
-  parts.push(`isfinite(t.${name(policy.clock.column)})`);
-  if (policy.strategy.kind === 'soft-delete') parts.push(`t.${name(policy.strategy.column)} is null`);
-  return parts.join(' and ');
-}
-
-/** Compared in the column's own type: the parameter takes it from there. */
-export const ofSubject = (leg: Leg & { kind: 'subject' }, p: Parameters): string =>
-  `t.${name(leg.column)} = ${p.add(leg.subject)}`;
-
-/** The whole predicate. `asOf` is a typed parameter already placed in the statement. */
-export function mayGo(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
-  return [
-    expired(policy, leg, p),
-    `not ${held(policy)}`,
-    ...(leg.kind === 'subject' ? [] : [`not ${extended(policy, asOf)}`]),
-    `not ${deadLettered(policy, asOf)}`,
-    `not ${referenced(policy)}`,
-  ].join('\n      and ');
-}
+/** The whole predicate. */
+export const mayGo = (w: Walk): Sql =>
+  allOf(
+    expired(w),
+    sql`\n      not ${held(w.policy)}`,
+    w.isExtendable && sql`\n      not ${extended(w.policy, w.asOf)}`,
+    sql`\n      not ${deadLettered(w.policy, w.asOf)}`,
+    sql`\n      not ${referenced(w.policy)}`,
+  );
 
 /** Why a row that was picked stays: one of KEPT_REASONS, the weightiest first. Null when it may go. */
-export function staysBecause(policy: Policy, leg: Leg, asOf: string, p: Parameters): string {
-  return `case when ${held(policy)} then 'held' when ${leg.kind === 'subject' ? 'false' : extended(policy, asOf)} then 'extended'
-        when ${deadLettered(policy, asOf)} then 'dead_letter' when ${referenced(policy)} then 'referenced'
-        when (${past(policy, leg, p)}) is not true then 'not_expired'${condition(policy, leg)
-          .map((where) => ` when ${where} is not true then 'condition'`)
-          .join('')} end`;
+export function staysBecause(w: Walk): Sql {
+  const when = (why: Sql, reason: string) => sql` when ${why} then ${literal(reason)}`;
+  const none = sql``;
+  return sql`case${when(held(w.policy), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
+       ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w.policy), 'referenced')}
+       ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none} end`;
 }
 
 /** What rows are read from; of a partitioned table all partitions, so never by their place. */
-export const source = (policy: Policy): string =>
-  policy.partitioned ? table(policy.table) : `only ${table(policy.table)}`;
-
-/** The relation `t`, joined to its tenant's cutoff where the leg has tenants. */
-export function governed(policy: Policy, leg: Leg): string {
-  const t = `${source(policy)} t`;
-  return leg.kind !== 'tenants' ? t : `${t} join tenants w on w.tenant = t.${name(policy.tenants!.column)}`;
-}
+export const source = (policy: Policy): Sql =>
+  policy.partitioned ? tableId(policy.table) : sql`only ${tableId(policy.table)}`;

@@ -4,6 +4,7 @@
  */
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
+import { changedColumns, rowsLeave } from '../../policies/going';
 import {
   type Catalog,
   type Check,
@@ -97,9 +98,7 @@ function firing(catalog: Catalog): Fired[] {
   const { policy, governed, going } = catalog;
   if (!governed) return [];
   const own = { relation: governed, known: policy.knownTriggers, field: 'knownTriggers' };
-  if (policy.strategy.kind === 'soft-delete') {
-    return [{ ...own, on: 'update', columns: [policy.strategy.column] }];
-  }
+  if (!rowsLeave(policy)) return [{ ...own, on: 'update', columns: changedColumns(policy) }];
   const of = (r: Relation) => {
     const i = catalog.children.findIndex((c) => c.relation?.root === r.root);
     const known = catalog.children

@@ -2,11 +2,22 @@
  * The preflight's one statement: reads from the catalogs everything the checks judge, of the governed table, its
  * dependants, whatever their rows would take along at any depth, and every table a fragment of the policy asks.
  */
-import type { Statement } from '../../platform/database';
-import type { TableName } from '../../platform/sql';
-import { name, Parameters, table, text } from '../../platform/sql';
+import { z } from 'zod';
+import { oneRow, type Query, query } from '../../platform/query';
+import {
+  anyOf,
+  empty,
+  id,
+  inlined,
+  raw,
+  type Sql,
+  sql,
+  type TableName,
+  tableId,
+  typed,
+} from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { goingDependants, rowsLeave } from '../../policies/going';
 import { belongs } from './files';
 import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
@@ -27,23 +38,25 @@ export const judgedBy = (policy: Policy): TableName[] => [
 
 /** The queries PostgreSQL plans, so that it says what each part of the policy asks, or why that part cannot stand. */
 function fragmentsOf(policy: Policy): Record<string, string> {
-  const governed = `from only ${table(policy.table)} t`;
+  const governed = sql`from only ${tableId(policy.table)} t`;
   const matches = policy.rules.flatMap((r) =>
-    Object.entries(r.match).map(([column, value]) => `t.${name(column)} = ${text(String(value))}`),
+    Object.entries(r.match).map(([column, value]) => sql`${id('t', column)} = ${String(value)}`),
   );
-  return {
-    ...(policy.where ? { where: `select 1 ${governed} where (${policy.where})` } : {}),
-    ...(policy.tenants
-      ? { label: `select '{}'::jsonb ->> (${policy.tenants.label}) from ${table(policy.tenants.table)} o` }
+  const { tenants } = policy;
+  const parts: Record<string, Sql> = {
+    ...(policy.where ? { where: sql`select 1 ${governed} where (${raw(policy.where)})` } : {}),
+    ...(tenants
+      ? { label: sql`select '{}'::jsonb ->> (${raw(tenants.label)}) from ${tableId(tenants.table)} o` }
       : {}),
-    ...(matches.length > 0 ? { match: `select 1 ${governed} where ${matches.join(' or ')}` } : {}),
+    ...(matches.length > 0 ? { match: sql`select 1 ${governed} where ${anyOf(...matches)}` } : {}),
     ...Object.fromEntries(
       policy.dependants.map((d, i) => [
         `dependants.${i}`,
-        `select 1 ${governed}, ${table(d.table)} d where ${belongs(d, policy)}`,
+        sql`select 1 ${governed}, ${tableId(d.table)} d where ${belongs(d, policy)}`,
       ]),
     ),
   };
+  return Object.fromEntries(Object.entries(parts).map(([part, asked]) => [part, inlined(asked)]));
 }
 
 const typesOf = (policy: Policy): string[] => [
@@ -54,19 +67,23 @@ const typesOf = (policy: Policy): string[] => [
   ]),
 ];
 
-/** One row `{ facts }`: a Facts of lib/engine/statement/preflight-facts.ts. */
-export function catalogFacts(policy: Policy): Statement {
-  const p = new Parameters();
+/** Judged by lib/engine/statement/preflight.ts, whatever form it has. */
+const Answer = z.object({ facts: z.unknown() }).transform((row) => row.facts);
+
+/** A Facts of lib/engine/statement/preflight-facts.ts. */
+export function catalogFacts(policy: Policy): Query<unknown> {
   const going = new Set<TableName>([
-    ...(policy.strategy.kind === 'delete' ? [policy.table] : []),
+    ...(rowsLeave(policy) ? [policy.table] : []),
     ...goingDependants(policy).map((d) => d.table),
   ]);
   const asked = tablesOf(policy).map((t, n) => ({ n, schema: t.schema, name: t.name, goes: going.has(t) }));
-  const tables = p.add(JSON.stringify(asked), 'jsonb');
-  const fragments = p.add(JSON.stringify(fragmentsOf(policy)), 'jsonb');
-  const types = p.add(JSON.stringify(typesOf(policy)), 'jsonb');
-  return p.statement(`with recursive ${reach(tables)},
-  ${asking(fragments)},
+  const given = (value: unknown) => typed(JSON.stringify(value), 'jsonb');
+  const partitioning = policy.partitioned
+    ? sql`, 'partitioning', ${partitioningFacts(sql`(select oid from asked where n = 0)`)}`
+    : empty;
+  return query(
+    sql`with recursive ${reach(given(asked))},
+  ${asking(given(fragmentsOf(policy)))},
   ${looking}
   select jsonb_build_object(
     'role', current_user,
@@ -75,24 +92,26 @@ export function catalogFacts(policy: Policy): Statement {
     'relations', coalesce((select jsonb_agg(${RELATION}) from parts x join pg_class c on c.oid = x.oid join pg_namespace s on s.oid = c.relnamespace), '[]'),
     'references', coalesce((select jsonb_agg(${FOREIGN_KEY} order by f.conname) from links f
       where f.to_root in (select root from going union select root from asked where n = 0)), '[]'),
-    'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${types}) y(t)),
+    'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${given(typesOf(policy))}) y(t)),
     'fragments', (select coalesce(jsonb_object_agg(q.part, ${FRAGMENT}), '{}') from plans q),
-    'files', ${fileFacts(policy, p)}
-    ${policy.partitioned ? `, 'partitioning', ${partitioningFacts('(select oid from asked where n = 0)')}` : ''}
-  ) as facts`);
+    'files', ${fileFacts(policy)}
+    ${partitioning}
+  ) as facts`,
+    oneRow(Answer),
+  );
 }
 
-const rootOf = (oid: string): string => `coalesce(pg_partition_root(${oid})::oid, ${oid})`;
+const rootOf = (oid: Sql): Sql => sql`coalesce(pg_partition_root(${oid})::oid, ${oid})`;
 
 /** CTEs `asked`, `links` (all foreign keys, those of partitions only where they are not the root's) and `going`. */
-const reach = (tables: string): string => `asked as materialized (
-    select d.n, d.goes, c.oid, ${rootOf('c.oid')} as root
+const reach = (tables: Sql): Sql => sql`asked as materialized (
+    select d.n, d.goes, c.oid, ${rootOf(sql`c.oid`)} as root
     from jsonb_to_recordset(${tables}) d(n int, schema text, name text, goes boolean)
     left join (pg_class c join pg_namespace s on s.oid = c.relnamespace)
       on s.nspname = d.schema and c.relname = d.name and c.relkind in ('r', 'p', 'v', 'm', 'f')
   ),
   links as materialized (
-    select f.*, ${rootOf('f.conrelid')} as from_root, ${rootOf('f.confrelid')} as to_root
+    select f.*, ${rootOf(sql`f.conrelid`)} as from_root, ${rootOf(sql`f.confrelid`)} as to_root
     from pg_constraint f where f.contype = 'f' and f.conparentid = 0
   ),
   going(root) as (
@@ -102,17 +121,17 @@ const reach = (tables: string): string => `asked as materialized (
   )`;
 
 /** CTEs `plans` and `reading`: the tables that stand in them. */
-const asking = (fragments: string): string => `plans as materialized (
+const asking = (fragments: Sql): Sql => sql`plans as materialized (
     select q.key as part, q.value as query, retention.explained(q.value) as x from jsonb_each_text(${fragments}) q
   ),
   reading as materialized (
-    select distinct q.part, c.oid, ${rootOf('c.oid')} as root, n ->> 'Alias' as alias
+    select distinct q.part, c.oid, ${rootOf(sql`c.oid`)} as root, n ->> 'Alias' as alias
     from plans q cross join lateral jsonb_path_query(q.x -> 'plan', 'strict $.** ? (exists (@."Relation Name"))') n
     join pg_namespace s on s.nspname = n ->> 'Schema' join pg_class c on c.relnamespace = s.oid and c.relname = n ->> 'Relation Name'
   )`;
 
 /** CTEs `parts`, every relation to be described, and `published`. */
-const looking = `wanted as materialized (
+const looking = sql`wanted as materialized (
     select root from asked where oid is not null union select root from going union select root from reading
     union select f.from_root from links f join going g on f.to_root = g.root
     union select f.from_root from links f join asked a on a.n = 0 and f.to_root = a.root
@@ -126,32 +145,32 @@ const looking = `wanted as materialized (
   )`;
 
 /** Of a partition, its columns are its root's, and its indexes count where rows are looked up in it. */
-const isWhole = `(x.oid = x.root or x.oid in (select oid from asked))`;
+const isWhole = sql`(x.oid = x.root or x.oid in (select oid from asked))`;
 
 const names = (
-  array: string,
-  relation: string,
-): string => `(select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
+  array: Sql,
+  relation: Sql,
+): Sql => sql`(select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
         from unnest(${array}) with ordinality k(attnum, ord)
         left join pg_attribute a on a.attrelid = ${relation} and a.attnum = k.attnum and k.attnum > 0)`;
 
 /** A NOT NULL that was never validated (PostgreSQL 18) keeps no old NULL out. */
-const COLUMN = `jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'plain', format_type(a.atttypid, null),
+const COLUMN = sql`jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'plain', format_type(a.atttypid, null),
       'type_oid', a.atttypid::text, 'base_oid', (select coalesce(nullif(t.typbasetype, 0), t.oid)::text from pg_type t where t.oid = a.atttypid),
       'may_update', has_column_privilege(x.oid, a.attnum, 'UPDATE'),
       'not_null', a.attnotnull and not exists (select 1 from pg_constraint k
         where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated))`;
 
-const INDEX = `jsonb_build_object('unique', i.indisunique, 'method', am.amname, 'partial', pg_get_expr(i.indpred, i.indrelid),
-      'columns', ${names('(i.indkey::int2[])[0:i.indnkeyatts - 1]', 'i.indrelid')})`;
+const INDEX = sql`jsonb_build_object('unique', i.indisunique, 'method', am.amname, 'partial', pg_get_expr(i.indpred, i.indrelid),
+      'columns', ${names(sql`(i.indkey::int2[])[0:i.indnkeyatts - 1]`, sql`i.indrelid`)})`;
 
 /** What a root hands down to its partitions counts as internal before PostgreSQL 15. */
-const TRIGGER = `jsonb_build_object('name', g.tgname, 'schema', fn.nspname, 'function', fp.proname, 'each_row', (g.tgtype & 1) = 1,
-      'conditional', g.tgqual is not null, 'columns', ${names('g.tgattr::int2[]', 'x.oid')},
+const TRIGGER = sql`jsonb_build_object('name', g.tgname, 'schema', fn.nspname, 'function', fp.proname, 'each_row', (g.tgtype & 1) = 1,
+      'conditional', g.tgqual is not null, 'columns', ${names(sql`g.tgattr::int2[]`, sql`x.oid`)},
       'on', to_jsonb(array_remove(array[case when (g.tgtype & 4) = 4 then 'insert' end, case when (g.tgtype & 16) = 16 then 'update' end,
         case when (g.tgtype & 8) = 8 then 'delete' end], null)))`;
 
-const RELATION = `jsonb_build_object('oid', x.oid::text, 'root', x.root::text, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
+const RELATION = sql`jsonb_build_object('oid', x.oid::text, 'root', x.root::text, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
       'has_heirs', exists (select 1 from pg_inherits h join pg_class hc on hc.oid = h.inhrelid where h.inhparent = x.oid and not hc.relispartition),
       'rls', row_security_active(x.oid),
       'rules', coalesce((select jsonb_agg(jsonb_build_object('name', w.rulename,
@@ -173,11 +192,11 @@ const RELATION = `jsonb_build_object('oid', x.oid::text, 'root', x.root::text, '
         where g.tgrelid = x.oid and (not g.tgisinternal or g.tgparentid <> 0) and g.tgenabled in ('O', 'A')
           and (g.tgparentid = 0 or fn.nspname = 'retention')), '[]'))`;
 
-const FOREIGN_KEY = `jsonb_build_object('name', f.conname, 'at', f.conrelid::text, 'from', f.from_root::text, 'to', f.to_root::text,
-      'columns', ${names('f.conkey', 'f.conrelid')}, 'to_columns', ${names('f.confkey', 'f.confrelid')}, 'on_delete', f.confdeltype)`;
+const FOREIGN_KEY = sql`jsonb_build_object('name', f.conname, 'at', f.conrelid::text, 'from', f.from_root::text, 'to', f.to_root::text,
+      'columns', ${names(sql`f.conkey`, sql`f.conrelid`)}, 'to_columns', ${names(sql`f.confkey`, sql`f.confrelid`)}, 'on_delete', f.confdeltype)`;
 
 /** Every word in front of a bracket, in what was written and in what PostgreSQL made of it, that is the name of such a function. */
-const FRAGMENT = `jsonb_build_object('state', q.x -> 'state', 'message', q.x -> 'message',
+const FRAGMENT = sql`jsonb_build_object('state', q.x -> 'state', 'message', q.x -> 'message',
       'reads', (select coalesce(jsonb_agg(jsonb_build_object('oid', r.oid::text, 'root', r.root::text, 'alias', r.alias)), '[]') from reading r where r.part = q.part),
       'calls', (select coalesce(jsonb_agg(distinct fn.nspname || '.' || fp.proname), '[]') from pg_proc fp join pg_namespace fn on fn.oid = fp.pronamespace
         where fp.provolatile <> 'i' and fn.nspname not in ('pg_catalog', 'information_schema') and fp.proname in (

@@ -7,6 +7,8 @@ import type { Problem } from '../../platform/errors';
 import type { KeyColumn } from '../../platform/sql';
 import { name } from '../../platform/sql';
 import type { Dependant, Policy } from '../../policies/contract';
+import { changedColumns } from '../../policies/going';
+import { strategyOf } from '../../policies/strategies';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
 
 export const columnsExist: Check = ({ policy, governed, children }) => [
@@ -21,7 +23,7 @@ const columnsOf = (policy: Policy): string[] => [
   ...policy.key.map((k) => k.column),
   ...policy.rules.flatMap((rule) => Object.keys(rule.match)),
   ...(policy.tenants ? [policy.tenants.column] : []),
-  ...(policy.strategy.kind === 'soft-delete' ? [policy.strategy.column] : []),
+  ...changedColumns(policy),
   ...rest(policy),
 ];
 
@@ -62,19 +64,9 @@ export const clockType: Check = ({ policy, governed }) => {
   ];
 };
 
-/** The mark is an instant, and the clock of the purge. */
-export const softDeleteType: Check = ({ policy, governed }) => {
-  if (!governed || policy.strategy.kind !== 'soft-delete') return [];
-  const column = policy.strategy.column;
-  const mark = governed.columns[column];
-  if (!mark || mark.plain === 'timestamp with time zone') return [];
-  return [
-    {
-      problem: `strategy.column ${name(column)} of ${quoted(governed)} is ${mark.type}, and has to hold an instant`,
-      remedy: `ALTER TABLE ${quoted(governed)} ALTER COLUMN ${name(column)} TYPE timestamptz USING ${name(column)}::timestamp AT TIME ZONE 'UTC';`,
-    },
-  ];
-};
+/** What the strategy itself demands of the table. */
+export const strategyFits: Check = ({ policy, governed }) =>
+  governed ? strategyOf(policy).unfit(governed) : [];
 
 export const keys: Check = (catalog) => {
   const { policy, governed, children } = catalog;

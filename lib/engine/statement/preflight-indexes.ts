@@ -6,6 +6,7 @@
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { markOf } from '../../policies/going';
 import { type Catalog, type Check, type Index, quoted, type Relation } from './preflight-facts';
 
 export const clockIndexes: Check = ({ policy, governed }) => {
@@ -53,9 +54,10 @@ function walks(
 /** What each of a batch's own conditions implies, as PostgreSQL prints it. */
 function isAlwaysSo(part: string, policy: Policy, compared: readonly string[]): boolean {
   const there = compared.flatMap(printed).map((column) => `${column} IS NOT NULL`);
-  // A soft delete's own batches only ask for rows that are not marked yet.
-  const marks = policy.strategy.kind === 'soft-delete' ? printed(policy.strategy.column) : [];
-  return [...there, ...marks.map((column) => `${column} IS NULL`)].includes(part);
+  // Batches only ask for rows that are not marked yet.
+  const mark = markOf(policy);
+  const unmarked = mark === null ? [] : printed(mark).map((column) => `${column} IS NULL`);
+  return [...there, ...unmarked].includes(part);
 }
 
 function says(part: string, column: string, value: string | number | boolean): boolean {

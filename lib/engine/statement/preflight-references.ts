@@ -6,11 +6,12 @@
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
 import type { Dependant, Policy } from '../../policies/contract';
+import { rowsLeave } from '../../policies/going';
 import { type Catalog, type Check, type ForeignKey, label, quoted, type Relation } from './preflight-facts';
 
 export const references: Check = (catalog) => {
   const { policy, governed } = catalog;
-  if (!governed || policy.strategy.kind !== 'delete') return [];
+  if (!governed || !rowsLeave(policy)) return [];
   return catalog.pointingAt(governed).flatMap((f) => {
     const from = catalog.relation(f.from);
     return from === null ? [] : judge(catalog, governed, from, f);

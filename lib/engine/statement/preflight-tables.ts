@@ -4,6 +4,7 @@
  */
 import type { Problem } from '../../platform/errors';
 import { name, table, text } from '../../platform/sql';
+import { changedColumns, rowsLeave } from '../../policies/going';
 import { judgePartitioning } from './fit-partitions';
 import { type Catalog, type Check, label, quoted, type Relation, type Trigger } from './preflight-facts';
 
@@ -102,7 +103,7 @@ export const seenWhole: Check = (catalog) =>
 /** A rule replaces or adds to the statement it is for. */
 export const noRules: Check = (catalog) => {
   const { policy, governed, going } = catalog;
-  const on = policy.strategy.kind === 'soft-delete' ? 'update' : 'delete';
+  const on = rowsLeave(policy) ? 'delete' : 'update';
   const deleting = [
     ...(governed ? catalog.parts(governed).map((r) => ({ r, on })) : []),
     ...going.flatMap(({ relation }) => catalog.parts(relation).map((r) => ({ r, on: 'delete' }))),
@@ -123,7 +124,7 @@ export const noRules: Check = (catalog) => {
 /** Dependants that stay and whose foreign key changes them when the row goes. */
 export function changedAlong(catalog: Catalog): { relation: Relation; columns: string[] }[] {
   const { governed, policy } = catalog;
-  if (!governed || policy.strategy.kind !== 'delete') return [];
+  if (!governed || !rowsLeave(policy)) return [];
   return catalog.pointingAt(governed).flatMap((f) => {
     const relation = catalog.relation(f.from);
     return relation && (f.on_delete === 'n' || f.on_delete === 'd') ? [{ relation, columns: f.columns }] : [];
@@ -159,19 +160,19 @@ export const rights: Check = (catalog) => {
       });
   };
   if (governed) {
-    const soft = policy.strategy.kind === 'soft-delete' ? policy.strategy.column : null;
-    const marks = soft === null || (governed.columns[soft]?.may_update ?? true);
+    const changed = changedColumns(policy);
+    const mayChange = changed.every((column) => governed.columns[column]?.may_update ?? true);
     const lacking = [
       !governed.may.select && 'SELECT from',
-      soft === null && !governed.may.delete && 'DELETE from',
-      !(governed.may.update && marks) && 'UPDATE (which locking a row takes)',
+      rowsLeave(policy) && !governed.may.delete && 'DELETE from',
+      !(governed.may.update && mayChange) && 'UPDATE (which locking a row takes)',
     ].filter((x) => x !== false);
-    const columns = [...policy.key.map((k) => k.column), ...(soft === null ? [] : [soft])].map(name);
+    const columns = [...policy.key.map((k) => k.column), ...changed].map(name);
     say(governed, lacking.join(', '), `SELECT, DELETE, UPDATE (${columns.join(', ')})`);
   }
   for (const { declared, relation: r } of children) {
     if (!r) continue;
-    const deletes = declared.fate === 'delete' && policy.strategy.kind === 'delete';
+    const deletes = declared.fate === 'delete' && rowsLeave(policy);
     const lacking = [!r.may.select && 'SELECT from', deletes && !r.may.delete && 'DELETE from'].filter(
       (x) => x !== false,
     );
@@ -195,7 +196,7 @@ export const counted: Check = ({ facts }) =>
 /** A deletion fires the statement triggers of the table it names: so each partition needs its own, and the whole. */
 export const guarded: Check = (catalog) => {
   const { policy, governed, going } = catalog;
-  if (!governed || policy.strategy.kind !== 'delete') return [];
+  if (!governed || !rowsLeave(policy)) return [];
   return [...new Set([governed, ...going.map((g) => g.relation)])].flatMap((r) => {
     const open = catalog.parts(r).filter((x) => /^[rp]$/.test(x.kind) && !x.triggers.some(isGuard));
     // What guards the whole guards its partitions.

@@ -8,7 +8,7 @@ import type { PermanentTable, Policy } from '../../policies/contract';
 import { goingDependants, goingFiles, ownFiles } from '../../policies/going';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
-import { clockType, columnsExist, keys, softDeleteType } from './preflight-columns';
+import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
 import { Catalog, type Check, Facts } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
@@ -38,7 +38,7 @@ const CHECKS: readonly Check[] = [
   identified,
   columnsExist,
   clockType,
-  softDeleteType,
+  strategyFits,
   keys,
   fragments,
   functions,

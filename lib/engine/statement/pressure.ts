@@ -3,6 +3,7 @@
  * sessions at work, a standby that falls behind. What follows from it is for lib/engine/run/pressure.ts to say.
  */
 import { z } from 'zod';
+import { sql } from '../../platform/sql';
 
 const count = z.coerce.number().nonnegative();
 export const Pressure = z.object({
@@ -17,13 +18,13 @@ export const Pressure = z.object({
 });
 export type Pressure = z.infer<typeof Pressure>;
 
-export const NEXT_TRANSACTION = 'pg_snapshot_xmax(pg_current_snapshot())::text';
+export const NEXT_TRANSACTION = sql`pg_snapshot_xmax(pg_current_snapshot())::text`;
 
 /**
  * One value, `Pressure` as jsonb; read while the batch holds its locks. What others do is hidden from the app's
  * role, but not their locks: whoever is inside a transaction holds one. Batches themselves hold (7001, …).
  */
-export const SEEN_PRESSURE = `(select jsonb_build_object('waiting', count(*) filter (where l.waits), 'sessions', count(*) filter (where not l.ours),
+export const SEEN_PRESSURE = sql`(select jsonb_build_object('waiting', count(*) filter (where l.waits), 'sessions', count(*) filter (where not l.ours),
       'lag', (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
       'next', ${NEXT_TRANSACTION})
     from (

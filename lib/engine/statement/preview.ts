@@ -5,16 +5,34 @@
  * the same hash means the same rows, however the pages fall (G3).
  */
 import { z } from 'zod';
-import type { Statement } from '../../platform/database';
 import { KEPT_REASONS } from '../../platform/outcome';
-import { keyText, name, Parameters, table, tableLabel, text } from '../../platform/sql';
+import { oneRow, type Query, query } from '../../platform/query';
+import {
+  allOf,
+  cte,
+  id,
+  keyAsText,
+  lines,
+  list,
+  literal,
+  raw,
+  type Sql,
+  sql,
+  summed,
+  tableId,
+  tableLabel,
+  typed,
+  utc,
+  withParts,
+} from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { goingDependants, ownFiles } from '../../policies/going';
 import { belongs, bytesOf, capped, filesOf } from './files';
-import { type Leg, labelOf, Position } from './leg';
+import { type Leg, Position } from './leg';
+import { type Walk, walkOf } from './legs';
 import { onLeaf } from './partition';
-import { picking, progress, reasons, walked } from './pick';
-import { governed, mayGo, staysBecause } from './predicate';
+import { progress, REASONS } from './pick';
+import { instantOf, mayGo, staysBecause } from './predicate';
 
 /** Rows a page: large enough that the request costs little, small enough to stay well under a second. */
 const PREVIEW_PAGE = 20_000;
@@ -25,7 +43,7 @@ export const pageOf = (policy: Policy): number =>
 /** Where the hash of the rows begins. */
 export const NO_ROWS = '0'.repeat(64);
 /** Keys shown to the reader. */
-const SAMPLE = 10;
+const SAMPLE = raw('10');
 
 const count = z.coerce.number().int().nonnegative();
 export const PreviewPage = z.object({
@@ -43,93 +61,101 @@ export const PreviewPage = z.object({
 });
 export type PreviewPage = z.infer<typeof PreviewPage>;
 
-/** `only`: rows for which this fragment over `t` is not true are passed by, as if they were not there. */
+/** `only`: rows for which this condition on `t` is not true are passed by, as if they were not there. */
 interface PageOptions {
   readonly limit?: number;
   readonly rowsSha256?: string;
-  readonly only?: string | undefined;
+  readonly only?: Sql | undefined;
 }
 
-/** One row, a PreviewPage. Takes the same arguments as a batch and reads what it would delete. */
+/** Takes the same arguments as a batch and reads what it would delete. */
 export function previewPage(
   declared: Policy,
   leg: Leg,
   position: Position | null,
-  asOfText: string,
+  asOf: string,
   { limit = pageOf(declared), rowsSha256 = NO_ROWS, only }: PageOptions = {},
-): Statement {
+): Query<PreviewPage> {
   const policy = onLeaf(declared, leg);
-  const p = new Parameters();
-  const asOf = p.add(asOfText, 'timestamptz');
-  const ownLabel = labelOf(leg);
-  const label = ownLabel === null ? 'w.label' : p.add(ownLabel, 'text');
-  const utc = (clock: string) => `to_char(${clock} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-  return p.statement(`with ${picking(policy, leg, position, limit, asOf, p)},
-  ${progress(policy, leg, limit, p)},
-  judged as materialized (
-    select t.ctid as c, x.n, ${label} as label, ${keyText('t', policy.key)} as key, ${instant(policy)} as clk,
-      (${bytesOf('t', ownFiles(policy))})::bigint as bytes, (${filesOf('t', ownFiles(policy))})::bigint as files,
-      case when ${mayGo(policy, leg, asOf, p)} then null else coalesce(${staysBecause(policy, leg, asOf, p)}, 'busy') end as stays
-    from ${governed(policy, leg)}
-    join (select c, row_number() over (order by ${walked(policy, leg).join(', ')}) as n from picked) x on x.c = t.ctid
-    where t.ctid = any(array(select c from picked))${only === undefined ? '' : ` and (${only})`}
-  ),
-  stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
-  ${going(policy)}
-  select at.picked, ${reasons('stayed')} as kept, at.after,
+  const w = walkOf(policy, leg, asOf);
+  const parts = withParts(
+    ...w.picked(position, limit),
+    progress(w, limit),
+    judged(w, only),
+    cte('stayed', sql`select stays as reason, count(*) as n from judged where stays is not null group by 1`),
+    going(policy),
+  );
+  return query(
+    sql`${parts}select at.picked, ${REASONS} as kept, at.after,
     coalesce((
-      select jsonb_object_agg(r.label, jsonb_build_object('expired', r.n, 'bytes', ${capped('r.bytes')}, 'files', r.files))
+      select jsonb_object_agg(r.label, jsonb_build_object('expired', r.n, 'bytes', ${capped(sql`r.bytes`)}, 'files', r.files))
       from (select g.label, count(*) as n, sum(g.bytes) as bytes, sum(g.files) as files from going g group by 1) r
     ), '{}') as by_rule,
     ${dependantCounts(policy)} as dependants,
-    retention.chain_rows(${p.add(rowsSha256, 'text')}, coalesce((
+    retention.chain_rows(${typed(rowsSha256, 'text')}, coalesce((
       select array_agg(jsonb_build_array(g.label, g.key, g.bytes, g.files, g.along)::text order by g.n) from going g), '{}')) as rows_sha256,
     coalesce((select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
-    ${utc('(select min(clk) from going)')} as oldest,
-    ${utc('(select max(clk) from going)')} as newest
-  from at`);
+    ${utc(sql`(select min(clk) from going)`)} as oldest,
+    ${utc(sql`(select max(clk) from going)`)} as newest
+  from at`,
+    oneRow(PreviewPage),
+  );
 }
 
-/** CTE `going`: the judged rows that would go, with what goes along: rows, bytes and files, and a hash of the keys. */
-function going(policy: Policy): string {
+/** Part `judged`: what was picked, in its order, and why each stays; `stays` null: it would go. */
+const judged = (w: Walk, only: Sql | undefined): Sql =>
+  cte(
+    'judged',
+    sql`
+    select t.ctid as c, x.n, ${w.label} as label, ${keyAsText('t', w.policy.key)} as key, ${instantOf(w.policy)} as clk,
+      (${bytesOf('t', ownFiles(w.policy))})::bigint as bytes, (${filesOf('t', ownFiles(w.policy))})::bigint as files,
+      case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays
+    from ${w.rows}
+    join (select c, row_number() over (order by ${list(...w.columns)}) as n from picked) x on x.c = t.ctid
+    where ${allOf(sql`t.ctid = any(array(select c from picked))`, only && sql`(${only})`)}
+  `,
+    true,
+  );
+
+/** Part `going`: the judged rows that would go, with what goes along: rows, bytes and files, and a hash of the keys. */
+function going(policy: Policy): Sql {
   const dependants = goingDependants(policy);
   if (dependants.length === 0) {
-    return `going as materialized (select j.*, '[]'::jsonb as along from judged j where j.stays is null)`;
+    return cte('going', sql`select j.*, '[]'::jsonb as along from judged j where j.stays is null`, true);
   }
   const theirs = dependants.map((d, i) => {
-    const key = keyText('d', d.key);
-    return `cross join lateral (
+    const key = keyAsText('d', d.key);
+    return sql`cross join lateral (
       select count(*) as n, coalesce(sum(${bytesOf('d', d.files)}), 0) as bytes, coalesce(sum(${filesOf('d', d.files)}), 0) as files,
         encode(sha256(coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')), 'hex') as keys
-      from ${table(d.table)} d where ${belongs(d, policy)}
-    ) d${i}`;
+      from ${tableId(d.table)} d where ${belongs(d, policy)}
+    ) ${id(`d${i}`)}`;
   });
-  const sum = (column: string) => [`j.${column}`, ...dependants.map((_, i) => `d${i}.${column}`)].join(' + ');
-  const along = dependants.map((_, i) => `jsonb_build_array(d${i}.n, d${i}.keys)`).join(', ');
-  const counts = dependants.map((_, i) => `d${i}.n as n${i}`).join(', ');
-  return `going as materialized (
-    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${counts}, jsonb_build_array(${along}) as along
-    from judged j join only ${table(policy.table)} t on t.ctid = j.c
-    ${theirs.join('\n    ')}
+  const each = (column: (d: Sql, i: Sql) => Sql) =>
+    dependants.map((_, i) => column(id(`d${i}`), raw(String(i))));
+  const sum = (column: string) => summed([id('j', column), ...each((d) => sql`${d}.${id(column)}`)]);
+  return cte(
+    'going',
+    sql`
+    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${list(...each((d, i) => sql`${d}.n as n${i}`))},
+      jsonb_build_array(${list(...each((d) => sql`jsonb_build_array(${d}.n, ${d}.keys)`))}) as along
+    from judged j join only ${tableId(policy.table)} t on t.ctid = j.c
+    ${lines(...theirs)}
     where j.stays is null and t.ctid = any(array(select c from judged where stays is null))
-  )`;
+  `,
+    true,
+  );
 }
 
 /** Rows of each dependants' table that would go along; a table declared twice is counted once for each reference. */
-function dependantCounts(policy: Policy): string {
-  const byTable = new Map<string, string[]>();
+function dependantCounts(policy: Policy): Sql {
+  const byTable = new Map<string, Sql[]>();
   for (const [i, d] of goingDependants(policy).entries()) {
     const label = tableLabel(d.table);
-    byTable.set(label, [...(byTable.get(label) ?? []), `sum(n${i})`]);
+    byTable.set(label, [...(byTable.get(label) ?? []), sql`sum(${id(`n${i}`)})`]);
   }
-  const counts = [...byTable].map(([label, sums]) => `${text(label)}, coalesce(${sums.join(' + ')}, 0)`);
-  return counts.length === 0 ? `'{}'::jsonb` : `(select jsonb_build_object(${counts.join(', ')}) from going)`;
-}
-
-/** The clock as a point in time, whatever its column's type. */
-function instant(policy: Policy): string {
-  const clock = `t.${name(policy.clock.column)}`;
-  return policy.clock.type === 'timestamptz'
-    ? clock
-    : `${clock}::timestamp at time zone ${text(policy.clock.zone)}`;
+  const counts = [...byTable].map(([label, sums]) => sql`${literal(label)}, coalesce(${summed(sums)}, 0)`);
+  return counts.length === 0
+    ? sql`'{}'::jsonb`
+    : sql`(select jsonb_build_object(${list(...counts)}) from going)`;
 }

@@ -1,25 +1,18 @@
-/** Table retention.receipt, read side: the batch itself writes it (lib/engine/statement/batch.ts). */
-
+/** Table retention.receipt, read side: retention.write_receipt writes it, in the deleting statement (deleting.ts). */
 import type { Database } from '../../platform/database';
-import { answerTimeoutMs, session } from '../../platform/session';
+import { maybeRow, query } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { sql } from '../../platform/sql';
 import { BatchResult } from './batch';
 
 /** What batch (run, seq) did, in the form of its answer; null when it has not committed. */
-export async function readReceipt(
-  database: Database,
-  runId: string,
-  seq: number,
-): Promise<BatchResult | null> {
-  const [, rows] = await database.transaction(
-    [
-      session(5_000),
-      {
-        text: `select picked, deleted::text, dependants_deleted, files, bytes::text, by_rule, kept, cursor_after as after
-          from retention.receipt where run = $1::uuid and seq = $2::int`,
-        params: [runId, seq],
-      },
-    ],
-    { readOnly: true, timeoutMs: answerTimeoutMs(5_000) },
+export const readReceipt = (database: Database, runId: string, seq: number): Promise<BatchResult | null> =>
+  askOne(
+    database,
+    query(
+      sql`select picked, deleted::text, dependants_deleted, files, bytes::text, by_rule, kept, cursor_after as after
+          from retention.receipt where run = ${runId}::uuid and seq = ${seq}::int`,
+      maybeRow(BatchResult),
+    ),
+    { statementMs: 5_000, readOnly: true },
   );
-  return rows?.[0] ? BatchResult.parse(rows[0]) : null;
-}

@@ -12,7 +12,7 @@ grant usage on schema retention to lapse_operator, lapse_reader;
 grant execute on function
   retention.enter_batch, retention.confirm_batch, retention.try_each, retention.set_aside, retention.entered,
   retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason,
-  retention.seal_run,
+  retention.write_receipt, retention.seal_run,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
   retention.trim_records, retention.trimmable_head, retention.trim_receipts,
@@ -73,12 +73,12 @@ grant select (id, order_key, amount, currency, requested_by, reason, state, refu
 -- What the statements of a person's decision read; everything else is behind their functions.
 grant select on retention.refund_intent, retention.order_step, retention.kill_switch, retention.policy_state to lapse_operator;
 
--- Written by these functions only: what may not be deleted, what stops, what was approved, what ran.
+-- Written by these functions only: what may not be deleted, what stops, what was approved, what ran, what went.
 revoke insert, update, delete on
   retention.hold, retention.extension, retention.period_override, retention.past_override, retention.kill_switch,
   retention.approval, retention.restoration, retention.run, retention.policy_state, retention.policy_version,
   retention.tenant_label, retention.audit_event, retention.audit_entry,
-  retention.dead_letter
+  retention.dead_letter, retention.receipt
 from lapse_app;
 
 -- Whoever could write it could act as anybody.

@@ -187,7 +187,7 @@ comment on function retention.is_past(text, regclass, text, timestamptz) is
 -- instant is never later than the database''s own, and the cutoff never later than the period its version declared.
 create or replace function retention.drop_partition(
   p text, f bigint, r uuid, s int, v text, parent text, part text, cutoff timestamptz, at timestamptz,
-  label text, most bigint, who text, why text, out picked bigint, out deleted bigint, out obstacle text
+  label text, most bigint, why text, out picked bigint, out deleted bigint, out obstacle text
 ) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   above regclass := to_regclass(parent);
@@ -256,12 +256,10 @@ begin
     return;
   end;
   deleted := picked;
-  insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys, by_rule, locked, deleted,
-    picked, cursor_after, partition)
-  values (r, s, p, v, 'drop_partition', who, why, instant, called, '{}',
+  perform retention.write_receipt(r, s, 'drop_partition', why, instant, called, '{}', null, '{}',
     case when deleted > 0 then jsonb_build_object(label, jsonb_build_object('deleted', deleted, 'bytes', 0)) else '{}' end,
-    picked, deleted, picked, '{"ended": true, "clock": null, "key": []}',
+    picked, deleted, 0, 0, 0, picked::int, '{}', '{"ended": true, "clock": null, "key": []}',
     jsonb_build_object('name', b.schema_name || '.' || b.table_name, 'from', b.lower_bound, 'to', b.upper_bound));
 end $$;
-comment on function retention.drop_partition(text, bigint, uuid, int, text, text, text, timestamptz, timestamptz, text, bigint, text, text) is
+comment on function retention.drop_partition(text, bigint, uuid, int, text, text, text, timestamptz, timestamptz, text, bigint, text) is
   'One batch that drops a whole partition: locks, exact count, fence, holds, extensions, receipt. `obstacle` says why it was left.';

@@ -49,25 +49,35 @@ $$;
 comment on function retention.run_digest(uuid) is
   'One hash over all receipts of a run, in their order; gaps are numbers whose batch deleted nothing, as lanes may leave.';
 
--- A receipt is evidence of one batch: the app writes it in the transaction that has entered this very batch, of the run
--- that may delete now, under the run's own policy, version and actor. Into a finished run nobody writes one.
-create or replace function retention.admit_receipt() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- The one way to write a receipt: called by the deleting statement, and by what drops a partition. A receipt is evidence of
+-- one batch, so it is taken only in the transaction that has entered this very batch, of the run that may delete now, and
+-- policy, version and actor are the run's own. The app's role calls it and cannot write the table. Nothing went: no
+-- receipt, but for a partition, which leaves one also when it was empty.
+create or replace function retention.write_receipt(
+  r uuid, s int, act text, why text, counted_from timestamptz, of_table text, text_keys text[], keys_of_one_uuid uuid[],
+  went_along jsonb, per_rule jsonb, locked_rows bigint, deleted_rows bigint, deleted_along bigint, queued_files bigint, file_bytes bigint,
+  looked_at int, stayed jsonb, continues jsonb, whole_partition jsonb default null
+) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  it record;
 begin
-  if pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'USAGE') then
-    return new;
+  if deleted_rows + deleted_along = 0 and whole_partition is null then
+    return;
   end if;
-  if retention.entered(new.run, new.seq) is null then
-    raise exception 'lapse: this transaction has not entered batch % of run %', new.seq, new.run using errcode = 'LP012';
+  if retention.entered(r, s) is null then
+    raise exception 'lapse: this transaction has not entered batch % of run %', s, r using errcode = 'LP012';
   end if;
-  if not exists (
-    select 1 from retention.run r join retention.policy_state s on s.policy = r.policy and s.run_now = r.id
-    where r.id = new.run and r.mode = 'delete' and r.finished_at is null
-      and r.policy = new.policy and r.policy_version = new.policy_version and r.actor = new.actor
-  ) then
-    raise exception 'lapse: a receipt names policy, version and actor of the run that is open' using errcode = 'LP012';
+  select x.policy, x.policy_version, x.actor into it
+    from retention.run x join retention.policy_state p on p.policy = x.policy and p.run_now = x.id
+    where x.id = r and x.mode = 'delete' and x.finished_at is null;
+  if not found then
+    raise exception 'lapse: run % may not delete any more', r using errcode = 'LP012';
   end if;
-  return new;
+  insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys, uuid_keys,
+    dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after, partition)
+  values (r, s, it.policy, it.policy_version, act, it.actor, why, counted_from, of_table, text_keys, keys_of_one_uuid,
+    went_along, per_rule, locked_rows, deleted_rows, deleted_along, queued_files, file_bytes, looked_at, stayed, continues, whole_partition);
 end $$;
-comment on function retention.admit_receipt() is 'A receipt only for the open, current run, in the transaction of its batch.';
-create or replace trigger lapse_admit before insert on retention.receipt for each row execute function retention.admit_receipt();
+comment on function retention.write_receipt(uuid, int, text, text, timestamptz, text, text[], uuid[], jsonb, jsonb, bigint, bigint, bigint, bigint, bigint, int, jsonb, jsonb, jsonb) is
+  'Writes the receipt of a batch, in its transaction, under the policy, version and actor of the open, current run.';

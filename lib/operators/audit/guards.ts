@@ -14,7 +14,6 @@ const MEMBERS = sql`select m.oid, m.rolname from pg_roles m where not m.rolsuper
 const TRIGGERS = [
   'audit_entry.lapse_chain',
   'audit_entry.lapse_append_only',
-  'receipt.lapse_admit',
   'receipt.lapse_hash',
   'outbox.lapse_admit',
   'unconfirmed_deletion.lapse_receipted',
@@ -36,6 +35,7 @@ const TRIGGERS = [
 ];
 
 const WRITTEN_BY_FUNCTIONS = [
+  'receipt',
   'audit_entry',
   'hold',
   'extension',

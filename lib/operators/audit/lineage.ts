@@ -3,27 +3,41 @@
  * batch's own predicate, with the periods that count now, inside a READ ONLY transaction; keys only, no content.
  */
 import { z } from 'zod';
-import { admissionFacts, Facts } from '../../engine/guard/facts';
+import { admissionFacts } from '../../engine/guard/facts';
 import { atRoots, rootLabel } from '../../engine/statement/leaves';
 import { type Leg, legsOf } from '../../engine/statement/leg';
-import { tenantsOf } from '../../engine/statement/pick';
+import { walkOf } from '../../engine/statement/legs';
 import {
-  before,
   deadLettered,
   extended,
-  governed,
   held,
+  instantOf,
+  isBefore,
   mayGo,
   source,
   staysBecause,
 } from '../../engine/statement/predicate';
-import type { Database, Row, Statement } from '../../platform/database';
 import { RequestError } from '../../platform/errors';
-import { answerTimeoutMs, session } from '../../platform/session';
-import { keysFrom, keyText, name, Parameters, sameKey, tableLabel, text } from '../../platform/sql';
+import { maybeRow, oneRow, type Query, query, rows } from '../../platform/query';
+import { ask, askOne } from '../../platform/session';
+import {
+  id,
+  isKey,
+  keysAsRows,
+  raw,
+  type Sql,
+  sql,
+  tableLabel,
+  typed,
+  united,
+  utc,
+  withParts,
+} from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { withPeriods } from '../../policies/effective';
 import { versionOf } from '../../policies/fingerprint';
+import { markOf } from '../../policies/going';
+import { strategyOf } from '../../policies/strategies';
 import type { Services } from '../../services';
 import { storedAs } from '../reach';
 import { spellInAny } from '../spelling';
@@ -31,7 +45,7 @@ import { readParts } from '../subject';
 import { allTargets } from '../targets';
 
 /** Receipts are searched by key without an index, which would cost every batch: about 1 s per 10 million rows. */
-const STATEMENT_MS = 60_000;
+const LIMITS = { statementMs: 60_000, readOnly: true };
 /** A key is deleted once; a soft delete, its purge and a reused key make a few. */
 const MOST_RECEIPTS = 50;
 
@@ -39,7 +53,7 @@ export interface Lineage {
   readonly table: string;
   readonly key: string;
   /** Oldest first. */
-  readonly deletions: readonly Row[];
+  readonly deletions: readonly Deletion[];
   /** One for each policy that governs the table. Empty: no policy does. */
   readonly here: readonly Standing[];
   readonly summary: string;
@@ -55,6 +69,7 @@ interface Standing {
     | 'held'
     | 'extended'
     | 'dead_letter'
+    | 'marked'
     | 'referenced'
     | 'not_expired'
     | 'no_clock'
@@ -74,22 +89,14 @@ export async function lineage(services: Services, named: string, asked: string):
   const tableName = await rootLabel(services.database, named);
   const rooted = await atRoots(services.database, services.policies);
   const policies = rooted.filter((p) => tableLabel(p.table) === tableName);
-  // Receipts are for whoever looks; the row itself only for who may read its table.
-  const readIn =
-    (database: Database) =>
-    async (s: Statement[]): Promise<Row[][]> =>
-      database.transaction([session(STATEMENT_MS), ...s], {
-        readOnly: true,
-        timeoutMs: answerTimeoutMs(STATEMENT_MS),
-      });
   const names = await namesOf(services, tableName, asked);
   const key = names[0]!;
-  const [, deletions] = await readIn(services.reading)([
-    receiptsOf(tableName, names, clockIn(key, policies)),
-  ]);
+  const receipts = receiptsOf(tableName, names, clockIn(key, policies));
+  // Receipts are for whoever looks; the row itself only for who may read its table.
+  const deletions = await askOne(services.reading, receipts, LIMITS);
   const here: Standing[] = [];
-  for (const policy of policies) here.push(await standing(services, policy, key, readIn(services.database)));
-  const known = policies.length > 0 || (deletions?.length ?? 0) > 0;
+  for (const policy of policies) here.push(await standing(services, policy, key));
+  const known = policies.length > 0 || deletions.length > 0;
   if (!known && !isDependant(rooted, tableName)) {
     throw new RequestError(
       404,
@@ -98,16 +105,18 @@ export async function lineage(services: Services, named: string, asked: string):
       'table',
     );
   }
-  const last = deletions?.at(-1);
+  return { table: tableName, key, deletions, here, summary: summaryOf(here, deletions.at(-1)) };
+}
+
+function summaryOf(here: readonly Standing[], last: Deletion | undefined): string {
   const present = here.find((h) => h.present);
-  const summary = present
-    ? `still here under ${present.policy}: ${present.message}`
-    : last?.partition
-      ? `if it was there, it went with partition ${z.object({ name: z.string() }).parse(last.partition).name}, dropped by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
-      : last
-        ? `deleted by run ${String(last.run)} of ${String(last.policy)} on ${String(last.committed_at)} (${String(last.reason)})`
-        : 'neither here nor in any receipt: it may never have been there, or it may have been removed by something else than Lapse';
-  return { table: tableName, key, deletions: deletions ?? [], here, summary };
+  if (present) return `still here under ${present.policy}: ${present.message}`;
+  if (!last)
+    return 'neither here nor in any receipt: it may never have been there, or it may have been removed by something else than Lapse';
+  const run = `run ${last.run} of ${last.policy} on ${last.committed_at} (${last.reason})`;
+  return last.partition
+    ? `if it was there, it went with partition ${last.partition.name}, dropped by ${run}`
+    : `deleted by ${run}`;
 }
 
 /** How receipts may call the row: as PostgreSQL prints its key, whatever was asked with; then as it was asked. */
@@ -128,19 +137,38 @@ function clockIn(key: string, policies: readonly Policy[]): string | null {
   return parts?.[policy!.key.findIndex((k) => k.column === policy!.clock.column)] ?? null;
 }
 
-const receiptsOf = (tableName: string, names: readonly string[], clock: string | null): Statement => ({
-  text: `select c.run, c.seq, c.policy, c.policy_version, c.action, c.actor, c.reason,
-      to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as committed_at,
-      to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
-      c.table_name <> all(n.names) as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
-    from retention.receipt c cross join (select retention.names_of($1) as names) n
-    where (c.table_name = any(n.names) and (c.keys && $2::text[] or $3::uuid = any(c.uuid_keys)))
-      or (c.dependants ?| n.names and exists (select 1 from unnest(n.names) x where c.dependants -> x ?| $2::text[]))
-      or (c.action = 'drop_partition' and c.table_name = $1 and $4::timestamptz >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
-        and $4::timestamptz < coalesce((c.partition ->> 'to')::timestamptz, 'infinity'))
-    order by c.id limit ${MOST_RECEIPTS}`,
-  params: [tableName, names, names.find((key) => z.guid().safeParse(key).success) ?? null, clock],
+const Deletion = z.object({
+  run: z.string(),
+  seq: z.number(),
+  policy: z.string(),
+  policy_version: z.string(),
+  action: z.string(),
+  actor: z.string(),
+  reason: z.string(),
+  committed_at: z.string(),
+  as_of: z.string(),
+  as_dependant: z.boolean(),
+  partition: z.looseObject({ name: z.string() }).nullable(),
+  entry: z.number().nullable(),
 });
+type Deletion = z.infer<typeof Deletion>;
+
+function receiptsOf(tableName: string, names: readonly string[], clock: string | null): Query<Deletion[]> {
+  const uuid = names.find((key) => z.guid().safeParse(key).success) ?? null;
+  const at = typed(clock, 'timestamptz');
+  return query(
+    sql`select c.run, c.seq, c.policy, c.policy_version, c.action, c.actor, c.reason,
+      ${utc(sql`c.committed_at`)} as committed_at, ${utc(sql`c.as_of`, 'ms')} as as_of,
+      c.table_name <> all(n.names) as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
+    from retention.receipt c cross join (select retention.names_of(${tableName}) as names) n
+    where (c.table_name = any(n.names) and (c.keys && ${names}::text[] or ${uuid}::uuid = any(c.uuid_keys)))
+      or (c.dependants ?| n.names and exists (select 1 from unnest(n.names) x where c.dependants -> x ?| ${names}::text[]))
+      or (c.action = 'drop_partition' and c.table_name = ${tableName} and ${at} >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
+        and ${at} < coalesce((c.partition ->> 'to')::timestamptz, 'infinity'))
+    order by c.id limit ${raw(String(MOST_RECEIPTS))}`,
+    rows(Deletion),
+  );
+}
 
 const Judged = z.object({
   label: z.string().nullable(),
@@ -152,69 +180,79 @@ const Judged = z.object({
   expires_at: z.string().nullable(),
   unknown: z.boolean(),
 });
+type Judged = z.infer<typeof Judged>;
 
-async function standing(
-  services: Services,
-  declared: Policy,
-  key: string,
-  read: (s: Statement[]) => Promise<Row[][]>,
-): Promise<Standing> {
+const State = z.object({ paused: z.boolean(), last_reason: z.string().nullable() });
+type State = z.infer<typeof State>;
+
+const stateOf = (policy: Policy): Query<State> =>
+  query(
+    sql`select coalesce((select paused from retention.policy_state where policy = ${policy.name}), false) or (select stopped from retention.kill_switch) as paused,
+        (select reason from retention.run where policy = ${policy.name} and mode = 'delete' and finished_at is not null order by started_at desc limit 1) as last_reason`,
+    oneRow(State),
+  );
+
+async function standing(services: Services, declared: Policy, key: string): Promise<Standing> {
+  const { database } = services;
   const now = services.clock();
   const cooling = services.settings.guards.coolingOffSeconds;
-  const [, admission, state] = await read([
-    admissionFacts(declared, versionOf(declared), now, cooling),
-    {
-      text: `select coalesce((select paused from retention.policy_state where policy = $1), false) or (select stopped from retention.kill_switch) as paused,
-        (select reason from retention.run where policy = $1 and mode = 'delete' and finished_at is not null order by started_at desc limit 1) as last_reason`,
-      params: [declared.name],
-    },
-  ]);
-  const policy = withPeriods(declared, Facts.parse(admission?.[0]?.admission).periods);
-  const asOf = now.toISOString();
+  const { admission, state } = await ask(
+    database,
+    { admission: admissionFacts(declared, versionOf(declared), now, cooling), state: stateOf(declared) },
+    LIMITS,
+  );
+  const policy = withPeriods(declared, admission.periods);
   const legs = legsOf(policy, now, cooling);
-  const rows = await read([
-    presence(policy, key, asOf),
-    ...legs.map((leg) => judgment(policy, leg, key, asOf)),
-  ]);
-  const there = rows[1]?.[0];
-  const base = { policy: policy.name, rule: null, clock: null, expiresAt: null };
-  if (!there) return { ...base, present: false, status: 'absent', message: 'not in the table' };
-  const weighty = there.held
-    ? 'held'
-    : there.extended
-      ? 'extended'
-      : there.dead_letter
-        ? 'dead_letter'
-        : null;
-  const judged = rows
-    .slice(2)
-    .flat()
-    .map((r) => Judged.parse(r))
-    .at(0);
-  const found = {
+  const { there, judged: all } = await ask(
+    database,
+    {
+      there: presence(policy, key, now.toISOString()),
+      judged: judgments(policy, legs, key, now.toISOString()),
+    },
+    LIMITS,
+  );
+  if (!there) {
+    const base = { policy: policy.name, rule: null, clock: null, expiresAt: null };
+    return { ...base, present: false, status: 'absent', message: 'not in the table' };
+  }
+  const judged = all[0] ?? null;
+  const [status, message] = judge(policy, there, judged, state);
+  return {
     policy: policy.name,
     present: true,
+    status,
+    message,
     rule: judged?.label ?? null,
-    clock: judged?.clock ?? (there.clock as string | null),
+    clock: judged?.clock ?? there.clock,
     expiresAt: judged?.expires_at ?? null,
   };
-  const say = (status: Standing['status'], message: string): Standing => ({ ...found, status, message });
-  if (weighty) return say(weighty, MESSAGES[weighty]);
-  if (there.clock === null) return say('no_clock', `${policy.clock.column} is not set: it never expires`);
-  if (!judged) return say('for_ever', 'its rule keeps forever, or no rule matches it');
+}
+
+/** The weightiest reason first. */
+function judge(
+  policy: Policy,
+  there: Present,
+  judged: Judged | null,
+  state: State,
+): [status: Standing['status'], message: string] {
+  const weighty = (['held', 'extended', 'dead_letter'] as const).find((why) => there[why]);
+  if (weighty) return [weighty, MESSAGES[weighty]];
+  if (there.marked !== null) return ['marked', strategyOf(policy).words.marked(there.marked)];
+  if (there.clock === null) return ['no_clock', `${policy.clock.column} is not set: it never expires`];
+  if (!judged) return ['for_ever', 'its rule keeps forever, or no rule matches it'];
   if (judged.unknown)
-    return say('unknown_rule', 'its organization has a tier no rule knows: kept, and reported');
+    return ['unknown_rule', 'its organization has a tier no rule knows: kept, and reported'];
   if (judged.may_go) {
-    if (state?.[0]?.paused) return say('paused', 'it has expired, and deletion is paused');
-    if (['guarded', 'cooling'].includes(String(state?.[0]?.last_reason))) {
-      return say('guarded', 'it has expired, and the last run was stopped by a guard rail');
+    if (state.paused) return ['paused', 'it has expired, and deletion is paused'];
+    if (['guarded', 'cooling'].includes(String(state.last_reason))) {
+      return ['guarded', 'it has expired, and the last run was stopped by a guard rail'];
     }
-    return say('due', 'it has expired and goes with the next run');
+    return ['due', 'it has expired and goes with the next run'];
   }
-  if (judged.stays === 'referenced') return say('referenced', 'a row of a declared dependant keeps it here');
-  if (judged.expires_at === null) return say('for_ever', 'its rule keeps forever');
-  if (!judged.past) return say('not_expired', `it expires at ${judged.expires_at}`);
-  return say('condition', 'it is past its period, and the condition of the policy is not true for it');
+  if (judged.stays === 'referenced') return ['referenced', 'a row of a declared dependant keeps it here'];
+  if (judged.expires_at === null) return ['for_ever', 'its rule keeps forever'];
+  if (!judged.past) return ['not_expired', `it expires at ${judged.expires_at}`];
+  return ['condition', 'it is past its period, and the condition of the policy is not true for it'];
 }
 
 const MESSAGES = {
@@ -223,40 +261,41 @@ const MESSAGES = {
   dead_letter: 'it could not be deleted and is a dead letter',
 };
 
-const utc = (instant: string) => `to_char(${instant} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-const instantOf = (policy: Policy): string => {
-  const clock = `t.${name(policy.clock.column)}`;
-  return policy.clock.type === 'timestamptz'
-    ? clock
-    : `(${clock}::timestamp at time zone ${text(policy.clock.zone)})`;
-};
-const keyed = (policy: Policy, key: string, p: Parameters) =>
-  `join ${keysFrom(`array[${p.add(key)}]::text[]`, policy.key)} on ${sameKey('t', policy.key)}`;
+const keyed = (policy: Policy, key: string): Sql =>
+  sql`join ${keysAsRows(sql`array[${key}]::text[]`, policy.key)} on ${isKey('t', policy.key)}`;
+
+const Present = z.object({
+  clock: z.string().nullable(),
+  held: z.boolean(),
+  extended: z.boolean(),
+  dead_letter: z.boolean(),
+  marked: z.string().nullable(),
+});
+type Present = z.infer<typeof Present>;
 
 /** One row when the row is there, whatever its rule. */
-function presence(policy: Policy, key: string, asOfText: string): Statement {
-  const p = new Parameters();
-  const asOf = p.add(asOfText, 'timestamptz');
-  return p.statement(`select ${utc(instantOf(policy))} as clock, ${held(policy)} as held, ${extended(policy, asOf)} as extended,
-      ${deadLettered(policy, asOf)} as dead_letter, ${keyText('t', policy.key)} as key
-    from ${source(policy)} t ${keyed(policy, key, p)}`);
+function presence(policy: Policy, key: string, asOfText: string): Query<Present | null> {
+  const asOf = typed(asOfText, 'timestamptz');
+  const mark = markOf(policy);
+  return query(
+    sql`select ${utc(instantOf(policy))} as clock, ${held(policy)} as held, ${extended(policy, asOf)} as extended,
+      ${deadLettered(policy, asOf)} as dead_letter, ${mark === null ? sql`null` : utc(id('t', mark))} as marked
+    from ${source(policy)} t ${keyed(policy, key)}`,
+    maybeRow(Present),
+  );
 }
 
-/** One row when the row belongs to this leg. */
-function judgment(policy: Policy, leg: Leg, key: string, asOfText: string): Statement {
-  const p = new Parameters();
-  const asOf = p.add(asOfText, 'timestamptz');
-  const tenants = leg.kind === 'tenants' ? `with ${tenantsOf(policy, leg, null, asOf, p, null)} ` : '';
-  const label = leg.kind === 'rule' ? p.add(leg.rule.label, 'text') : 'w.label';
-  const cutoff = leg.kind === 'rule' ? p.add(leg.cutoff, 'timestamptz') : 'w.cutoff';
-  const match =
-    leg.kind === 'rule'
-      ? Object.entries(leg.rule.match).map(([column, value]) => `t.${name(column)} = ${p.add(value)}`)
-      : [];
-  return p.statement(`${tenants}select ${label} as label, ${utc(instantOf(policy))} as clock,
-      coalesce(${mayGo(policy, leg, asOf, p)}, false) as may_go, ${staysBecause(policy, leg, asOf, p)} as stays,
-      isfinite(t.${name(policy.clock.column)}) as finite, ${before(policy, 't', cutoff)} as past,
-      case when isfinite(t.${name(policy.clock.column)}) then ${utc(`(${instantOf(policy)} + (${asOf} - ${cutoff}))`)} end as expires_at,
-      ${leg.kind === 'rule' ? 'false' : 'w.unknown'} as unknown
-    from ${governed(policy, leg)} ${keyed(policy, key, p)} where ${['true', ...match].join(' and ')}`);
+/** One row for each leg that the row belongs to. */
+function judgments(policy: Policy, legs: readonly Leg[], key: string, asOf: string): Query<Judged[]> {
+  const clock = id('t', policy.clock.column);
+  const parts = legs.map((leg) => {
+    const w = walkOf(policy, leg, asOf);
+    return sql`(${withParts(...w.lead)}select ${w.label} as label, ${utc(instantOf(policy))} as clock,
+      coalesce(${mayGo(w)}, false) as may_go, ${staysBecause(w)} as stays,
+      isfinite(${clock}) as finite, ${isBefore(policy, clock, w.cutoff)} as past,
+      case when isfinite(${clock}) then ${utc(sql`(${instantOf(policy)} + (${w.asOf} - ${w.cutoff}))`)} end as expires_at,
+      ${w.unknown} as unknown
+    from ${w.rows} ${keyed(policy, key)} where ${w.own})`;
+  });
+  return query(united(parts), rows(Judged));
 }

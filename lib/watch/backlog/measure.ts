@@ -4,19 +4,24 @@
  */
 import { z } from 'zod';
 import type { Leg } from '../../engine/statement/leg';
-import { tenantsOf, unmarked } from '../../engine/statement/pick';
-import { before, inClock, mayGo, source } from '../../engine/statement/predicate';
-import type { Statement } from '../../platform/database';
-import { name, Parameters } from '../../platform/sql';
+import { type Walk, walkOf } from '../../engine/statement/legs';
+import { byClock, clockOf } from '../../engine/statement/legs/columns';
+import {
+  inClock,
+  instantOf,
+  isBefore,
+  isInstant,
+  mayGo,
+  source,
+  unmarked,
+} from '../../engine/statement/predicate';
+import { type Query, query, rows } from '../../platform/query';
+import { allOf, raw, type Sql, sql, united, withParts } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 
 /** Counting stops here: tens of milliseconds of an index, and a backlog this large is described by its age. */
 export const COUNT_CAP = 100_000;
-/**
- * Oldest rows looked at for one that may go, of a rule and of a tenant: behind so many held ones the age of the
- * last stands for it, which is never too young.
- */
-const LOOKED_AT = { rule: 1_000, tenant: 100 };
+const ENOUGH = raw(String(COUNT_CAP + 1));
 
 export const Measured = z.object({
   plan: z.string(),
@@ -27,79 +32,47 @@ export const Measured = z.object({
 export type Measured = z.infer<typeof Measured>;
 
 /** Rows `Measured`, of labels that have any row to speak of; a policy that keeps everything has none. */
-export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Statement | null {
-  const p = new Parameters();
-  const at = p.add(asOf, 'timestamptz');
-  const parts = legs.flatMap((leg) =>
-    leg.kind === 'rule'
-      ? [ofRule(policy, leg, at, p)]
-      : leg.kind === 'tenants'
-        ? [ofTenants(policy, leg, at, p)]
-        : [],
-  );
-  return parts.length === 0 ? null : p.statement(parts.join('\nunion all\n'));
+export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Query<Measured[]> | null {
+  const parts = legs.map((leg) => ofLeg(walkOf(policy, leg, asOf)));
+  return parts.length === 0 ? null : query(united(parts), rows(Measured));
 }
 
-const clockOf = (policy: Policy): string => `t.${name(policy.clock.column)}`;
-const orderOf = (policy: Policy): string =>
-  [clockOf(policy), ...policy.key.map((k) => `t.${name(k.column)}`)].join(', ');
+const past = (w: Walk): Sql =>
+  allOf(isBefore(w.policy, clockOf(w.policy), w.cutoff), isInstant(w.policy), unmarked(w.policy));
 
-/** The clock as an instant. */
-const instantOf = (policy: Policy): string =>
-  policy.clock.type === 'timestamptz'
-    ? clockOf(policy)
-    : `(${clockOf(policy)}::timestamp at time zone '${policy.clock.zone.replaceAll("'", "''")}')`;
-
-const past = (policy: Policy, cutoff: string): string[] => [
-  before(policy, 't', cutoff),
-  `isfinite(${clockOf(policy)})`,
-  ...unmarked(policy),
-];
-const soon = (policy: Policy, cutoff: string): string[] => [
-  `${clockOf(policy)} >= ${inClock(policy, cutoff)}`,
-  before(policy, 't', `(${cutoff} + interval '1 day')`),
-  `isfinite(${clockOf(policy)})`,
-  ...unmarked(policy),
-];
-
-/** Seconds the oldest row that may go is past `cutoff`: the first of the oldest `most`, else the last of them. */
-const lateness = (
-  policy: Policy,
-  leg: Leg,
-  where: readonly string[],
-  cutoff: string,
-  most: number,
-  at: string,
-  p: Parameters,
-): string => {
-  const oldest = `select t.* from ${source(policy)} t where ${where.join(' and ')} order by ${orderOf(policy)} limit ${most}`;
-  const seconds = `extract(epoch from ${cutoff} - ${instantOf(policy)})::float8`;
-  return `coalesce(
-      (select ${seconds} from (${oldest}) t where ${mayGo(policy, leg, at, p)} order by ${clockOf(policy)} limit 1),
-      (select ${seconds} from (${oldest}) t order by ${orderOf(policy)} offset ${most - 1} limit 1))`;
-};
-
-function ofRule(policy: Policy, leg: Leg & { kind: 'rule' }, at: string, p: Parameters): string {
-  const cutoff = p.add(leg.cutoff, 'timestamptz');
-  const match = Object.entries(leg.rule.match).map(
-    ([column, value]) => `t.${name(column)} = ${p.add(value)}`,
+const soon = (w: Walk): Sql =>
+  allOf(
+    sql`${clockOf(w.policy)} >= ${inClock(w.policy, w.cutoff)}`,
+    isBefore(w.policy, clockOf(w.policy), sql`(${w.cutoff} + interval '1 day')`),
+    isInstant(w.policy),
+    unmarked(w.policy),
   );
-  const count = (where: readonly string[]) =>
-    `(select count(*) from (select 1 from ${source(policy)} t where ${[...match, ...where].join(' and ')} limit ${COUNT_CAP + 1}) x)::text`;
-  return `select ${p.add(leg.rule.label)} as plan, ${count(past(policy, cutoff))} as waiting, ${count(soon(policy, cutoff))} as arriving,
-    ${lateness(policy, leg, [...match, ...past(policy, cutoff)], cutoff, LOOKED_AT.rule, at, p)} as seconds`;
+
+/**
+ * Oldest rows looked at for one that may go, of a rule and of a tenant: behind so many held ones the age of the
+ * last stands for it, which is never too young.
+ */
+const lookedAt = (w: Walk): number => (w.ownLabel === null ? 100 : 1_000);
+
+/** Seconds the oldest row that may go is past the cutoff: the first of the oldest ones looked at, else the last of them. */
+function lateness(w: Walk): Sql {
+  const most = lookedAt(w);
+  const order = byClock(w.policy);
+  const oldest = sql`select t.* from ${source(w.policy)} t where ${allOf(w.own, past(w))} order by ${order} limit ${raw(String(most))}`;
+  const seconds = sql`extract(epoch from ${w.cutoff} - ${instantOf(w.policy)})::float8`;
+  return sql`coalesce(
+      (select ${seconds} from (${oldest}) t where ${mayGo(w)} order by ${clockOf(w.policy)} limit 1),
+      (select ${seconds} from (${oldest}) t order by ${order} offset ${raw(String(most - 1))} limit 1))`;
 }
 
-function ofTenants(policy: Policy, leg: Leg & { kind: 'tenants' }, at: string, p: Parameters): string {
-  const own = `t.${name(policy.tenants!.column)} = w.tenant`;
-  const count = (where: readonly string[]) => `(select x.label, count(*) as n from (
-      select w.label from tenants w cross join lateral (
-        select 1 from ${source(policy)} t where ${[own, ...where].join(' and ')}) r limit ${COUNT_CAP + 1}
+/** Rows by label, up to the bound. */
+const counted = (w: Walk, where: Sql): Sql => sql`(select x.label, count(*) as n from (
+      select w.label from ${w.scopes} cross join lateral (
+        select 1 from ${source(w.policy)} t where ${allOf(w.own, where)}) r limit ${ENOUGH}
     ) x group by x.label)`;
-  const late = lateness(policy, leg, [own, ...past(policy, 'w.cutoff')], 'w.cutoff', LOOKED_AT.tenant, at, p);
-  return `(with ${tenantsOf(policy, leg, null, at, p, null)}
+
+const ofLeg = (w: Walk): Sql => sql`(${withParts(...w.lead)}
     select l.label as plan, coalesce(c.n, 0)::text as waiting, coalesce(s.n, 0)::text as arriving, l.seconds
-    from (select w.label, max(${late}) as seconds from tenants w where w.cutoff is not null group by w.label) l
-    left join ${count(past(policy, 'w.cutoff'))} c on c.label = l.label
-    left join ${count(soon(policy, 'w.cutoff'))} s on s.label = l.label)`;
-}
+    from (select w.label, max(${lateness(w)}) as seconds from ${w.scopes} where w.cutoff is not null group by w.label) l
+    left join ${counted(w, past(w))} c on c.label = l.label
+    left join ${counted(w, soon(w))} s on s.label = l.label)`;

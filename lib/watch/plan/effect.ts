@@ -3,7 +3,6 @@
  * some days ahead; and of the first, what stays for now and why.
  */
 
-import { z } from 'zod';
 import { admissionFacts, type Facts } from '../../engine/guard/facts';
 import { limitOf } from '../../engine/guard/mass';
 import { STEPS } from '../../engine/guard/rollout';
@@ -12,7 +11,6 @@ import { atRoots } from '../../engine/statement/leaves';
 import { legsOf } from '../../engine/statement/leg';
 import type { Database } from '../../platform/database';
 import { DatabaseError, LapseError } from '../../platform/errors';
-import { oneRow, query } from '../../platform/query';
 import type { Settings } from '../../platform/settings';
 import type { Policy } from '../../policies/contract';
 import { reachOf, withPeriods } from '../../policies/effective';
@@ -22,7 +20,6 @@ import { type Counting, type Counts, countExcept } from './except';
 const DAY_MS = 86_400_000;
 /** Counting with the whole predicate may have to read many rows that stay: as long as a run allows. */
 const LIMITS = { statementMs: 15_000 };
-const Candidates = z.object({ candidates: z.coerce.number() });
 
 /** At `now`, and at an instant some days ahead. */
 export interface Moments {
@@ -131,8 +128,8 @@ async function guardOn(
   const legs = legsOf(branch, now, guards.coolingOffSeconds);
   const counting = countCandidates(branch, legs, now.toISOString(), limit.most);
   try {
-    const { candidates } = await reading.askOne(query(counting, oneRow(Candidates)), LIMITS);
-    return candidates > limit.most ? `more rows would go than ${limit.because}` : null;
+    const candidates = await reading.askOne(counting, LIMITS);
+    return candidates === null || candidates > limit.most ? `more rows would go than ${limit.because}` : null;
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.failure !== 'timeout') throw error;
     return `it could not be counted in time whether more rows would go than ${limit.because}`;

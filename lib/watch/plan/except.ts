@@ -5,12 +5,11 @@
  */
 
 import { count, Found } from '../../engine/statement/found';
-import { type Leg, legsOf, type Position } from '../../engine/statement/leg';
-import { tenantsOf } from '../../engine/statement/pick';
-import { expired } from '../../engine/statement/predicate';
+import { hasOneCutoff, type Leg, legsOf, type Position } from '../../engine/statement/leg';
+import { walkOf } from '../../engine/statement/legs';
 import type { Kept } from '../../platform/outcome';
 import type { Asking } from '../../platform/session';
-import { Literals, name } from '../../platform/sql';
+import { anyOf, type Sql, sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { reachOf } from '../../policies/effective';
 
@@ -47,7 +46,7 @@ export async function countExcept(
     policy,
     legs: legsOf(policy, asOf, coolingSeconds),
     from: (leg: Leg) => startOf(policy, other, leg, asOf),
-    only: other ? exceptFragment(other, asOf, coolingSeconds) : undefined,
+    only: other ? exceptBy(other, asOf, coolingSeconds) : undefined,
     asOf: asOf.toISOString(),
     reading,
     inTime: () => counting.inTime() && found.picked < counting.mostRows,
@@ -56,21 +55,11 @@ export async function countExcept(
   return { rows, files, bytes, dependants, kept, complete };
 }
 
-/** "None of the other declaration's legs takes the row", with its values written in: a fragment has no parameters. */
-function exceptFragment(other: Policy, asOf: Date, coolingSeconds: number): string | undefined {
-  const legs = legsOf(other, asOf, coolingSeconds).map((leg) => takenBy(other, leg, asOf));
-  return legs.length === 0 ? undefined : `(${legs.join(' or ')}) is not true`;
-}
-
-function takenBy(other: Policy, leg: Leg, asOf: Date): string {
-  const p = new Literals();
-  if (leg.kind !== 'tenants') return `(${expired(other, leg, p)})`;
-  // All tenants once a statement, as one object: a look-up a row, however many there are.
-  const tenants = tenantsOf(other, leg, null, p.add(asOf.toISOString(), 'timestamptz'), p, null);
-  const column = `t.${name(other.tenants!.column)}`;
-  return `exists (select 1 from (select ((
-      with ${tenants} select jsonb_object_agg(x.tenant::text, x.cutoff) from tenants x
-    ) ->> ${column}::text)::timestamptz as cutoff) w where ${expired(other, leg, p)})`;
+/** None of the other declaration's legs takes the row. */
+function exceptBy(other: Policy, asOf: Date, coolingSeconds: number): Sql | undefined {
+  const legs = legsOf(other, asOf, coolingSeconds);
+  if (legs.length === 0) return undefined;
+  return sql`${anyOf(...legs.map((leg) => walkOf(other, leg, asOf.toISOString()).takes))} is not true`;
 }
 
 /**
@@ -78,7 +67,7 @@ function takenBy(other: Policy, leg: Leg, asOf: Date): string {
  * with a zone only: the others are compared in local time, and walk from their start.
  */
 function startOf(policy: Policy, other: Policy | null, leg: Leg, asOf: Date): Position | null {
-  if (!other || leg.kind !== 'rule' || policy.clock.type !== 'timestamptz') return null;
+  if (!other || !hasOneCutoff(leg) || policy.clock.type !== 'timestamptz') return null;
   if (reachOf(policy) !== reachOf(other)) return null;
   const seconds = other.rules.find((r) => r.label === leg.rule.label)?.keepFor.seconds;
   if (seconds == null) return null;

@@ -6,6 +6,7 @@ import { ask, askOne } from '../../platform/session';
 import type { TableName } from '../../platform/sql';
 import { name, table, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { markOf } from '../../policies/going';
 import type { Services } from '../../services';
 import {
   isClockIndexed,
@@ -144,7 +145,7 @@ async function clocks(m: Measuring): Promise<Measurement[]> {
   const { policy, moment } = m;
   const own = factsOf(m, policy.table);
   const sampled = !isWholeClockSample(own.pages);
-  const marker = policy.strategy.kind === 'soft-delete' ? policy.strategy.column : null;
+  const marker = markOf(policy);
   const byIndex = sampled && isClockIndexed(own, policy.clock.column, marker);
   const indexed = byIndex ? clockByIndex(policy, moment) : null;
   const { sample, emptied, aheads, ends } = await ask(

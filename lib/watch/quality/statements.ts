@@ -3,10 +3,24 @@
  * to a number, or a sample of blocks, each block whole (TABLESAMPLE SYSTEM, another sample each day). They run in
  * READ ONLY transactions and give counts and keys, never the content of a row.
  */
-import { before } from '../../engine/statement/predicate';
+import { clockOf } from '../../engine/statement/legs/columns';
+import { condition, isBefore, unmarked } from '../../engine/statement/predicate';
 import type { Statement } from '../../platform/database';
-import type { KeyColumn, TableName } from '../../platform/sql';
-import { keyText, name, Parameters, table } from '../../platform/sql';
+import {
+  allOf,
+  id,
+  type KeyColumn,
+  keyAsText,
+  list,
+  raw,
+  type Sql,
+  sql,
+  statement,
+  type TableName,
+  tableId,
+  typed,
+  united,
+} from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { MOST_KEYS } from './measurement';
 
@@ -26,49 +40,38 @@ function sampleOf(pages: number, blocks: number): { percent: number; whole: bool
   return pages <= blocks ? { percent: 100, whole: true } : { percent: (100 * blocks) / pages, whole: false };
 }
 
-const sampled = (
-  relation: TableName,
-  alias: string,
-  pages: number,
-  blocks: number,
-  m: Moment,
-  p: Parameters,
-): string => {
+const sampled = (relation: TableName, alias: string, pages: number, blocks: number, { now }: Moment): Sql => {
   const { percent } = sampleOf(pages, blocks);
-  return `${table(relation)} ${alias} tablesample system (${p.add(percent, 'float4')}) repeatable (${p.add(Math.floor(m.now.getTime() / 86_400_000), 'float8')})`;
+  const today = Math.floor(now.getTime() / 86_400_000);
+  return sql`${tableId(relation)} ${id(alias)} tablesample system (${percent}::float4) repeatable (${today}::float8)`;
 };
 
 /** NULL or -infinity: neither is ever before a cutoff. */
-const empty = (policy: Policy): string =>
-  `(t.${name(policy.clock.column)} is null or t.${name(policy.clock.column)} = '-infinity')`;
+const empty = (policy: Policy): Sql => sql`(${clockOf(policy)} is null or ${clockOf(policy)} = '-infinity')`;
 
 /** Ahead of now by more than is tolerated. */
-function ahead(policy: Policy, m: Moment, p: Parameters): string {
-  const limit = new Date(m.now.getTime() + policy.quality.aheadSeconds * 1000).toISOString();
-  return `not (${before(policy, 't', p.add(limit, 'timestamptz'))})`;
+function ahead(policy: Policy, { now }: Moment): Sql {
+  const limit = new Date(now.getTime() + policy.quality.aheadSeconds * 1000).toISOString();
+  return sql`not (${isBefore(policy, clockOf(policy), typed(limit, 'timestamptz'))})`;
 }
 
 /** Rows that the policy no longer covers, or never did, are no fault of its data. */
-const unmarked = (policy: Policy): string =>
-  policy.strategy.kind === 'soft-delete' ? `t.${name(policy.strategy.column)} is null` : 'true';
-const governedRow = (policy: Policy): string => `(${policy.where ?? 'true'})`;
+const governedRow = (policy: Policy): Sql => condition(policy) ?? sql`(true)`;
 
-const someKeys = (key: string, when: string): string =>
-  `(array_agg(${key}) filter (where ${when}))[1:${MOST_KEYS}]`;
+const someKeys = (key: Sql, when: Sql): Sql =>
+  sql`(array_agg(${key}) filter (where ${when}))[1:${raw(String(MOST_KEYS))}]`;
 
 /** One row: looked_at, empty, empty_keys, ahead, ahead_keys, oldest, newest. */
 export function clockSample(policy: Policy, pages: number, m: Moment): Statement {
-  const p = new Parameters();
-  const from = sampled(policy.table, 't', pages, SAMPLE_BLOCKS, m, p);
-  const late = ahead(policy, m, p);
-  const key = keyText('t', policy.key);
-  const clock = `t.${name(policy.clock.column)}`;
-  return p.statement(`select count(*)::float8 as looked_at,
+  const late = ahead(policy, m);
+  const key = keyAsText('t', policy.key);
+  const clock = clockOf(policy);
+  return statement(sql`select count(*)::float8 as looked_at,
       count(*) filter (where ${empty(policy)})::float8 as empty, ${someKeys(key, empty(policy))} as empty_keys,
       count(*) filter (where ${late})::float8 as ahead, ${someKeys(key, late)} as ahead_keys,
       (min(${clock}) filter (where ${clock} > '-infinity'))::text as oldest,
       (max(${clock}) filter (where ${clock} < 'infinity'))::text as newest
-    from ${from} where ${unmarked(policy)} and ${governedRow(policy)}`);
+    from ${sampled(policy.table, 't', pages, SAMPLE_BLOCKS, m)} where ${allOf(unmarked(policy), governedRow(policy))}`);
 }
 
 export const isWholeClockSample = (pages: number): boolean => sampleOf(pages, SAMPLE_BLOCKS).whole;
@@ -76,22 +79,21 @@ export const isWholeLookup = (pages: number): boolean => sampleOf(pages, LOOKUP_
 
 /** By an index that leads with the clock; of one row each. */
 export function clockByIndex(policy: Policy, m: Moment): Record<'empty' | 'ahead' | 'ends', Statement> {
-  const clock = `t.${name(policy.clock.column)}`;
-  const p = new Parameters();
-  const from = (where: string) =>
-    `(select t.* from ${table(policy.table)} t where ${where} and ${unmarked(policy)} limit ${MOST_COUNTED})`;
-  const counts = (inner: string) => `select count(*)::float8 as looked_at,
-      count(*) filter (where ${governedRow(policy)})::float8 as found, ${someKeys(keyText('t', policy.key), governedRow(policy))} as keys
-    from (${inner}) t`;
-  const end = (order: string, bound: string) =>
-    `(select ${clock}::text from ${table(policy.table)} t where ${bound} and ${unmarked(policy)} order by ${clock} ${order} limit 1)`;
+  const clock = clockOf(policy);
+  const t = sql`${tableId(policy.table)} t`;
+  const some = (where: Sql) =>
+    sql`(select t.* from ${t} where ${allOf(where, unmarked(policy))} limit ${raw(String(MOST_COUNTED))})`;
+  const counts = (inner: Sql) =>
+    statement(sql`select count(*)::float8 as looked_at,
+      count(*) filter (where ${governedRow(policy)})::float8 as found, ${someKeys(keyAsText('t', policy.key), governedRow(policy))} as keys
+    from (${inner}) t`);
+  const end = (order: 'asc' | 'desc', bound: Sql) =>
+    sql`(select ${clock}::text from ${t} where ${allOf(bound, unmarked(policy))} order by ${clock} ${raw(order)} limit 1)`;
   return {
-    empty: new Parameters().statement(
-      counts(`${from(`${clock} is null`)} union all ${from(`${clock} = '-infinity'`)}`),
-    ),
-    ahead: p.statement(counts(from(ahead(policy, m, p)))),
-    ends: new Parameters().statement(
-      `select ${end('asc', `${clock} > '-infinity'`)} as oldest, ${end('desc', `${clock} < 'infinity'`)} as newest`,
+    empty: counts(united([some(sql`${clock} is null`), some(sql`${clock} = '-infinity'`)])),
+    ahead: counts(some(ahead(policy, m))),
+    ends: statement(
+      sql`select ${end('asc', sql`${clock} > '-infinity'`)} as oldest, ${end('desc', sql`${clock} < 'infinity'`)} as newest`,
     ),
   };
 }
@@ -125,14 +127,15 @@ export const rowReferencesOf = (policy: Policy): RowReference[] => [
 
 /** One row: looked_at, found, keys. The lateral LIMIT keeps it at one index look-up a sampled row. */
 export function orphans(r: RowReference, pages: number, m: Moment): Statement {
-  const p = new Parameters();
-  const from = sampled(r.from, 'c', pages, LOOKUP_BLOCKS, m, p);
-  const same = r.columns.map((c, i) => `x.${name(r.target[i]!)} = c.${name(c)}`).join(' and ');
-  return p.statement(`select count(*)::float8 as looked_at, count(*) filter (where hit is null)::float8 as found,
-      ${someKeys(keyText('c', r.key), 'hit is null')} as keys
-    from ${from} left join lateral (select true as hit from ${table(r.to)} x where ${same} limit 1) h on true
-    where ${r.columns.map((c) => `c.${name(c)} is not null`).join(' and ')}`);
+  const same = allOf(...r.columns.map((c, i) => sql`${id('x', r.target[i]!)} = ${id('c', c)}`));
+  return statement(sql`select count(*)::float8 as looked_at, count(*) filter (where hit is null)::float8 as found,
+      ${someKeys(keyAsText('c', r.key), sql`hit is null`)} as keys
+    from ${sampled(r.from, 'c', pages, LOOKUP_BLOCKS, m)} left join lateral (select true as hit from ${tableId(r.to)} x where ${same} limit 1) h on true
+    where ${areThere('c', r.columns)}`);
 }
+
+const areThere = (alias: string, columns: readonly string[]): Sql =>
+  allOf(...columns.map((c) => sql`${id(alias, c)} is not null`));
 
 /** The key, and what is declared beyond it. */
 export const uniquesOf = (policy: Policy): (readonly string[])[] => [
@@ -147,14 +150,12 @@ export function duplicatesByIndex(
   pages: number,
   m: Moment,
 ): Statement {
-  const p = new Parameters();
-  const from = sampled(policy.table, 't', pages, LOOKUP_BLOCKS, m, p);
-  const same = columns.map((c) => `x.${name(c)} = t.${name(c)}`).join(' and ');
-  return p.statement(`select count(*)::float8 as looked_at, count(*) filter (where n > 1)::float8 as found,
-      ${someKeys(keyText('t', policy.key), 'n > 1')} as keys
-    from ${from} cross join lateral (
-      select count(*) as n from (select 1 from ${table(policy.table)} x where ${same} limit 2) y) d
-    where ${columns.map((c) => `t.${name(c)} is not null`).join(' and ')}`);
+  const same = allOf(...columns.map((c) => sql`${id('x', c)} = ${id('t', c)}`));
+  return statement(sql`select count(*)::float8 as looked_at, count(*) filter (where n > 1)::float8 as found,
+      ${someKeys(keyAsText('t', policy.key), sql`n > 1`)} as keys
+    from ${sampled(policy.table, 't', pages, LOOKUP_BLOCKS, m)} cross join lateral (
+      select count(*) as n from (select 1 from ${tableId(policy.table)} x where ${same} limit 2) y) d
+    where ${areThere('t', columns)}`);
 }
 
 /** Without an index only duplicates within the sample are seen. */
@@ -164,10 +165,8 @@ export function duplicatesWithin(
   pages: number,
   m: Moment,
 ): Statement {
-  const p = new Parameters();
-  const from = sampled(policy.table, 't', pages, LOOKUP_BLOCKS, m, p);
-  return p.statement(`select coalesce(sum(n), 0)::float8 as looked_at, coalesce(sum(n) filter (where n > 1), 0)::float8 as found,
-      ${someKeys('one', 'n > 1')} as keys
-    from (select count(*) as n, min(${keyText('t', policy.key)}) as one from ${from}
-      where ${columns.map((c) => `t.${name(c)} is not null`).join(' and ')} group by ${columns.map((c) => `t.${name(c)}`).join(', ')}) g`);
+  return statement(sql`select coalesce(sum(n), 0)::float8 as looked_at, coalesce(sum(n) filter (where n > 1), 0)::float8 as found,
+      ${someKeys(sql`one`, sql`n > 1`)} as keys
+    from (select count(*) as n, min(${keyAsText('t', policy.key)}) as one from ${sampled(policy.table, 't', pages, LOOKUP_BLOCKS, m)}
+      where ${areThere('t', columns)} group by ${list(...columns.map((c) => id('t', c)))}) g`);
 }

@@ -27,12 +27,10 @@ const cooledDown = () =>
     [],
   );
 /** A database failure that no preflight sees. */
-const broken = async (yes: boolean) =>
-  yes
-    ? e.db.sql(
-        'revoke insert on retention.receipt from lapse_app; revoke insert (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, keys, dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after) on retention.receipt from lapse_app',
-      )
-    : e.db.sql('grant insert on retention.receipt to lapse_app');
+const broken = (yes: boolean) =>
+  e.db.sql(
+    `${yes ? 'revoke' : 'grant'} execute on function retention.write_receipt ${yes ? 'from' : 'to'} lapse_app`,
+  );
 
 it('opens after three failures in a row, then skips, and alerts once', async () => {
   await broken(true);

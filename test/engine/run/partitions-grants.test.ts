@@ -39,7 +39,7 @@ describe('the app', () => {
           },
           {
             text: `select * from retention.drop_partition('visits', 1, gen_random_uuid(), 1, 'x', 'public.visits', 'public.visits_2025_12',
-              $1::timestamptz, now(), 'all', 100, 'me', 'because')`,
+              $1::timestamptz, now(), 'all', 100, 'because')`,
             params: [cutoff],
           },
         ],

@@ -75,22 +75,22 @@ describe('the deciding statement deletes nothing', () => {
     const policy = await govern(e.db);
     await things(e.db, [40 * DAY, 41 * DAY]);
     const order = await begun(policy, changes);
-    const [first, enter] = batch(order).statements;
+    const { entered, deleted } = batch(order).queries;
     await own.sql('begin');
-    await send(first!);
-    await send(enter!);
-    expect(await send(batch({ ...order, seq: 2 }).statements[2]!)).toMatchObject([{ deleted: '0' }]);
-    expect(await send(batch(order).statements[2]!)).toMatchObject([{ deleted: '2' }]);
+    await send(session(5_000));
+    await send(entered);
+    expect(await send(batch({ ...order, seq: 2 }).queries.deleted)).toMatchObject([{ deleted: '0' }]);
+    expect(await send(deleted)).toMatchObject([{ deleted: '2' }]);
     await own.sql('rollback');
   });
 
   it('of rows that another batch has locked', async () => {
     const order = await begun(await withNotes());
-    const [first, enter, lock, remove] = batch(order).statements;
+    const { entered, locked, deleted } = batch(order).queries;
     await own.sql('begin');
-    for (const s of [first, enter, lock]) await send(s!);
-    expect(await send(batch({ ...order, seq: 2 }).statements[3]!)).toMatchObject([{ deleted: '0' }]);
-    expect(await send(remove!)).toMatchObject([{ deleted: '2' }]);
+    for (const s of [session(5_000), entered, locked!]) await send(s);
+    expect(await send(batch({ ...order, seq: 2 }).queries.deleted)).toMatchObject([{ deleted: '0' }]);
+    expect(await send(deleted)).toMatchObject([{ deleted: '2' }]);
     await own.sql('rollback');
   });
 
@@ -101,13 +101,13 @@ describe('the deciding statement deletes nothing', () => {
       `insert into retention.hold (scope, subject, reason, placed_by) values ('user', $1, 'matter', 'alice')`,
       [owner],
     );
-    const [first, enter, lock, ...rest] = batch(order).statements;
+    const { entered, locked, deleted, confirmed } = batch(order).queries;
     await own.sql('begin');
-    for (const s of [first, enter, lock]) await send(s!);
+    for (const s of [session(5_000), entered, locked!]) await send(s);
     await e.db.sql('insert into notes (thing, author) select id, $1::uuid from things order by at limit 1', [
       owner,
     ]);
-    for (const s of rest) await send(s);
+    for (const s of [deleted, confirmed]) await send(s);
     await own.sql('commit');
     expect(await left(e.db)).toBe(1);
     expect(await e.db.sql('select author from notes')).toEqual([{ author: owner }]);
@@ -125,7 +125,7 @@ it('marks no row a second time, however its rows are found', async () => {
   });
   const order = await begun(policy, { blocks: { ...BLOCKS, skipLocked: false } });
   await own.sql('begin');
-  for (const s of batch(order).statements) await send(s);
+  for (const s of [session(5_000), ...Object.values(batch(order).queries)]) await send(s);
   await own.sql('commit');
   expect(await e.db.sql('select deleted::int from retention.receipt')).toEqual([{ deleted: 1 }]);
   expect(await e.db.sql('select 1 from things where deleted_at = $1', [marked])).toHaveLength(1);

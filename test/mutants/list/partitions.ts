@@ -118,9 +118,9 @@ export const partitionMutants: readonly Mutant[] = [
   {
     id: 'T15',
     promise: 'A row held under its partition’s own name is not walked away.',
-    file: 'lib/engine/statement/predicate.ts',
-    find: 'tableLabels(t).map(text)',
-    replace: 'tableLabels(t).slice(0, 1).map(text)',
+    file: `lib/engine/statement/predicate.ts`,
+    find: `tableLabels(t).map(literal)`,
+    replace: `tableLabels(t).slice(0, 1).map(literal)`,
     tests: ['test/engine/run/partitions-keeps.test.ts'],
   },
   {

@@ -91,9 +91,9 @@ export const periodMutants: readonly Mutant[] = [
   {
     id: 'D17',
     promise: 'A row that was kept for exactly its period is not past it.',
-    file: 'lib/engine/statement/predicate.ts',
-    find: `} < \${inClock(policy, cutoff)}\``,
-    replace: `} <= \${inClock(policy, cutoff)}\``,
+    file: `lib/engine/statement/predicate.ts`,
+    find: `\${clock} < \${inClock(policy, instant)}`,
+    replace: `\${clock} <= \${inClock(policy, instant)}`,
     tests: [every],
   },
 ];

@@ -8,9 +8,9 @@ export const planMutants: readonly Mutant[] = [
   {
     id: 'Y01',
     promise: 'A plan counts no row that production may delete anyway.',
-    file: 'lib/watch/plan/except.ts',
-    find: "legs.join(' or ')}) is not true`",
-    replace: "legs.join(' or ')}) is not null`",
+    file: `lib/watch/plan/except.ts`,
+    find: `.takes))} is not true\``,
+    replace: `.takes))} is not null\``,
     tests: [plan],
   },
   {

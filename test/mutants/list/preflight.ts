@@ -23,7 +23,7 @@ export const preflightMutants: readonly Mutant[] = [
   unasked('G02', 'seenWhole', 'noRules', 'A table that row-level security hides in part is refused.', tables),
   unasked('G03', 'noRules', 'rights,\n  identified', 'A rule ON DELETE is refused.', along),
   unasked('G04', 'identified', 'columnsExist', 'A published table without an identity is refused.', tables),
-  unasked('G05', 'softDeleteType', 'keys,\n  fragments', 'A soft delete is marked with an instant.', tables),
+  unasked('G05', 'strategyFits', 'keys,\n  fragments', 'A soft delete is marked with an instant.', tables),
   unasked(
     'G06',
     'functions',
@@ -93,9 +93,9 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G18',
     promise: "A partition's foreign key counts as its root's.",
-    file: 'lib/engine/statement/preflight-catalog.ts',
-    find: `\${rootOf('f.conrelid')} as from_root`,
-    replace: 'f.conrelid as from_root',
+    file: `lib/engine/statement/preflight-catalog.ts`,
+    find: `\${rootOf(sql\`f.conrelid\`)} as from_root`,
+    replace: `f.conrelid as from_root`,
     tests: [references],
   },
   {
@@ -125,9 +125,9 @@ export const preflightMutants: readonly Mutant[] = [
   {
     id: 'G22',
     promise: 'A role that may not lock a row is refused before its first batch.',
-    file: 'lib/engine/statement/preflight-tables.ts',
-    find: "!(governed.may.update && marks) && 'UPDATE",
-    replace: "!marks && 'UPDATE",
+    file: `lib/engine/statement/preflight-tables.ts`,
+    find: `!(governed.may.update && mayChange) && 'UPDATE`,
+    replace: `!mayChange && 'UPDATE`,
     tests: [tables],
   },
   {

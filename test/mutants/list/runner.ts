@@ -329,9 +329,9 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'C21',
     promise: 'A marked row cannot be restored after its grace period.',
-    file: 'lib/engine/restoration.ts',
-    find: `grace === null ? 'true' : \`\${mark} >=`,
-    replace: `grace !== null ? 'true' : \`\${mark} >=`,
+    file: `lib/engine/restoration.ts`,
+    find: `    period.seconds === null\n      ? sql\`true\``,
+    replace: `    period.seconds !== null\n      ? sql\`true\``,
     tests: ['test/files/purge.test.ts:after its grace period'],
   },
   {
@@ -385,17 +385,17 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B99',
     promise: 'A range of blocks in which a row was locked is deleted around it.',
-    file: 'lib/engine/statement/batch.ts',
-    find: '  !order.blocks.skipLocked &&\n',
-    replace: '',
+    file: `lib/engine/statement/shapes.ts`,
+    find: `blocks && !blocks.skipLocked && rowsLeave`,
+    replace: `blocks && rowsLeave`,
     tests: [`${heap}:steps over a row`],
   },
   {
     id: 'B100',
     promise: 'A receipt says how many rows were locked, not how many went.',
-    file: 'lib/engine/statement/batch.ts',
-    find: "plainly ? 'x.deleted' : '(select count(*) from locked)'",
-    replace: "plainly ? 'x.deleted' : 'x.deleted'",
+    file: `lib/engine/statement/shapes.ts`,
+    find: `locked: sql\`(select count(*) from locked)\``,
+    replace: `locked: sql\`x.deleted\``,
     tests: ['test/engine/statement/kept-by-trigger.test.ts'],
   },
   {

@@ -75,6 +75,20 @@ it('names a hold, an extension, a dead letter', async () => {
   ]).toEqual(['held', 'extended', 'dead_letter']);
 });
 
+it('tells of a row that is marked as deleted when it was, and that its purge comes', async () => {
+  await e.db.sql('alter table things add deleted_at timestamptz');
+  const soft = thingsPolicy({
+    strategy: { kind: 'soft-delete', column: 'deleted_at', purgeAfter: days(30) },
+  });
+  const id = await one(40 * DAY);
+  await e.db.sql('update things set deleted_at = $1', [ago(2 * DAY)]);
+  const answer = await of(id, soft);
+  expect(answer.here).toMatchObject([{ present: true, status: 'marked' }]);
+  expect(answer.here[0]?.message).toBe(
+    'it was marked as deleted at 2026-02-27T02:00:00.000000Z; its purge takes it when the grace period is over',
+  );
+});
+
 it('names a clock that is not set, a rule that keeps forever, a condition that is not true, a reference', async () => {
   expect((await of(await one(null))).here).toMatchObject([{ status: 'no_clock' }]);
   const id = await one(4000 * DAY);

@@ -505,8 +505,8 @@ describe('the means to delete unseen are named:', () => {
     ],
     [
       'a trigger that is off',
-      'alter table retention.receipt disable trigger lapse_admit',
-      'the trigger retention.receipt.lapse_admit is switched off or gone',
+      'alter table retention.receipt disable trigger lapse_hash',
+      'the trigger retention.receipt.lapse_hash is switched off or gone',
     ],
     [
       'a trigger that is gone',

@@ -480,7 +480,7 @@ with
           (
             select 1
             from only "public"."things" t
-            where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz and isfinite(t."at")
+            where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz and isfinite("t"."at")
             limit 100001
           ) x
       ) as n

@@ -11,7 +11,7 @@ where c.oid = ‹"public"."things"›::text::regclass;
 explain (format json)
 select 1
 from only "public"."things" t
-where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz;
+where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz;
 
 
 -- one request
@@ -35,30 +35,32 @@ with
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and (
         case
-          when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-          and isfinite(t."at")
+          when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+          and isfinite("t"."at")
           and not (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
               )
               else false
             end
@@ -79,7 +81,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
+                  and e.row_key = "t"."id"::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -104,7 +106,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = t."id"::text
+                  and row_key = "t"."id"::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -117,15 +119,16 @@ with
           else false
         end
       )
-    returning t.ctid as c, t."id" as key, (0)::bigint as bytes
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   queued as (select 1 where false),
   totals as materialized (
     select
       count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       coalesce(array_agg(key), '{}') as keys,
       0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -135,7 +138,7 @@ with
             'deleted',
             count(*),
             'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
           )
         )
       end as by_rule
@@ -147,58 +150,31 @@ with
       '{}'::jsonb as kept,
       ‹{"ended":false,"clock":null,"key":[],"block":128}›::jsonb as after
     from totals
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹1›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      x.deleted,
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    x.deleted,
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -220,8 +196,8 @@ select
               and t.ctid < ‹(128,0)›::text::tid
               and (
                 case
-                  when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                  and isfinite(t."at") then true
+                  when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("t"."at") then true
                   else false
                 end
               )
@@ -239,7 +215,7 @@ select
                       where run = ‹id-1›::uuid and seq = ‹1›::int
                     )
                   ) x
-              ) kt on t."id" = kt.k0
+              ) kt on "t"."id" = "kt"."k0"
               and t.ctid >= ‹(0,0)›::text::tid
               and t.ctid < ‹(128,0)›::text::tid
           )
@@ -282,24 +258,26 @@ select
       case
         when (
           select exists (select 1 from retention.hold where released_at is null)
-        ) then exists (
-          select 1
-          from retention.hold h
-          where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-        )
-        or exists (
-          select 1
-          from retention.hold h
-          where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-        )
-        or exists (
-          select 1
-          from retention.hold h
-          where
-            h.released_at is null
-            and h.scope = 'item'
-            and h.subject = t."id"::text
-            and h.table_name in ('public.things')
+        ) then (
+          exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+          )
+          or exists (
+            select 1
+            from retention.hold h
+            where
+              h.released_at is null
+              and h.scope = 'item'
+              and h.subject = "t"."id"::text
+              and h.table_name in ('public.things')
+          )
         )
         else false
       end
@@ -318,7 +296,7 @@ select
           from retention.extension e
           where
             e.table_name in ('public.things')
-            and e.row_key = t."id"::text
+            and e.row_key = "t"."id"::text
             and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
         )
         else false
@@ -343,7 +321,7 @@ select
           from retention.dead_letter
           where
             table_name in ('public.things')
-            and row_key = t."id"::text
+            and row_key = "t"."id"::text
             and (
               state = 'discarded'
               or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -354,15 +332,15 @@ select
     ) then 'dead_letter'
     when false then 'referenced'
     when (
-      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
     ) is not true then 'not_expired'
   end as reason,
   count(*)::text as n
 from only "public"."things" t
 where
   t.ctid >= ‹(0,0)›::text::tid
-  and (case when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz then true else false end)
+  and (case when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz then true else false end)
 group by 1;
 
 

@@ -12,10 +12,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."shop" as k0, t."code" as k1
+    select t.ctid as c, "t"."at" as clk, "t"."shop" as "k0", "t"."code" as "k1"
     from only "public"."things" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."shop", t."code"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."shop", "t"."code"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -24,20 +24,22 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:1›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = jsonb_build_array(t."shop"::text, t."code"::text)::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -56,7 +58,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+              and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -81,7 +83,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+              and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -93,17 +95,49 @@ with
       and not false
     for update of t skip locked
   ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      jsonb_build_array("t"."shop"::text, "t"."code"::text)::text as key,
+      (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
   at as materialized (
     select
       x.n as picked,
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text, k1::text) as key
-        from picked
-        order by clk desc, k0 desc, k1 desc
+        select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc, "k1" desc
         limit 1
       ) l on true
   ),
@@ -115,14 +149,16 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = jsonb_build_array(t."shop"::text, t."code"::text)::text
-                  and h.table_name in ('public.things')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                    and h.table_name in ('public.things')
+                )
               )
               else false
             end
@@ -143,7 +179,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+                  and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -168,7 +204,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+                  and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -179,8 +215,8 @@ with
           ) then 'dead_letter'
           when false then 'referenced'
           when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
           ) is not true then 'not_expired'
         end,
         'busy'
@@ -201,86 +237,6 @@ with
       ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
       at.after
     from at
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
-    returning
-      t.ctid as c,
-      jsonb_build_array(t."shop"::text, t."code"::text)::text as key,
-      (0)::bigint as bytes
-  ),
-  queued as (select 1 where false),
-  totals as materialized (
-    select
-      count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
-      coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
-      0 as dependants_deleted,
-      (select count(*) from queued) as files,
-      case
-        when count(*) = 0 then '{}'
-        else jsonb_build_object(
-          ‹all›::text,
-          jsonb_build_object(
-            'deleted',
-            count(*),
-            'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
-          )
-        )
-      end as by_rule
-    from gone
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹1›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select
   s.picked,
@@ -292,7 +248,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    x.keys,
+    null,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -337,12 +315,16 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."shop" as k0, t."code" as k1
+    select t.ctid as c, "t"."at" as clk, "t"."shop" as "k0", "t"."code" as "k1"
     from only "public"."things" t
     where
-      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and (t."at", t."shop", t."code") > (‹2026-01-20 02:00:00+00›::timestamptz, ‹1›::integer, ‹c2›::text)
-    order by t."at", t."shop", t."code"
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and ("t"."at", "t"."shop", "t"."code") > (
+        ‹2026-01-20 02:00:00+00›::timestamptz,
+        ‹1›::integer,
+        ‹c2›::text
+      )
+    order by "t"."at", "t"."shop", "t"."code"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -351,20 +333,22 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:2›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = jsonb_build_array(t."shop"::text, t."code"::text)::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -383,7 +367,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+              and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -408,7 +392,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+              and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -420,17 +404,49 @@ with
       and not false
     for update of t skip locked
   ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      jsonb_build_array("t"."shop"::text, "t"."code"::text)::text as key,
+      (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
   at as materialized (
     select
       x.n as picked,
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text, k1::text) as key
-        from picked
-        order by clk desc, k0 desc, k1 desc
+        select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc, "k1" desc
         limit 1
       ) l on true
   ),
@@ -442,14 +458,16 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = jsonb_build_array(t."shop"::text, t."code"::text)::text
-                  and h.table_name in ('public.things')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                    and h.table_name in ('public.things')
+                )
               )
               else false
             end
@@ -470,7 +488,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+                  and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -495,7 +513,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
+                  and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -506,8 +524,8 @@ with
           ) then 'dead_letter'
           when false then 'referenced'
           when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
           ) is not true then 'not_expired'
         end,
         'busy'
@@ -528,86 +546,6 @@ with
       ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
       at.after
     from at
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
-    returning
-      t.ctid as c,
-      jsonb_build_array(t."shop"::text, t."code"::text)::text as key,
-      (0)::bigint as bytes
-  ),
-  queued as (select 1 where false),
-  totals as materialized (
-    select
-      count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
-      coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
-      0 as dependants_deleted,
-      (select count(*) from queued) as files,
-      case
-        when count(*) = 0 then '{}'
-        else jsonb_build_object(
-          ‹all›::text,
-          jsonb_build_object(
-            'deleted',
-            count(*),
-            'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
-          )
-        )
-      end as by_rule
-    from gone
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹2›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select
   s.picked,
@@ -619,7 +557,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    x.keys,
+    null,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 -- as before: select retention.confirm_batch(?::uuid, ?::int, (select coun
 
@@ -627,85 +587,89 @@ from totals x, seen s;
 -- one request, READ ONLY
 
 select
-  exists (
-    select 1
-    from
-      (
-        select 1
-        from only "public"."things" t
-        where
-          t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-          and isfinite(t."at")
-          and not (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = jsonb_build_array(t."shop"::text, t."code"::text)::text
-                  and h.table_name in ('public.things')
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from only "public"."things" t
+          where
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
                   exists (
                     select 1
-                    from retention.extension
+                    from retention.hold h
                     where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                      and h.table_name in ('public.things')
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = jsonb_build_array(t."shop"::text, t."code"::text)::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          )
-          and not false
-        order by t."at", t."shop", t."code"
-        limit 1
-      ) x
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.extension
+                      where
+                        table_name in ('public.things')
+                        and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not false
+          order by "t"."at", "t"."shop", "t"."code"
+          limit 1
+        ) x
+    )
   ) as left,
   ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
 

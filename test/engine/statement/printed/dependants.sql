@@ -40,10 +40,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."id"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."id"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -52,52 +52,54 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:1›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
-          )
-          or exists (
-            select 1
-            from "public"."notes" d
-            where
-              d."thing" = t."id"
-              and (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "d"."id"::text
+                      and h.table_name in ('public.notes')
+                  )
                 )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = d."id"::text
-                    and h.table_name in ('public.notes')
-                )
-              )
+            )
           )
           else false
         end
@@ -116,7 +118,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -141,7 +143,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -150,7 +152,7 @@ with
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" d where d."thing" = t."id"))
+      and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
     for update of t skip locked
   ),
   at as materialized (
@@ -159,11 +161,11 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc
         limit 1
       ) l on true
   ),
@@ -175,46 +177,48 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              or exists (
-                select 1
-                from "public"."notes" d
-                where
-                  d."thing" = t."id"
-                  and (
-                    exists (
-                      select 1
-                      from retention.hold h
-                      where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
+                or exists (
+                  select 1
+                  from "public"."notes" d
+                  where
+                    "d"."thing" = "t"."id"
+                    and (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "d"."id"::text
+                          and h.table_name in ('public.notes')
+                      )
                     )
-                    or exists (
-                      select 1
-                      from retention.hold h
-                      where
-                        h.released_at is null
-                        and h.scope = 'item'
-                        and h.subject = d."id"::text
-                        and h.table_name in ('public.notes')
-                    )
-                  )
+                )
               )
               else false
             end
@@ -235,7 +239,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
+                  and e.row_key = "t"."id"::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -260,7 +264,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = t."id"::text
+                  and row_key = "t"."id"::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -269,10 +273,10 @@ with
               else false
             end
           ) then 'dead_letter'
-          when (exists (select 1 from "public"."pins" d where d."thing" = t."id")) then 'referenced'
+          when (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then 'referenced'
           when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
           ) is not true then 'not_expired'
         end,
         'busy'
@@ -315,72 +319,72 @@ with
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
-          )
-          or exists (
-            select 1
-            from "public"."notes" d
-            where
-              d."thing" = t."id"
-              and (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "d"."id"::text
+                      and h.table_name in ('public.notes')
+                  )
                 )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = d."id"::text
-                    and h.table_name in ('public.notes')
-                )
-              )
+            )
           )
           else false
         end
       )
   ),
-  seen as materialized (
-    select s.picked, s.kept, s.after
-    from jsonb_to_record(current_setting('lapse.seen')::jsonb) s (picked int, kept jsonb, after jsonb)
-  ),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, t."id" as key, (0)::bigint as bytes
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   d0 as (
     delete from "public"."notes" d using only "public"."things" t
-    where t.ctid = any (array(select c from locked)) and d."thing" = t."id"
+    where t.ctid = any (array(select c from locked)) and "d"."thing" = "t"."id"
     returning
       t.ctid as c,
-      d."id"::text as key,
+      "d"."id"::text as key,
       (
         (
           case
-            when coalesce(d."file"::text, '') <> '' then coalesce(
+            when coalesce("d"."file"::text, '') <> '' then coalesce(
               (
-                case when d."bytes" is not null then least(greatest(d."bytes"::numeric, 0), 5000000000000) end
+                case
+                  when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000)
+                end
               ),
               0
             )
@@ -388,13 +392,13 @@ with
           end
         )
       )::bigint as bytes,
-      d."file"::text as f0,
+      "d"."file"::text as "f0",
       (
-        case when d."bytes" is not null then least(greatest(d."bytes"::numeric, 0), 5000000000000) end
-      )::bigint as b0,
-      array_remove(array[t."org"::text], null) as orgs,
-      array_remove(array[d."author"::text, t."person"::text], null) as people,
-      t."id"::text as owner_key
+        case when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as "b0",
+      array_remove(array["t"."org"::text], null) as orgs,
+      array_remove(array["d"."author"::text, "t"."person"::text], null) as people,
+      "t"."id"::text as owner_key
   ),
   queued as (
     insert into
@@ -419,16 +423,16 @@ with
         select
           'public.notes' as table_name,
           key::text as key,
-          f0 as url,
-          b0 as bytes,
+          "f0" as url,
+          "b0" as bytes,
           orgs,
           people,
           'public.things',
           owner_key,
           'notes/'::text,
           false
-        from d0
-        where f0 <> ''
+        from "d0"
+        where "f0" <> ''
       ) f
     order by url
     returning 1
@@ -436,13 +440,14 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      least(
-        coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from d0),
-        9007199254740991
-      )::bigint as bytes,
       coalesce(array_agg(key), '{}') as keys,
       array_agg(c)::text as places,
-      (select count(*) from d0) as dependants_deleted,
+      (select count(*) from "d0") as dependants_deleted,
+      jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,
+      least(
+        coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "d0"),
+        9007199254740991
+      )::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -453,7 +458,7 @@ with
             count(*),
             'bytes',
             least(
-              coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from d0),
+              coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "d0"),
               9007199254740991
             )::bigint
           )
@@ -461,54 +466,9 @@ with
       end as by_rule
     from gone
   ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹1›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from d0), '[]')),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted + x.dependants_deleted > 0
-    returning 1
+  seen as materialized (
+    select s.picked, s.kept, s.after
+    from jsonb_to_record(current_setting('lapse.seen')::jsonb) s (picked int, kept jsonb, after jsonb)
   )
 select
   s.picked,
@@ -520,7 +480,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -565,15 +547,15 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
     where
-      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and (t."at", t."id") > (
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and ("t"."at", "t"."id") > (
         ‹2026-01-20 02:00:00+00›::timestamptz,
         ‹00000000-0000-4000-8000-000000000002›::uuid
       )
-    order by t."at", t."id"
+    order by "t"."at", "t"."id"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -582,52 +564,54 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:2›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
-          )
-          or exists (
-            select 1
-            from "public"."notes" d
-            where
-              d."thing" = t."id"
-              and (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "d"."id"::text
+                      and h.table_name in ('public.notes')
+                  )
                 )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = d."id"::text
-                    and h.table_name in ('public.notes')
-                )
-              )
+            )
           )
           else false
         end
@@ -646,7 +630,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -671,7 +655,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -680,7 +664,7 @@ with
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" d where d."thing" = t."id"))
+      and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
     for update of t skip locked
   ),
   at as materialized (
@@ -689,11 +673,11 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc
         limit 1
       ) l on true
   ),
@@ -705,46 +689,48 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              or exists (
-                select 1
-                from "public"."notes" d
-                where
-                  d."thing" = t."id"
-                  and (
-                    exists (
-                      select 1
-                      from retention.hold h
-                      where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
+                or exists (
+                  select 1
+                  from "public"."notes" d
+                  where
+                    "d"."thing" = "t"."id"
+                    and (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "d"."id"::text
+                          and h.table_name in ('public.notes')
+                      )
                     )
-                    or exists (
-                      select 1
-                      from retention.hold h
-                      where
-                        h.released_at is null
-                        and h.scope = 'item'
-                        and h.subject = d."id"::text
-                        and h.table_name in ('public.notes')
-                    )
-                  )
+                )
               )
               else false
             end
@@ -765,7 +751,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
+                  and e.row_key = "t"."id"::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -790,7 +776,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = t."id"::text
+                  and row_key = "t"."id"::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -799,10 +785,10 @@ with
               else false
             end
           ) then 'dead_letter'
-          when (exists (select 1 from "public"."pins" d where d."thing" = t."id")) then 'referenced'
+          when (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then 'referenced'
           when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
           ) is not true then 'not_expired'
         end,
         'busy'
@@ -837,117 +823,121 @@ select
 -- one request, READ ONLY
 
 select
-  exists (
-    select 1
-    from
-      (
-        select 1
-        from only "public"."things" t
-        where
-          t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-          and isfinite(t."at")
-          and not (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              or exists (
-                select 1
-                from "public"."notes" d
-                where
-                  d."thing" = t."id"
-                  and (
-                    exists (
-                      select 1
-                      from retention.hold h
-                      where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
-                    )
-                    or exists (
-                      select 1
-                      from retention.hold h
-                      where
-                        h.released_at is null
-                        and h.scope = 'item'
-                        and h.subject = d."id"::text
-                        and h.table_name in ('public.notes')
-                    )
-                  )
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from only "public"."things" t
+          where
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
                   exists (
                     select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
-                  exists (
+                  or exists (
                     select 1
-                    from retention.dead_letter
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
                     where
-                      table_name in ('public.things')
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                  or exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
                       and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'item'
+                            and h.subject = "d"."id"::text
+                            and h.table_name in ('public.notes')
+                        )
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = t."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          )
-          and not (exists (select 1 from "public"."pins" d where d."thing" = t."id"))
-        order by t."at", t."id"
-        limit 1
-      ) x
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.extension
+                      where
+                        table_name in ('public.things')
+                        and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
+          order by "t"."at", "t"."id"
+          limit 1
+        ) x
+    )
   ) as left,
   ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
 

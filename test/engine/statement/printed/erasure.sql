@@ -26,10 +26,10 @@ order by w.pair;
 
 with
   picked as materialized (
-    select t.ctid as c, null::text as clk, t."id" as k0
+    select t.ctid as c, null::text as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."org" = ‹00000000-0000-4000-8000-000000000100›
-    order by t."id"
+    where "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+    order by "t"."id"
     limit ‹20000›::int
   ),
   at as materialized (
@@ -38,11 +38,11 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by "k0" desc
         limit 1
       ) l on true
   ),
@@ -51,14 +51,16 @@ with
       t.ctid as c,
       x.n,
       ‹erasure›::text as label,
-      t."id"::text as key,
-      t."at" as clk,
+      "t"."id"::text as key,
+      "t"."at" as clk,
       (
         (
           case
-            when coalesce(t."file"::text, '') <> '' then coalesce(
+            when coalesce("t"."file"::text, '') <> '' then coalesce(
               (
-                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+                case
+                  when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000)
+                end
               ),
               0
             )
@@ -66,31 +68,33 @@ with
           end
         )
       )::bigint as bytes,
-      ((case when coalesce(t."file"::text, '') <> '' then 1 else 0 end))::bigint as files,
+      ((case when coalesce("t"."file"::text, '') <> '' then 1 else 0 end))::bigint as files,
       case
-        when t."org" = ‹00000000-0000-4000-8000-000000000100›
+        when "t"."org" = ‹00000000-0000-4000-8000-000000000100›
         and not (
           case
             when (
               select exists (select 1 from retention.hold where released_at is null)
-            ) then exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = t."id"::text
-                and h.table_name in ('public.things')
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
             )
             else false
           end
@@ -114,7 +118,7 @@ with
               from retention.dead_letter
               where
                 table_name in ('public.things')
-                and row_key = t."id"::text
+                and row_key = "t"."id"::text
                 and (
                   state = 'discarded'
                   or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -130,29 +134,30 @@ with
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = t."id"::text
-                    and h.table_name in ('public.things')
+                ) then (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
                 )
                 else false
               end
             ) then 'held'
-            when false then 'extended'
             when (
               case
                 when (
@@ -172,7 +177,7 @@ with
                   from retention.dead_letter
                   where
                     table_name in ('public.things')
-                    and row_key = t."id"::text
+                    and row_key = "t"."id"::text
                     and (
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -182,14 +187,14 @@ with
               end
             ) then 'dead_letter'
             when false then 'referenced'
-            when (t."org" = ‹00000000-0000-4000-8000-000000000100›) is not true then 'not_expired'
+            when ("t"."org" = ‹00000000-0000-4000-8000-000000000100›) is not true then 'not_expired'
           end,
           'busy'
         )
       end as stays
     from
       only "public"."things" t
-      join (select c, row_number() over (order by clk, k0) as n from picked) x on x.c = t.ctid
+      join (select c, row_number() over (order by "k0") as n from picked) x on x.c = t.ctid
     where t.ctid = any (array(select c from picked))
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
@@ -284,10 +289,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, null::text as clk, t."id" as k0
+    select t.ctid as c, null::text as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."org" = ‹00000000-0000-4000-8000-000000000100›
-    order by t."id"
+    where "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+    order by "t"."id"
     limit ‹1000›::int
   ),
   locked as materialized (
@@ -296,29 +301,31 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-2:1›
-      and t."org" = ‹00000000-0000-4000-8000-000000000100›
+      and "t"."org" = ‹00000000-0000-4000-8000-000000000100›
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -342,7 +349,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -354,113 +361,20 @@ with
       and not false
     for update of t skip locked
   ),
-  at as materialized (
-    select
-      x.n as picked,
-      0 as unknown,
-      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
-    from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹1000›::int as full_batch from picked) x
-      left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
-        limit 1
-      ) l on true
-  ),
-  stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              else false
-            end
-          ) then 'held'
-          when false then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = t."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (t."org" = ‹00000000-0000-4000-8000-000000000100›) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
-  ),
-  seen as materialized (
-    select
-      at.picked,
-      coalesce(
-        (select jsonb_object_agg(reason, n) from stayed),
-        '{}'
-      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
-      at.after
-    from at
-  ),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning
       t.ctid as c,
-      t."id" as key,
+      "t"."id" as key,
       (
         (
           case
-            when coalesce(t."file"::text, '') <> '' then coalesce(
+            when coalesce("t"."file"::text, '') <> '' then coalesce(
               (
-                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+                case
+                  when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000)
+                end
               ),
               0
             )
@@ -468,12 +382,12 @@ with
           end
         )
       )::bigint as bytes,
-      t."file"::text as f0,
+      "t"."file"::text as "f0",
       (
-        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
-      )::bigint as b0,
-      array_remove(array[t."org"::text], null) as orgs,
-      array_remove(array[t."person"::text], null) as people
+        case when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as "b0",
+      array_remove(array["t"."org"::text], null) as orgs,
+      array_remove(array["t"."person"::text], null) as people
   ),
   queued as (
     insert into
@@ -498,8 +412,8 @@ with
         select
           'public.things' as table_name,
           key::text as key,
-          f0 as url,
-          b0 as bytes,
+          "f0" as url,
+          "b0" as bytes,
           orgs,
           people,
           null::text,
@@ -507,7 +421,7 @@ with
           'things/'::text,
           true
         from gone
-        where f0 <> ''
+        where "f0" <> ''
       ) f
     order by url
     returning 1
@@ -515,10 +429,11 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       coalesce(array_agg(key), '{}') as keys,
       array_agg(c)::text as places,
       0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -528,60 +443,107 @@ with
             'deleted',
             count(*),
             'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
           )
         )
       end as by_rule
     from gone
   ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
+  at as materialized (
     select
-      ‹id-2›::uuid,
-      ‹1›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹ben›,
-      ‹erasure›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹1000›::int as full_batch from "picked") x
+      left join (
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by "k0" desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when ("t"."org" = ‹00000000-0000-4000-8000-000000000100›) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
   )
 select
   s.picked,
@@ -593,7 +555,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-2›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹erasure›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -635,72 +619,76 @@ select
 -- one request, READ ONLY
 
 select
-  exists (
-    select 1
-    from
-      (
-        select 1
-        from only "public"."things" t
-        where
-          t."org" = ‹00000000-0000-4000-8000-000000000100›
-          and not (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from only "public"."things" t
+          where
+            "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
                   exists (
                     select 1
-                    from retention.dead_letter
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
                     where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = t."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          )
-          and not false
-        order by t."at", t."id"
-        limit 1
-      ) x
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not false
+          order by "t"."at", "t"."id"
+          limit 1
+        ) x
+    )
   ) as left,
   ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
 

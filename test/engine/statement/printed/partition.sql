@@ -514,7 +514,7 @@ with
           (
             select 1
             from "public"."visits" t
-            where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz and isfinite(t."at")
+            where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz and isfinite("t"."at")
             limit 100001
           ) x
       ) as n
@@ -565,7 +565,6 @@ from
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹all›,
     ‹hash›::bigint,
-    ‹cron›,
     ‹retention›
   ) d;
 
@@ -584,10 +583,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0, t."at" as k1
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0", "t"."at" as "k1"
     from only "public"."visits_2026_01" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."id", t."at"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."id", "t"."at"
     limit ‹1›::int
   ),
   locked as materialized (
@@ -596,30 +595,32 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:2›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = jsonb_build_array(t."id"::text, t."at"::text)::text
-              and h.table_name in ('public.visits', 'public.visits_2026_01')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                and h.table_name in ('public.visits', 'public.visits_2026_01')
+            )
           )
           else false
         end
@@ -640,7 +641,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.visits', 'public.visits_2026_01')
-              and e.row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+              and e.row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -665,7 +666,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.visits', 'public.visits_2026_01')
-              and row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+              and row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -677,17 +678,49 @@ with
       and not false
     for update of t skip locked
   ),
+  gone as (
+    delete from only "public"."visits_2026_01" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      jsonb_build_array("t"."id"::text, "t"."at"::text)::text as key,
+      (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
   at as materialized (
     select
       x.n as picked,
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹1›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹1›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text, k1::text) as key
-        from picked
-        order by clk desc, k0 desc, k1 desc
+        select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc, "k1" desc
         limit 1
       ) l on true
   ),
@@ -699,24 +732,26 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = jsonb_build_array(t."id"::text, t."at"::text)::text
-                  and h.table_name in ('public.visits', 'public.visits_2026_01')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                    and h.table_name in ('public.visits', 'public.visits_2026_01')
+                )
               )
               else false
             end
@@ -737,7 +772,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.visits', 'public.visits_2026_01')
-                  and e.row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+                  and e.row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -762,7 +797,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.visits', 'public.visits_2026_01')
-                  and row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+                  and row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -773,8 +808,8 @@ with
           ) then 'dead_letter'
           when false then 'referenced'
           when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
           ) is not true then 'not_expired'
         end,
         'busy'
@@ -795,83 +830,6 @@ with
       ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
       at.after
     from at
-  ),
-  gone as (
-    delete from only "public"."visits_2026_01" t
-    where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, jsonb_build_array(t."id"::text, t."at"::text)::text as key, (0)::bigint as bytes
-  ),
-  queued as (select 1 where false),
-  totals as materialized (
-    select
-      count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
-      coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
-      0 as dependants_deleted,
-      (select count(*) from queued) as files,
-      case
-        when count(*) = 0 then '{}'
-        else jsonb_build_object(
-          ‹all›::text,
-          jsonb_build_object(
-            'deleted',
-            count(*),
-            'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
-          )
-        )
-      end as by_rule
-    from gone
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹2›::int,
-      ‹visits›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.visits',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select
   s.picked,
@@ -883,7 +841,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.visits',
+    x.keys,
+    null,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -928,16 +908,16 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0, t."at" as k1
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0", "t"."at" as "k1"
     from only "public"."visits_2026_01" t
     where
-      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and (t."at", t."id", t."at") > (
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and ("t"."at", "t"."id", "t"."at") > (
         ‹2026-01-10 00:00:00+00›::timestamptz,
         ‹00000000-0000-4000-8000-000000000001›::uuid,
         ‹2026-01-10 00:00:00+00›::timestamptz
       )
-    order by t."at", t."id", t."at"
+    order by "t"."at", "t"."id", "t"."at"
     limit ‹1›::int
   ),
   locked as materialized (
@@ -946,30 +926,32 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:3›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = jsonb_build_array(t."id"::text, t."at"::text)::text
-              and h.table_name in ('public.visits', 'public.visits_2026_01')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                and h.table_name in ('public.visits', 'public.visits_2026_01')
+            )
           )
           else false
         end
@@ -990,7 +972,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.visits', 'public.visits_2026_01')
-              and e.row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+              and e.row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -1015,7 +997,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.visits', 'public.visits_2026_01')
-              and row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+              and row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -1027,17 +1009,49 @@ with
       and not false
     for update of t skip locked
   ),
+  gone as (
+    delete from only "public"."visits_2026_01" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      jsonb_build_array("t"."id"::text, "t"."at"::text)::text as key,
+      (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
   at as materialized (
     select
       x.n as picked,
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹1›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹1›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text, k1::text) as key
-        from picked
-        order by clk desc, k0 desc, k1 desc
+        select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc, "k1" desc
         limit 1
       ) l on true
   ),
@@ -1049,24 +1063,26 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = jsonb_build_array(t."id"::text, t."at"::text)::text
-                  and h.table_name in ('public.visits', 'public.visits_2026_01')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                    and h.table_name in ('public.visits', 'public.visits_2026_01')
+                )
               )
               else false
             end
@@ -1087,7 +1103,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.visits', 'public.visits_2026_01')
-                  and e.row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+                  and e.row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -1112,7 +1128,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.visits', 'public.visits_2026_01')
-                  and row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
+                  and row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -1123,8 +1139,8 @@ with
           ) then 'dead_letter'
           when false then 'referenced'
           when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
           ) is not true then 'not_expired'
         end,
         'busy'
@@ -1145,83 +1161,6 @@ with
       ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
       at.after
     from at
-  ),
-  gone as (
-    delete from only "public"."visits_2026_01" t
-    where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, jsonb_build_array(t."id"::text, t."at"::text)::text as key, (0)::bigint as bytes
-  ),
-  queued as (select 1 where false),
-  totals as materialized (
-    select
-      count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
-      coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
-      0 as dependants_deleted,
-      (select count(*) from queued) as files,
-      case
-        when count(*) = 0 then '{}'
-        else jsonb_build_object(
-          ‹all›::text,
-          jsonb_build_object(
-            'deleted',
-            count(*),
-            'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
-          )
-        )
-      end as by_rule
-    from gone
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹3›::int,
-      ‹visits›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.visits',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select
   s.picked,
@@ -1233,7 +1172,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹3›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.visits',
+    x.keys,
+    null,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 -- as before: select retention.confirm_batch(?::uuid, ?::int, (select coun
 
@@ -1241,95 +1202,99 @@ from totals x, seen s;
 -- one request, READ ONLY
 
 select
-  exists (
-    select 1
-    from
-      (
-        select 1
-        from "public"."visits" t
-        where
-          t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-          and isfinite(t."at")
-          and not (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = jsonb_build_array(t."id"::text, t."at"::text)::text
-                  and h.table_name in ('public.visits')
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from "public"."visits" t
+          where
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
                   exists (
                     select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.visits')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.visits')
-                  and e.row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
-                  exists (
+                  or exists (
                     select 1
-                    from retention.dead_letter
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
                     where
-                      table_name in ('public.visits')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                      and h.table_name in ('public.visits')
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.visits')
-                  and row_key = jsonb_build_array(t."id"::text, t."at"::text)::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          )
-          and not false
-        order by t."at", t."id", t."at"
-        limit 1
-      ) x
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.extension
+                      where
+                        table_name in ('public.visits')
+                        and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.visits')
+                    and e.row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.visits')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.visits')
+                    and row_key = jsonb_build_array("t"."id"::text, "t"."at"::text)::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not false
+          order by "t"."at", "t"."id", "t"."at"
+          limit 1
+        ) x
+    )
   ) as left,
   ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
 

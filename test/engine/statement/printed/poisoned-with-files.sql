@@ -18,10 +18,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."id"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."id"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -30,30 +30,32 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:1›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -72,7 +74,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -97,7 +99,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -109,137 +111,20 @@ with
       and not false
     for update of t skip locked
   ),
-  at as materialized (
-    select
-      x.n as picked,
-      0 as unknown,
-      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
-    from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
-      left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
-        limit 1
-      ) l on true
-  ),
-  stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = t."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
-          ) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
-  ),
-  seen as materialized (
-    select
-      at.picked,
-      coalesce(
-        (select jsonb_object_agg(reason, n) from stayed),
-        '{}'
-      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
-      at.after
-    from at
-  ),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning
       t.ctid as c,
-      t."id" as key,
+      "t"."id" as key,
       (
         (
           case
-            when coalesce(t."file"::text, '') <> '' then coalesce(
+            when coalesce("t"."file"::text, '') <> '' then coalesce(
               (
-                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+                case
+                  when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000)
+                end
               ),
               0
             )
@@ -247,12 +132,12 @@ with
           end
         )
       )::bigint as bytes,
-      t."file"::text as f0,
+      "t"."file"::text as "f0",
       (
-        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
-      )::bigint as b0,
-      array_remove(array[t."org"::text], null) as orgs,
-      array_remove(array[t."person"::text], null) as people
+        case when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as "b0",
+      array_remove(array["t"."org"::text], null) as orgs,
+      array_remove(array["t"."person"::text], null) as people
   ),
   queued as (
     insert into
@@ -277,8 +162,8 @@ with
         select
           'public.things' as table_name,
           key::text as key,
-          f0 as url,
-          b0 as bytes,
+          "f0" as url,
+          "b0" as bytes,
           orgs,
           people,
           null::text,
@@ -286,7 +171,7 @@ with
           'things/'::text,
           true
         from gone
-        where f0 <> ''
+        where "f0" <> ''
       ) f
     order by url
     returning 1
@@ -294,9 +179,10 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       coalesce(array_agg(key), '{}') as keys,
       0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -306,63 +192,157 @@ with
             'deleted',
             count(*),
             'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
           )
         )
       end as by_rule
     from gone
   ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
+  at as materialized (
     select
-      ‹id-1›::uuid,
-      ‹1›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      left join (
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
   )
 select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -374,7 +354,7 @@ select
           select count(*)
           from only "public"."things" t
           where
-            t."id" = any (
+            "t"."id" = any (
               (
                 select uuid_keys
                 from retention.receipt
@@ -417,15 +397,15 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
     where
-      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and (t."at", t."id") > (
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and ("t"."at", "t"."id") > (
         ‹2026-01-20 02:00:00+00›::timestamptz,
         ‹00000000-0000-4000-8000-000000000002›::uuid
       )
-    order by t."at", t."id"
+    order by "t"."at", "t"."id"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -434,30 +414,32 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:2›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -476,7 +458,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -501,7 +483,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -513,137 +495,20 @@ with
       and not false
     for update of t skip locked
   ),
-  at as materialized (
-    select
-      x.n as picked,
-      0 as unknown,
-      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
-    from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
-      left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
-        limit 1
-      ) l on true
-  ),
-  stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = t."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite(t."at")
-          ) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
-  ),
-  seen as materialized (
-    select
-      at.picked,
-      coalesce(
-        (select jsonb_object_agg(reason, n) from stayed),
-        '{}'
-      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
-      at.after
-    from at
-  ),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning
       t.ctid as c,
-      t."id" as key,
+      "t"."id" as key,
       (
         (
           case
-            when coalesce(t."file"::text, '') <> '' then coalesce(
+            when coalesce("t"."file"::text, '') <> '' then coalesce(
               (
-                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+                case
+                  when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000)
+                end
               ),
               0
             )
@@ -651,12 +516,12 @@ with
           end
         )
       )::bigint as bytes,
-      t."file"::text as f0,
+      "t"."file"::text as "f0",
       (
-        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
-      )::bigint as b0,
-      array_remove(array[t."org"::text], null) as orgs,
-      array_remove(array[t."person"::text], null) as people
+        case when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as "b0",
+      array_remove(array["t"."org"::text], null) as orgs,
+      array_remove(array["t"."person"::text], null) as people
   ),
   queued as (
     insert into
@@ -681,8 +546,8 @@ with
         select
           'public.things' as table_name,
           key::text as key,
-          f0 as url,
-          b0 as bytes,
+          "f0" as url,
+          "b0" as bytes,
           orgs,
           people,
           null::text,
@@ -690,7 +555,7 @@ with
           'things/'::text,
           true
         from gone
-        where f0 <> ''
+        where "f0" <> ''
       ) f
     order by url
     returning 1
@@ -698,9 +563,10 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       coalesce(array_agg(key), '{}') as keys,
       0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -710,63 +576,157 @@ with
             'deleted',
             count(*),
             'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
           )
         )
       end as by_rule
     from gone
   ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
+  at as materialized (
     select
-      ‹id-1›::uuid,
-      ‹2›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      left join (
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc
+        limit 1
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
   )
 select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 -- as before: select retention.confirm_batch(?::uuid, ?::int, (select (sel
 
@@ -777,15 +737,15 @@ from totals x, seen s;
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
     where
-      t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and (t."at", t."id") > (
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and ("t"."at", "t"."id") > (
         ‹2026-01-20 02:00:00+00›::timestamptz,
         ‹00000000-0000-4000-8000-000000000002›::uuid
       )
-    order by t."at", t."id"
+    order by "t"."at", "t"."id"
     limit ‹2›::int
   ),
   locked as materialized (
@@ -794,30 +754,32 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:2›
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -836,7 +798,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -861,7 +823,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -881,7 +843,7 @@ with
     from retention.try_each (current_setting('lapse.rows')::tid[], ‹statement 1›, ‹statement 2›) r
   ),
   rows as (
-    select t."id"::text as key, r.sql_state, r.constraint_name
+    select "t"."id"::text as key, r.sql_state, r.constraint_name
     from only "public"."things" t join refused r on r.place = t.ctid
     where t.ctid = any (current_setting('lapse.rows')::tid[])
   ),
@@ -902,7 +864,7 @@ select
 from
   given g
   cross join lateral retention.set_aside (
-    ‹things›,
+    ‹things›::text,
     'public.things',
     ‹id-1›::uuid,
     ‹2›::int,
@@ -915,19 +877,20 @@ from
 -- statement 1 of the one above
 with
   locked as materialized (select ‹1› as c, 'attempt'::text as label),
-  seen as (select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning
       t.ctid as c,
-      t."id" as key,
+      "t"."id" as key,
       (
         (
           case
-            when coalesce(t."file"::text, '') <> '' then coalesce(
+            when coalesce("t"."file"::text, '') <> '' then coalesce(
               (
-                case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
+                case
+                  when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000)
+                end
               ),
               0
             )
@@ -935,12 +898,12 @@ with
           end
         )
       )::bigint as bytes,
-      t."file"::text as f0,
+      "t"."file"::text as "f0",
       (
-        case when t."bytes" is not null then least(greatest(t."bytes"::numeric, 0), 5000000000000) end
-      )::bigint as b0,
-      array_remove(array[t."org"::text], null) as orgs,
-      array_remove(array[t."person"::text], null) as people
+        case when "t"."bytes" is not null then least(greatest("t"."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as "b0",
+      array_remove(array["t"."org"::text], null) as orgs,
+      array_remove(array["t"."person"::text], null) as people
   ),
   queued as (
     insert into
@@ -965,8 +928,8 @@ with
         select
           'public.things' as table_name,
           key::text as key,
-          f0 as url,
-          b0 as bytes,
+          "f0" as url,
+          "b0" as bytes,
           orgs,
           people,
           null::text,
@@ -974,7 +937,7 @@ with
           'things/'::text,
           true
         from gone
-        where f0 <> ''
+        where "f0" <> ''
       ) f
     order by url
     returning 1
@@ -982,9 +945,10 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       coalesce(array_agg(key), '{}') as keys,
       0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -994,160 +958,138 @@ with
             'deleted',
             count(*),
             'bytes',
-            least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
           )
         )
       end as by_rule
     from gone
   ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      'id-1'::uuid,
-      '2'::int,
-      'things'::text,
-      '3ef812b843e483c2',
-      'delete',
-      'cron',
-      'retention',
-      '2026-03-01T02:00:00.000Z'::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
-  )
-select key::text
-from gone;
+  seen as (select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after)
+select (select key::text from gone)
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    'id-1'::uuid,
+    '2'::int,
+    'delete',
+    'retention'::text,
+    '2026-03-01T02:00:00.000Z'::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 -- statement 2 of the one above
-select (select count(*) from only "public"."things" t where t."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
+select (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
 
 
 -- one request, READ ONLY
 
 select
-  exists (
-    select 1
-    from
-      (
-        select 1
-        from only "public"."things" t
-        where
-          t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-          and isfinite(t."at")
-          and not (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from only "public"."things" t
+          where
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
                   exists (
                     select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          )
-          and not (
-            case
-              when (
-                select
-                  exists (
+                  or exists (
                     select 1
-                    from retention.dead_letter
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
                     where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = t."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          )
-          and not false
-        order by t."at", t."id"
-        limit 1
-      ) x
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.extension
+                      where
+                        table_name in ('public.things')
+                        and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not false
+          order by "t"."at", "t"."id"
+          limit 1
+        ) x
+    )
   ) as left,
   ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
 

@@ -37,10 +37,10 @@ with
       e.cutoff
     from
       (
-        select o."id" as tenant, (o.plan) as label
+        select "o"."id" as tenant, (o.plan) as label
         from "public"."orgs" o
         where true
-        order by o."id"
+        order by "o"."id"
         limit 200
       ) l
       left join retention.period_override v on v.policy = ‹things›
@@ -61,10 +61,10 @@ with
     from
       tenants w
       cross join lateral (
-        select t.ctid as c, t."org" as tenant, t."at" as clk, t."id" as k0
+        select t.ctid as c, "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
         from only "public"."things" t
-        where t."org" = w.tenant and t."at" < w.cutoff
-        order by t."at", t."id"
+        where "t"."org" = w.tenant and "t"."at" < w.cutoff
+        order by "t"."at", "t"."id"
         limit ‹20000›::int
       ) r
     limit ‹20000›::int
@@ -98,15 +98,15 @@ with
         ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
       end as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from "picked") x
       left join (
         select
           tenant as raw_tenant,
           tenant::text as tenant,
           clk::text as clock,
-          jsonb_build_array(k0::text) as key
-        from picked
-        order by tenant desc, clk desc, k0 desc
+          jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by tenant desc, clk desc, "k0" desc
         limit 1
       ) l on true
       cross join (
@@ -119,35 +119,37 @@ with
       t.ctid as c,
       x.n,
       w.label as label,
-      t."id"::text as key,
-      t."at" as clk,
+      "t"."id"::text as key,
+      "t"."at" as clk,
       (0)::bigint as bytes,
       (0)::bigint as files,
       case
-        when t."at" < w.cutoff
-        and isfinite(t."at")
+        when "t"."at" < w.cutoff
+        and isfinite("t"."at")
         and not (
           case
             when (
               select exists (select 1 from retention.hold where released_at is null)
-            ) then exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = t."id"::text
-                and h.table_name in ('public.things')
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
             )
             else false
           end
@@ -168,7 +170,7 @@ with
               from retention.extension e
               where
                 e.table_name in ('public.things')
-                and e.row_key = t."id"::text
+                and e.row_key = "t"."id"::text
                 and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
             )
             else false
@@ -193,7 +195,7 @@ with
               from retention.dead_letter
               where
                 table_name in ('public.things')
-                and row_key = t."id"::text
+                and row_key = "t"."id"::text
                 and (
                   state = 'discarded'
                   or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -209,24 +211,26 @@ with
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = t."id"::text
-                    and h.table_name in ('public.things')
+                ) then (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
                 )
                 else false
               end
@@ -247,7 +251,7 @@ with
                   from retention.extension e
                   where
                     e.table_name in ('public.things')
-                    and e.row_key = t."id"::text
+                    and e.row_key = "t"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 )
                 else false
@@ -272,7 +276,7 @@ with
                   from retention.dead_letter
                   where
                     table_name in ('public.things')
-                    and row_key = t."id"::text
+                    and row_key = "t"."id"::text
                     and (
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -282,15 +286,15 @@ with
               end
             ) then 'dead_letter'
             when false then 'referenced'
-            when (t."at" < w.cutoff and isfinite(t."at")) is not true then 'not_expired'
+            when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
           end,
           'busy'
         )
       end as stays
     from
       only "public"."things" t
-      join tenants w on w.tenant = t."org"
-      join (select c, row_number() over (order by tenant, clk, k0) as n from picked) x on x.c = t.ctid
+      join tenants w on w.tenant = "t"."org"
+      join (select c, row_number() over (order by tenant, clk, "k0") as n from picked) x on x.c = t.ctid
     where t.ctid = any (array(select c from picked))
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),

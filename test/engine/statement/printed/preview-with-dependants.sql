@@ -36,10 +36,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."id"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."id"
     limit ‹5000›::int
   ),
   at as materialized (
@@ -48,11 +48,11 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹5000›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹5000›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc
         limit 1
       ) l on true
   ),
@@ -61,57 +61,59 @@ with
       t.ctid as c,
       x.n,
       ‹all›::text as label,
-      t."id"::text as key,
-      t."at" as clk,
+      "t"."id"::text as key,
+      "t"."at" as clk,
       (0)::bigint as bytes,
       (0)::bigint as files,
       case
-        when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-        and isfinite(t."at")
+        when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+        and isfinite("t"."at")
         and not (
           case
             when (
               select exists (select 1 from retention.hold where released_at is null)
-            ) then exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = t."id"::text
-                and h.table_name in ('public.things')
-            )
-            or exists (
-              select 1
-              from "public"."notes" d
-              where
-                d."thing" = t."id"
-                and (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "d"."id"::text
+                        and h.table_name in ('public.notes')
+                    )
                   )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = d."id"::text
-                      and h.table_name in ('public.notes')
-                  )
-                )
+              )
             )
             else false
           end
@@ -132,7 +134,7 @@ with
               from retention.extension e
               where
                 e.table_name in ('public.things')
-                and e.row_key = t."id"::text
+                and e.row_key = "t"."id"::text
                 and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
             )
             else false
@@ -157,7 +159,7 @@ with
               from retention.dead_letter
               where
                 table_name in ('public.things')
-                and row_key = t."id"::text
+                and row_key = "t"."id"::text
                 and (
                   state = 'discarded'
                   or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -166,53 +168,55 @@ with
             else false
           end
         )
-        and not (exists (select 1 from "public"."pins" d where d."thing" = t."id")) then null
+        and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then null
         else coalesce(
           case
             when (
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = t."id"::text
-                    and h.table_name in ('public.things')
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    d."thing" = t."id"
-                    and (
-                      exists (
-                        select 1
-                        from retention.hold h
-                        where h.released_at is null and h.scope = 'user' and h.subject = d."author"::text
+                ) then (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                  or exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and (
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'item'
+                            and h.subject = "d"."id"::text
+                            and h.table_name in ('public.notes')
+                        )
                       )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'item'
-                          and h.subject = d."id"::text
-                          and h.table_name in ('public.notes')
-                      )
-                    )
+                  )
                 )
                 else false
               end
@@ -233,7 +237,7 @@ with
                   from retention.extension e
                   where
                     e.table_name in ('public.things')
-                    and e.row_key = t."id"::text
+                    and e.row_key = "t"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 )
                 else false
@@ -258,7 +262,7 @@ with
                   from retention.dead_letter
                   where
                     table_name in ('public.things')
-                    and row_key = t."id"::text
+                    and row_key = "t"."id"::text
                     and (
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -267,10 +271,10 @@ with
                 else false
               end
             ) then 'dead_letter'
-            when (exists (select 1 from "public"."pins" d where d."thing" = t."id")) then 'referenced'
+            when (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then 'referenced'
             when (
-              t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-              and isfinite(t."at")
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
             ) is not true then 'not_expired'
           end,
           'busy'
@@ -278,7 +282,7 @@ with
       end as stays
     from
       only "public"."things" t
-      join (select c, row_number() over (order by clk, k0) as n from picked) x on x.c = t.ctid
+      join (select c, row_number() over (order by clk, "k0") as n from picked) x on x.c = t.ctid
     where t.ctid = any (array(select c from picked))
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
@@ -288,10 +292,10 @@ with
       j.label,
       j.key,
       j.clk,
-      j.bytes + d0.bytes as bytes,
-      j.files + d0.files as files,
-      d0.n as n0,
-      jsonb_build_array(jsonb_build_array(d0.n, d0.keys)) as along
+      "j"."bytes" + "d0"."bytes" as bytes,
+      "j"."files" + "d0"."files" as files,
+      "d0".n as n0,
+      jsonb_build_array(jsonb_build_array("d0".n, "d0".keys)) as along
     from
       judged j
       join only "public"."things" t on t.ctid = j.c
@@ -302,10 +306,10 @@ with
             sum(
               (
                 case
-                  when coalesce(d."file"::text, '') <> '' then coalesce(
+                  when coalesce("d"."file"::text, '') <> '' then coalesce(
                     (
                       case
-                        when d."bytes" is not null then least(greatest(d."bytes"::numeric, 0), 5000000000000)
+                        when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000)
                       end
                     ),
                     0
@@ -316,19 +320,23 @@ with
             ),
             0
           ) as bytes,
-          coalesce(sum((case when coalesce(d."file"::text, '') <> '' then 1 else 0 end)), 0) as files,
+          coalesce(sum((case when coalesce("d"."file"::text, '') <> '' then 1 else 0 end)), 0) as files,
           encode(
             sha256(
               coalesce(
-                string_agg(sha256(convert_to(d."id"::text, 'UTF8')), '' order by d."id"::text collate "C"),
+                string_agg(
+                  sha256(convert_to("d"."id"::text, 'UTF8')),
+                  ''
+                  order by "d"."id"::text collate "C"
+                ),
                 ''
               )
             ),
             'hex'
           ) as keys
         from "public"."notes" d
-        where d."thing" = t."id"
-      ) d0
+        where "d"."thing" = "t"."id"
+      ) "d0"
     where j.stays is null and t.ctid = any (array(select c from judged where stays is null))
   )
 select
@@ -361,7 +369,7 @@ select
     ),
     '{}'
   ) as by_rule,
-  (select jsonb_build_object('public.notes', coalesce(sum(n0), 0)) from going) as dependants,
+  (select jsonb_build_object('public.notes', coalesce(sum("n0"), 0)) from going) as dependants,
   retention.chain_rows (
     ‹hash›::text,
     coalesce(

@@ -26,10 +26,10 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."id"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."id"
     limit ‹20000›::int
   ),
   at as materialized (
@@ -38,11 +38,11 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from "picked") x
       left join (
-        select clk::text as clock, jsonb_build_array(k0::text) as key
-        from picked
-        order by clk desc, k0 desc
+        select clk::text as clock, jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by clk desc, "k0" desc
         limit 1
       ) l on true
   ),
@@ -51,35 +51,37 @@ with
       t.ctid as c,
       x.n,
       ‹all›::text as label,
-      t."id"::text as key,
-      t."at" as clk,
+      "t"."id"::text as key,
+      "t"."at" as clk,
       (0)::bigint as bytes,
       (0)::bigint as files,
       case
-        when t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-        and isfinite(t."at")
+        when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+        and isfinite("t"."at")
         and not (
           case
             when (
               select exists (select 1 from retention.hold where released_at is null)
-            ) then exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = t."id"::text
-                and h.table_name in ('public.things')
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
             )
             else false
           end
@@ -100,7 +102,7 @@ with
               from retention.extension e
               where
                 e.table_name in ('public.things')
-                and e.row_key = t."id"::text
+                and e.row_key = "t"."id"::text
                 and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
             )
             else false
@@ -125,7 +127,7 @@ with
               from retention.dead_letter
               where
                 table_name in ('public.things')
-                and row_key = t."id"::text
+                and row_key = "t"."id"::text
                 and (
                   state = 'discarded'
                   or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -141,24 +143,26 @@ with
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = t."id"::text
-                    and h.table_name in ('public.things')
+                ) then (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
                 )
                 else false
               end
@@ -179,7 +183,7 @@ with
                   from retention.extension e
                   where
                     e.table_name in ('public.things')
-                    and e.row_key = t."id"::text
+                    and e.row_key = "t"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 )
                 else false
@@ -204,7 +208,7 @@ with
                   from retention.dead_letter
                   where
                     table_name in ('public.things')
-                    and row_key = t."id"::text
+                    and row_key = "t"."id"::text
                     and (
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -215,8 +219,8 @@ with
             ) then 'dead_letter'
             when false then 'referenced'
             when (
-              t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-              and isfinite(t."at")
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
             ) is not true then 'not_expired'
           end,
           'busy'
@@ -224,7 +228,7 @@ with
       end as stays
     from
       only "public"."things" t
-      join (select c, row_number() over (order by clk, k0) as n from picked) x on x.c = t.ctid
+      join (select c, row_number() over (order by clk, "k0") as n from picked) x on x.c = t.ctid
     where t.ctid = any (array(select c from picked))
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),

@@ -12,41 +12,43 @@ select
 
 with
   picked as materialized (
-    select t.ctid as c, t."at" as clk, t."id" as k0
+    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-    order by t."at", t."id"
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."id"
     limit ‹1›::int
   ),
   rows as (
-    select t."id"::text as key
+    select "t"."id"::text as key
     from only "public"."things" t
     where
       t.ctid = any (array(select c from picked))
-      and t."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-      and isfinite(t."at")
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -65,7 +67,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -90,7 +92,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -118,7 +120,7 @@ select
 from
   given g
   cross join lateral retention.set_aside (
-    ‹things›,
+    ‹things›::text,
     'public.things',
     ‹id-1›::uuid,
     ‹1›::int,

@@ -12,42 +12,47 @@ with
   counted as materialized (
     select
       (
-        with
-          tenants as materialized (
-            select
-              l.tenant,
-              case when v.tenant is not null then 'override' else l.label end as label,
-              v.tenant is null
-              and not coalesce(
-                ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
-                false
-              ) as unknown,
-              e.cutoff
-            from
-              (select o."id" as tenant, (o.plan) as label from "public"."orgs" o where true order by o."id") l
-              left join retention.period_override v on v.policy = ‹things›
-              and v.tenant = l.tenant::text
-              cross join lateral (
-                select
-                  case
-                    when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
-                    else (
-                      ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
-                    )::timestamptz
-                  end as cutoff
-              ) e
-            order by l.tenant
-          )
         select count(*)
         from
           (
-            select 1
+            with
+              tenants as materialized (
+                select
+                  l.tenant,
+                  case when v.tenant is not null then 'override' else l.label end as label,
+                  v.tenant is null
+                  and not coalesce(
+                    ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
+                    false
+                  ) as unknown,
+                  e.cutoff
+                from
+                  (
+                    select "o"."id" as tenant, (o.plan) as label
+                    from "public"."orgs" o
+                    where true
+                    order by "o"."id"
+                  ) l
+                  left join retention.period_override v on v.policy = ‹things›
+                  and v.tenant = l.tenant::text
+                  cross join lateral (
+                    select
+                      case
+                        when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
+                        else (
+                          ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
+                        )::timestamptz
+                      end as cutoff
+                  ) e
+                order by l.tenant
+              )
+            select r.*
             from
               tenants w
               cross join lateral (
                 select 1
                 from only "public"."things" t
-                where t."org" = w.tenant and t."at" < w.cutoff and isfinite(t."at")
+                where "t"."org" = w.tenant and "t"."at" < w.cutoff and isfinite("t"."at")
               ) r
             limit 100001
           ) x
@@ -84,10 +89,10 @@ with
       e.cutoff
     from
       (
-        select o."id" as tenant, (o.plan) as label
+        select "o"."id" as tenant, (o.plan) as label
         from "public"."orgs" o
         where true
-        order by o."id"
+        order by "o"."id"
         limit 200
       ) l
       left join retention.period_override v on v.policy = ‹things›
@@ -108,44 +113,46 @@ with
     from
       tenants w
       cross join lateral (
-        select t.ctid as c, t."org" as tenant, t."at" as clk, t."id" as k0
+        select t.ctid as c, "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
         from only "public"."things" t
-        where t."org" = w.tenant and t."at" < w.cutoff
-        order by t."at", t."id"
+        where "t"."org" = w.tenant and "t"."at" < w.cutoff
+        order by "t"."at", "t"."id"
         limit ‹2›::int
       ) r
     limit ‹2›::int
   ),
   locked as materialized (
     select t.ctid as c, w.label as label
-    from only "public"."things" t join tenants w on w.tenant = t."org"
+    from only "public"."things" t join tenants w on w.tenant = "t"."org"
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:1›
-      and t."at" < w.cutoff
-      and isfinite(t."at")
+      and "t"."at" < w.cutoff
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -164,7 +171,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -189,7 +196,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -200,6 +207,39 @@ with
       )
       and not false
     for update of t skip locked
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes, "t"."org"::text as tenant
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      coalesce(
+        (
+          select
+            jsonb_object_agg(
+              r.label,
+              jsonb_build_object('deleted', r.n, 'bytes', least(r.bytes, 9007199254740991)::bigint)
+            )
+          from
+            (
+              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
+              from (select c, bytes, 1 as n from gone) x join locked l using (c)
+              group by 1
+            ) r
+        ),
+        '{}'
+      ) as by_rule
+    from gone
   ),
   at as materialized (
     select
@@ -230,15 +270,15 @@ with
         ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
       end as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select
           tenant as raw_tenant,
           tenant::text as tenant,
           clk::text as clock,
-          jsonb_build_array(k0::text) as key
-        from picked
-        order by tenant desc, clk desc, k0 desc
+          jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by tenant desc, clk desc, "k0" desc
         limit 1
       ) l on true
       cross join (
@@ -254,24 +294,26 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
               )
               else false
             end
@@ -292,7 +334,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
+                  and e.row_key = "t"."id"::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -317,7 +359,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = t."id"::text
+                  and row_key = "t"."id"::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -327,12 +369,12 @@ with
             end
           ) then 'dead_letter'
           when false then 'referenced'
-          when (t."at" < w.cutoff and isfinite(t."at")) is not true then 'not_expired'
+          when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
         end,
         'busy'
       ) as reason,
       count(*) as n
-    from only "public"."things" t join tenants w on w.tenant = t."org"
+    from only "public"."things" t join tenants w on w.tenant = "t"."org"
     where
       (select picked from at) <> (select count(*) from locked)
       and t.ctid = any (array(select c from picked except all select c from locked))
@@ -348,38 +390,6 @@ with
       at.after
     from at
   ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, t."id" as key, (0)::bigint as bytes, t."org"::text as tenant
-  ),
-  queued as (select 1 where false),
-  totals as materialized (
-    select
-      count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
-      coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
-      0 as dependants_deleted,
-      (select count(*) from queued) as files,
-      coalesce(
-        (
-          select
-            jsonb_object_agg(
-              r.label,
-              jsonb_build_object('deleted', r.n, 'bytes', least(r.bytes, 9007199254740991)::bigint)
-            )
-          from
-            (
-              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
-              from (select c, bytes, 1 as n from gone) x join locked l using (c)
-              group by 1
-            ) r
-        ),
-        '{}'
-      ) as by_rule
-    from gone
-  ),
   tenant_totals as (
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
     select
@@ -393,55 +403,6 @@ with
     order by 2, 3
     on conflict (run, tenant, label) do update
     set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, 9007199254740991)
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹1›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select
   s.picked,
@@ -453,7 +414,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -509,10 +492,10 @@ with
       e.cutoff
     from
       (
-        select o."id" as tenant, (o.plan) as label
+        select "o"."id" as tenant, (o.plan) as label
         from "public"."orgs" o
-        where o."id" >= ‹00000000-0000-4000-8000-000000000100›::uuid
-        order by o."id"
+        where "o"."id" >= ‹00000000-0000-4000-8000-000000000100›::uuid
+        order by "o"."id"
         limit 200
       ) l
       left join retention.period_override v on v.policy = ‹things›
@@ -533,12 +516,12 @@ with
     from
       tenants w
       cross join lateral (
-        select t.ctid as c, t."org" as tenant, t."at" as clk, t."id" as k0
+        select t.ctid as c, "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
         from only "public"."things" t
         where
-          t."org" = w.tenant
-          and t."at" < w.cutoff
-          and t."at" >= (
+          "t"."org" = w.tenant
+          and "t"."at" < w.cutoff
+          and "t"."at" >= (
             case
               when w.tenant = ‹00000000-0000-4000-8000-000000000100›::uuid then ‹2026-01-20 02:00:00+00›::timestamptz
               else '-infinity'
@@ -546,46 +529,48 @@ with
           )
           and (
             w.tenant <> ‹00000000-0000-4000-8000-000000000100›::uuid
-            or (t."at", t."id") > (
+            or ("t"."at", "t"."id") > (
               ‹2026-01-20 02:00:00+00›::timestamptz,
               ‹00000000-0000-4000-8000-000000000002›::uuid
             )
           )
-        order by t."at", t."id"
+        order by "t"."at", "t"."id"
         limit ‹2›::int
       ) r
     limit ‹2›::int
   ),
   locked as materialized (
     select t.ctid as c, w.label as label
-    from only "public"."things" t join tenants w on w.tenant = t."org"
+    from only "public"."things" t join tenants w on w.tenant = "t"."org"
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-1:2›
-      and t."at" < w.cutoff
-      and isfinite(t."at")
+      and "t"."at" < w.cutoff
+      and isfinite("t"."at")
       and not (
         case
           when (
             select exists (select 1 from retention.hold where released_at is null)
-          ) then exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-          )
-          or exists (
-            select 1
-            from retention.hold h
-            where
-              h.released_at is null
-              and h.scope = 'item'
-              and h.subject = t."id"::text
-              and h.table_name in ('public.things')
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
           )
           else false
         end
@@ -604,7 +589,7 @@ with
             from retention.extension e
             where
               e.table_name in ('public.things')
-              and e.row_key = t."id"::text
+              and e.row_key = "t"."id"::text
               and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
           )
           else false
@@ -629,7 +614,7 @@ with
             from retention.dead_letter
             where
               table_name in ('public.things')
-              and row_key = t."id"::text
+              and row_key = "t"."id"::text
               and (
                 state = 'discarded'
                 or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -640,6 +625,39 @@ with
       )
       and not false
     for update of t skip locked
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes, "t"."org"::text as tenant
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      array_agg(c)::text as places,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      coalesce(
+        (
+          select
+            jsonb_object_agg(
+              r.label,
+              jsonb_build_object('deleted', r.n, 'bytes', least(r.bytes, 9007199254740991)::bigint)
+            )
+          from
+            (
+              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
+              from (select c, bytes, 1 as n from gone) x join locked l using (c)
+              group by 1
+            ) r
+        ),
+        '{}'
+      ) as by_rule
+    from gone
   ),
   at as materialized (
     select
@@ -670,15 +688,15 @@ with
         ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
       end as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from picked) x
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select
           tenant as raw_tenant,
           tenant::text as tenant,
           clk::text as clock,
-          jsonb_build_array(k0::text) as key
-        from picked
-        order by tenant desc, clk desc, k0 desc
+          jsonb_build_array("k0"::text) as key
+        from "picked"
+        order by tenant desc, clk desc, "k0" desc
         limit 1
       ) l on true
       cross join (
@@ -694,24 +712,26 @@ with
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-              )
-              or exists (
-                select 1
-                from retention.hold h
-                where
-                  h.released_at is null
-                  and h.scope = 'item'
-                  and h.subject = t."id"::text
-                  and h.table_name in ('public.things')
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = "t"."id"::text
+                    and h.table_name in ('public.things')
+                )
               )
               else false
             end
@@ -732,7 +752,7 @@ with
                 from retention.extension e
                 where
                   e.table_name in ('public.things')
-                  and e.row_key = t."id"::text
+                  and e.row_key = "t"."id"::text
                   and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
               else false
@@ -757,7 +777,7 @@ with
                 from retention.dead_letter
                 where
                   table_name in ('public.things')
-                  and row_key = t."id"::text
+                  and row_key = "t"."id"::text
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -767,12 +787,12 @@ with
             end
           ) then 'dead_letter'
           when false then 'referenced'
-          when (t."at" < w.cutoff and isfinite(t."at")) is not true then 'not_expired'
+          when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
         end,
         'busy'
       ) as reason,
       count(*) as n
-    from only "public"."things" t join tenants w on w.tenant = t."org"
+    from only "public"."things" t join tenants w on w.tenant = "t"."org"
     where
       (select picked from at) <> (select count(*) from locked)
       and t.ctid = any (array(select c from picked except all select c from locked))
@@ -788,38 +808,6 @@ with
       at.after
     from at
   ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, t."id" as key, (0)::bigint as bytes, t."org"::text as tenant
-  ),
-  queued as (select 1 where false),
-  totals as materialized (
-    select
-      count(*) as deleted,
-      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
-      coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
-      0 as dependants_deleted,
-      (select count(*) from queued) as files,
-      coalesce(
-        (
-          select
-            jsonb_object_agg(
-              r.label,
-              jsonb_build_object('deleted', r.n, 'bytes', least(r.bytes, 9007199254740991)::bigint)
-            )
-          from
-            (
-              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
-              from (select c, bytes, 1 as n from gone) x join locked l using (c)
-              group by 1
-            ) r
-        ),
-        '{}'
-      ) as by_rule
-    from gone
-  ),
   tenant_totals as (
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
     select
@@ -833,55 +821,6 @@ with
     order by 2, 3
     on conflict (run, tenant, label) do update
     set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, 9007199254740991)
-  ),
-  receipt as (
-    insert into
-      retention.receipt (
-        run,
-        seq,
-        policy,
-        policy_version,
-        action,
-        actor,
-        reason,
-        as_of,
-        table_name,
-        uuid_keys,
-        dependants,
-        by_rule,
-        locked,
-        deleted,
-        dependants_deleted,
-        files,
-        bytes,
-        picked,
-        kept,
-        cursor_after
-      )
-    select
-      ‹id-1›::uuid,
-      ‹2›::int,
-      ‹things›::text,
-      ‹hash›,
-      'delete',
-      ‹cron›,
-      ‹retention›,
-      ‹2026-03-01T02:00:00.000Z›::timestamptz,
-      'public.things',
-      x.keys,
-      jsonb_build_object(),
-      x.by_rule,
-      (select count(*) from locked),
-      x.deleted,
-      x.dependants_deleted,
-      x.files,
-      x.bytes,
-      s.picked,
-      s.kept,
-      s.after
-    from totals x, seen s
-    where x.deleted > 0
-    returning 1
   )
 select
   s.picked,
@@ -893,7 +832,29 @@ select
   s.kept,
   s.after,
   length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
-from totals x, seen s;
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 -- as before: select retention.confirm_batch(?::uuid, ?::int, (select coun
 
@@ -902,125 +863,141 @@ from totals x, seen s;
 
 select
   (
-    with
-      tenants as materialized (
-        select
-          l.tenant,
-          case when v.tenant is not null then 'override' else l.label end as label,
-          v.tenant is null
-          and not coalesce(
-            ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
-            false
-          ) as unknown,
-          e.cutoff
-        from
-          (select o."id" as tenant, (o.plan) as label from "public"."orgs" o where true order by o."id") l
-          left join retention.period_override v on v.policy = ‹things›
-          and v.tenant = l.tenant::text
-          cross join lateral (
-            select
-              case
-                when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
-                else (
-                  ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
-                )::timestamptz
-              end as cutoff
-          ) e
-        order by l.tenant
-      )
-    select
-      exists (
-        select 1
-        from
-          tenants w
-          cross join lateral (
-            select 1
-            from only "public"."things" t
-            where
-              t."org" = w.tenant
-              and t."at" < w.cutoff
-              and isfinite(t."at")
-              and not (
-                case
-                  when (
-                    select exists (select 1 from retention.hold where released_at is null)
-                  ) then exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'organization' and h.subject = t."org"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'user' and h.subject = t."person"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = t."id"::text
-                      and h.table_name in ('public.things')
-                  )
-                  else false
-                end
-              )
-              and not (
-                case
-                  when (
-                    select
+    exists (
+      select 1
+      from
+        (
+          with
+            tenants as materialized (
+              select
+                l.tenant,
+                case when v.tenant is not null then 'override' else l.label end as label,
+                v.tenant is null
+                and not coalesce(
+                  ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ? l.label,
+                  false
+                ) as unknown,
+                e.cutoff
+              from
+                (
+                  select "o"."id" as tenant, (o.plan) as label
+                  from "public"."orgs" o
+                  where true
+                  order by "o"."id"
+                ) l
+                left join retention.period_override v on v.policy = ‹things›
+                and v.tenant = l.tenant::text
+                cross join lateral (
+                  select
+                    case
+                      when v.tenant is not null then ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => v.keep_seconds)
+                      else (
+                        ‹{"free":"2026-01-30T02:00:00.000Z","pro":"2025-03-01T02:00:00.000Z"}›::jsonb ->> l.label
+                      )::timestamptz
+                    end as cutoff
+                ) e
+              order by l.tenant
+            )
+          select r.*
+          from
+            tenants w
+            cross join lateral (
+              select 1
+              from only "public"."things" t
+              where
+                "t"."org" = w.tenant
+                and "t"."at" < w.cutoff
+                and isfinite("t"."at")
+                and not (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
                       exists (
                         select 1
-                        from retention.extension
+                        from retention.hold h
                         where
-                          table_name in ('public.things')
-                          and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = "t"."org"::text
                       )
-                  ) then exists (
-                    select 1
-                    from retention.extension e
-                    where
-                      e.table_name in ('public.things')
-                      and e.row_key = t."id"::text
-                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-                  else false
-                end
-              )
-              and not (
-                case
-                  when (
-                    select
-                      exists (
+                      or exists (
                         select 1
-                        from retention.dead_letter
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
                         where
-                          table_name in ('public.things')
-                          and (
-                            state = 'discarded'
-                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                          )
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "t"."id"::text
+                          and h.table_name in ('public.things')
                       )
-                  ) then exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and row_key = t."id"::text
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-                  else false
-                end
-              )
-              and not false
-            order by t."at", t."id"
-            limit 1
-          ) x
-      )
+                    )
+                    else false
+                  end
+                )
+                and not (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = "t"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                )
+                and not (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = "t"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                )
+                and not false
+              order by "t"."at", "t"."id"
+              limit 1
+            ) r
+        ) x
+    )
   ) as left,
   ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
 

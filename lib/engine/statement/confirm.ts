@@ -1,0 +1,79 @@
+/** The count after, in a statement that sees what the deleting one did. */
+import {
+  allOf,
+  id,
+  isKey,
+  isUuid,
+  keysAsRows,
+  raw,
+  type Sql,
+  sql,
+  summed,
+  tableId,
+  typed,
+} from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { declaresTriggers, goingDependants, mayStay, rowsLeave } from '../../policies/going';
+import { unindexed, withinBlocks } from './heap';
+import type { Batch } from './order';
+import { expired, unmarked } from './predicate';
+import { SEEN_PRESSURE } from './pressure';
+
+/**
+ * Where a deleted row is looked for after: at its place. Looking up random keys in an index larger than memory costs
+ * more than deleting the rows does, and nothing can have put a row back under its key: preflight refuses rules and
+ * triggers on DELETE. By the key for a policy that declares such triggers, and for a row that stays, marked.
+ */
+export const isSoughtByPlace = (policy: Policy): boolean => rowsLeave(policy) && !declaresTriggers(policy);
+
+export const confirming = (b: Batch): Sql => {
+  const batch = sql`${typed(b.order.runId, 'uuid')}, ${typed(b.order.seq, 'int')}`;
+  return sql`select retention.confirm_batch(${batch}, (${still(b)})) as confirmed,
+    ${SEEN_PRESSURE} as pressure,
+    extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
+};
+
+/** How many rows are there that should not be. */
+function still({ order, policy, walk }: Batch): Sql {
+  const mine = sql`retention.receipt where run = ${typed(order.runId, 'uuid')} and seq = ${typed(order.seq, 'int')}`;
+  const keys = sql`(select ${raw(isUuid(policy.key) ? 'uuid_keys' : 'keys')} from ${mine})`;
+  if (order.blocks) {
+    const within = withinBlocks(order.blocks);
+    // If anything expired is left in the blocks, whether it is one of those that went.
+    return sql`select case when not exists (select 1 from ${mine}) then 0
+        when exists (
+          select 1 from ${walk.rows} where ${within} and ${unindexed(expired(walk))}
+        ) then (${stillThere(policy, keys, within)}) else 0 end`;
+  }
+  return isSoughtByPlace(policy)
+    ? sql`select count(*) from only ${tableId(policy.table)} t where t.ctid = any(current_setting('lapse.places')::tid[])`
+    : sql`select (${stillThere(policy, keys)}) + ${childrenLeft(policy, keys)}`;
+}
+
+/**
+ * How many of these keys, an expression of type text[] or uuid[], are there. `within`: only rows there, which are read
+ * one by one and held against the keys.
+ */
+export function stillThere(policy: Policy, keys: Sql, within?: Sql): Sql {
+  const [key] = policy.key;
+  const t = tableId(policy.table);
+  if (policy.key.length === 1 && within === undefined) {
+    const sought = sql`${id('t', key!.column)} = any(${keys}::${raw(key!.type)}[])`;
+    return sql`select count(*) from only ${t} t where ${allOf(sought, unmarked(policy))}`;
+  }
+  const same = allOf(isKey('t', policy.key), unmarked(policy), within);
+  return sql`select count(*) from only ${t} t join ${keysAsRows(keys, policy.key)} on ${same}`;
+}
+
+/** How many children of these keys a trigger kept: they would refer to nothing. */
+export const childrenLeft = (policy: Policy, keys: Sql): Sql =>
+  summed(
+    goingDependants(policy)
+      .filter(mayStay)
+      .map((d) => {
+        const same = allOf(
+          ...d.references.map((column, i) => sql`${id('d', column)} = ${id('kt', `k${i}`)}`),
+        );
+        return sql`(select count(*) from ${tableId(d.table)} d join ${keysAsRows(keys, policy.key)} on ${same})`;
+      }),
+  );

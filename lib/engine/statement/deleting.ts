@@ -1,0 +1,185 @@
+/**
+ * The deleting statement, of the same named parts in every shape: what goes (`gone`), what goes along (`d0` …), its files
+ * (`queued`), their `totals`, what was looked at (`seen`), the tenants' own totals, and the receipt, which the database
+ * writes within the same statement (retention.write_receipt): no receipt, no deletion.
+ */
+import {
+  cte,
+  id,
+  isUuid,
+  keyAsText,
+  list,
+  literal,
+  type Sql,
+  sql,
+  summed,
+  tableLabel,
+  typed,
+  united,
+  withParts,
+} from '../../platform/sql';
+import type { Dependant, Policy } from '../../policies/contract';
+import { goingDependants, ownFiles, rowsLeave } from '../../policies/going';
+import { change, changeChildren } from './change';
+import { isSoughtByPlace } from './confirm';
+import { bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
+import type { Batch } from './order';
+import type { Shape } from './shapes';
+
+/** `answer`: what it says of itself; the deletion's own figures unless given. */
+export const deleting = (b: Batch, shape: Shape, answer = figures(b)): Sql => sql`${withParts(
+  ...shape.lead,
+  gone(b, shape.rows),
+  ...goingDependants(b.policy).map((d, i) => goneAlong(b.policy, d, i, shape.rows)),
+  queued(b),
+  totals(b),
+  ...shape.seen,
+  countsTenants(b.policy) && tenantTotals(b),
+)}select ${answer}
+  from totals x cross join seen s cross join lateral ${receipt(b, shape)} r`;
+
+const figures = (b: Batch): Sql =>
+  list(
+    sql`s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after`,
+    keepsPlaces(b) && sql`length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed`,
+  );
+
+const keepsPlaces = ({ order, policy }: Batch): boolean =>
+  order.blocks === undefined && isSoughtByPlace(policy);
+
+/** Bytes and rows of each organization, summed up over the run's batches (G4). */
+const countsTenants = (policy: Policy): boolean => policy.tenants !== undefined && rowsLeave(policy);
+
+const self = (policy: Policy) => ({ alias: 't', scope: policy.scope, key: keyAsText('t', policy.key) });
+
+/** Part `gone(c, key, bytes, …)`: place and key of each row, the size of its files, and the files themselves. */
+const gone = ({ policy }: Batch, rows: Sql): Sql =>
+  cte(
+    'gone',
+    change(
+      policy,
+      rows,
+      list(
+        sql`t.ctid as c`,
+        sql`${isUuid(policy.key) ? id('t', policy.key[0]!.column) : keyAsText('t', policy.key)} as key`,
+        sql`(${bytesOf('t', ownFiles(policy))})::bigint as bytes`,
+        countsTenants(policy) && sql`${id('t', policy.tenants!.column)}::text as tenant`,
+        fileColumns(ownFiles(policy), [self(policy)]),
+      ),
+    ),
+  );
+
+const goneAlong = (policy: Policy, d: Dependant, i: number, rows: Sql): Sql =>
+  cte(
+    `d${i}`,
+    changeChildren(
+      d,
+      policy,
+      rows,
+      list(
+        sql`t.ctid as c`,
+        sql`${keyAsText('d', d.key)} as key`,
+        sql`(${bytesOf('d', d.files)})::bigint as bytes`,
+        fileColumns(d.files, [{ alias: 'd', scope: d.scope, key: keyAsText('d', d.key) }, self(policy)]),
+      ),
+    ),
+  );
+
+const along = (policy: Policy): { label: Sql; relation: Sql; files: Dependant['files'] }[] =>
+  goingDependants(policy).map((d, i) => ({
+    label: literal(tableLabel(d.table)),
+    relation: id(`d${i}`),
+    files: d.files,
+  }));
+
+/** Part `queued`: a row for each file that was handed to the outbox. */
+function queued({ order, policy }: Batch): Sql {
+  const label = literal(tableLabel(policy.table));
+  const files = [
+    ...fileRows(sql`gone`, label, ownFiles(policy)),
+    ...along(policy).flatMap((d) => fileRows(d.relation, d.label, d.files, label)),
+  ];
+  if (files.length === 0) return cte('queued', sql`select 1 where false`);
+  const batch = list(typed(order.runId, 'uuid'), typed(order.seq, 'int'), typed(policy.name, 'text'));
+  return cte(
+    'queued',
+    sql`insert into retention.outbox (run, seq, policy, ${ENTRY_COLUMNS})
+      select ${batch}, f.* from (${united(files)}) f order by url returning 1`,
+  );
+}
+
+/** Part `totals`, one row. */
+function totals(b: Batch): Sql {
+  const children = along(b.policy);
+  const keysOfAll = list(
+    ...children.map((d) => sql`${d.label}, coalesce((select jsonb_agg(key) from ${d.relation}), '[]')`),
+  );
+  const ofAll = (what: Sql) => summed(children.map((d) => sql`(select ${what} from ${d.relation})`));
+  return cte(
+    'totals',
+    sql`
+    select ${list(
+      sql`count(*) as deleted`,
+      sql`coalesce(array_agg(key), '{}') as keys`,
+      keepsPlaces(b) && sql`array_agg(c)::text as places`,
+      sql`${ofAll(sql`count(*)`)} as dependants_deleted`,
+      sql`jsonb_build_object(${keysOfAll}) as dependants`,
+      sql`${capped(sql`coalesce(sum(bytes), 0) + ${ofAll(sql`coalesce(sum(bytes), 0)`)}`)} as bytes`,
+      sql`(select count(*) from queued) as files`,
+      sql`${byRule(b)} as by_rule`,
+    )} from gone
+  `,
+    true,
+  );
+}
+
+/** Relation `(c, bytes, n)`: every row that went, by the place of the governed row it went with; `n` counts that row itself. */
+const went = (policy: Policy): Sql =>
+  united([
+    sql`select c, bytes, 1 as n from gone`,
+    ...along(policy).map((d) => sql`select c, bytes, 0 as n from ${d.relation}`),
+  ]);
+
+function byRule({ policy, walk }: Batch): Sql {
+  const entry = (n: Sql, bytes: Sql) => sql`jsonb_build_object('deleted', ${n}, 'bytes', ${capped(bytes)})`;
+  if (walk.ownLabel !== null) {
+    const bytes = summed([
+      sql`coalesce(sum(bytes), 0)`,
+      ...along(policy).map((d) => sql`(select coalesce(sum(bytes), 0) from ${d.relation})`),
+    ]);
+    return sql`case when count(*) = 0 then '{}' else jsonb_build_object(${walk.label}, ${entry(sql`count(*)`, bytes)}) end`;
+  }
+  // A row that stays has another place after it was changed: it is counted from what was locked.
+  const labels = rowsLeave(policy)
+    ? sql`select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${went(policy)}) x join locked l using (c) group by 1`
+    : sql`select label, count(*) as n, 0 as bytes from locked group by 1`;
+  return sql`coalesce((select jsonb_object_agg(r.label, ${entry(sql`r.n`, sql`r.bytes`)}) from (${labels}) r), '{}')`;
+}
+
+const tenantTotals = ({ order, policy }: Batch): Sql =>
+  cte(
+    'tenant_totals',
+    sql`
+    insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
+    select ${typed(order.runId, 'uuid')}, g.tenant, l.label, sum(x.n), ${capped(sql`coalesce(sum(x.bytes), 0)`)}
+    from (${went(policy)}) x join gone g using (c) join locked l using (c) group by 2, 3 order by 2, 3
+    on conflict (run, tenant, label) do update set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, ${MOST_BYTES})
+  `,
+  );
+
+/** Children whose parent a trigger kept make a receipt too, so that the counts differ, and by the row at fault. */
+function receipt({ order, policy, strategy, walk }: Batch, { locked }: Shape): Sql {
+  const keys = isUuid(policy.key) ? sql`null, x.keys` : sql`x.keys, null`;
+  return sql`retention.write_receipt(${list(
+    typed(order.runId, 'uuid'),
+    typed(order.seq, 'int'),
+    literal(strategy.action),
+    typed(order.reason, 'text'),
+    walk.asOf,
+    literal(tableLabel(policy.table)),
+    keys,
+    sql`x.dependants, x.by_rule`,
+    locked,
+    sql`x.deleted, x.dependants_deleted, x.files, x.bytes, s.picked, s.kept, s.after`,
+  )})`;
+}

@@ -1,0 +1,55 @@
+/**
+ * Everything of one organization or user, whatever its age and tier (erasure): in the order of the key, through the index on
+ * the subject's column; sorting what is left of one subject is what an erasure costs. Only holds keep a row.
+ */
+import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
+import type { Policy } from '../../../policies/contract';
+import type { Position, SubjectLeg } from '../leg';
+import { source } from '../predicate';
+import { keyAt, keyNames, keyOf, namedKey } from './columns';
+import { PLAIN_CURSOR, type Walk } from './walk';
+
+export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk {
+  const rows = sql`${source(policy)} t`;
+  // Compared in the column's own type: the parameter takes it from there.
+  const isTheirs = sql`${id('t', leg.column)} = ${leg.subject}`;
+  return {
+    policy,
+    asOf,
+    ownLabel: LABEL,
+    label: typed(LABEL, 'text'),
+    cutoff: NEVER,
+    unknown: sql`false`,
+    isExtendable: false,
+    lead: [],
+    rows,
+    scopes: sql`(select ${typed(LABEL, 'text')} as label, ${NEVER} as cutoff) w`,
+    own: isTheirs,
+    due: isTheirs,
+    past: isTheirs,
+    condition: null,
+    takes: isTheirs,
+    columns: keyNames(policy),
+    order: list(...keyOf(policy)),
+    cursor: PLAIN_CURSOR,
+    picked: (position, limit) => [picked(policy, isTheirs, position, limit)],
+    each: (what, where, then = empty) => sql`select ${what} from ${rows} where ${where}${then}`,
+  };
+}
+
+const LABEL = 'erasure';
+/** Whatever its age. */
+const NEVER = sql`'infinity'::timestamptz`;
+
+const picked = (policy: Policy, isTheirs: Sql, position: Position | null, limit: number): Sql => {
+  const key = list(...keyOf(policy));
+  return cte(
+    'picked',
+    sql`
+    select ${list(sql`t.ctid as c`, sql`null::text as clk`, ...namedKey(policy))} from only ${tableId(policy.table)} t
+    where ${allOf(isTheirs, position && sql`(${key}) > (${list(...keyAt(policy, position))})`)}
+    order by ${key} limit ${typed(limit, 'int')}
+  `,
+    true,
+  );
+};

@@ -1,0 +1,101 @@
+/** All tenants, each with the cutoff of its own rule, in the order of (tenant, clock, key). */
+import {
+  allOf,
+  cte,
+  empty,
+  id,
+  list,
+  raw,
+  type Sql,
+  sql,
+  tableId,
+  typed,
+  withParts,
+} from '../../../platform/sql';
+import type { Policy } from '../../../policies/contract';
+import type { Position, TenantsLeg } from '../leg';
+import { condition, isBefore, isInstant, source, unmarked } from '../predicate';
+import { afterClock, byClock, clockOf, keyNames, namedKey } from './columns';
+import { TENANT_WINDOW, tenantsOf } from './tenants';
+import type { Cursor, Walk } from './walk';
+
+type Tenants = NonNullable<Policy['tenants']>;
+
+export function walkByTenant(policy: Policy, tenants: Tenants, leg: TenantsLeg, asOf: Sql): Walk {
+  const all = tenantsOf(policy, tenants, leg, asOf);
+  const own = id('t', tenants.column);
+  const isPast = isBefore(policy, clockOf(policy), sql`w.cutoff`);
+  const due = allOf(isPast, unmarked(policy));
+  const past = allOf(isPast, isInstant(policy), unmarked(policy));
+  return {
+    policy,
+    asOf,
+    ownLabel: null,
+    label: sql`w.label`,
+    cutoff: sql`w.cutoff`,
+    unknown: sql`w.unknown`,
+    isExtendable: true,
+    lead: [all()],
+    rows: sql`${source(policy)} t join tenants w on w.tenant = ${own}`,
+    scopes: sql`tenants w`,
+    own: sql`${own} = w.tenant`,
+    due,
+    past,
+    condition: condition(policy),
+    // All tenants once a statement, as one object: a look-up a row, however many there are.
+    takes: sql`exists (select 1 from (select ((
+      ${withParts(all())}select jsonb_object_agg(x.tenant::text, x.cutoff) from tenants x
+    ) ->> ${own}::text)::timestamptz as cutoff) w where ${allOf(past, condition(policy))})`,
+    columns: [sql`tenant`, sql`clk`, ...keyNames(policy)],
+    order: list(sql`w.tenant`, byClock(policy)),
+    cursor: CURSOR,
+    picked: (position, limit) => [
+      all({ from: position, window: TENANT_WINDOW }),
+      picked(policy, tenants, allOf(sql`${own} = w.tenant`, due), position, limit),
+    ],
+    each: (what, where, then = empty) => sql`${withParts(all())}select r.* from tenants w cross join lateral (
+        select ${what} from ${source(policy)} t where ${own} = w.tenant and ${where}${then}) r`,
+  };
+}
+
+/** A batch that is not full has passed by every tenant of its window. */
+const CURSOR: Cursor = {
+  last: sql`tenant as raw_tenant, tenant::text as tenant, `,
+  after: sql`case when x.full_batch
+          then jsonb_build_object('ended', false, 'tenant', l.tenant, 'clock', l.clock, 'key', coalesce(l.key, '[]'))
+        else jsonb_build_object('ended', z.n < ${raw(String(TENANT_WINDOW))}, 'clock', null, 'key', '[]'::jsonb)
+          || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end end`,
+  beside: sql` cross join (select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last from tenants) z`,
+  unknown: sql`(select count(*) from tenants w where w.unknown and (not x.full_batch or w.tenant <= l.raw_tenant))`,
+};
+
+/** The loop over tenants is outermost and in order, so the outer limit needs no sort. */
+function picked(policy: Policy, tenants: Tenants, due: Sql, position: Position | null, limit: number): Sql {
+  const columns = list(
+    sql`t.ctid as c`,
+    sql`${id('t', tenants.column)} as tenant`,
+    sql`${clockOf(policy)} as clk`,
+    ...namedKey(policy),
+  );
+  const most = typed(limit, 'int');
+  return cte(
+    'picked',
+    sql`
+    select r.* from tenants w cross join lateral (
+      select ${columns} from only ${tableId(policy.table)} t
+      where ${allOf(due, position?.clock ? within(policy, tenants, position) : null)}
+      order by ${byClock(policy)} limit ${most}
+    ) r limit ${most}
+  `,
+    true,
+  );
+}
+
+/** Of the position's own tenant only what lies behind it. */
+function within(policy: Policy, tenants: Tenants, position: Position): Sql {
+  const tenant = typed(position.tenant ?? null, tenants.key.type);
+  const clock = typed(position.clock, policy.clock.type);
+  // The first condition is what the index uses; the second steps over equal clocks.
+  return sql`${clockOf(policy)} >= (case when w.tenant = ${tenant} then ${clock} else '-infinity' end)
+        and (w.tenant <> ${tenant} or ${afterClock(policy, position)})`;
+}

@@ -1,0 +1,25 @@
+/** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
+import { id, list, type Sql, sql, typed } from '../../../platform/sql';
+import type { Policy } from '../../../policies/contract';
+import type { Position } from '../leg';
+
+export const clockOf = (policy: Policy, alias = 't'): Sql => id(alias, policy.clock.column);
+
+export const keyOf = (policy: Policy, alias = 't'): Sql[] => policy.key.map((k) => id(alias, k.column));
+
+export const keyNames = (policy: Policy): Sql[] => policy.key.map((_, i) => id(`k${i}`));
+
+/** The key's columns under their names in `picked`. */
+export const namedKey = (policy: Policy): Sql[] =>
+  keyOf(policy).map((column, i) => sql`${column} as ${keyNames(policy)[i]!}`);
+
+/** The index's order: clock, key. */
+export const byClock = (policy: Policy): Sql => list(clockOf(policy), ...keyOf(policy));
+
+/** The key of a position, typed. */
+export const keyAt = (policy: Policy, position: Position): Sql[] =>
+  policy.key.map((k, i) => typed(position.key[i] ?? null, k.type));
+
+/** `(clock, key) > (…)`; the first batch leaves it out instead of inventing a smallest key. */
+export const afterClock = (policy: Policy, position: Position): Sql =>
+  sql`(${byClock(policy)}) > (${list(typed(position.clock, policy.clock.type), ...keyAt(policy, position))})`;

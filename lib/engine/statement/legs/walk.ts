@@ -1,0 +1,64 @@
+/**
+ * How one kind of leg reads the table: everything in which the kinds differ, and nothing else. Statements are made from
+ * a walk, so that none of them asks which kind it is.
+ */
+import { empty, type Sql, sql } from '../../../platform/sql';
+import type { Policy } from '../../../policies/contract';
+import type { Position } from '../leg';
+
+/** Where the walk continues after the rows it has looked at: pieces of the part `at` (pick.ts). */
+export interface Cursor {
+  /** Columns of the last row looked at, beside its clock and key. */
+  readonly last: Sql;
+  /** The position as jsonb, from `x` (full_batch), `l` (the last row: clock and key as text) and what `beside` adds. */
+  readonly after: Sql;
+  readonly beside: Sql;
+  /** How many tenants were passed by whose label no rule has. */
+  readonly unknown: Sql;
+}
+
+export interface Walk {
+  readonly policy: Policy;
+  /** The instant from which retention is counted back, typed. */
+  readonly asOf: Sql;
+  /** The label of every row; null where each row has that of its tenant. */
+  readonly ownLabel: string | null;
+  readonly label: Sql;
+  /** The instant before which a row may go. */
+  readonly cutoff: Sql;
+  /** Whether no rule has the row's label. */
+  readonly unknown: Sql;
+  /** Whether an extension keeps a row. */
+  readonly isExtendable: boolean;
+  /** Parts in front of a statement that reads `rows`: all tenants, where there are any. */
+  readonly lead: readonly Sql[];
+  /** The relation `t`, joined to whatever says its cutoff. */
+  readonly rows: Sql;
+  /** The relation `w(label, cutoff)`: one row, or one a tenant; and which rows `t` are one's own, whatever their age. */
+  readonly scopes: Sql;
+  readonly own: Sql;
+  /** What an index answers: the leg's own rows before the cutoff, not marked already. */
+  readonly due: Sql;
+  /** All of the policy's own judgment but its `where`. */
+  readonly past: Sql;
+  /** The policy's `where`, where it counts. */
+  readonly condition: Sql | null;
+  /** Whether a row `t` of another statement is one of this leg that is past its period, `where` included. */
+  readonly takes: Sql;
+  /** The columns of `picked` in the order of the walk, and the same of the rows themselves. */
+  readonly columns: readonly Sql[];
+  readonly order: Sql;
+  readonly cursor: Cursor;
+  /** Part `picked`, behind those it reads: the next `limit` rows in the order of the walk, without judging them. */
+  picked(position: Position | null, limit: number): readonly Sql[];
+  /** Reads `what` of every row of the leg for which `where` is true; `then` orders and limits, tenant by tenant where there are tenants. */
+  each(what: Sql, where: Sql, then?: Sql): Sql;
+}
+
+/** Of a walk whose rows all have one cutoff. */
+export const PLAIN_CURSOR: Cursor = {
+  last: empty,
+  after: sql`jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]'))`,
+  beside: empty,
+  unknown: sql`0`,
+};

@@ -1,0 +1,45 @@
+/** What a batch is asked to do, and what every statement of it is made from. */
+import { type Sql, sql } from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { type Strategy, strategyOf } from '../../policies/strategies';
+import type { Blocks } from './heap';
+import type { Leg, Position } from './leg';
+import { type Walk, walkOf } from './legs';
+
+export interface BatchOrder {
+  readonly policy: Policy;
+  readonly version: string;
+  readonly runId: string;
+  readonly fence: string;
+  readonly seq: number;
+  readonly leg: Leg;
+  readonly position: Position | null;
+  /** Rows that are looked at. */
+  readonly limit: number;
+  /** At most so many of them go, the first in the order of the walk; the next batch looks at the rest again. */
+  readonly most?: number;
+  readonly asOf: string;
+  readonly actor: string;
+  readonly reason: string;
+  readonly statementTimeoutMs: number;
+  /** Walk these blocks of the table instead of the index; `position` and `limit` do not count then. */
+  readonly blocks?: Blocks;
+}
+
+export interface Batch {
+  readonly order: BatchOrder;
+  readonly policy: Policy;
+  readonly strategy: Strategy;
+  readonly walk: Walk;
+}
+
+export const batchOf = (order: BatchOrder): Batch => ({
+  order,
+  policy: order.policy,
+  strategy: strategyOf(order.policy),
+  walk: walkOf(order.policy, order.leg, order.asOf),
+});
+
+/** Demands statement 2: without enter_batch, or with another batch's, nothing matches. */
+export const token = ({ order }: Batch): Sql =>
+  sql`current_setting('lapse.batch', true) = ${`${order.runId}:${order.seq}`}`;
