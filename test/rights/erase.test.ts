@@ -160,6 +160,20 @@ describe('an erasure', () => {
     });
   });
 
+  it('that the preflight refuses deletes nothing, and its record ends with the reason', async () => {
+    const { mine } = await two();
+    await f.db.sql('create table notes (picture uuid references pictures on delete cascade)');
+    expect(await erase(f.services, order(f, mine))).toMatchObject({
+      outcome: 'errored',
+      reason: 'preflight',
+      deleted: 0,
+    });
+    expect(await left(f.db, 'pictures')).toBe(6);
+    expect(
+      await f.db.sql('select outcome, reason, finished_at is not null as ended from retention.run'),
+    ).toEqual([{ outcome: 'errored', reason: 'preflight', ended: true }]);
+  });
+
   it('leaves the cursor of the policy’s own pass where it is', async () => {
     const { mine } = await two();
     await f.rows(Array.from({ length: 6 }, (_, i) => ({ age: 40 + i, file: null })));
