@@ -100,8 +100,8 @@ export const cleanupRoute = (provide: () => Services = services): Handler =>
 const asReader = (s: Services): Services => ({ ...s, database: s.reading });
 
 /** Each of them reads every receipt: only one runs at a time, for all callers together. */
-async function alone<R>(s: Services, what: string, work: () => Promise<R>): Promise<R> {
-  const turn = await inTurn(s.redis, `audit-${what}`, MAX_DURATION_SECONDS * 1000, work);
+async function alone<R>(services: Services, what: string, work: () => Promise<R>): Promise<R> {
+  const turn = await inTurn(services.redis, `audit-${what}`, MAX_DURATION_SECONDS * 1000, work);
   if (turn.mine) return turn.result;
   throw new RequestError(
     429,

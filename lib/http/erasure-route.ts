@@ -86,22 +86,22 @@ export const erasureRoute = (provide: () => Services = services): { GET: Handler
   ),
 });
 
-async function act(s: Services, body: Record<string, unknown>, call: ErasureCall): Promise<Response> {
+async function act(services: Services, body: Record<string, unknown>, call: ErasureCall): Promise<Response> {
   if (body.action === 'withdraw') {
     const { id: request, reason: why } = checked(Decided, body);
-    const done = await withdrawRequest(s, { ...call, id: request, reason: why });
+    const done = await withdrawRequest(services, { ...call, id: request, reason: why });
     return answerJson(done, call.correlationId);
   }
   if (body.action === 'confirm') {
     const { id: request, reason: why } = checked(Decided, body);
-    return answerErasure(await confirmRequest(s, { ...call, id: request, reason: why }), call);
+    return answerErasure(await confirmRequest(services, { ...call, id: request, reason: why }), call);
   }
   const asked = checked(Asked, body);
   const subject = asked.organization
     ? { scope: 'organization' as const, id: asked.organization }
     : { scope: 'user' as const, id: asked.user! };
   const { reason: why, dryRun } = asked;
-  return answerErasure(await eraseSubject(s, { ...call, subject, reason: why, dryRun }), call);
+  return answerErasure(await eraseSubject(services, { ...call, subject, reason: why, dryRun }), call);
 }
 
 /** 202: recorded, waits for a second operator. */

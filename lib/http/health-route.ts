@@ -51,10 +51,10 @@ async function shallow(made: () => Services, correlationId: string): Promise<boo
   return checks.every((c) => c.status === 'ok');
 }
 
-async function details(s: Services, correlationId: string): Promise<Response> {
-  const probes = allProbes(s);
+async function details(services: Services, correlationId: string): Promise<Response> {
+  const probes = allProbes(services);
   const checks = await Promise.all(probes.map((p) => check(p)));
-  tell(s.log, correlationId, checks);
+  tell(services.log, correlationId, checks);
   const failed = (p: Probe): boolean => checks.some((c) => c.name === p.name && c.status === 'failed');
   const status = probes.some((p) => p.required && failed(p))
     ? 'unavailable'

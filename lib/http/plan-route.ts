@@ -42,10 +42,10 @@ export const planRoute = (provide: () => Services = services): Handler =>
   );
 
 /** Counting may read many rows: one plan at a time, for all callers together. */
-async function alone(s: Services, days: number): Promise<Plan> {
-  const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, []);
-  const context = { ...s, guards: s.settings.guards };
-  const turn = await inTurn(s.redis, 'plan', MAX_DURATION_SECONDS * 1000, () =>
+async function alone(services: Services, days: number): Promise<Plan> {
+  const deadline = deadlineOf(services.clock(), MAX_DURATION_SECONDS, []);
+  const context = { ...services, guards: services.settings.guards };
+  const turn = await inTurn(services.redis, 'plan', MAX_DURATION_SECONDS * 1000, () =>
     makePlan(context, { deadline, days, mostRows: MOST_ROWS }),
   );
   if (turn.mine) return turn.result;

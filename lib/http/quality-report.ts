@@ -23,7 +23,7 @@ export const qualityRoute = (provide: () => Services = services): Handler =>
     'reports',
   );
 
-function parametersOf(s: Services, q: URLSearchParams) {
+function parametersOf(services: Services, q: URLSearchParams) {
   if (q.has('from') || q.has('to')) {
     const { from, to, format } = readPeriod(q);
     return {
@@ -34,7 +34,7 @@ function parametersOf(s: Services, q: URLSearchParams) {
   }
   refuseUnknown(q);
   const format = readFormat(q);
-  return { statement: latestMeasurements(s.policies.map((p) => p.name)), format, period: {} };
+  return { statement: latestMeasurements(services.policies.map((p) => p.name)), format, period: {} };
 }
 
 const CSV = [

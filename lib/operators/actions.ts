@@ -107,10 +107,16 @@ const ACTIONS = {
   'letter.assign': action({ ...letter, to: text(64) }, (a, i) => assignLetter(a, i.kind, letterId(i), i.to)),
 } as const;
 
-function letterId(l: { kind: 'row' | 'file'; id: string }): string {
-  const fits = l.kind === 'row' ? z.uuid().safeParse(l.id).success : /^[1-9]\d{0,17}$/.test(l.id);
-  if (fits) return l.id;
-  throw new RequestError(400, 'bad_field', `id must be ${l.kind === 'row' ? 'a UUID' : 'a number'}`, 'id');
+function letterId(letter: { kind: 'row' | 'file'; id: string }): string {
+  const fits =
+    letter.kind === 'row' ? z.uuid().safeParse(letter.id).success : /^[1-9]\d{0,17}$/.test(letter.id);
+  if (fits) return letter.id;
+  throw new RequestError(
+    400,
+    'bad_field',
+    `id must be ${letter.kind === 'row' ? 'a UUID' : 'a number'}`,
+    'id',
+  );
 }
 
 /** Runs one action. Throws RequestError that names the field at fault; then nothing was changed. */

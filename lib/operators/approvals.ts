@@ -6,8 +6,11 @@ import { RequestError } from '../platform/errors';
 import { typed } from '../platform/sql';
 import { type Acting, type Done, decide } from './carry-out';
 
-export async function giveApproval(acting: Acting, a: { policy: string; digest: string }): Promise<Done> {
-  const done = await decide(acting, 'give_approval', [a.policy, a.digest]);
+export async function giveApproval(
+  acting: Acting,
+  approval: { policy: string; digest: string },
+): Promise<Done> {
+  const done = await decide(acting, 'give_approval', [approval.policy, approval.digest]);
   if (done) return done;
   throw new RequestError(
     404,

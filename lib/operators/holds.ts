@@ -114,11 +114,14 @@ export async function setOverride(
   return { ...done!, covers };
 }
 
-export async function removeOverride(acting: Acting, o: { policy: string; tenant: Written }): Promise<Done> {
-  const known = acting.services.policies.some((q) => q.name === o.policy && q.tenants);
-  const targets = known ? [tenantTarget(acting.services.policies, o.policy)] : [];
-  for (const tenant of await storedAs(acting.services, 'tenant', o.tenant, targets)) {
-    const done = await decide(acting, 'remove_override', [o.policy, tenant]);
+export async function removeOverride(
+  acting: Acting,
+  override: { policy: string; tenant: Written },
+): Promise<Done> {
+  const known = acting.services.policies.some((q) => q.name === override.policy && q.tenants);
+  const targets = known ? [tenantTarget(acting.services.policies, override.policy)] : [];
+  for (const tenant of await storedAs(acting.services, 'tenant', override.tenant, targets)) {
+    const done = await decide(acting, 'remove_override', [override.policy, tenant]);
     if (done) return done;
   }
   throw new RequestError(404, 'unknown', 'there is no such override', 'tenant');

@@ -152,13 +152,13 @@ export async function* everythingInForce(asked: Asked): AsyncGenerator<Finding> 
 }
 
 /** One line for a person. */
-export function inWords(f: Finding): string {
-  const rows = f.covers.map((c) => `${c.table}: ${c.rows}`);
+export function inWords(finding: Finding): string {
+  const rows = finding.covers.map((c) => `${c.table}: ${c.rows}`);
   const where = [...new Set(rows)].join(', ') || `no policy looks there`;
-  const what = { holds: 'hold', extensions: 'extension', overrides: 'override' }[f.kind];
+  const what = { holds: 'hold', extensions: 'extension', overrides: 'override' }[finding.kind];
   const how =
-    f.matches === 'misspelled'
-      ? `KEEPS NOTHING: rows print this as ${f.printedAs.map((p) => JSON.stringify(p)).join(', ')}; set it again`
-      : { some: 'keeps', none: 'matches nothing now', unknown: 'could not be counted' }[f.matches];
-  return `${what} ${f.id} by ${f.by}: ${how} (${where})`;
+    finding.matches === 'misspelled'
+      ? `KEEPS NOTHING: rows print this as ${finding.printedAs.map((p) => JSON.stringify(p)).join(', ')}; set it again`
+      : { some: 'keeps', none: 'matches nothing now', unknown: 'could not be counted' }[finding.matches];
+  return `${what} ${finding.id} by ${finding.by}: ${how} (${where})`;
 }

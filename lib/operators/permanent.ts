@@ -15,16 +15,16 @@ import type { Target } from './targets';
 
 const STATEMENT_MS = 5_000;
 
-export async function removePermanent(acting: Acting, r: { table: string; key: Written }): Promise<Done> {
-  const target = await permitted(acting, r.table);
-  const parts = readParts('key', r.key);
+export async function removePermanent(acting: Acting, row: { table: string; key: Written }): Promise<Done> {
+  const target = await permitted(acting, row.table);
+  const parts = readParts('key', row.key);
   await spellInAny(acting.services, 'key', parts, [target]);
   const done = await decide(acting, 'remove_permanent', [
-    r.table,
+    row.table,
     sql`array(select jsonb_array_elements_text(${JSON.stringify(parts.values)}::jsonb))`,
   ]).catch(explained);
   if (done) return done;
-  throw new RequestError(404, 'unknown', `${r.table} has no row with this key`, 'key');
+  throw new RequestError(404, 'unknown', `${row.table} has no row with this key`, 'key');
 }
 
 async function permitted({ services }: Acting, label: string): Promise<Target> {

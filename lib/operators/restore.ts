@@ -8,10 +8,10 @@ import { reachItem } from './reach';
 import type { Written } from './subject';
 import { knownPolicy } from './switches';
 
-export async function restore(acting: Acting, r: { policy: string; key: Written }): Promise<Done> {
+export async function restore(acting: Acting, row: { policy: string; key: Written }): Promise<Done> {
   const { services, operator, reason, token } = acting;
-  knownPolicy(acting, r.policy);
-  const policy = services.policies.find((p) => p.name === r.policy)!;
+  knownPolicy(acting, row.policy);
+  const policy = services.policies.find((p) => p.name === row.policy)!;
   const { name, table, key } = policy;
   if (strategyOf(policy).grace === null) {
     const marking = services.policies.filter((p) => strategyOf(p).grace !== null).map((p) => p.name);
@@ -23,7 +23,7 @@ export async function restore(acting: Acting, r: { policy: string; key: Written 
     );
   }
   const target = { policy: name, table, columns: key.map((k) => k.column) };
-  const { subjects } = await reachItem(services, 'key', r.key, [target], true);
+  const { subjects } = await reachItem(services, 'key', row.key, [target], true);
   const order = { policy, rowKey: subjects[0]!, reason, actor: operator, token };
   const done = await restoreRow(services.deciding, order).catch((error: unknown) => {
     throw refusal(error);

@@ -35,8 +35,8 @@ const Intent = z.object({
 });
 export type Intent = z.infer<typeof Intent>;
 
-export const idempotencyKey = (i: Pick<Intent, 'id' | 'key_generation'>): string =>
-  `lapse-${i.id}-${i.key_generation}`;
+export const idempotencyKey = (intent: Pick<Intent, 'id' | 'key_generation'>): string =>
+  `lapse-${intent.id}-${intent.key_generation}`;
 
 /** What a second operator agreed to. Made with the provider's key, which no role of the database knows. */
 export function confirmationOf(

@@ -38,15 +38,15 @@ export interface PayBack {
 }
 
 /** Null when nothing is left to do; else why it ended before. */
-export async function payBack(p: PayBack): Promise<JobResult | null> {
-  while (p.inTime()) {
-    const lease = { token: randomUUID(), now: p.clock(), most: LEASED };
-    const intents = await p.ask(leaseIntents(p.review, p.settings.caps, lease));
+export async function payBack(request: PayBack): Promise<JobResult | null> {
+  while (request.inTime()) {
+    const lease = { token: randomUUID(), now: request.clock(), most: LEASED };
+    const intents = await request.ask(leaseIntents(request.review, request.settings.caps, lease));
     if (intents.length === 0) return null;
-    const { endings, fatal } = await attemptAll(p, intents, lease);
+    const { endings, fatal } = await attemptAll(request, intents, lease);
     // What is not settled here keeps its lease for a minute, and is then looked up before it is asked again.
-    const settled = await p.ask(settleIntents(p.review, lease.token, p.clock(), endings));
-    for (const { state } of settled) p.settled(state);
+    const settled = await request.ask(settleIntents(request.review, lease.token, request.clock(), endings));
+    for (const { state } of settled) request.settled(state);
     if (fatal instanceof ProviderError) {
       const message = `no refund can be made (${fatal.reason}): check STRIPE_SECRET_KEY and the account; nothing is lost, the next watch continues`;
       return { outcome: 'errored', reason: 'provider', message };
@@ -58,16 +58,22 @@ export async function payBack(p: PayBack): Promise<JobResult | null> {
   return { outcome: 'interrupted', reason: 'time', message: 'the next watch continues' };
 }
 
-async function attemptAll(p: PayBack, intents: readonly Intent[], lease: { token: string; now: Date }) {
+async function attemptAll(request: PayBack, intents: readonly Intent[], lease: { token: string; now: Date }) {
   const leaseEnds = new Date(lease.now.getTime() + LEASE_MS / 2);
   let fatal: unknown = null;
   const mayAsk = async (intent: string): Promise<string | null> =>
-    (await p.ask(mayRefund(intent, lease.token))).why_not;
+    (await request.ask(mayRefund(intent, lease.token))).why_not;
   const attempt = async (intent: Intent): Promise<Ending | null> => {
     if (fatal) return null;
     try {
       return await attemptRefund(
-        { provider: p.provider, clock: p.clock, leaseEnds, mayAsk, agreed: isAgreed(p, intent) },
+        {
+          provider: request.provider,
+          clock: request.clock,
+          leaseEnds,
+          mayAsk,
+          agreed: isAgreed(request, intent),
+        },
         intent,
       );
     } catch (error) {

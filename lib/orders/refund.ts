@@ -32,8 +32,8 @@ export interface Attempt {
 }
 
 /** Throws ProviderError only when it is `fatal`: then no refund can be made at all. */
-export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending> {
-  const wait = (ms: number) => new Date(a.clock().getTime() + ms).toISOString();
+export async function attemptRefund(attempt: Attempt, intent: Intent): Promise<Ending> {
+  const wait = (ms: number) => new Date(attempt.clock().getTime() + ms).toISOString();
   const backoff = Math.min(FIRST_WAIT_MS * 2 ** Math.min(intent.attempts - 1, 10), LONGEST_WAIT_MS);
   const ending = (e: Partial<Ending>): Ending => ({
     id: intent.id,
@@ -58,22 +58,23 @@ export async function attemptRefund(a: Attempt, intent: Intent): Promise<Ending>
           });
   let asked = false;
   try {
-    if (intent.refund_id !== null) return adopt(await a.provider.retrieve(intent.refund_id));
-    const standing = (await a.provider.ofPayment(intent.payment)).filter((r) => r.state !== 'failed');
+    if (intent.refund_id !== null) return adopt(await attempt.provider.retrieve(intent.refund_id));
+    const standing = (await attempt.provider.ofPayment(intent.payment)).filter((r) => r.state !== 'failed');
     const own = standing.find((r) => r.intent === intent.id);
     if (own) return adopt(own);
     if (standing.length > 0) return ending({ state: 'manual', refused_because: 'refunded_elsewhere' });
-    const against = whyNot(intent, await a.provider.payment(intent.payment), a.agreed);
+    const against = whyNot(intent, await attempt.provider.payment(intent.payment), attempt.agreed);
     if (against) return ending({ state: 'manual', refused_because: against });
-    if (a.clock().getTime() >= a.leaseEnds.getTime()) return ending({ error_class: 'lease_over' });
+    if (attempt.clock().getTime() >= attempt.leaseEnds.getTime())
+      return ending({ error_class: 'lease_over' });
     const began = performance.now();
-    const stop = await a.mayAsk(intent.id);
+    const stop = await attempt.mayAsk(intent.id);
     if (stop !== null) return ending({ error_class: stop });
     // A process that stood still here would ask after a stop had waited for it and answered.
     if (performance.now() - began > ASKING_MS - LONGEST_CALL_MS) return ending({ error_class: 'too_late' });
     asked = true;
     return adopt(
-      await a.provider.create({
+      await attempt.provider.create({
         intent: intent.id,
         payment: intent.payment,
         amount: intent.amount,

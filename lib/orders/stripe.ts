@@ -55,17 +55,17 @@ export function stripeProvider(key: string, base?: string): RefundProvider {
   };
 }
 
-function toRefund(r: Stripe.Refund): Refund {
+function toRefund(refund: Stripe.Refund): Refund {
   return {
-    id: r.id,
+    id: refund.id,
     state:
-      r.status === 'succeeded'
+      refund.status === 'succeeded'
         ? 'succeeded'
-        : r.status === 'failed' || r.status === 'canceled'
+        : refund.status === 'failed' || refund.status === 'canceled'
           ? 'failed'
           : 'pending',
-    amount: r.amount,
-    intent: r.metadata?.[INTENT] ?? null,
+    amount: refund.amount,
+    intent: refund.metadata?.[INTENT] ?? null,
   };
 }
 

@@ -235,10 +235,11 @@ function checked(env: Record<string, string | undefined>): Checked {
 const isProduction = (e: Checked): boolean => e.VERCEL_ENV === 'production';
 
 /** Null: deletions are real. */
-function whyDry(e: Checked): string | null {
-  if (!isProduction(e)) return `not production (VERCEL_ENV is ${e.VERCEL_ENV ?? 'unset'})`;
-  if (e.CLEANUP_DRY_RUN) return 'CLEANUP_DRY_RUN';
-  return e.RETENTION_DRY_RUN ? 'RETENTION_DRY_RUN' : null;
+function whyDry(environment: Checked): string | null {
+  if (!isProduction(environment))
+    return `not production (VERCEL_ENV is ${environment.VERCEL_ENV ?? 'unset'})`;
+  if (environment.CLEANUP_DRY_RUN) return 'CLEANUP_DRY_RUN';
+  return environment.RETENTION_DRY_RUN ? 'RETENTION_DRY_RUN' : null;
 }
 
 const Guards = Environment.pick({
@@ -263,8 +264,8 @@ const guardsOf = (e: z.output<typeof Guards>): Settings['guards'] => ({
 const lowered = (seconds: number | undefined): number | undefined =>
   seconds === undefined ? undefined : Math.min(seconds, MAX_DURATION_SECONDS);
 
-function warningsOf(e: Checked): string[] {
-  const asked = e.CLEANUP_MAX_DURATION_SECONDS;
+function warningsOf(environment: Checked): string[] {
+  const asked = environment.CLEANUP_MAX_DURATION_SECONDS;
   if (asked === undefined || asked <= MAX_DURATION_SECONDS) return [];
   return [
     `CLEANUP_MAX_DURATION_SECONDS is ${asked}, more than the ${MAX_DURATION_SECONDS} seconds a function has; a run takes at most those, and the next one resumes it`,
@@ -272,11 +273,11 @@ function warningsOf(e: Checked): string[] {
 }
 
 /** One value for two purposes would grant with one secret what needs the other. */
-function reused(e: Checked): string[] {
+function reused(environment: Checked): string[] {
   const values = new Map<string, string>();
   const problems: string[] = [];
   for (const name of ['CRON_SECRET', 'METRICS_TOKEN', 'LAPSE_STATUS_PASSWORD'] as const) {
-    const value = e[name];
+    const value = environment[name];
     if (value === undefined) continue;
     const other = values.get(value);
     if (other)

@@ -263,19 +263,19 @@ export function definePolicy(input: PolicyInput): Policy {
 }
 
 /** A partition is dropped as a whole: no condition may decide about single rows except those the database itself checks. */
-function unfitForPartitions(p: Policy): string[] {
+function unfitForPartitions(policy: Policy): string[] {
   const perRow = [
-    p.tenants && 'tenants',
-    p.where && 'where',
-    strategyOf(p).stays && strategyOf(p).words.noun,
-    p.rules.some((r) => Object.keys(r.match).length > 0) && 'match',
+    policy.tenants && 'tenants',
+    policy.where && 'where',
+    strategyOf(policy).stays && strategyOf(policy).words.noun,
+    policy.rules.some((r) => Object.keys(r.match).length > 0) && 'match',
   ].filter((x) => typeof x === 'string');
   const problems = perRow.map(
     (what) => `partitioned: a partition is dropped whole, so ${what} cannot spare some of its rows`,
   );
-  if (!p.key.some((k) => k.column === p.clock.column)) {
+  if (!policy.key.some((k) => k.column === policy.clock.column)) {
     problems.push(
-      `partitioned: the key of a partitioned table includes ${p.clock.column}, or it cannot be unique`,
+      `partitioned: the key of a partitioned table includes ${policy.clock.column}, or it cannot be unique`,
     );
   }
   return problems;

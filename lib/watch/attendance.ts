@@ -51,19 +51,19 @@ export const noteBegin = (services: Services, expected: Expected, startedAt: Dat
     ),
   );
 
-export const noteEnd = (services: Services, expected: Expected, e: Ended): Promise<void> => {
-  const started = e.startedAt.toISOString();
-  const finished = e.finishedAt.toISOString();
+export const noteEnd = (services: Services, expected: Expected, ended: Ended): Promise<void> => {
+  const started = ended.startedAt.toISOString();
+  const finished = ended.finishedAt.toISOString();
   return note(
     services,
     expected,
-    e.startedAt,
+    ended.startedAt,
     query(
       sql`update retention.watched set started_at = greatest(started_at, ${started}::timestamptz),
           finished_at = ${finished}::timestamptz,
-          worked_at = case when ${didItsWork(e)}::boolean then greatest(worked_at, ${started}::timestamptz) else worked_at end,
-          outcome = ${e.outcome}, reason = ${e.reason}, seconds = ${e.durationSeconds}::float8,
-          sla_status = case when ${e.outcome}::text = 'skipped' then sla_status else ${e.slaStatus} end
+          worked_at = case when ${didItsWork(ended)}::boolean then greatest(worked_at, ${started}::timestamptz) else worked_at end,
+          outcome = ${ended.outcome}, reason = ${ended.reason}, seconds = ${ended.durationSeconds}::float8,
+          sla_status = case when ${ended.outcome}::text = 'skipped' then sla_status else ${ended.slaStatus} end
         where name = ${expected.name} and (finished_at is null or finished_at <= ${finished}::timestamptz)`,
       nothing,
     ),

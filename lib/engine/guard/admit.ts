@@ -57,20 +57,20 @@ interface Hindrance {
   readonly step: number | null;
 }
 
-export async function admit(a: Applicant): Promise<Admission> {
-  if (a.facts.waits_until !== null) {
+export async function admit(applicant: Applicant): Promise<Admission> {
+  if (applicant.facts.waits_until !== null) {
     return {
       stop: {
         reason: 'cooling',
-        message: `this version reaches other rows than the one before; it waits out the cooling-off until ${a.facts.waits_until}`,
+        message: `this version reaches other rows than the one before; it waits out the cooling-off until ${applicant.facts.waits_until}`,
       },
     };
   }
-  const policy = withPeriods(a.policy, a.facts.periods);
-  const legs: Legs = (asOf) => legsOf(policy, new Date(asOf), a.guards.coolingOffSeconds);
-  const stopped = await guarded(a, policy, legs(a.asOf));
-  const step = a.guards.rollout && policy.rollout ? stepOf(a.facts.clean_runs) : null;
-  const claimed = await approved(a, policy, legs, { stopped, step });
+  const policy = withPeriods(applicant.policy, applicant.facts.periods);
+  const legs: Legs = (asOf) => legsOf(policy, new Date(asOf), applicant.guards.coolingOffSeconds);
+  const stopped = await guarded(applicant, policy, legs(applicant.asOf));
+  const step = applicant.guards.rollout && policy.rollout ? stepOf(applicant.facts.clean_runs) : null;
+  const claimed = await approved(applicant, policy, legs, { stopped, step });
   if (claimed?.use) {
     const limit = { rows: claimed.rows, message: `the ${claimed.rows} approved rows` };
     return { stop: null, legs, asOf: claimed.asOf, limit, approved: true };
@@ -81,7 +81,7 @@ export async function admit(a: Applicant): Promise<Admission> {
     return { stop: { reason: 'guarded', message } };
   }
   const limit = step === null ? null : { rows: step, message: rolloutMessage(step) };
-  return { stop: null, legs, asOf: a.asOf, limit, approved: false };
+  return { stop: null, legs, asOf: applicant.asOf, limit, approved: false };
 }
 
 /** The open approval, used or refused; null where there is none, or nothing stands in the way. */
@@ -107,16 +107,19 @@ async function approved(
 const refusal = (why: string): string => `The approval does not count: ${why}.`;
 
 /** Why the guard stops this run, or null. */
-async function guarded(a: Applicant, policy: Policy, legs: readonly Leg[]): Promise<string | null> {
-  if (!a.guards.massDeletion) {
-    a.log.warn({ event: 'guard.off' }, 'the mass-deletion guard is switched off (LAPSE_MASS_DELETION_GUARD)');
+async function guarded(applicant: Applicant, policy: Policy, legs: readonly Leg[]): Promise<string | null> {
+  if (!applicant.guards.massDeletion) {
+    applicant.log.warn(
+      { event: 'guard.off' },
+      'the mass-deletion guard is switched off (LAPSE_MASS_DELETION_GUARD)',
+    );
     return null;
   }
-  const limit = limitOf(policy, a.facts);
-  if (a.due !== null && a.due <= Math.min(limit.most, DUE_CAP)) return null;
+  const limit = limitOf(policy, applicant.facts);
+  if (applicant.due !== null && applicant.due <= Math.min(limit.most, DUE_CAP)) return null;
   try {
-    const counting = countCandidates(policy, legs, a.asOf, limit.most);
-    const candidates = await a.reading.askOne(counting, COUNT);
+    const counting = countCandidates(policy, legs, applicant.asOf, limit.most);
+    const candidates = await applicant.reading.askOne(counting, COUNT);
     return candidates !== null && candidates <= limit.most
       ? null
       : `more rows would go than ${limit.because}`;

@@ -20,12 +20,14 @@ const VALID_SECONDS = 86_400;
 export const expiryOf = (asOf: string): string =>
   new Date(new Date(asOf).getTime() + VALID_SECONDS * 1000).toISOString();
 
-export function digestOf(p: Previewed): string {
+export function digestOf(previewed: Previewed): string {
   const byName = (entries: (string | number)[][]) =>
     entries.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
-  const byRule = byName(Object.entries(p.byRule).map(([label, r]) => [label, r.expired, r.bytes, r.files]));
-  const dependants = byName(Object.entries(p.dependants));
-  const { policy, version, asOf, expired, bytes, files, rowsSha256, expiresAt } = p;
+  const byRule = byName(
+    Object.entries(previewed.byRule).map(([label, r]) => [label, r.expired, r.bytes, r.files]),
+  );
+  const dependants = byName(Object.entries(previewed.dependants));
+  const { policy, version, asOf, expired, bytes, files, rowsSha256, expiresAt } = previewed;
   const facts = [policy, version, asOf, expired, bytes, files, byRule, dependants, rowsSha256, expiresAt];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }

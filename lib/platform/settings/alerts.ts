@@ -43,9 +43,12 @@ export interface AlertSettings {
 const Shape = z.object(alertEnvironment);
 
 /** `problems` are added to those of all settings. */
-export function alertSettings(e: z.output<typeof Shape>): { settings: AlertSettings; problems: string[] } {
-  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret } = e;
-  const { ALERT_EMAIL_SMTP_URL: smtp, ALERT_EMAIL_FROM: from, ALERT_EMAIL_TO: to } = e;
+export function alertSettings(environment: z.output<typeof Shape>): {
+  settings: AlertSettings;
+  problems: string[];
+} {
+  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret } = environment;
+  const { ALERT_EMAIL_SMTP_URL: smtp, ALERT_EMAIL_FROM: from, ALERT_EMAIL_TO: to } = environment;
   const given = [smtp, from, to].filter((x) => x !== undefined).length;
   return {
     problems: [

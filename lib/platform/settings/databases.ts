@@ -27,10 +27,10 @@ interface Urls {
 }
 
 /** Each begins with the variable it is about. */
-export function databaseProblems(e: Urls): string[] {
-  const app = partsOf(e.DATABASE_URL);
+export function databaseProblems(urls: Urls): string[] {
+  const app = partsOf(urls.DATABASE_URL);
   const problems = (['DATABASE_URL_OPERATOR', 'DATABASE_URL_READER'] as const).flatMap((variable) => {
-    const url = e[variable];
+    const url = urls[variable];
     if (url === undefined) return [];
     const { login, place } = partsOf(url);
     if (place !== app.place)
@@ -43,8 +43,8 @@ export function databaseProblems(e: Urls): string[] {
       ];
     return [];
   });
-  const both = e.DATABASE_URL_OPERATOR && e.DATABASE_URL_READER;
-  if (both && partsOf(e.DATABASE_URL_OPERATOR!).login === partsOf(e.DATABASE_URL_READER!).login) {
+  const both = urls.DATABASE_URL_OPERATOR && urls.DATABASE_URL_READER;
+  if (both && partsOf(urls.DATABASE_URL_OPERATOR!).login === partsOf(urls.DATABASE_URL_READER!).login) {
     problems.push(
       'DATABASE_URL_READER must be another login than DATABASE_URL_OPERATOR: one that may only look',
     );

@@ -76,20 +76,23 @@ export interface OrderSettings {
 const Shape = z.object(orderEnvironment);
 
 /** `problems` are added to those of all settings. */
-export function orderSettings(e: z.output<typeof Shape>): { settings: OrderSettings; problems: string[] } {
+export function orderSettings(environment: z.output<typeof Shape>): {
+  settings: OrderSettings;
+  problems: string[];
+} {
   const problems =
-    e.ORDER_REVIEW_WARNING_PERCENT >= e.ORDER_REVIEW_BREACH_PERCENT
+    environment.ORDER_REVIEW_WARNING_PERCENT >= environment.ORDER_REVIEW_BREACH_PERCENT
       ? ['ORDER_REVIEW_WARNING_PERCENT must be below ORDER_REVIEW_BREACH_PERCENT']
       : [];
   return {
     problems,
     settings: {
-      allowedSeconds: e.ORDER_REVIEW_HOURS * 3_600,
-      warningPercent: e.ORDER_REVIEW_WARNING_PERCENT,
-      breachPercent: e.ORDER_REVIEW_BREACH_PERCENT,
-      caps: e.ORDER_REFUND_CAPS,
-      stripeKey: e.STRIPE_SECRET_KEY,
-      stripeBase: e.STRIPE_API_BASE,
+      allowedSeconds: environment.ORDER_REVIEW_HOURS * 3_600,
+      warningPercent: environment.ORDER_REVIEW_WARNING_PERCENT,
+      breachPercent: environment.ORDER_REVIEW_BREACH_PERCENT,
+      caps: environment.ORDER_REFUND_CAPS,
+      stripeKey: environment.STRIPE_SECRET_KEY,
+      stripeBase: environment.STRIPE_API_BASE,
     },
   };
 }

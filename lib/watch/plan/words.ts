@@ -31,21 +31,21 @@ function headline({ policies, days }: Plan, changes: readonly PolicyPlan[]): str
   ].join(' ');
 }
 
-function changeInWords(p: PolicyPlan, days: number): string[] {
+function changeInWords(plan: PolicyPlan, days: number): string[] {
   return [
-    `### \`${p.policy}\`: ${p.change}`,
+    `### \`${plan.policy}\`: ${plan.change}`,
     '',
     '| | production | this branch |',
     '|---|---|---|',
-    `| version | ${p.production ? `\`${p.production.version}\` since ${p.production.since}` : '–'} | ${p.branch ? `\`${p.branch.version}\`` : '–'} |`,
-    ...p.sides.map(({ field, production, branch }) => {
+    `| version | ${plan.production ? `\`${plan.production.version}\` since ${plan.production.since}` : '–'} | ${plan.branch ? `\`${plan.branch.version}\`` : '–'} |`,
+    ...plan.sides.map(({ field, production, branch }) => {
       const differs = production !== branch;
       const face = (text: string | null) =>
         text === null ? '–' : differs ? `**${cell(text)}**` : cell(text);
       return `| ${field} | ${face(production)} | ${face(branch)} |`;
     }),
-    ...(p.effect ? ['', ...effectInWords(p.effect, days)] : []),
-    ...p.problems.flatMap((problem) => ['', `> ${problem}`]),
+    ...(plan.effect ? ['', ...effectInWords(plan.effect, days)] : []),
+    ...plan.problems.flatMap((problem) => ['', `> ${problem}`]),
   ];
 }
 

@@ -20,8 +20,8 @@ export const controlMutants: readonly Mutant[] = [
     id: 'J02',
     promise: 'Rows are let through uncounted only when no more than the limit are due.',
     file: 'lib/engine/guard/admit.ts',
-    find: 'a.due <= Math.min(limit.most, DUE_CAP)',
-    replace: 'a.due <= DUE_CAP',
+    find: 'applicant.due <= Math.min(limit.most, DUE_CAP)',
+    replace: 'applicant.due <= DUE_CAP',
     tests: mass('stops before its first delete and says why'),
   },
   {
@@ -52,8 +52,8 @@ export const controlMutants: readonly Mutant[] = [
     id: 'J06',
     promise: 'A version that cools off deletes nothing.',
     file: 'lib/engine/guard/admit.ts',
-    find: 'if (a.facts.waits_until !== null) {',
-    replace: 'if (a.facts.waits_until === a.asOf) {',
+    find: 'if (applicant.facts.waits_until !== null) {',
+    replace: 'if (applicant.facts.waits_until === applicant.asOf) {',
     tests: ['test/engine/guard/cooling.test.ts:waits as a whole'],
   },
   {

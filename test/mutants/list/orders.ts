@@ -58,8 +58,8 @@ export const orderMutants: readonly Mutant[] = [
     id: 'R07',
     promise: 'Nothing is asked of the provider once the lease may be another’s.',
     file: 'lib/orders/refund.ts',
-    find: 'if (a.clock().getTime() >= a.leaseEnds.getTime())',
-    replace: 'if (a.clock().getTime() >= a.leaseEnds.getTime() + 3_600_000)',
+    find: 'if (attempt.clock().getTime() >= attempt.leaseEnds.getTime())',
+    replace: 'if (attempt.clock().getTime() >= attempt.leaseEnds.getTime() + 3_600_000)',
     tests: watch('sends nothing once its lease'),
   },
   {
