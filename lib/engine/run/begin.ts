@@ -8,10 +8,10 @@ import { countDue } from '../statement/drained';
 import { observeLabels } from '../statement/labels';
 import { rootsOf, withRoots } from '../statement/leaves';
 import { legsOf } from '../statement/leg';
-import { type Check, judgeFacts, judgeStore } from '../statement/preflight';
+import { type Check, catalogFacts, judgeFacts, judgeStore } from '../statement/preflight';
 import { drained } from './endings';
 import type { Run } from './execution';
-import { BEGIN, beginRun, catalogOf, endIfIdle } from './record';
+import { BEGIN, beginRun, endIfIdle } from './record';
 
 /** May delete, if nothing is wrong with the database. */
 export interface Opened {
@@ -44,7 +44,7 @@ export async function open<const Q extends Queries>(
 ): Promise<{ opened: Opened | Refused; answers: Answers<Q> }> {
   const first = {
     begun: beginRun(run.start),
-    catalog: catalogOf(policy),
+    catalog: catalogFacts(policy),
     roots: rootsOf(policy) ?? undefined,
   };
   const sentAt = performance.now();
@@ -57,7 +57,7 @@ export async function open<const Q extends Queries>(
   run.neighbors.wrote();
   const rooted = withRoots(policy, found);
   // Of a partition that a dependant is, the catalog is asked again as of its table.
-  const { facts } = rooted === policy ? catalog : await run.session.reading.askOne(catalogOf(rooted), BEGIN);
+  const facts = rooted === policy ? catalog : await run.session.reading.askOne(catalogFacts(rooted), BEGIN);
   const problems = [
     ...judgeFacts(rooted, facts, permanentTables, checks),
     ...judgeStore(rooted, run.services.blob !== undefined),

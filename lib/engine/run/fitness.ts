@@ -8,8 +8,8 @@ import type { Asking } from '../../platform/session';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import type { Services } from '../../services';
-import { type Check, judgeFacts } from '../statement/preflight';
-import { BEGIN, catalogOf } from './record';
+import { type Check, catalogFacts, judgeFacts } from '../statement/preflight';
+import { BEGIN } from './record';
 
 /** The look takes some ten milliseconds: a thousandth of the run. */
 const LOOK_AGAIN_MS = 10_000;
@@ -38,7 +38,7 @@ export class Fitness {
     if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
     this.#lookedAt = now;
     const { policy, checks } = this.run;
-    const { facts } = await this.run.reading.askOne(catalogOf(policy), BEGIN);
+    const facts = await this.run.reading.askOne(catalogFacts(policy), BEGIN);
     const problems = judgeFacts(policy, facts, permanentTables, checks);
     if (problems.length > 0) throw new PreflightError(policy.name, problems);
   }

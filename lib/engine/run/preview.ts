@@ -20,10 +20,10 @@ import { heapFacts, judgeHeap } from '../statement/heap';
 import { atRoots } from '../statement/leaves';
 import { hasOneCutoff, type Leg, legsOf } from '../statement/leg';
 import { mayBeDropped, type Partition, partitionName } from '../statement/partition';
-import { judgeFacts, judgeStore } from '../statement/preflight';
+import { catalogFacts, judgeFacts, judgeStore } from '../statement/preflight';
 import { resultOf } from './answer';
 import type { Run } from './execution';
-import { catalogOf, recordPreview } from './record';
+import { recordPreview } from './record';
 import type { RunResult } from './result';
 
 /** Rows a second to reckon with before any run of this policy has been measured. */
@@ -82,7 +82,7 @@ export class DryRun {
     const cooling = services.settings.guards.coolingOffSeconds;
     const { catalog, now, facts } = await session.reading.ask(
       {
-        catalog: catalogOf(policy),
+        catalog: catalogFacts(policy),
         now: nowAndRate(policy.name, startedAt),
         facts: admissionFacts(policy, version, startedAt, cooling),
       },
@@ -92,7 +92,7 @@ export class DryRun {
     this.#rate = now.rate ?? RATE_UNKNOWN;
     this.#waitsUntil = facts.waits_until;
     this.#blockers.push(
-      ...judgeFacts(policy, catalog.facts, permanentTables),
+      ...judgeFacts(policy, catalog, permanentTables),
       ...judgeStore(policy, services.blob !== undefined),
     );
     const legs = legsOf(withPeriods(policy, facts.periods), new Date(this.#asOf), cooling);

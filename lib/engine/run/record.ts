@@ -5,8 +5,6 @@ import type { Kept, Outcome, Preview, SlaStatus } from '../../platform/outcome';
 import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { type Sql, sql, typed, utc } from '../../platform/sql';
-import type { Policy } from '../../policies/contract';
-import { catalogFacts } from '../statement/preflight';
 import { NEXT_TRANSACTION } from '../statement/pressure';
 
 /** Beginning and ending wait for a batch of an earlier run that is still under way. */
@@ -39,10 +37,6 @@ export const beginRun = (r: RunStart): Query<Begun> =>
       ${r.trigger}, ${r.actor}, ${r.correlationId})`,
     oneRow(Begun),
   );
-
-/** What the preflight judges. */
-export const catalogOf = (policy: Policy): Query<{ facts?: unknown }> =>
-  query(catalogFacts(policy), oneRow(z.object({ facts: z.unknown() })));
 
 export interface RunEnd {
   readonly policy: string;
