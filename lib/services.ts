@@ -47,9 +47,9 @@ export function createServices(env: Record<string, string | undefined> = process
 }
 
 /** A login that may more than its role is refused on first use: lib/platform/login.ts. */
-function connections({ databaseUrl, operatorUrl, readerUrl, neonHttpEndpoint }: Settings) {
+function connections({ databaseUrl, operatorUrl, readerUrl, neonHttpEndpoint, neonHttpToken }: Settings) {
   const as = (role: Role, variable: string, url: string | undefined): Database =>
-    fitLogin(connect(url ?? databaseUrl, neonHttpEndpoint), {
+    fitLogin(connect(url ?? databaseUrl, neonHttpEndpoint, neonHttpToken), {
       role,
       variable: url === undefined ? 'DATABASE_URL' : variable,
       ...(url === undefined && role !== 'lapse_app' ? { orVariable: variable } : {}),

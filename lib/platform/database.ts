@@ -25,9 +25,10 @@ export interface Database {
 }
 
 /** Points every client of this process to `endpoint` when the HTTP protocol is not served at the host itself. */
-export function connect(url: string, endpoint?: string): Database {
+export function connect(url: string, endpoint?: string, token?: string): Database {
   if (endpoint) neonConfig.fetchEndpoint = endpoint;
-  const sql = neon(url);
+  // As a bearer: what a proxy of one's own asks for before it asks PostgreSQL.
+  const sql = token === undefined ? neon(url) : neon(url, { authToken: token });
   return {
     async transaction(statements, options) {
       try {
@@ -139,6 +140,13 @@ function withoutCode(error: NeonDbError): DatabaseError {
   const status = /HTTP status (\d+)/.exec(error.message)?.[1];
   if (status === '413' || status === '507') {
     return new DatabaseError('fatal', null, `the request or its answer is too large (HTTP ${status})`);
+  }
+  if (status === '401') {
+    return new DatabaseError(
+      'fatal',
+      null,
+      'the SQL proxy refused the request before anything ran: set NEON_HTTP_TOKEN to its SQL_PROXY_TOKEN and deploy again',
+    );
   }
   if (status !== undefined) {
     // A refusal at connect (no such database, no connection left) looks like a connection that was lost at COMMIT.

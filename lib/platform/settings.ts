@@ -60,6 +60,8 @@ const Environment = z.object({
   ...databaseEnvironment,
   /** Only if Neon's HTTP protocol is served elsewhere than at the host's own /sql (a proxy of your own). */
   NEON_HTTP_ENDPOINT: privateUrl('must be a URL').optional(),
+  /** The bearer that a proxy of your own asks for; only with NEON_HTTP_ENDPOINT. */
+  NEON_HTTP_TOKEN: secret.optional(),
   UPSTASH_REDIS_REST_URL: privateUrl('is required: the REST URL of the Upstash database'),
   UPSTASH_REDIS_REST_TOKEN: z.string({ error: 'is required' }).min(1, 'must not be empty'),
   BLOB_READ_WRITE_TOKEN: z.string().min(1, 'must not be empty').optional(),
@@ -128,6 +130,7 @@ export interface Settings {
   readonly operatorUrl: string | undefined;
   readonly readerUrl: string | undefined;
   readonly neonHttpEndpoint: string | undefined;
+  readonly neonHttpToken: string | undefined;
   readonly redisUrl: string;
   readonly redisToken: string;
   readonly blobToken: string | undefined;
@@ -186,6 +189,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     operatorUrl: e.DATABASE_URL_OPERATOR,
     readerUrl: e.DATABASE_URL_READER,
     neonHttpEndpoint: e.NEON_HTTP_ENDPOINT,
+    neonHttpToken: e.NEON_HTTP_TOKEN,
     redisUrl: e.UPSTASH_REDIS_REST_URL,
     redisToken: e.UPSTASH_REDIS_REST_TOKEN,
     blobToken: e.BLOB_READ_WRITE_TOKEN,

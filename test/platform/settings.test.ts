@@ -35,6 +35,7 @@ describe('a wrong setting names itself', () => {
     ['DATABASE_URL_OPERATOR', 'postgresql://app:other@host.example/db'],
     ['DATABASE_URL_READER', 'postgresql://look:pw@host.example:5433/db'],
     ['DATABASE_URL_READER', 'postgresql://app:pw@host.example/db'],
+    ['NEON_HTTP_TOKEN', 'a-token-without-an-endpoint'],
     ['UPSTASH_REDIS_REST_URL', undefined],
     ['UPSTASH_REDIS_REST_URL', 'not a url'],
     ['UPSTASH_REDIS_REST_TOKEN', ''],

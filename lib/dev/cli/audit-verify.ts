@@ -24,7 +24,7 @@ try {
   // As the endpoint answers it, or the head alone.
   const exported = file?.head ?? file;
   const known = exported ? readHead(exported, values.key ?? exported.publicKey) : undefined;
-  const v = await verify(connect(url, endpoint), known ? { known } : {});
+  const v = await verify(connect(url, endpoint, process.env.NEON_HTTP_TOKEN), known ? { known } : {});
   for (const p of v.problems) console.error(`${p.kind}: ${p.message}`);
   console.log(
     `${v.ok ? 'intact' : 'BROKEN'}: ${v.entries} entries, ${v.runs} sealed runs, ${v.receipts} receipts`,

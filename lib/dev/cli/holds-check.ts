@@ -13,7 +13,10 @@ if (!url) {
 }
 try {
   const counts = { some: 0, unknown: 0, none: 0, misspelled: 0 };
-  for await (const found of everythingInForce({ database: connect(url, endpoint), policies })) {
+  for await (const found of everythingInForce({
+    database: connect(url, endpoint, process.env.NEON_HTTP_TOKEN),
+    policies,
+  })) {
     counts[found.matches] += 1;
     if (found.matches !== 'some') console.log(inWords(found));
   }

@@ -127,7 +127,7 @@ async function answerOf(handler: ServiceHandler, request: ServiceRequest): Promi
  * Undefined when it is too large. The rest is read and thrown away: an unread body would reset the client's
  * connection, and the next request on it would fail instead of this one.
  */
-async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+export async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
@@ -146,7 +146,7 @@ function parsed(body: Buffer): unknown {
   }
 }
 
-async function send(response: ServerResponse, answer: Answer): Promise<void> {
+export async function send(response: ServerResponse, answer: Answer): Promise<void> {
   if (response.destroyed) return;
   const { body = '' } = answer;
   if (typeof body === 'string' || Buffer.isBuffer(body)) {

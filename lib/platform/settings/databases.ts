@@ -24,6 +24,8 @@ interface Urls {
   readonly DATABASE_URL: string;
   readonly DATABASE_URL_OPERATOR?: string | undefined;
   readonly DATABASE_URL_READER?: string | undefined;
+  readonly NEON_HTTP_ENDPOINT?: string | undefined;
+  readonly NEON_HTTP_TOKEN?: string | undefined;
 }
 
 /** Each begins with the variable it is about. */
@@ -49,6 +51,8 @@ export function databaseProblems(urls: Urls): string[] {
       'DATABASE_URL_READER must be another login than DATABASE_URL_OPERATOR: one that may only look',
     );
   }
+  if (urls.NEON_HTTP_TOKEN !== undefined && urls.NEON_HTTP_ENDPOINT === undefined)
+    problems.push('NEON_HTTP_TOKEN is for a proxy of your own: set NEON_HTTP_ENDPOINT too, or leave it out');
   return problems;
 }
 

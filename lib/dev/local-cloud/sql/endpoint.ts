@@ -146,6 +146,10 @@ function failure(error: unknown): Answer {
   if (error instanceof UnexpectedMessageError) return badRequest('unexpected message from server');
   if (error instanceof ResponseTooLargeError) return tooLarge(507, 'response', MAX_BYTES);
   if (isDatabaseError(error)) return sqlError(error as unknown as { message: string });
+  // In words that say: nothing ran, ask again.
+  if (error instanceof Error && /timeout exceeded when trying to connect/.test(error.message)) {
+    return badRequest('too many connections to the database: try again');
+  }
   if (error instanceof Error && error.message.startsWith('SASL: ')) {
     return badRequest('missing authentication credentials: required password');
   }

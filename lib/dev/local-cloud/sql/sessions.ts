@@ -20,6 +20,15 @@ export interface Upstream {
   readonly tls: NonNullable<ClientConfig['ssl']>;
 }
 
+/** For a service that many share; without them a session is opened whenever none is free. */
+export interface SessionLimits {
+  /** Sessions of one login. */
+  readonly most?: number;
+  /** How long a request waits for one of them, and for the server to let it in. */
+  readonly waitMs?: number;
+  readonly idleMs?: number;
+}
+
 export interface Login {
   readonly user: string;
   readonly password: string;
@@ -59,7 +68,10 @@ const asText = { getTypeParser: () => (value: string) => value } as unknown as C
 export class Sessions {
   readonly #pools = new Map<string, { pool: Pool; login: Login }>();
 
-  constructor(readonly upstream: Upstream) {}
+  constructor(
+    readonly upstream: Upstream,
+    private readonly limits: SessionLimits = {},
+  ) {}
 
   config(login: Login): ClientConfig {
     return {
@@ -77,8 +89,9 @@ export class Sessions {
     if (!entry) {
       const pool = new Pool({
         ...this.config(login),
-        max: Number.POSITIVE_INFINITY,
-        idleTimeoutMillis: IDLE_MS,
+        max: this.limits.most ?? Number.POSITIVE_INFINITY,
+        idleTimeoutMillis: this.limits.idleMs ?? IDLE_MS,
+        ...(this.limits.waitMs === undefined ? {} : { connectionTimeoutMillis: this.limits.waitMs }),
       });
       // A session that dies while idle (server stopped, database dropped) is only removed from the pool.
       pool.on('error', () => {});
@@ -87,7 +100,16 @@ export class Sessions {
       entry = { pool, login };
       this.#pools.set(key, entry);
     }
-    return entry.pool.connect();
+    try {
+      return await entry.pool.connect();
+    } catch (error) {
+      // Whoever tries passwords leaves no pool behind for each.
+      if (entry.pool.totalCount === 0 && this.#pools.get(key) === entry) {
+        this.#pools.delete(key);
+        void entry.pool.end();
+      }
+      throw error;
+    }
   }
 
   /** Returns a session to the pool, or ends it: because it is `broken`, or because enough are kept. */
