@@ -103,7 +103,10 @@ export function subjectsOf(
         f.from === table.oid && f.columns.length === 1 && last !== undefined && tables.has(singular(last))
       );
     });
-    const named = table.columns.map((c) => c.name).filter((c) => columns.test(snake(c)));
+    // A bare `sender` may be an address, unless a foreign key says that it is somebody.
+    const named = table.columns
+      .map((c) => c.name)
+      .filter((c) => columns.test(snake(c)) && /(id|uuid|uid)$/.test(snake(c)));
     return (
       keys.map((f) => f.columns[0]!).find((c) => columns.test(snake(c))) ?? named[0] ?? keys[0]?.columns[0]
     );
