@@ -6,17 +6,10 @@ import type { PolicyInput } from '../../policies/contract';
 import type { ForeignKey, TableFacts } from './catalog';
 import type { Clock } from './clocks';
 import { isMadeToPass } from './clocks';
+import { type Chosen, joinKey, keyColumns, keyOf, type Refusal, typeOf, withoutKey } from './keys';
 import { quoted, quotedTable } from './quoting';
-import type { TextShape } from './sample';
 import type { Survey, Surveyed } from './survey';
 import { snake } from './words';
-
-export interface Refusal {
-  readonly problem: string;
-  readonly remedy: string;
-  /** Nothing in the table says when a row would be over. */
-  readonly timeless?: true;
-}
 
 export interface Draft {
   readonly clock: Clock;
@@ -30,15 +23,6 @@ export interface Draft {
 const UNSAID = 'not said yet: npm run adopt asks for it';
 /** Only to ask whether the engine would take it. */
 const SOME_DAYS = 365;
-
-type Key = PolicyInput['key'];
-
-export interface Chosen {
-  /** The column that starts the clock; without it, the one that says most. */
-  readonly clock?: string;
-  /** A person says that keys of text name nobody. */
-  readonly keyNamesNobody?: boolean;
-}
 
 export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}): Draft | Refusal {
   const { facts } = table;
@@ -115,59 +99,6 @@ function withoutClock({ facts, epochs, clocks, sample }: Surveyed, wanted?: stri
   };
 }
 
-const withoutKey = (facts: TableFacts): Refusal => ({
-  problem: 'no column that is never NULL and unique: a receipt could not name a row',
-  remedy:
-    facts.kind === 'r'
-      ? `ALTER TABLE ${quotedTable(facts)} ADD PRIMARY KEY (…);`
-      : 'a policy governs a table, or one that is partitioned',
-});
-
-/** What refers to the table says which of its keys counts; else the primary key, else another unique one. */
-function keyColumns(survey: Survey, facts: TableFacts): string[] | null {
-  const notNull = new Set(facts.columns.filter((c) => c.not_null).map((c) => c.name));
-  const keys = facts.indexes
-    .filter((i) => i.unique && !i.partial && i.columns.every((c) => notNull.has(c)))
-    .map((i) => i.columns);
-  const wanted = survey.pointingAt(facts).map((f) => [...f.to_columns].sort().join('\0'));
-  const asWanted = keys.find((k) => wanted.length > 0 && wanted.every((w) => w === [...k].sort().join('\0')));
-  return asWanted ?? keys[0] ?? null;
-}
-
-function keyOf(table: Surveyed, columns: readonly string[], { keyNamesNobody }: Chosen): Key | Refusal {
-  const shapes = typeof table.sample === 'object' && table.sample !== null ? table.sample.texts : null;
-  const key: Key = [];
-  for (const c of columns) {
-    const column = table.facts.columns.find((x) => x.name === c)!;
-    const isText = /^(text|character|name$|.*\bcitext$)/.test(column.plain);
-    const type = /^(character|bit)$/.test(column.plain) ? column.type : column.plain;
-    if (!isText) {
-      key.push({ column: c, type });
-      continue;
-    }
-    if (keyNamesNobody !== true && !isOpaque(c, shapes?.get(c))) {
-      return {
-        problem: `the key ${c} of ${table.label} is text and may name a person: keys stand in receipts for years`,
-        remedy: `where it names nobody, --key-names-nobody; else add another key: ALTER TABLE ${quotedTable(table.facts)} ADD COLUMN … uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE;`,
-      };
-    }
-    key.push({ column: c, type, personal: false });
-  }
-  return key;
-}
-
-/** Of a table that was not looked into. */
-const typeOf = (from: TableFacts, column: string): Key[number] => ({
-  column,
-  type: from.columns.find((c) => c.name === column)!.plain,
-});
-
-/** Made by a machine. Without rows its name has to say so. */
-function isOpaque(column: string, shape: TextShape | undefined): boolean {
-  if (shape !== undefined && shape.values > 0) return shape.opaque === shape.values;
-  return /^(id|uuid|guid|cuid|ulid|nanoid|.*_id|.*(key|hash|token|digest))$/.test(snake(column));
-}
-
 const FATES = { c: 'delete', n: 'keep', d: 'keep', a: 'block', r: 'block' } as const;
 
 /** What refers to its rows, and what its foreign key does with that; by the roots of partitions, each once. */
@@ -203,13 +134,6 @@ function dependantsOf(
   }
   return [...found.values()];
 }
-
-/** Prisma's `_AToB` has a unique index only where its version made it one; both columns together name a row. */
-const joinKey = (from: TableFacts): string => {
-  const columns = from.columns.map((c) => c.name);
-  const isJoin = columns.length === 2;
-  return `ALTER TABLE ${quotedTable(from)} ADD PRIMARY KEY (${isJoin ? columns.map(quoted).join(', ') : '…'});`;
-};
 
 function inOrder(f: ForeignKey, key: readonly string[]): string[] | null {
   if (f.to_columns.length !== key.length) return null;

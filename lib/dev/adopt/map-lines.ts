@@ -37,6 +37,7 @@ export function linesFor(
         const label = labelOf(v.table);
         const policy = by.get(label) ?? (v.kind === 'governed' ? v.by : undefined);
         if (v.kind === 'technical') return [label, { technical: v.why }];
+        if (v.kind === 'governed' && v.permanent) return [label, { permanent: v.by }];
         const decision: TableInput = policy === undefined ? { undecided: true } : { policy };
         return [label, { ...decision, ...handled(v.table) }];
       }),

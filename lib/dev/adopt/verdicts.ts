@@ -8,7 +8,7 @@ import type { Survey, Surveyed } from './survey';
 
 export type Verdict = { readonly table: Surveyed } & (
   | { readonly kind: 'technical'; readonly why: string }
-  | { readonly kind: 'governed'; readonly by: string }
+  | { readonly kind: 'governed'; readonly by: string; readonly permanent: boolean }
   /** `proposed`: its clock says that a row is over. `possible`: the engine takes it, and a person has to say so. */
   | { readonly kind: 'proposed' | 'possible'; readonly draft: Draft; readonly steps: readonly Step[] }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
@@ -41,9 +41,9 @@ async function verdictOf(
   if (facts.kind !== 'r' && facts.kind !== 'p') return { table, kind: 'view' };
   const by =
     policies.find((p) => isThis(p.table)) ??
-    policies.find((p) => p.dependants.some((d) => d.fate === 'delete' && isThis(d.table))) ??
-    permanent.find((p) => isThis(p.table));
-  if (by !== undefined) return { table, kind: 'governed', by: by.name };
+    policies.find((p) => p.dependants.some((d) => d.fate === 'delete' && isThis(d.table)));
+  const kept = permanent.find((p) => isThis(p.table));
+  if (kept ?? by) return { table, kind: 'governed', by: (kept ?? by)!.name, permanent: kept !== undefined };
   const draft = draftOf(survey, table);
   if ('problem' in draft) {
     if (draft.timeless) return { table, kind: 'timeless', problem: draft };

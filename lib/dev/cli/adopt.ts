@@ -4,8 +4,9 @@
  * nothing was written because of an answer, with code 2 when it could not look.
  */
 import { createInterface } from 'node:readline/promises';
-import { adopt, NothingWritten } from '../adopt/adopt';
+import { adopt } from '../adopt/adopt';
 import { type Flags, readFlags } from '../adopt/answers';
+import { NothingWritten } from '../adopt/terminal';
 
 process.exitCode = await main();
 

@@ -66,7 +66,7 @@ export const adoptMutants: readonly Mutant[] = [
   {
     id: 'Q08',
     promise: 'A key of text that may name a person is not written into receipts.',
-    file: 'lib/dev/adopt/draft.ts',
+    file: 'lib/dev/adopt/keys.ts',
     find: 'keyNamesNobody !== true && !isOpaque(',
     replace: 'keyNamesNobody === true && !isOpaque(',
     tests: [survey],
