@@ -32,7 +32,7 @@ it('tells an operator what the branch of a preview deployment makes deletable', 
   const words = await get('?format=markdown&days=7');
   expect(words.headers.get('content-type')).toContain('text/markdown');
   expect(await words.text()).toContain(
-    '**1 row and 0 files become deletable because of it now**; in 7 days 1 row',
+    '**1 row and 0 files become deletable because of it now, 1 row and 0 files within 7 days',
   );
 });
 

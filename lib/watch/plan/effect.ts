@@ -15,16 +15,19 @@ import type { Settings } from '../../platform/settings';
 import type { Policy } from '../../policies/contract';
 import { reachOf, withPeriods } from '../../policies/effective';
 import { versionOf } from '../../policies/fingerprint';
+import { countAhead, endOf } from './ahead';
 import { type Counting, type Counts, countExcept } from './except';
 
-const DAY_MS = 86_400_000;
 /** Counting with the whole predicate may have to read many rows that stay: as long as a run allows. */
 const LIMITS = { statementMs: 15_000 };
 
-/** At `now`, and at an instant some days ahead. */
+/** Today, and within some days: what goes earlier than it would. */
 export interface Moments {
   readonly now: Counts;
+  /** Within those days; those of now are among them. */
   readonly ahead: Counts;
+  /** Of those, what the other would still have at their end. */
+  readonly beyond: Counts;
 }
 
 export interface Effect {
@@ -84,11 +87,10 @@ async function atItsRoots({ database, before, branch }: Change): Promise<[Policy
 }
 
 async function moments(change: Change, policy: Policy, other: Policy | null): Promise<Moments> {
-  const ahead = new Date(change.now.getTime() + change.days * DAY_MS);
-  return {
-    now: await countExcept(policy, other, change.now, change),
-    ahead: await countExcept(policy, other, ahead, change),
-  };
+  const now = await countExcept(policy, other, change.now, change);
+  const ahead = await countAhead(policy, other, change, change);
+  const beyond = other === null ? ahead : await countExcept(policy, other, endOf(change), change);
+  return { now, ahead, beyond };
 }
 
 async function staysOf(

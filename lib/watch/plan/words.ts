@@ -26,7 +26,7 @@ function headline({ policies, days }: Plan, changes: readonly PolicyPlan[]): str
   const uncounted = changes.filter((p) => p.problems.length > 0 && p.effect === null);
   return [
     `${changes.length} of ${counted(policies.length, 'policy', 'policies')} ${changes.length === 1 ? 'changes' : 'change'}.`,
-    `**${all('now')} become deletable because of it now**; in ${days} days ${all('ahead')} will be gone that would still be there without it.`,
+    `**${all('now')} become deletable because of it now, ${all('ahead')} within ${days} days**; without it, ${all('beyond')} of those would still be there then.`,
     ...(uncounted.length > 0 ? [`**Not counted: ${uncounted.map((p) => p.policy).join(', ')}.**`] : []),
   ].join(' ');
 }
@@ -57,10 +57,10 @@ function effectInWords(
     [m?.now, m?.ahead].flatMap((c) => Object.keys(c?.dependants ?? {})),
   );
   const line = (what: string, m: Moments | null, of: (c: Counts) => string): string[] =>
-    m ? [`| ${what} | ${of(m.now)} | ${of(m.ahead)} |`] : [];
+    m ? [`| ${what} | ${of(m.now)} | ${of(m.ahead)} | ${of(m.beyond)} |`] : [];
   return [
-    `| | now | in ${days} days |`,
-    '|---|---|---|',
+    `| | now | within ${days} days | of those, still there then without it |`,
+    '|---|---|---|---|',
     ...line('**rows that become deletable**', becomes, (c) => `**${figure(c, c.rows)}**`),
     ...[...new Set(along)].flatMap((table) =>
       line(`with them: ${cell(table)}`, becomes, (c) => figure(c, c.dependants[table] ?? 0)),

@@ -61,4 +61,12 @@ export const planMutants: readonly Mutant[] = [
     replace: 'asOf.getTime() - seconds * 1000)',
     tests: [plan],
   },
+  {
+    id: 'Y08',
+    promise: 'What goes no earlier than under production is no part of the days ahead.',
+    file: 'lib/watch/plan/ahead.ts',
+    find: 'seconds > first;',
+    replace: 'seconds >= first;',
+    tests: ['test/watch/plan/random.test.ts'],
+  },
 ];

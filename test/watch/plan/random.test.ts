@@ -1,8 +1,18 @@
 /** Any declaration beside any other: what the plan says becomes deletable is what a run deletes after production's own. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runPolicy } from '@/lib/engine/run/run';
 import { days, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import { makePlan } from '@/lib/watch/plan/plan';
-import { databaseClock, type Engine, engine, govern, NOW, thingsPolicy } from '../../support/engine';
+import {
+  DAY,
+  databaseClock,
+  type Engine,
+  engine,
+  govern,
+  NOW,
+  order,
+  thingsPolicy,
+} from '../../support/engine';
 import { dice } from '../../support/guarded';
 
 let e: Engine;
@@ -47,6 +57,9 @@ async function fill(pick: (most: number) => number): Promise<void> {
 /** What all plans counted together. */
 let becomes = 0;
 let spared = 0;
+let ahead = 0;
+/** A few are enough to tell now from then. */
+const NIGHTS = 6;
 
 it.each([...Array(24).keys()])('plan %i is exact', async (seed) => {
   const pick = dice(seed);
@@ -75,7 +88,33 @@ it.each([...Array(24).keys()])('plan %i is exact', async (seed) => {
   expect(first - (effect?.spared?.now.rows ?? 0)).toBe(all - (effect?.becomes?.now.rows ?? 0));
 });
 
+it.each([...Array(8).keys()])('plan %i is exact some nights ahead', async (seed) => {
+  const pick = dice(seed + 100);
+  const [production, branch] = [anyPolicy(pick), anyPolicy(pick)];
+  await e.db.sql('truncate things');
+  await e.run(production);
+  await fill(pick);
+  const plan = await makePlan(
+    { ...e.services, policies: [branch], guards: e.services.settings.guards },
+    { deadline: new Date(NOW.getTime() + 60_000), days: NIGHTS },
+  );
+  const earlier = plan.policies[0]?.effect?.becomes?.ahead.rows ?? 0;
+  ahead += earlier;
+  // Production first, each night: what is left for the branch goes earlier than it would.
+  let deleted = 0;
+  for (let night = 0; night <= NIGHTS; night += 1) {
+    const at = new Date(NOW.getTime() + night * DAY * 1000);
+    await databaseClock(e.db, at);
+    const then = { ...e.services, clock: () => at };
+    await runPolicy(then, production, order(at));
+    deleted += (await runPolicy(then, branch, order(at))).deleted;
+  }
+  await databaseClock(e.db, NOW);
+  expect(deleted).toBe(earlier);
+});
+
 it('these plans are about something', () => {
   expect(becomes).toBeGreaterThan(300);
   expect(spared).toBeGreaterThan(300);
+  expect(ahead).toBeGreaterThan(100);
 });
