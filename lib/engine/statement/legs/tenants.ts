@@ -1,7 +1,7 @@
 /**
  * Part `tenants`: tenants with the cutoff of each: its override, else its label's rule; and of those and what was in
  * force within the cooling-off (labels seen, overrides changed), the one that keeps longest (G6). A label no rule has,
- * and a rule that keeps for ever, give NULL: nothing of that tenant is picked.
+ * and a rule that keeps forever, give NULL: nothing of that tenant is picked.
  */
 import { cte, id, raw, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
