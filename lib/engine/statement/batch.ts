@@ -32,7 +32,7 @@ const Deleted = z.object({
   after: Position.extend({ ended: z.boolean() }),
 });
 const Confirmed = z.object({
-  /** What else goes on at the server; not in a receipt. */
+  /** What else happens at the server; not in a receipt. */
   pressure: Pressure.prefault({}),
   /** What deciding and deleting took at the server, in milliseconds, without what each batch costs whatever its size; null when read from a receipt. */
   statement_ms: z.coerce.number().nonnegative().nullable().default(null),

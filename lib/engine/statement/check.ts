@@ -55,7 +55,7 @@ async function ask(client: Client, policy: Policy, permanent: readonly Permanent
     return [
       {
         problem: `its catalog could not be read: ${[code, message].filter(Boolean).join(' ')}`,
-        remedy: 'mend the declaration, or run npm run migrate if this database is behind',
+        remedy: 'fix the declaration, or run npm run migrate if this database is behind',
       },
     ];
   } finally {

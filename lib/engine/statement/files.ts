@@ -31,7 +31,7 @@ export const bytesOf = (alias: string, files: readonly FileColumn[]): Sql =>
       .map((f) => sql`(case when ${named(alias, f)} then coalesce(${sizeOf(alias, f)}, 0) else 0 end)`),
   );
 
-/** A row that went, and what it went with: whoever may hold a file of it. */
+/** A deleted row, and the row it was deleted with: everything by which its file may be held. */
 export interface Owner {
   readonly alias: string;
   readonly scope: Policy['scope'];

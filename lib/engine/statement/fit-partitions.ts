@@ -133,7 +133,7 @@ const isGranted: PartitionCheck = ({ policy, facts: { grant }, here }) => {
   if (JSON.stringify(granted) === JSON.stringify(wanted)) return [];
   const problem =
     grant === null
-      ? `nobody has granted Lapse to drop partitions of ${here}`
+      ? `Lapse has no grant to drop partitions of ${here}`
       : `the grant to drop partitions of ${here} is not for this policy as it is declared: policy, zone or columns differ`;
   return [{ problem, remedy: grantOf(policy, wanted) }];
 };

@@ -24,7 +24,7 @@ export interface Blocks {
   readonly from: number;
   readonly to: number;
   readonly end: number;
-  /** Step over rows somebody else has locked, instead of waiting for them: slower, so only once one was met. */
+  /** Skip rows that others have locked instead of waiting for them: slower, so only after one was met. */
   readonly skipLocked: boolean;
 }
 
@@ -113,7 +113,7 @@ export function heapFacts(policy: Policy, leg: RuleLeg): HeapFacts {
 }
 
 /**
- * Where a walk would end, and whether it is worth while. A policy that declares triggers keeps to the index, where each
+ * Where a walk would end, and whether it is worthwhile. A policy that declares triggers keeps to the index, where each
  * row that went is looked for by its key.
  */
 export function judgeHeap(

@@ -9,7 +9,7 @@ import type { Policy } from '../../policies/contract';
 
 /**
  * For a policy with tenants, none for others. It belongs into every run's first request, also when nothing is due: a
- * change that nobody observes would never cool off.
+ * change that was never observed would never cool off.
  */
 export function observeLabels(policy: Policy, coolingSeconds: number): Query<void>[] {
   const t = policy.tenants;

@@ -41,7 +41,7 @@ export const hasOneCutoff = (leg: Leg): leg is RuleLeg => leg.kind === 'rule';
 /** G6: unless LAPSE_COOLING_OFF_DAYS says otherwise. */
 const COOLING_OFF_SECONDS = 7 * 86_400;
 
-/** Where a leg goes on, all values as PostgreSQL's text: nothing is rounded on the way (PLATFORM §B2). */
+/** Where a leg continues, all values as PostgreSQL's text: nothing is rounded on the way (PLATFORM §B2). */
 export const Position = z.object({
   /** Tenants only. With `clock` null, everything of this tenant is behind us. */
   tenant: z.string().optional(),

@@ -1,6 +1,6 @@
 /**
  * Is the database fit for this policy? Read from the catalogs by one statement in the run's first request,
- * judged here, and refused with the statement that mends it, before the first delete (R13, DELETION §12).
+ * judged here, and refused with the statement that fixes it, before the first delete (R13, DELETION §12).
  */
 
 import type { Problem } from '../../platform/errors';

@@ -22,7 +22,7 @@ export const NEXT_TRANSACTION = sql`pg_snapshot_xmax(pg_current_snapshot())::tex
 
 /**
  * One value, `Pressure` as jsonb; read while the batch holds its locks. What others do is hidden from the app's
- * role, but not their locks: whoever is inside a transaction holds one. Batches themselves hold (7001, …).
+ * role, but not their locks: every session inside a transaction holds one. Batches themselves hold (7001, …).
  */
 export const SEEN_PRESSURE = sql`(select jsonb_build_object('waiting', count(*) filter (where l.waits), 'sessions', count(*) filter (where not l.ours),
       'lag', (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),

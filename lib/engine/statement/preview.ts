@@ -1,7 +1,7 @@
 /**
  * The dry run: the batch's own picking and predicate inside a READ ONLY transaction, with a count where the
  * batch deletes. Page by page, each bounded, so it never holds a snapshot for long and can stop in time.
- * What would go is also hashed, row by row in the order of the walk, each row with all that goes along with it:
+ * What would go is also hashed, row by row in the order of the walk, each row with everything deleted with it:
  * the same hash means the same rows, however the pages fall (G3).
  */
 import { z } from 'zod';
@@ -117,7 +117,7 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
     true,
   );
 
-/** Part `going`: the judged rows that would go, with what goes along: rows, bytes and files, and a hash of the keys. */
+/** Part `going`: the judged rows that would go, with their dependants: rows, bytes and files, and a hash of the keys. */
 function going(policy: Policy): Sql {
   const dependants = goingDependants(policy);
   if (dependants.length === 0) {

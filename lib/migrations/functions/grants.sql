@@ -1,10 +1,10 @@
 -- Who may call what, function by function, and read what, table by table. Applied last: a function that is not named here
--- is nobody's to call but the owner's. A trigger's function needs no right to fire, only to make a trigger with.
+-- may be called by the owner only. A trigger's function needs no right to fire, only to make a trigger with.
 -- lapse_app runs policies and jobs, lapse_operator makes what a person decides, lapse_reader looks. None is a member of another.
 
 revoke execute on all functions in schema retention from public, lapse_app, lapse_operator, lapse_reader;
 revoke all on all tables in schema retention from lapse_operator, lapse_reader;
--- Numbers are drawn by the rows themselves: nobody else moves them.
+-- Numbers are drawn by the rows themselves: nothing else moves them.
 revoke all on all sequences in schema retention from public, lapse_app, lapse_operator, lapse_reader;
 grant usage on schema retention to lapse_operator, lapse_reader;
 
@@ -47,7 +47,7 @@ grant execute on function
 to lapse_app, lapse_reader;
 grant execute on function retention.clock to lapse_reader;
 
--- Indexes of business tables are made with these: whoever writes a row there evaluates them. Text in, text out.
+-- Indexes of business tables are made with these: every role that writes a row there evaluates them. Text in, text out.
 grant execute on function
   retention.blob_path, retention.is_plain_path, retention.blob_path_of, retention.blob_unescaped
 to public;
@@ -81,7 +81,7 @@ revoke insert, update, delete on
   retention.dead_letter, retention.receipt
 from lapse_app;
 
--- Whoever could write it could act as anybody.
+-- A role that could write it could act as anyone.
 revoke all on retention.operator from public, lapse_app;
 
 -- Which file an entry names is decided once; a drain settles only how it ended.

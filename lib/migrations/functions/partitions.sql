@@ -241,12 +241,12 @@ begin
     return;
   end if;
 
-  -- Whoever waits to write a row into this partition holds a lock on the table: it goes first, and we count again.
+  -- A session that waits to write a row into this partition holds a lock on the table: it goes first, and we count again.
   if exists (select 1 from pg_locks where locktype = 'relation' and relation = it and not granted
     and database = (select oid from pg_database where datname = current_database())) then
     raise exception 'lapse: a row is about to be written into this partition' using errcode = '55P03';
   end if;
-  -- From here on everybody waits, so briefly: a long reader of the table makes us try again, not them wait.
+  -- From here on all others wait, so only briefly: a long reader of the table makes us try again instead of making them wait.
   perform set_config('lock_timeout', '100ms', true);
   execute format('lock table only %s in access exclusive mode', above);
   begin
