@@ -6,7 +6,7 @@
 import type { Logger } from 'pino';
 import { DatabaseError } from '../../platform/errors';
 import { type Asking, STATEMENT_TIMEOUT_MS } from '../../platform/session';
-import type { BatchOrder } from '../statement/batch';
+import type { BatchRequest } from '../statement/batch';
 import { type Letters, type SettingAside, setAside, setAsideUntried } from '../statement/isolate';
 
 /** `again`: the same position, without the rows set aside. `fewer`: half as many. `no`: the error stands. */
@@ -14,31 +14,31 @@ export type Advice = 'again' | 'fewer' | 'no';
 
 export async function afterFailure(
   asking: Asking,
-  order: BatchOrder,
+  request: BatchRequest,
   error: unknown,
   log: Logger,
 ): Promise<Advice> {
   if (!(error instanceof DatabaseError)) return 'no';
-  const isSetAside = async (request: SettingAside): Promise<boolean> => {
-    const { found } = await asking.ask(request, { statementMs: order.statementTimeoutMs });
+  const isSetAside = async (queries: SettingAside): Promise<boolean> => {
+    const { found } = await asking.ask(queries, { statementMs: request.statementTimeoutMs });
     return logSetAside(found, log);
   };
   if (error.failure === 'timeout') {
-    if (order.limit > 1) return 'fewer';
+    if (request.limit > 1) return 'fewer';
     // With less than the usual time at hand the clock is at fault, not the row.
-    if (order.statementTimeoutMs < STATEMENT_TIMEOUT_MS) return 'no';
-    return (await isSetAside(setAsideUntried(order, causeOf(error)))) ? 'again' : 'no';
+    if (request.statementTimeoutMs < STATEMENT_TIMEOUT_MS) return 'no';
+    return (await isSetAside(setAsideUntried(request, causeOf(error)))) ? 'again' : 'no';
   }
   if (error.failure !== 'poisoned') return 'no';
   try {
-    if (await isSetAside(setAside(order))) return 'again';
+    if (await isSetAside(setAside(request))) return 'again';
   } catch (failure) {
     // Trying each row takes longer than the batch: with fewer rows it fits.
     const slow = failure instanceof DatabaseError && failure.failure === 'timeout';
     if (!slow) throw failure;
   }
-  if (order.limit > 1) return 'fewer';
-  return (await isSetAside(setAsideUntried(order, causeOf(error)))) ? 'again' : 'no';
+  if (request.limit > 1) return 'fewer';
+  return (await isSetAside(setAsideUntried(request, causeOf(error)))) ? 'again' : 'no';
 }
 
 const causeOf = (error: DatabaseError) => ({

@@ -1,9 +1,9 @@
 /** Sends the batches of one run: what they have in common, their numbers, and what each adds to the tally. */
 import { DatabaseError } from '../../platform/errors';
 import { type Advice, afterFailure } from '../guard/poison';
-import type { BatchOrder, BatchResult } from '../statement/batch';
+import type { BatchRequest, BatchResult } from '../statement/batch';
 import type { Leg } from '../statement/leg';
-import { type DropOrder, type DropResult, drop, onLeaf } from '../statement/partition';
+import { type DropRequest, type DropResult, drop, onLeaf } from '../statement/partition';
 import type { Run } from './execution';
 import { Fitness } from './fitness';
 import { Sequence } from './seqs';
@@ -11,9 +11,9 @@ import { settle, settleAs } from './settle';
 import type { Work } from './work';
 
 /** What a batch walks: so many rows from a position, or some blocks. */
-type Part = Pick<BatchOrder, 'position' | 'limit' | 'most' | 'blocks'>;
+type Part = Pick<BatchRequest, 'position' | 'limit' | 'most' | 'blocks'>;
 /** A partition, and the most rows it may have. */
-type Whole = Pick<DropOrder, 'leg' | 'partition' | 'most' | 'statementTimeoutMs'>;
+type Whole = Pick<DropRequest, 'leg' | 'partition' | 'most' | 'statementTimeoutMs'>;
 
 export class Batches {
   readonly #fitness: Fitness;
@@ -39,49 +39,49 @@ export class Batches {
   }
 
   /** The next batch, with a number of its own. */
-  next(leg: Leg, asOf: string, part: Part): BatchOrder {
+  next(leg: Leg, asOf: string, part: Part): BatchRequest {
     return { ...this.#common(asOf), policy: onLeaf(this.work.policy, leg), leg, ...part };
   }
 
   /** Sends it until it is known what became of it. Throws DatabaseError when it did not commit. */
-  async send(order: BatchOrder): Promise<BatchResult> {
+  async send(request: BatchRequest): Promise<BatchResult> {
     const { session, services, neighbors, tally, deadline } = this.run;
     try {
-      const result = await settle(session.database, order, services.backoff, () => deadline.hasTime());
+      const result = await settle(session.database, request, services.backoff, () => deadline.hasTime());
       neighbors.saw(result.pressure.next, performance.now());
       if (result.deleted > 0) neighbors.wrote();
-      else this.#seqs.giveBack(order.seq);
+      else this.#seqs.giveBack(request.seq);
       tally.add(result);
       return result;
     } catch (error) {
       // An unknown batch keeps its number: its receipt may still appear.
-      if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(order.seq);
+      if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(request.seq);
       await this.#fitness.lookAfter(error);
       throw error;
     }
   }
 
   /** What to do about a batch that failed; `no`: the error stands. */
-  after(error: unknown, order: BatchOrder): Promise<Advice> {
-    return afterFailure(this.run.session, order, error, this.run.log);
+  after(error: unknown, request: BatchRequest): Promise<Advice> {
+    return afterFailure(this.run.session, request, error, this.run.log);
   }
 
   /** The next drop of a whole partition. */
-  nextDrop(asOf: string, whole: Whole): DropOrder {
+  nextDrop(asOf: string, whole: Whole): DropRequest {
     return { ...this.#common(asOf), policy: this.work.policy, ...whole };
   }
 
   /** Drops it, or says what keeps it. */
-  async drop(order: DropOrder): Promise<DropResult> {
+  async drop(request: DropRequest): Promise<DropResult> {
     const { session, services, tally, deadline } = this.run;
     const inTime = () => deadline.hasTime();
     try {
-      const result = await settleAs(session.database, order, drop(order), services.backoff, inTime);
+      const result = await settleAs(session.database, request, drop(request), services.backoff, inTime);
       if (result.obstacle === null) tally.add({ ...result, batches: 1 });
-      else this.#seqs.giveBack(order.seq);
+      else this.#seqs.giveBack(request.seq);
       return result;
     } catch (error) {
-      if (isPassing(error)) this.#seqs.giveBack(order.seq);
+      if (isPassing(error)) this.#seqs.giveBack(request.seq);
       throw error;
     }
   }

@@ -8,7 +8,7 @@ import { hasOneCutoff, type Leg, type RuleLeg } from '../statement/leg';
 import { onLeaf } from '../statement/partition';
 import type { Cursor } from './checkpoint';
 import { leaseLost, outOfTime } from './endings';
-import { type HeapWalkOrder, lookThrough, walkHeap } from './heap-walk';
+import { type HeapWalkRequest, lookThrough, walkHeap } from './heap-walk';
 import type { Range } from './ranges';
 import { LOOK } from './session';
 import type { Pass } from './under-way';
@@ -76,7 +76,7 @@ async function walked(pass: Pass, index: number, leg: RuleLeg, stretch: Stretch)
   return why === 'time' ? outOfTime : null;
 }
 
-function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode }: Stretch): HeapWalkOrder {
+function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode }: Stretch): HeapWalkRequest {
   const { run, work, trail } = pass;
   return {
     from,

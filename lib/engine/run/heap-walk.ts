@@ -28,7 +28,7 @@ const MOST_GROWTH = 4;
 /** How often a lane that makes room looks whether the others have gone. */
 const COMPANY_LOOK_MS = 100;
 
-export interface HeapWalkOrder {
+export interface HeapWalkRequest {
   readonly from: number;
   readonly end: number;
   readonly lanes: number;
@@ -57,7 +57,7 @@ interface Worked {
 }
 
 /** Returns null at the end of the table, or why it stopped before: `lease`, or what `stopBefore` said. */
-export const walkHeap = (order: HeapWalkOrder): Promise<string | null> => new HeapWalk(order).toEnd();
+export const walkHeap = (request: HeapWalkRequest): Promise<string | null> => new HeapWalk(request).toEnd();
 
 class HeapWalk {
   readonly #ranges: Ranges;
@@ -68,12 +68,12 @@ class HeapWalk {
   #atWork = 0;
   #stopped: string | null = null;
 
-  constructor(private readonly order: HeapWalkOrder) {
-    this.#ranges = new Ranges(order.from, order.end);
+  constructor(private readonly request: HeapWalkRequest) {
+    this.#ranges = new Ranges(request.from, request.end);
   }
 
   async toEnd(): Promise<string | null> {
-    await inLanes(this.order.lanes, () => this.#lane());
+    await inLanes(this.request.lanes, () => this.#lane());
     return this.#stopped;
   }
 
@@ -82,11 +82,11 @@ class HeapWalk {
     let isBarren = false;
     while (this.#stopped === null && !this.#ranges.areOut) {
       // One lane at a time then, whichever: the others may have come to their end.
-      if (this.#atWork > 0 && this.order.isInCompany()) {
+      if (this.#atWork > 0 && this.request.isInCompany()) {
         await sleep(COMPANY_LOOK_MS);
         continue;
       }
-      this.#stopped ??= this.order.stopBefore(this.#slowestMs);
+      this.#stopped ??= this.request.stopBefore(this.#slowestMs);
       if (this.#stopped !== null) return;
       isBarren = await this.#next(isBarren);
     }
@@ -103,13 +103,13 @@ class HeapWalk {
     });
     const tookMs = performance.now() - began;
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
-    if (!(await this.order.done(worked.result, this.#ranges.low, tookMs))) this.#stopped ??= 'lease';
+    if (!(await this.request.done(worked.result, this.#ranges.low, tookMs))) this.#stopped ??= 'lease';
     this.#atWork -= 1;
     return worked.isBarren;
   }
 
   async #lookAhead(range: Range): Promise<Worked> {
-    const due = await this.order.firstDue(range);
+    const due = await this.request.firstDue(range);
     this.#ranges.done(range, due ?? range.to);
     return { result: null, isBarren: due === null };
   }
@@ -122,27 +122,27 @@ class HeapWalk {
       blocks: range.to - range.from,
       rows: result.deleted,
       tookMs: result.statement_ms ?? performance.now() - began,
-      ...(this.order.isInCompany()
+      ...(this.request.isInCompany()
         ? { targetMs: TARGET_IN_COMPANY_MS, mostRows: MOST_ROWS_IN_COMPANY }
         : { targetMs: TARGET_MS, mostRows: MOST_ROWS }),
     };
-    this.#size = this.order.isPressed(result) ? yielded(this.#size) : steer(this.#size, last);
+    this.#size = this.request.isPressed(result) ? yielded(this.#size) : steer(this.#size, last);
     return { result, isBarren: result.deleted === 0 };
   }
 
   async #send({ from, to }: Range): Promise<BatchResult> {
-    const { end } = this.order;
+    const { end } = this.request;
     try {
-      return await this.order.send({ from, to, end, skipLocked: false });
+      return await this.request.send({ from, to, end, skipLocked: false });
     } catch (error) {
       // A row of this range is locked: step over it, the index sweep comes back for it.
       if (!(error instanceof DatabaseError && error.failure === 'busy')) throw error;
-      return this.order.send({ from, to, end, skipLocked: true });
+      return this.request.send({ from, to, end, skipLocked: true });
     }
   }
 }
 
-export interface LookOrder {
+export interface LookRequest {
   /** The table's blocks when the walk began; what was added since belongs to the last look. */
   readonly end: number;
   readonly lanes: number;
@@ -153,20 +153,20 @@ export interface LookOrder {
 }
 
 /** Looks at every block once. Returns false when there was no time for all of them. */
-export async function lookThrough(order: LookOrder): Promise<boolean> {
+export async function lookThrough(request: LookRequest): Promise<boolean> {
   let from = 0;
   let isDone = false;
   const lane = async (first: boolean): Promise<void> => {
-    while (!isDone && !order.outOfTime()) {
-      if (!first && order.isInCompany()) return;
-      const to = from + LOOK_BLOCKS < order.end ? from + LOOK_BLOCKS : null;
+    while (!isDone && !request.outOfTime()) {
+      if (!first && request.isInCompany()) return;
+      const to = from + LOOK_BLOCKS < request.end ? from + LOOK_BLOCKS : null;
       isDone = to === null;
       const blocks = { from, to };
       from += LOOK_BLOCKS;
-      await order.look(blocks);
+      await request.look(blocks);
     }
   };
-  await inLanes(order.lanes, lane);
+  await inLanes(request.lanes, lane);
   return isDone;
 }
 

@@ -9,48 +9,48 @@ import type { Database } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
 import { span } from '../../platform/sentry';
 import { ask, type Queries } from '../../platform/session';
-import { type BatchOrder, type BatchResult, batch, type Request } from '../statement/batch';
+import { type BatchRequest, type BatchResult, batch, type DatabaseRequest } from '../statement/batch';
 import { readReceipt } from '../statement/receipt';
 
 /** What identifies a batch, whatever its statements are. */
-type Numbered = Pick<BatchOrder, 'runId' | 'seq' | 'statementTimeoutMs' | 'blocks'> & {
+type Numbered = Pick<BatchRequest, 'runId' | 'seq' | 'statementTimeoutMs' | 'blocks'> & {
   readonly limit?: number;
 };
 
 /** The result of a batch of rows. */
-export const settle = (database: Database, order: BatchOrder, backoff: Backoff, inTime: () => boolean) =>
-  settleAs(database, order, batch(order), backoff, inTime);
+export const settle = (database: Database, request: BatchRequest, backoff: Backoff, inTime: () => boolean) =>
+  settleAs(database, request, batch(request), backoff, inTime);
 
 /** The batch's result. Throws DatabaseError when it did not commit, or when `inTime` says the time is up. */
 export async function settleAs<Q extends Queries, R extends BatchResult>(
   database: Database,
-  order: Numbered,
-  { queries, result, fromReceipt }: Request<Q, R>,
+  request: Numbered,
+  { queries, result, fromReceipt }: DatabaseRequest<Q, R>,
   backoff: Backoff,
   inTime: () => boolean,
 ): Promise<R> {
-  const limits = { statementMs: order.statementTimeoutMs };
+  const limits = { statementMs: request.statementTimeoutMs };
   return pRetry(
     async () => {
       try {
-        return await span('batch', { seq: order.seq, limit: order.limit ?? 0 }, async () => {
+        return await span('batch', { seq: request.seq, limit: request.limit ?? 0 }, async () => {
           return result(await ask(database, queries, limits));
         });
       } catch (error) {
         if (error instanceof DatabaseError && error.sqlState === 'LP004') {
-          const receipt = await readReceipt(database, order.runId, order.seq);
+          const receipt = await readReceipt(database, request.runId, request.seq);
           if (receipt) return fromReceipt(receipt);
         }
         throw error;
       }
     },
-    { ...backoff, shouldRetry: ({ error }) => maySettle(order, error) && inTime() },
+    { ...backoff, shouldRetry: ({ error }) => maySettle(request, error) && inTime() },
   );
 }
 
 /** A plain block range that meets a locked row is asked again in another form, not again in this one. */
-const stepsAside = (order: Numbered, error: DatabaseError): boolean =>
-  order.blocks?.skipLocked === false && error.failure === 'busy';
+const stepsAside = (request: Numbered, error: DatabaseError): boolean =>
+  request.blocks?.skipLocked === false && error.failure === 'busy';
 
-const maySettle = (order: Numbered, error: unknown): boolean =>
-  error instanceof DatabaseError && error.mayPass && !stepsAside(order, error);
+const maySettle = (request: Numbered, error: unknown): boolean =>
+  error instanceof DatabaseError && error.mayPass && !stepsAside(request, error);

@@ -1,7 +1,7 @@
 /** One walk through the legs of a pass: leg after leg, batch after batch, each followed by its checkpoint. */
 import { outboxFull } from '../../files/room';
 import { type Ending, type Kept, noneKept } from '../../platform/outcome';
-import type { BatchOrder, BatchResult } from '../statement/batch';
+import type { BatchRequest, BatchResult } from '../statement/batch';
 import { count } from '../statement/found';
 import type { Leg } from '../statement/leg';
 import { byBlocks } from './by-blocks';
@@ -27,7 +27,7 @@ interface Stop {
 
 /** A batch that committed. */
 interface Sent {
-  readonly order: BatchOrder;
+  readonly request: BatchRequest;
   readonly result: BatchResult;
   readonly tookMs: number;
 }
@@ -101,14 +101,14 @@ export class Sweep {
     // What is limited is what goes, not what is looked at: rows that stay would make a step of ten thousand batches.
     const most = this.#room < limit ? { most: this.#room } : {};
     await batches.stillFit();
-    const order = batches.next(leg, asOf, { position, limit, ...most });
+    const request = batches.next(leg, asOf, { position, limit, ...most });
     const began = performance.now();
     try {
-      const result = await batches.send(order);
-      return { order, result, tookMs: performance.now() - began };
+      const result = await batches.send(request);
+      return { request, result, tookMs: performance.now() - began };
     } catch (error) {
       await trail.arrived().catch(() => false);
-      const advice = await batches.after(error, order);
+      const advice = await batches.after(error, request);
       if (advice === 'no') throw error;
       if (advice === 'fewer') this.#pace.tooMuch();
       return null;
@@ -116,9 +116,9 @@ export class Sweep {
   }
 
   /** What follows a batch: the size of the next, its checkpoint, its line in the log, and a rest where others need one. */
-  async #follow(index: number, position: Position, { order, result, tookMs }: Sent): Promise<void> {
+  async #follow(index: number, position: Position, { request, result, tookMs }: Sent): Promise<void> {
     const { run, work, trail, legs } = this.pass;
-    this.#steer(result, order.limit, tookMs);
+    this.#steer(result, request.limit, tookMs);
     for (const [reason, n] of Object.entries(result.kept)) this.kept[reason as keyof Kept] += n ?? 0;
     // The checkpoint travels while the next batch runs; its answer is read before the one after.
     const next = position === null ? index + 1 : index;
@@ -127,8 +127,8 @@ export class Sweep {
       {
         event: 'rows.deleted',
         records_deleted: result.deleted,
-        seq: order.seq,
-        batch_size: order.limit,
+        seq: request.seq,
+        batch_size: request.limit,
         duration_seconds: Math.round(tookMs) / 1000,
       },
       progress(run.tally.deleted, work.total),

@@ -13,11 +13,11 @@ import { strategyOf } from '../../policies/strategies';
 import { confirming } from './confirm';
 import { deleting } from './deleting';
 import { Position } from './leg';
-import { type BatchOrder, batchOf } from './order';
 import { Pressure } from './pressure';
+import { type BatchRequest, batchOf } from './request';
 import { shapeOf } from './shapes';
 
-export type { BatchOrder };
+export type { BatchRequest };
 
 const count = z.coerce.number().int().nonnegative();
 const Deleted = z.object({
@@ -49,18 +49,18 @@ export type BatchQueries = {
   readonly confirmed: Query<z.infer<typeof Confirmed>>;
 };
 
-function batchQueries(order: BatchOrder): BatchQueries {
-  const b = batchOf(order);
+function batchQueries(request: BatchRequest): BatchQueries {
+  const b = batchOf(request);
   const shape = shapeOf(b);
   return {
-    entered: enter(order),
+    entered: enter(request),
     ...(shape.first ? { locked: query(shape.first, nothing) } : {}),
     deleted: query(deleting(b, shape), oneRow(Deleted)),
     confirmed: query(confirming(b), oneRow(Confirmed)),
   };
 }
 
-export const enter = ({ policy, fence, runId, seq, version }: BatchOrder): Query<void> => {
+export const enter = ({ policy, fence, runId, seq, version }: BatchRequest): Query<void> => {
   const settings = (strategyOf(policy).stays?.settings ?? []).map(
     ({ name, value }) => sql`set_config(${literal(name)}, ${value}, true)`,
   );
@@ -75,14 +75,14 @@ export const enter = ({ policy, fence, runId, seq, version }: BatchOrder): Query
 };
 
 /** A request whose answer may be lost: `fromReceipt` is what a committed one says in its place. */
-export interface Request<Q, R> {
+export interface DatabaseRequest<Q, R> {
   readonly queries: Q;
   result(answers: Answers<Q>): R;
   fromReceipt(receipt: BatchResult): R;
 }
 
-export const batch = (order: BatchOrder): Request<BatchQueries, BatchResult> => ({
-  queries: batchQueries(order),
+export const batch = (request: BatchRequest): DatabaseRequest<BatchQueries, BatchResult> => ({
+  queries: batchQueries(request),
   result: ({ deleted, confirmed }) => ({ ...deleted, ...confirmed }),
   fromReceipt: (receipt) => receipt,
 });

@@ -15,9 +15,9 @@ import {
 import type { Policy } from '../../policies/contract';
 import { declaresTriggers, goingDependants, mayStay, rowsLeave } from '../../policies/going';
 import { unindexed, withinBlocks } from './heap';
-import type { Batch } from './order';
 import { expired, unmarked } from './predicate';
 import { SEEN_PRESSURE } from './pressure';
+import type { Batch } from './request';
 
 /**
  * Where a deleted row is looked for after: at its place. Looking up random keys in an index larger than memory costs
@@ -27,18 +27,18 @@ import { SEEN_PRESSURE } from './pressure';
 export const isSoughtByPlace = (policy: Policy): boolean => rowsLeave(policy) && !declaresTriggers(policy);
 
 export const confirming = (b: Batch): Sql => {
-  const batch = sql`${typed(b.order.runId, 'uuid')}, ${typed(b.order.seq, 'int')}`;
+  const batch = sql`${typed(b.request.runId, 'uuid')}, ${typed(b.request.seq, 'int')}`;
   return sql`select retention.confirm_batch(${batch}, (${still(b)})) as confirmed,
     ${SEEN_PRESSURE} as pressure,
     extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
 };
 
 /** How many rows are there that should not be. */
-function still({ order, policy, walk }: Batch): Sql {
-  const mine = sql`retention.receipt where run = ${typed(order.runId, 'uuid')} and seq = ${typed(order.seq, 'int')}`;
+function still({ request, policy, walk }: Batch): Sql {
+  const mine = sql`retention.receipt where run = ${typed(request.runId, 'uuid')} and seq = ${typed(request.seq, 'int')}`;
   const keys = sql`(select ${raw(isUuid(policy.key) ? 'uuid_keys' : 'keys')} from ${mine})`;
-  if (order.blocks) {
-    const within = withinBlocks(order.blocks);
+  if (request.blocks) {
+    const within = withinBlocks(request.blocks);
     // If anything expired is left in the blocks, whether it is one of those that went.
     return sql`select case when not exists (select 1 from ${mine}) then 0
         when exists (

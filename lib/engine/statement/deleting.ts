@@ -23,7 +23,7 @@ import { goingDependants, ownFiles, rowsLeave } from '../../policies/going';
 import { change, changeChildren } from './change';
 import { isSoughtByPlace } from './confirm';
 import { bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
-import type { Batch } from './order';
+import type { Batch } from './request';
 import type { Shape } from './shapes';
 
 /** `answer`: what it says of itself; the deletion's own figures unless given. */
@@ -44,8 +44,8 @@ const figures = (b: Batch): Sql =>
     keepsPlaces(b) && sql`length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed`,
   );
 
-const keepsPlaces = ({ order, policy }: Batch): boolean =>
-  order.blocks === undefined && isSoughtByPlace(policy);
+const keepsPlaces = ({ request, policy }: Batch): boolean =>
+  request.blocks === undefined && isSoughtByPlace(policy);
 
 /** Bytes and rows of each organization, summed up over the run's batches (G4). */
 const countsTenants = (policy: Policy): boolean => policy.tenants !== undefined && rowsLeave(policy);
@@ -93,14 +93,14 @@ const along = (policy: Policy): { label: Sql; relation: Sql; files: Dependant['f
   }));
 
 /** Part `queued`: a row for each file that was handed to the outbox. */
-function queued({ order, policy }: Batch): Sql {
+function queued({ request, policy }: Batch): Sql {
   const label = literal(tableLabel(policy.table));
   const files = [
     ...fileRows(sql`gone`, label, ownFiles(policy)),
     ...along(policy).flatMap((d) => fileRows(d.relation, d.label, d.files, label)),
   ];
   if (files.length === 0) return cte('queued', sql`select 1 where false`);
-  const batch = list(typed(order.runId, 'uuid'), typed(order.seq, 'int'), typed(policy.name, 'text'));
+  const batch = list(typed(request.runId, 'uuid'), typed(request.seq, 'int'), typed(policy.name, 'text'));
   return cte(
     'queued',
     sql`insert into retention.outbox (run, seq, policy, ${ENTRY_COLUMNS})
@@ -156,25 +156,25 @@ function byRule({ policy, walk }: Batch): Sql {
   return sql`coalesce((select jsonb_object_agg(r.label, ${entry(sql`r.n`, sql`r.bytes`)}) from (${labels}) r), '{}')`;
 }
 
-const tenantTotals = ({ order, policy }: Batch): Sql =>
+const tenantTotals = ({ request, policy }: Batch): Sql =>
   cte(
     'tenant_totals',
     sql`
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
-    select ${typed(order.runId, 'uuid')}, g.tenant, l.label, sum(x.n), ${capped(sql`coalesce(sum(x.bytes), 0)`)}
+    select ${typed(request.runId, 'uuid')}, g.tenant, l.label, sum(x.n), ${capped(sql`coalesce(sum(x.bytes), 0)`)}
     from (${went(policy)}) x join gone g using (c) join locked l using (c) group by 2, 3 order by 2, 3
     on conflict (run, tenant, label) do update set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, ${MOST_BYTES})
   `,
   );
 
 /** Children whose parent a trigger kept make a receipt too, so that the counts differ, and by the row at fault. */
-function receipt({ order, policy, strategy, walk }: Batch, { locked }: Shape): Sql {
+function receipt({ request, policy, strategy, walk }: Batch, { locked }: Shape): Sql {
   const keys = isUuid(policy.key) ? sql`null, x.keys` : sql`x.keys, null`;
   return sql`retention.write_receipt(${list(
-    typed(order.runId, 'uuid'),
-    typed(order.seq, 'int'),
+    typed(request.runId, 'uuid'),
+    typed(request.seq, 'int'),
     literal(strategy.action),
-    typed(order.reason, 'text'),
+    typed(request.reason, 'text'),
     walk.asOf,
     literal(tableLabel(policy.table)),
     keys,

@@ -25,8 +25,8 @@ import { enter } from './batch';
 import { change, changeChildren } from './change';
 import { childrenLeft, stillThere } from './confirm';
 import { deleting } from './deleting';
-import { type Batch, type BatchOrder, batchOf } from './order';
 import { mayGo } from './predicate';
+import { type Batch, type BatchRequest, batchOf } from './request';
 import { LOCKED_PLACES, LOCKED_ROWS, pickAndLock } from './shapes';
 
 /** How many rows were set aside, and why: classes and constraints only, for a key may be personal data. */
@@ -44,8 +44,8 @@ export type SettingAside = {
   readonly found: Query<Letters>;
 };
 
-export function setAside(order: BatchOrder): SettingAside {
-  const b = batchOf(order);
+export function setAside(request: BatchRequest): SettingAside {
+  const b = batchOf(request);
   const refused = cte(
     'refused',
     sql`
@@ -56,28 +56,28 @@ export function setAside(order: BatchOrder): SettingAside {
   const rows = cte(
     'rows',
     sql`
-      select ${keyAsText('t', order.policy.key)} as key, r.sql_state, r.constraint_name
-      from only ${tableId(order.policy.table)} t join refused r on r.place = t.ctid
+      select ${keyAsText('t', request.policy.key)} as key, r.sql_state, r.constraint_name
+      from only ${tableId(request.policy.table)} t join refused r on r.place = t.ctid
       where t.ctid = any(${LOCKED_PLACES})
     `,
   );
   return {
-    entered: enter(order),
+    entered: enter(request),
     locked: query(
       sql`${withParts(...pickAndLock(b))}
     select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`,
       nothing,
     ),
-    found: letters(order, [refused, rows], sql`select key, sql_state, constraint_name from rows`),
+    found: letters(request, [refused, rows], sql`select key, sql_state, constraint_name from rows`),
   };
 }
 
 /** The picked rows as they are, without trying them: for a row that took too long, or failed alone. */
 export function setAsideUntried(
-  order: BatchOrder,
+  request: BatchRequest,
   why: { sqlState: string; constraint: string | null },
 ): SettingAside {
-  const { walk, policy } = batchOf(order);
+  const { walk, policy } = batchOf(request);
   const rows = cte(
     'rows',
     sql`
@@ -87,23 +87,23 @@ export function setAsideUntried(
   );
   const cause = list(typed(why.sqlState, 'text'), typed(why.constraint, 'text'));
   return {
-    entered: enter(order),
+    entered: enter(request),
     found: letters(
-      order,
-      [...walk.picked(order.position, order.limit), rows],
+      request,
+      [...walk.picked(request.position, request.limit), rows],
       sql`select key, ${cause} from rows`,
     ),
   };
 }
 
 /** Written by the database (retention.set_aside), which sees that this transaction has entered the batch. */
-function letters(order: BatchOrder, before: readonly Sql[], rows: Sql): Query<Letters> {
+function letters(request: BatchRequest, before: readonly Sql[], rows: Sql): Query<Letters> {
   const about = list(
-    typed(order.policy.name, 'text'),
-    literal(tableLabel(order.policy.table)),
-    typed(order.runId, 'uuid'),
-    typed(order.seq, 'int'),
-    typed(order.asOf, 'timestamptz'),
+    typed(request.policy.name, 'text'),
+    literal(tableLabel(request.policy.table)),
+    typed(request.runId, 'uuid'),
+    typed(request.seq, 'int'),
+    typed(request.asOf, 'timestamptz'),
   );
   const given = cte(
     'given',
@@ -128,11 +128,11 @@ const PLACE = raw('$1');
  * What the batch would do to one row. Where rows name files it is the batch's own deleting statement, so that a row whose
  * file cannot be queued is found out too. Answers with the row's key.
  */
-function attempt({ order, policy }: Batch): Sql {
+function attempt({ request, policy }: Batch): Sql {
   const key = keyAsText('t', policy.key);
   const row = sql`t.ctid = ${PLACE}`;
   if (namesFiles(policy)) {
-    const { blocks: _, ...single } = order;
+    const { blocks: _, ...single } = request;
     return deleting(
       batchOf(single),
       {

@@ -9,7 +9,7 @@ import { oneRow, type Query, query, rows } from '../../platform/query';
 import type { Asking, Limits } from '../../platform/session';
 import { raw, sql, type TableName, tableId, typed } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { BatchResult, type Request } from './batch';
+import { BatchResult, type DatabaseRequest } from './batch';
 import { hasOneCutoff, type Leg, type RuleLeg } from './leg';
 import { inClock } from './predicate';
 
@@ -81,7 +81,7 @@ export async function onLeaves(policy: Policy, legs: readonly Leg[], reading: As
   return found;
 }
 
-export interface DropOrder {
+export interface DropRequest {
   readonly policy: Policy;
   readonly version: string;
   readonly runId: string;
@@ -102,14 +102,14 @@ export const DropResult = BatchResult.extend({ obstacle: z.string().nullable() }
 export type DropResult = z.infer<typeof DropResult>;
 
 /** The statement that drops one partition. */
-export function drop(order: DropOrder): Request<{ dropped: Query<DropResult> }, DropResult> {
-  const { policy, leg } = order;
-  const most = Number.isFinite(order.most) ? order.most : Number.MAX_SAFE_INTEGER;
+export function drop(request: DropRequest): DatabaseRequest<{ dropped: Query<DropResult> }, DropResult> {
+  const { policy, leg } = request;
+  const most = Number.isFinite(request.most) ? request.most : Number.MAX_SAFE_INTEGER;
   const dropped = sql`select d.picked::text, d.deleted::text, d.obstacle, 0 as dependants_deleted, 0 as files, 0 as bytes, '{}'::jsonb as by_rule,
         '{}'::jsonb as kept, '{"ended": true, "clock": null, "key": []}'::jsonb as after
-      from retention.drop_partition(${policy.name}, ${order.fence}::bigint, ${order.runId}::uuid, ${order.seq}::int, ${order.version},
-        ${tableId(policy.table).text}, ${tableId(leafOf(policy, order.partition)).text}, ${leg.cutoff}::timestamptz, ${order.asOf}::timestamptz,
-        ${leg.rule.label}, ${most}::bigint, ${order.reason}) d`;
+      from retention.drop_partition(${policy.name}, ${request.fence}::bigint, ${request.runId}::uuid, ${request.seq}::int, ${request.version},
+        ${tableId(policy.table).text}, ${tableId(leafOf(policy, request.partition)).text}, ${leg.cutoff}::timestamptz, ${request.asOf}::timestamptz,
+        ${leg.rule.label}, ${most}::bigint, ${request.reason}) d`;
   return {
     queries: { dropped: query(dropped, oneRow(DropResult)) },
     result: (answers) => answers.dropped,

@@ -10,9 +10,9 @@
 import { allOf, cte, raw, type Sql, sql, tableId, typed, withParts } from '../../platform/sql';
 import { goingDependants, rowsLeave } from '../../policies/going';
 import { unindexed, withinBlocks } from './heap';
-import { type Batch, token } from './order';
 import { cutShort, progress, REASONS } from './pick';
 import { held, mayGo, staysBecause } from './predicate';
+import { type Batch, token } from './request';
 
 /** All in which they differ. */
 export interface Shape {
@@ -29,7 +29,7 @@ export interface Shape {
 }
 
 export function shapeOf(b: Batch): Shape {
-  const { blocks, policy } = b.order;
+  const { blocks, policy } = b.request;
   const hasDependants = goingDependants(policy).length > 0;
   if (hasDependants) return lockedBefore(b);
   return blocks && !blocks.skipLocked && rowsLeave(policy) ? range(b) : places(b);
@@ -41,7 +41,7 @@ export function shapeOf(b: Batch): Shape {
  */
 const range = (b: Batch): Shape => ({
   lead: [],
-  rows: allOf(withinBlocks(b.order.blocks!), token(b), unindexed(mayGo(b.walk))),
+  rows: allOf(withinBlocks(b.request.blocks!), token(b), unindexed(mayGo(b.walk))),
   locked: sql`x.deleted`,
   seen: [seenInBlocks(b, sql`deleted::int`, 'totals')],
 });
@@ -89,7 +89,7 @@ const SEEN_BEFORE = cte(
 
 /** Parts `picked` and `locked(c, label)`: the whole predicate is judged under the row's lock. */
 export function pickAndLock(b: Batch): Sql[] {
-  const { order, walk } = b;
+  const { request, walk } = b;
   const lock = (where: Sql, first = sql``) =>
     cte(
       'locked',
@@ -100,25 +100,27 @@ export function pickAndLock(b: Batch): Sql[] {
   `,
       true,
     );
-  if (order.blocks) {
-    return [lock(allOf(withinBlocks(order.blocks), token(b), unindexed(mayGo(walk))))];
+  if (request.blocks) {
+    return [lock(allOf(withinBlocks(request.blocks), token(b), unindexed(mayGo(walk))))];
   }
   const first =
-    order.most === undefined ? sql`` : sql`order by ${walk.order} limit ${typed(order.most, 'bigint')}\n    `;
+    request.most === undefined
+      ? sql``
+      : sql`order by ${walk.order} limit ${typed(request.most, 'bigint')}\n    `;
   return [
-    ...walk.picked(order.position, order.limit),
+    ...walk.picked(request.position, request.limit),
     lock(allOf(sql`t.ctid = any(array(select c from picked))`, token(b), mayGo(walk)), first),
   ];
 }
 
 /** What was looked at, why the others stay, and where the leg continues. */
 function seen(b: Batch): Sql[] {
-  const { order, walk } = b;
-  if (order.blocks) return [seenInBlocks(b, sql`count(*)::int`, 'locked')];
-  const looked = order.most === undefined ? 'picked' : 'looked';
+  const { request, walk } = b;
+  if (request.blocks) return [seenInBlocks(b, sql`count(*)::int`, 'locked')];
+  const looked = request.most === undefined ? 'picked' : 'looked';
   return [
-    ...(order.most === undefined ? [] : cutShort(walk, order.most)),
-    progress(walk, order.limit, looked),
+    ...(request.most === undefined ? [] : cutShort(walk, request.most)),
+    progress(walk, request.limit, looked),
     stayed(b, looked),
     cte('seen', sql`select at.picked, ${REASONS} as kept, at.after from at`, true),
   ];
@@ -139,8 +141,8 @@ const stayed = ({ walk }: Batch, looked: string): Sql =>
   );
 
 /** What stays is counted by the index sweep that follows every heap walk. */
-function seenInBlocks({ order }: Batch, picked: Sql, of: 'totals' | 'locked'): Sql {
-  const blocks = order.blocks!;
+function seenInBlocks({ request }: Batch, picked: Sql, of: 'totals' | 'locked'): Sql {
+  const blocks = request.blocks!;
   const after = { ended: blocks.to >= blocks.end, clock: null, key: [], block: blocks.to };
   return cte(
     'seen',

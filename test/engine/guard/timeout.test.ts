@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { afterFailure } from '@/lib/engine/guard/poison';
-import type { BatchOrder } from '@/lib/engine/statement/batch';
+import type { BatchRequest } from '@/lib/engine/statement/batch';
 import { legsOf } from '@/lib/engine/statement/leg';
 import { DatabaseError } from '@/lib/platform/errors';
 import { asking, STATEMENT_TIMEOUT_MS } from '@/lib/platform/session';
 import { DAY, type Engine, engine, govern, left, NOW, things } from '@/test/support/engine';
 
 let e: Engine;
-let order: BatchOrder;
+let order: BatchRequest;
 let ids: string[];
 beforeEach(async () => {
   e = await engine();
@@ -41,7 +41,7 @@ beforeEach(async () => {
 afterEach(() => e.stop());
 
 const after = (
-  changes: Partial<BatchOrder>,
+  changes: Partial<BatchRequest>,
   error: unknown = new DatabaseError('timeout', '57014', 'too slow'),
 ) => afterFailure(asking(e.services.database), { ...order, ...changes }, error, pino({ level: 'silent' }));
 const letters = () => e.db.sql('select row_key, sql_state from retention.dead_letter');

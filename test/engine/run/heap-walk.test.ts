@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type HeapWalkOrder, walkHeap } from '@/lib/engine/run/heap-walk';
+import { type HeapWalkRequest, walkHeap } from '@/lib/engine/run/heap-walk';
 import { BatchResult } from '@/lib/engine/statement/batch';
 import type { Blocks } from '@/lib/engine/statement/heap';
 
@@ -19,7 +19,7 @@ it('finishes what a look ahead gives back though others came and the lane beside
   const sent: Blocks[] = [];
   let isInCompany = false;
   let release: (() => void) | undefined;
-  const order: HeapWalkOrder = {
+  const order: HeapWalkRequest = {
     from: 0,
     end: 1_000,
     lanes: 2,

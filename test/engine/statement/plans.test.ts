@@ -3,7 +3,7 @@
  * EXPLAIN only plans: what it says is the same on a slow machine.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type BatchOrder, batch } from '@/lib/engine/statement/batch';
+import { type BatchRequest, batch } from '@/lib/engine/statement/batch';
 import { countDue, leftBehind } from '@/lib/engine/statement/drained';
 import { whatIsLeft } from '@/lib/engine/statement/heap';
 import { type Leg, legsOf, type RuleLeg } from '@/lib/engine/statement/leg';
@@ -54,7 +54,7 @@ const scans = (all: readonly Node[], table: string): string[] =>
     .filter((n) => n['Relation Name'] === table && /Scan/.test(n['Node Type']))
     .map((n) => `${n['Node Type']}${n['Index Name'] ? ` ${n['Index Name']}` : ''}`);
 
-const order = (policy: Policy, leg: Leg, more: Partial<BatchOrder> = {}): BatchOrder => ({
+const order = (policy: Policy, leg: Leg, more: Partial<BatchRequest> = {}): BatchRequest => ({
   policy,
   version: 'v',
   runId: '00000000-0000-4000-8000-000000000001',

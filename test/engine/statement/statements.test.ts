@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BatchOrder, batch } from '@/lib/engine/statement/batch';
+import { type BatchRequest, batch } from '@/lib/engine/statement/batch';
 import { legsOf } from '@/lib/engine/statement/leg';
 import type { Statement } from '@/lib/platform/database';
 import { session } from '@/lib/platform/session';
@@ -24,7 +24,7 @@ const send = (s: Statement) => own.sql(s.text, s.params);
 const BLOCKS = { from: 0, to: 100, end: 100 };
 
 /** Begins a run of the policy and gives the order of its batch `seq`. */
-async function begun(policy: Policy, changes: Partial<BatchOrder> = {}): Promise<BatchOrder> {
+async function begun(policy: Policy, changes: Partial<BatchRequest> = {}): Promise<BatchRequest> {
   const runId = randomUUID();
   const [row] = await e.db.sql<{ fence: string }>(
     `select fence::text from retention.begin_run('things', $1::uuid, 'v1', $2, 'cron', 'cron', 'test')`,

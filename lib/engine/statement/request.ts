@@ -6,7 +6,7 @@ import type { Blocks } from './heap';
 import type { Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
 
-export interface BatchOrder {
+export interface BatchRequest {
   readonly policy: Policy;
   readonly version: string;
   readonly runId: string;
@@ -27,19 +27,19 @@ export interface BatchOrder {
 }
 
 export interface Batch {
-  readonly order: BatchOrder;
+  readonly request: BatchRequest;
   readonly policy: Policy;
   readonly strategy: Strategy;
   readonly walk: Walk;
 }
 
-export const batchOf = (order: BatchOrder): Batch => ({
-  order,
-  policy: order.policy,
-  strategy: strategyOf(order.policy),
-  walk: walkOf(order.policy, order.leg, order.asOf),
+export const batchOf = (request: BatchRequest): Batch => ({
+  request,
+  policy: request.policy,
+  strategy: strategyOf(request.policy),
+  walk: walkOf(request.policy, request.leg, request.asOf),
 });
 
 /** Demands statement 2: without enter_batch, or with another batch's, nothing matches. */
-export const token = ({ order }: Batch): Sql =>
-  sql`current_setting('lapse.batch', true) = ${`${order.runId}:${order.seq}`}`;
+export const token = ({ request }: Batch): Sql =>
+  sql`current_setting('lapse.batch', true) = ${`${request.runId}:${request.seq}`}`;
