@@ -50,9 +50,8 @@ export const Claimed = z.object({
 });
 export type Claimed = z.infer<typeof Claimed>;
 
-export interface Claim {
-  /** Due paths that were locked; 0 when nothing is due or all of it is in someone else's hands. */
-  readonly paths: number;
+/** What became of the entries of a page. */
+interface Judged {
   readonly files: readonly Claimed[];
   /** Entries closed because a live row names the file. */
   readonly kept: number;
@@ -60,6 +59,11 @@ export interface Claim {
   readonly held: number;
   /** Entries that are dead because of their name: unreadable, at another host, or outside their column's prefix. */
   readonly refused: number;
+}
+
+export interface Claim extends Judged {
+  /** Due paths that were locked; 0 when nothing is due or all of it is in someone else's hands. */
+  readonly paths: number;
   /** Everything is stopped: nothing was looked at. */
   readonly stopped: boolean;
 }
@@ -90,8 +94,8 @@ const lockFiles = (at: Date): Query<number> =>
     Number(row?.paths ?? 0),
   );
 
-/** What became of the entries of a page. Only those that are to be deleted have to be read in full. */
-function judgedOf(found: readonly Row[]): Omit<Claim, 'paths' | 'stopped'> {
+/** Only the entries that are to be deleted have to be read in full. */
+function judgedOf(found: readonly Row[]): Judged {
   const count = (state: string) =>
     found.filter((r) => r.state === state).reduce((n, r) => n + (r.ids as unknown[]).length, 0);
   const files = z.array(Claimed).parse(found.filter((r) => r.state === 'deleting'));
@@ -103,7 +107,7 @@ export function judge(
   references: readonly FileReference[],
   hosts: readonly string[],
   at: Date,
-): Query<Omit<Claim, 'paths' | 'stopped'>> {
+): Query<Judged> {
   const until = new Date(at.getTime() + CLAIM_SECONDS * 1000).toISOString();
   return query(
     sql`with entries as materialized (

@@ -61,7 +61,7 @@ const keyOf = (t: Target) => JSON.stringify([t.table, t.columns]);
 function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]> {
   const [{ target, columns, loose }] = group as [Spelled];
   const same = target.columns.map(
-    (c, i) => sql`${id('t', c)} = (s.v ->> ${raw(String(i))})::${raw(columns[i]!.base!)}`,
+    (c, i) => sql`${id('t', c)} = (s.v ->> ${constant(i)})::${raw(columns[i]!.base!)}`,
   );
   const form = keyAsText(
     't',
