@@ -12,7 +12,7 @@ export const periodsOf = (policy: Policy): Periods =>
   Object.fromEntries(policy.rules.map((r) => [r.label, r.keepFor.seconds]));
 
 /** All that decides which rows go, apart from how long they are kept. */
-export function reachOf(policy: Policy): string {
+export function policyReach(policy: Policy): string {
   const reach = {
     table: policy.table,
     key: policy.key,

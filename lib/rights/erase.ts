@@ -17,7 +17,7 @@ import {
   requestErasure,
   withdrawErasure,
 } from './store';
-import { reachOf, type Subject, subjectOf } from './subject';
+import { type Subject, subjectOf, subjectReach } from './subject';
 
 export interface ErasureRequest extends ErasureCall {
   readonly subject: Subject;
@@ -55,7 +55,7 @@ export async function confirmRequest(
 ): Promise<ErasureResult> {
   refuseOutsideProduction(services);
   const record = accepted(await confirmErasure(services.deciding, order.id, order.reason, order), order.id);
-  const { reach } = await reachOf(services, { scope: record.scope, id: record.subject });
+  const { reach } = await subjectReach(services, { scope: record.scope, id: record.subject });
   return carryOut(services, reach, record, order);
 }
 
@@ -87,7 +87,7 @@ export async function resumeErasures(
   }
   for (const due of await dueErasures(services.database, MOST_AT_ONCE)) {
     if (order.deadline.getTime() - services.clock().getTime() < 5_000) break;
-    const { reach } = await reachOf(services, { scope: due.scope, id: due.subject });
+    const { reach } = await subjectReach(services, { scope: due.scope, id: due.subject });
     const result = await carryOut(services, reach, due, order);
     results.push(result);
     if (result.reason === 'stopped') break;

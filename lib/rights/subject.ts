@@ -25,7 +25,7 @@ export interface Reach {
  * One entry a governed table: the purge of a table goes with its policy. Each leg has the id as its column prints
  * it, as holds have it. `refused` says what the columns want when none can hold it.
  */
-export async function reachOf(
+export async function subjectReach(
   services: Pick<Services, 'database' | 'policies'>,
   { scope, id }: Subject,
 ): Promise<{ reach: Reach[]; refused: string | null }> {
@@ -62,7 +62,7 @@ export async function subjectOf(
   services: Pick<Services, 'database' | 'policies'>,
   asked: Subject,
 ): Promise<{ subject: Subject; reach: Reach[] }> {
-  const { reach, refused } = await reachOf(services, asked);
+  const { reach, refused } = await subjectReach(services, asked);
   if (refused !== null) {
     throw new RequestError(
       422,

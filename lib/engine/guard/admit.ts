@@ -12,8 +12,8 @@ import { withPeriods } from '../../policies/effective';
 import { countCandidates } from '../statement/count';
 import { DUE_CAP } from '../statement/drained';
 import { type Leg, legsOf } from '../statement/leg';
-import { type Claim, claim } from './approval';
-import type { Facts } from './facts';
+import { type ApprovalUse, redeemApproval } from './approval';
+import type { AdmissionFacts } from './facts';
 import { limitOf } from './mass';
 import { rolloutMessage, stepOf } from './rollout';
 
@@ -25,7 +25,7 @@ export interface Applicant {
   readonly version: string;
   readonly runId: string;
   readonly asOf: string;
-  readonly facts: Facts;
+  readonly facts: AdmissionFacts;
   /** Rows before their cutoffs, DUE_CAP + 1 for "more"; null when not known. */
   readonly due: number | null;
   readonly guards: Settings['guards'];
@@ -70,13 +70,13 @@ export async function admit(applicant: Applicant): Promise<Admission> {
   const legs: Legs = (asOf) => legsOf(policy, new Date(asOf), applicant.guards.coolingOffSeconds);
   const stopped = await guarded(applicant, policy, legs(applicant.asOf));
   const step = applicant.guards.rollout && policy.rollout ? stepOf(applicant.facts.clean_runs) : null;
-  const claimed = await approved(applicant, policy, legs, { stopped, step });
-  if (claimed?.use) {
-    const limit = { rows: claimed.rows, message: `the ${claimed.rows} approved rows` };
-    return { stop: null, legs, asOf: claimed.asOf, limit, approved: true };
+  const use = await approved(applicant, policy, legs, { stopped, step });
+  if (use?.counts) {
+    const limit = { rows: use.rows, message: `the ${use.rows} approved rows` };
+    return { stop: null, legs, asOf: use.asOf, limit, approved: true };
   }
   if (stopped !== null) {
-    const refused = claimed ? ` ${refusal(claimed.why)}` : '';
+    const refused = use ? ` ${refusal(use.why)}` : '';
     const message = `stopped before the first delete: ${stopped}.${refused} Look at a dry run, then approve its digest, or correct the policy`;
     return { stop: { reason: 'guarded', message } };
   }
@@ -86,22 +86,22 @@ export async function admit(applicant: Applicant): Promise<Admission> {
 
 /** The open approval, used or refused; null where there is none, or nothing stands in the way. */
 async function approved(
-  a: Applicant,
+  applicant: Applicant,
   policy: Policy,
   legs: Legs,
   { stopped, step }: Hindrance,
-): Promise<Claim | null> {
-  const { approval } = a.facts;
-  const isHindered = stopped !== null || (step !== null && (a.due === null || a.due > step));
+): Promise<ApprovalUse | null> {
+  const { approval } = applicant.facts;
+  const isHindered = stopped !== null || (step !== null && (applicant.due === null || applicant.due > step));
   if (!approval || !isHindered) return null;
-  const claimed = await claim(approval, { ...a, policy, legs });
-  if (claimed.use) {
-    const about = { event: 'approval.used', approval: claimed.id, rows: claimed.rows };
-    a.log.info(about, 'working under an approval');
+  const use = await redeemApproval(approval, { ...applicant, policy, legs });
+  if (use.counts) {
+    const about = { event: 'approval.used', approval: use.id, rows: use.rows };
+    applicant.log.info(about, 'working under an approval');
   } else {
-    a.log.warn({ event: 'approval.refused', approval: approval.id }, refusal(claimed.why));
+    applicant.log.warn({ event: 'approval.refused', approval: approval.id }, refusal(use.why));
   }
-  return claimed;
+  return use;
 }
 
 const refusal = (why: string): string => `The approval does not count: ${why}.`;

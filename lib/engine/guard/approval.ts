@@ -16,11 +16,11 @@ import type { Approval } from './facts';
 
 const LIMITS = { statementMs: 5_000 };
 
-export type Claim =
-  | { readonly use: true; readonly rows: number; readonly asOf: string; readonly id: string }
-  | { readonly use: false; readonly why: string };
+export type ApprovalUse =
+  | { readonly counts: true; readonly rows: number; readonly asOf: string; readonly id: string }
+  | { readonly counts: false; readonly why: string };
 
-export interface Claimant {
+export interface ApprovedRun {
   readonly policy: Policy;
   readonly version: string;
   readonly runId: string;
@@ -30,15 +30,15 @@ export interface Claimant {
   readonly inTime: () => boolean;
 }
 
-export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
+export async function redeemApproval(approval: Approval, run: ApprovedRun): Promise<ApprovalUse> {
   const { id, as_of: asOf } = approval;
   if (!approval.used) {
-    const again = await count({ ...c, legs: c.legs(asOf), asOf });
-    if (!again.complete) return { use: false, why: 'there was no time to count again what was approved' };
+    const again = await count({ ...run, legs: run.legs(asOf), asOf });
+    if (!again.complete) return { counts: false, why: 'there was no time to count again what was approved' };
     const { expired, bytes, files, byRule, dependants, rowsSha256 } = again;
     const digest = digestOf({
-      policy: c.policy.name,
-      version: c.version,
+      policy: run.policy.name,
+      version: run.version,
       asOf,
       expiresAt: approval.expires_at,
       ...{ expired, bytes, files, byRule, dependants, rowsSha256 },
@@ -49,13 +49,13 @@ export async function claim(approval: Approval, c: Claimant): Promise<Claim> {
           ? ', not all of them the same, or not with the same files and dependants'
           : '';
       const why = `the data has changed since: ${approval.expired} rows were approved, ${expired} would go${others}`;
-      await c.asking.askOne(voided(id, why), LIMITS);
-      return { use: false, why };
+      await run.asking.askOne(voided(id, why), LIMITS);
+      return { counts: false, why };
     }
   }
-  const { done } = await c.asking.askOne(claiming(id, c.runId), LIMITS);
-  if (done !== true) return { use: false, why: 'another run has used it, or it was withdrawn' };
-  return { use: true, rows: approval.expired - approval.gone, asOf, id };
+  const { done } = await run.asking.askOne(used(id, run.runId), LIMITS);
+  if (done !== true) return { counts: false, why: 'another run has used it, or it was withdrawn' };
+  return { counts: true, rows: approval.expired - approval.gone, asOf, id };
 }
 
 const Done = z.object({ done: z.boolean().nullable() });
@@ -65,5 +65,5 @@ const voided = (id: string, why: string): Query<Done> =>
   query(sql`select retention.void_approval(${id}::uuid, ${why}) as done`, oneRow(Done));
 
 /** The lease and the fence allow one run of a policy at a time, so a used approval is only ever resumed. */
-const claiming = (id: string, runId: string): Query<Done> =>
+const used = (id: string, runId: string): Query<Done> =>
   query(sql`select retention.claim_approval(${id}::uuid, ${runId}::uuid) as done`, oneRow(Done));

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { nothing, oneRow, type Query, query } from '../../platform/query';
 import { empty, type Sql, sql, table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { periodsOf, reachOf } from '../../policies/effective';
+import { periodsOf, policyReach } from '../../policies/effective';
 import { recordOf } from '../../policies/recorded';
 
 export const Approval = z.object({
@@ -21,7 +21,7 @@ export const Approval = z.object({
 });
 export type Approval = z.infer<typeof Approval>;
 
-export const Facts = z.object({
+export const AdmissionFacts = z.object({
   periods: z.record(z.string(), z.number().int().nullable()),
   waits_until: z.iso.datetime().nullable(),
   clean_runs: z.number().int(),
@@ -30,7 +30,7 @@ export const Facts = z.object({
   usual: z.object({ runs: z.number().int(), median: z.number().nullable() }),
   approval: Approval.nullable(),
 });
-export type Facts = z.infer<typeof Facts>;
+export type AdmissionFacts = z.infer<typeof AdmissionFacts>;
 
 /** Nothing ever counts a partitioned table itself; its partitions are analyzed, or are empty. */
 const partitionsEstimate = (of: string): Sql => sql` || (select jsonb_build_object('estimate', case
@@ -43,20 +43,20 @@ export function admissionFacts(
   version: string,
   at: Date,
   coolingSeconds: number,
-): Query<Facts> {
+): Query<AdmissionFacts> {
   const named = table(policy.table);
-  const text = sql`select retention.admission(${policy.name}, ${version}, ${reachOf(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
+  const text = sql`select retention.admission(${policy.name}, ${version}, ${policyReach(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
     least(${at.toISOString()}::timestamptz, retention.clock()), make_interval(secs => ${coolingSeconds}::float8), ${named})${
       policy.partitioned ? partitionsEstimate(named) : empty
     } as admission`;
   return query(text, (rows) => one(rows).admission);
 }
-const one = oneRow(z.object({ admission: Facts }));
+const one = oneRow(z.object({ admission: AdmissionFacts }));
 
 /** Only for the run that has just begun: a refused one declares nothing. */
 export const declareVersion = (policy: Policy, version: string, runId: string, by: string): Query<void> =>
   query(
-    sql`select retention.declare_version(${policy.name}, ${version}, ${reachOf(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb, ${by},
+    sql`select retention.declare_version(${policy.name}, ${version}, ${policyReach(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb, ${by},
         ${JSON.stringify(recordOf(policy))}::jsonb)
       from retention.policy_state where policy = ${policy.name} and run_now = ${runId}::uuid`,
     nothing,

@@ -6,7 +6,7 @@
 
 import { table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import type { Facts } from './facts';
+import type { AdmissionFacts } from './facts';
 
 /** So few go whatever the table says: a share of next to nothing means nothing. */
 const ALWAYS = 10;
@@ -25,7 +25,7 @@ export interface Limit {
 }
 
 /** The tightest limit of this run. */
-export function limitOf(policy: Policy, facts: Pick<Facts, 'estimate' | 'usual'>): Limit {
+export function limitOf(policy: Policy, facts: Pick<AdmissionFacts, 'estimate' | 'usual'>): Limit {
   const { rows, share, multiple } = policy.guard;
   const { estimate, usual } = facts;
   const limits: Limit[] = [{ most: rows, because: `${rows}, the most rows of one run` }];

@@ -3,7 +3,7 @@ import type { Answers } from '../../platform/query';
 import type { Queries } from '../../platform/session';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
-import { admissionFacts, declareVersion, type Facts } from '../guard/facts';
+import { type AdmissionFacts, admissionFacts, declareVersion } from '../guard/facts';
 import { countDue } from '../statement/drained';
 import { observeLabels } from '../statement/labels';
 import { rootsOf, withRoots } from '../statement/leaves';
@@ -69,7 +69,7 @@ export async function open<const Q extends Queries>(
 
 /** What a policy's own run knows then. */
 export interface Begun extends Opened {
-  readonly facts: Facts;
+  readonly facts: AdmissionFacts;
   /** Rows before their cutoffs, up to DUE_CAP + 1; null where that could not be counted. */
   readonly total: number | null;
 }

@@ -70,7 +70,7 @@ const typesOf = (policy: Policy): string[] => [
 /** Judged by lib/engine/statement/preflight.ts, whatever form it has. */
 const Answer = z.object({ facts: z.unknown() }).transform((row) => row.facts);
 
-/** A Facts of lib/engine/statement/preflight-facts.ts. */
+/** CatalogFacts of lib/engine/statement/preflight-facts.ts. */
 export function catalogFacts(policy: Policy): Query<unknown> {
   const going = new Set<TableName>([
     ...(rowsLeave(policy) ? [policy.table] : []),

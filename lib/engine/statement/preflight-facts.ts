@@ -85,7 +85,7 @@ const Fragment = z.object({
   calls: z.array(z.string()),
 });
 
-export const Facts = z.object({
+export const CatalogFacts = z.object({
   role: z.string(),
   /** By it the database counts what a batch deletes. */
   track_counts: z.boolean(),
@@ -101,7 +101,7 @@ export const Facts = z.object({
   /** Only of a partitioned policy. */
   partitioning: Partitioning.nullable().default(null),
 });
-export type Facts = z.infer<typeof Facts>;
+export type CatalogFacts = z.infer<typeof CatalogFacts>;
 
 /** A declared dependant with its table, where that exists. */
 export interface Child {
@@ -119,7 +119,7 @@ export class Catalog {
 
   constructor(
     readonly policy: Policy,
-    readonly facts: Facts,
+    readonly facts: CatalogFacts,
     readonly permanent: readonly PermanentTable[],
   ) {
     this.#byOid = new Map(facts.relations.map((r) => [r.oid, r]));

@@ -9,7 +9,7 @@ import { goingDependants, goingFiles, ownFiles } from '../../policies/going';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
-import { Catalog, type Check, Facts } from './preflight-facts';
+import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
 import { references } from './preflight-references';
@@ -66,7 +66,7 @@ export function judgeFacts(
   permanent: readonly PermanentTable[],
   checks: readonly Check[] = CHECKS,
 ): Problem[] {
-  const catalog = new Catalog(policy, Facts.parse(raw), permanent);
+  const catalog = new Catalog(policy, CatalogFacts.parse(raw), permanent);
   const absent = tablesExist(catalog);
   // Without its own table there is nothing to judge.
   const problems = catalog.governed ? [...absent, ...checks.flatMap((check) => check(catalog))] : absent;

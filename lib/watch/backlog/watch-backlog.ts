@@ -11,7 +11,7 @@ import { nothing, oneRow, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { constant, sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { periodsOf, reachOf, withPeriods } from '../../policies/effective';
+import { periodsOf, policyReach, withPeriods } from '../../policies/effective';
 import type { Services } from '../../services';
 import { expectedOf } from '../expected';
 import { type Forecast, forecast } from './forecast';
@@ -124,7 +124,7 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
   return backlog;
 }
 
-const Facts = z.object({
+const BacklogFacts = z.object({
   /** The periods that count now, by label. */
   periods: z.record(z.string(), z.number().nullable()),
   /** Rows deleted since the first run. */
@@ -140,9 +140,9 @@ const factsOf = (policy: Policy, at: string, coolingSeconds: number) =>
           where policy = ${policy.name} and plan <> 'erasure')::text as deleted,
         (select extract(epoch from ${at}::timestamptz - drained_at) from retention.last_run
           where policy = ${policy.name})::float8 as since_drained
-      from retention.effective_periods(${policy.name}, ${reachOf(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
+      from retention.effective_periods(${policy.name}, ${policyReach(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
         least(${at}::timestamptz, retention.clock()), make_interval(secs => ${coolingSeconds}::float8)) e`,
-    oneRow(Facts),
+    oneRow(BacklogFacts),
   );
 
 const Day = z.object({ arriving: z.number(), deleted_total: z.number(), measured: z.number() });

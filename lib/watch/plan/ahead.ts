@@ -5,7 +5,7 @@
  */
 import { noneKept } from '../../platform/outcome';
 import type { Policy } from '../../policies/contract';
-import { reachOf } from '../../policies/effective';
+import { policyReach } from '../../policies/effective';
 import { type Counting, type Counts, countExcept } from './except';
 
 const DAY_SECONDS = 86_400;
@@ -40,7 +40,7 @@ const partsOf = (policy: Policy): Policy[] =>
 function laterOf(other: Policy, part: Policy, days: number): Policy {
   // With the same reach only the rule of the same label reaches these rows, and the walk may begin at its cutoff.
   const twin = withRulesOf(other, part);
-  const rules = reachOf(twin) === reachOf(part) ? twin.rules : other.rules;
+  const rules = policyReach(twin) === policyReach(part) ? twin.rules : other.rules;
   return {
     ...other,
     rules: rules.map((rule) => {

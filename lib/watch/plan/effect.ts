@@ -3,7 +3,7 @@
  * some days ahead; and of the first, what stays for now and why.
  */
 
-import { admissionFacts, type Facts } from '../../engine/guard/facts';
+import { type AdmissionFacts, admissionFacts } from '../../engine/guard/facts';
 import { limitOf } from '../../engine/guard/mass';
 import { STEPS } from '../../engine/guard/rollout';
 import { countCandidates } from '../../engine/statement/count';
@@ -13,7 +13,7 @@ import type { Database } from '../../platform/database';
 import { DatabaseError, LapseError } from '../../platform/errors';
 import type { Settings } from '../../platform/settings';
 import type { Policy } from '../../policies/contract';
-import { reachOf, withPeriods } from '../../policies/effective';
+import { policyReach, withPeriods } from '../../policies/effective';
 import { versionOf } from '../../policies/fingerprint';
 import { countAhead, endOf } from './ahead';
 import { type Counting, type Counts, countExcept } from './except';
@@ -72,7 +72,7 @@ export async function effectOf(change: Change): Promise<Effect> {
 
 /** A role that may write a record could make the owner run it. */
 function refuseForeignSql({ before, branch, isOwner }: Change): void {
-  if (!before || !isOwner || (branch && reachOf(before) === reachOf(branch))) return;
+  if (!before || !isOwner || (branch && policyReach(before) === policyReach(branch))) return;
   throw new LapseError(
     'plan.owner',
     'this login has the rights of the owner of schema retention, with which no SQL from a record is run: connect as DATABASE_URL does, with a login of lapse_app',
@@ -112,7 +112,13 @@ async function staysOf(
 }
 
 /** Rows that a run right after the merge would leave: periods of other versions still count, or all of it waits. */
-async function cooling(change: Change, branch: Policy, before: Policy | null, becomes: Counts, facts: Facts) {
+async function cooling(
+  change: Change,
+  branch: Policy,
+  before: Policy | null,
+  becomes: Counts,
+  facts: AdmissionFacts,
+) {
   if (facts.waits_until !== null) return becomes.rows;
   const shorter = branch.rules.some((r) => (facts.periods[r.label] ?? null) !== r.keepFor.seconds);
   if (!shorter) return 0;
@@ -124,7 +130,7 @@ async function cooling(change: Change, branch: Policy, before: Policy | null, be
 async function guardOn(
   { reading, now, guards }: Change,
   branch: Policy,
-  facts: Facts,
+  facts: AdmissionFacts,
 ): Promise<string | null> {
   const limit = limitOf(branch, facts);
   const legs = legsOf(branch, now, guards.coolingOffSeconds);

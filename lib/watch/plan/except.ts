@@ -11,7 +11,7 @@ import type { Kept } from '../../platform/outcome';
 import type { Asking } from '../../platform/session';
 import { anyOf, type Sql, sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { reachOf } from '../../policies/effective';
+import { policyReach } from '../../policies/effective';
 
 export interface Counting {
   /** READ ONLY. */
@@ -68,7 +68,7 @@ function exceptBy(other: Policy, asOf: Date, coolingSeconds: number): Sql | unde
  */
 function startOf(policy: Policy, other: Policy | null, leg: Leg, asOf: Date): Position | null {
   if (!other || !hasOneCutoff(leg) || policy.clock.type !== 'timestamptz') return null;
-  if (reachOf(policy) !== reachOf(other)) return null;
+  if (policyReach(policy) !== policyReach(other)) return null;
   const seconds = other.rules.find((r) => r.label === leg.rule.label)?.keepFor.seconds;
   if (seconds == null) return null;
   // A millisecond before it: the other's last row is passed by, its cutoff itself is not.

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { query, rows } from '../../platform/query';
 import { sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { reachOf, withPeriods } from '../../policies/effective';
+import { policyReach, withPeriods } from '../../policies/effective';
 import { readRecord } from '../../policies/recorded';
 
 const Line = z.object({
@@ -41,6 +41,6 @@ export const ownerRights = query(
  */
 export function declarationIn(line: Line, branch: Policy | null): Policy | null {
   const recorded = readRecord(line.declaration)?.policy ?? null;
-  if (recorded || !branch || reachOf(branch) !== line.reach) return recorded;
+  if (recorded || !branch || policyReach(branch) !== line.reach) return recorded;
   return withPeriods(branch, line.periods);
 }

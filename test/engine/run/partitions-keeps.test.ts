@@ -266,9 +266,9 @@ it('an erasure reaches into every partition, and its dry run counts each row the
   await visits(e.db, '2026-02', 3);
   const { erasePolicy } = await import('@/lib/rights/erase-policy');
   const { previewErasure } = await import('@/lib/rights/preview');
-  const { reachOf } = await import('@/lib/rights/subject');
+  const { subjectReach } = await import('@/lib/rights/subject');
   const asked = { scope: 'organization' as const, id: ORG };
-  const { reach } = await reachOf({ ...e.services, policies: [policy] }, asked);
+  const { reach } = await subjectReach({ ...e.services, policies: [policy] }, asked);
   const deadline = new Date(NOW.getTime() + 60_000);
   expect(await previewErasure(e.services, reach, deadline)).toMatchObject({
     deleted: 6,
