@@ -40,7 +40,7 @@ export async function adopt(url: string, flags: Flags, terminal: Terminal): Prom
   if (!(await agreed('Write them?', flags, terminal)))
     throw new NothingWritten('nothing was written: --yes writes without asking');
   write(files);
-  terminal.say(`written: ${files.length} files`);
+  terminal.say(`written: ${files.length} files, and from the policies vercel.json and docs/RETENTION.md`);
   if (flags.apply) return applyFile(url, flags, terminal);
   terminal.say(NEXT);
   return 0;

@@ -25,22 +25,28 @@ export async function askedFor({ answers }: Flags, seen: Seen, terminal: Termina
   }
   const answered: Answered[] = [];
   for (const answer of chosen) {
-    tableOf(seen, answer.table);
-    const missing = missingOf(answer);
-    if (missing.length > 0 && !ask) {
-      const why = whatStandsAgainst(seen, answer);
-      if (why !== null) throw new NothingWritten(why);
-      throw new NothingWritten(`nothing was written: --table ${answer.table} lacks ${missing.join(', ')}`);
+    const against = whatStandsAgainst(seen, answer);
+    if (ask) {
+      // No question about a table whose answers would be thrown away.
+      if (against === null) answered.push(await complete(answer, ask));
+      else terminal.say(against);
+      continue;
     }
-    answered.push(ask ? await complete(answer, ask) : (answer as Answered));
+    const missing = missingOf(answer);
+    if (missing.length > 0)
+      throw new NothingWritten(
+        against ?? `nothing was written: --table ${answer.table} lacks ${missing.join(', ')}`,
+      );
+    answered.push(answer as Answered);
   }
   return answered;
 }
 
-/** All that is known against a policy of the table, for who names it without an answer yet. */
-function whatStandsAgainst(seen: Seen, { table }: Answer): string | null {
+/** All that is known against a policy of the table by the clock it was judged with. */
+function whatStandsAgainst(seen: Seen, { table, clock, keyNamesNobody }: Answer): string | null {
   const verdict = seen.verdicts.find((v) => v.table === tableOf(seen, table));
-  return verdict?.kind === 'refused' ? `${table}:\n${problemsInWords(verdict.problems)}` : null;
+  if (clock !== undefined || keyNamesNobody || verdict?.kind !== 'refused') return null;
+  return `${table}:\n${problemsInWords(verdict.problems)}`;
 }
 
 /** By its name, with its schema where that is not public; throws with the names that are near. */
