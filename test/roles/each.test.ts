@@ -69,6 +69,16 @@ describe('each function', () => {
   });
 });
 
+it("each function of an operator asks for the operator's token", async () => {
+  const asks =
+    await db.sql(`select proname as name from pg_proc where pronamespace = 'retention'::regnamespace
+    and prosrc ~ 'retention\\.(record_operator|prove_operator)\\(who'`);
+  const without = [...FUNCTIONS.operator!, 'claim_refunds'].filter(
+    (name) => !asks.some((a) => a.name === name),
+  );
+  expect(without).toEqual([]);
+});
+
 describe('each table', () => {
   it('gives each role exactly the rights that were decided', async () => {
     expect(Object.fromEntries((await tables()).map((t) => [t.name, t.rights]))).toEqual(TABLES);
