@@ -56,9 +56,9 @@ async function throughTables(
     // A stop for all also stops the remaining tables.
     if (reason === 'stopped') break;
   }
+  if (reach.length > 0) return { done, stillWanted: true };
   // Of no table at all there is nothing left either.
-  const stillWanted = reach.length > 0 || (await beginErasure(services.database, id, call.actor));
-  return { done, stillWanted };
+  return { done, stillWanted: await beginErasure(services.database, id, call.actor) };
 }
 
 const outOf = (done: readonly Erased[]): string[] =>

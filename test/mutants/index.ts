@@ -5,6 +5,7 @@ import { approvalMutants } from './list/approvals';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
 import { controlMutants } from './list/control';
+import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
@@ -30,6 +31,7 @@ const all: readonly Mutant[] = [
   ...batchMutants,
   ...auditMutants,
   ...controlMutants,
+  ...docsMutants,
   ...driftMutants,
   ...enterMutants,
   ...fileMutants,

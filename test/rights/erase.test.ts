@@ -46,6 +46,13 @@ async function two() {
 }
 
 describe('an erasure', () => {
+  it('where no policy governs anything is done at once, and says that nothing was found', async () => {
+    f = await files();
+    const result = await eraseSubject({ ...f.services, policies: [] }, order(f, randomUUID(), 'user'));
+    expect(result).toMatchObject({ outcome: 'succeeded', deleted: 0 });
+    expect(result.message).toContain('0 rows');
+  });
+
   it('takes everything of the subject whatever its age, rows and files, and leaves others alone', async () => {
     const { mine } = await two();
     const result = await erase(f.services, order(f, mine));

@@ -259,3 +259,19 @@ it('looks ahead over what stays, and misses nothing behind it', async () => {
   expect(looks).toBeGreaterThan(0);
   expect(await left(e.db)).toBe(45_000);
 });
+
+it('a range of blocks that takes too long is left to the index, and every row goes all the same', async () => {
+  const policy = await scattered();
+  let refused = 0;
+  const result = await byBlocks(policy, {
+    async transaction(statements, options) {
+      if (!isBatch(statements) || !rangeOf(statements))
+        return e.services.database.transaction(statements, options);
+      refused += 1;
+      throw new DatabaseError('timeout', '57014', 'too slow (test)');
+    },
+  });
+  expect(refused).toBeGreaterThan(0);
+  expect(result).toMatchObject({ outcome: 'succeeded', deleted: SMALL });
+  expect(await e.db.sql('select 1 from retention.dead_letter')).toEqual([]);
+});
