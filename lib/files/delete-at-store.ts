@@ -71,7 +71,7 @@ class Page {
   constructor(private readonly context: StoreContext) {}
 
   async delete(files: readonly Claimed[]): Promise<StoreOutcome> {
-    const [once, repeatable] = divided(files, (f) => f.suffixed && isUnrepeatable(f.path));
+    const [once, repeatable] = partitionBy(files, (f) => f.suffixed && isUnrepeatable(f.path));
     const work = [
       ...inGroups(once).map((group) => () => this.#together(group)),
       ...repeatable.map((file) => () => this.#alone(file)),
@@ -197,7 +197,7 @@ class Page {
   }
 }
 
-function divided<T>(all: readonly T[], is: (one: T) => boolean): [T[], T[]] {
+function partitionBy<T>(all: readonly T[], is: (one: T) => boolean): [T[], T[]] {
   return [all.filter(is), all.filter((one) => !is(one))];
 }
 

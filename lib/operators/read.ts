@@ -68,12 +68,12 @@ export async function readList(services: Services, url: URL): Promise<unknown> {
   const { list, offset } = parsed.data;
   if (list === 'state') return readState(services);
   const found = await askOne(services.reading, pageOf(list, offset), READING);
-  const entries = await told(services, list, found.slice(0, PAGE));
+  const entries = await withMatches(services, list, found.slice(0, PAGE));
   return { list, entries, next: found.length > PAGE ? offset + PAGE : null };
 }
 
 /** What is in force says what it keeps now, and names what keeps nothing. */
-async function told(services: Services, list: string, entries: Entry[]): Promise<Entry[]> {
+async function withMatches(services: Services, list: string, entries: Entry[]): Promise<Entry[]> {
   if (list !== 'holds' && list !== 'extensions' && list !== 'overrides') return entries;
   const now = services.clock().toISOString();
   const counts = (e: Entry) => !e.released_at && (e.keep_until == null || String(e.keep_until) > now);

@@ -15,7 +15,7 @@ import { seedBlobs } from '@/lib/example/blobs';
 import { artifacts } from '@/lib/example/policies/artifacts';
 import { drainOutbox } from '@/lib/files/drain';
 import type { Services } from '@/lib/services';
-import { order } from '../support/engine';
+import { runRequest } from '../support/engine';
 import { type Files, files } from '../support/files';
 
 let f: Files;
@@ -47,7 +47,8 @@ async function seeded(count = 1_500, organizations = 100, missingEvery?: number)
   };
 }
 
-const run = (services: Services, changes = {}) => runPolicy(services, artifacts, order(f.now(), changes));
+const run = (services: Services, changes = {}) =>
+  runPolicy(services, artifacts, runRequest(f.now(), changes));
 const deletedTiers = (r: RunResult) =>
   Object.entries(r.byRule)
     .map(([label, x]) => ({ label, artifacts: x.deleted, bytes: x.bytes }))

@@ -5,7 +5,7 @@ import { generatedPdfs } from '@/lib/example/policies/generated-pdfs';
 import { renderJobs } from '@/lib/example/policies/render-jobs';
 import { drainOutbox } from '@/lib/files/drain';
 import type { Services } from '@/lib/services';
-import { order } from '../support/engine';
+import { runRequest } from '../support/engine';
 import { type Files, files } from '../support/files';
 
 let f: Files;
@@ -33,7 +33,7 @@ it('render jobs take their logs and temporary files along; every output is liste
   await seedBlobs(f.db.ownerUrl, f.cloud.blob, { policies: [renderJobs], asOf: f.now() });
   const outputs = f.stored('outputs/');
   expect(outputs).toHaveLength(300);
-  const result = await runPolicy(services, renderJobs, order(f.now()));
+  const result = await runPolicy(services, renderJobs, runRequest(f.now()));
   // 300 hours, 168 of them within seven days.
   expect(result).toMatchObject({
     outcome: 'succeeded',
@@ -59,7 +59,7 @@ it('PDFs go by their purchase status with their files; the purchase stays', asyn
     [f.now().toISOString()],
   );
   await seedBlobs(f.db.ownerUrl, f.cloud.blob, { policies: [generatedPdfs], asOf: f.now() });
-  expect(await runPolicy(services, generatedPdfs, order(f.now()))).toMatchObject({
+  expect(await runPolicy(services, generatedPdfs, runRequest(f.now()))).toMatchObject({
     byRule: { unpurchased: { deleted: 5 }, purchased: { deleted: 1 }, refunded: { deleted: 3 } },
   });
   expect(await finish(services)).toMatchObject({ outcome: 'succeeded', deleted: 9 });
@@ -82,7 +82,7 @@ it('PDFs go by their purchase status with their files; the purchase stays', asyn
 it('rows that name files are not deleted while there is no store, and the setting is named', async () => {
   f = await files();
   await f.rows([{ age: 40, file: 'a.png' }]);
-  const result = await runPolicy({ ...f.services, blob: undefined }, f.policy, order(f.now()));
+  const result = await runPolicy({ ...f.services, blob: undefined }, f.policy, runRequest(f.now()));
   expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 0 });
   expect(result.message).toContain('BLOB_READ_WRITE_TOKEN');
 });

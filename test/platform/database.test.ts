@@ -5,7 +5,7 @@ import { NeonDbError } from '@neondatabase/serverless';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
 import { connect, mapDatabaseError } from '@/lib/platform/database';
-import { DAY, type Engine, engine, govern, left, NOW, order, things } from '../support/engine';
+import { DAY, type Engine, engine, govern, left, NOW, runRequest, things } from '../support/engine';
 
 let e: Engine | undefined;
 let close: (() => void) | undefined;
@@ -93,7 +93,7 @@ it('a run with a wrong password ends at its first request, and says what to chan
   const url = new URL(e.db.env.DATABASE_URL!);
   url.password = 'rotated';
   const database = connect(url.href, e.db.env.NEON_HTTP_ENDPOINT);
-  const run = await runPolicy({ ...e.services, database }, policy, order(NOW));
+  const run = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
   expect(run).toMatchObject({ outcome: 'errored', reason: 'database.fatal', requests: { postgres: 1 } });
   expect(run.message).toContain('set DATABASE_URL to the current connection string');
   expect(await left(e.db)).toBe(1);

@@ -8,7 +8,7 @@ import { LoginError } from '@/lib/platform/errors';
 import { fitLogin, type Role } from '@/lib/platform/login';
 import { createServices } from '@/lib/services';
 import { allProbes } from '@/lib/watch/health/probes';
-import { type Engine, engine, govern, left, NOW, order, things } from '../support/engine';
+import { type Engine, engine, govern, left, NOW, runRequest, things } from '../support/engine';
 import { act, OPERATORS } from '../support/operators';
 
 let e: Engine;
@@ -198,7 +198,7 @@ it('the owner runs nothing: the run is errored, no row goes, and the health chec
     clock: e.services.clock,
     backoff: e.services.backoff,
   };
-  const result = await runPolicy(services, policy, order(NOW));
+  const result = await runPolicy(services, policy, runRequest(NOW));
   expect([result.outcome, result.deleted]).toEqual(['errored', 0]);
   expect(result.message).toMatch(/is a superuser/);
   expect(await left(e.db)).toBe(1);

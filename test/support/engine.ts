@@ -56,7 +56,7 @@ export async function engine(
     services,
     run: async (policy, request) => {
       await protect(db, policy);
-      return runPolicy(services, policy, order(options.now ?? NOW, request));
+      return runPolicy(services, policy, runRequest(options.now ?? NOW, request));
     },
     stop: () => db.stop(),
   };
@@ -77,7 +77,7 @@ export async function databaseClock(db: TestDatabase, at: Date): Promise<void> {
     set search_path = pg_catalog, pg_temp as $$ select '${at.toISOString()}'::timestamptz $$`);
 }
 
-export const order = (now: Date, request: Partial<RunRequest> = {}): RunRequest => ({
+export const runRequest = (now: Date, request: Partial<RunRequest> = {}): RunRequest => ({
   trigger: 'cron',
   actor: 'cron',
   correlationId: randomUUID(),

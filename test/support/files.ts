@@ -9,7 +9,7 @@ import { type DrainRequest, type DrainResult, drainOutbox } from '@/lib/files/dr
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import type { Services } from '@/lib/services';
 import { type PrivateCloud, privateCloud } from './cloud';
-import { DAY, type Engine, engine, order, protect } from './engine';
+import { DAY, type Engine, engine, protect, runRequest } from './engine';
 
 export interface Files extends Engine {
   readonly cloud: PrivateCloud;
@@ -106,7 +106,7 @@ export async function files(
       }),
     runNow: async (p = policy, changes) => {
       await protect(base.db, p);
-      return runPolicy(services, p, order(at, changes));
+      return runPolicy(services, p, runRequest(at, changes));
     },
     entries: async () => {
       const rows = await base.db.sql<{ state: string; n: number }>(

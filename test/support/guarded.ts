@@ -4,7 +4,7 @@ import type { RunResult } from '@/lib/engine/run/result';
 import type { RunRequest } from '@/lib/engine/run/run';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Policy } from '@/lib/policies/contract';
-import { DAY, databaseClock, type Engine, engine, NOW, order, protect } from './engine';
+import { DAY, databaseClock, type Engine, engine, NOW, protect, runRequest } from './engine';
 
 export interface Guarded extends Engine {
   /** A run at this time by both clocks, the runner's and the database's. */
@@ -29,7 +29,7 @@ export async function guarded(env: Record<string, string> = {}): Promise<Guarded
   const at: Guarded['at'] = async (now, policy, request) => {
     await databaseClock(e.db, now);
     await protect(e.db, policy);
-    return runPolicy({ ...e.services, clock: () => now }, policy, order(now, request));
+    return runPolicy({ ...e.services, clock: () => now }, policy, runRequest(now, request));
   };
   await databaseClock(e.db, NOW);
   return {

@@ -4,7 +4,7 @@ import { runPolicy } from '@/lib/engine/run/run';
 import type { Database, Statement } from '@/lib/platform/database';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import type { TestDatabase } from './database';
-import { type Engine, NOW, order } from './engine';
+import { type Engine, NOW, runRequest } from './engine';
 
 /** Lies wholly before the cutoff of 30 January 02:00; */
 export const EXPIRED = '2025-12';
@@ -109,7 +109,7 @@ export function aroundDrop(
       return drops && times === 1 ? act(send) : send();
     },
   };
-  return (policy: Policy) => runPolicy({ ...e.services, database }, policy, order(NOW));
+  return (policy: Policy) => runPolicy({ ...e.services, database }, policy, runRequest(NOW));
 }
 
 function saying(statement: Statement, other: Arguments): Statement {

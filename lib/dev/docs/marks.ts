@@ -53,14 +53,14 @@ export interface Marks {
 export function readMarks(comment: string | null): Marks {
   const [, text = '', inside = ''] = /^([\s\S]*?)\s*(?:\[([^\][]*)\])?$/.exec(comment ?? '') ?? [];
   const parts = inside.split(';').flatMap((part) => (part.trim() ? [part.trim()] : []));
-  const said = (key: string) => parts.find((p) => p.startsWith(`${key}: `))?.slice(key.length + 2) ?? null;
-  const handling = said('handling');
-  const kept = said('kept')?.split(', ') ?? [];
+  const marked = (key: string) => parts.find((p) => p.startsWith(`${key}: `))?.slice(key.length + 2) ?? null;
+  const handling = marked('handling');
+  const kept = marked('kept')?.split(', ') ?? [];
   const named = parts.find((p) => Object.hasOwn(CLASSES, p)) as Class | undefined;
   return {
     text,
     class: named ?? null,
-    personal: said('personal'),
+    personal: marked('personal'),
     handling: handling !== null && Object.hasOwn(HANDLINGS, handling) ? (handling as Handling) : null,
     kept,
     appendOnly: parts.includes('append-only'),

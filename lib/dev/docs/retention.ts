@@ -19,12 +19,16 @@ export interface Declared {
 export function retentionPolicy({ policies, permanent, contact: ask }: Declared): string {
   const purges = new Map(policies.map((p) => [p.name, p]));
   // A purge is the second half of its policy and is described there.
-  const told = policies.filter((p) => purgedBy(p, policies) === undefined);
+  const described = policies.filter((p) => purgedBy(p, policies) === undefined);
   return `${[
     '# How long we keep data',
     'This is our retention policy in plain words: what we keep, how long, why, and what happens then. It is made from the rules that the\nsoftware itself follows (`npm run docs:retention`), so it says what is done, and nothing else. Times are UTC.',
-    ...(told.length > 0
-      ? ['## In short', inShort(told), ...told.map((p) => section(p, purges.get(`${p.name}-purge`)))]
+    ...(described.length > 0
+      ? [
+          '## In short',
+          inShort(described),
+          ...described.map((p) => section(p, purges.get(`${p.name}-purge`))),
+        ]
       : ['## In short', 'No period is declared yet: nothing is deleted automatically.']),
     ...(permanent.length > 0 ? ['## What we keep forever', permanent.map(keptForEver).join('\n\n')] : []),
     LONGER,

@@ -70,11 +70,11 @@ export function judgeFacts(
   const absent = tablesExist(catalog);
   // Without its own table there is nothing to judge.
   const problems = catalog.governed ? [...absent, ...checks.flatMap((check) => check(catalog))] : absent;
-  const told = new Set<string>();
+  const reported = new Set<string>();
   return problems.filter(({ remedy, problem }) => {
     // One index may answer for several rules and foreign keys: run twice, its statement would make two.
     const statement = /^(CREATE|GRANT|SELECT) /.test(remedy) ? remedy : `${problem}\0${remedy}`;
-    return !told.has(statement) && told.add(statement);
+    return !reported.has(statement) && reported.add(statement);
   });
 }
 

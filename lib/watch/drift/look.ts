@@ -32,10 +32,10 @@ export async function lookForDrift(
     found.push(unread('data map', error));
   }
   // An index that the preflight asks for as well is reported once.
-  const told = new Set(found.map((f) => f.remedy));
+  const reported = new Set(found.map((f) => f.remedy));
   for (const policy of declared.policies) {
     const problems = inTime() ? await unfit(database, policy) : [late(policy.name)];
-    found.push(...problems.filter((f) => !told.has(f.remedy)));
+    found.push(...problems.filter((f) => !reported.has(f.remedy)));
   }
   return found;
 }

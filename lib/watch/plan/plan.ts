@@ -111,7 +111,7 @@ async function planOf(job: Job, line: Line | null, branch: Policy | null): Promi
   const production = line && { version: line.version, since: line.since, by: line.by };
   const before = line && declarationIn(line, branch);
   const sides = besideEachOther(before, branch);
-  const told = {
+  const about = {
     policy: branch?.name ?? line?.policy ?? '',
     production,
     branch: version === null ? null : { version },
@@ -119,7 +119,7 @@ async function planOf(job: Job, line: Line | null, branch: Policy | null): Promi
   };
   if (line && version === line.version) {
     const differs = before !== null && sides.some((s) => s.production !== s.branch);
-    return { ...told, change: differs ? 'changed' : 'unchanged', effect: null, problems: [] };
+    return { ...about, change: differs ? 'changed' : 'unchanged', effect: null, problems: [] };
   }
   const change = line === null ? 'new' : branch === null ? 'removed' : 'changed';
   const problems = line && before === null ? [UNRECORDED] : [];
@@ -134,10 +134,10 @@ async function planOf(job: Job, line: Line | null, branch: Policy | null): Promi
       before,
       branch,
     });
-    return { ...told, change, effect, problems };
+    return { ...about, change, effect, problems };
   } catch (error) {
     if (!(error instanceof LapseError)) throw error;
-    return { ...told, change, effect: null, problems: [...problems, uncounted(error)] };
+    return { ...about, change, effect: null, problems: [...problems, uncounted(error)] };
   }
 }
 

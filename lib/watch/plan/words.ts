@@ -91,7 +91,7 @@ function staysInWords({ coolingOff, coolingDays, guard, steps }: Stays): string[
 
 function unchanged(same: readonly PolicyPlan[]): string[] {
   if (same.length === 0) return [];
-  const told = (p: PolicyPlan, field: string) =>
+  const cellOf = (p: PolicyPlan, field: string) =>
     p.sides
       .filter((s) => s.field === field || s.field.startsWith(`${field} `))
       .map((s) => cell(`${s.field.slice(field.length + 1)} ${s.branch ?? ''}`.trim()))
@@ -103,7 +103,7 @@ function unchanged(same: readonly PolicyPlan[]): string[] {
     '| policy | period | schedule | version |',
     '|---|---|---|---|',
     ...same.map(
-      (p) => `| ${p.policy} | ${told(p, 'period')} | ${told(p, 'schedule')} | \`${p.branch?.version}\` |`,
+      (p) => `| ${p.policy} | ${cellOf(p, 'period')} | ${cellOf(p, 'schedule')} | \`${p.branch?.version}\` |`,
     ),
     '',
     '</details>',

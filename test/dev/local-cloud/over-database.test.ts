@@ -15,7 +15,7 @@ import { type OverDatabase, startOverDatabase } from '@/lib/dev/local-cloud/over
 import { type RunningPostgres, startPostgres } from '@/lib/dev/local-cloud/postgres/start';
 import { runPolicy } from '@/lib/engine/run/run';
 import { createServices } from '@/lib/services';
-import { NOW, order, thingsPolicy } from '../../support/engine';
+import { NOW, runRequest, thingsPolicy } from '../../support/engine';
 import { testRoot } from '../../support/folder';
 
 let root: string;
@@ -125,7 +125,7 @@ describe('over a database without the schema of Lapse', () => {
       ...createServices({ ...over.env, CRON_SECRET: 'a-secret-of-the-tests', LOG_LEVEL: 'silent' }),
       clock: () => NOW,
     };
-    const result = await runPolicy(services, thingsPolicy(), order(NOW, { dryRun: true }));
+    const result = await runPolicy(services, thingsPolicy(), runRequest(NOW, { dryRun: true }));
     expect([result.outcome, result.preview?.expired]).toEqual(['succeeded', 70]);
     const names = ['', '_OPERATOR', '_READER'].map((s) => new URL(over.env[`DATABASE_URL${s}`]!).username);
     const logins = () =>

@@ -12,7 +12,7 @@ import { connect } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
 import { createLog } from '@/lib/platform/log';
 import { createServices } from '@/lib/services';
-import { type Engine, engine, govern, left, NOW, order, things } from '../../support/engine';
+import { type Engine, engine, govern, left, NOW, runRequest, things } from '../../support/engine';
 import { act, OPERATORS } from '../../support/operators';
 
 const TOKEN = 'a-token-of-the-sql-proxy';
@@ -66,9 +66,12 @@ it('a whole Lapse works through it: dry run, run, a hold by its door', async () 
     backoff: e.services.backoff,
     redis: e.services.redis,
   };
-  const dry = await runPolicy(services, policy, order(NOW, { dryRun: true }));
+  const dry = await runPolicy(services, policy, runRequest(NOW, { dryRun: true }));
   expect(dry.preview?.expired).toBe(1);
-  expect(await runPolicy(services, policy, order(NOW))).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  expect(await runPolicy(services, policy, runRequest(NOW))).toMatchObject({
+    outcome: 'succeeded',
+    deleted: 1,
+  });
   expect(await left(e.db)).toBe(1);
   const held = await act(services, 'alice', {
     ...{ action: 'hold.place', scope: 'user', subject: old, force: true, reason: 'matter 12' },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
 import { days, type Policy } from '@/lib/policies/contract';
-import { databaseClock, govern, left, NOW, order, thingsPolicy } from '@/test/support/engine';
+import { databaseClock, govern, left, NOW, runRequest, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded, later } from '@/test/support/guarded';
 
 let e: Guarded;
@@ -189,7 +189,10 @@ it('begun, ends after three days', async () => {
 it('is not begun after its day by a machine whose clock is behind', async () => {
   await e.approve(await preview());
   await databaseClock(e.db, later(1.01));
-  expect(await runPolicy(e.services, policy, order(NOW))).toMatchObject({ reason: 'guarded', deleted: 0 });
+  expect(await runPolicy(e.services, policy, runRequest(NOW))).toMatchObject({
+    reason: 'guarded',
+    deleted: 0,
+  });
 });
 
 it('is void when a hold keeps one of its rows', async () => {

@@ -2,7 +2,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
 import { days, type Policy } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
-import { ago, DAY, databaseClock, govern, NOW, order, things, thingsPolicy } from '@/test/support/engine';
+import {
+  ago,
+  DAY,
+  databaseClock,
+  govern,
+  NOW,
+  runRequest,
+  things,
+  thingsPolicy,
+} from '@/test/support/engine';
 import { type Guarded, guarded, later } from '@/test/support/guarded';
 import { act, OPERATORS } from '@/test/support/operators';
 
@@ -16,7 +25,7 @@ afterEach(() => e.stop());
 async function behind(hours: number, policy: Policy, at = NOW) {
   await databaseClock(e.db, at);
   const clock = new Date(at.getTime() - hours * 3_600_000);
-  return runPolicy({ ...e.services, clock: () => clock }, policy, order(clock));
+  return runPolicy({ ...e.services, clock: () => clock }, policy, runRequest(clock));
 }
 
 describe('a soft delete', () => {

@@ -4,7 +4,7 @@ import { runPolicy } from '@/lib/engine/run/run';
 import type { Database } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
 import { days } from '@/lib/policies/contract';
-import { govern, left, NOW, order, protect, thingsPolicy } from '@/test/support/engine';
+import { govern, left, NOW, protect, runRequest, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded, later } from '@/test/support/guarded';
 
 describe('the tightest limit counts', () => {
@@ -112,7 +112,7 @@ describe('a run with too many candidates', () => {
         return Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout'));
       },
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
     expect(result.message).toContain('could not be counted in time');
     expect(counted).toBe(1);
@@ -130,7 +130,7 @@ describe('a run with too many candidates', () => {
         return rows.map((r, i) => (statements[i]?.text.includes('as candidates') ? [] : r));
       },
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'skipped', reason: 'guarded', deleted: 0 });
   });
 

@@ -8,8 +8,8 @@ import {
   govern,
   left,
   NOW,
-  order,
   receipted,
+  runRequest,
   things,
   thingsPolicy,
 } from '@/test/support/engine';
@@ -102,7 +102,7 @@ test('a dead letter waits for its own time, twice as long after each failure, an
   const [bad] = await things(e.db, [40 * DAY, 41 * DAY]);
   await e.db.sql("update things set note = 'bad' where id = $1::uuid", [bad]);
   const at = (hours: number) => new Date(NOW.getTime() + hours * 3_600_000);
-  const run = (now: Date) => runPolicy({ ...e.services, clock: () => now }, policy, order(now));
+  const run = (now: Date) => runPolicy({ ...e.services, clock: () => now }, policy, runRequest(now));
 
   expect(await run(NOW)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
   expect(await run(at(0.5))).toMatchObject({ outcome: 'succeeded', deleted: 0, kept: { dead_letter: 1 } });

@@ -11,8 +11,8 @@ import {
   govern,
   left,
   NOW,
-  order,
   receipted,
+  runRequest,
   things,
 } from '../../support/engine';
 
@@ -60,7 +60,7 @@ describe('lost answers', () => {
     const database = breaking(e.services.database, (n) =>
       n % 3 === 2 ? 'after' : n % 5 === 0 ? 'before' : null,
     );
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW, { batchSize: 4 }));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 4 }));
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: ROWS, picked: ROWS });
     await expectDone(ids);
   });
@@ -69,7 +69,7 @@ describe('lost answers', () => {
     const { policy, ids } = await fill();
     if (rows === 0) await e.db.sql('delete from things where at < $1', [ago(30 * DAY)]);
     const database = breaking(e.services.database, (n) => (n <= 2 ? 'after' : null));
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: rows });
     await expectDone(rows === 0 ? [] : ids);
     expect(
@@ -95,7 +95,7 @@ describe('lost answers', () => {
         throw new DatabaseError('unknown', null, 'no answer from the database (test)');
       },
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'interrupted', reason: 'fenced', deleted: 0 });
     expect(await left(e.db)).toBe(ROWS + 1 - 3);
   });
@@ -114,7 +114,7 @@ describe('lost answers', () => {
         });
         const hour = new Date(NOW.getTime() + 1);
         await runPolicy({ ...e.services, database: dead }, policy, {
-          ...order(NOW, { batchSize: 6, limit: 18 }),
+          ...runRequest(NOW, { batchSize: 6, limit: 18 }),
           deadline: new Date(hour.getTime() + 4_000),
         });
         await e.services.redis.eval(
@@ -138,7 +138,7 @@ describe('services that are down', () => {
       ...e.services.redis,
       eval: () => Promise.reject(new RedisError('Upstash Redis did not answer')),
     };
-    const result = await runPolicy({ ...e.services, redis }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, redis }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'errored', reason: 'redis', deleted: 0, runId: null });
     expect(await left(e.db)).toBe(ROWS + 1);
   });
@@ -153,7 +153,7 @@ describe('services that are down', () => {
           ? Promise.reject(new RedisError('Upstash Redis did not answer'))
           : e.services.redis.eval(...a),
     };
-    const result = await runPolicy({ ...e.services, redis }, policy, order(NOW, { batchSize: 5 }));
+    const result = await runPolicy({ ...e.services, redis }, policy, runRequest(NOW, { batchSize: 5 }));
     expect(result).toMatchObject({ outcome: 'errored', reason: 'redis' });
     expect(result.deleted).toBeGreaterThan(0);
     expect(result.deleted).toBeLessThan(ROWS);
@@ -172,7 +172,7 @@ describe('services that are down', () => {
       transaction: () =>
         Promise.reject(new DatabaseError('fatal', null, 'the database refused the user or the password')),
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'errored', reason: 'database.fatal', deleted: 0 });
     expect(await left(e.db)).toBe(ROWS + 1);
   });
@@ -189,7 +189,7 @@ describe('services that are down', () => {
           : e.services.database.transaction(statements, options);
       },
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW, { batchSize: 20 }));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 20 }));
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: ROWS });
     expect(result.batches).toBeGreaterThanOrEqual(8);
     await expectDone(ids);
@@ -203,7 +203,7 @@ describe('services that are down', () => {
           ? Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout'))
           : e.services.database.transaction(statements, options),
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'interrupted', reason: 'unproved', deleted: ROWS });
     expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 0 });
     await expectDone(ids);

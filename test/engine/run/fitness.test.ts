@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { RunResult } from '@/lib/engine/run/result';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Policy } from '@/lib/policies/contract';
-import { DAY, type Engine, engine, govern, left, NOW, order, things } from '../../support/engine';
+import { DAY, type Engine, engine, govern, left, NOW, runRequest, things } from '../../support/engine';
 
 let e: Engine;
 let policy: Policy;
@@ -33,7 +33,7 @@ async function run(meanwhile: string, seconds: number): Promise<RunResult> {
       return rows;
     },
   };
-  return runPolicy({ ...e.services, database, clock: () => now }, policy, order(NOW, { batchSize: 2 }));
+  return runPolicy({ ...e.services, database, clock: () => now }, policy, runRequest(NOW, { batchSize: 2 }));
 }
 
 const NOTES = 'create table notes (thing uuid references things on delete cascade)';

@@ -8,7 +8,7 @@ import type { Database } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
 import type { Policy } from '@/lib/policies/contract';
 import { versionOf } from '@/lib/policies/fingerprint';
-import { DAY, type Engine, engine, govern, left, NOW, order, receipted } from '../../support/engine';
+import { DAY, type Engine, engine, govern, left, NOW, receipted, runRequest } from '../../support/engine';
 
 let e: Engine;
 afterEach(async () => {
@@ -57,7 +57,7 @@ function uncounted(database: Database = e.services.database): Database {
   };
 }
 const byBlocks = (policy: Policy, database?: Database, now = () => NOW): Promise<RunResult> =>
-  runPolicy({ ...e.services, clock: now, database: uncounted(database) }, policy, order(NOW));
+  runPolicy({ ...e.services, clock: now, database: uncounted(database) }, policy, runRequest(NOW));
 
 async function expectDone(expired: number) {
   const named = await receipted(e.db);

@@ -5,7 +5,17 @@ import { acquire, type Cursor, release, save } from '@/lib/engine/run/checkpoint
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Database } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
-import { DAY, type Engine, engine, govern, left, NOW, order, protect, things } from '../../support/engine';
+import {
+  DAY,
+  type Engine,
+  engine,
+  govern,
+  left,
+  NOW,
+  protect,
+  runRequest,
+  things,
+} from '../../support/engine';
 
 let e: Engine;
 beforeEach(async () => {
@@ -59,7 +69,7 @@ it('a run whose lease is taken stops at its next checkpoint, and the other keeps
       return rows;
     },
   };
-  const result = await runPolicy({ ...e.services, database }, policy, order(NOW, { batchSize: 5 }));
+  const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 5 }));
   expect(result).toMatchObject({ outcome: 'interrupted', reason: 'lease' });
   expect(batches).toBeLessThan(6);
   expect(await redis.eval(`return redis.call('get', KEYS[1])`, [key], [])).toBe(other);
@@ -97,7 +107,7 @@ it('a run by blocks whose lease is taken stops at its next checkpoint', async ()
     },
   };
   const one = { ...e.services.settings, lanes: 1 };
-  const result = await runPolicy({ ...e.services, settings: one, database }, policy, order(NOW));
+  const result = await runPolicy({ ...e.services, settings: one, database }, policy, runRequest(NOW));
   expect(result).toMatchObject({ outcome: 'interrupted', reason: 'lease', path: 'heap' });
   // The checkpoint of the first travels while the second works.
   expect(batches).toBe(2);
@@ -117,7 +127,7 @@ it('a table that hides rows from the run after its preflight is never called dra
       return e.services.database.transaction(statements, options);
     },
   };
-  const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+  const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
   expect(result).toMatchObject({
     outcome: 'errored',
     deleted: 0,

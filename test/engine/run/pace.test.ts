@@ -5,7 +5,7 @@ import { pressedBy, restMs } from '@/lib/engine/run/pressure';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Database } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
-import { type Engine, engine, govern, NOW, order } from '../../support/engine';
+import { type Engine, engine, govern, NOW, runRequest } from '../../support/engine';
 
 describe('pace', () => {
   it('grows toward the target by small steps, never over the ceiling', () => {
@@ -103,7 +103,7 @@ describe('company', () => {
           return rows;
         },
       };
-      const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+      const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
       other.end();
       expect(result).toMatchObject({ outcome: 'succeeded', deleted: 6_000, path: 'heap' });
       expect(atOnce).toBe(1);

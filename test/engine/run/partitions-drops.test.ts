@@ -4,7 +4,7 @@ import { runPolicy } from '@/lib/engine/run/run';
 import { lineage } from '@/lib/operators/audit/lineage';
 import { verify } from '@/lib/operators/audit/verify';
 import type { Policy, PolicyInput } from '@/lib/policies/contract';
-import { type Engine, engine, left, NOW, order } from '../../support/engine';
+import { type Engine, engine, left, NOW, runRequest } from '../../support/engine';
 import { type Guarded, guarded } from '../../support/guarded';
 import {
   aroundDrop,
@@ -137,7 +137,7 @@ describe('a partition that lies wholly before the cutoff', () => {
     // New Year in Berlin is 23:00 UTC: a minute before, December has not ended there 30 days ago. Of a date no
     // hour counts, so its row is still there for the second run.
     const at = (iso: string) =>
-      runPolicy({ ...e.services, clock: () => new Date(iso) }, policy, order(new Date(iso)));
+      runPolicy({ ...e.services, clock: () => new Date(iso) }, policy, runRequest(new Date(iso)));
     expect(await at('2026-01-30T22:59:00Z')).toMatchObject({ outcome: 'succeeded' });
     expect(await exists(e.db, EXPIRED)).toBe(true);
     await e.db.sql(`insert into visits (at) values (${old})`);

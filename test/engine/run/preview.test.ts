@@ -13,7 +13,7 @@ import {
   govern,
   left,
   NOW,
-  order,
+  runRequest,
   things,
   thingsPolicy,
 } from '../../support/engine';
@@ -69,7 +69,7 @@ describe('dry run', () => {
         return e.services.database.transaction(statements, options);
       },
     };
-    await runPolicy({ ...e.services, database }, policy, order(NOW, { dryRun: true }));
+    await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { dryRun: true }));
     expect(seen.length).toBeGreaterThan(1);
     expect(seen.filter((s) => s.touches).every((s) => s.readOnly && s.first === 'select')).toBe(true);
     await expect(
@@ -150,7 +150,7 @@ describe('dry run', () => {
           ? Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout'))
           : e.services.database.transaction(statements, options),
     };
-    const dry = await runPolicy({ ...e.services, database }, policy, order(NOW, { dryRun: true }));
+    const dry = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { dryRun: true }));
     expect(dry).toMatchObject({ outcome: 'succeeded', requests: { postgres: 2 + 8 + 4 } });
     expect(dry.preview).toEqual(whole.preview);
   });
@@ -194,14 +194,14 @@ describe('dry run', () => {
     const policy = await govern(e.db);
     await things(e.db, [40 * DAY, 41 * DAY]);
     const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-    await runPolicy({ ...e.services, log }, policy, order(NOW, { dryRun: true }));
+    await runPolicy({ ...e.services, log }, policy, runRequest(NOW, { dryRun: true }));
     await e.db.sql('drop index things_at_id_idx');
-    await runPolicy({ ...e.services, log }, policy, order(NOW, { dryRun: true }));
+    await runPolicy({ ...e.services, log }, policy, runRequest(NOW, { dryRun: true }));
     expect(lines.length).toBeGreaterThan(3);
     expect(lines.filter((l) => !l.msg.startsWith('[DRY RUN] ') || l.mode !== 'dry_run')).toEqual([]);
     lines.length = 0;
     await e.db.sql('create index on things (at, id)');
-    await runPolicy({ ...e.services, log }, policy, order(NOW, { batchSize: 1 }));
+    await runPolicy({ ...e.services, log }, policy, runRequest(NOW, { batchSize: 1 }));
     expect(lines.map((l) => l.msg).filter((m) => m.startsWith('Processed'))).toEqual([
       'Processed 1/2',
       'Processed 2/2',
@@ -257,7 +257,7 @@ describe('a dry run of a policy that may not delete is not green, and names each
           ? Promise.reject(new DatabaseError('fatal', 'XX000', 'PostgreSQL XX000'))
           : e.services.database.transaction(statements, options),
     };
-    const dry = await runPolicy({ ...e.services, database }, policy, order(NOW, { dryRun: true }));
+    const dry = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { dryRun: true }));
     expect(dry).toMatchObject({
       outcome: 'errored',
       reason: 'database.fatal',
@@ -270,7 +270,11 @@ describe('a dry run of a policy that may not delete is not green, and names each
     await govern(e.db);
     await e.db.sql('create index on things (note)');
     const policy = thingsPolicy({ files: [{ column: 'note', fate: 'delete', prefix: 'notes/' }] });
-    const dry = await runPolicy({ ...e.services, blob: undefined }, policy, order(NOW, { dryRun: true }));
+    const dry = await runPolicy(
+      { ...e.services, blob: undefined },
+      policy,
+      runRequest(NOW, { dryRun: true }),
+    );
     expect(dry).toMatchObject(wanted);
     expect(JSON.stringify(dry.preview?.blockers)).toContain('BLOB_READ_WRITE_TOKEN');
   });

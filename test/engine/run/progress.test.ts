@@ -4,7 +4,7 @@ import { acquire, readProgress } from '@/lib/engine/run/checkpoint';
 import { recentRuns } from '@/lib/engine/run/record';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Policy } from '@/lib/policies/contract';
-import { DAY, type Engine, engine, govern, left, NOW, order, things } from '../../support/engine';
+import { DAY, type Engine, engine, govern, left, NOW, runRequest, things } from '../../support/engine';
 
 let e: Engine;
 let policy: Policy;
@@ -64,7 +64,7 @@ it('while somebody keeps the locks of its policy, a run is interrupted as busy a
   await other.sql('begin');
   await other.sql('select pg_advisory_xact_lock_shared(7001, lock_id) from retention.policy_state');
   const impatient = { ...e.services, backoff: { ...e.services.backoff, retries: 0 } };
-  const result = await runPolicy(impatient, policy, order(NOW));
+  const result = await runPolicy(impatient, policy, runRequest(NOW));
   await other.sql('rollback');
   expect(result).toMatchObject({ outcome: 'interrupted', reason: 'busy', deleted: 0 });
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });

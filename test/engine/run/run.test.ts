@@ -12,9 +12,9 @@ import {
   govern,
   left,
   NOW,
-  order,
   protect,
   receipted,
+  runRequest,
   things,
   thingsPolicy,
 } from '../../support/engine';
@@ -192,7 +192,7 @@ describe('bounded, resumed, repeated', () => {
     const shorter = thingsPolicy({ rules: [{ label: 'all', keepFor: days(2) }] });
     const later = new Date(NOW.getTime() + 3_600_000);
     await protect(e.db, shorter);
-    const result = await runPolicy({ ...e.services, clock: () => later }, shorter, order(later));
+    const result = await runPolicy({ ...e.services, clock: () => later }, shorter, runRequest(later));
     expect(result.outcome).toBe('succeeded');
     expect(await left(e.db)).toBe(1);
     // A pass of its own, from its own instant: not the rest of the other's.
@@ -230,7 +230,7 @@ describe('bounded, resumed, repeated', () => {
     await e.run(policy, { batchSize: 4, limit: 8 });
     const tomorrow = new Date(NOW.getTime() + 29.5 * DAY * 1000);
     const services = { ...e.services, clock: () => tomorrow };
-    const result = await runPolicy(services, policy, order(tomorrow));
+    const result = await runPolicy(services, policy, runRequest(tomorrow));
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: 19 });
     expect(await left(e.db)).toBe(0);
   });
@@ -284,7 +284,7 @@ describe('one runner at a time', () => {
         return rows;
       },
     };
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW, { batchSize: 5 }));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 5 }));
     expect(result).toMatchObject({ outcome: 'interrupted', reason: 'fenced', deleted: 10 });
     expect(await left(e.db)).toBe(20);
   });
@@ -308,7 +308,11 @@ describe('one runner at a time', () => {
         return rows;
       },
     };
-    const interrupted = await runPolicy({ ...e.services, database }, policy, order(NOW, { batchSize: 5 }));
+    const interrupted = await runPolicy(
+      { ...e.services, database },
+      policy,
+      runRequest(NOW, { batchSize: 5 }),
+    );
     expect(interrupted).toMatchObject({ outcome: 'interrupted', reason: 'paused', deleted: 5 });
     expect(await e.run(policy)).toMatchObject({ outcome: 'skipped', reason: 'paused', deleted: 0 });
     await e.db.sql(`update retention.policy_state set paused = false`);

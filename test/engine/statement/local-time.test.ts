@@ -6,8 +6,8 @@ import {
   type Engine,
   engine,
   left,
-  order,
   protect,
+  runRequest,
   thingsPolicy,
 } from '@/test/support/engine';
 
@@ -73,7 +73,7 @@ describe('a time without a zone', () => {
     const at = async (cutoff: string) => {
       const now = new Date(Date.parse(cutoff) + 30 * DAY * 1000);
       await databaseClock(e.db, now);
-      return runPolicy({ ...e.services, clock: () => now }, policy, order(now));
+      return runPolicy({ ...e.services, clock: () => now }, policy, runRequest(now));
     };
     // 01:45 in summer time: 01:15 is past in one reading, and half an hour ahead in the other.
     expect(await at('2025-11-02T05:45:00Z')).toMatchObject({ outcome: 'succeeded', deleted: 1 });

@@ -6,7 +6,17 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
 import { connect } from '@/lib/platform/database';
 import type { PolicyInput } from '@/lib/policies/contract';
-import { DAY, type Engine, engine, govern, left, NOW, order, receipted, things } from '../../support/engine';
+import {
+  DAY,
+  type Engine,
+  engine,
+  govern,
+  left,
+  NOW,
+  receipted,
+  runRequest,
+  things,
+} from '../../support/engine';
 
 vi.mock('@/lib/engine/statement/preflight', async (original) => ({
   ...(await original<typeof import('@/lib/engine/statement/preflight')>()),
@@ -184,7 +194,7 @@ describe('the role of the app cannot delete a governed row', () => {
         ),
     };
     await things(e.db, [0]);
-    const result = await runPolicy({ ...e.services, database }, policy, order(NOW));
+    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
     expect(result).toMatchObject({ outcome: 'errored', message: expect.stringContaining('LP012') });
     expect(await left(e.db)).toBe(4);
   });

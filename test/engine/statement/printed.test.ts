@@ -15,7 +15,7 @@ import {
   engine,
   govern,
   NOW,
-  order,
+  runRequest,
   thingsPolicy,
 } from '../../support/engine';
 import { BOUNDARY, EXPIRED, partitioned, visits } from '../../support/partitioned';
@@ -334,7 +334,7 @@ it('an erasure walks by its subject, whatever the age', async () => {
   const policy = await withFiles(await start(BLOB));
   await e.db.sql('create index on things (org)');
   const services = { ...e.services, policies: [policy] };
-  const { deadline, correlationId } = order(NOW);
+  const { deadline, correlationId } = runRequest(NOW);
   const request = {
     subject: { scope: 'organization' as const, id: id(100) },
     reason: 'request 12',

@@ -6,7 +6,7 @@ import type { Services } from '@/lib/services';
 import { watchBacklog } from '@/lib/watch/backlog/watch-backlog';
 import { readMetrics } from '@/lib/watch/metrics/read';
 import { renderMetrics } from '@/lib/watch/metrics/render';
-import { DAY, type Engine, engine, govern, NOW, order, things } from '../../support/engine';
+import { DAY, type Engine, engine, govern, NOW, runRequest, things } from '../../support/engine';
 import { BOUNDARY, EXPIRED, partitioned, visits } from '../../support/partitioned';
 
 let e: Engine;
@@ -145,7 +145,7 @@ it('behind a thousand held rows nothing is hidden, and a run that drained clears
   );
   await things(e.db, [50 * DAY]);
   expect((await measure()).secondsPast).toBe(30 * DAY);
-  await runPolicy(services, policy, order(new Date(now)));
+  await runPolicy(services, policy, runRequest(new Date(now)));
   expect((await measure()).secondsPast).toBe(0);
 });
 
@@ -155,7 +155,7 @@ it('a period that is still cooling off counts as before: what waits for it is no
     ...services,
     settings: { ...services.settings, guards: { ...services.settings.guards, coolingOffSeconds: 7 * DAY } },
   };
-  await runPolicy(services, policy, order(new Date(now)));
+  await runPolicy(services, policy, runRequest(new Date(now)));
   await things(e.db, [20 * DAY]);
   now += 60_000;
   services = { ...services, policies: [{ ...policy, rules: [{ ...policy.rules[0]!, keepFor: days(10) }] }] };
@@ -170,7 +170,7 @@ it('a policy that will never catch up is reported with the schedule that would, 
   ]);
   expect((await measure()).verdict).toBe('unknown');
   expect((await open()).map((i) => i.cause)).toEqual(['backlog.late:things']);
-  const one = (limit: number) => runPolicy(services, policy, order(new Date(now), { limit }));
+  const one = (limit: number) => runPolicy(services, policy, runRequest(new Date(now), { limit }));
   now += 86_400_000;
   await one(10);
   await things(
@@ -186,7 +186,7 @@ it('a policy that will never catch up is reported with the schedule that would, 
     '30 rows expire a day and 10 are deleted; the schedule "0 */4 * * *" would',
   );
   now += 3_600_000;
-  await runPolicy(services, policy, order(new Date(now)));
+  await runPolicy(services, policy, runRequest(new Date(now)));
   expect((await measure()).verdict).toBe('clear');
   expect(await open()).toEqual([]);
 });

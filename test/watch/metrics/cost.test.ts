@@ -7,7 +7,7 @@ import type { Database, Statement } from '@/lib/platform/database';
 import { policies } from '@/lib/policies';
 import { readMetrics } from '@/lib/watch/metrics/read';
 import { measureQuality } from '@/lib/watch/quality/job';
-import { DAY, type Engine, engine, govern, NOW, order, things } from '@/test/support/engine';
+import { DAY, type Engine, engine, govern, NOW, runRequest, things } from '@/test/support/engine';
 
 const MANY = Number(process.env.TEST_RUN_RECORDS ?? 10_000);
 let e: Engine;
@@ -16,7 +16,7 @@ beforeAll(async () => {
   const policy = await govern(e.db);
   await things(e.db, [40 * DAY]);
   await e.run(policy);
-  await measureQuality({ ...e.services, policies: [policy] }, order(NOW));
+  await measureQuality({ ...e.services, policies: [policy] }, runRequest(NOW));
 });
 afterAll(() => e.stop());
 

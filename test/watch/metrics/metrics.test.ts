@@ -4,7 +4,7 @@ import type { Database, Statement } from '@/lib/platform/database';
 import { createLog } from '@/lib/platform/log';
 import { readMetrics } from '@/lib/watch/metrics/read';
 import { measureQuality } from '@/lib/watch/quality/job';
-import { DAY, type Engine, engine, govern, NOW, order, things } from '@/test/support/engine';
+import { DAY, type Engine, engine, govern, NOW, runRequest, things } from '@/test/support/engine';
 
 let e: Engine;
 beforeEach(async () => {
@@ -60,7 +60,7 @@ it('tells what a measurement of the data found, by policy', async () => {
   const policy = await govern(e.db);
   await things(e.db, [DAY, null]);
   e = { ...e, services: { ...e.services, policies: [policy] } };
-  await measureQuality(e.services, order(NOW));
+  await measureQuality(e.services, runRequest(NOW));
   const text = await (await scrape()).text();
   expect(text).toContain(
     'retention_quality_findings{policy="things",measure="completeness",status="breached"} 1\n',

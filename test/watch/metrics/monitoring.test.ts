@@ -10,7 +10,7 @@ import { watchBacklog } from '@/lib/watch/backlog/watch-backlog';
 import { expectedOf } from '@/lib/watch/expected';
 import { lookForLateRuns } from '@/lib/watch/look';
 import { measureQuality } from '@/lib/watch/quality/job';
-import { DAY, type Engine, engine, govern, NOW, order, things } from '@/test/support/engine';
+import { DAY, type Engine, engine, govern, NOW, runRequest, things } from '@/test/support/engine';
 
 const CASES = ['docs/monitoring/alerts.test.yml', 'docs/monitoring/alerts.days.test.yml'];
 const rules = readFileSync('docs/monitoring/alerts.yml', 'utf8');
@@ -21,7 +21,7 @@ const dashboard = JSON.parse(readFileSync('docs/monitoring/dashboard.json', 'utf
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 
 const visit = (services: Services): Visit => ({
-  ...order(NOW),
+  ...runRequest(NOW),
   services,
   parameters: { dryRun: false },
   schedule: null,
@@ -38,11 +38,11 @@ beforeAll(async () => {
   await things(e.db, [40 * DAY, 1 * DAY]);
   await e.run(policy);
   const services = { ...e.services, policies: [policy] };
-  await measureQuality(services, order(NOW));
+  await measureQuality(services, runRequest(NOW));
   const tomorrow = new Date(NOW.getTime() + DAY * 1_000);
-  await watchBacklog(services, order(NOW));
+  await watchBacklog(services, runRequest(NOW));
   // How much is deleted a day shows from the second day on.
-  await watchBacklog({ ...services, clock: () => tomorrow }, order(tomorrow));
+  await watchBacklog({ ...services, clock: () => tomorrow }, runRequest(tomorrow));
   await attend(expectedOf(policy), [], visit(services), () => e.run(policy));
   await lookForLateRuns(services, { force: true });
   vi.stubEnv('METRICS_TOKEN', 'a-token-of-the-scraper');

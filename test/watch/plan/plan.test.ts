@@ -309,6 +309,6 @@ async function engineAt(at: Date): Promise<Engine> {
 }
 async function runAt(policy: Policy, at: Date) {
   const { runPolicy } = await import('@/lib/engine/run/run');
-  const { order } = await import('../../support/engine');
-  return runPolicy({ ...e.services, clock: () => at }, policy, order(at));
+  const { runRequest } = await import('../../support/engine');
+  return runPolicy({ ...e.services, clock: () => at }, policy, runRequest(at));
 }

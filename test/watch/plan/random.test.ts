@@ -10,7 +10,7 @@ import {
   engine,
   govern,
   NOW,
-  order,
+  runRequest,
   thingsPolicy,
 } from '../../support/engine';
 import { dice } from '../../support/guarded';
@@ -106,8 +106,8 @@ it.each([...Array(8).keys()])('plan %i is exact some nights ahead', async (seed)
     const at = new Date(NOW.getTime() + night * DAY * 1000);
     await databaseClock(e.db, at);
     const then = { ...e.services, clock: () => at };
-    await runPolicy(then, production, order(at));
-    deleted += (await runPolicy(then, branch, order(at))).deleted;
+    await runPolicy(then, production, runRequest(at));
+    deleted += (await runPolicy(then, branch, runRequest(at))).deleted;
   }
   await databaseClock(e.db, NOW);
   expect(deleted).toBe(earlier);
