@@ -1,7 +1,7 @@
 /** What operators and auditors read: the chain, its head, its verification, lineage, the cleanup report. */
 import { z } from 'zod';
+import { explainRow } from '../operators/audit/explain-row';
 import { exportHead } from '../operators/audit/head';
-import { lineage } from '../operators/audit/lineage';
 import { cleanupReport, toCsv } from '../operators/audit/report';
 import { verify } from '../operators/audit/verify';
 import { READING } from '../operators/carry-out';
@@ -77,7 +77,7 @@ export const auditRoute = (view: string, provide: () => Services = services): Ha
           return entries(s, parameters('entries', given));
         case 'lineage': {
           const { table, key } = parameters('lineage', given);
-          return alone(s, 'lineage', () => lineage(s, table, key));
+          return alone(s, 'lineage', () => explainRow(s, table, key));
         }
       }
     },

@@ -1,7 +1,7 @@
 /** Dropping whole partitions: what goes, with which receipt, and what others who work there meanwhile see. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
-import { lineage } from '@/lib/operators/audit/lineage';
+import { explainRow } from '@/lib/operators/audit/explain-row';
 import { verify } from '@/lib/operators/audit/verify';
 import type { Policy, PolicyInput } from '@/lib/policies/contract';
 import { type Engine, engine, left, NOW, runRequest } from '../../support/engine';
@@ -84,7 +84,7 @@ describe('a partition that lies wholly before the cutoff', () => {
     const policy = await begin();
     const [key] = await visits(e.db, EXPIRED, 1);
     const run = await e.run(policy);
-    const answer = await lineage({ ...e.services, policies: [policy] }, 'public.visits', key!);
+    const answer = await explainRow({ ...e.services, policies: [policy] }, 'public.visits', key!);
     expect(answer.deletions).toMatchObject([{ run: run.runId, action: 'drop_partition' }]);
     expect(answer.summary).toContain('went with partition public.visits_2025_12');
   });

@@ -1,7 +1,7 @@
 /** A partition counts as its table wherever one is named: as a dependant, in holds, receipts and questions. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { withRoots } from '@/lib/engine/statement/leaves';
-import { lineage } from '@/lib/operators/audit/lineage';
+import { explainRow } from '@/lib/operators/audit/explain-row';
 import { tableLabel } from '@/lib/platform/sql';
 import type { Policy } from '@/lib/policies/contract';
 import { versionOf } from '@/lib/policies/fingerprint';
@@ -127,13 +127,13 @@ it('lineage finds what was receipted under a partition’s name, asked by either
     `update retention.receipt set dependants = jsonb_build_object('public.visits_2026_02', dependants -> 'public.visits') where policy = 'things'`,
   );
   for (const name of ['public.visits', 'public.visits_2026_02', 'public.visits_2025_12']) {
-    const { deletions, summary } = await lineage(e.services, name, key!);
+    const { deletions, summary } = await explainRow(e.services, name, key!);
     expect(deletions).toMatchObject([{ policy: 'things', as_dependant: true }]);
     expect(summary).toContain('deleted by run');
   }
   const [other] = await visits(e.db, '2026-03', 1);
   await e.db.sql("delete from visits where at >= '2026-03-01'");
-  expect((await lineage(e.services, 'public.visits', other!)).summary).toContain(
+  expect((await explainRow(e.services, 'public.visits', other!)).summary).toContain(
     'it may have been removed by something else than Lapse',
   );
 });
@@ -148,6 +148,6 @@ it('lineage still finds it when that partition was dropped', async () => {
   await visits(e.db, EXPIRED, 1);
   await e.run(parts);
   expect(await exists(e.db, EXPIRED)).toBe(false);
-  const { deletions } = await lineage(e.services, 'public.visits_2025_12', key!);
+  const { deletions } = await explainRow(e.services, 'public.visits_2025_12', key!);
   expect(deletions.map((d) => d.action)).toEqual(['delete', 'drop_partition']);
 });

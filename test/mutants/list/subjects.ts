@@ -5,7 +5,7 @@ const spelling = 'test/operators/spelling.test.ts';
 const permanent = 'test/operators/permanent.test.ts';
 const restore = 'test/operators/restore.test.ts';
 const inForce = 'test/operators/in-force.test.ts';
-const lineage = 'test/operators/audit/lineage.test.ts';
+const lineage = 'test/operators/audit/explain-row.test.ts';
 const printed = 'lib/migrations/functions/spelling.sql';
 const removal = 'lib/migrations/functions/permanent.sql';
 
@@ -197,7 +197,7 @@ export const subjectMutants: readonly Mutant[] = [
   {
     id: 'H23',
     promise: 'The lineage of a row is found however its key is spelled.',
-    file: 'lib/operators/audit/lineage.ts',
+    file: 'lib/operators/audit/explain-row.ts',
     find: `return storedAs(services, 'key', asked, targets);`,
     replace: 'return [asked];',
     tests: [lineage],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { lineage } from '@/lib/operators/audit/lineage';
+import { explainRow } from '@/lib/operators/audit/explain-row';
 import { days, forever, type Policy } from '@/lib/policies/contract';
 import { ago, DAY, govern, NOW, things, thingsPolicy } from '@/test/support/engine';
 import { aged, type Guarded, guarded } from '@/test/support/guarded';
@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => e.stop());
 
 const of = (id: string | undefined, p = policy) =>
-  lineage({ ...e.services, policies: [p] }, 'public.things', String(id));
+  explainRow({ ...e.services, policies: [p] }, 'public.things', String(id));
 const one = async (age: number | null) => (await things(e.db, [age]))[0];
 
 it('names the receipt, the run and the chain’s entry of what went', async () => {
@@ -153,7 +153,7 @@ it('names the tier of its organization, and one that no rule knows', async () =>
 });
 
 it('refuses a table without a policy and a key that is not one, and says so of a row that never was', async () => {
-  await expect(lineage(e.services, 'public.users', 'x')).rejects.toMatchObject({
+  await expect(explainRow(e.services, 'public.users', 'x')).rejects.toMatchObject({
     status: 404,
     field: 'table',
   });
@@ -178,12 +178,12 @@ it('finds a row and its receipt however the key is spelled, of several columns t
   }
   expect((await of(here!.toUpperCase())).here).toMatchObject([{ present: true, status: 'not_expired' }]);
   const services = { ...e.services, policies: [policy, pairs] };
-  const answer = await lineage(services, 'public.pairs', '[7,"2026-01-01T01:00:00+01:00",1.50]');
+  const answer = await explainRow(services, 'public.pairs', '[7,"2026-01-01T01:00:00+01:00",1.50]');
   expect(answer).toMatchObject({
     key: '["7", "2026-01-01 00:00:00+00", "1.50"]',
     deletions: [{ policy: pairs.name }],
   });
-  await expect(lineage(services, 'public.pairs', '7')).rejects.toMatchObject({
+  await expect(explainRow(services, 'public.pairs', '7')).rejects.toMatchObject({
     status: 422,
     message: expect.stringContaining(
       'n (bigint), moment (timestamp with time zone), x (numeric), so write a JSON array',

@@ -49,17 +49,17 @@ const LIMITS = { statementMs: 60_000, readOnly: true };
 /** A key is deleted once; a soft delete, its purge and a reused key make a few. */
 const MOST_RECEIPTS = 50;
 
-export interface Lineage {
+export interface RowExplanation {
   readonly table: string;
   readonly key: string;
   /** Oldest first. */
   readonly deletions: readonly Deletion[];
   /** One for each policy that governs the table. Empty: no policy does. */
-  readonly here: readonly Standing[];
+  readonly here: readonly Explanation[];
   readonly summary: string;
 }
 
-interface Standing {
+interface Explanation {
   readonly policy: string;
   readonly present: boolean;
   /** `due`: goes with the next run. Else why it stays. */
@@ -85,7 +85,7 @@ interface Standing {
   readonly expiresAt: string | null;
 }
 
-export async function lineage(services: Services, named: string, asked: string): Promise<Lineage> {
+export async function explainRow(services: Services, named: string, asked: string): Promise<RowExplanation> {
   const tableName = await rootLabel(services.database, named);
   const rooted = await atRoots(services.database, services.policies);
   const policies = rooted.filter((p) => tableLabel(p.table) === tableName);
@@ -94,8 +94,8 @@ export async function lineage(services: Services, named: string, asked: string):
   const receipts = receiptsOf(tableName, names, clockIn(key, policies));
   // Receipts are for whoever looks; the row itself only for who may read its table.
   const deletions = await askOne(services.reading, receipts, LIMITS);
-  const here: Standing[] = [];
-  for (const policy of policies) here.push(await standing(services, policy, key));
+  const here: Explanation[] = [];
+  for (const policy of policies) here.push(await explainUnder(services, policy, key));
   const known = policies.length > 0 || deletions.length > 0;
   if (!known && !isDependant(rooted, tableName)) {
     throw new RequestError(
@@ -108,7 +108,7 @@ export async function lineage(services: Services, named: string, asked: string):
   return { table: tableName, key, deletions, here, summary: summaryOf(here, deletions.at(-1)) };
 }
 
-function summaryOf(here: readonly Standing[], last: Deletion | undefined): string {
+function summaryOf(here: readonly Explanation[], last: Deletion | undefined): string {
   const present = here.find((h) => h.present);
   if (present) return `still here under ${present.policy}: ${present.message}`;
   if (!last)
@@ -192,7 +192,7 @@ const stateOf = (policy: Policy): Query<State> =>
     oneRow(State),
   );
 
-async function standing(services: Services, declared: Policy, key: string): Promise<Standing> {
+async function explainUnder(services: Services, declared: Policy, key: string): Promise<Explanation> {
   const { database } = services;
   const now = services.clock();
   const cooling = services.settings.guards.coolingOffSeconds;
@@ -234,7 +234,7 @@ function judge(
   there: Present,
   judged: Judged | null,
   state: State,
-): [status: Standing['status'], message: string] {
+): [status: Explanation['status'], message: string] {
   const weighty = (['held', 'extended', 'dead_letter'] as const).find((why) => there[why]);
   if (weighty) return [weighty, MESSAGES[weighty]];
   if (there.marked !== null) return ['marked', strategyOf(policy).words.marked(there.marked)];
