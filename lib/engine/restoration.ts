@@ -65,7 +65,7 @@ export async function restoreRow(database: Database, order: Restore): Promise<Re
     throw new RequestError(
       422,
       'not_restorable',
-      `${policy.name} deletes rows at once; there is nothing to restore`,
+      `${policy.name} marks no rows for a purge; there is nothing to restore`,
       'policy',
     );
   }

@@ -18,7 +18,7 @@ export async function restore(acting: Acting, row: { policy: string; key: Writte
     throw new RequestError(
       422,
       'not_restorable',
-      `"${name}" deletes rows for good; policies that mark rows first: ${marking.join(', ') || 'none'}`,
+      `rows of "${name}" cannot be restored; policies that mark rows first: ${marking.join(', ') || 'none'}`,
       'policy',
     );
   }

@@ -5,6 +5,7 @@
 import type { Problem } from '../../platform/errors';
 import { name, table, text } from '../../platform/sql';
 import { changedColumns, rowsLeave } from '../../policies/going';
+import { strategyOf } from '../../policies/strategies';
 import { judgePartitioning } from './fit-partitions';
 import { type Catalog, type Check, label, quoted, type Relation, type Trigger } from './preflight-facts';
 
@@ -167,8 +168,10 @@ export const rights: Check = (catalog) => {
       rowsLeave(policy) && !governed.may.delete && 'DELETE from',
       !(governed.may.update && mayChange) && 'UPDATE (which locking a row takes)',
     ].filter((x) => x !== false);
+    // Marked rows leave by the purge.
+    const isPurged = rowsLeave(policy) || strategyOf(policy).grace !== null;
     const columns = [...policy.key.map((k) => k.column), ...changed].map(name);
-    say(governed, lacking.join(', '), `SELECT, DELETE, UPDATE (${columns.join(', ')})`);
+    say(governed, lacking.join(', '), `SELECT, ${isPurged ? 'DELETE, ' : ''}UPDATE (${columns.join(', ')})`);
   }
   for (const { declared, relation: r } of children) {
     if (!r) continue;

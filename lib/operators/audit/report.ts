@@ -31,6 +31,8 @@ const Line = z.object({
   first_run: z.string().nullable(),
   last_run: z.string().nullable(),
   longest_seconds: z.coerce.number().nullable(),
+  /** What was done to the rows that count as deleted, as their receipts call it. */
+  actions: z.string().nullable(),
   by_rule: z.record(z.string(), z.object({ deleted: count, bytes: count })),
 });
 type Line = z.infer<typeof Line>;
@@ -74,6 +76,7 @@ function linesOf({ from, to }: Period): Query<Line[]> {
           ${kept('held')} as held, ${kept('extended')} as extended,
           (select count(*) from retention.dead_letter l where l.policy = s.policy and ${within(sql`l.created_at`)}) as dead_letters,
           ${utc(sql`min(r.started_at)`, 'ms')} as first_run, ${utc(sql`max(r.started_at)`, 'ms')} as last_run, max(r.duration_seconds) as longest_seconds,
+          (select string_agg(distinct c.action, ', ' order by c.action) from retention.receipt c where c.policy = s.policy and ${within(sql`c.committed_at`)}) as actions,
           coalesce((
             select jsonb_object_agg(g.label, jsonb_build_object('deleted', g.deleted, 'bytes', g.bytes)) from (
               select e.key as label, sum((e.value ->> 'deleted')::bigint) as deleted, sum((e.value ->> 'bytes')::bigint) as bytes
