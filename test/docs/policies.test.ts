@@ -5,13 +5,14 @@ import * as byRule from '@/docs/examples/by-rule';
 import * as byTier from '@/docs/examples/by-tier';
 import * as dependants from '@/docs/examples/dependants';
 import * as files from '@/docs/examples/files';
+import * as mask from '@/docs/examples/mask';
 import * as orderReview from '@/docs/examples/order-review';
 import * as partitions from '@/docs/examples/partitions';
 import * as permanent from '@/docs/examples/permanent';
 import * as plainTable from '@/docs/examples/plain-table';
 import * as softDelete from '@/docs/examples/soft-delete';
 import { watchOrders } from '@/lib/orders/watch';
-import { registered } from '@/lib/policies';
+import { registered, resolvePolicies } from '@/lib/policies';
 import { definePolicy, type Policy } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
 import { ago, DAY, type Engine, engine, fitsDatabase, NOW } from '../support/engine';
@@ -38,7 +39,7 @@ const old = (days: number): string => `'${ago(days * DAY)}'::timestamptz`;
 
 it('shows every example as its file has it', () => {
   const shown = [...handbook.matchAll(/\]\((examples\/[a-z-]+\.ts)\):\n\n```ts\n([\s\S]*?)```/g)];
-  expect(shown.length).toBe(9);
+  expect(shown.length).toBe(10);
   for (const [, file, text] of shown) expect(text).toBe(readFileSync(`docs/${file}`, 'utf8'));
 });
 
@@ -101,6 +102,24 @@ const shapes: readonly Shape[] = [
     rows: `insert into page_views (seen_at, note) values ('2024-11-10', 'goes'), ('2024-11-20', 'goes'), ('2026-02-10', 'stays')`,
   },
 ];
+
+it('mask: fits the tables it shows, and masks what has expired and nothing else', async () => {
+  await withTables('mask');
+  expect(await fitsDatabase(e, mask.customers)).toEqual([]);
+  await e.db.sql(`insert into customers (email, full_name, city, closed_at) values
+    ('a@example.com', 'goes', 'Bern', ${old(731)}), ('b@example.com', 'stays', 'Bern', ${old(729)}), ('c@example.com', 'open', 'Bern', null)`);
+  const [policy] = resolvePolicies({ LAPSE_MASK_KEY: 'ab'.repeat(32) }, [mask.customers]);
+  expect(await e.run(policy!)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  expect(
+    await e.db.sql(
+      'select full_name, city, length(email) as length from customers order by closed_at nulls last',
+    ),
+  ).toEqual([
+    { full_name: null, city: 'unknown', length: 64 },
+    { full_name: 'stays', city: 'Bern', length: 13 },
+    { full_name: 'open', city: 'Bern', length: 13 },
+  ]);
+});
 
 describe.each(shapes)('$example', ({ example, policy, table, rows }) => {
   it('fits the tables it shows, and deletes what has expired and nothing else', async () => {

@@ -9,6 +9,7 @@ import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
+import { maskMutants } from './list/mask';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
 import { outboxMutants } from './list/outbox';
@@ -35,6 +36,7 @@ const all: readonly Mutant[] = [
   ...driftMutants,
   ...enterMutants,
   ...fileMutants,
+  ...maskMutants,
   ...netMutants,
   ...outboxMutants,
   ...partitionMutants,

@@ -154,12 +154,22 @@ const names = (
         from unnest(${array}) with ordinality k(attnum, ord)
         left join pg_attribute a on a.attrelid = ${relation} and a.attnum = k.attnum and k.attnum > 0)`;
 
+/** Whether index `i` reads column `a` of `x`, as a column of it or within an expression. */
+const OF_COLUMN = sql`(a.attnum = any(i.indkey::int2[]) or exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass
+          and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = x.oid and d.refobjsubid = a.attnum))`;
+
 /** A NOT NULL that was never validated (PostgreSQL 18) keeps no old NULL out. */
 const COLUMN = sql`jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'plain', format_type(a.atttypid, null),
       'type_oid', a.atttypid::text, 'base_oid', (select coalesce(nullif(t.typbasetype, 0), t.oid)::text from pg_type t where t.oid = a.atttypid),
       'may_update', has_column_privilege(x.oid, a.attnum, 'UPDATE'),
       'not_null', a.attnotnull and not exists (select 1 from pg_constraint k
-        where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated))`;
+        where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated),
+      'generated', a.attgenerated <> '' or a.attidentity <> '',
+      'unique', exists (select 1 from pg_index i where i.indrelid = x.oid and i.indisunique and ${OF_COLUMN}),
+      'names_files', exists (select 1 from pg_index i
+        where i.indrelid = x.oid and pg_get_expr(i.indexprs, i.indrelid) like '%blob_path(%' and ${OF_COLUMN}),
+      'constraints', (select coalesce(jsonb_agg(jsonb_build_object('name', k.conname, 'kind', k.contype) order by k.conname), '[]')
+        from pg_constraint k where k.conrelid = x.oid and k.contype in ('c', 'f', 'x') and a.attnum = any(k.conkey)))`;
 
 const INDEX = sql`jsonb_build_object('unique', i.indisunique, 'method', am.amname, 'partial', pg_get_expr(i.indpred, i.indrelid),
       'columns', ${names(sql`(i.indkey::int2[])[0:i.indnkeyatts - 1]`, sql`i.indrelid`)})`;

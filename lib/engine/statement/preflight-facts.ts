@@ -40,6 +40,14 @@ const Column = z.object({
   base_oid: z.string(),
   not_null: z.boolean(),
   may_update: z.boolean(),
+  /** Made by the database: generated or identity. */
+  generated: z.boolean(),
+  /** Of a unique index, also within an expression. */
+  unique: z.boolean(),
+  /** An index answers for the canonical form of the files it names. */
+  names_files: z.boolean(),
+  /** CHECK (c), foreign keys of its own (f), exclusions (x). */
+  constraints: z.array(z.object({ name: z.string(), kind: z.string() })),
 });
 export type Column = z.infer<typeof Column>;
 

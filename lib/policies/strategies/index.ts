@@ -1,10 +1,11 @@
 /** The strategies there are, and the one place that asks which one a policy has. */
 import { z } from 'zod';
 import { Delete, deleteRow } from './delete';
+import { Mask, mask } from './mask';
 import { SoftDelete, softDelete } from './soft-delete';
 import type { Strategy as Of } from './strategy';
 
-export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete]);
+export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete, Mask]);
 export type DeclaredStrategy = z.infer<typeof StrategySchema>;
 export type Strategy = Of<DeclaredStrategy>;
 
@@ -17,5 +18,7 @@ export function strategyOf({ strategy }: { readonly strategy: DeclaredStrategy }
       return deleteRow(strategy);
     case 'soft-delete':
       return softDelete(strategy);
+    case 'mask':
+      return mask(strategy);
   }
 }

@@ -53,8 +53,13 @@ interface Words {
 }
 
 /** What a strategy may ask of the policy it is declared in. */
-interface Declared {
+export interface Declared {
   readonly clock: { readonly column: string };
+  readonly key: readonly { readonly column: string }[];
+  readonly scope: { readonly organization?: string | undefined; readonly user?: string | undefined };
+  readonly tenants?: { readonly column: string } | undefined;
+  readonly rules: readonly { readonly match: Readonly<Record<string, unknown>> }[];
+  readonly files: readonly { readonly column: string; readonly bytes?: string | undefined }[];
 }
 
 /** What a strategy may ask of the catalog's entry of its table. */
@@ -64,10 +69,19 @@ export interface Table {
   readonly columns: Readonly<Record<string, Column>>;
 }
 
-interface Column {
+export interface Column {
   /** As PostgreSQL prints it, and without its length. */
   readonly type: string;
   readonly plain: string;
+  readonly not_null: boolean;
+  /** Made by the database, not by whoever writes. */
+  readonly generated: boolean;
+  /** Of a unique index, also within an expression. */
+  readonly unique: boolean;
+  /** An index answers for the canonical form of the files it names. */
+  readonly names_files: boolean;
+  /** CHECK (c), foreign keys of its own (f), exclusions (x). */
+  readonly constraints: readonly { readonly name: string; readonly kind: string }[];
 }
 
 type Env = Readonly<Record<string, string | undefined>>;

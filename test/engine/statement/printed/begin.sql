@@ -212,6 +212,67 @@ select
                               and k.contype = 'n'
                               and k.conkey = array[a.attnum]
                               and not k.convalidated
+                          ),
+                          'generated',
+                          a.attgenerated <> ''
+                          or a.attidentity <> '',
+                          'unique',
+                          exists (
+                            select 1
+                            from pg_index i
+                            where
+                              i.indrelid = x.oid
+                              and i.indisunique
+                              and (
+                                a.attnum = any (i.indkey::int2[])
+                                or exists (
+                                  select 1
+                                  from pg_depend d
+                                  where
+                                    d.classid = 'pg_class'::regclass
+                                    and d.objid = i.indexrelid
+                                    and d.refclassid = 'pg_class'::regclass
+                                    and d.refobjid = x.oid
+                                    and d.refobjsubid = a.attnum
+                                )
+                              )
+                          ),
+                          'names_files',
+                          exists (
+                            select 1
+                            from pg_index i
+                            where
+                              i.indrelid = x.oid
+                              and pg_get_expr(i.indexprs, i.indrelid) like '%blob_path(%'
+                              and (
+                                a.attnum = any (i.indkey::int2[])
+                                or exists (
+                                  select 1
+                                  from pg_depend d
+                                  where
+                                    d.classid = 'pg_class'::regclass
+                                    and d.objid = i.indexrelid
+                                    and d.refclassid = 'pg_class'::regclass
+                                    and d.refobjid = x.oid
+                                    and d.refobjsubid = a.attnum
+                                )
+                              )
+                          ),
+                          'constraints',
+                          (
+                            select
+                              coalesce(
+                                jsonb_agg(
+                                  jsonb_build_object('name', k.conname, 'kind', k.contype)
+                                  order by k.conname
+                                ),
+                                '[]'
+                              )
+                            from pg_constraint k
+                            where
+                              k.conrelid = x.oid
+                              and k.contype in ('c', 'f', 'x')
+                              and a.attnum = any (k.conkey)
                           )
                         )
                       ),
