@@ -103,6 +103,13 @@ export function refusal(error: unknown): unknown {
       'the database does not know this token as yours; nothing was changed. Its owner runs npm run migrate with LAPSE_OPERATORS as it is deployed',
     );
   }
+  if (error.sqlState === '42501') {
+    return new RequestError(
+      409,
+      'no_right',
+      `the operators' login lacks a right, so nothing was changed (${error.message}): as the owner of the table, grant it to lapse_operator (docs/DATABASES.md)`,
+    );
+  }
   if (error.sqlState === '23505')
     return new RequestError(409, 'exists', 'this is there already; nothing was changed');
   if (error.sqlState === '23503') {

@@ -95,3 +95,18 @@ it('after the grace period it is too late', async () => {
   expect((await restore()).body.error?.code).toBe('grace_over');
   expect(await marks()).toEqual([true]);
 });
+
+it('without the right to take a mark back the answer names the table and what to grant, and nothing is changed', async () => {
+  await e.db.sql('insert into drafts (id, moment) values ($1, $2)', [ID, '2026-01-01Z']);
+  await e.run(policy);
+  await e.db.sql('revoke all on drafts from lapse_operator');
+  expect(await restore()).toMatchObject({
+    status: 409,
+    body: {
+      error: { code: 'no_right', message: expect.stringMatching(/table drafts.*grant it to lapse_operator/) },
+    },
+  });
+  expect(await marks()).toEqual([true]);
+  await e.db.sql('grant select, update (deleted_at) on drafts to lapse_operator');
+  expect((await restore()).status).toBe(200);
+});

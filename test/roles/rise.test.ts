@@ -1,7 +1,7 @@
 /** The app's role cannot become more than it is, whatever it makes or calls. */
 import { afterEach, expect, it } from 'vitest';
 import { migrate } from '@/lib/dev/migrate';
-import { type AppLogin, appLogin, appRole } from '../support/app-login';
+import { type AppLogin, appLogin, login } from '../support/app-login';
 import { type TestDatabase, testDatabase } from '../support/database';
 
 let db: TestDatabase;
@@ -62,15 +62,17 @@ it('each function that runs as its owner takes built-in types only, fixes its se
         left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
         where t.typnamespace <> 'pg_catalog'::regnamespace or coalesce(e.typtype, t.typtype) <> 'b'))
     ) f(fault, found)
-    where p.prosecdef and f.found and has_function_privilege('lapse_app', p.oid, 'EXECUTE')`);
+    where p.prosecdef and f.found and exists (select from unnest(array['lapse_app', 'lapse_operator', 'lapse_reader']) r
+      where has_function_privilege(r, p.oid, 'EXECUTE'))`);
   expect(faults).toEqual([]);
 });
 
-it('the app may execute no trigger function', async () => {
+it('no role may execute a trigger function', async () => {
   db = await testDatabase();
   expect(
     await db.sql(`select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'retention'::regnamespace
-      and p.prorettype = 'trigger'::regtype and has_function_privilege('lapse_app', p.oid, 'EXECUTE')`),
+      and p.prorettype = 'trigger'::regtype and exists (select from unnest(array['lapse_app', 'lapse_operator', 'lapse_reader']) r
+        where has_function_privilege(r, p.oid, 'EXECUTE'))`),
   ).toEqual([]);
 });
 
@@ -96,26 +98,31 @@ it('PUBLIC has no right in schema retention but to spell a path, and may create 
   );
 });
 
-it('the app owns nothing and can create nothing', async () => {
-  await migrated();
-  expect(
-    await db.sql(
-      `select d.classid::regclass::text, d.objid from pg_shdepend d join pg_roles r on r.oid = d.refobjid
-      where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname in ('lapse_app', $1)
+it.each(['DATABASE_URL', 'DATABASE_URL_OPERATOR', 'DATABASE_URL_READER'])(
+  'the login of %s owns nothing and can create nothing',
+  async (variable) => {
+    await migrated();
+    const one = await login(db.env[variable]!);
+    expect(
+      await db.sql(
+        `select d.classid::regclass::text, d.objid from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+      where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname in ('lapse_app', 'lapse_operator', 'lapse_reader', $1)
         and d.dbid in (0, (select oid from pg_database where datname = current_database()))`,
-      [appRole(db)],
-    ),
-  ).toEqual([]);
-  for (const text of [
-    'create table retention.mine (n int)',
-    'create table public.mine (n int)',
-    'create temp table mine (n int)',
-    'create function public.mine() returns int language sql as $$ select 1 $$',
-    'create schema mine',
-  ]) {
-    expect(await app.refusal(text), text).toBe('42501');
-  }
-});
+        [new URL(db.env[variable]!).username],
+      ),
+    ).toEqual([]);
+    for (const text of [
+      'create table retention.mine (n int)',
+      'create table public.mine (n int)',
+      'create temp table mine (n int)',
+      'create function public.mine() returns int language sql as $$ select 1 $$',
+      'create schema mine',
+    ]) {
+      expect(await one.refusal(text), text).toBe('42501');
+    }
+    await one.end();
+  },
+);
 
 it('roles that work in the database keep their temporary tables; PUBLIC gets them back when Lapse is removed', async () => {
   const role = `worker_${process.pid}`;
