@@ -1,6 +1,6 @@
 /**
- * What the catalogs say of every table of a database: size, columns, keys, foreign keys in both directions, triggers,
- * row-level security, partitions, heirs. One statement; partitions are counted with the table they are a part of.
+ * What the catalogs say of every table of a database: size, columns, keys, foreign keys, partitions. One statement;
+ * partitions are counted with the table they are a part of. What else decides about a policy, the preflight reads itself.
  */
 import { z } from 'zod';
 import type { Reader } from './read-only';
@@ -20,16 +20,14 @@ const Column = z.object({
 });
 export type Column = z.infer<typeof Column>;
 
-const Index = z.object({ columns: names, unique: z.boolean(), primary: z.boolean(), partial: z.boolean() });
-
-const Trigger = z.object({ name: z.string(), on: names, function: z.string() });
+/** The primary key first, then the shortest. */
+const Index = z.object({ columns: names, unique: z.boolean(), partial: z.boolean() });
 
 const Table = z.object({
   oid: z.string(),
   schema: z.string(),
   name: z.string(),
   kind: z.enum(['r', 'p', 'v', 'm', 'f']),
-  owner: z.string(),
   /** The extension it came with. */
   extension: z.string().nullable(),
   /** By the last ANALYZE or VACUUM; null: there was none. */
@@ -37,9 +35,6 @@ const Table = z.object({
   bytes: z.number(),
   /** Of 8 kB, of the rows themselves. */
   pages: z.number(),
-  row_security: z.boolean(),
-  /** Views and rules that read from it are not listed; a rule that changes what a deletion does is. */
-  rules: names,
   partitioned: z
     .object({
       strategy: z.string(),
@@ -48,11 +43,8 @@ const Table = z.object({
       longest_days: z.number().nullable(),
     })
     .nullable(),
-  /** Tables that inherit from it, or from which it inherits, without being partitions. */
-  relatives: names,
   columns: z.array(Column),
   indexes: z.array(Index),
-  triggers: z.array(Trigger),
 });
 export type TableFacts = z.infer<typeof Table>;
 
@@ -99,17 +91,10 @@ const COLUMNS = `(select coalesce(jsonb_agg(jsonb_build_object('name', a.attname
         order by s.inherited desc limit 1)) order by a.attnum), '[]')
     from pg_attribute a join pg_type ty on ty.oid = a.atttypid where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)`;
 
-const INDEXES = `(select coalesce(jsonb_agg(jsonb_build_object('unique', i.indisunique, 'primary', i.indisprimary, 'partial', i.indpred is not null,
+const INDEXES = `(select coalesce(jsonb_agg(jsonb_build_object('unique', i.indisunique, 'partial', i.indpred is not null,
       'columns', ${attributes('(i.indkey::int2[])[0:i.indnkeyatts - 1]', 'i.indrelid')}) order by i.indisprimary desc, i.indnkeyatts, ic.relname), '[]')
     from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
     where i.indrelid = t.oid and i.indisvalid and am.amname in ('btree', 'hash'))`;
-
-/** Internal ones carry out foreign keys. */
-const TRIGGERS = `(select coalesce(jsonb_agg(jsonb_build_object('name', g.tgname, 'function', fn.nspname || '.' || fp.proname,
-      'on', to_jsonb(array_remove(array[case when (g.tgtype & 4) = 4 then 'insert' end, case when (g.tgtype & 16) = 16 then 'update' end,
-        case when (g.tgtype & 8) = 8 then 'delete' end], null))) order by g.tgname), '[]')
-    from pg_trigger g join pg_proc fp on fp.oid = g.tgfoid join pg_namespace fn on fn.oid = fp.pronamespace
-    where g.tgrelid = t.oid and not g.tgisinternal and g.tgenabled <> 'D' and fn.nspname <> 'retention')`;
 
 const BOUNDS = `(regexp_match(pg_get_expr(l.relpartbound, l.oid), '^FOR VALUES FROM \\(''(\\d{4,}-\\d\\d-\\d\\d[^'']*)''\\) TO \\(''(\\d{4,}-\\d\\d-\\d\\d[^'']*)''\\)$'))`;
 
@@ -119,15 +104,12 @@ const PARTITIONED = `(select jsonb_build_object('strategy', pt.partstrat, 'colum
         join pg_class l on l.oid = x.relid cross join lateral (select ${BOUNDS} as m) b where x.isleaf and b.m is not null))
     from pg_partitioned_table pt where pt.partrelid = t.oid)`;
 
-const TABLE = `jsonb_build_object('oid', t.oid::text, 'schema', t.schema, 'name', t.name, 'kind', t.kind, 'owner', t.owner,
+const TABLE = `jsonb_build_object('oid', t.oid::text, 'schema', t.schema, 'name', t.name, 'kind', t.kind,
     'extension', (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid
       where d.classid = 'pg_class'::regclass and d.objid = t.oid and d.deptype = 'e' limit 1),
-    'rows', z.rows, 'bytes', z.bytes, 'pages', z.pages, 'row_security', t.row_security,
-    'rules', (select coalesce(jsonb_agg(w.rulename), '[]') from pg_rewrite w where w.ev_class = t.oid and w.ev_type in ('2', '4') and w.ev_enabled <> 'D'),
+    'rows', z.rows, 'bytes', z.bytes, 'pages', z.pages,
     'partitioned', ${PARTITIONED},
-    'relatives', (select coalesce(jsonb_agg(distinct hc.relname), '[]') from pg_inherits h join pg_class hc on hc.oid in (h.inhrelid, h.inhparent) and hc.oid <> t.oid
-      where t.oid in (h.inhrelid, h.inhparent) and not exists (select 1 from pg_class x where x.oid = h.inhrelid and x.relispartition)),
-    'columns', ${COLUMNS}, 'indexes', ${INDEXES}, 'triggers', ${TRIGGERS})`;
+    'columns', ${COLUMNS}, 'indexes', ${INDEXES})`;
 
 const rootOf = (oid: string): string => `coalesce(pg_partition_root(${oid})::oid, ${oid})`;
 
@@ -136,8 +118,8 @@ const INDEXED = `exists (select 1 from pg_index i where i.indrelid = f.conrelid 
       and (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)`;
 
 const CATALOG = `with t as materialized (
-    select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind, r.rolname::text as owner, c.relrowsecurity as row_security
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
+    select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
       and n.nspname <> all ($1::text[]) and n.nspname !~ '^pg_(toast|temp)'
   ),

@@ -194,12 +194,20 @@ function notesOf(table: Surveyed, clock: Clock): string[] {
   return [
     ...(clock.type === 'timestamptz' ? [] : ['its clock has no time zone, and is read as UTC']),
     ...(table.status.length > 0 && !/^(deleted|ended)$/.test(clock.meaning)
-      ? [`rows of every ${table.status.join(', ')} would go: --where says which`]
+      ? [
+          `rows of every ${table.status.map((c) => withLabels(table.facts, c)).join(', ')} would go: --where says which`,
+        ]
       : []),
     ...(elsewhere.length > 0
       ? [`files that ${elsewhere.join(', ')} names are not in Vercel Blob: they stay`]
       : []),
   ];
+}
+
+/** The labels of an enum are part of the schema. */
+function withLabels(facts: TableFacts, column: string): string {
+  const labels = facts.columns.find((c) => c.name === column)?.labels;
+  return labels ? `${column} (${labels.join(', ')})` : column;
 }
 
 /** Its route and file. */

@@ -47,8 +47,9 @@ export function report(survey: Survey, verdicts: readonly Verdict[]): string {
 const section = (title: string, body: string): string => (body === '' ? '' : `${title}\n${body}`);
 
 function heading({ catalog }: Survey, verdicts: readonly Verdict[]): string {
+  const bare = catalog.references.filter((f) => !f.indexed).length;
   const bytes = verdicts.reduce((sum, v) => sum + v.table.facts.bytes, 0);
-  return `PostgreSQL ${Math.floor(catalog.version / 10_000)}, ${verdicts.length} tables and views, ${size(bytes)}, ${catalog.references.length} foreign keys`;
+  return `PostgreSQL ${Math.floor(catalog.version / 10_000)}, ${verdicts.length} tables and views, ${size(bytes)}, ${catalog.references.length} foreign keys${bare > 0 ? `, ${bare} of them without an index` : ''}`;
 }
 
 /** The most to gain first. */
@@ -78,11 +79,12 @@ const old = ({ table, draft }: Judged): number =>
 
 function line({ table, draft, steps }: Judged): string[] {
   const age = shareOf(table, draft.clock);
+  const empty = age?.empty ?? table.facts.columns.find((c) => c.name === draft.clock.column)?.null_share ?? 0;
   const older = (share: number | undefined) =>
     table.rows === 0 ? '0' : share === undefined || table.rows === null ? '?' : count(share * table.rows);
   return [
     table.label,
-    `${draft.clock.column} (${draft.clock.meaning}${age && age.empty > 0 ? `, ${percent(age.empty)} empty` : ''})`,
+    `${draft.clock.column} (${draft.clock.meaning}${empty > 0 ? `, ${percent(empty)} empty` : ''})`,
     table.rows === null ? '?' : count(table.rows),
     grown(table),
     older(age?.day30),

@@ -105,6 +105,10 @@ describe('what it knows of a table', () => {
     expect(words).toMatch(/studio\.usage_events +occurred_at \(happened\) +400 +30 +370 +310 +35 /);
   });
 
+  it('counts foreign keys that no index answers for', () => {
+    expect(words).toContain('10 foreign keys, 8 of them without an index');
+  });
+
   it('finds subjects by foreign key and by name', () => {
     expect(table('Session').subjects).toEqual({ user: 'userId' });
     expect(table('studio.recordings').subjects).toEqual({ organization: 'org_id' });
