@@ -2,7 +2,7 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
-import { lineage } from '@/lib/operators/audit/lineage';
+import { explainRow } from '@/lib/operators/audit/explain-row';
 import { cleanupReport } from '@/lib/operators/audit/report';
 import { verify } from '@/lib/operators/audit/verify';
 import { resolvePolicies } from '@/lib/policies';
@@ -319,7 +319,7 @@ it('its row, its report and its words say that it is masked', async () => {
   const policy = configured();
   const services = { ...e.services, policies: [policy] };
   await e.run(policy);
-  const answer = await lineage(services, 'public.things', id!);
+  const answer = await explainRow(services, 'public.things', id!);
   expect(answer.here).toMatchObject([{ present: true, status: 'marked' }]);
   expect(answer.summary).toMatch(
     /^still here under things: email, name, country of it were masked at .*; the row stays$/,
