@@ -134,7 +134,7 @@ describe('an erasure', () => {
     expect(await left(f.db, 'retention.erasure')).toBe(1);
   });
 
-  it('is ended by nobody while something is kept, or a table is unfinished', async () => {
+  it('cannot be ended while something is kept, or a table is unfinished', async () => {
     const { mine } = await two();
     await f.db.sql(
       "insert into retention.hold (scope, subject, table_name, reason, placed_by) select 'item', id::text, 'public.pictures', 'matter 7', 'bob' from pictures where file = 'pictures/plain/3.png'",
@@ -192,7 +192,7 @@ describe('an erasure', () => {
     expect(await f.services.redis.get(key)).toBe(cursor);
   });
 
-  it('waits for a run of the policy, and the next call goes on', async () => {
+  it('waits for a run of the policy, and the next call continues', async () => {
     const { mine } = await two();
     const key = `${f.services.redis.prefix}pictures:lease`;
     await f.services.redis.eval("redis.call('set', KEYS[1], 'another-run', 'px', 60000)", [key], []);

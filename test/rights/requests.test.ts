@@ -145,7 +145,7 @@ describe('who may erase', () => {
     ]);
   });
 
-  it('what would go along with few rows counts as well', async () => {
+  it('the dependants of few rows count as well', async () => {
     await govern(f.db);
     await f.db.sql(`create table notes (id uuid primary key default gen_random_uuid(),
       thing uuid references things on delete cascade)`);
@@ -252,7 +252,7 @@ describe('who may erase', () => {
 });
 
 describe('a request that is taken back', () => {
-  it('is never carried out, and says by whom', async () => {
+  it('is never carried out, and says who withdrew it', async () => {
     const { body } = await ask('alice', { organization: org, ...ofPerson });
     const answer = await ask('bob', { action: 'withdraw', id: body.id, reason: 'the wrong customer' });
     expect(answer).toMatchObject({ status: 200, body: { state: 'withdrawn' } });
@@ -269,7 +269,7 @@ describe('a request that is taken back', () => {
     });
   });
 
-  it('stops before its next table when it is taken back meanwhile', async () => {
+  it('stops before its next table when it is withdrawn meanwhile', async () => {
     const policy = await govern(f.db);
     await f.db.sql('insert into things (at, org) values (now(), $1)', [org]);
     await f.db.sql('create index on things (org)');

@@ -108,7 +108,7 @@ it.each([
   expect(await readBreaker(e.services.redis, 'things')).toMatchObject({ open: false, failures: 0 });
 });
 
-it('tells when it recovered, and can be closed by hand', async () => {
+it('reports when it recovered, and can be closed by an operator', async () => {
   for (let i = 0; i < FAILURES; i += 1) await feed(errored);
   await cooledDown();
   expect(await feed(worked)).toBe('recovered');

@@ -170,7 +170,7 @@ test('a row that fails for the thousandth time is tried again in a week at most'
   }
 });
 
-test('a row that an operator left for good stays, and is counted', async () => {
+test('a row that an operator discarded stays, and is counted', async () => {
   const policy = await govern(e.db);
   const [id] = await things(e.db, [40 * DAY, 41 * DAY]);
   await e.db.sql(

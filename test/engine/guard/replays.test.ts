@@ -13,7 +13,7 @@ afterEach(() => e.stop());
 const keeping = (n: number, more: Partial<PolicyInput> = {}) =>
   thingsPolicy({ rules: [{ label: 'all', keepFor: days(n) }], ...more });
 
-it('a wrong default makes 5,352 of 5,593 rows eligible: none goes', async () => {
+it('a wrong default that makes 5,352 of 5,593 rows eligible deletes none', async () => {
   const policy = await govern(e.db);
   // Rows copied by an import, their clock at its default instead of their own date.
   await e.db.sql('insert into things (at) select $1::timestamptz from generate_series(1, 5352)', [
@@ -29,7 +29,7 @@ it('a wrong default makes 5,352 of 5,593 rows eligible: none goes', async () => 
   expect(await left(e.db)).toBe(5_593);
 });
 
-it('a 5 typed for 50: what 50 days kept is kept, also after the cooling-off', async () => {
+it('a 5 typed for 50 deletes nothing that 50 days kept, also after the cooling-off', async () => {
   await govern(e.db);
   await aged(e, 0, 60, 100);
   await e.analyze();
@@ -50,7 +50,7 @@ it('a 5 typed for 50: what 50 days kept is kept, also after the cooling-off', as
   expect(await left(e.db)).toBe(before - 700);
 });
 
-it('a downgrade from 30 to 7 days: nothing of the organization goes for seven more days', async () => {
+it('a downgrade from 30 to 7 days deletes nothing of the organization for seven more days', async () => {
   await govern(e.db);
   await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
     create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();
@@ -83,7 +83,7 @@ it('a downgrade from 30 to 7 days: nothing of the organization goes for seven mo
   expect(await e.at(later(8), policy)).toMatchObject({ deleted: 3 });
 });
 
-it('one poison row in 10,000: 9,999 go in the same run', async () => {
+it('of 10,000 rows with one poison row 9,999 go in the same run', async () => {
   await govern(e.db);
   await e.db.sql(`create function refuse() returns trigger language plpgsql as $$ begin
     if old.note = 'bad' then raise exception 'no' using errcode = '23514'; end if; return old; end $$`);

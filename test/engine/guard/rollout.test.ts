@@ -150,7 +150,7 @@ describe('the step limits what goes, not what is looked at', () => {
     expect(await e.run(stays)).toMatchObject({ reason: 'rollout', deleted: 100 });
   });
 
-  it('the oldest go first, and the next run goes on behind the last of them', async () => {
+  it('the oldest go first, and the next run continues after the last of them', async () => {
     await e.db.sql("update things set note = 'kept' where extract(second from at)::int % 2 = 0");
     const due = (await e.db.sql('select id from things where note is null order by at, id limit 10')).map(
       (r) => r.id,

@@ -57,7 +57,7 @@ function withoutKey<P>(position: P): P {
 }
 
 describe('the lease', () => {
-  it('is told to others by its run only: they can neither renew nor release it', async () => {
+  it('shows others only its run: they can neither renew nor release it', async () => {
     const runId = randomUUID();
     const token = leaseToken(runId);
     await acquire(redis(), 'things', token);

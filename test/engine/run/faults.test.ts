@@ -55,7 +55,7 @@ function breaking(database: Database, breaks: (n: number) => 'before' | 'after' 
 }
 
 describe('lost answers', () => {
-  it('asks again under the same number, and every row is in exactly one receipt', async () => {
+  it('are asked for again under the same number, and every row is in exactly one receipt', async () => {
     const { policy, ids } = await fill();
     const database = breaking(e.services.database, (n) =>
       n % 3 === 2 ? 'after' : n % 5 === 0 ? 'before' : null,
@@ -65,20 +65,23 @@ describe('lost answers', () => {
     await expectDone(ids);
   });
 
-  it.each([ROWS, 0])('of the first request meets its own record in peace, with %i rows due', async (rows) => {
-    const { policy, ids } = await fill();
-    if (rows === 0) await e.db.sql('delete from things where at < $1', [ago(30 * DAY)]);
-    const database = breaking(e.services.database, (n) => (n <= 2 ? 'after' : null));
-    const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
-    expect(result).toMatchObject({ outcome: 'succeeded', deleted: rows });
-    await expectDone(rows === 0 ? [] : ids);
-    expect(
-      await e.db.sql('select outcome, fence::int as fence, deleted::int as deleted from retention.run'),
-    ).toEqual([{ outcome: 'succeeded', fence: 1, deleted: rows }]);
-    expect(await e.db.sql('select run_now from retention.policy_state')).toEqual([{ run_now: null }]);
-  });
+  it.each([ROWS, 0])(
+    'of the first request meet their own record without harm, with %i rows due',
+    async (rows) => {
+      const { policy, ids } = await fill();
+      if (rows === 0) await e.db.sql('delete from things where at < $1', [ago(30 * DAY)]);
+      const database = breaking(e.services.database, (n) => (n <= 2 ? 'after' : null));
+      const result = await runPolicy({ ...e.services, database }, policy, runRequest(NOW));
+      expect(result).toMatchObject({ outcome: 'succeeded', deleted: rows });
+      await expectDone(rows === 0 ? [] : ids);
+      expect(
+        await e.db.sql('select outcome, fence::int as fence, deleted::int as deleted from retention.run'),
+      ).toEqual([{ outcome: 'succeeded', fence: 1, deleted: rows }]);
+      expect(await e.db.sql('select run_now from retention.policy_state')).toEqual([{ run_now: null }]);
+    },
+  );
 
-  it('of a first request asked again after another run began deletes nothing', async () => {
+  it('of a first request, sent again after another run began, delete nothing', async () => {
     const { policy } = await fill();
     let first = true;
     const database: Database = {
@@ -132,7 +135,7 @@ describe('lost answers', () => {
 });
 
 describe('services that are down', () => {
-  it('deletes nothing when Redis cannot give a lease, and says what to check', async () => {
+  it('keep a run from deleting when Redis cannot grant a lease, and say what to check', async () => {
     const { policy } = await fill();
     const redis: RedisClient = {
       ...e.services.redis,
@@ -143,7 +146,7 @@ describe('services that are down', () => {
     expect(await left(e.db)).toBe(ROWS + 1);
   });
 
-  it('stops when Redis goes away in the middle; the next run finishes the work', async () => {
+  it('stop a run when Redis goes away in the middle; the next run finishes the work', async () => {
     const { policy, ids } = await fill();
     let commands = 0;
     const redis: RedisClient = {
@@ -166,7 +169,7 @@ describe('services that are down', () => {
     await expectDone(ids);
   });
 
-  it('answers errored with the class of the failure when the database is down', async () => {
+  it('end a run as errored, with the class of the failure, when the database is down', async () => {
     const { policy } = await fill();
     const database: Database = {
       transaction: () =>

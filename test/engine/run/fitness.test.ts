@@ -38,18 +38,18 @@ async function run(meanwhile: string, seconds: number): Promise<RunResult> {
 
 const NOTES = 'create table notes (thing uuid references things on delete cascade)';
 
-it('a foreign key that comes meanwhile stops the run within seconds, with what to run', async () => {
+it('a foreign key added meanwhile stops the run within seconds, with what to run', async () => {
   const result = await run(NOTES, 11);
   expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 4 });
   expect(result.message).toContain('public.notes (thing) references the table and is not declared');
   expect(await left(e.db)).toBe(6);
 });
 
-it('is not asked about before every batch', async () => {
+it('the catalog is not read before every batch', async () => {
   expect(await run(NOTES, 1)).toMatchObject({ outcome: 'succeeded', deleted: 10 });
 });
 
-it('a trigger that comes meanwhile and refuses is named, and no row is set aside for it', async () => {
+it('a trigger added meanwhile that refuses is named, and no row is set aside for it', async () => {
   const result = await run(
     `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
     create trigger refuse before delete on things for each row execute function refuse()`,
@@ -60,7 +60,7 @@ it('a trigger that comes meanwhile and refuses is named, and no row is set aside
   expect(await e.db.sql('select 1 from retention.dead_letter')).toEqual([]);
 });
 
-it('a cascade that comes meanwhile and loses a row loses none: the batch rolls back and the foreign key is named', async () => {
+it('a cascade added meanwhile loses no row: the batch rolls back and the foreign key is named', async () => {
   const result = await run(
     `${NOTES}; insert into notes select id from things where id in (select id from things order by at limit 1)`,
     0,

@@ -54,7 +54,7 @@ describe('company', () => {
     });
   };
 
-  it('is nobody while only our own batches write, or next to nobody else does', () => {
+  it('is none while only our own batches write, or almost no one else does', () => {
     expect(seenIn([0, 8], [1, 12], [0, 3])).toEqual([false, false, false]);
   });
 
@@ -154,7 +154,7 @@ describe('a busy database', () => {
     return rows.map((r) => Number(r.n));
   }
 
-  it('gets smaller batches while somebody waits for a lock, without a request more', async () => {
+  it('gets smaller batches while a session waits for a lock, without one more request', async () => {
     const waiting = await sizesWhileSomebodyWaits();
     expect(waiting.slice(0, 4)).toEqual([1_000, 500, 250, 125]);
     expect(waiting.at(-2)).toBe(FLOOR);

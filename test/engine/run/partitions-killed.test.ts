@@ -28,7 +28,7 @@ async function begin(changes: Partial<PolicyInput> = {}, files?: string): Promis
 describe('killed', () => {
   const lost = () => new DatabaseError('unknown', null, 'no answer');
 
-  it('before the drop: nothing has happened, and the next run does it', async () => {
+  it('before the drop nothing has happened, and the next run drops it', async () => {
     const policy = await begin();
     await visits(e.db, EXPIRED, 5);
     const run = aroundDrop(e, () => Promise.reject(new DatabaseError('fatal', null, 'killed')));
@@ -38,7 +38,7 @@ describe('killed', () => {
     expect(await receipts()).toMatchObject([{ ...DROPPED, deleted: 5 }]);
   });
 
-  it('after the drop, with its answer lost: the same run reads its receipt', async () => {
+  it('after the drop, with its answer lost, the same run reads its receipt', async () => {
     const policy = await begin();
     await visits(e.db, EXPIRED, 5);
     const run = aroundDrop(e, async (send) => {
@@ -49,7 +49,7 @@ describe('killed', () => {
     expect(await receipts()).toMatchObject([{ ...DROPPED, deleted: 5 }]);
   });
 
-  it('after the drop, runner and all: the record is closed from the receipt, the next run goes on', async () => {
+  it('after the drop with its runner, the record is closed from the receipt and the next run continues', async () => {
     const policy = await begin();
     await visits(e.db, EXPIRED, 5);
     await visits(e.db, BOUNDARY, 2);
@@ -63,7 +63,7 @@ describe('killed', () => {
     expect(await verify(e.services.database)).toMatchObject({ ok: true });
   });
 
-  it('within the drop, by the server: the partition, its rows and no receipt', async () => {
+  it('within the drop by the server, it leaves the partition, its rows and no receipt', async () => {
     const policy = await begin();
     await visits(e.db, EXPIRED, 5);
     // The last thing the transaction does; what comes before must be undone with it.

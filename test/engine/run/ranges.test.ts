@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Ranges } from '@/lib/engine/run/ranges';
 
-it('gives every block out once, to whoever asks', () => {
+it('hands every block out once, whichever lane asks', () => {
   const ranges = new Ranges(3, 10);
   expect([ranges.take(4), ranges.take(4)]).toEqual([
     { from: 3, to: 7 },
@@ -19,7 +19,7 @@ it('resumes at the first block of the slowest lane', () => {
   expect(ranges.low).toBe(20);
 });
 
-it('gives out again what was only looked at, and does not resume behind it', () => {
+it('hands out again what was only looked at, and does not resume behind it', () => {
   const ranges = new Ranges(0, 100);
   const ahead = ranges.take(40);
   const other = ranges.take(10);

@@ -31,7 +31,7 @@ it('a governed table without it is refused, and fits when the remedy is followed
   expect(await fitsDatabase(e, policy)).toEqual([]);
 });
 
-it('one that is switched off is none', async () => {
+it('a guard that is switched off does not count', async () => {
   const policy = await govern(e.db);
   await e.db.sql('alter table things disable trigger lapse_guard');
   const problems = await fitsDatabase(e, policy);

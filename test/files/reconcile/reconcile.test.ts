@@ -116,7 +116,7 @@ describe('an orphan', () => {
     expect(f.stored()).toHaveLength(3);
   });
 
-  it('that waits in the outbox is none', async () => {
+  it('that waits in the outbox is not an orphan', async () => {
     await f.rows([{ age: 40, file: 'pictures/a.png' }]);
     await old('pictures/a.png');
     await f.runNow();
@@ -156,7 +156,7 @@ describe('a missing file', () => {
 });
 
 describe('a scan', () => {
-  it('out of time goes on from its cursor in the next call, and sees everything once', async () => {
+  it('out of time continues from its cursor in the next call, and sees everything once', async () => {
     const paths = Array.from({ length: 2_500 }, (_, i) => suffixed(i));
     await old(...paths);
     await f.rows(paths.slice(0, 450).map((file) => ({ age: 1, file })));

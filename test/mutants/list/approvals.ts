@@ -222,7 +222,7 @@ export const approvalMutants: readonly Mutant[] = [
   },
   {
     id: 'A27',
-    promise: 'A run whose first answer was lost meets its own record in peace.',
+    promise: 'A run whose first answer was lost meet their own record without harm.',
     file: `${functions}/run.sql`,
     find: 'if found then\n    fence := mine.fence;',
     replace: 'if false then\n    fence := mine.fence;',

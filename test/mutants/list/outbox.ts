@@ -137,11 +137,11 @@ export const outboxMutants: readonly Mutant[] = [
   },
   {
     id: 'O18',
-    promise: 'An orphan that waits in the outbox is none.',
+    promise: 'An orphan that waits in the outbox is not an orphan.',
     file: 'lib/files/finding.ts',
     find: "and (o.state in ('pending', 'deleting', 'held', 'dead') or",
     replace: "and (o.state in ('deleting', 'held', 'dead') or",
-    tests: orphan('that waits in the outbox is none'),
+    tests: orphan('that waits in the outbox is not an orphan'),
   },
   {
     id: 'O19',

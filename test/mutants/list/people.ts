@@ -50,7 +50,7 @@ export const peopleMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/erasure.sql',
     find: 'k.value::numeric > 0',
     replace: 'k.value::numeric < 0',
-    tests: ['test/rights/erase.test.ts:is ended by nobody while something is kept'],
+    tests: ['test/rights/erase.test.ts:cannot be ended while something is kept'],
   },
   {
     id: 'P07',

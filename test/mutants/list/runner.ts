@@ -436,7 +436,7 @@ export const runnerMutants: readonly Mutant[] = [
     file: begin,
     find: 'set fence = s.fence + 1,',
     replace: 'set fence = s.fence,',
-    tests: [`${faults}:meets its own record in peace`],
+    tests: [`${faults}:meet their own record without harm`],
   },
   {
     id: 'B106',

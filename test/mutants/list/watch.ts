@@ -70,7 +70,7 @@ export const watchMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/erasure.sql',
     find: "(s.outcome not in ('succeeded', 'out_of_reach')\n      or exists",
     replace: '(exists',
-    tests: ['test/rights/erase.test.ts:is ended by nobody while something is kept'],
+    tests: ['test/rights/erase.test.ts:cannot be ended while something is kept'],
   },
   {
     id: 'X09',
