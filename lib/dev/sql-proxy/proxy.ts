@@ -29,8 +29,6 @@ export interface SqlProxyOptions {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Of each login. */
   readonly sessions: number;
-  /** How long a request that finds every session busy waits for one; WAIT_MS unless given. */
-  readonly waitMs?: number;
   readonly log: Logger;
 }
 
@@ -53,8 +51,7 @@ const STOP_MS = 30_000;
 
 export async function startSqlProxy(options: SqlProxyOptions): Promise<SqlProxy> {
   const { upstream, tls, host, port } = options;
-  const { sessions: most, waitMs = WAIT_MS } = options;
-  const sessions = new Sessions(upstream, { most, waitMs, idleMs: IDLE_MS });
+  const sessions = new Sessions(upstream, { most: options.sessions, waitMs: WAIT_MS, idleMs: IDLE_MS });
   const answer = answering(options, sessions, () => !server.listening);
   const respond = (request: IncomingMessage, response: ServerResponse) => {
     void answer(request, response).catch(() => response.destroy());

@@ -4,7 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startPostgres } from '@/lib/dev/local-cloud/postgres/start';
 import { type SqlProxy, type SqlProxyOptions, startSqlProxy } from '@/lib/dev/sql-proxy/proxy';
 import { readProxySettings } from '@/lib/dev/sql-proxy/settings';
 import { runPolicy } from '@/lib/engine/run/run';
@@ -132,7 +134,7 @@ it('serves its own database and server, and no other', async () => {
 });
 
 it('opens no more sessions than it may, and who finds none is told to ask again: nothing ran', async () => {
-  await start({ sessions: 2, waitMs: 100 });
+  await start({ sessions: 2 });
   const holder = await e.db.session();
   await holder.sql('select pg_advisory_lock(4711)');
   const waiting = [1, 2].map(() => ask('select pg_advisory_xact_lock(4711)'));
@@ -269,5 +271,33 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
     child.kill('SIGTERM');
     await ended;
     expect(child.exitCode).toBe(0);
+  });
+
+  it('the way to PostgreSQL is encrypted too, and its certificate verified', async () => {
+    const folder = await certificate();
+    const server = await startPostgres({
+      ...{ folder: join(folder, 'postgres'), user: 'postgres', password: 'a-password', durable: false },
+    });
+    cleanUp.push(() => server.stop());
+    const at = `${server.host}:${server.port}/postgres`;
+    const client = new Client({ connectionString: `postgresql://postgres:a-password@${at}` });
+    await client.connect();
+    for (const setting of ["ssl_cert_file = '%cert.pem'", "ssl_key_file = '%key.pem'", 'ssl = on'])
+      await client.query(`alter system set ${setting.replace('%', `${folder}/`)}`);
+    await client.query('select pg_reload_conf()');
+    await client.end();
+    const asked = async (query: string) => {
+      const settings = readProxySettings({
+        SQL_PROXY_DATABASE: `postgresql://${at}${query}`,
+        SQL_PROXY_TOKEN: TOKEN,
+      });
+      await start({ upstream: settings.upstream, database: 'postgres' });
+      const over = database(TOKEN, `postgresql://postgres:a-password@${at}`);
+      return ask('select ssl from pg_stat_ssl where pid = pg_backend_pid()', over);
+    };
+    expect(await asked(`?sslmode=verify-full&sslrootcert=${join(folder, 'cert.pem')}`)).toEqual([
+      [{ ssl: true }],
+    ]);
+    await expect(asked('?sslmode=verify-full')).rejects.toMatchObject({ failure: 'unknown' });
   });
 });
