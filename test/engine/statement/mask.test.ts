@@ -91,6 +91,9 @@ it('what is past its period stays without what is masked, and is masked once', a
     { action: 'mask', deleted: 3, dependants: {}, files: 0 },
   ]);
   expect(await verify(e.services.database)).toMatchObject({ ok: true, receipts: 1 });
+  // The next one is looked at, and those that are masked already are not.
+  await people([43 * DAY]);
+  expect(await e.run(configured())).toMatchObject({ outcome: 'succeeded', deleted: 1, picked: 1 });
 });
 
 it('a row is masked from its cutoff on, to the microsecond', async () => {

@@ -281,7 +281,7 @@ export const batchMutants: readonly Mutant[] = [
     file: `lib/engine/statement/legs/by-rule.ts`,
     find: `const due = allOf(...match, isPast, unmarked(policy));`,
     replace: `const due = allOf(...match, isPast);`,
-    tests: ['test/engine/statement/shapes.test.ts:marks the row'],
+    tests: ['test/engine/statement/mask.test.ts:is masked once'],
   },
   {
     id: 'B60',
