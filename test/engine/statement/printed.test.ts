@@ -3,6 +3,7 @@
  * as a difference a person can read. What was meant to change is written anew by `npx vitest run <this file> -u`.
  */
 import { afterEach, beforeAll, expect, it } from 'vitest';
+import { resolvePolicies } from '@/lib/policies';
 import { days, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
 import { confirmRequest, eraseSubject } from '@/lib/rights/erase';
@@ -170,6 +171,19 @@ it('a soft delete marks its rows, and the purge takes them', async () => {
   await expectRun('soft-delete', policy);
   await e.db.sql(`update things set deleted_at = $1`, [OLD]);
   await expectRun('purge', purgeOf(policy)!);
+});
+
+it('a mask changes its columns and marks the row', async () => {
+  await govern(await start());
+  await e.db.sql('alter table things add email text, add masked_at timestamptz');
+  await expired(e.db, 3);
+  const columns = [
+    { column: 'email', to: { hash: 'customer-email' } },
+    { column: 'note', to: null },
+  ];
+  const declared = thingsPolicy({ strategy: { kind: 'mask', mark: 'masked_at', columns } });
+  const [policy] = resolvePolicies({ LAPSE_MASK_KEY: '00'.repeat(32) }, [declared]);
+  await expectRun('mask', policy!);
 });
 
 /** Notes go with their thing and name a file each, pins keep it here, links stay. */
