@@ -1,10 +1,11 @@
 /**
  * Safe change of a policy (G6): the period that counts is the longest of all versions in force within the
  * cooling-off, so lengthening counts at once and shortening waits. A version that reaches other rows (another
- * table, clock, predicate, label, dependant or file) cannot be compared by its periods and waits as a whole.
+ * table, clock, predicate, label, dependant or file, or loses more of each) cannot be compared by its periods and waits as a whole.
  */
 import { createHash } from 'node:crypto';
 import type { Policy } from './contract';
+import { strategyOf } from './strategies';
 
 export type Periods = Readonly<Record<string, number | null>>;
 
@@ -18,7 +19,7 @@ export function policyReach(policy: Policy): string {
     key: policy.key,
     clock: policy.clock,
     where: policy.where ?? null,
-    strategy: policy.strategy.kind,
+    strategy: strategyOf(policy).reach,
     rules: policy.rules.map((r) => ({ label: r.label, match: r.match })),
     tenants: policy.tenants ?? null,
     dependants: policy.dependants,

@@ -7,6 +7,7 @@ type Delete = z.infer<typeof Delete>;
 
 export const deleteRow = (declared: Delete): Strategy<Delete> => ({
   stays: null,
+  reach: declared.kind,
   action: 'delete',
   grace: null,
   words: {

@@ -57,6 +57,7 @@ export const mask = (declared: Mask): Strategy<Mask> => {
         return purposesOf(declared).flatMap((purpose) => keysOf(declared, purpose));
       },
     },
+    reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })) },
     action: 'mask',
     grace: null,
     words: {

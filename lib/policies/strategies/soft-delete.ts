@@ -18,6 +18,7 @@ export const softDelete = (declared: SoftDelete): Strategy<SoftDelete> => {
   const { column, purgeAfter } = declared;
   return {
     stays: { mark: column, changes: [{ column, to: MARKED_NOW }], settings: [] },
+    reach: declared.kind,
     action: 'soft_delete',
     grace: { mark: column, period: purgeAfter },
     words: {

@@ -21,6 +21,8 @@ interface Staying {
 export interface Strategy<D> {
   /** Null: the row leaves its table, and with it the files and dependants that are declared to go. */
   readonly stays: Staying | null;
+  /** All of the declaration that decides what is lost of a row: another one waits out the cooling-off as a whole. */
+  readonly reach: unknown;
   /** What receipts call it. */
   readonly action: string;
   /** Of a row that can be restored by taking its mark away: how long, before its purge. */

@@ -45,6 +45,27 @@ async function ages(...list: number[]): Promise<void> {
 }
 const plan = (name: string) => e.db.sql('update orgs set plan = $1', [name]);
 
+it('a mask of one column more waits the cooling-off as a whole', async () => {
+  await govern(e.db);
+  await e.db.sql('alter table things add name text, add country text, add masked_at timestamptz');
+  const masking = (...columns: string[]) =>
+    keeping(30, {
+      strategy: {
+        kind: 'mask',
+        mark: 'masked_at',
+        columns: columns.map((column) => ({ column, to: null })),
+      },
+    });
+  await things(e.db, [40 * DAY]);
+  expect(await e.at(NOW, masking('name'))).toMatchObject({ deleted: 1 });
+  await things(e.db, [40 * DAY]);
+  expect(await e.at(later(1), masking('name', 'country'))).toMatchObject({
+    outcome: 'skipped',
+    reason: 'cooling',
+  });
+  expect(await e.at(later(8.1), masking('name', 'country'))).toMatchObject({ deleted: 1 });
+});
+
 describe('a change of the period', () => {
   it('that shortens waits the cooling-off, and only then counts', async () => {
     await govern(e.db);
