@@ -61,4 +61,12 @@ export const maskMutants: readonly Mutant[] = [
     replace: '...(taken.size < 0',
     tests: [`${test}:a declaration that masks what is`],
   },
+  {
+    id: 'MK8',
+    promise: 'A mask of more columns waits out the cooling-off.',
+    file: mask,
+    find: 'reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })) },',
+    replace: 'reach: declared.kind,',
+    tests: ['test/engine/guard/cooling.test.ts:a mask of one column more'],
+  },
 ];
