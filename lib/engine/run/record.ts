@@ -30,11 +30,11 @@ export const Begun = z.object({
 export type Begun = z.infer<typeof Begun>;
 
 /** The new fence, and the instant to count back from, never later than the database's own clock. */
-export const beginRun = (r: RunStart): Query<Begun> =>
+export const beginRun = (start: RunStart): Query<Begun> =>
   query(
     sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${NEXT_TRANSACTION} as next
-    from retention.begin_run(${r.policy}, ${r.runId}::uuid, ${r.version}, ${r.startedAt.toISOString()}::timestamptz,
-      ${r.trigger}, ${r.actor}, ${r.correlationId})`,
+    from retention.begin_run(${start.policy}, ${start.runId}::uuid, ${start.version}, ${start.startedAt.toISOString()}::timestamptz,
+      ${start.trigger}, ${start.actor}, ${start.correlationId})`,
     oneRow(Begun),
   );
 
@@ -54,10 +54,10 @@ const ending = (r: RunEnd): Sql =>
     ${r.picked}::bigint, ${JSON.stringify(r.kept)}::jsonb, ${r.slaStatus})`;
 
 /** Ends the run and returns the counts of its receipts, which are the truth. */
-export async function endRun(database: Database, r: RunEnd): Promise<RunTotals> {
+export async function endRun(database: Database, end: RunEnd): Promise<RunTotals> {
   const { totals } = await ask(
     database,
-    { ended: query(sql`select ${ending(r)}`, nothing), totals: totalsOf(r.runId) },
+    { ended: query(sql`select ${ending(end)}`, nothing), totals: totalsOf(end.runId) },
     BEGIN,
   );
   return totals;
@@ -74,11 +74,11 @@ const totalsOf = (runId: string): Query<RunTotals> =>
  * Ends the run within its first request when nothing is due: an idle night costs one request. Not the first run of a
  * version: whether preflight refuses it is known only when the answer is here.
  */
-export const endIfIdle = (r: RunEnd, version: string): Query<{ ended: boolean }> =>
+export const endIfIdle = (end: RunEnd, version: string): Query<{ ended: boolean }> =>
   query(
     sql`select (case when current_setting('lapse.due', true) = 'false' and exists (
-      select 1 from retention.policy_version where policy = ${r.policy} and version = ${version} and in_force_at is not null
-    ) then ${ending(r)}::text end) is not null as ended`,
+      select 1 from retention.policy_version where policy = ${end.policy} and version = ${version} and in_force_at is not null
+    ) then ${ending(end)}::text end) is not null as ended`,
     oneRow(z.object({ ended: z.boolean() })),
   );
 

@@ -25,7 +25,8 @@ export const Partition = z.object({
 });
 export type Partition = z.infer<typeof Partition>;
 
-export const partitionName = (p: Partition): string => `${p.schema_name}.${p.table_name}`;
+export const partitionName = (partition: Partition): string =>
+  `${partition.schema_name}.${partition.table_name}`;
 
 /** One row a Partition, oldest first: those that may hold a row before the cutoff. No cutoff: all of them. */
 function partitionsOf(policy: Policy, cutoff: string | null): Query<Partition[]> {
@@ -56,8 +57,8 @@ const leafOf = (policy: Policy, p: Partition): TableName => ({
 });
 
 /** Declared dependants need no foreign key to be there, and would be left behind. */
-export const mayBeDropped = (policy: Policy, p: Partition): boolean =>
-  p.expired && p.obstacle === null && policy.dependants.length === 0;
+export const mayBeDropped = (policy: Policy, partition: Partition): boolean =>
+  partition.expired && partition.obstacle === null && policy.dependants.length === 0;
 
 /** The catalogs of a few thousand partitions. */
 const CATALOG: Limits = { statementMs: 5_000 };

@@ -103,8 +103,8 @@ export const partitionMutants: readonly Mutant[] = [
     id: 'T13',
     promise: 'A partition is not dropped while dependants are declared.',
     file: 'lib/engine/statement/partition.ts',
-    find: 'p.expired && p.obstacle === null && policy.dependants.length === 0;',
-    replace: 'p.expired && p.obstacle === null;',
+    find: 'partition.expired && partition.obstacle === null && policy.dependants.length === 0;',
+    replace: 'partition.expired && partition.obstacle === null;',
     tests: ['test/engine/run/partitions-keeps.test.ts'],
   },
   {
