@@ -6,7 +6,7 @@ export interface PolicyAnswers {
   readonly table: string;
   readonly key: string;
   readonly keyType: string;
-  /** `no`: a key of text names nobody. */
+  /** `no`: a key of text names no person. */
   readonly keyPersonal?: string;
   readonly clock: string;
   readonly clockType: 'timestamptz' | 'timestamp' | 'date';

@@ -1,7 +1,7 @@
 /**
  * Table retention.outbox. States: pending → deleting (claimed; a file may be gone from here on) → deleted, or
  * kept because a live row names it or it was uploaded again, or dead after MOST_ATTEMPTS or because of its name, or
- * held until a legal hold is released. An entry stays `deleting` through failures: the store may have done what it did not answer, so nobody may use the path yet.
+ * held until a legal hold is released. An entry stays `deleting` through failures: the store may have done what it did not answer, so the path must not be used yet.
  * A claim that died is due again after CLAIM_SECONDS.
  */
 import { z } from 'zod';

@@ -20,7 +20,7 @@ export interface Context {
   readonly database: Database;
   /** What a person decides: a login in lapse_operator. */
   readonly deciding: Database;
-  /** Lapse's own tables, for whoever only looks: a login in lapse_reader. */
+  /** Lapse's own tables, for readers: a login in lapse_reader. */
   readonly reading: Database;
   readonly redis: RedisClient;
   /** Undefined without a token: a policy whose rows name files refuses to delete then. */

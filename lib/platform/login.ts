@@ -59,7 +59,7 @@ const POWERS = [
   'pg_execute_server_program',
 ];
 
-/** Whoever logs in, with everyone that login may become. */
+/** The login, with every role it may become. */
 const loginOf = (role: Role): Query<z.output<typeof Login>> =>
   query(
     sql`with mine as materialized (

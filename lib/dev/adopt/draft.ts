@@ -141,13 +141,13 @@ function inOrder(f: ForeignKey, key: readonly string[]): string[] | null {
   return columns.every((c) => c !== undefined) ? columns : null;
 }
 
-/** Rows whose files stayed would leave them to nobody. */
+/** Files that stayed behind their rows would be orphaned. */
 function filesOf({ files, facts }: Surveyed): NonNullable<PolicyInput['files']> | Refusal {
   const found: NonNullable<PolicyInput['files']> = [];
   for (const f of files.filter((x) => x.where === 'store')) {
     if (f.folder === null) {
       return {
-        problem: `${f.column} names files of the store that lie in no one folder: they would be nobody's`,
+        problem: `${f.column} names files of the store that lie in no one folder: they would be orphaned`,
         remedy: 'move them below one folder, or declare the column in `files` of a policy written by hand',
       };
     }

@@ -18,7 +18,7 @@ type Key = PolicyInput['key'];
 export interface Chosen {
   /** The column that starts the clock; without it, the one that says most. */
   readonly clock?: string;
-  /** A person says that keys of text name nobody. */
+  /** The caller says that keys of text name no person. */
   readonly keyNamesNobody?: boolean;
 }
 
@@ -59,7 +59,7 @@ export function keyOf(
     if (keyNamesNobody !== true && !isOpaque(c, shapes?.get(c))) {
       return {
         problem: `the key ${c} of ${table.label} is text and may name a person: keys stand in receipts for years`,
-        remedy: `where it names nobody, --key-names-nobody; else add another key: ALTER TABLE ${quotedTable(table.facts)} ADD COLUMN … uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE;`,
+        remedy: `where it names no person, --key-names-nobody; else add another key: ALTER TABLE ${quotedTable(table.facts)} ADD COLUMN … uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE;`,
       };
     }
     key.push({ column: c, type, personal: false });

@@ -55,7 +55,7 @@ function handled({ personal }: Surveyed): TableInput {
   );
 }
 
-/** The line as it was written for a table nobody has decided: nothing of a person's is in it. */
+/** The line as it was written for a table without a decision: it holds no personal data. */
 const undecidedLine = (text: string, label: string): string | undefined =>
   text
     .split('\n')

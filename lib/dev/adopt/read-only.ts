@@ -6,7 +6,7 @@ import { Client } from 'pg';
 
 /** A look at a catalog of some thousand tables takes two seconds. */
 const CATALOG_MS = 60_000;
-/** Whoever holds a table longer than this is altering it. */
+/** A session that holds a table longer than this is altering it. */
 const LOCK_MS = 2_000;
 
 export interface Reader {

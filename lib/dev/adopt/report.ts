@@ -33,7 +33,7 @@ export function report(survey: Survey, verdicts: readonly Verdict[]): string {
         .join('\n'),
     ),
     section(
-      "Technical: nobody's data",
+      'Technical: no personal data',
       of('technical')
         .map((v) => `  ${v.table.label}: ${v.why}`)
         .join('\n'),

@@ -30,7 +30,7 @@ export interface Surveyed {
   readonly status: readonly string[];
   /** Null: nothing was looked at; a text says why it could not be read. */
   readonly sample: Sample | string | null;
-  /** Estimated; null: nobody can say. */
+  /** Estimated; null: unknown. */
   readonly rows: number | null;
 }
 

@@ -3,7 +3,7 @@ import type { Flags } from './answers';
 
 export interface Terminal {
   say(line: string): void;
-  /** Undefined where nobody is there to be asked. */
+  /** Undefined where there is no person to ask. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
 }
 

@@ -42,7 +42,7 @@ export interface SqlProxy {
 const WAIT_MS = 2_000;
 /** Kept for the next batch of a run, or the next cron of a quiet hour. */
 const IDLE_MS = 60_000;
-/** Ten megabytes over a slow line; whoever sends slower is holding a socket. */
+/** Ten megabytes over a slow line; a slower client only holds a socket. */
 const REQUEST_MS = 30_000;
 /** Longer than a load balancer keeps an idle connection, so that it is the one to close. */
 const KEEP_ALIVE_MS = 65_000;

@@ -90,7 +90,7 @@ begin
   return query select * from retention.record_operator(who, 'override.removed', o.policy || ' ' || o.tenant, why,
     jsonb_build_object('keep_seconds', o.keep_seconds));
 end $$;
-comment on function retention.remove_override(text, text, text, text) is 'Takes an organization''s own period away; it goes on counting for the cooling-off.';
+comment on function retention.remove_override(text, text, text, text) is 'Takes an organization''s own period away; it counts until the cooling-off is over.';
 
 -- A soft deletion taken back: the extension that keeps the policy from marking the row again, the record and the
 -- entry. The mark itself is taken off by the statement that calls this.

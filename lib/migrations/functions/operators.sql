@@ -17,7 +17,7 @@ begin
   end if;
 end $$;
 comment on function retention.prove_operator(text) is
-  'Refuses who acts under a name without its token in lapse.operator_token; as long as no operator is bound to the database, nobody.';
+  'Refuses who acts under a name without its token in lapse.operator_token; as long as no operator is bound to the database, it refuses no one.';
 
 -- Tells the app no more than whether its own list is the one that the database goes by.
 create or replace function retention.operators_bound(given text[]) returns text
@@ -26,4 +26,4 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   from (select coalesce(array_agg(o.name || ':' || h), '{}') as known from retention.operator o cross join unnest(o.token_sha256) h) k
 $$;
 comment on function retention.operators_bound(text[]) is
-  'Compares name:sha256 pairs with the operators bound to the database: none (nobody is bound), same or other.';
+  'Compares name:sha256 pairs with the operators bound to the database: none (no operator is bound), same or other.';

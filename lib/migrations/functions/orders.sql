@@ -154,7 +154,7 @@ begin
   from leased l left join days d using (id) order by l.next_attempt_at, l.id;
 end $$;
 comment on function retention.lease_refunds(uuid, timestamptz, timestamptz, int, jsonb) is
-  'Gives a watch the refunds that are due, for a time; nothing while refunds are stopped.';
+  'Leases a watch the refunds that are due, for a time; nothing while refunds are stopped.';
 
 -- Committed before the provider is asked: a stop after this waits for the answer, a stop before it is obeyed.
 create or replace function retention.may_refund(intent uuid, token uuid, seconds int) returns text

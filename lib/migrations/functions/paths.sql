@@ -19,7 +19,7 @@ begin
   end if;
   return convert_from(decode(hex, 'hex'), 'UTF8');
 end $$;
-comment on function retention.blob_unescaped(text) is 'Percent escapes undone; unchanged where that gives no text.';
+comment on function retention.blob_unescaped(text) is 'Percent escapes undone; unchanged where the result is no text.';
 
 -- The rare forms of blob_path: URLs, and pathnames with anything unusual in them. Reads as generously as a URL is
 -- read anywhere, whatever its host, so that a row that means the file is never overlooked. Never raises.

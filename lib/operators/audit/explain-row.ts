@@ -92,7 +92,7 @@ export async function explainRow(services: Services, named: string, asked: strin
   const names = await namesOf(services, tableName, asked);
   const key = names[0]!;
   const receipts = receiptsOf(tableName, names, clockIn(key, policies));
-  // Receipts are for whoever looks; the row itself only for who may read its table.
+  // Receipts are for readers; the row itself only for a login that may read its table.
   const deletions = await askOne(services.reading, receipts, LIMITS);
   const here: Explanation[] = [];
   for (const policy of policies) here.push(await explainUnder(services, policy, key));

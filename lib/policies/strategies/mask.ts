@@ -1,6 +1,6 @@
 /**
  * The row stays; columns of it are set to null, to a constant, or to a keyed hash, and a column says when. A keyed hash
- * (HMAC-SHA256, 64 hexadecimal digits) tells equal values apart from others and is undone by nobody who has not the key.
+ * (HMAC-SHA256, 64 hexadecimal digits) tells equal values apart from others and cannot be undone without the key.
  *
  * The key is LAPSE_MASK_KEY, a setting of the process; without it a policy that hashes stops the start. What is sent to the
  * database is derived from it for one purpose, as a parameter of a setting of the transaction: no key stands in the text of

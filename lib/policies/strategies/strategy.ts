@@ -76,7 +76,7 @@ export interface Column {
   readonly type: string;
   readonly plain: string;
   readonly not_null: boolean;
-  /** Made by the database, not by whoever writes. */
+  /** Made by the database, not by the writer. */
   readonly generated: boolean;
   /** Of a unique index, also within an expression. */
   readonly unique: boolean;

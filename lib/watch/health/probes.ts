@@ -178,7 +178,7 @@ const LOGGED_IN = query(
   oneRow(z.object({ login: z.string(), decides: z.boolean(), looks: z.boolean() })),
 );
 
-/** Absent is no fault: where one login does all, whoever has it can do all. */
+/** Absent is not a fault: where one login does everything, anyone who has it can do everything. */
 const loginsProbe = (services: Services): Probe => ({
   name: 'logins',
   required: false,

@@ -47,7 +47,7 @@ export async function readMetrics(services: Services): Promise<Readings> {
 
 type Queries = Readonly<Record<string, Query<unknown> | undefined>>;
 
-/** Orders are the business's; the rest is Lapse's own, for whoever only looks. */
+/** Orders are the business's; the rest is Lapse's own, for readers. */
 const connectionOf = (services: Services, called: string): Database =>
   called.startsWith('orders') ? services.database : services.reading;
 

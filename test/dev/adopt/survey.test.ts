@@ -65,7 +65,7 @@ describe('a database seen for the first time', () => {
     ]);
     expect(refusal('studio.folders')).toMatch(/refers to itself[\s\S]*ALTER TABLE/);
     expect(refusal('studio.login_attempts')).toMatch(/row-level security[\s\S]*BYPASSRLS/);
-    expect(refusal('office.unsubscribed')).toMatch(/key email[\s\S]*names nobody/);
+    expect(refusal('office.unsubscribed')).toMatch(/key email[\s\S]*names no person/);
     expect(refusal('studio.outbox')).toMatch(/trigger "keep"[\s\S]*knownTriggers/);
     expect(refusal('studio.device_events')).toMatch(/counts milliseconds since 1970[\s\S]*to_timestamp/);
   });

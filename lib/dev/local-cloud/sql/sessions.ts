@@ -103,7 +103,7 @@ export class Sessions {
     try {
       return await entry.pool.connect();
     } catch (error) {
-      // Whoever tries passwords leaves no pool behind for each.
+      // A client that tries passwords must not leave a pool behind for each.
       if (entry.pool.totalCount === 0 && this.#pools.get(key) === entry) {
         this.#pools.delete(key);
         void entry.pool.end();

@@ -57,7 +57,7 @@ export interface Way {
 /** So many of the proposals, when none is named. */
 const MOST_PROPOSALS = 3;
 const KEEP = '30d';
-const REASON = 'Nobody asks for older ones; kept as long as support looks back.';
+const REASON = 'Older ones are never asked for; kept as long as support looks back.';
 const GROUND = 'GDPR Art. 5(1)(e), storage limitation';
 
 export async function goTheWay({ database, folder, chosen, say }: Way): Promise<Proof> {
