@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '@/lib/platform/database';
+import { DatabaseError } from '@/lib/platform/errors';
 import type { Policy } from '@/lib/policies/contract';
 import { DAY, NOW } from '@/test/support/engine';
 import { type Guarded, guarded } from '@/test/support/guarded';
@@ -148,6 +150,21 @@ describe('an id is held however it is spelled', () => {
     await locked.sql('rollback');
     expect(placed.body).toMatchObject({ covers: [{ rows: 'unknown' }], holds: [{ subject: UUID }] });
     expect(await e.run(policy)).toMatchObject({ deleted: 1, kept: { held: 1 } });
+  });
+
+  it('a look whose answer was lost places nothing: the operator is told, and asks again', async () => {
+    const { database } = e.services;
+    const lost: Database = {
+      transaction: (statements, options) =>
+        statements.some((s) => s.text.includes('select s.n, c.form, c.rows'))
+          ? Promise.reject(new DatabaseError('unknown', null, 'no answer from the database'))
+          : database.transaction(statements, options),
+    };
+    const request = { action: 'hold.place', reason: 'case', scope: 'organization', subject: UUID };
+    const answer = await act({ ...e.services, database: lost }, 'alice', request);
+    expect(code(answer)).toEqual([500, 'database.unknown']);
+    expect(await e.db.sql('select from retention.hold')).toEqual([]);
+    expect((await act(e.services, 'alice', request)).body).toMatchObject({ covers: [{ rows: 1 }] });
   });
 
   it('an organization is not held in one table only: refused', async () => {

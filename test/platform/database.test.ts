@@ -79,6 +79,14 @@ describe('an answer without a code of PostgreSQL', () => {
     await expect(ask()).rejects.toMatchObject({ failure: 'fatal' });
   });
 
+  it('that is an HTTP 401 is the proxy’s, and says which token to set', async () => {
+    const { ask } = await answering(401, '{}');
+    await expect(ask()).rejects.toMatchObject({
+      failure: 'fatal',
+      message: expect.stringContaining('set NEON_HTTP_TOKEN'),
+    });
+  });
+
   it('that never came leaves open what was done', () => {
     const lost = new NeonDbError('Error connecting to database: TypeError: fetch failed');
     lost.sourceError = new TypeError('fetch failed');

@@ -8,7 +8,7 @@
 
 import { READ_TEXT } from '../../platform/lua';
 import type { Ending } from '../../platform/outcome';
-import type { RedisClient } from '../../platform/redis';
+import type { RedisScripts } from '../../platform/redis';
 
 /** One failure is weather and two are bad luck: a nightly policy gets three nights. */
 export const FAILURES = 3;
@@ -19,7 +19,7 @@ const LONGEST_OPEN_MS = 12 * 3_600_000;
 /** A policy that has not run for a month starts anew. */
 const FORGET_SECONDS = 30 * 86_400;
 
-const keysOf = (redis: RedisClient, policy: string) => [
+const keysOf = (redis: RedisScripts, policy: string) => [
   `${redis.prefix}${policy}:breaker`,
   `${redis.prefix}${policy}:failures`,
 ];
@@ -64,7 +64,7 @@ export interface BreakerState {
 }
 
 /** One command. */
-export async function readBreaker(redis: RedisClient, policy: string): Promise<BreakerState> {
+export async function readBreaker(redis: RedisScripts, policy: string): Promise<BreakerState> {
   const [closed, left, failures] = (await redis.eval(
     ADMIT,
     keysOf(redis, policy),
@@ -78,7 +78,7 @@ export async function readBreaker(redis: RedisClient, policy: string): Promise<B
 }
 
 /** Closes it and forgets the failures. */
-export async function closeBreaker(redis: RedisClient, policy: string): Promise<void> {
+export async function closeBreaker(redis: RedisScripts, policy: string): Promise<void> {
   await redis.eval(CLOSE, keysOf(redis, policy), []);
 }
 
@@ -90,7 +90,7 @@ const NEUTRAL = ['busy', 'paused', 'stopped', 'fenced', 'lease', 'preflight', 'r
  * this success closed it; costs a command only when there is something to change.
  */
 export async function feedBreaker(
-  redis: RedisClient,
+  redis: RedisScripts,
   policy: string,
   before: BreakerState,
   ended: Pick<Ending, 'outcome' | 'reason'>,

@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { READ_TEXT } from '../../platform/lua';
 import { KEPT_REASONS } from '../../platform/outcome';
-import type { RedisClient } from '../../platform/redis';
+import type { RedisClient, RedisScripts } from '../../platform/redis';
 import { Position } from '../statement/leg';
 
 /** A batch takes at most about 10 s with its answer; a dead runner is replaced half a minute later. */
@@ -38,8 +38,8 @@ export const Cursor = z.object({
 });
 export type Cursor = z.infer<typeof Cursor>;
 
-const leaseKey = (redis: RedisClient, policy: string) => `${redis.prefix}${policy}:lease`;
-const cursorKey = (redis: RedisClient, policy: string) => `${redis.prefix}${policy}:cursor`;
+const leaseKey = (redis: RedisScripts, policy: string) => `${redis.prefix}${policy}:lease`;
+const cursorKey = (redis: RedisScripts, policy: string) => `${redis.prefix}${policy}:cursor`;
 
 // The same token may acquire again: a repeated request whose first answer was lost succeeds.
 const ACQUIRE = `${READ_TEXT}local held = text(KEYS[1])
@@ -67,7 +67,7 @@ export type Acquired =
   | { readonly held: false; readonly holder: string; readonly millisecondsLeft: number };
 
 /** Takes the lease and reads the cursor: one command. An unreadable cursor counts as none. */
-export async function acquire(redis: RedisClient, policy: string, token: string): Promise<Acquired> {
+export async function acquire(redis: RedisScripts, policy: string, token: string): Promise<Acquired> {
   const answer = (await redis.eval(
     ACQUIRE,
     [leaseKey(redis, policy), cursorKey(redis, policy)],
@@ -80,7 +80,7 @@ export async function acquire(redis: RedisClient, policy: string, token: string)
 
 /** Renews the lease and saves the cursor: one command. False: the lease is someone else's, nothing was saved. */
 export async function save(
-  redis: RedisClient,
+  redis: RedisScripts,
   policy: string,
   token: string,
   cursor: Cursor,
@@ -92,7 +92,7 @@ export async function save(
 
 /** Releases the lease; a drained pass no longer needs its cursor. */
 export async function release(
-  redis: RedisClient,
+  redis: RedisScripts,
   policy: string,
   token: string,
   drained: boolean,

@@ -4,7 +4,7 @@ import type { Backoff, Context } from '../../platform/context';
 import { counted, type Database } from '../../platform/database';
 import { DatabaseError } from '../../platform/errors';
 import type { Answers, Query } from '../../platform/query';
-import { countedRedis, type RedisClient } from '../../platform/redis';
+import { countedRedis, type RedisScripts } from '../../platform/redis';
 import {
   type Asking,
   ask,
@@ -22,7 +22,7 @@ export const LOOK: Limits = { statementMs: STATEMENT_TIMEOUT_MS };
 
 export class Session implements Asking {
   readonly database: Database & { readonly requests: number };
-  readonly redis: RedisClient & { readonly commands: number };
+  readonly redis: RedisScripts & { readonly commands: number };
   /** The same in READ ONLY transactions. */
   readonly reading: Asking;
   readonly #backoff: Backoff;

@@ -237,7 +237,8 @@ function judge(
 ): [status: Explanation['status'], message: string] {
   const weighty = (['held', 'extended', 'dead_letter'] as const).find((why) => there[why]);
   if (weighty) return [weighty, MESSAGES[weighty]];
-  if (there.marked !== null) return ['marked', strategyOf(policy).words.marked(there.marked)];
+  const { stays } = strategyOf(policy);
+  if (stays && there.marked !== null) return ['marked', stays.marked(there.marked)];
   if (there.clock === null) return ['no_clock', `${policy.clock.column} is not set: it never expires`];
   if (!judged) return ['for_ever', 'its rule keeps forever, or no rule matches it'];
   if (judged.unknown)

@@ -15,7 +15,6 @@ export const deleteRow = (declared: Delete): Strategy<Delete> => ({
     behindRule: '',
     end: 'deleted',
     happens: (how) => `is deleted for good, ${how}`,
-    marked: (since) => `it was deleted at ${since}`,
   },
   periods: [],
   withPeriods: () => declared,

@@ -56,6 +56,7 @@ export const mask = (declared: Mask): Strategy<Mask> => {
       get settings() {
         return purposesOf(declared).flatMap((purpose) => keysOf(declared, purpose));
       },
+      marked: (since) => `${names} of it were masked at ${since}; the row stays`,
     },
     reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })) },
     action: 'mask',
@@ -65,7 +66,6 @@ export const mask = (declared: Mask): Strategy<Mask> => {
       behindRule: ` (the row stays, without ${names})`,
       end: `masked: ${names}`,
       happens: (how) => `stays, with ${names} made unreadable for good, ${how}`,
-      marked: (since) => `${names} of it were masked at ${since}; the row stays`,
     },
     periods: [],
     withPeriods: () => declared,

@@ -17,7 +17,13 @@ type SoftDelete = z.infer<typeof SoftDelete>;
 export const softDelete = (declared: SoftDelete): Strategy<SoftDelete> => {
   const { column, purgeAfter } = declared;
   return {
-    stays: { mark: column, changes: [{ column, to: MARKED_NOW }], settings: [] },
+    stays: {
+      mark: column,
+      changes: [{ column, to: MARKED_NOW }],
+      settings: [],
+      marked: (since) =>
+        `it was marked as deleted at ${since}; its purge takes it when the grace period is over`,
+    },
     reach: declared.kind,
     action: 'soft_delete',
     grace: { mark: column, period: purgeAfter },
@@ -26,8 +32,6 @@ export const softDelete = (declared: SoftDelete): Strategy<SoftDelete> => {
       behindRule: ' (marked first, purged later)',
       end: `marked as deleted; gone ${periodInWords(purgeAfter)} later`,
       happens: () => 'is marked as deleted. Until it is purged, it can be restored',
-      marked: (since) =>
-        `it was marked as deleted at ${since}; its purge takes it when the grace period is over`,
     },
     periods: [purgeAfter],
     withPeriods: (replace) => ({ ...declared, purgeAfter: replace(purgeAfter) }),

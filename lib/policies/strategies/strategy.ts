@@ -15,6 +15,8 @@ interface Staying {
   readonly changes: readonly { readonly column: string; readonly to: Sql }[];
   /** Settings of the transaction that those read: what must not stand in a statement's text. */
   readonly settings: readonly { readonly name: string; readonly value: string }[];
+  /** What answers say of a row that is marked already, and since when. */
+  marked(since: string): string;
 }
 
 /** `D`: how it is declared. */
@@ -50,8 +52,6 @@ interface Words {
   readonly end: string;
   /** What is past its period …, e.g. `is deleted for good, row by row`; `how`: `row by row`. */
   happens(how: string): string;
-  /** Of a row that is marked already, and since when. */
-  marked(since: string): string;
 }
 
 /** What a strategy may ask of the policy it is declared in. */

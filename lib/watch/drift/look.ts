@@ -15,17 +15,18 @@ import { type Declared, type Finding, judge } from './judge';
 /** The catalogs of a few hundred tables; a policy's own facts. */
 const STATEMENT_MS = 10_000;
 const LIMITS = { statementMs: STATEMENT_MS, readOnly: true };
-/** More tables than these are not looked at, and the look says so. */
+/** Tables beyond these pages are not looked at, and the look says so. */
 const MOST_PAGES = 25;
 
 export async function lookForDrift(
   database: Database,
   declared: Declared,
   inTime: () => boolean = () => true,
+  mostPages = MOST_PAGES,
 ): Promise<Finding[]> {
   const found: Finding[] = [];
   try {
-    const { tables, isWhole } = await tablesOf(database);
+    const { tables, isWhole } = await tablesOf(database, mostPages);
     found.push(...judge(tables, declared, isWhole));
     if (!isWhole) found.push(tooMany(tables.length));
   } catch (error) {
@@ -40,9 +41,12 @@ export async function lookForDrift(
   return found;
 }
 
-async function tablesOf(database: Database): Promise<{ tables: Table[]; isWhole: boolean }> {
+async function tablesOf(
+  database: Database,
+  mostPages: number,
+): Promise<{ tables: Table[]; isWhole: boolean }> {
   const tables: Table[] = [];
-  for (let page = 0; page < MOST_PAGES; page += 1) {
+  for (let page = 0; page < mostPages; page += 1) {
     const found = await askOne(database, tablesAfter(tables.at(-1)?.label ?? ''), LIMITS);
     tables.push(...found);
     if (found.length < PAGE) return { tables, isWhole: true };

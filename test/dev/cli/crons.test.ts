@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { policies } from '@/lib/policies';
-import { crons } from '@/lib/policies/crons';
+import { crons, vercelJson } from '@/lib/policies/crons';
 import { orderReview } from '@/lib/policies/order-review';
 import { REVIEW } from '@/test/support/order-review';
 
@@ -23,6 +23,16 @@ it('vercel.json holds exactly the schedules that are declared; `npm run crons` w
     missing: [],
     unknown: [],
   });
+});
+
+it('what is written keeps all else that stands in vercel.json', () => {
+  const current = { regions: ['fra1'], crons: [{ path: '/api/gone', schedule: '0 0 * * *' }] };
+  expect(vercelJson(registered, 'hobby', current)).toEqual({
+    $schema: 'https://openapi.vercel.sh/vercel.json',
+    regions: ['fra1'],
+    crons: crons(registered, 'hobby'),
+  });
+  expect(vercelJson(registered, 'pro', { ...written })).toEqual(written);
 });
 
 it('every path has its route', () => {

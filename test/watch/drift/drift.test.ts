@@ -219,6 +219,20 @@ it('a policy that cannot be looked at is told as such, and hides no other', asyn
   expect(found.length).toBeGreaterThan(1);
 });
 
+it('catalogs that cannot be read are told as such, and each policy is looked at all the same', async () => {
+  const database: Database = {
+    transaction: (statements, options) =>
+      statements.some((s) => s.text.includes('unindexed'))
+        ? Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014'))
+        : e.services.database.transaction(statements, options),
+  };
+  const found = await lookForDrift(database, { dataMap: [], policies: [thingsPolicy()] });
+  expect(found.map((f) => [f.kind, f.subject, f.problem])).toEqual([
+    ['unread', 'data map', 'PostgreSQL 57014'],
+    ['policy', 'things', expect.stringContaining('does not exist')],
+  ]);
+});
+
 it('reads the catalogs alone, a page of tables a request, however many there are', async () => {
   await e.db.sql(`do $$ begin
     for i in 1..900 loop execute format('create table t%s (id int primary key, email text)', lpad(i::text, 4, '0')); end loop;
@@ -236,4 +250,11 @@ it('reads the catalogs alone, a page of tables a request, however many there are
   expect(new Set(found.map((f) => f.subject)).size).toBe(900);
   expect(sent).toHaveLength(3);
   expect(sent.join()).not.toMatch(/public\./);
+  // Tables beyond the last page that is read: told, and no line of the map is called stale for them.
+  const dataMap = defineDataMap({ 'public.t0900': { undecided: true } });
+  const first = await lookForDrift(database, { dataMap, policies: [] }, () => true, 2);
+  expect(first).toHaveLength(801);
+  expect(first.filter((f) => f.kind !== 'table')).toMatchObject([
+    { kind: 'unread', subject: 'data map', problem: 'only the first 800 tables were looked at' },
+  ]);
 });

@@ -89,6 +89,13 @@ it('a dry run looks and keeps nothing', async () => {
   expect(await stored()).toEqual([]);
 });
 
+it('a look that cannot be kept is told as failed, and what is measured beside it is kept', async () => {
+  await e.db.sql('revoke insert on retention.drift from lapse_app');
+  expect(await measure({})).toMatchObject({ outcome: 'succeeded', policies: 1, drift: null });
+  expect(await stored()).toEqual([]);
+  expect(await e.db.sql('select distinct policy from retention.quality')).toEqual([{ policy: 'things' }]);
+});
+
 it('an operator reads each finding with what to write', async () => {
   await measure({});
   const get = (token: string, query = '') =>

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Database } from '@/lib/platform/database';
+import { DatabaseError } from '@/lib/platform/errors';
 import { resolvePolicies } from '@/lib/policies';
 import { days, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import { makePlan, type Plan, type PolicyPlan } from '@/lib/watch/plan/plan';
@@ -146,6 +148,47 @@ describe('a plan', () => {
     expect(effect?.becomes?.now.rows).toBe(40);
     expect(effect?.stays?.guard).toMatch(/^more rows would go than 20, 50 % of about 40 rows/);
     expect(effect?.stays?.steps).toEqual([10, 100, 1000]);
+  });
+
+  it('says when the guard could not be asked in time', async () => {
+    await inProduction(kept(50), { LAPSE_MASS_DELETION_GUARD: 'on' });
+    await things(e.db, [10 * DAY]);
+    const { database } = e.services;
+    const slow: Database = {
+      transaction: (statements, options) =>
+        statements.some((s) => s.text.includes('as candidates'))
+          ? Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014'))
+          : database.transaction(statements, options),
+    };
+    e = { ...e, services: { ...e.services, database: slow } };
+    const made = await plan([thingsPolicy(kept(5))]);
+    expect(made.policies[0]?.effect?.becomes?.now.rows).toBe(1);
+    expect(made.policies[0]?.effect?.stays?.guard).toMatch(
+      /^it could not be counted in time whether more rows would go than 10 of a table/,
+    );
+    expect(planInWords(made)).toContain('it could not be counted in time');
+  });
+
+  it('counts what goes along, by table, and says so', async () => {
+    await inProduction(kept(50));
+    await e.db.sql(`create table notes (id serial primary key, thing uuid references things on delete cascade);
+      create index on notes (thing); grant select, delete on notes to lapse_app; select retention.protect('public.notes')`);
+    const [thing] = await things(e.db, [10 * DAY]);
+    await e.db.sql('insert into notes (thing) values ($1), ($1), ($1)', [thing]);
+    const NOTES = {
+      table: { name: 'notes' },
+      key: [{ column: 'id', type: 'integer' }],
+      references: ['thing'],
+      fate: 'delete' as const,
+    };
+    const made = await plan([thingsPolicy({ ...kept(5), dependants: [NOTES] })]);
+    expect(made.policies[0]?.effect?.becomes?.now).toMatchObject({
+      rows: 1,
+      dependants: { 'public.notes': 3 },
+    });
+    const words = planInWords(made);
+    expect(words).toContain('**1 row with 3 that go along and 0 files become deletable because of it now,');
+    expect(words).toContain('| with them: public.notes | 3 | 3 | 3 |');
   });
 
   it('tells a schedule that changes, without counting anything', async () => {
