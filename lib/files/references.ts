@@ -37,35 +37,62 @@ export const referenced = (references: readonly FileReference[], path: Sql): Sql
 
 /** An index that answers for the canonical form of a column: its first key, of all rows. */
 const INDEXED = sql`exists (select 1 from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
-        where i.indrelid = to_regclass(w.t) and i.indisvalid and i.indpred is null and i.indkey[0] = 0 and am.amname = 'btree'
+        where i.indrelid = r.oid and i.indisvalid and i.indpred is null and i.indkey[0] = 0 and am.amname = 'btree'
           and pg_get_indexdef(i.indexrelid, 1, false) in (
             format('retention.blob_path(%I)', w.c), format('retention.blob_path((%I)::text)', w.c),
             format('blob_path(%I)', w.c), format('blob_path((%I)::text)', w.c)))`;
 
-/** An array of the columns that no index answers for, or that may not be read: `{ table_name, column_name, may }`. */
+/** An array of the columns that no index answers for, or that may not be read: those of `Unfit`. */
 export function unfitReferences(references: readonly FileReference[]): Sql {
-  const wanted = JSON.stringify(references.map((r) => ({ t: table(r.table), c: r.column })));
+  const wanted = references.map(({ table: t, column }) => ({ s: t.schema, t: t.name, c: column }));
+  // By name: to_regclass raises in a schema that the role may not use, and that is to be said with the rest.
   return sql`coalesce((
-    select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))
-    from jsonb_to_recordset(${wanted}::jsonb) w(t text, c text)
-    cross join lateral (select ${INDEXED} as indexed,
-      coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may) x
-    where not x.indexed or not x.may), '[]')`;
+    select jsonb_agg(jsonb_build_object('schema', w.s, 'table', w.t, 'column', w.c, 'there', r.oid is not null,
+      'may_use', x.may_use, 'may_read', x.may_read, 'indexed', x.indexed))
+    from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) w(s text, t text, c text)
+    left join (pg_class r join pg_namespace n on n.oid = r.relnamespace) on n.nspname = w.s and r.relname = w.t
+    cross join lateral (select ${INDEXED} as indexed, coalesce(has_schema_privilege(n.oid, 'USAGE'), false) as may_use,
+      coalesce(has_table_privilege(r.oid, 'SELECT'), false) as may_read) x
+    where not (x.indexed and x.may_use and x.may_read)), '[]')`;
 }
 
-export const Unfit = z.array(z.object({ table_name: z.string(), column_name: z.string(), may: z.boolean() }));
-export type Unfit = z.infer<typeof Unfit>;
+const UnfitReference = z.object({
+  schema: z.string(),
+  table: z.string(),
+  column: z.string(),
+  /** Whether there is a table of that name. */
+  there: z.boolean(),
+  may_use: z.boolean(),
+  may_read: z.boolean(),
+  indexed: z.boolean(),
+});
+export const Unfit = z.array(UnfitReference);
 
-/** What keeps Lapse from deciding about files; without an index each file would scan that table. */
-export const judgeReferences = (unfit: Unfit): Problem[] =>
-  unfit.map((r) =>
-    r.may
-      ? {
-          problem: `${r.table_name} has no index on retention.blob_path(${name(r.column_name)}), which names files: each file would scan it`,
-          remedy: `CREATE INDEX CONCURRENTLY ON ${r.table_name} (retention.blob_path(${name(r.column_name)}));`,
-        }
-      : {
-          problem: `${r.table_name} names files and cannot be read, or does not exist`,
-          remedy: `GRANT SELECT ON ${r.table_name} TO lapse_app;`,
-        },
-  );
+/** All that keeps Lapse from deciding about files; without an index each file would scan that table. */
+export const judgeReferences = (unfit: z.infer<typeof Unfit>): Problem[] => unfit.flatMap(judgeReference);
+
+function judgeReference(r: z.infer<typeof UnfitReference>): Problem[] {
+  const of = table({ schema: r.schema, name: r.table });
+  if (!r.there) {
+    return [
+      {
+        problem: `${of} names files and does not exist`,
+        remedy: 'create it, or correct `files` in the policy',
+      },
+    ];
+  }
+  const path = `retention.blob_path(${name(r.column)})`;
+  const use = {
+    problem: `${of} names files and lies in a schema that the role may not use`,
+    remedy: `GRANT USAGE ON SCHEMA ${name(r.schema)} TO lapse_app;`,
+  };
+  const read = {
+    problem: `${of} names files and cannot be read`,
+    remedy: `GRANT SELECT ON ${of} TO lapse_app;`,
+  };
+  const index = {
+    problem: `${of} has no index on ${path}, which names files: each file would scan it`,
+    remedy: `CREATE INDEX CONCURRENTLY ON ${of} (${path});`,
+  };
+  return [...(r.may_use ? [] : [use]), ...(r.may_read ? [] : [read]), ...(r.indexed ? [] : [index])];
+}

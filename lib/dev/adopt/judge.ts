@@ -72,14 +72,15 @@ interface RawFacts {
     may: Record<'use' | 'select' | 'delete' | 'update', boolean>;
     columns: Record<string, { may_update: boolean }>;
   }[];
-  files: { table_name: string; may: boolean }[];
+  files: { schema: string; table: string; may_use: boolean; may_read: boolean }[];
   partitioning?: { shut: string[] } | null;
 }
 
 interface Right {
   oid: string;
   label: string;
-  quoted: string;
+  schema: string;
+  name: string;
   use: boolean;
   select: boolean;
   delete: boolean;
@@ -122,9 +123,9 @@ async function asTheApp(reader: Reader, facts: RawFacts, { logins }: CatalogAnsw
     role: GROUP,
     relations,
     // What its owner may read stands here for want of an index; the app may lack the right besides.
-    files: facts.files.flatMap((f) => {
-      const granted = rights.find((r) => r.quoted === f.table_name)?.select ?? f.may;
-      return f.may && !granted ? [f, { ...f, may: false }] : [f];
+    files: facts.files.map((f) => {
+      const right = rights.find((r) => r.schema === f.schema && r.name === f.table);
+      return right ? { ...f, may_use: right.use, may_read: right.select } : f;
     }),
     ...(facts.partitioning
       ? { partitioning: { ...facts.partitioning, shut: shut.map((r) => r.label) } }
@@ -132,7 +133,7 @@ async function asTheApp(reader: Reader, facts: RawFacts, { logins }: CatalogAnsw
   };
 }
 
-const RIGHTS = `select c.oid::text, n.nspname || '.' || c.relname as label, format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')) as quoted,
+const RIGHTS = `select c.oid::text, n.nspname || '.' || c.relname as label, n.nspname as schema, c.relname as name,
     has_schema_privilege($2, n.oid, 'USAGE') as use, has_table_privilege($2, c.oid, 'SELECT') as select,
     has_table_privilege($2, c.oid, 'DELETE') as delete, has_any_column_privilege($2, c.oid, 'UPDATE') as update, c.relrowsecurity as row_security,
     array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

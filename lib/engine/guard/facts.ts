@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { nothing, oneRow, type Query, query } from '../../platform/query';
-import { empty, type Sql, sql, table } from '../../platform/sql';
+import { empty, type Sql, sql, type TableName, table } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { periodsOf, policyReach } from '../../policies/effective';
 import { recordOf } from '../../policies/recorded';
@@ -32,10 +32,14 @@ export const AdmissionFacts = z.object({
 });
 export type AdmissionFacts = z.infer<typeof AdmissionFacts>;
 
-/** Nothing ever counts a partitioned table itself; its partitions are analyzed, or are empty. */
-const partitionsEstimate = (of: string): Sql => sql` || (select jsonb_build_object('estimate', case
+/** Nothing ever counts a partitioned table itself; its partitions are analyzed, or are empty. Found by name, as there. */
+const partitionsEstimate = ({
+  schema,
+  name,
+}: TableName): Sql => sql` || (select jsonb_build_object('estimate', case
       when bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0) then -1 else coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint end)
-    from pg_partition_tree(to_regclass(${of})) t join pg_class c on c.oid = t.relid where t.isleaf)`;
+    from pg_namespace n join pg_class r on r.relnamespace = n.oid cross join lateral pg_partition_tree(r.oid) t
+    join pg_class c on c.oid = t.relid where n.nspname = ${schema} and r.relname = ${name} and t.isleaf)`;
 
 /** `at` is the run's start; changes nothing, so a dry run asks it too. */
 export function admissionFacts(
@@ -47,7 +51,7 @@ export function admissionFacts(
   const named = table(policy.table);
   const text = sql`select retention.admission(${policy.name}, ${version}, ${policyReach(policy)}, ${JSON.stringify(periodsOf(policy))}::jsonb,
     least(${at.toISOString()}::timestamptz, retention.clock()), make_interval(secs => ${coolingSeconds}::float8), ${named})${
-      policy.partitioned ? partitionsEstimate(named) : empty
+      policy.partitioned ? partitionsEstimate(policy.table) : empty
     } as admission`;
   return query(text, (rows) => one(rows).admission);
 }

@@ -9,6 +9,7 @@ import { name, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { judgedBy } from './preflight-catalog';
 import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
+import { lackingRights, usageOf } from './preflight-tables';
 
 /** What each part of the policy is called there. */
 const FIELDS: Record<string, string> = { where: 'where', label: 'tenants.label', match: 'rules.match' };
@@ -16,22 +17,43 @@ const FIELDS: Record<string, string> = { where: 'where', label: 'tenants.label',
 const SAID_ELSEWHERE = new Set(['42P01', '42703']);
 const FORBIDDEN = '42501';
 
-export const fragments: Check = ({ facts, governed, policy }) =>
-  Object.entries(facts.fragments).flatMap(([part, f]) => {
-    if (f.state === null || f.message === null || !governed) return [];
+export const fragments: Check = (catalog) =>
+  Object.entries(catalog.facts.fragments).flatMap(([part, { state, message }]) => {
+    const { governed, policy } = catalog;
+    if (state === null || message === null || !governed) return [];
+    if (state === FORBIDDEN) return forbidden(catalog, governed, part, message);
     const field = FIELDS[part];
-    if (field === undefined) return SAID_ELSEWHERE.has(f.state) ? [] : [unlike(policy, part, f.message)];
-    if (part === 'match' && SAID_ELSEWHERE.has(f.state)) return [];
+    if (field === undefined) return SAID_ELSEWHERE.has(state) ? [] : [unlike(policy, part, message)];
+    if (part === 'match' && SAID_ELSEWHERE.has(state)) return [];
     return [
       {
-        problem: `${field} cannot be asked of ${quoted(governed)}: ${f.message} (${f.state})`,
-        remedy:
-          f.state === FORBIDDEN
-            ? 'GRANT SELECT ON that table TO lapse_app;'
-            : `correct ${field} in the policy, or migrate the table`,
+        problem: `${field} cannot be asked of ${quoted(governed)}: ${message} (${state})`,
+        remedy: `correct ${field} in the policy, or migrate the table`,
       },
     ];
   });
+
+/** PostgreSQL names the first right that is missing; of a table that is known, all are said. */
+function forbidden(catalog: Catalog, governed: Relation, part: string, message: string): Problem[] {
+  const { policy, children } = catalog;
+  const tenants = part === 'label' ? catalog.declared(1 + policy.dependants.length) : null;
+  if (tenants && !isReadable(tenants)) {
+    return lackingRights(tenants, tenants.may.select ? '' : 'SELECT from', 'SELECT');
+  }
+  const dependant = children.find((_, i) => part === `dependants.${i}`);
+  // These ask no other table, and what it takes to read them is said with the other rights.
+  const said = dependant ? [governed, dependant.relation] : part === 'match' ? [governed] : [];
+  if (said.some((r) => r !== null && !isReadable(r))) return [];
+  const schema = /^permission denied for schema (.+)$/.exec(message)?.[1];
+  return [
+    {
+      problem: `${FIELDS[part] ?? `${part}.references`} cannot be asked of ${quoted(governed)}: ${message} (${FORBIDDEN})`,
+      remedy: schema === undefined ? 'GRANT SELECT ON that table TO lapse_app;' : usageOf(schema),
+    },
+  ];
+}
+
+const isReadable = (r: Relation): boolean => r.may.use && r.may.select;
 
 const unlike = (policy: Policy, part: string, message: string): Problem => ({
   problem: `${part}.references cannot be compared with the key (${policy.key.map((k) => k.column).join(', ')}): ${message}`,

@@ -143,23 +143,28 @@ export const identified: Check = (catalog) => {
     }));
 };
 
+/** The schema's right, and the table's own where `what` the role may not do is said. */
+export const lackingRights = (r: Relation, what: string, grant: string): Problem[] => [
+  ...(r.may.use
+    ? []
+    : [{ problem: `the role may not use schema ${name(r.schema)}`, remedy: usageOf(r.schema) }]),
+  ...(what === ''
+    ? []
+    : [
+        {
+          problem: `the role may not ${what} ${quoted(r)}`,
+          remedy: `GRANT ${grant} ON ${quoted(r)} TO ${GROUP};`,
+        },
+      ]),
+];
+
+export const usageOf = (schema: string): string => `GRANT USAGE ON SCHEMA ${name(schema)} TO ${GROUP};`;
+
 /** Locking a row takes the right to update a column of it, whatever is done with it. */
 export const rights: Check = (catalog) => {
   const { policy, governed, children } = catalog;
   const problems: Problem[] = [];
-  const say = (r: Relation, problem: string, grant: string) => {
-    if (!r.may.use) {
-      problems.push({
-        problem: `the role may not use schema ${name(r.schema)}`,
-        remedy: `GRANT USAGE ON SCHEMA ${name(r.schema)} TO lapse_app;`,
-      });
-    }
-    if (problem)
-      problems.push({
-        problem: `the role may not ${problem} ${quoted(r)}`,
-        remedy: `GRANT ${grant} ON ${quoted(r)} TO lapse_app;`,
-      });
-  };
+  const say = (...lacking: Parameters<typeof lackingRights>) => problems.push(...lackingRights(...lacking));
   if (governed) {
     const changed = changedColumns(policy);
     const mayChange = changed.every((column) => governed.columns[column]?.may_update ?? true);

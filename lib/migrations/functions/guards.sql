@@ -76,7 +76,9 @@ create or replace function retention.admission(
     'periods', e.periods,
     'waits_until', to_char(e.waits_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     'clean_runs', coalesce((select clean_runs from retention.policy_version where policy = p and version = v), 0),
-    'estimate', (select reltuples::bigint from pg_class where oid = to_regclass(relation)),
+    -- By its name: to_regclass raises where the caller may not use the schema, and the preflight is to say that.
+    'estimate', (select c.reltuples::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = (parse_ident(relation))[1] and c.relname = (parse_ident(relation))[2]),
     'usual', (
       select jsonb_build_object('runs', count(*), 'median', percentile_cont(0.5) within group (order by x.deleted))
       from (

@@ -2,11 +2,24 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runPolicy } from '@/lib/engine/run/run';
 import { checkInWords, checkPolicies } from '@/lib/engine/statement/check';
 import { days } from '@/lib/policies/contract';
-import { type Engine, engine, fitsDatabase, govern, thingsPolicy } from '../../support/engine';
+import {
+  DAY,
+  type Engine,
+  engine,
+  fitsDatabase,
+  govern,
+  NOW,
+  runRequest,
+  things,
+  thingsPolicy,
+} from '../../support/engine';
 import { partitioned, visitsPolicy } from '../../support/partitioned';
 import { follow, refused } from '../../support/preflight';
+
+const USAGE = 'GRANT USAGE ON SCHEMA "hidden" TO lapse_app;';
 
 let e: Engine;
 beforeEach(async () => {
@@ -39,10 +52,98 @@ describe('a policy', () => {
     await e.db.sql(`create schema hidden; create table hidden.things (id uuid primary key, at timestamptz, org uuid, person uuid);
       create index on hidden.things (at, id)`);
     const policy = thingsPolicy({ table: { schema: 'hidden', name: 'things' } });
-    expect((await fitsDatabase(e, policy)).map((p) => p.remedy)).toContain(
-      'GRANT USAGE ON SCHEMA "hidden" TO lapse_app;',
-    );
+    expect((await fitsDatabase(e, policy)).map((p) => p.remedy)).toContain(USAGE);
     await e.db.sql(`select retention.protect('hidden.things')`);
+    expect(await follow(e, policy)).toEqual([]);
+  });
+
+  it.each(['run', 'dry run'])(
+    'in a schema that the app may not use: the %s says which grant is missing',
+    async (kind) => {
+      await e.db.sql(`create schema hidden; create table hidden.things (id uuid primary key, at timestamptz, org uuid, person uuid);
+      create index on hidden.things (at, id); grant select, update, delete on hidden.things to lapse_app`);
+      const policy = thingsPolicy({ table: { schema: 'hidden', name: 'things' } });
+      const result = await e.run(policy, { dryRun: kind === 'dry run' });
+      expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 0 });
+      expect(result.message.split('GRANT ')).toHaveLength(2);
+      expect(result.message).toContain(USAGE);
+    },
+  );
+
+  it('partitioned, in a schema that the app may not use, is told the grant by its dry run as well', async () => {
+    const policy = await partitioned(e.db);
+    await e.db.sql('create schema hidden; alter table visits set schema hidden');
+    const moved = { ...policy, table: { schema: 'hidden', name: 'visits' } };
+    for (const dryRun of [true, false]) {
+      const result = await runPolicy(e.services, moved, runRequest(NOW, { dryRun }));
+      expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight' });
+      expect(result.message).toContain(USAGE);
+    }
+  });
+
+  it.each(['run', 'dry run'])(
+    'with a dependant in such a schema: the %s says which grants are missing',
+    async (kind) => {
+      await govern(e.db);
+      await things(e.db, [40 * DAY]);
+      await e.db.sql(`create schema hidden; create table hidden.notes (id int primary key, thing uuid references things on delete cascade);
+      create index on hidden.notes (thing)`);
+      const note = {
+        table: { schema: 'hidden', name: 'notes' },
+        key: [{ column: 'id', type: 'integer' }],
+        references: ['thing'],
+        fate: 'delete' as const,
+      };
+      const policy = thingsPolicy({ dependants: [note] });
+      const result = await e.run(policy, { dryRun: kind === 'dry run' });
+      expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 0 });
+      expect(result.message).toContain(USAGE);
+      expect(result.message).toContain('GRANT SELECT, DELETE ON "hidden"."notes" TO lapse_app;');
+      expect(result.message).not.toContain('references');
+      expect(await follow(e, policy)).toEqual([]);
+      expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+    },
+  );
+
+  it.each(['run', 'dry run'])(
+    'with its tenants in such a schema: the %s says which grants are missing',
+    async (kind) => {
+      await govern(e.db);
+      await e.db.sql(`create index on things (org, at, id);
+      create schema hidden; create table hidden.orgs (id uuid primary key, plan text)`);
+      const tenants = {
+        table: { schema: 'hidden', name: 'orgs' },
+        key: { column: 'id', type: 'uuid' },
+        column: 'org',
+        label: 'o.plan',
+      };
+      const policy = thingsPolicy({ tenants, rules: [{ label: 'free', keepFor: days(30) }] });
+      const result = await e.run(policy, { dryRun: kind === 'dry run' });
+      expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 0 });
+      expect(result.message).toContain(USAGE);
+      expect(result.message).toContain('GRANT SELECT ON "hidden"."orgs" TO lapse_app;');
+    },
+  );
+
+  it('whose condition asks a table in such a schema is told the grant of the schema', async () => {
+    const policy = await govern(e.db, {
+      where: 'not exists (select from hidden.pins p where p.thing = t.id)',
+    });
+    await e.db.sql('create schema hidden; create table hidden.pins (thing uuid)');
+    expect(await refused(e, policy)).toContain(USAGE);
+  });
+
+  it('that names files is told the rights and the index that are missing in one go', async () => {
+    await govern(e.db);
+    await e.db.sql('create schema hidden; create table hidden.albums (cover text)');
+    await e.db.sql('create index on things (retention.blob_path(note))');
+    const cover = { table: { schema: 'hidden', name: 'albums' }, column: 'cover' };
+    const file = { column: 'note', fate: 'delete' as const, prefix: 'things/', suffixed: true };
+    const policy = thingsPolicy({ files: [{ ...file, sharedWith: [cover] }] });
+    const said = await refused(e, policy);
+    expect(said).toContain(USAGE);
+    expect(said).toContain('GRANT SELECT ON "hidden"."albums" TO lapse_app;');
+    expect(said).toContain('CREATE INDEX CONCURRENTLY ON "hidden"."albums" (retention.blob_path("cover"));');
     expect(await follow(e, policy)).toEqual([]);
   });
 

@@ -731,18 +731,38 @@ select retention.finish_erasure (‹id-1›::uuid, ‹ben›) as done;
 select
   coalesce(
     (
-      select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))
+      select
+        jsonb_agg(
+          jsonb_build_object(
+            'schema',
+            w.s,
+            'table',
+            w.t,
+            'column',
+            w.c,
+            'there',
+            r.oid is not null,
+            'may_use',
+            x.may_use,
+            'may_read',
+            x.may_read,
+            'indexed',
+            x.indexed
+          )
+        )
       from
         jsonb_to_recordset(
-          ‹[{"t":"\"public\".\"things\"","c":"file"},{"t":"\"public\".\"things\"","c":"original"}]›::jsonb
-        ) w (t text, c text)
+          ‹[{"s":"public","t":"things","c":"file"},{"s":"public","t":"things","c":"original"}]›::jsonb
+        ) w (s text, t text, c text)
+        left join (pg_class r join pg_namespace n on n.oid = r.relnamespace) on n.nspname = w.s
+        and r.relname = w.t
         cross join lateral (
           select
             exists (
               select 1
               from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
               where
-                i.indrelid = to_regclass(w.t)
+                i.indrelid = r.oid
                 and i.indisvalid
                 and i.indpred is null
                 and i.indkey[0] = 0
@@ -754,9 +774,10 @@ select
                   format('blob_path((%I)::text)', w.c)
                 )
             ) as indexed,
-            coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may
+            coalesce(has_schema_privilege(n.oid, 'USAGE'), false) as may_use,
+            coalesce(has_table_privilege(r.oid, 'SELECT'), false) as may_read
         ) x
-      where not x.indexed or not x.may
+      where not (x.indexed and x.may_use and x.may_read)
     ),
     '[]'
   ) as unfit;

@@ -1118,18 +1118,38 @@ where id = ‹id-1›::uuid;
 select
   coalesce(
     (
-      select jsonb_agg(jsonb_build_object('table_name', w.t, 'column_name', w.c, 'may', x.may))
+      select
+        jsonb_agg(
+          jsonb_build_object(
+            'schema',
+            w.s,
+            'table',
+            w.t,
+            'column',
+            w.c,
+            'there',
+            r.oid is not null,
+            'may_use',
+            x.may_use,
+            'may_read',
+            x.may_read,
+            'indexed',
+            x.indexed
+          )
+        )
       from
         jsonb_to_recordset(
-          ‹[{"t":"\"public\".\"generated_pdfs\"","c":"file_url"},{"t":"\"public\".\"render_jobs\"","c":"tmp_file_url"},{"t":"\"public\".\"render_outputs\"","c":"file_url"},{"t":"\"public\".\"artifacts\"","c":"storage_key"},{"t":"\"public\".\"artifact_files\"","c":"storage_key"}]›::jsonb
-        ) w (t text, c text)
+          ‹[{"s":"public","t":"generated_pdfs","c":"file_url"},{"s":"public","t":"render_jobs","c":"tmp_file_url"},{"s":"public","t":"render_outputs","c":"file_url"},{"s":"public","t":"artifacts","c":"storage_key"},{"s":"public","t":"artifact_files","c":"storage_key"}]›::jsonb
+        ) w (s text, t text, c text)
+        left join (pg_class r join pg_namespace n on n.oid = r.relnamespace) on n.nspname = w.s
+        and r.relname = w.t
         cross join lateral (
           select
             exists (
               select 1
               from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
               where
-                i.indrelid = to_regclass(w.t)
+                i.indrelid = r.oid
                 and i.indisvalid
                 and i.indpred is null
                 and i.indkey[0] = 0
@@ -1141,9 +1161,10 @@ select
                   format('blob_path((%I)::text)', w.c)
                 )
             ) as indexed,
-            coalesce(has_table_privilege(to_regclass(w.t), 'SELECT'), false) as may
+            coalesce(has_schema_privilege(n.oid, 'USAGE'), false) as may_use,
+            coalesce(has_table_privilege(r.oid, 'SELECT'), false) as may_read
         ) x
-      where not x.indexed or not x.may
+      where not (x.indexed and x.may_use and x.may_read)
     ),
     '[]'
   ) as unfit;
