@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import type { Problem } from '../../platform/errors';
 import type { PermanentTable, Policy } from '../../policies/contract';
+import type { OrderReview } from '../../policies/order-contract';
+import { decidedByOperators, judgeOperators, operatorsRights } from './check-operators';
 import { catalogFacts, judgeFacts } from './preflight';
 
 interface Checked {
@@ -17,6 +19,8 @@ export interface Check {
   /** Whose rights were looked at. */
   readonly role: string;
   readonly policies: readonly Checked[];
+  /** What keeps operators from deciding about rows; no policy waits for it. */
+  readonly operators: readonly Problem[];
 }
 
 /** In one READ ONLY transaction that is rolled back. Throws what keeps the catalog from being read at all. */
@@ -24,6 +28,7 @@ export async function checkPolicies(
   client: Client,
   policies: readonly Policy[],
   permanent: readonly PermanentTable[],
+  review?: OrderReview,
 ): Promise<Check> {
   await client.query('begin read only');
   try {
@@ -36,7 +41,7 @@ export async function checkPolicies(
     const checked: Checked[] = [];
     for (const policy of policies)
       checked.push({ policy: policy.name, problems: await ask(client, policy, permanent) });
-    return { role, policies: checked };
+    return { role, policies: checked, operators: await askForOperators(client, policies, review) };
   } finally {
     await client.query('rollback');
   }
@@ -63,6 +68,17 @@ async function ask(client: Client, policy: Policy, permanent: readonly Permanent
   }
 }
 
+async function askForOperators(
+  client: Client,
+  policies: readonly Policy[],
+  review: OrderReview | undefined,
+): Promise<Problem[]> {
+  const decided = decidedByOperators(policies, review);
+  const { text, params, read } = operatorsRights(decided);
+  const { rows } = await client.query(text, [...params]);
+  return judgeOperators(decided, read(rows));
+}
+
 /** An owner has rights the app has not: what it lacks would not show. */
 async function actAsTheApp(client: Client): Promise<string> {
   await client.query('savepoint as_the_app');
@@ -76,16 +92,19 @@ async function actAsTheApp(client: Client): Promise<string> {
 }
 
 /** For a person: a line a policy that fits, and what to run for one that does not. */
-export function checkInWords({ role, policies }: Check): string {
+export function checkInWords({ role, policies, operators }: Check): string {
   const lines = policies.flatMap(({ policy, problems }) =>
     problems.length === 0
       ? [`${policy}: fits`]
       : [
           `${policy}: ${problems.length === 1 ? '1 problem' : `${problems.length} problems`}`,
-          ...problems.flatMap((p) => [`  - ${p.problem}`, `    ${p.remedy}`]),
+          ...problems.flatMap(inLines),
         ],
   );
   if (policies.length === 0) lines.push('no policy is declared: npm run policy:new writes one');
+  if (operators.length > 0) lines.push('for operators:', ...operators.flatMap(inLines));
   if (role !== 'lapse_app') lines.push(`rights were looked at as ${role}`);
   return lines.join('\n');
 }
+
+const inLines = (p: Problem): string[] => [`  - ${p.problem}`, `    ${p.remedy}`];

@@ -1,7 +1,9 @@
 import { Client } from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { checkInWords, checkPolicies } from '@/lib/engine/statement/check';
+import { days } from '@/lib/policies/contract';
 import { type Engine, engine, govern, left, things, thingsPolicy } from '@/test/support/engine';
+import { REVIEW } from '@/test/support/order-review';
 import { problemsIn } from '@/test/support/own-database';
 
 let e: Engine;
@@ -47,6 +49,35 @@ it('one policy that cannot be asked about does not hide the others', async () =>
   const { policies } = await check(e.db.env.DATABASE_URL!, another, policy);
   expect(policies.map((p) => p.policy)).toEqual(['nowhere', 'things']);
   expect(policies[0]?.problems).toHaveLength(1);
+});
+
+it('says which grants operators need to take rows back and to decide about orders, and keeps no policy waiting for them', async () => {
+  const policy = await govern(e.db, {
+    strategy: { kind: 'soft-delete', column: 'gone', purgeAfter: days(30) },
+  });
+  await e.db.sql(`alter table things add column gone timestamptz; create index on things (gone, id);
+    create schema shop; create table shop.orders (id uuid primary key, status text, review_extended_until timestamptz, resolved_at timestamptz)`);
+  const review = { ...REVIEW, table: { schema: 'shop', name: 'orders' } };
+  const asked = async () => {
+    const client = new Client({ connectionString: e.db.ownerUrl });
+    await client.connect();
+    try {
+      return await checkPolicies(client, [policy], [], review);
+    } finally {
+      await client.end();
+    }
+  };
+  const grants = [
+    'GRANT SELECT, UPDATE ("gone") ON "public"."things" TO lapse_operator;',
+    'GRANT USAGE ON SCHEMA "shop" TO lapse_operator;',
+    'GRANT SELECT, UPDATE ("status", "review_extended_until", "resolved_at") ON "shop"."orders" TO lapse_operator;',
+  ];
+  const found = await asked();
+  expect(found.operators.map((p) => p.remedy)).toEqual(expect.arrayContaining(grants));
+  expect(checkInWords(found)).toContain('lapse_operator may not decide about orders of "shop"."orders"');
+  expect(JSON.stringify(found.policies)).not.toContain('lapse_operator');
+  await e.db.sql(grants.join('\n'));
+  expect((await asked()).operators).toEqual([]);
 });
 
 it('says what to run where Lapse has no schema yet', async () => {
