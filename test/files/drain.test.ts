@@ -216,6 +216,14 @@ describe('the drain', () => {
     );
   });
 
+  it('refuses while a table that names files is not there, and says so', async () => {
+    f = await files();
+    await f.db.sql('alter table pictures rename to former_pictures');
+    const result = await f.drain();
+    expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight' });
+    expect(result.message).toContain('"public"."pictures" names files and does not exist');
+  });
+
   it('without a token says which setting is missing as soon as a file waits, and not before', async () => {
     f = await files();
     const { blob } = f.services;
