@@ -47,8 +47,9 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Two cores are shared with PostgreSQL: more workers only make each slower.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // For what hangs; a slow machine fails no test.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     coverage: {
       provider: 'v8',
       include: ['lib/**/*.ts'],
