@@ -163,7 +163,13 @@ it('a stop lets the request under way finish, takes no new one, and ends its ses
       new URL(e.db.env.DATABASE_URL!).username,
     ]);
   await expect
-    .poll(() => e.db.sql("select 1 from pg_stat_activity where wait_event = 'advisory'"), { interval: 5 })
+    .poll(
+      () =>
+        e.db.sql(
+          "select 1 from pg_stat_activity where wait_event = 'advisory' and datname = current_database()",
+        ),
+      { interval: 5 },
+    )
     .toHaveLength(1);
   const stopped = proxy.stop();
   await expect(ask('select 1')).rejects.toMatchObject({ failure: 'unknown' });

@@ -987,7 +987,7 @@ select
         )
       from
         jsonb_to_recordset(
-          ‹[{"s":"public","t":"generated_pdfs","c":"file_url"},{"s":"public","t":"render_jobs","c":"tmp_file_url"},{"s":"public","t":"render_outputs","c":"file_url"},{"s":"public","t":"artifacts","c":"storage_key"},{"s":"public","t":"artifact_files","c":"storage_key"}]›::jsonb
+          ‹[{"s":"public","t":"notes","c":"file"},{"s":"public","t":"albums","c":"cover"}]›::jsonb
         ) w (s text, t text, c text)
         left join (pg_class r join pg_namespace n on n.oid = r.relnamespace) on n.nspname = w.s
         and r.relname = w.t
@@ -1063,53 +1063,11 @@ with
       (
         exists (
           select 1
-          from
-            (
-              select 1
-              from "public"."generated_pdfs" x
-              where retention.blob_path ("x"."file_url") = e.path
-              limit 1
-            ) y
+          from (select 1 from "public"."notes" x where retention.blob_path ("x"."file") = e.path limit 1) y
         )
         or exists (
           select 1
-          from
-            (
-              select 1
-              from "public"."render_jobs" x
-              where retention.blob_path ("x"."tmp_file_url") = e.path
-              limit 1
-            ) y
-        )
-        or exists (
-          select 1
-          from
-            (
-              select 1
-              from "public"."render_outputs" x
-              where retention.blob_path ("x"."file_url") = e.path
-              limit 1
-            ) y
-        )
-        or exists (
-          select 1
-          from
-            (
-              select 1
-              from "public"."artifacts" x
-              where retention.blob_path ("x"."storage_key") = e.path
-              limit 1
-            ) y
-        )
-        or exists (
-          select 1
-          from
-            (
-              select 1
-              from "public"."artifact_files" x
-              where retention.blob_path ("x"."storage_key") = e.path
-              limit 1
-            ) y
+          from (select 1 from "public"."albums" x where retention.blob_path ("x"."cover") = e.path limit 1) y
         )
       ) as live,
       (select exists (select 1 from retention.hold where released_at is null))
