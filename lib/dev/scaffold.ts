@@ -3,6 +3,7 @@
  * one writer of policies: `npm run adopt` and `npm run policy:new` differ only in who answers.
  */
 import { definePolicy, type Period, type PolicyInput } from '../policies/contract';
+import { written } from '../policies/typescript';
 
 /** Words that cannot be the name of a constant, and names the file uses itself. */
 const TAKEN = new Set(
@@ -19,19 +20,8 @@ export function exportName(name: string): string {
   return TAKEN.has(camel) ? `${camel}Rows` : camel;
 }
 
-const quote = (text: string): string =>
-  `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`;
-
-/** A value as TypeScript, on one line. */
-function literal(value: unknown): string {
-  if (typeof value === 'string') return quote(value);
-  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
-  if (typeof value !== 'object' || value === null) return String(value);
-  if ('seconds' in value) return period(value as Period);
-  const entries = Object.entries(value).filter(([, v]) => v !== undefined);
-  const name = (key: string) => (/^[A-Za-z_$][\w$]*$/.test(key) ? key : quote(key));
-  return `{ ${entries.map(([key, v]) => `${name(key)}: ${literal(v)}`).join(', ')} }`;
-}
+const literal = (value: unknown): string =>
+  written(value, (object) => ('seconds' in object ? period(object as Period) : undefined));
 
 function period({ seconds }: Period): string {
   if (seconds === null) return 'forever()';

@@ -12,18 +12,11 @@ import { removePermanent } from './permanent';
 import { restore } from './restore';
 import { Written } from './subject';
 import { closeBreakerOf, pausePolicy, releaseLease, resumeAll, resumePolicy, stopAll } from './switches';
+import { words } from './words';
 
-const text = (most: number) =>
-  z
-    .string()
-    .trim()
-    .min(1, 'must not be empty')
-    .max(most, `must be at most ${most} characters`)
-    // A NUL cannot be stored, and other control characters would forge lines of an export.
-    .refine((s) => !/\p{Cc}/u.test(s), 'must not hold control characters');
 /** Long enough for a matter's number and a sentence. */
-const reason = text(500);
-const policy = text(100);
+const reason = words(500);
+const policy = words(100);
 const id = z.uuid('must be the id of the entry, a UUID');
 /** An organization, a user or a row, as lib/operators/subject.ts reads it. */
 const key = Written;
@@ -32,7 +25,7 @@ const force = z.boolean().default(false);
 /** What one statement changes within its time, and a drain works off in minutes. */
 const MOST_LETTERS = 10_000;
 /** Of a row a UUID, of a file a number. */
-const letter = { kind: z.enum(['row', 'file']), id: text(40) };
+const letter = { kind: z.enum(['row', 'file']), id: words(40) };
 
 const action = <S extends z.ZodRawShape, R>(
   shape: S,
@@ -104,7 +97,7 @@ const ACTIONS = {
     (a, i) => retryLetters(a, i.kind, i.policy, i.most),
   ),
   'letter.discard': action(letter, (a, i) => discardLetter(a, i.kind, letterId(i))),
-  'letter.assign': action({ ...letter, to: text(64) }, (a, i) => assignLetter(a, i.kind, letterId(i), i.to)),
+  'letter.assign': action({ ...letter, to: words(64) }, (a, i) => assignLetter(a, i.kind, letterId(i), i.to)),
 } as const;
 
 function letterId(letter: { kind: 'row' | 'file'; id: string }): string {

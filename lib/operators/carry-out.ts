@@ -42,7 +42,8 @@ const Entry = z.object({
 
 /** For what an operator looks at before acting. */
 export const READING: Limits = { statementMs: STATEMENT_MS, lockMs: LOCK_MS, readOnly: true };
-const actingLimits = (acting: Acting): Limits => ({
+/** For what an operator changes, by their own token. */
+export const actingLimits = (acting: Acting): Limits => ({
   statementMs: STATEMENT_MS,
   lockMs: LOCK_MS,
   operatorToken: acting.token,

@@ -5,7 +5,8 @@
  * is told.
  */
 import { z } from 'zod';
-import { type Acting, type Done, refusal } from '../operators/carry-out';
+import { type Acting, actingLimits, type Done, READING, refusal } from '../operators/carry-out';
+import { words } from '../operators/words';
 import { RequestError } from '../platform/errors';
 import { maybeRow, type Query, query } from '../platform/query';
 import { ask, askOne } from '../platform/session';
@@ -18,17 +19,6 @@ import { claimOne, column, ONE_CLAIM_AT_A_TIME, orderIs, orderKey } from './sql'
 import { STOPPED, WHY_STOPPED } from './stop';
 import { partsOf, type WatchParts } from './watch';
 
-const LIMITS = { statementMs: 15_000, lockMs: 10_000 };
-const READING = { ...LIMITS, readOnly: true };
-
-const text = (most: number) =>
-  z
-    .string()
-    .trim()
-    .min(1, 'must not be empty')
-    .max(most, `must be at most ${most} characters`)
-    .refine((s) => !/\p{Cc}/u.test(s), 'must not hold control characters');
-
 /** A review should not wait longer than a month; resolve it instead. */
 const LONGEST_EXTENSION_MS = 31 * 86_400_000;
 
@@ -37,9 +27,9 @@ const shapes = (review: OrderReview) => {
     uuid: z.uuid('must be a UUID'),
     bigint: z.string().regex(/^-?\d{1,18}$/, 'must be a number'),
     integer: z.string().regex(/^-?\d{1,9}$/, 'must be a number'),
-    text: text(500),
+    text: words(500),
   }[review.key.type];
-  const all = { order, reason: text(500) };
+  const all = { order, reason: words(500) };
   return {
     'order.resolve': z.strictObject({
       action: z.string(),
@@ -121,12 +111,12 @@ function provided({ settings }: Services, provider: RefundProvider | undefined):
 }
 
 async function refund(acting: Acting, review: OrderReview, order: string): Promise<unknown> {
-  const { services, operator, reason, token } = acting;
+  const { services, operator, reason } = acting;
   const claim = { now: services.clock(), requestedBy: operator, reason, canRefund: true };
   const { claimed } = await ask(
     services.deciding,
     { alone: ONE_CLAIM_AT_A_TIME, claimed: claimOne(review, services.settings.orders, claim, order) },
-    { ...LIMITS, operatorToken: token },
+    actingLimits(acting),
   ).catch((error: unknown) => {
     throw refusal(error);
   });
@@ -200,8 +190,8 @@ const Entry = z.object({
 
 /** One statement that changes and writes its entry: it returns n, subject and detail, or no row when it did not apply. */
 async function recorded(acting: Acting, action: string, change: Sql): Promise<Done | null> {
-  const { services, operator, token } = acting;
-  const limits = { ...LIMITS, operatorToken: token };
+  const { services, operator } = acting;
+  const limits = actingLimits(acting);
   const written = await askOne(services.deciding, query(change, maybeRow(Entry)), limits).catch(
     (error: unknown) => {
       throw refusal(error);

@@ -1,19 +1,9 @@
 /** A table's line of the data map, as a program writes it into lib/policies/data-map.ts or names it in a warning. */
 import { CLASSIFICATIONS, type MappedColumn, type MappedTable, type TableInput } from './data-map-contract';
+import { quoted, written } from './typescript';
 
 /** `  'public.users': { kept: '…', confidential: { delete: ['email'] } },` */
-export const lineOf = (label: string, input: TableInput): string => `  ${quote(label)}: ${literal(input)},`;
-
-const quote = (text: string): string =>
-  `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`;
-
-function literal(value: unknown): string {
-  if (typeof value === 'string') return quote(value);
-  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
-  if (typeof value !== 'object' || value === null) return String(value);
-  const entries = Object.entries(value).filter(([, v]) => v !== undefined);
-  return `{ ${entries.map(([key, v]) => `${/^[A-Za-z_$][\w$]*$/.test(key) ? key : quote(key)}: ${literal(v)}`).join(', ')} }`;
-}
+export const lineOf = (label: string, input: TableInput): string => `  ${quoted(label)}: ${written(input)},`;
 
 /** A line as it would be written: what `defineDataMap` read it from, but for the order of its columns. */
 export function inputOf({ decision, subject, columns, impersonal }: MappedTable): TableInput {

@@ -1,4 +1,4 @@
-/** From a row that is gone to a file that is gone: lib/files, lib/stores/{outbox,finding,restoration}.ts, functions/files.sql. */
+/** From a row that is gone to a file that is gone: lib/files, functions/files.sql. */
 import type { Mutant } from '../mutant';
 
 const drain = (title: string) => [`test/files/drain.test.ts:${title}`];
