@@ -27,7 +27,8 @@ import { childrenLeft, stillThere } from './confirm';
 import { deleting } from './deleting';
 import { mayGo } from './predicate';
 import { type Batch, type BatchRequest, batchOf } from './request';
-import { LOCKED_PLACES, LOCKED_ROWS, pickAndLock } from './shapes';
+import { LOCKED_PLACES } from './shapes/locked';
+import { LOCKED_ROWS, pickAndLock } from './shapes/places';
 
 /** How many rows were set aside, and why: classes and constraints only, for a key may be personal data. */
 const Letters = z.object({

@@ -111,7 +111,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A13',
     promise: 'No more rows go than a step allows, however many are looked at.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/places.ts`,
     find: ` limit \${typed(request.most, 'bigint')}`,
     replace: ``,
     tests: [rollout],
@@ -119,7 +119,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A14',
     promise: 'The cursor does not step over rows that were picked and may not go in this run.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/places.ts`,
     find: `const looked = request.most === undefined ? 'picked' : 'looked';`,
     replace: `const looked = 'picked';`,
     tests: [rollout],

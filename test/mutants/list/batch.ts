@@ -19,7 +19,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B03',
     promise: 'A child with a held owner that came after its parent was locked keeps the parent.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/locked.ts`,
     find: ` and not \${held(b.policy)}\n`,
     replace: `\n`,
     tests: [statements],
@@ -182,7 +182,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B47',
     promise: 'Picked rows are locked only in the transaction that entered this very batch.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/places.ts`,
     find: `sql\`t.ctid = any(array(select c from picked))\`, token(b), mayGo(walk)`,
     replace: `sql\`t.ctid = any(array(select c from picked))\`, mayGo(walk)`,
     tests: [statements],
@@ -190,7 +190,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B48',
     promise: 'A range of blocks is deleted only in the transaction that entered this very batch.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/blocks.ts`,
     find: `allOf(withinBlocks(b.request.blocks!), token(b), unindexed(`,
     replace: `allOf(withinBlocks(b.request.blocks!), unindexed(`,
     tests: [statements],
@@ -198,7 +198,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B49',
     promise: 'A range of blocks is locked only in the transaction that entered this very batch.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/places.ts`,
     find: `allOf(withinBlocks(request.blocks), token(b), unindexed(`,
     replace: `allOf(withinBlocks(request.blocks), unindexed(`,
     tests: [statements],
@@ -206,7 +206,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B50',
     promise: 'What was locked is deleted only in the transaction that entered this very batch.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/locked.ts`,
     find: `where t.ctid = any(\${LOCKED_PLACES}) and \${token(b)} and not`,
     replace: `where t.ctid = any(\${LOCKED_PLACES}) and not`,
     tests: [statements],
@@ -214,7 +214,7 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B51',
     promise: 'A row somebody has locked does not keep the others waiting.',
-    file: `lib/engine/statement/shapes.ts`,
+    file: `lib/engine/statement/shapes/places.ts`,
     find: `\${first}for update of t skip locked`,
     replace: `\${first}for update of t`,
     tests: ['test/engine/run/run.test.ts:while a row that may go is locked'],

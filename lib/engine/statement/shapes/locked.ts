@@ -1,0 +1,42 @@
+/**
+ * As by places, but the rows are locked in a statement of its own, so that the deleting one sees every child that
+ * exists: a locked parent gets no new ones (DELETION §2).
+ */
+import { cte, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import { held } from '../predicate';
+import { type Batch, token } from '../request';
+import { LOCKED_ROWS, pickAndLock, seen } from './places';
+import type { Shape } from './shape';
+
+export const locked = (b: Batch): Shape => ({
+  ...LOCKED_ROWS,
+  first: sql`${withParts(...pickAndLock(b), ...seen(b))}
+  select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
+    set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true),
+    set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
+  lead: [lockedAgain(b)],
+  seen: [SEEN_BEFORE],
+});
+
+/** A child with a held owner may have come after its parent was locked. */
+const lockedAgain = (b: Batch): Sql =>
+  cte(
+    'locked',
+    sql`
+    select t.ctid as c, l.label from only ${tableId(b.policy.table)} t
+    join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid
+    where t.ctid = any(${LOCKED_PLACES}) and ${token(b)} and not ${held(b.policy)}
+  `,
+    true,
+  );
+
+/** What the statement before has locked. */
+export const LOCKED_PLACES = sql`current_setting('lapse.rows')::tid[]`;
+
+const SEEN_BEFORE = cte(
+  'seen',
+  sql`
+    select s.picked, s.kept, s.after from jsonb_to_record(current_setting('lapse.seen')::jsonb) s(picked int, kept jsonb, after jsonb)
+  `,
+  true,
+);
