@@ -75,7 +75,18 @@ const ACTIONS = {
   ),
   'override.remove': action({ policy, tenant: key }, removeOverride),
   'row.restore': action({ policy, key }, restore),
-  'blacklist.remove': action({ table: z.string().max(130), key }, removePermanent),
+  'blacklist.remove': action(
+    {
+      table: z.string().max(130),
+      key: key.optional(),
+      address: words(320).optional(),
+      addressHash: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/i, 'must be the 64 hex digits of an entry')
+        .optional(),
+    },
+    removePermanent,
+  ),
   'policy.pause': action({ policy }, (a, i) => pausePolicy(a, i.policy)),
   'policy.resume': action({ policy }, (a, i) => resumePolicy(a, i.policy)),
   'all.stop': action({}, (a) => stopAll(a)),

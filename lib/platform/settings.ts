@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { SettingsError } from './errors';
 import { MAX_DURATION_SECONDS } from './jobs';
+import { KEY } from './keys';
 import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
 import { databaseEnvironment, databaseProblems } from './settings/databases';
 import { type Operator, operatorList, signingKey } from './settings/operators';
@@ -41,6 +42,8 @@ const privateUrl = (error: string) =>
   z
     .url({ error })
     .refine(isPrivate, 'must begin with https://: secrets are sent to it (http:// only on this machine)');
+
+const key32 = z.string().regex(KEY, 'must be 64 hexadecimal digits: openssl rand -hex 32');
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 /** In any letter case, and also by the name that other languages use. */
@@ -94,6 +97,8 @@ const Environment = z.object({
   LAPSE_OPERATORS: operatorList.default([]),
   /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
+  /** What is kept of people outside their tables is encrypted and hashed with keys derived from it. */
+  LAPSE_RIGHTS_KEY: key32.optional(),
   ...orderEnvironment,
   ...alertEnvironment,
   /** Bearer of /api/metrics and of the details of /api/health. */
@@ -161,6 +166,7 @@ export interface Settings {
   };
   readonly operators: readonly Operator[];
   readonly auditSigningKey: string | undefined;
+  readonly rightsKey: string | undefined;
   readonly orders: OrderSettings;
   readonly alerts: AlertSettings;
   readonly logLevel: string;
@@ -214,6 +220,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     guards: guardsOf(e),
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
+    rightsKey: e.LAPSE_RIGHTS_KEY,
     orders: orders.settings,
     alerts: alerts.settings,
     logLevel: e.LOG_LEVEL,

@@ -9,6 +9,7 @@ import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
+import { ledgerMutants } from './list/ledger';
 import { maskMutants } from './list/mask';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
@@ -36,6 +37,7 @@ const all: readonly Mutant[] = [
   ...driftMutants,
   ...enterMutants,
   ...fileMutants,
+  ...ledgerMutants,
   ...maskMutants,
   ...netMutants,
   ...outboxMutants,

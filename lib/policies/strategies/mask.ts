@@ -7,9 +7,9 @@
  * a statement, in a declaration, in a version or in a log. Columns of one purpose get the same hash for the same value, so
  * that their rows can still be joined; columns of different purposes cannot be held against each other.
  */
-import { hkdfSync } from 'node:crypto';
 import { z } from 'zod';
 import { type Problem, SettingsError } from '../../platform/errors';
+import { hmacKeys, KEY, keyFor } from '../../platform/keys';
 import { id, literal, type Sql, sql, tableId } from '../../platform/sql';
 import { identifier, MARKED_NOW, unfitMark } from './column';
 import type { Column, Declared, Strategy, Table } from './strategy';
@@ -38,7 +38,6 @@ export const Mask = z.object({
 type Mask = z.infer<typeof Mask>;
 
 const VARIABLE = 'LAPSE_MASK_KEY';
-const KEY = /^[0-9a-f]{64}$/i;
 
 /** The keys of the declarations that count in this process: never part of one, so that none is printed or compared with it. */
 const KEYS = new WeakMap<Mask, string>();
@@ -101,12 +100,10 @@ const settingOf = (purpose: string, side: 'inner' | 'outer'): string =>
 function keysOf(declared: Mask, purpose: string): { name: string; value: string }[] {
   const key = KEYS.get(declared);
   if (key === undefined) throw new SettingsError([`${VARIABLE} is not set`]);
-  const derived = Buffer.from(hkdfSync('sha256', Buffer.from(key, 'hex'), '', `lapse.mask/${purpose}`, 32));
-  const padded = (byte: number): string =>
-    Buffer.from(Array.from({ length: 64 }, (_, i) => byte ^ (derived[i] ?? 0))).toString('hex');
+  const { inner, outer } = hmacKeys(keyFor(key, `lapse.mask/${purpose}`));
   return [
-    { name: settingOf(purpose, 'inner'), value: padded(0x36) },
-    { name: settingOf(purpose, 'outer'), value: padded(0x5c) },
+    { name: settingOf(purpose, 'inner'), value: inner },
+    { name: settingOf(purpose, 'outer'), value: outer },
   ];
 }
 

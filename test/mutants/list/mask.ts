@@ -8,8 +8,8 @@ export const maskMutants: readonly Mutant[] = [
   {
     id: 'MK1',
     promise: 'A hash depends on the key.',
-    file: mask,
-    find: 'byte ^ (derived[i] ?? 0)',
+    file: 'lib/platform/keys.ts',
+    find: 'byte ^ (key[i] ?? 0)',
     replace: 'byte',
     tests: [`${test}:is masked once`],
   },

@@ -1,0 +1,39 @@
+/** What outlives the rows of a person: entries of permanent tables, clocks of requests, the ledger, exports. */
+import type { Mutant } from '../mutant';
+
+const removal = ['test/operators/permanent.test.ts'];
+
+export const ledgerMutants: readonly Mutant[] = [
+  {
+    id: 'LG01',
+    promise: 'Of an address that is taken off a permanent table, the chain keeps a keyed hash only.',
+    file: 'lib/operators/permanent.ts',
+    find: 'keyedHash(key, plain(address))',
+    replace: 'plain(address)',
+    tests: removal,
+  },
+  {
+    id: 'LG02',
+    promise: 'A reason that names the address is refused: it would stay in the chain.',
+    file: 'lib/operators/permanent.ts',
+    find: 'acting.reason.toLowerCase().includes(address.toLowerCase())',
+    replace: 'acting.reason === address',
+    tests: removal,
+  },
+  {
+    id: 'LG03',
+    promise: 'A key that is an address itself never comes into an entry.',
+    file: 'lib/migrations/functions/permanent.sql',
+    find: ' or g.person_column = any(g.key_columns)',
+    replace: '',
+    tests: removal,
+  },
+  {
+    id: 'LG04',
+    promise: 'One removal takes one row, also by an address.',
+    file: 'lib/migrations/functions/permanent.sql',
+    find: `if n <> 1 or elsewhere <> 1 then`,
+    replace: 'if n < 1 then',
+    tests: removal,
+  },
+];
