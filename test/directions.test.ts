@@ -11,7 +11,7 @@ const ORDER: readonly string[] = [
   'platform',
   'policies',
   'services',
-  ...['files', 'files/reconcile'],
+  ...['files', 'files/archive', 'files/reconcile'],
   ...['engine/statement', 'engine/guard', 'engine/run', 'engine'],
   ...['operators', 'operators/audit', 'operators/records'],
   'rights',

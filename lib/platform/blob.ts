@@ -16,10 +16,13 @@ import {
   BlobStoreSuspendedError,
   BlobUnknownError,
   BlobError as ClientError,
+  completeMultipartUpload,
+  createMultipartUpload,
   del,
   head,
   list,
   put,
+  uploadPart,
 } from '@vercel/blob';
 import { BlobError } from './errors';
 
@@ -35,6 +38,10 @@ interface Listing {
   readonly files: readonly StoredFile[];
   /** Null: this was the last page. */
   readonly cursor: string | null;
+}
+
+interface Found extends StoredFile, Omit<Streamed, 'content'> {
+  readonly downloadUrl: string;
 }
 
 /** A shorter time limit for the answer, when a deadline is near. */
@@ -58,7 +65,26 @@ export interface Blob {
   list(options: InTime & { prefix?: string; cursor?: string | null; limit?: number }): Promise<Listing>;
   /** The content; null when there is no such file. */
   get(urlOrPathname: string): Promise<Buffer | null>;
+  /** The content as it arrives; null when there is no such file. */
+  stream(urlOrPathname: string): Promise<Streamed | null>;
+  /** Begins a file that is sent in parts, in their order; it is there once it is completed. */
+  upload(pathname: string, options?: PutOptions): Promise<Upload>;
 }
+
+/** A file on its way, with what is needed to write it like this again. */
+export interface Streamed {
+  readonly access: 'public' | 'private';
+  readonly contentType: string;
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** Each part but the last has at least MULTIPART_BYTES. */
+interface Upload {
+  part(body: Buffer): Promise<void>;
+  complete(): Promise<void>;
+}
+/** The least the store takes as a part of a larger file. */
+export const MULTIPART_BYTES = 5 * 1024 * 1024;
 
 interface PutOptions {
   readonly access?: 'public' | 'private';
@@ -76,22 +102,17 @@ const LIST_TIMEOUT_MS = 10_000;
 const TRANSFER_TIMEOUT_MS = 60_000;
 
 export function connectBlob(token: string): Blob {
-  const find = (name: string, options: InTime = {}): Promise<StoredFile & { downloadUrl: string }> =>
+  const find = (name: string, options: InTime = {}): Promise<Found> =>
     withTimeout(within(HEAD_TIMEOUT_MS, options), async (abortSignal) => {
       const found = await head(name, { token, abortSignal });
-      return { ...stored(found), downloadUrl: found.downloadUrl };
+      const access = /^https:\/\/[^/]+\.private\./.test(found.url) ? 'private' : 'public';
+      return { ...stored(found), downloadUrl: found.downloadUrl, access, contentType: found.contentType };
     });
   return {
     bases: basesOf(token),
     put: (pathname, body, options = {}) =>
       withTimeout(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
-        const { url, pathname: at } = await put(pathname, body, {
-          token,
-          abortSignal,
-          access: options.access ?? 'private',
-          allowOverwrite: options.overwrite ?? false,
-          ...(options.contentType ? { contentType: options.contentType } : {}),
-        });
+        const { url, pathname: at } = await put(pathname, body, { ...written(token, options), abortSignal });
         return { url, pathname: at };
       }),
     head: (name, options) => orNull(find(name, options)),
@@ -124,14 +145,71 @@ export function connectBlob(token: string): Blob {
           headers: { authorization: `Bearer ${token}` },
         });
         if (answer.status === 404) return null;
-        if (!answer.ok)
-          throw new BlobError(
-            answer.status >= 500 ? 'transient' : 'refused',
-            `the store answered HTTP ${answer.status}`,
-          );
+        if (!answer.ok) throw answeredWith(answer.status);
         return Buffer.from(await answer.arrayBuffer());
       });
     },
+    stream: async (name) => {
+      const found = await orNull(find(name));
+      return found && { ...found, content: streamed(found.downloadUrl, token) };
+    },
+    upload: (pathname, options = {}) => startUpload(pathname, written(token, options)),
+  };
+}
+
+const written = (token: string, { access, overwrite, contentType }: PutOptions) => ({
+  token,
+  access: access ?? ('private' as const),
+  allowOverwrite: overwrite ?? false,
+  ...(contentType ? { contentType } : {}),
+});
+
+/** The time limit is for each piece: a large file may take as long as it keeps arriving. */
+async function* streamed(url: string, token: string): AsyncGenerator<Uint8Array> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => controller.abort(), TRANSFER_TIMEOUT_MS);
+  };
+  try {
+    wait();
+    const { signal } = controller;
+    const answer = await fetch(url, { signal, headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok || !answer.body) throw answeredWith(answer.status);
+    for await (const piece of answer.body) {
+      wait();
+      yield piece;
+    }
+  } catch (error) {
+    throw mapBlobError(error);
+  } finally {
+    clearTimeout(timer);
+    controller.abort();
+  }
+}
+
+const answeredWith = (status: number): BlobError =>
+  new BlobError(
+    status >= 500 ? 'transient' : status === 404 ? 'not_found' : 'refused',
+    `the store answered HTTP ${status}`,
+  );
+
+async function startUpload(pathname: string, options: ReturnType<typeof written>): Promise<Upload> {
+  const { key, uploadId } = await withTimeout(HEAD_TIMEOUT_MS, (abortSignal) =>
+    createMultipartUpload(pathname, { ...options, abortSignal }),
+  );
+  const parts: { etag: string; partNumber: number }[] = [];
+  return {
+    part: (body) =>
+      withTimeout(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
+        const partNumber = parts.length + 1;
+        parts.push(await uploadPart(pathname, body, { ...options, abortSignal, key, uploadId, partNumber }));
+      }),
+    complete: () =>
+      withTimeout(TRANSFER_TIMEOUT_MS, async (abortSignal) => {
+        await completeMultipartUpload(pathname, parts, { ...options, abortSignal, key, uploadId });
+      }),
   };
 }
 

@@ -123,6 +123,17 @@ export class BlobError extends LapseError {
   }
 }
 
+/** An archive cannot be used: `missing` not all of it is there, `damaged` it is not what was written. */
+export class ArchiveError extends LapseError {
+  constructor(
+    readonly failure: 'missing' | 'damaged',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`archive.${failure}`, message, options);
+  }
+}
+
 /** A request to Lapse is wrong: `status` is the 4xx to answer, `field` the parameter at fault. */
 export class RequestError extends LapseError {
   constructor(
