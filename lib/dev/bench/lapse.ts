@@ -8,6 +8,7 @@ import { quizResponses } from '../../example/policies/quiz-responses';
 import type { Database } from '../../platform/database';
 import type { Policy } from '../../policies/contract';
 import { createServices } from '../../services';
+import { under } from './progress';
 
 export interface LapseOptions {
   /** `index` keeps the run to the index; `auto` lets it choose as in production. */
@@ -49,12 +50,9 @@ export async function runLapseApart(
   }
 }
 
-export async function runLapse(
-  env: Record<string, string>,
-  cutoff: string,
-  options: LapseOptions,
-): Promise<LapseFigures> {
-  const services = createServices({
+/** An app of the bench in production, on its own names in Redis. */
+export const benchServices = (env: Record<string, string>, more: Record<string, string> = {}) =>
+  createServices({
     ...env,
     CRON_SECRET: randomUUID(),
     VERCEL_ENV: 'production',
@@ -63,9 +61,17 @@ export async function runLapse(
     // What is measured is the deleting; the guard rails decide before it begins.
     LAPSE_MASS_DELETION_GUARD: 'off',
     LAPSE_PROGRESSIVE_ROLLOUT: 'off',
-    CLEANUP_LANES: String(options.lanes),
+    ...more,
   });
+
+export async function runLapse(
+  env: Record<string, string>,
+  cutoff: string,
+  options: LapseOptions,
+): Promise<LapseFigures> {
+  const services = benchServices(env, { CLEANUP_LANES: String(options.lanes) });
   let longestLockMs = 0;
+  let batches = 0;
   let rssMost = 0;
   const database: Database = {
     async transaction(statements, request) {
@@ -76,6 +82,8 @@ export async function runLapse(
       const rows = await services.database.transaction(statements, request);
       longestLockMs = Math.max(longestLockMs, performance.now() - began);
       rssMost = Math.max(rssMost, process.memoryUsage.rss());
+      batches += 1;
+      under(`${batches} batches`);
       return rows;
     },
   };

@@ -1,0 +1,25 @@
+/** Every scene, in the order in which they run. */
+import { backlog } from './backlog';
+import { dependants } from './dependants';
+import { files } from './files';
+import { foreground } from './foreground';
+import { memory } from './memory';
+import { partition } from './partition';
+import { reader } from './reader';
+import type { Scene } from './scene';
+import { tenTimes } from './ten-times';
+import { tenants } from './tenants';
+import { trickle } from './trickle';
+
+export const scenes: readonly Scene[] = [
+  backlog,
+  memory,
+  tenTimes,
+  reader,
+  foreground,
+  trickle,
+  partition,
+  tenants,
+  files,
+  dependants,
+];
