@@ -43,7 +43,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   'app operator': ['claim_refunds', 'refunds_stopped'],
   'app operator reader': ['clock'],
   'app reader': [
-    ...['keys_of', 'receipt_hash', 'audit_field', 'chain_rows', 'run_bounds'],
+    ...['keys_of', 'uuids_of', 'names_uuid', 'receipt_hash', 'audit_field', 'chain_rows', 'run_bounds'],
     ...['relation_named', 'label_of', 'root_of', 'names_of', 'local_time'],
   ],
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],

@@ -32,7 +32,7 @@ async function openRun(): Promise<{ run: string; fence: string }> {
 
 const write = (run: string, seq = 1, deleted = 1) =>
   app.refusal(
-    `select retention.write_receipt($1, $2, 'delete', 'retention', now(), 'public.things', null, '{}', '{}', '{}',
+    `select retention.write_receipt($1, $2, 'delete', 'retention', now(), 'public.things', null, '', '{}', '{}',
        $3, $3, 0, 0, 0, 1, '{}', '{}')`,
     [run, seq, deleted],
   );

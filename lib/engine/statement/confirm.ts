@@ -36,7 +36,7 @@ export const confirming = (b: Batch): Sql => {
 /** How many rows are there that should not be. */
 function still({ request, policy, walk }: Batch): Sql {
   const mine = sql`retention.receipt where run = ${typed(request.runId, 'uuid')} and seq = ${typed(request.seq, 'int')}`;
-  const keys = sql`(select ${raw(isUuid(policy.key) ? 'uuid_keys' : 'keys')} from ${mine})`;
+  const keys = sql`(select ${isUuid(policy.key) ? sql`retention.uuids_of(key_bytes)` : sql`keys`} from ${mine})`;
   if (request.blocks) {
     const within = withinBlocks(request.blocks);
     // If anything expired is left in the blocks, whether it is one of those that went.

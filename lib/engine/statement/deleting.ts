@@ -120,7 +120,9 @@ function totals(b: Batch): Sql {
     sql`
     select ${list(
       sql`count(*) as deleted`,
-      sql`coalesce(array_agg(key), '{}') as keys`,
+      isUuid(b.policy.key)
+        ? sql`coalesce(string_agg(uuid_send(key), ''::bytea), '') as keys`
+        : sql`coalesce(array_agg(key), '{}') as keys`,
       keepsPlaces(b) && sql`array_agg(c)::text as places`,
       sql`${ofAll(sql`count(*)`)} as dependants_deleted`,
       sql`jsonb_build_object(${keysOfAll}) as dependants`,

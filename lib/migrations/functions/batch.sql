@@ -61,7 +61,7 @@ begin
   if before is null then
     raise exception 'lapse: this transaction has not entered batch % of run %', s, r using errcode = 'LP012';
   end if;
-  select action, locked, deleted, dependants_deleted, coalesce(cardinality(uuid_keys), cardinality(keys)) as named,
+  select action, locked, deleted, dependants_deleted, coalesce(octet_length(key_bytes) / 16, cardinality(keys)) as named,
       case when dependants = '{}' then 0 else (select coalesce(sum(jsonb_array_length(value)), 0) from jsonb_each(dependants)) end as named_along
     into rc
     from retention.receipt where run = r and seq = s;
@@ -133,7 +133,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if exists (select 1 from retention.dead_letter where table_name = new.table_name and state = 'open') then
     update retention.dead_letter set state = 'resolved', resolution = 'gone with run ' || new.run
-      where table_name = new.table_name and state = 'open' and row_key = any(retention.keys_of(new));
+      where table_name = new.table_name and state = 'open' and row_key in (select unnest(retention.keys_of(new)));
   end if;
   return null;
 end $$;

@@ -161,7 +161,7 @@ function receiptsOf(tableName: string, names: readonly string[], clock: string |
       ${utc(sql`c.committed_at`)} as committed_at, ${utc(sql`c.as_of`, 'ms')} as as_of,
       c.table_name <> all(n.names) as as_dependant, c.partition, (select n::int from retention.audit_entry e where e.action = 'run.sealed' and e.subject = c.run::text) as entry
     from retention.receipt c cross join (select retention.names_of(${tableName}) as names) n
-    where (c.table_name = any(n.names) and (c.keys && ${names}::text[] or ${uuid}::uuid = any(c.uuid_keys)))
+    where (c.table_name = any(n.names) and (c.keys && ${names}::text[] or ${uuid}::uuid = any(c.uuid_keys) or retention.names_uuid(c.key_bytes, ${uuid}::uuid)))
       or (c.dependants ?| n.names and exists (select 1 from unnest(n.names) x where c.dependants -> x ?| ${names}::text[]))
       or (c.action = 'drop_partition' and c.table_name = ${tableName} and ${at} >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
         and ${at} < coalesce((c.partition ->> 'to')::timestamptz, 'infinity'))

@@ -6,7 +6,11 @@ import { createHash } from 'node:crypto';
 
 export const GENESIS = '0'.repeat(64);
 
-export const bytesHash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+/** What the hash of a receipt takes for its keys, in each form but the first; no form can give what another does. */
+export function keysHash(form: number, bytes: Buffer): string {
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  return form === 2 ? hash : `${form}:${hash}`;
+}
 
 const field = (value: string): string => `${Buffer.byteLength(value)}:${value},`;
 

@@ -9,7 +9,7 @@ import { ask } from '../../platform/session';
 import { constant, sql, utc } from '../../platform/sql';
 import type { Entry } from './chain';
 import { type Findings, json, type Problem, READING, texts } from './findings';
-import { bytesHash, RunDigest, receiptHash } from './hash';
+import { keysHash, RunDigest, receiptHash } from './hash';
 
 /** About 2 MB of keys an answer, at 40 kB a receipt. */
 const PAGE = 50;
@@ -26,7 +26,7 @@ const Sealed = z.object({
 });
 const ByRule = z.record(z.string(), z.object({ deleted: z.number(), bytes: z.number() }));
 
-/** Where these are among a receipt's fields. Keys: JSON text, or in form 2 the binary array that is hashed here. */
+/** Where these are among a receipt's fields. Keys: JSON text, or what is hashed here: in form 2 the binary array, in form 3 their bytes. */
 const [KEYS, BY_RULE, DELETED, DEPENDANTS, FILES, BYTES] = [9, 11, 13, 14, 15, 16];
 
 /** Whatever stands in it: a receipt that was edited fits nothing, and is named. */
@@ -41,7 +41,7 @@ interface Receipt {
 const receiptsAfter = (run: string, seq: number): Query<Receipt[]> =>
   query(
     sql`select seq, array[run::text, seq::text, policy, policy_version, action, actor, reason, ${utc(sql`as_of`)},
-      table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
+      table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(key_bytes, array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
       files::text, bytes::text, picked::text, kept::text, ${utc(sql`committed_at`)}]
       || case when partition is null then '{}' else array[partition::text] end as fields, form, encode(hash, 'hex') as hash
     from retention.receipt where run = ${run}::uuid and seq > ${seq}::int order by seq limit ${constant(PAGE)}`,
@@ -112,7 +112,7 @@ export class SealedRun {
   }
 
   #add({ seq, form, fields, hash: noted }: Receipt, gaps: ReadonlySet<number>): void {
-    if (form === 2) fields[KEYS] = bytesHash(Buffer.from(fields[KEYS] ?? '', 'base64'));
+    if (form !== 1) fields[KEYS] = keysHash(form, Buffer.from(fields[KEYS] ?? '', 'base64'));
     const hash = receiptHash(fields);
     this.#digest.add(hash);
     for (this.#seq += 1; this.#seq < seq; this.#seq += 1) {

@@ -255,7 +255,7 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B56',
     promise: 'A dead letter ends when its row goes.',
     file: `${functions}/batch.sql`,
-    find: 'and row_key = any(retention.keys_of(new));',
+    find: 'and row_key in (select unnest(retention.keys_of(new)));',
     replace: 'and row_key = any(new.keys);',
     tests: [`${poison}:is resolved when it goes`],
   },

@@ -147,7 +147,7 @@ describe('the audit views', () => {
 
   it('answer the lineage of a row', async () => {
     const [{ id } = { id: '' }] = await e.db.sql<{ id: string }>(
-      'select uuid_keys[1] as id from retention.receipt limit 1',
+      'select (retention.keys_of(receipt))[1] as id from retention.receipt limit 1',
     );
     expect((await view('lineage', `?table=public.things&key=${id}`)).body).toMatchObject({
       deletions: [{ policy: 'things' }],

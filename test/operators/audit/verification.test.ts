@@ -56,6 +56,12 @@ const tamper = async (sql: string) => {
 };
 const named = async () => (await verify(e.services.database)).problems.map((p) => `${p.kind}: ${p.message}`);
 
+/** The keys stay, and say something else of how they were hashed. */
+const asForm2 =
+  'update retention.receipt set form = 2, uuid_keys = retention.uuids_of(key_bytes), key_bytes = null';
+const backToForm3 =
+  'update retention.receipt set form = 3, key_bytes = uuid_send(uuid_keys[1]), uuid_keys = null';
+
 it('names nothing while everything was done by the doors', async () => {
   expect(await named()).toEqual([]);
   await operator('bob', { action: 'hold.release', id: hold });
@@ -82,7 +88,7 @@ it('names nothing while everything was done by the doors', async () => {
 
 describe('what cannot be read is named, and verification goes on', () => {
   it.each([
-    ['a receipt of another form', 'update retention.receipt set form = 1 where seq = 1', 'receipt 1 of run'],
+    ['a receipt of another form', `${asForm2} where seq = 1`, 'receipt 1 of run'],
     [
       'an entry that seals nothing',
       "update retention.audit_entry set subject = 'nobody' where n = 1",
@@ -122,7 +128,7 @@ describe('what cannot be read is named, and verification goes on', () => {
   });
 
   it('and an incident is opened', async () => {
-    await tamper('update retention.receipt set form = 1 where seq = 1');
+    await tamper(`${asForm2} where seq = 1`);
     const order = {
       correlationId: 'c',
       deadline: new Date(NOW.getTime() + 60_000),
@@ -181,8 +187,9 @@ describe('receipts', () => {
     const another: Record<string, string> = {
       uuid: 'gen_random_uuid()',
       text: "'another'",
-      'text[]': "array['another'], uuid_keys = null",
-      'uuid[]': 'uuid_keys || gen_random_uuid()',
+      'text[]': "array['another'], key_bytes = null, form = 1",
+      'uuid[]': 'array[gen_random_uuid()], key_bytes = null, form = 2',
+      bytea: 'key_bytes || uuid_send(gen_random_uuid())',
       jsonb: `'{"another": {"deleted": 1, "bytes": 1}}'`,
       'timestamp with time zone': "'2020-01-01'",
     };
@@ -192,10 +199,10 @@ describe('receipts', () => {
       )
     )[0]!.c;
     for (const { name, type } of columns) {
-      const value =
-        name === 'form' ? '1' : name === 'action' ? "'soft_delete'" : (another[type] ?? `${name} + 10`);
+      const value = name === 'action' ? "'soft_delete'" : (another[type] ?? `${name} + 10`);
       const more = name === 'partition' ? ", action = 'drop_partition'" : '';
-      await tamper(`update retention.receipt set ${name} = ${value}${more} where seq = 1`);
+      const edit = name === 'form' ? asForm2 : `update retention.receipt set ${name} = ${value}${more}`;
+      await tamper(`${edit} where seq = 1`);
       expect((await named()).join(), name).toMatch(/receipts changed|receipt 1 of run/);
       await tamper(`${restored} select ${list} from kept`);
     }
@@ -417,9 +424,9 @@ describe('without time for all of it', () => {
         ...{ correlationId: 'c', dryRun: false, trigger: 'cron' },
         deadline: new Date(NOW.getTime() + seconds * 1000),
       });
-    await tamper('update retention.receipt set form = 1 where seq = 1');
+    await tamper(`${asForm2} where seq = 1`);
     expect((await nightly(60)).outcome).toBe('errored');
-    await tamper('update retention.receipt set form = 2 where seq = 1');
+    await tamper(`${backToForm3} where seq = 1`);
     const open = async () =>
       Number(
         (await e.db.sql('select count(*) as n from retention.incident where recovered_at is null'))[0]?.n,

@@ -440,7 +440,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       array_agg(c)::text as places,
       (select count(*) from "d0") as dependants_deleted,
       jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,

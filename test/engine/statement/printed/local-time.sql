@@ -146,7 +146,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,

@@ -440,7 +440,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       (select count(*) from "d0") as dependants_deleted,
       jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,
       least(
@@ -506,7 +506,7 @@ select
           where
             "t"."id" = any (
               (
-                select uuid_keys
+                select retention.uuids_of (key_bytes)
                 from retention.receipt
                 where run = ‹id-1›::uuid and seq = ‹1›::int
               )::uuid[]
@@ -1062,7 +1062,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       (select count(*) from "d0") as dependants_deleted,
       jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,
       least(

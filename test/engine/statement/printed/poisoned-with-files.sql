@@ -179,7 +179,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -356,7 +356,7 @@ select
           where
             "t"."id" = any (
               (
-                select uuid_keys
+                select retention.uuids_of (key_bytes)
                 from retention.receipt
                 where run = ‹id-1›::uuid and seq = ‹1›::int
               )::uuid[]
@@ -563,7 +563,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -945,7 +945,7 @@ with
   totals as materialized (
     select
       count(*) as deleted,
-      coalesce(array_agg(key), '{}') as keys,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
