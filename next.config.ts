@@ -21,8 +21,8 @@ const config: NextConfig = {
   headers: async () => [
     { source: '/:path*', headers: EVERYWHERE },
     {
-      // A page's own policy has a nonce (proxy.ts).
-      source: '/api/:path*',
+      // A page's own policy has a nonce (proxy.ts); what a signed link opens sends its own (lib/http/link-page.ts).
+      source: '/api/:path((?!notices/|exports/).*)',
       headers: [{ key: 'content-security-policy', value: "default-src 'none'; frame-ancestors 'none'" }],
     },
   ],

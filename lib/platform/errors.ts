@@ -137,7 +137,7 @@ export class ArchiveError extends LapseError {
 /** A request to Lapse is wrong: `status` is the 4xx to answer, `field` the parameter at fault. */
 export class RequestError extends LapseError {
   constructor(
-    readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 422 | 429,
+    readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 410 | 413 | 422 | 429,
     code: string,
     message: string,
     readonly field?: string,

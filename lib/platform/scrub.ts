@@ -28,7 +28,7 @@ type Span = Parameters<Hook<'beforeSendSpan'>>[0];
 /** What Lapse's own routes and the services' addresses are made of. Any other part of a path may be a person or a file's name. */
 const KNOWN = new Set([
   ...vercel.crons.flatMap((cron) => cron.path.split('/')),
-  ...['api', 'audit', 'control', 'erasure', 'health', 'metrics', 'orders', 'reports'],
+  ...['api', 'audit', 'control', 'erasure', 'exports', 'health', 'metrics', 'notices', 'orders', 'reports'],
   ...[
     'verify',
     'head',
@@ -36,6 +36,9 @@ const KNOWN = new Set([
     'lineage',
     'cleanup',
     'quality',
+    'download',
+    'extend',
+    'unsubscribe',
     '[view]',
     '_not-found',
     'sql',

@@ -10,6 +10,7 @@ import { MAX_DURATION_SECONDS } from './jobs';
 import { KEY } from './keys';
 import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
 import { databaseEnvironment, databaseProblems } from './settings/databases';
+import { type LinkSettings, linkEnvironment, linkSettings } from './settings/links';
 import { type Operator, operatorList, signingKey } from './settings/operators';
 import { type OrderSettings, orderEnvironment, orderSettings } from './settings/orders';
 import { isPrivate } from './transport';
@@ -101,6 +102,7 @@ const Environment = z.object({
   LAPSE_RIGHTS_KEY: key32.optional(),
   ...orderEnvironment,
   ...alertEnvironment,
+  ...linkEnvironment,
   /** Bearer of /api/metrics and of the details of /api/health. */
   METRICS_TOKEN: secret.optional(),
   LOG_LEVEL: logLevel,
@@ -169,6 +171,8 @@ export interface Settings {
   readonly rightsKey: string | undefined;
   readonly orders: OrderSettings;
   readonly alerts: AlertSettings;
+  /** Undefined: no signed link is made, and none is accepted. */
+  readonly links: LinkSettings | undefined;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
   /** Prefix of every Redis key; the environment's name unless set. */
@@ -187,7 +191,14 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   }
   const orders = orderSettings(e);
   const alerts = alertSettings(e);
-  const problems = [...databaseProblems(e), ...orders.problems, ...alerts.problems, ...reused(e)];
+  const links = linkSettings(e);
+  const problems = [
+    ...databaseProblems(e),
+    ...orders.problems,
+    ...alerts.problems,
+    ...links.problems,
+    ...reused(e),
+  ];
   if (problems.length > 0) throw new SettingsError(problems);
   const dryRunBecause = whyDry(e);
   return {
@@ -223,6 +234,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     rightsKey: e.LAPSE_RIGHTS_KEY,
     orders: orders.settings,
     alerts: alerts.settings,
+    links: links.settings,
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
     namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),

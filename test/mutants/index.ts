@@ -10,6 +10,7 @@ import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
 import { ledgerMutants } from './list/ledger';
+import { linkMutants } from './list/links';
 import { maskMutants } from './list/mask';
 import { netMutants } from './list/net';
 import { orderMutants } from './list/orders';
@@ -38,6 +39,7 @@ const all: readonly Mutant[] = [
   ...enterMutants,
   ...fileMutants,
   ...ledgerMutants,
+  ...linkMutants,
   ...maskMutants,
   ...netMutants,
   ...outboxMutants,

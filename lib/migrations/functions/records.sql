@@ -6,7 +6,7 @@ create or replace function retention.trim_records(kind text, keep_days int, most
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- No cooling-off is longer than a year: what it asks for is kept longer than that.
-  least_days constant int := case kind when 'file_names' then 7 when 'dry_runs' then 30 when 'findings' then 30 else 400 end;
+  least_days constant int := case kind when 'file_names' then 7 when 'dry_runs' then 30 when 'findings' then 30 when 'link_uses' then 1 else 400 end;
   before timestamptz := retention.clock() - make_interval(days => greatest(keep_days, least_days));
   changed bigint;
 begin
@@ -46,6 +46,10 @@ begin
     when 'order_steps' then
       delete from retention.order_step s where s.ctid = any(array(select x.ctid from retention.order_step x
         where x.taken_at < before order by x.taken_at limit most));
+    when 'link_uses' then
+      -- Behind its time a link does nothing, whether its use is remembered or not.
+      delete from retention.link_use where id in (select u.id from retention.link_use u
+        where u.expires_at < before order by u.expires_at limit most);
     when 'dry_runs' then
       delete from retention.run where id in (select r.id from retention.run r
         where r.mode = 'dry_run' and r.finished_at < before

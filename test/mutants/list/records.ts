@@ -18,8 +18,8 @@ export const recordMutants: readonly Mutant[] = [
     id: 'K02',
     promise: 'What is kept longest is no younger than the longest cooling-off.',
     file: sql,
-    find: "when 'findings' then 30 else 400 end;",
-    replace: "when 'findings' then 30 else 90 end;",
+    find: "when 'link_uses' then 1 else 400 end;",
+    replace: "when 'link_uses' then 1 else 90 end;",
     tests: kind('outbox'),
   },
   {

@@ -39,6 +39,8 @@ const approval = (preview: number, usedBy?: number) =>
   `insert into retention.approval (policy, version, preview, digest, as_of, expired, facts, expires_at, approved_by, reason, approved_at, used_at, used_by)
    values ('p', 'v', '${uuid(preview)}', repeat('${preview}', 64), now(), 1, '{}', now(), 'alice', 'x', now(),
      ${usedBy === undefined ? 'null, null' : `now(), '${uuid(usedBy)}'`})`;
+const use = (expiresAt: string) =>
+  `insert into retention.link_use (id, purpose, expires_at) values (gen_random_uuid(), 'notice.extend', ${expiresAt})`;
 const override = (endedAt: string) =>
   `insert into retention.past_override (policy, tenant, set_by, ended_at) values ('p', 'o', 'alice', ${endedAt})`;
 const label = (n: number, endedAt: string) =>
@@ -56,6 +58,7 @@ const CASES: Record<string, { days: number; goes: string[]; stays: string[] }> =
     goes: [entry('deleted'), entry('kept')],
     stays: [entry('pending'), entry('deleting'), entry('dead')],
   },
+  link_uses: { days: 1, goes: [use(AT)], stays: [use("'infinity'")] },
   letters: { days: 400, goes: [letter('resolved')], stays: [letter('open'), letter('discarded')] },
   alerts: { days: 400, goes: [incident(1, true, true)], stays: [incident(2, false, true)] },
   incidents: {
@@ -121,6 +124,7 @@ const TABLES = [
   'blob_finding',
   'blob_scan',
   'tenant_total',
+  'link_use',
   'past_override',
   'tenant_label',
   'order_step',
