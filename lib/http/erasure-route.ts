@@ -1,5 +1,6 @@
 /**
- * The operators' door to erasures: POST asks for one, confirms or withdraws it, GET lists them. Opened by an operator's
+ * The operators' door to erasures: POST asks for one, confirms or withdraws it, GET lists them with the days that are left,
+ * or shows one with its history. Opened by an operator's
  * own token only, whose name is recorded in each entry of the audit chain and in each receipt; CRON_SECRET only resumes
  * what has been confirmed (/api/cron/erasures).
  */
@@ -10,7 +11,7 @@ import { MAX_DURATION_SECONDS } from '../platform/jobs';
 import { capture } from '../platform/sentry';
 import { confirmRequest, eraseSubject, withdrawRequest } from '../rights/erase';
 import type { ErasureCall, ErasureResult } from '../rights/result';
-import { listErasures, UNDER_WAY } from '../rights/store';
+import { listErasures, readErasure, UNDER_WAY } from '../rights/store';
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
 import type { Handler } from './answered';
@@ -55,6 +56,8 @@ const Decided = z.strictObject({
 
 const LISTS = { open: UNDER_WAY, requested: ['requested'], done: ['done', 'withdrawn'] } as const;
 const Query = z.strictObject({
+  /** One request with its history, whatever its state. */
+  id: z.uuid('must be the id of the request, a UUID').optional(),
   state: z
     .enum(Object.keys(LISTS) as [keyof typeof LISTS], { error: 'must be open, requested or done' })
     .default('open'),
@@ -68,8 +71,12 @@ const Query = z.strictObject({
 export const erasureRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute(
     async (s, _operator, request) => {
-      const { state, offset } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
-      return { list: state, ...(await listErasures(s.reading, LISTS[state], offset)) };
+      const { id: one, state, offset } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
+      if (one === undefined)
+        return { list: state, ...(await listErasures(s.reading, LISTS[state], offset, s.clock())) };
+      const found = await readErasure(s.reading, one, s.clock());
+      if (found) return found;
+      throw new RequestError(404, 'unknown', `there is no request ${one}`, 'id');
     },
     provide,
     'erasure',

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { refusal } from '../operators/carry-out';
 import type { Database } from '../platform/database';
-import { nothing, oneRow, type Query, query, rows } from '../platform/query';
+import { maybeRow, nothing, oneRow, type Query, query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
 import { id, type Sql, sql, utc } from '../platform/sql';
 import type { Erased } from './erase-policy';
@@ -120,21 +120,42 @@ export const readSteps = (database: Database, erasure: string): Promise<ErasureS
 /** A request as operators see it. */
 const Listed = z.record(z.string(), z.unknown());
 
+/** `days_left` counts whole days to its last one, below zero when that is over; null once it is settled. */
+const listed = (now: Date): Sql =>
+  sql`e.id::text, e.scope, e.subject, e.state, e.reason, e.rows_found::float8 as rows_found, e.requested_by,
+      ${at('requested_at')}, ${at('due_at')}, ${at('warned_at')}, ${at('overdue_at')},
+      case when e.state = any(${UNDER_WAY}::text[])
+        then floor(extract(epoch from e.due_at - ${now.toISOString()}::timestamptz) / 86400)::float8 end as days_left,
+      coalesce(e.finished_at, e.withdrawn_at, ${now.toISOString()}::timestamptz) > e.due_at as late,
+      e.confirmed_by, ${at('confirmed_at')}, ${at('tried_at')}, ${at('finished_at')}, e.withdrawn_by, ${at('withdrawn_at')},
+      coalesce((select jsonb_agg(jsonb_build_object('policy', s.policy, 'outcome', s.outcome, 'reason', s.reason,
+        'deleted', s.deleted, 'dependantsDeleted', s.dependants_deleted, 'files', s.files, 'kept', s.kept) order by s.policy)
+        from retention.erasure_step s where s.erasure = e.id and s.outcome <> 'out_of_reach'), '[]') as policies`;
+
 /** A page of requests in these states, the oldest first, each with what it came to by policy. */
 export async function listErasures(
   database: Database,
   states: readonly string[],
   offset: number,
+  now: Date,
 ): Promise<{ entries: readonly z.infer<typeof Listed>[]; next: number | null }> {
-  const page = sql`select e.id::text, e.scope, e.subject, e.state, e.reason, e.rows_found::float8 as rows_found, e.requested_by,
-      ${at('requested_at')}, e.confirmed_by, ${at('confirmed_at')}, ${at('tried_at')}, ${at('finished_at')},
-      e.withdrawn_by, ${at('withdrawn_at')},
-      coalesce((select jsonb_agg(jsonb_build_object('policy', s.policy, 'outcome', s.outcome, 'reason', s.reason,
-        'deleted', s.deleted, 'dependantsDeleted', s.dependants_deleted, 'files', s.files, 'kept', s.kept) order by s.policy)
-        from retention.erasure_step s where s.erasure = e.id and s.outcome <> 'out_of_reach'), '[]') as policies
-    from retention.erasure e where e.state = any(${states}::text[]) order by e.requested_at, e.id limit ${PAGE + 1}::int offset ${offset}::int`;
+  const page = sql`select ${listed(now)} from retention.erasure e where e.state = any(${states}::text[])
+    order by e.requested_at, e.id limit ${PAGE + 1}::int offset ${offset}::int`;
   const found = await askOne(database, query(page, rows(Listed)), { ...LIMITS, readOnly: true });
   return { entries: found.slice(0, PAGE), next: found.length > PAGE ? offset + PAGE : null };
+}
+
+/** One request with its entries of the audit chain, in their order. Null: there is none. */
+export async function readErasure(
+  database: Database,
+  id: string,
+  now: Date,
+): Promise<z.infer<typeof Listed> | null> {
+  const one = sql`select ${listed(now)}, coalesce((select jsonb_agg(jsonb_build_object('entry', a.n,
+      'at', ${utc(sql`a.at`, 'ms')}, 'by', a.actor, 'action', a.action, 'reason', a.reason) order by a.n)
+      from retention.audit_entry a where a.subject = e.id::text), '[]') as history
+    from retention.erasure e where e.id = ${id}::uuid`;
+  return askOne(database, query(one, maybeRow(Listed)), { ...LIMITS, readOnly: true });
 }
 
 const at = (column: string): Sql => sql`${utc(sql`e.${id(column)}`, 'ms')} as ${id(column)}`;

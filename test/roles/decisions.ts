@@ -25,7 +25,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'claim_approval',
       'void_approval',
     ],
-    ...['begin_erasure', 'record_erasure_steps', 'finish_erasure'],
+    ...['begin_erasure', 'record_erasure_steps', 'finish_erasure', 'note_erasure_clock'],
     ...['blob_refusal', 'lock_files', 'is_held_file', 'queue_orphans'],
     ...['lease_refunds', 'may_refund', 'settle_refunds', 'take_step'],
     ...['use_link'],
@@ -49,7 +49,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],
   nobody: [
-    ...['audit_hash', 'close_run', 'count_run', 'deletions', 'erasure_detail', 'give_back_rights', 'held_by'],
+    ...['audit_hash', 'close_run', 'count_run', 'deletions', 'erasure_detail', 'erasure_due'],
+    ...['give_back_rights', 'held_by'],
     ...['is_being_deleted', 'is_past', 'is_service', 'kept_in', 'open_partitions', 'proof_of', 'protect'],
     ...['prove_operator', 'record', 'record_operator', 'refund_over', 'refuse_same', 'run_digest'],
     ...['tables_that_lost', 'take_rights', 'working_roles'],

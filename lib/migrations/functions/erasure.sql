@@ -9,6 +9,13 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function retention.erasure_detail(uuid) is 'What an entry of the audit chain says of a request: whose data, as a hash, and how many rows.';
 
+-- One month from the request (GDPR Art. 12(3)), and 30 days where the month is longer: never later than either.
+create or replace function retention.erasure_due(asked timestamptz) returns timestamptz
+language sql immutable security invoker set search_path = pg_catalog, pg_temp as $$
+  select least(asked + interval '30 days', (asked at time zone 'UTC' + interval '1 month') at time zone 'UTC')
+$$;
+comment on function retention.erasure_due(timestamptz) is 'The last instant at which a request that was made then is answered in time.';
+
 -- Asking twice is asking once: the request that is under way comes back, and `entry` is null.
 create or replace function retention.request_erasure(whose text, id_of text, why text, who text, reached bigint)
 returns jsonb language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -16,11 +23,12 @@ declare
   -- A person's own rows are a few hundred. More is an account that several share, a mistaken id, or a theft.
   most_alone constant bigint := 500;
   needs_second boolean := whose = 'organization' or reached is null or reached > most_alone;
+  asked timestamptz := clock_timestamp();
   e uuid;
   wrote bigint;
 begin
-  insert into retention.erasure (scope, subject, reason, requested_by, requested_at, rows_found, state)
-    values (whose, id_of, why, who, clock_timestamp(), reached, case when needs_second then 'requested' else 'confirmed' end)
+  insert into retention.erasure (scope, subject, reason, requested_by, requested_at, due_at, rows_found, state)
+    values (whose, id_of, why, who, asked, retention.erasure_due(asked), reached, case when needs_second then 'requested' else 'confirmed' end)
     on conflict (scope, subject) where state in ('requested', 'confirmed', 'open') do nothing
     returning id into e;
   if e is null then
@@ -122,3 +130,13 @@ begin
 end $$;
 comment on function retention.finish_erasure(uuid, text) is
   'Ends a request of which no step is unfinished and nothing is kept; false when there still is something.';
+
+-- After the incident was opened, so that one who dies between the two tells it again rather than never.
+create or replace function retention.note_erasure_clock(e uuid, is_over boolean)
+returns void language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  update retention.erasure set warned_at = coalesce(warned_at, clock_timestamp()),
+    overdue_at = case when is_over then coalesce(overdue_at, clock_timestamp()) else overdue_at end
+  where id = e and state in ('requested', 'confirmed', 'open')
+$$;
+comment on function retention.note_erasure_clock(uuid, boolean) is
+  'Notes that people were told of a request whose time is nearly over, or over.';

@@ -18,7 +18,7 @@ grant execute on function
   retention.trim_records, retention.trimmable_head, retention.trim_receipts,
   retention.as_printed, retention.explained, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
-  retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure,
+  retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
   retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans,
   retention.use_link,
   retention.lease_refunds, retention.may_refund, retention.settle_refunds, retention.take_step

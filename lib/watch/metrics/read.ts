@@ -9,6 +9,7 @@ import type { Answers, Query } from '../../platform/query';
 import { ask } from '../../platform/session';
 import type { Services } from '../../services';
 import { driftQueries } from './drift';
+import { erasureQueries } from './erasures';
 import { openQueries } from './open';
 import { orderQueries } from './orders';
 import { qualityQueries } from './quality';
@@ -24,6 +25,7 @@ const partsOf = (services: Services) => ({
   open: openQueries(services.clock()),
   quality: qualityQueries(services.policies),
   drift: driftQueries(),
+  erasures: erasureQueries(services.clock()),
   watch: watchQueries(services),
   ...(services.orderReview ? { orders: orderQueries(services) } : {}),
 });

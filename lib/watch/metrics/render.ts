@@ -1,6 +1,7 @@
 /** Readings as Prometheus text (M2). */
 
 import { renderDrift } from './drift';
+import { renderErasures } from './erasures';
 import { Meters } from './meters';
 import { renderOpen } from './open';
 import { renderOrders } from './orders';
@@ -15,7 +16,7 @@ export interface BreakerReading {
 }
 
 export async function renderMetrics(
-  { runs, open, quality, drift, watch, orders, failed }: Readings,
+  { runs, open, quality, drift, erasures, watch, orders, failed }: Readings,
   breakers: readonly BreakerReading[],
 ): Promise<string> {
   const meters = new Meters();
@@ -25,6 +26,7 @@ export async function renderMetrics(
   if (watch) renderWatch(meters, watch);
   if (quality) renderQuality(meters, quality);
   if (drift) renderDrift(meters, drift);
+  if (erasures) renderErasures(meters, erasures);
   if (orders) renderOrders(meters, orders);
   const missing = meters.gauge('retention_metrics_part_failed', '1 for a part this scrape could not read.', [
     'part',

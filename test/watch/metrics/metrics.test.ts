@@ -74,6 +74,24 @@ it('tells what a measurement of the data found, by policy', async () => {
   expect(text).toContain(`retention_quality_timestamp_seconds{policy="things"} ${NOW.getTime() / 1000}\n`);
 });
 
+it('tells how many erasures are under way, how old the oldest is and when the first is due', async () => {
+  expect(await (await scrape()).text()).toContain('retention_erasures_open{state="open"} 0\n');
+  expect(await (await scrape()).text()).not.toMatch(/^retention_erasure_due_seconds \d/m);
+  await e.db.sql(
+    `insert into retention.erasure (scope, subject, reason, requested_by, requested_at, due_at, state, finished_at)
+      select 'user', i::text, 'r', 'ann', $1::timestamptz - make_interval(days => i), $1::timestamptz + make_interval(days => 30 - i),
+        case i when 32 then 'done' when 31 then 'requested' else 'open' end, case i when 32 then $1::timestamptz end
+      from unnest(array[3, 31, 32, 29]) i`,
+    [NOW.toISOString()],
+  );
+  const text = await (await scrape()).text();
+  expect(text).toContain('retention_erasures_open{state="requested"} 1\n');
+  expect(text).toContain('retention_erasures_open{state="confirmed"} 0\n');
+  expect(text).toContain('retention_erasures_open{state="open"} 2\n');
+  expect(text).toContain(`retention_erasure_oldest_seconds ${31 * DAY}\n`);
+  expect(text).toContain(`retention_erasure_due_seconds ${-DAY}\n`);
+});
+
 it('each line is a comment or a sample, and every sample has its type', async () => {
   await e.run(await govern(e.db));
   const lines = (await (await scrape()).text()).split('\n').filter(Boolean);
@@ -106,6 +124,7 @@ it('reads no table that grows with the history: neither runs nor receipts nor go
     'dead_letter',
     'deleted_total',
     'drift',
+    'erasure',
     'forecast',
     'incident',
     'last_run',

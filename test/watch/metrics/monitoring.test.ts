@@ -45,6 +45,9 @@ beforeAll(async () => {
   await watchBacklog({ ...services, clock: () => tomorrow }, runRequest(tomorrow));
   await attend(expectedOf(policy), [], visit(services), () => e.run(policy));
   await lookForLateRuns(services, { force: true });
+  await e.db.sql(
+    "insert into retention.erasure (scope, subject, reason, requested_by) values ('user', 'u', 'request 1', 'ann')",
+  );
   vi.stubEnv('METRICS_TOKEN', 'a-token-of-the-scraper');
   const answer = await metricsRoute(() => services)(
     new Request('http://localhost/api/metrics', {

@@ -1,7 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { resumeErasures } from '@/lib/rights/erase';
+import { erasuresJob } from '@/lib/rights/job';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('erasures', (services, order) =>
-  resumeErasures(services, { ...order, actor: order.trigger }),
-);
+export const { GET, POST, HEAD } = jobRoute('erasures', erasuresJob);

@@ -1,0 +1,87 @@
+/**
+ * The clock of requests to erase: the law gives a month (GDPR Art. 12(3); no setting makes it longer). Whoever has to act is
+ * told at 80 and at 100 percent of it, each once a request, on the channels of every other alert, and again when it is over.
+ * The incident is opened before the request says that it was: dying in between tells it again, never not at all.
+ */
+import { z } from 'zod';
+import { reportIncidents, type Symptom } from '../platform/alerts/incidents';
+import { query, rows } from '../platform/query';
+import { ask, askOne } from '../platform/session';
+import { constant, literal, type Sql, sql } from '../platform/sql';
+import type { Services } from '../services';
+import { UNDER_WAY } from './store';
+
+/** Of the time the law gives: a week is left then to find out what holds a request. */
+const WARNING_SHARE = 0.8;
+/** Told in one look; the others at the next, an hour later. */
+const MOST = 100;
+const LIMITS = { statementMs: 5_000 };
+const DAY_SECONDS = 86_400;
+
+const causeOf = (id: string): string => `erasure.due:${id}`;
+const PREFIX = causeOf('');
+export const underWay = (state: Sql): Sql =>
+  sql`${state} in (${literal(UNDER_WAY[0])}, ${literal(UNDER_WAY[1])}, ${literal(UNDER_WAY[2])})`;
+
+const Due = z.object({
+  id: z.string(),
+  state: z.string(),
+  over: z.boolean(),
+  seconds_left: z.number(),
+  kept: z.number(),
+});
+type Due = z.output<typeof Due>;
+
+/** Whose time is nearly over, or over, and of whom nobody was told so. */
+const untold = (at: string) =>
+  query(
+    sql`select e.id::text, e.state, e.due_at <= ${at}::timestamptz as over,
+        extract(epoch from e.due_at - ${at}::timestamptz)::float8 as seconds_left,
+        coalesce((select sum(k.value::numeric) from retention.erasure_step s, jsonb_each_text(s.kept) k where s.erasure = e.id), 0)::float8 as kept
+      from retention.erasure e where ${underWay(sql`e.state`)}
+        and case when e.due_at <= ${at}::timestamptz then e.overdue_at is null
+          else e.warned_at is null and e.requested_at + ${constant(WARNING_SHARE)} * (e.due_at - e.requested_at) <= ${at}::timestamptz end
+      order by e.due_at, e.id limit ${constant(MOST)}`,
+    rows(Due),
+  );
+
+/** Incidents of requests that were done or taken back since. */
+const settled = query(
+  sql`select i.cause from retention.incident i where i.recovered_at is null and starts_with(i.cause, ${literal(PREFIX)})
+      and not exists (select 1 from retention.erasure e where e.id::text = substr(i.cause, ${constant(PREFIX.length + 1)})
+        and ${underWay(sql`e.state`)})`,
+  rows(z.object({ cause: z.string() })),
+);
+
+/** Returns how many were told of. */
+export async function watchClock(services: Services): Promise<number> {
+  const at = services.clock().toISOString();
+  const { due, over } = await ask(services.database, { due: untold(at), over: settled }, LIMITS);
+  await reportIncidents(services, { wrong: due.map(symptomOf), over: over.map((o) => o.cause) });
+  for (const { id, over: isOver } of due) {
+    await askOne(
+      services.database,
+      query(sql`select retention.note_erasure_clock(${id}::uuid, ${isOver})`, () => undefined),
+      LIMITS,
+    );
+  }
+  return due.length;
+}
+
+const symptomOf = (due: Due): Symptom => {
+  const days = Math.ceil(Math.abs(due.seconds_left) / DAY_SECONDS);
+  const time = due.over
+    ? `the month that the law gives is over (${days} days late)`
+    : `${days} days are left of the month that the law gives`;
+  return {
+    cause: causeOf(due.id),
+    severity: due.over ? 'critical' : 'warning',
+    message: `request ${due.id} to erase: ${time}; ${whatHoldsIt(due)}`,
+  };
+};
+
+function whatHoldsIt({ id, state, kept }: Due): string {
+  if (state === 'requested') return 'it waits for a second operator, who confirms or withdraws it';
+  if (kept === 0) return `it is not finished: GET /api/erasure?id=${id} says what is left`;
+  return `${kept} rows are held: release the hold, or answer the person why it lasts (Art. 17(3))`;
+}
