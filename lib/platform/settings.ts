@@ -81,8 +81,8 @@ const Environment = z.object({
   /** R1: with more sessions than this inside transactions, or a standby further behind, the runner rests between batches. */
   CLEANUP_BUSY_SESSIONS: whole(1, 10_000).default(20),
   CLEANUP_REPLICATION_LAG_SECONDS: whole(1, 86_400).default(30),
-  /** R1: the share of time that a run works while others write; the rest is theirs. 100: always full speed. */
-  CLEANUP_PERCENT_WHILE_OTHERS_WRITE: whole(5, 100).default(20),
+  /** R1: the most of the time that a run works while others write; the rest is theirs. 100: always full speed. */
+  CLEANUP_PERCENT_WHILE_OTHERS_WRITE: whole(5, 100).default(80),
   CLEANUP_DRY_RUN: flag,
   RETENTION_DRY_RUN: flag,
   /** Orphans are only reported until this is true. */
@@ -127,7 +127,7 @@ export const SETTING_NAMES: readonly string[] = Object.keys(Environment.shape);
 export interface PressureLimits {
   readonly sessions: number;
   readonly lagSeconds: number;
-  /** Of the time, while others write (lib/engine/run/company.ts): above 0; 1 makes no room for them. */
+  /** At most of the time, while others write (lib/engine/run/duty.ts): above 0; 1 makes no room for them. */
   readonly shareInCompany: number;
 }
 

@@ -40,20 +40,22 @@ export class Batches {
 
   /** The next batch, with a number of its own. */
   next(leg: Leg, asOf: string, part: Part): BatchRequest {
-    return { ...this.#common(asOf), policy: onLeaf(this.work.policy, leg), leg, ...part };
+    const asksForPressure = this.run.neighbors.isDue;
+    return { ...this.#common(asOf), policy: onLeaf(this.work.policy, leg), leg, asksForPressure, ...part };
   }
 
   /** Sends it until it is known what became of it. Throws DatabaseError when it did not commit. */
   async send(request: BatchRequest): Promise<BatchResult> {
     const { session, services, neighbors, tally, deadline } = this.run;
+    const began = performance.now();
     try {
       const result = await settle(session.database, request, services.backoff, () => deadline.hasTime());
-      neighbors.saw(result.pressure.next, performance.now());
-      if (result.deleted > 0) neighbors.wrote();
-      else this.#seqs.giveBack(request.seq);
+      neighbors.after(result, performance.now() - began);
+      if (result.deleted === 0) this.#seqs.giveBack(request.seq);
       tally.add(result);
       return result;
     } catch (error) {
+      neighbors.wrote();
       // An unknown batch keeps its number: its receipt may still appear.
       if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(request.seq);
       await this.#fitness.lookAfter(error);

@@ -47,13 +47,13 @@ export async function open<const Q extends Queries>(
     catalog: catalogFacts(policy),
     roots: rootsOf(policy) ?? undefined,
   };
-  const sentAt = performance.now();
+  const sentAt = run.services.clock();
   const asked = await run.session.ask({ ...first, ...more }, BEGIN);
   const answers = asked as Answers<typeof first> & Answers<Q>;
   const { begun, catalog, roots: found = [] } = answers;
   if (begun.refused) return { opened: { refused: begun.refused }, answers };
   run.recorded('open');
-  run.neighbors.saw(begun.next, sentAt);
+  run.neighbors.saw(begun.progress, sentAt);
   run.neighbors.wrote();
   const rooted = withRoots(policy, found);
   // Of a partition that a dependant is, the catalog is asked again as of its table.

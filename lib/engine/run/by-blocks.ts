@@ -60,7 +60,7 @@ async function stretchOf(
 ): Promise<Stretch | null> {
   const asked = heapFacts(onLeaf(work.policy, leg), leg);
   const facts = judgeHeap(work.policy, await run.session.reading.ask(asked, LOOK));
-  run.neighbors.saw(facts.next, performance.now());
+  run.neighbors.saw(facts.progress, run.services.clock());
   const { end, filenode } = facts;
   if (position?.block !== undefined && position.filenode === filenode) {
     return { from: position.block, end: position.end ?? end, filenode };
@@ -90,6 +90,7 @@ function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode 
     },
     isPressed: (result) => run.neighbors.pressBy(result) !== null,
     isInCompany: () => run.neighbors.areWriting,
+    bounds: () => run.neighbors.bounds,
     done: async (result, low, tookMs) => {
       if (!(await trail.arrived())) return false;
       trail.leave(index, { clock: null, key: [], block: low, end, filenode }, leg);

@@ -41,7 +41,13 @@ export class Run {
         run_id: this.id,
         ...(request.dryRun ? { mode: 'dry_run' } : {}),
       });
-    this.neighbors = new Neighbors(services.settings.pressure, this.deadline, this.log);
+    this.neighbors = new Neighbors({
+      runId: this.id,
+      limits: services.settings.pressure,
+      deadline: this.deadline,
+      log: this.log,
+      clock: () => services.clock(),
+    });
   }
 
   /** Whether another run may continue where this one stops; what an erasure deleted is gone, and the next begins anew. */

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseError } from '../../platform/errors';
 import type { BatchResult } from '../statement/batch';
 import type { Blocks } from '../statement/heap';
-import { TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
+import { type Bounds, growth } from './pace';
 import { type Range, Ranges } from './ranges';
 
 /** About 8,000 rows of a hundred bytes each: a first batch well under the target time. */
@@ -18,10 +18,6 @@ const FIRST_BLOCKS = 128;
 const LEAST_BLOCKS = 8;
 /** 6 MB of table a batch: with two lanes on two cores its locks are held for about 80 ms. */
 const MOST_BLOCKS = 768;
-/** A receipt of so many keys is 0.8 MB of uuids or 1.6 MB of text, far from the 10 MB a request may hold. */
-const MOST_ROWS = 40_000;
-/** What others wait for is our commit reaching the disk: a quarter of a megabyte of log. */
-const MOST_ROWS_IN_COMPANY = 750;
 /** 32 MB of table a look: some tens of milliseconds. */
 const LOOK_BLOCKS = 4_096;
 const MOST_GROWTH = 4;
@@ -40,8 +36,10 @@ export interface HeapWalkRequest {
   stopBefore(slowestMs: number): string | null;
   /** Whether others need the database more: the next batch is smaller. */
   isPressed(result: BatchResult): boolean;
-  /** Others write: one lane, short batches. */
+  /** Others write: one lane works at a time. */
   isInCompany(): boolean;
+  /** What bounds the next batch. */
+  bounds(): Bounds;
   /**
    * After each batch: its result, null for a look ahead, and the first block not known to be done. False: stop,
    * the lease is lost.
@@ -122,9 +120,7 @@ class HeapWalk {
       blocks: range.to - range.from,
       rows: result.deleted,
       tookMs: result.statement_ms ?? performance.now() - began,
-      ...(this.request.isInCompany()
-        ? { targetMs: TARGET_IN_COMPANY_MS, mostRows: MOST_ROWS_IN_COMPANY }
-        : { targetMs: TARGET_MS, mostRows: MOST_ROWS }),
+      ...this.request.bounds(),
     };
     this.#size = this.request.isPressed(result) ? yielded(this.#size) : steer(this.#size, last);
     return { result, isBarren: result.deleted === 0 };
@@ -180,16 +176,9 @@ async function inLanes(lanes: number, lane: (first: boolean) => Promise<void>): 
 /** While others wait for locks: half, down to what is still worth its round trip. */
 const yielded = (size: number): number => Math.max(Math.min(LEAST_BLOCKS, size), Math.floor(size / 2));
 
-/**
- * Blocks for the next batch: toward the target time, and not over the rows a receipt should hold. Upwards by the
- * square root of what there is room for, so that even a step that was too large stays under the target.
- */
-function steer(
-  size: number,
-  last: { blocks: number; rows: number; tookMs: number; targetMs: number; mostRows: number },
-): number {
-  const room = last.targetMs / Math.max(1, last.tookMs);
-  const byTime = room > 1 ? Math.min(MOST_GROWTH, Math.sqrt(room)) : room;
+/** Blocks for the next batch: toward the target time, and not over the rows a receipt should hold. */
+function steer(size: number, last: Bounds & { blocks: number; rows: number; tookMs: number }): number {
+  const byTime = growth(last.tookMs, last.targetMs, MOST_GROWTH);
   const byRows = last.mostRows / Math.max(1, last.rows);
   const wanted = Math.min(last.blocks * Math.min(byTime, byRows), size * MOST_GROWTH);
   return Math.max(LEAST_BLOCKS, Math.min(MOST_BLOCKS, Math.round(wanted)));

@@ -1,42 +1,62 @@
 /**
  * How many rows the next batch takes (R1): steers toward a target time of the deleting statement at the server
  * (a slow network makes no batch smaller), halves when the database says it was too much, yields while others
- * wait for locks, and recovers by itself.
+ * wait for locks, and recovers by itself. Time is the bound; the rows are only bounded by what a receipt may hold.
  */
 
 /** Below this a batch is all overhead. A limit or a poisoned row may still ask for fewer. */
 export const FLOOR = 50;
-/** A batch of 10,000 keys is a receipt of about 400 kB, well under every limit on the way. */
-export const CEILING = 10_000;
-/** Long enough to be worth its round trip, short enough that no session waits noticeably for its locks. */
-export const TARGET_MS = 100;
-/** While others write: their commits wait behind ours, for the disk as well as for locks. */
-export const TARGET_IN_COMPANY_MS = 10;
+
+/** What bounds a batch from above. */
+export interface Bounds {
+  /** Of the deleting statement at the server. */
+  readonly targetMs: number;
+  readonly mostRows: number;
+}
+/**
+ * With the look behind it, its commit, and half as much again in a bad moment, no lock is held for 150 ms. A receipt of so
+ * many keys is 0.8 MB of uuids or 1.6 MB of text, far from the 10 MB a request may hold.
+ */
+export const ALONE: Bounds = { targetMs: 80, mostRows: 40_000 };
+/** While others write: their commits wait behind ours, for the disk as well as for locks. So many rows are 0.7 MB of log. */
+export const IN_COMPANY: Bounds = { targetMs: 15, mostRows: 2_000 };
+
 /** One step up at most: a fast batch on a warm cache says little about the next. */
-const MOST_GROWTH = 1.5;
+const MOST_GROWTH = 2;
+
+/**
+ * How much larger the next batch may be than one that took `tookMs`. Upwards by the square root of what there is room
+ * for, so that even a step that was too large stays under the target; downwards at once.
+ */
+export function growth(tookMs: number, targetMs: number, most: number): number {
+  const room = targetMs / Math.max(1, tookMs);
+  return room > 1 ? Math.min(most, Math.sqrt(room)) : room;
+}
 
 export interface Pace {
   /** Rows for the next batch. */
-  readonly size: number;
-  /** A full batch took this long at the server; the next should take `targetMs`. */
-  took(milliseconds: number, targetMs?: number): void;
+  next(within: Bounds): number;
+  /** A full batch took this long at the server. */
+  took(milliseconds: number, within: Bounds): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;
-  /** A session waits for a lock, perhaps one of ours: hold fewer for a shorter time, but continue. */
+  /** A session waits for a lock of ours, or many are at work: hold fewer for a shorter time, but continue. */
   giveWay(): void;
 }
 
 /** `fixed`: the caller asked for exactly this size (R14). */
 export function startPace(start: number, fixed = false): Pace {
+  const floor = Math.min(FLOOR, start);
   let size = start;
   return {
-    get size() {
+    next({ mostRows }) {
+      if (!fixed) size = Math.min(size, mostRows);
       return size;
     },
-    took(milliseconds, targetMs = TARGET_MS) {
+    took(milliseconds, { targetMs, mostRows }) {
       if (fixed) return;
-      const factor = Math.min(MOST_GROWTH, targetMs / Math.max(1, milliseconds));
-      size = Math.round(Math.min(CEILING, Math.max(Math.min(FLOOR, start), size * factor)));
+      const wanted = Math.round(size * growth(milliseconds, targetMs, MOST_GROWTH));
+      size = Math.min(mostRows, Math.max(floor, wanted));
     },
     tooMuch() {
       size = Math.max(1, Math.floor(size / 2));

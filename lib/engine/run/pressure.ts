@@ -11,7 +11,7 @@ const LONGEST_REST_MS = 1_000;
 
 /** Why to go gently; null when there is no need. */
 export function pressedBy(
-  seen: Omit<Pressure, 'next'>,
+  seen: Omit<Pressure, 'progress'>,
   limits: Omit<PressureLimits, 'shareInCompany'>,
 ): 'locks' | 'sessions' | 'lag' | null {
   if (seen.lag !== null && seen.lag > limits.lagSeconds) return 'lag';
@@ -21,14 +21,10 @@ export function pressedBy(
 
 /**
  * How long to rest behind a batch that took `tookMs`. A session that waits for a lock is helped by a shorter batch; `company`:
- * others write (company.ts).
+ * others write (company.ts), and this run may take `share` of the time.
  */
-export function restMs(
-  by: ReturnType<typeof pressedBy> | 'company',
-  tookMs: number,
-  limits: Pick<PressureLimits, 'shareInCompany'>,
-): number {
+export function restMs(by: ReturnType<typeof pressedBy> | 'company', tookMs: number, share: number): number {
   if (by === 'lag') return LONGEST_REST_MS;
-  if (by === 'company') return Math.min(LONGEST_REST_MS, tookMs * (1 / limits.shareInCompany - 1));
+  if (by === 'company') return Math.min(LONGEST_REST_MS, tookMs * (1 / share - 1));
   return by === 'sessions' ? Math.min(LONGEST_REST_MS, tookMs) : 0;
 }

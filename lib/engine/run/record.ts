@@ -5,7 +5,7 @@ import type { Kept, Outcome, Preview, SlaStatus } from '../../platform/outcome';
 import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { type Sql, sql, typed, utc } from '../../platform/sql';
-import { NEXT_TRANSACTION } from '../statement/pressure';
+import { PROGRESS, Progress } from '../statement/pressure';
 
 /** Beginning and ending wait for a batch of an earlier run that is still under way. */
 export const BEGIN = { statementMs: 15_000, lockMs: 10_000 };
@@ -24,15 +24,15 @@ export const Begun = z.object({
   fence: z.coerce.string().nullable(),
   as_of: z.string().nullable(),
   refused: z.enum(['paused', 'stopped']).nullable(),
-  /** First transaction number not given out yet. */
-  next: z.coerce.number().nullable(),
+  /** How far the server had got when the run began. */
+  progress: Progress,
 });
 export type Begun = z.infer<typeof Begun>;
 
 /** The new fence, and the instant to count back from, never later than the database's own clock. */
 export const beginRun = (start: RunStart): Query<Begun> =>
   query(
-    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${NEXT_TRANSACTION} as next
+    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${PROGRESS} as progress
     from retention.begin_run(${start.policy}, ${start.runId}::uuid, ${start.version}, ${start.startedAt.toISOString()}::timestamptz,
       ${start.trigger}, ${start.actor}, ${start.correlationId})`,
     oneRow(Begun),

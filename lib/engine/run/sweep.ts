@@ -7,7 +7,7 @@ import type { Leg } from '../statement/leg';
 import { byBlocks } from './by-blocks';
 import type { Cursor } from './checkpoint';
 import { leaseLost, outOfTime } from './endings';
-import { startPace, TARGET_IN_COMPANY_MS, TARGET_MS } from './pace';
+import { startPace } from './pace';
 import type { Pass } from './under-way';
 import { progress } from './work';
 
@@ -96,8 +96,8 @@ export class Sweep {
 
   /** Sends one batch. Null: it did not go; what kept it has been set aside, or the next takes fewer rows. */
   async #send(leg: Leg, position: Position): Promise<Sent | null> {
-    const { batches, asOf, trail } = this.pass;
-    const limit = this.#pace.size;
+    const { run, batches, asOf, trail } = this.pass;
+    const limit = this.#pace.next(run.neighbors.bounds);
     // What is limited is what goes, not what is looked at: rows that stay would make a step of ten thousand batches.
     const most = this.#room < limit ? { most: this.#room } : {};
     await batches.stillFit();
@@ -140,9 +140,7 @@ export class Sweep {
     const { neighbors } = this.pass.run;
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
     if (neighbors.pressBy(result)) this.#pace.giveWay();
-    else if (result.picked >= limit) {
-      this.#pace.took(result.statement_ms ?? tookMs, neighbors.areWriting ? TARGET_IN_COMPANY_MS : TARGET_MS);
-    }
+    else if (result.picked >= limit) this.#pace.took(result.statement_ms ?? tookMs, neighbors.bounds);
   }
 
   /** After the last approved row nothing goes any more; what stays is still counted, as in the dry run. */

@@ -32,8 +32,8 @@ const Deleted = z.object({
   after: Position.extend({ ended: z.boolean() }),
 });
 const Confirmed = z.object({
-  /** What else happens at the server; not in a receipt. */
-  pressure: Pressure.prefault({}),
+  /** What else happens at the server; null when the batch did not ask, or was read from a receipt. */
+  pressure: Pressure.nullable().default(null),
   /** What deciding and deleting took at the server, in milliseconds, without what each batch costs whatever its size; null when read from a receipt. */
   statement_ms: z.coerce.number().nonnegative().nullable().default(null),
 });

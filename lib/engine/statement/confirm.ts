@@ -1,6 +1,7 @@
 /** The count after, in a statement that sees what the deleting one did. */
 import {
   allOf,
+  empty,
   id,
   isKey,
   isUuid,
@@ -28,9 +29,9 @@ export const isSoughtByPlace = (policy: Policy): boolean => rowsLeave(policy) &&
 
 export const confirming = (b: Batch): Sql => {
   const batch = sql`${typed(b.request.runId, 'uuid')}, ${typed(b.request.seq, 'int')}`;
+  const pressure = b.request.asksForPressure ? sql`${SEEN_PRESSURE} as pressure,\n    ` : empty;
   return sql`select retention.confirm_batch(${batch}, (${still(b)})) as confirmed,
-    ${SEEN_PRESSURE} as pressure,
-    extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
+    ${pressure}extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
 };
 
 /** How many rows are there that should not be. */

@@ -14,7 +14,7 @@ import { declaresTriggers } from '../../policies/going';
 import type { RuleLeg } from './leg';
 import { walkOf } from './legs';
 import { mayGo, staysBecause } from './predicate';
-import { NEXT_TRANSACTION } from './pressure';
+import { PROGRESS, Progress } from './pressure';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
 const LEAST_SHARE = 0.1;
@@ -83,7 +83,7 @@ const HeapSize = z.object({
   blocks: z.coerce.number().int().nonnegative(),
   filenode: z.coerce.string(),
   rows: z.coerce.number(),
-  next: z.coerce.number(),
+  progress: Progress,
 });
 const Plan = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }) })]);
 
@@ -101,7 +101,7 @@ export function heapFacts(policy: Policy, leg: RuleLeg): HeapFacts {
   return {
     size: query(
       sql`select (pg_relation_size(c.oid) / current_setting('block_size')::int)::text as blocks,
-      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${NEXT_TRANSACTION} as next
+      pg_relation_filenode(c.oid)::text as filenode, c.reltuples::float8 as rows, ${PROGRESS} as progress
       from pg_class c where c.oid = ${t.text}::text::regclass`,
       oneRow(HeapSize),
     ),
@@ -123,13 +123,13 @@ export function judgeHeap(
   worthWhile: boolean;
   end: number;
   filenode: string;
-  /** First transaction number not given out yet. */
-  next: number;
+  /** How far the server has got. */
+  progress: Progress;
 } {
   return {
     worthWhile: !declaresTriggers(policy) && size.rows > 0 && due / size.rows >= LEAST_SHARE,
     end: size.blocks,
     filenode: size.filenode,
-    next: size.next,
+    progress: size.progress,
   };
 }

@@ -24,6 +24,8 @@ export interface BatchRequest {
   readonly statementTimeoutMs: number;
   /** Walk these blocks of the table instead of the index; `position` and `limit` do not count then. */
   readonly blocks?: Blocks;
+  /** Whether its answer brings news of others (pressure.ts). */
+  readonly asksForPressure?: boolean;
 }
 
 export interface Batch {

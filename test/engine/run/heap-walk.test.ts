@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { type HeapWalkRequest, walkHeap } from '@/lib/engine/run/heap-walk';
+import { ALONE, type Bounds, IN_COMPANY } from '@/lib/engine/run/pace';
 import { BatchResult } from '@/lib/engine/statement/batch';
 import type { Blocks } from '@/lib/engine/statement/heap';
 
@@ -43,6 +44,7 @@ it('finishes what a look ahead gives back though others came and the lane beside
     stopBefore: () => null,
     isPressed: () => false,
     isInCompany: () => isInCompany,
+    bounds: () => (isInCompany ? IN_COMPANY : ALONE),
     done: async () => true,
   };
   expect(await walkHeap(order)).toBe(null);
@@ -51,3 +53,28 @@ it('finishes what a look ahead gives back though others came and the lane beside
   expect(Math.min(...due.filter((b) => b >= 256))).toBe(356);
   expect(Math.max(...due)).toBe(999);
 }, 5_000);
+
+it.each([
+  ['alone, as many rows as a receipt may hold', ALONE, 100, 40_000],
+  ['in company, few', IN_COMPANY, 15, 2_000],
+] as const)('takes %s, however fast a batch was', async (_, bounds: Bounds, rowsABlock, most) => {
+  const sent: number[] = [];
+  const order: HeapWalkRequest = {
+    from: 0,
+    end: 20_000,
+    lanes: 1,
+    async send({ from, to }) {
+      sent.push((to - from) * rowsABlock);
+      return { ...deleting(sent.at(-1)!), statement_ms: 1 };
+    },
+    firstDue: async () => null,
+    stopBefore: () => null,
+    isPressed: () => false,
+    isInCompany: () => bounds === IN_COMPANY,
+    bounds: () => bounds,
+    done: async () => true,
+  };
+  expect(await walkHeap(order)).toBe(null);
+  expect(Math.max(...sent.slice(1))).toBeLessThanOrEqual(most);
+  expect(Math.max(...sent)).toBeGreaterThan(most * 0.95);
+});

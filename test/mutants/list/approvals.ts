@@ -128,8 +128,8 @@ export const approvalMutants: readonly Mutant[] = [
     id: 'A15',
     promise: 'Where rows stay, a step looks at full batches.',
     file: 'lib/engine/run/sweep.ts',
-    find: 'const limit = this.#pace.size;',
-    replace: 'const limit = Math.min(this.#pace.size, this.#room);',
+    find: 'const limit = this.#pace.next(run.neighbors.bounds);',
+    replace: 'const limit = Math.min(this.#pace.next(run.neighbors.bounds), this.#room);',
     tests: [rollout],
   },
   {

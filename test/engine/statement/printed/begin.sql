@@ -4,7 +4,29 @@ select
   fence::text,
   to_char(as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as as_of,
   refused,
-  pg_snapshot_xmax(pg_current_snapshot())::text as next
+  jsonb_build_object(
+    'ended',
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint - (
+      select count(*)
+      from pg_snapshot_xip(pg_current_snapshot())
+    ) - case
+      when pg_current_xact_id_if_assigned() < pg_snapshot_xmax(pg_current_snapshot()) then 1
+      else 0
+    end,
+    'runs',
+    (
+      select
+        coalesce(
+          jsonb_object_agg(
+            p.run_now,
+            (select coalesce(max(c.seq), 0) from retention.receipt c where c.run = p.run_now)
+          ),
+          '{}'
+        )
+      from retention.policy_state p
+      where p.run_now is not null
+    )
+  ) as progress
 from
   retention.begin_run (
     ‹things›,

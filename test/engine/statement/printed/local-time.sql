@@ -332,24 +332,52 @@ select
     )
   ) as confirmed,
   (
+    with
+      l as materialized (
+        select
+          pid,
+          bool_or(not granted) as waits,
+          coalesce(bool_or(locktype = 'advisory' and classid = 7001 and granted), false) as ours
+        from pg_locks
+        where pid is not null
+        group by pid
+      )
     select
       jsonb_build_object(
         'waiting',
-        count(*) filter (where l.waits),
+        count(*) filter (
+          where l.waits and pg_blocking_pids(l.pid) && (select array_agg(o.pid) from l o where o.ours)
+        ),
         'sessions',
         count(*) filter (where not l.ours),
         'lag',
         (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
-        'next',
-        pg_snapshot_xmax(pg_current_snapshot())::text
+        'progress',
+        jsonb_build_object(
+          'ended',
+          pg_snapshot_xmax(pg_current_snapshot())::text::bigint - (
+            select count(*)
+            from pg_snapshot_xip(pg_current_snapshot())
+          ) - case
+            when pg_current_xact_id_if_assigned() < pg_snapshot_xmax(pg_current_snapshot()) then 1
+            else 0
+          end,
+          'runs',
+          (
+            select
+              coalesce(
+                jsonb_object_agg(
+                  p.run_now,
+                  (select coalesce(max(c.seq), 0) from retention.receipt c where c.run = p.run_now)
+                ),
+                '{}'
+              )
+            from retention.policy_state p
+            where p.run_now is not null
+          )
+        )
       )
-    from
-      (
-        select pid, bool_or(not granted) as waits, bool_or(locktype = 'advisory' and classid = 7001) as ours
-        from pg_locks
-        group by pid
-      ) l
-      join pg_stat_activity a using (pid)
+    from l join pg_stat_activity a using (pid)
     where a.datname = current_database()
   ) as pressure,
   extract(
