@@ -12,7 +12,7 @@ const ORDER: readonly string[] = [
   'policies',
   'services',
   ...['files', 'files/archive', 'files/reconcile'],
-  ...['engine/statement', 'engine/guard', 'engine/run', 'engine'],
+  ...['engine/statement', 'engine/archive', 'engine/guard', 'engine/run', 'engine'],
   ...['operators', 'operators/audit', 'operators/records'],
   'rights',
   'orders',

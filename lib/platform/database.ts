@@ -73,7 +73,8 @@ const BY_STATE: readonly [RegExp, DatabaseFailure][] = [
   [/^LP00[123]$/, 'fenced'],
   [/^(40001|40P01|53...|57P0[1-5]|08(?!P01)...)$/, 'transient'],
   [/^(08P01|25P0[34])$/, 'unknown'],
-  [/^55P03$/, 'busy'],
+  // LP022: what goes along was changed; sent again, the batch leaves its row.
+  [/^(55P03|LP022)$/, 'busy'],
   [/^57014$/, 'timeout'],
   // 22 and 54 are about values: a row's, since nothing else of a statement changes between two batches.
   // LP007: what should have gone is there, kept by a trigger or put back.

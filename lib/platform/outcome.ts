@@ -14,7 +14,7 @@ export interface Ending {
 
 /**
  * Why a picked row stayed. `condition`: the policy's `where` is not true for it. `busy`: locked by someone else, or
- * changed while we looked.
+ * changed while we looked. `changed`: not as it was archived; the next batch archives it anew.
  */
 export const KEPT_REASONS = [
   'held',
@@ -25,6 +25,7 @@ export const KEPT_REASONS = [
   'condition',
   'unknown_rule',
   'busy',
+  'changed',
 ] as const;
 type KeptReason = (typeof KEPT_REASONS)[number];
 export type Kept = Record<KeptReason, number>;
@@ -68,6 +69,7 @@ export const noneKept = (): Kept => ({
   condition: 0,
   unknown_rule: 0,
   busy: 0,
+  changed: 0,
 });
 
 /** M4: the share of its allowed duration a run took, against the two thresholds in percent. */

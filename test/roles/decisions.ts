@@ -26,6 +26,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'void_approval',
     ],
     ...['begin_erasure', 'record_erasure_steps', 'finish_erasure', 'note_erasure_clock'],
+    ...['open_archive', 'name_archive', 'refuse_unlike'],
     ...['blob_refusal', 'lock_files', 'is_held_file', 'queue_orphans'],
     ...['lease_refunds', 'may_refund', 'settle_refunds', 'take_step'],
     ...['use_link'],
@@ -56,7 +57,15 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['tables_that_lost', 'take_rights', 'working_roles'],
     // Triggers.
     ...['admit_entries', 'artifact_event', 'await_files', 'await_refunds', 'chain_event'],
-    ...['free_files', 'gate', 'gate_policy', 'guard_deletion', 'guard_file_reference', 'hash_receipt'],
+    ...[
+      'free_files',
+      'gate',
+      'gate_policy',
+      'guard_deletion',
+      'guard_file_reference',
+      'hash_receipt',
+      'keep_archive',
+    ],
     ...['name_by_root', 'refuse_change', 'refuse_unconfirmed', 'remember_override', 'resolve_letters'],
     ...['run_counted', 'run_ended', 'touch'],
   ],
@@ -69,6 +78,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
 export const TABLES: Readonly<Record<string, readonly [app: string, operator: string, reader: string]>> = {
   // Written by functions alone: what holds, stops, was approved, ran and was recorded.
   approval: ['r', '', 'r'],
+  archive: ['r', '', 'r'],
+  archive_subject: ['r', '', 'r'],
   audit_entry: ['r', '', 'r'],
   audit_event: ['r', '', 'r'],
   dead_letter: ['r', '', 'r'],

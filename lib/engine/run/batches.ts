@@ -1,5 +1,6 @@
 /** Sends the batches of one run: what they have in common, their numbers, and what each adds to the tally. */
 import { DatabaseError } from '../../platform/errors';
+import { archived, mostArchived } from '../archive';
 import { type Advice, afterFailure } from '../guard/poison';
 import type { BatchRequest, BatchResult } from '../statement/batch';
 import type { Leg } from '../statement/leg';
@@ -18,6 +19,8 @@ type Whole = Pick<DropRequest, 'leg' | 'partition' | 'most' | 'statementTimeoutM
 export class Batches {
   readonly #fitness: Fitness;
   readonly #seqs = new Sequence();
+  /** What was sent for a batch, with its archive. */
+  readonly #sent = new WeakMap<BatchRequest, BatchRequest>();
 
   constructor(
     private readonly run: Run,
@@ -41,15 +44,24 @@ export class Batches {
   /** The next batch, with a number of its own. */
   next(leg: Leg, asOf: string, part: Part): BatchRequest {
     const asksForPressure = this.run.neighbors.isDue;
-    return { ...this.#common(asOf), policy: onLeaf(this.work.policy, leg), leg, asksForPressure, ...part };
+    const limit = Math.min(part.limit, mostArchived(this.work.policy));
+    return {
+      ...this.#common(asOf),
+      policy: onLeaf(this.work.policy, leg),
+      leg,
+      asksForPressure,
+      ...part,
+      limit,
+    };
   }
 
   /** Sends it until it is known what became of it. Throws DatabaseError when it did not commit. */
   async send(request: BatchRequest): Promise<BatchResult> {
     const { session, services, neighbors, tally, deadline } = this.run;
-    const began = performance.now();
     try {
-      const result = await settle(session.database, request, services.backoff, () => deadline.hasTime());
+      const sent = await this.#archived(request);
+      const began = performance.now();
+      const result = await settle(session.database, sent, services.backoff, () => deadline.hasTime());
       neighbors.after(result, performance.now() - began);
       if (result.deleted === 0) this.#seqs.giveBack(request.seq);
       tally.add(result);
@@ -65,7 +77,20 @@ export class Batches {
 
   /** What to do about a batch that failed; `no`: the error stands. */
   after(error: unknown, request: BatchRequest): Promise<Advice> {
-    return afterFailure(this.run.session, request, error, this.run.log);
+    const sent = this.#sent.get(request) ?? request;
+    return afterFailure(this.run.session, sent, error, this.run.log);
+  }
+
+  /** With its archive, where the policy archives before it deletes. */
+  async #archived(request: BatchRequest): Promise<BatchRequest> {
+    const { services, session, log } = this.run;
+    const { blob, backoff, clock } = services;
+    // Without a store the preflight has refused the policy.
+    if (blob === undefined) return request;
+    const of = { store: { blob, backoff }, asking: session, reading: session.reading, clock, log };
+    const sent = await archived(of, request);
+    this.#sent.set(request, sent);
+    return sent;
   }
 
   /** The next drop of a whole partition. */

@@ -1,6 +1,7 @@
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending, Kept } from '../../platform/outcome';
+import { strategyOf } from '../../policies/strategies';
 import type { BatchResult } from '../statement/batch';
 import { DUE_CAP } from '../statement/drained';
 import { type Blocks, firstDue, heapFacts, judgeHeap, whatIsLeft } from '../statement/heap';
@@ -48,7 +49,9 @@ export async function byBlocks(
 
 const isLarge = ({ work: { total } }: Pass): boolean => total === null || total > DUE_CAP;
 const isFree = ({ run, work }: Pass): boolean =>
-  work.most.rows === Number.POSITIVE_INFINITY && run.request.batchSize === undefined;
+  strategyOf(work.policy).archive === null &&
+  work.most.rows === Number.POSITIVE_INFINITY &&
+  run.request.batchSize === undefined;
 const isOfRows = (error: unknown): boolean =>
   error instanceof DatabaseError && ['poisoned', 'timeout'].includes(error.failure);
 

@@ -1,5 +1,5 @@
 /** The ways a run ends, each with its message for the reader. */
-import { DatabaseError, PreflightError, RedisError } from '../../platform/errors';
+import { BlobError, DatabaseError, LapseError, PreflightError, RedisError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 
 export const drained: Ending = {
@@ -71,6 +71,10 @@ export function explain(error: unknown): Ending {
   }
   if (error instanceof PreflightError || error instanceof RedisError) {
     return { outcome: 'errored', reason: error.code, message: error.message };
+  }
+  if (error instanceof BlobError || (error instanceof LapseError && error.code.startsWith('archive.'))) {
+    const message = `rows could not be archived, so none of them was deleted: ${error.message}`;
+    return { outcome: 'errored', reason: error.code, message };
   }
   throw error;
 }

@@ -10,6 +10,7 @@ import { KEPT_REASONS } from '../../platform/outcome';
 import { type Answers, nothing, oneRow, type Query, query } from '../../platform/query';
 import { list, literal, sql } from '../../platform/sql';
 import { strategyOf } from '../../policies/strategies';
+import { namesArchive } from './archived';
 import { confirming } from './confirm';
 import { deleting } from './deleting';
 import { Position } from './leg';
@@ -43,8 +44,11 @@ export type BatchResult = z.infer<typeof BatchResult>;
 /** The statements of one batch, in this order. */
 export type BatchQueries = {
   readonly entered: Query<void>;
+  /** What was archived, where the policy archives. */
+  readonly named?: Query<void>;
   /** Where the rows are locked in a statement of its own. */
   readonly locked?: Query<void>;
+  readonly compared?: Query<void>;
   readonly deleted: Query<z.infer<typeof Deleted>>;
   readonly confirmed: Query<z.infer<typeof Confirmed>>;
 };
@@ -52,9 +56,12 @@ export type BatchQueries = {
 function batchQueries(request: BatchRequest): BatchQueries {
   const b = batchOf(request);
   const shape = shapeOf(b);
+  const naming = namesArchive(b);
   return {
     entered: enter(request),
+    ...(naming ? { named: query(naming, nothing) } : {}),
     ...(shape.first ? { locked: query(shape.first, nothing) } : {}),
+    ...(shape.second ? { compared: query(shape.second, nothing) } : {}),
     deleted: query(deleting(b, shape), oneRow(Deleted)),
     confirmed: query(confirming(b), oneRow(Confirmed)),
   };

@@ -5,6 +5,7 @@
  */
 import {
   cte,
+  empty,
   id,
   isUuid,
   keyAsText,
@@ -20,6 +21,7 @@ import {
 } from '../../platform/sql';
 import type { Dependant, Policy } from '../../policies/contract';
 import { goingDependants, ownFiles, rowsLeave } from '../../policies/going';
+import { unlikeAlong, versionOf } from './archived';
 import { change, changeChildren } from './change';
 import { isSoughtByPlace } from './confirm';
 import { bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
@@ -30,13 +32,14 @@ import type { Shape } from './shapes';
 export const deleting = (b: Batch, shape: Shape, answer = figures(b)): Sql => sql`${withParts(
   ...shape.lead,
   gone(b, shape.rows),
-  ...goingDependants(b.policy).map((d, i) => goneAlong(b.policy, d, i, shape.rows)),
+  ...goingDependants(b.policy).map((d, i) => goneAlong(b, d, i, shape.rows)),
+  unlikeAlong(b),
   queued(b),
   totals(b),
   ...shape.seen,
   countsTenants(b.policy) && tenantTotals(b),
 )}select ${answer}
-  from totals x cross join seen s cross join lateral ${receipt(b, shape)} r`;
+  from totals x cross join seen s${unlikeAlong(b) ? sql` cross join unlike` : empty} cross join lateral ${receipt(b, shape)} r`;
 
 const figures = (b: Batch): Sql =>
   list(
@@ -69,7 +72,7 @@ const gone = ({ policy }: Batch, rows: Sql): Sql =>
     ),
   );
 
-const goneAlong = (policy: Policy, d: Dependant, i: number, rows: Sql): Sql =>
+const goneAlong = ({ request, policy }: Batch, d: Dependant, i: number, rows: Sql): Sql =>
   cte(
     `d${i}`,
     changeChildren(
@@ -80,6 +83,7 @@ const goneAlong = (policy: Policy, d: Dependant, i: number, rows: Sql): Sql =>
         sql`t.ctid as c`,
         sql`${keyAsText('d', d.key)} as key`,
         sql`(${bytesOf('d', d.files)})::bigint as bytes`,
+        request.archived && sql`${versionOf('d')} as version`,
         fileColumns(d.files, [{ alias: 'd', scope: d.scope, key: keyAsText('d', d.key) }, self(policy)]),
       ),
     ),

@@ -6,6 +6,7 @@
 import type { Problem } from '../../platform/errors';
 import type { PermanentTable, Policy } from '../../policies/contract';
 import { goingDependants, goingFiles, ownFiles } from '../../policies/going';
+import { strategyOf } from '../../policies/strategies';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
@@ -81,7 +82,16 @@ export function judgeFacts(
 /** Without a store, rows that name files are not deleted: their files would be orphaned. */
 export function judgeStore(policy: Policy, hasStore: boolean): Problem[] {
   const names = ownFiles(policy).length + goingDependants(policy).flatMap((d) => goingFiles(d.files)).length;
-  if (hasStore || names === 0) return [];
+  if (hasStore) return [];
+  if (strategyOf(policy).archive !== null) {
+    return [
+      {
+        problem: 'its rows are archived before they are deleted, and BLOB_READ_WRITE_TOKEN is not set',
+        remedy: 'set BLOB_READ_WRITE_TOKEN to the token of a store that takes private files',
+      },
+    ];
+  }
+  if (names === 0) return [];
   return [
     {
       problem: 'its rows name files, and BLOB_READ_WRITE_TOKEN is not set',

@@ -22,10 +22,26 @@ export interface BatchRequest {
   readonly actor: string;
   readonly reason: string;
   readonly statementTimeoutMs: number;
+  /** What was archived of it, and may go; undefined: nothing of a policy that archives. */
+  readonly archived?: Archived;
   /** Walk these blocks of the table instead of the index; `position` and `limit` do not count then. */
   readonly blocks?: Blocks;
   /** Whether its answer brings news of others (pressure.ts). */
   readonly asksForPressure?: boolean;
+}
+
+/** Rows as they were when they were archived: only these may go, and only unchanged. */
+export interface Archived {
+  readonly id: string;
+  /** For retention.name_archive. */
+  readonly facts: object;
+  /** The version of each archived row, by its key. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** Of each kind of dependant that goes, in their order: how many each row has, and the version of each. */
+  readonly children: readonly {
+    readonly counts: Readonly<Record<string, number>>;
+    readonly versions: Readonly<Record<string, string>>;
+  }[];
 }
 
 export interface Batch {

@@ -33,7 +33,7 @@ export interface ArchiveSource {
   readonly createdAt: Date;
   readonly about: Readonly<Record<string, unknown>>;
   readonly tables: readonly TableSource[];
-  /** Pathnames in the store; each once. */
+  /** Pathnames in the store, each once; read when all tables are written. */
   readonly files: readonly string[];
 }
 

@@ -13,6 +13,7 @@ grant execute on function
   retention.enter_batch, retention.confirm_batch, retention.try_each, retention.set_aside, retention.entered,
   retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason,
   retention.write_receipt, retention.seal_run,
+  retention.open_archive, retention.name_archive, retention.refuse_unlike,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
   retention.trim_records, retention.trimmable_head, retention.trim_receipts,
@@ -56,7 +57,7 @@ to public;
 -- What a console, a report, a scrape and an auditor look at. Not: who may act and how a batch proves itself; names of files
 -- and the marks of a refund, which open things elsewhere.
 grant select on
-  retention.alert, retention.approval, retention.audit_entry, retention.audit_event, retention.backlog, retention.backlog_day,
+  retention.alert, retention.approval, retention.archive, retention.archive_subject, retention.audit_entry, retention.audit_event, retention.backlog, retention.backlog_day,
   retention.blob_scan, retention.dead_letter, retention.deleted_total, retention.drift, retention.erasure, retention.erasure_step,
   retention.evidence_anchor, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
   retention.last_run, retention.link_use, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,

@@ -15,6 +15,7 @@ const TRIGGERS = [
   'audit_entry.lapse_chain',
   'audit_entry.lapse_append_only',
   'receipt.lapse_hash',
+  'receipt.lapse_archive',
   'outbox.lapse_admit',
   'unconfirmed_deletion.lapse_receipted',
   'hold.lapse_gate',
@@ -36,6 +37,8 @@ const TRIGGERS = [
 
 const WRITTEN_BY_FUNCTIONS = [
   'receipt',
+  'archive',
+  'archive_subject',
   'audit_entry',
   'hold',
   'extension',

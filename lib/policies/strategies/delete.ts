@@ -10,6 +10,7 @@ export const deleteRow = (declared: Delete): Strategy<Delete> => ({
   reach: declared.kind,
   action: 'delete',
   grace: null,
+  archive: null,
   words: {
     noun: 'a deletion',
     behindRule: '',

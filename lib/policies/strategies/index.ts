@@ -1,11 +1,12 @@
 /** The strategies there are, and the one place that asks which one a policy has. */
 import { z } from 'zod';
+import { Archive, archive } from './archive';
 import { Delete, deleteRow } from './delete';
 import { Mask, mask } from './mask';
 import { SoftDelete, softDelete } from './soft-delete';
 import type { Strategy as Of } from './strategy';
 
-export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete, Mask]);
+export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete, Mask, Archive]);
 export type DeclaredStrategy = z.infer<typeof StrategySchema>;
 export type Strategy = Of<DeclaredStrategy>;
 
@@ -20,5 +21,7 @@ export function strategyOf({ strategy }: { readonly strategy: DeclaredStrategy }
       return softDelete(strategy);
     case 'mask':
       return mask(strategy);
+    case 'archive':
+      return archive(strategy);
   }
 }

@@ -60,6 +60,7 @@ export const mask = (declared: Mask): Strategy<Mask> => {
     reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })) },
     action: 'mask',
     grace: null,
+    archive: null,
     words: {
       noun: 'a mask',
       behindRule: ` (the row stays, without ${names})`,

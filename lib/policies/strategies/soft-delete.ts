@@ -27,6 +27,7 @@ export const softDelete = (declared: SoftDelete): Strategy<SoftDelete> => {
     reach: declared.kind,
     action: 'soft_delete',
     grace: { mark: column, period: purgeAfter },
+    archive: null,
     words: {
       noun: 'a soft delete',
       behindRule: ' (marked first, purged later)',

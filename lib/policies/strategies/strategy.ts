@@ -29,6 +29,8 @@ export interface Strategy<D> {
   readonly action: string;
   /** Of a row that can be restored by taking its mark away: how long, before its purge. */
   readonly grace: { readonly mark: string; readonly period: Period } | null;
+  /** Of a row that is archived before it is deleted; null: what goes is gone. */
+  readonly archive: Archiving | null;
   readonly words: Words;
   /** Periods of its own that the environment may change. */
   readonly periods: readonly Period[];
@@ -40,6 +42,15 @@ export interface Strategy<D> {
   problems(declared: Declared): string[];
   /** What keeps it from working on the table as it is, each with what to do about it. */
   unfit(table: Table): Problem[];
+}
+
+/** How rows are archived. */
+interface Archiving {
+  /** How long an archive is kept; null forever. */
+  readonly keepSeconds: number | null;
+  readonly files: 'move' | 'copy' | 'none';
+  /** The share of erased rows from which it is written anew. */
+  readonly rewriteAt: number;
 }
 
 /** How documents and answers tell it. */
@@ -61,7 +72,12 @@ export interface Declared {
   readonly scope: { readonly organization?: string | undefined; readonly user?: string | undefined };
   readonly tenants?: { readonly column: string } | undefined;
   readonly rules: readonly { readonly match: Readonly<Record<string, unknown>> }[];
-  readonly files: readonly { readonly column: string; readonly bytes?: string | undefined }[];
+  readonly files: readonly {
+    readonly column: string;
+    readonly bytes?: string | undefined;
+    readonly prefix?: string | undefined;
+  }[];
+  readonly partitioned?: object | undefined;
 }
 
 /** What a strategy may ask of the catalog's entry of its table. */

@@ -3,6 +3,7 @@
  * exists: a locked parent gets no new ones (DELETION §2).
  */
 import { cte, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import { leavesChanged } from '../archived';
 import { held } from '../predicate';
 import { type Batch, token } from '../request';
 import { LOCKED_ROWS, pickAndLock, seen } from './places';
@@ -14,6 +15,7 @@ export const locked = (b: Batch): Shape => ({
   select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
     set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true),
     set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
+  second: leavesChanged(b, LOCKED_PLACES),
   lead: [lockedAgain(b)],
   seen: [SEEN_BEFORE],
 });

@@ -1,5 +1,6 @@
 /** Rows are picked, judged and locked first, in the same statement, and deleted by their place. */
 import { allOf, cte, raw, type Sql, sql, typed } from '../../../platform/sql';
+import { asArchived, changedSince } from '../archived';
 import { unindexed, withinBlocks } from '../heap';
 import { cutShort, progress, REASONS } from '../pick';
 import { mayGo, staysBecause } from '../predicate';
@@ -29,7 +30,7 @@ export function pickAndLock(b: Batch): Sql[] {
       true,
     );
   if (request.blocks) {
-    return [lock(allOf(withinBlocks(request.blocks), token(b), unindexed(mayGo(walk))))];
+    return [lock(allOf(withinBlocks(request.blocks), token(b), unindexed(mayGo(walk)), asArchived(b)))];
   }
   const first =
     request.most === undefined
@@ -37,7 +38,7 @@ export function pickAndLock(b: Batch): Sql[] {
       : sql`order by ${walk.order} limit ${typed(request.most, 'bigint')}\n    `;
   return [
     ...walk.picked(request.position, request.limit),
-    lock(allOf(sql`t.ctid = any(array(select c from picked))`, token(b), mayGo(walk)), first),
+    lock(allOf(sql`t.ctid = any(array(select c from picked))`, token(b), mayGo(walk), asArchived(b)), first),
   ];
 }
 
@@ -55,12 +56,12 @@ export function seen(b: Batch): Sql[] {
 }
 
 /** Rows that stay are looked at again only when there are any; what may go and is not locked is busy. */
-const stayed = ({ walk }: Batch, looked: string): Sql =>
+const stayed = (b: Batch, looked: string): Sql =>
   cte(
     'stayed',
     sql`
-    select coalesce(${staysBecause(walk)}, 'busy') as reason, count(*) as n
-    from ${walk.rows}
+    select coalesce(${staysBecause(b.walk)}, ${changedSince(b)}'busy') as reason, count(*) as n
+    from ${b.walk.rows}
     where (select picked from at) <> (select count(*) from locked)
       and t.ctid = any(array(select c from ${raw(looked)} except all select c from locked))
     group by 1

@@ -4,6 +4,8 @@ import type { Sql } from '../../../platform/sql';
 export interface Shape {
   /** A statement of its own, sent before the deleting one. */
   readonly first?: Sql;
+  /** One after it, which sees what was committed while that waited. */
+  readonly second?: Sql | null;
   /** Parts in front of the deletion. */
   readonly lead: readonly Sql[];
   /** Which rows `t` go. */

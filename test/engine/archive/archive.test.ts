@@ -1,0 +1,191 @@
+/** Archive before delete: nothing goes that has not been archived as it is, and read back. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runPolicy } from '@/lib/engine/run/run';
+import { linesOf } from '@/lib/files/archive/read';
+import { validateArchive } from '@/lib/files/archive/validate';
+import { type Archived, archivedFiles } from '../../support/archived';
+import { runRequest } from '../../support/engine';
+import { suffixed } from '../../support/files';
+
+let e: Archived;
+beforeEach(async () => {
+  e = await archivedFiles();
+});
+afterEach(() => e?.stop());
+
+const ORG = '00000000-0000-4000-8000-00000000000a';
+const PERSON = '00000000-0000-4000-8000-00000000000b';
+
+/** `n` pictures past their period, each with its file and two notes, one of which names a file. */
+async function pictures(n: number): Promise<string[]> {
+  const named = Array.from({ length: n }, (_, i) => suffixed(i));
+  const notes = Array.from({ length: n }, (_, i) => suffixed(i, 'notes'));
+  await e.upload(...named, ...notes);
+  const ids = await e.rows(named.map((file) => ({ age: 40, file, org: ORG, person: PERSON })));
+  await e.db.sql(
+    `insert into notes (picture, person, words, file) select p, $2, 'a "note" with ünï ' || n, case when n = 1 then f end
+     from unnest($1::uuid[], $3::text[]) x(p, f) cross join generate_series(1, 2) n`,
+    [ids, PERSON, notes],
+  );
+  return ids;
+}
+const archiveOf = async (): Promise<{ prefix: string; manifest_sha256: string }> =>
+  (
+    await e.db.sql<{ prefix: string; manifest_sha256: string }>(
+      'select prefix, manifest_sha256 from retention.archive where manifest_sha256 is not null order by seq',
+    )
+  )[0]!;
+
+it('writes rows, what goes along and files into the private store before any of it is deleted', async () => {
+  const ids = await pictures(3);
+  expect(await e.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 3, dependantsDeleted: 6 });
+  expect(await e.archives()).toMatchObject([{ state: 'kept', rows: 3, dependants: 6, files: 6 }]);
+  const { prefix, manifest_sha256 } = await archiveOf();
+  const manifest = await validateArchive(e.store, prefix, manifest_sha256);
+  expect(manifest.about).toMatchObject({ policy: 'pictures', seq: 1 });
+  expect(manifest.tables.map((t) => [t.table, t.rows])).toEqual([
+    ['public.pictures', 3],
+    ['public.notes', 6],
+  ]);
+  const lines: { k: string; o: string; u: string; f: string[] }[] = [];
+  for await (const line of linesOf(e.store, prefix, manifest.tables[0]!)) lines.push(JSON.parse(line));
+  expect(lines.map((l) => l.k).sort()).toEqual([...ids].sort());
+  expect(lines[0]).toMatchObject({ o: ORG, u: PERSON, f: [expect.stringContaining('pictures/')] });
+  e.pass(60);
+  await e.drain();
+  // The originals went with their rows; the copies are in the archive.
+  expect(e.stored('pictures/')).toEqual([]);
+  expect(e.stored(`${prefix}files/`)).toHaveLength(6);
+});
+
+it('names the archive in the receipt, and remembers whose rows it holds and until when', async () => {
+  const ids = await pictures(2);
+  await e.runNow();
+  expect(
+    await e.db.sql(`select a.state, a.keys, a.expires_at - a.created_at > interval '364 days' as long from retention.receipt c
+      join retention.archive a on a.id = c.archive and a.run = c.run and a.seq = c.seq`),
+  ).toEqual([{ state: 'kept', keys: expect.arrayContaining(ids), long: true }]);
+  expect(
+    await e.db.sql('select scope, subject, rows::int from retention.archive_subject order by 1'),
+  ).toEqual([
+    { scope: 'organization', subject: ORG, rows: 2 },
+    { scope: 'user', subject: PERSON, rows: 6 },
+  ]);
+});
+
+it('archives many batches, each of its own rows', async () => {
+  await pictures(7);
+  expect(await e.runNow(e.policy, { batchSize: 2 })).toMatchObject({ outcome: 'succeeded', deleted: 7 });
+  expect((await e.archives()).map((a) => a.rows)).toEqual([2, 2, 2, 1]);
+});
+
+it.each([
+  ['rows', '.jsonl'],
+  ['manifest', 'manifest'],
+  ['files', 'files/'],
+])(
+  'deletes nothing when the %s of an archive are damaged between writing and reading back',
+  async (_, part) => {
+    await pictures(2);
+    const before = await e.all();
+    const harmed = new Set<string>();
+    e.cloud.setFaults(({ service, method }) => {
+      const isRead = service === 'blob' && method === 'GET';
+      for (const { pathname } of isRead ? e.cloud.blob.all('archives/') : [])
+        if (pathname.includes(part) && !harmed.has(pathname)) void harm(harmed.add(pathname) && pathname);
+      return undefined;
+    });
+    const result = await e.runNow();
+    e.cloud.setFaults(undefined);
+    expect(result).toMatchObject({ outcome: 'errored', reason: 'archive.damaged', deleted: 0 });
+    expect(result.message).toContain('none of them was deleted');
+    expect(await e.all()).toEqual(before);
+    expect(e.stored('pictures/')).toHaveLength(2);
+  },
+);
+
+it('deletes nothing when the store does not take the archive', async () => {
+  await pictures(2);
+  const before = await e.all();
+  e.cloud.setFaults(({ service, method }) =>
+    service === 'blob' && method === 'PUT'
+      ? { kind: 'refuse', status: 503, code: 'service_unavailable' }
+      : undefined,
+  );
+  expect(await e.runNow()).toMatchObject({ outcome: 'errored', reason: 'blob.transient', deleted: 0 });
+  e.cloud.setFaults(undefined);
+  expect(await e.all()).toEqual(before);
+  // The next run archives and deletes as if nothing had been.
+  expect(await e.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+});
+
+it('deletes nothing without a store', async () => {
+  await pictures(1);
+  const { blob: _, ...services } = e.services;
+  const result = await runPolicy({ ...services, blob: undefined }, e.policy, runRequest(e.now()));
+  expect(result).toMatchObject({ outcome: 'errored', reason: 'preflight', deleted: 0 });
+  expect(result.message).toContain('BLOB_READ_WRITE_TOKEN');
+});
+
+it('leaves a row that changes after it was read, and archives it anew', async () => {
+  const [first] = await pictures(3);
+  let changed = false;
+  e.cloud.setFaults(({ service, path }) => {
+    if (service === 'blob' && path.includes('manifest') && !changed) {
+      changed = true;
+      void e.db.sql('update pictures set bytes = 77 where id = $1', [first]);
+    }
+    return undefined;
+  });
+  const result = await e.runNow(e.policy, { batchSize: 10 });
+  e.cloud.setFaults(undefined);
+  expect(result).toMatchObject({ outcome: 'succeeded', deleted: 3, batches: 2 });
+  const kept = await e.db.sql('select kept from retention.receipt order by seq');
+  expect(kept[0]).toEqual({ kept: { changed: 1 } });
+  expect((await e.archives()).map((a) => [a.state, a.rows])).toEqual([
+    ['kept', 3],
+    ['kept', 1],
+  ]);
+  // Only what was deleted under it can be restored from the first.
+  expect(await e.db.sql('select cardinality(keys) as n from retention.archive order by seq')).toEqual([
+    { n: 2 },
+    { n: 1 },
+  ]);
+});
+
+it.each([
+  ['is changed', `update notes set words = 'other' where id = (select min(id) from notes)`],
+  ['is added', `insert into notes (picture, words) select id, 'new' from pictures order by id limit 1`],
+  ['is removed', 'delete from notes where id = (select min(id) from notes)'],
+])('leaves a row whose dependant %s after it was read', async (_, change) => {
+  await pictures(3);
+  let changed = false;
+  e.cloud.setFaults(({ service, path }) => {
+    if (service === 'blob' && path.includes('manifest') && !changed) {
+      changed = true;
+      void e.db.sql(change);
+    }
+    return undefined;
+  });
+  const result = await e.runNow(e.policy, { batchSize: 10 });
+  e.cloud.setFaults(undefined);
+  expect(result).toMatchObject({ outcome: 'succeeded', deleted: 3, batches: 2 });
+  expect((await e.db.sql('select kept from retention.receipt order by seq'))[0]).toEqual({
+    kept: { changed: 1 },
+  });
+  const deleted = await e.db.sql('select sum(dependants_deleted)::int as n from retention.receipt');
+  expect(deleted).toEqual([{ n: change.startsWith('insert') ? 7 : change.startsWith('delete') ? 5 : 6 }]);
+});
+
+it('keeps a held row out of the archive, and counts it as held', async () => {
+  const [first] = await pictures(2);
+  await e.db.sql(`select retention.place_hold('anna', 'a case', 'item', $1, 'public.pictures')`, [first]);
+  expect(await e.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 1, kept: { held: 1 } });
+  expect(await e.archives()).toMatchObject([{ rows: 1, state: 'kept' }]);
+});
+
+async function harm(path: string): Promise<void> {
+  const body = Buffer.from(await e.cloud.blob.read(e.cloud.blob.head(path)!));
+  body[body.length - 9]! ^= 1;
+  await e.cloud.blob.put(path, body, { access: 'private', allowOverwrite: true });
+}
