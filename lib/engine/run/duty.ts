@@ -11,6 +11,11 @@ const START = 0.5;
 const LEAST = 0.2;
 const STEP_UP = 0.1;
 const STEP_DOWN = 0.6;
+/**
+ * What a batch costs whatever its size, in rows: about 4.5 ms where a row costs 8 µs. Without it smaller batches would look
+ * like slower ones, and whoever made them smaller would make them rarer as well.
+ */
+const BATCH_AS_ROWS = 500;
 /** Below this the difference of two seconds says nothing. */
 const FELT = 1.5;
 const WINDOW_MS = 1_000;
@@ -52,7 +57,7 @@ export class Duty {
     if (rows === 0) return;
     this.#sinceMs ??= atMs;
     this.#batches.push({
-      microsecondsARow: (statementMs * 1000) / rows,
+      microsecondsARow: (statementMs * 1000) / (rows + BATCH_AS_ROWS),
       commitMs: Math.max(0, wallMs - statementMs),
     });
     if (atMs - this.#sinceMs < WINDOW_MS || this.#batches.length < LEAST_BATCHES) return;

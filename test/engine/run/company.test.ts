@@ -154,6 +154,7 @@ describe('on a real database', () => {
     const other = await writer();
     let atWork = 0;
     let atOnce = 0;
+    let batches = 0;
     const { services, rests } = beside(async () => void (await other.write()));
     const database: Database = {
       async transaction(statements, options) {
@@ -163,7 +164,9 @@ describe('on a real database', () => {
         }
         const isBatch = statements.some((s) => s.text.includes('enter_batch'));
         if (isBatch) atWork += 1;
-        atOnce = Math.max(atOnce, atWork);
+        if (isBatch) batches += 1;
+        // Two lanes had begun when the second window showed that others write.
+        if (batches > 2) atOnce = Math.max(atOnce, atWork);
         const rows = await services.database.transaction(statements, options);
         if (isBatch) atWork -= 1;
         return rows;
@@ -172,8 +175,7 @@ describe('on a real database', () => {
     const result = await runPolicy({ ...services, database }, policy, runRequest(NOW));
     other.end();
     expect(result).toMatchObject({ outcome: 'succeeded', deleted: 6_000, path: 'heap' });
-    // Two lanes had begun when the second window showed that others write.
-    expect(atOnce).toBe(2);
+    expect(atOnce).toBe(1);
     expect(rests.length).toBeGreaterThan(0);
     expect(new Set(rests.map((r) => r.by))).toEqual(new Set(['company']));
     const [first, second, ...later] = (

@@ -44,6 +44,16 @@ it('holds a second against the best of each, wherever in the run they were', () 
   expect(sharesOf(new Duty(0.8), [20, 4], [10, 5], [16, 4], [16, 4])).toEqual([0.6, 0.7, 0.7, 0.42]);
 });
 
+it('does not take smaller batches for slower ones, though each costs something whatever its size', () => {
+  const duty = new Duty(0.8);
+  for (let i = 0; i < 10; i += 1) {
+    const rows = i < 5 ? 2_000 : 200;
+    const statementMs = 4 + rows * 0.008;
+    duty.felt({ rows, statementMs, wallMs: statementMs + 4 }, i * 250);
+  }
+  expect(duty.share).toBeCloseTo(0.7);
+});
+
 it('keeps to a lower limit that was set', () => {
   expect(new Duty(0.1).share).toBe(0.1);
   expect(sharesOf(new Duty(0.1), well, [30, 4], [30, 4])).toEqual([0.1, 0.1, 0.1]);

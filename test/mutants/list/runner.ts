@@ -395,6 +395,14 @@ export const runnerMutants: readonly Mutant[] = [
     tests: [`${duty}:one slow second`],
   },
   {
+    id: 'B154',
+    promise: 'Batches that others made smaller do not make a run rarer as well.',
+    file: 'lib/engine/run/duty.ts',
+    find: '(rows + BATCH_AS_ROWS)',
+    replace: 'rows',
+    tests: [`${duty}:smaller batches for slower`],
+  },
+  {
     id: 'B151',
     promise: 'No share grows over its limit.',
     file: 'lib/engine/run/duty.ts',

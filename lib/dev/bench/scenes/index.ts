@@ -2,7 +2,7 @@
 import { backlog } from './backlog';
 import { dependants } from './dependants';
 import { files } from './files';
-import { foreground } from './foreground';
+import { company, foreground } from './foreground';
 import { memory } from './memory';
 import { partition } from './partition';
 import { reader } from './reader';
@@ -17,6 +17,7 @@ export const scenes: readonly Scene[] = [
   tenTimes,
   reader,
   foreground,
+  company,
   trickle,
   partition,
   tenants,
