@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { alert } from '../platform/alerts/guard';
 import { type Blob, hostsOf } from '../platform/blob';
 import { type BlobError, DatabaseError, PreflightError } from '../platform/errors';
+import type { JobResult } from '../platform/job';
 import { oneRow, query } from '../platform/query';
 import { askOne } from '../platform/session';
 import { sql } from '../platform/sql';
@@ -30,7 +31,7 @@ export interface DrainRequest {
   readonly random?: () => number;
 }
 
-export interface DrainResult {
+export interface DrainResult extends JobResult {
   readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
   /** `time`, `waiting` (next attempts lie ahead), `stopped`, `paused`, `rate_limited`, `dry_run`, or an error's code; null when empty. */
   readonly reason: string | null;
@@ -68,6 +69,19 @@ const LONGEST_NAP_MS = 5_000;
 
 export async function drainOutbox(services: Services, request: DrainRequest): Promise<DrainResult> {
   return new Drain(services, request).execute();
+}
+
+/**
+ * The law of the outbox: when the next entry is due. Whatever queues one, resumes a policy or all, or releases a hold
+ * announces it. After anything else the next call looks.
+ */
+export function nextDrain(
+  { outcome, reason }: Pick<DrainResult, 'outcome' | 'reason'>,
+  state: Pick<OutboxState, 'open'> & Partial<OutboxState>,
+): Pick<JobResult, 'nextLook'> {
+  if (outcome === 'succeeded' && state.open === 0) return { nextLook: null };
+  if (reason === 'stopped' || reason === 'paused') return { nextLook: null };
+  return reason === 'waiting' && state.next_at ? { nextLook: new Date(state.next_at) } : {};
 }
 
 const isWorthAnother = (error: unknown): boolean =>
@@ -259,13 +273,14 @@ class Drain {
     outcome: DrainResult['outcome'],
     reason: string | null,
     message: string,
-    state: Pick<OutboxState, 'open' | 'open_bytes'>,
+    state: Pick<OutboxState, 'open' | 'open_bytes'> & Partial<OutboxState>,
   ): DrainResult {
     const durationSeconds = Math.max(0, this.services.clock().getTime() - this.#startedAt.getTime()) / 1000;
     const result: DrainResult = {
       outcome,
       reason,
       message,
+      ...nextDrain({ outcome, reason }, state),
       ...this.#counts,
       bytesFreed: this.#bytesFreed,
       calls: this.#calls,

@@ -1,6 +1,7 @@
 /**
  * The route of one of Lapse's own jobs (outbox, erasures, seal …): the same door and check-in as a policy's, with
- * then the job's own work, one run at a time. Answers what the job returns; 5xx when its outcome is `errored`.
+ * then the job's own work, one run at a time. Answers what the job returns; 5xx when its outcome is `errored`. A job
+ * that declares when it must look next answers `idle` until then, and PostgreSQL is not asked.
  */
 import { RequestError } from '../platform/errors';
 import type { JobRequest, JobResult } from '../platform/job';
@@ -9,8 +10,10 @@ import { inTurn } from '../platform/turn';
 import { type Services, services } from '../services';
 import { attend } from '../watch/attend';
 import { declaredJob, expectedJob } from '../watch/expected';
+import { isIdle } from '../watch/quiet';
 import { answerJson } from './answer';
 import { type CronRoute, door } from './door';
+import { shareLooks } from './share';
 
 interface JobAnswer extends JobResult {
   readonly job: string;
@@ -40,12 +43,13 @@ export function jobRoute(
       );
       return turn.mine ? turn.result : locked(name, turn.secondsLeft);
     };
-    const { result, durationSeconds, slaStatus } = await attend(expected, schedules, visit, work);
+    const law = { mayIdle: () => true, nextLook: (result: JobResult) => result.nextLook };
+    const { result, durationSeconds, slaStatus } = await attend(expected, schedules, visit, work, law);
     s.log[result.outcome === 'errored' ? 'error' : 'info'](
       {
         correlation_id: correlationId,
         script: name,
-        event: 'job.completed',
+        event: isIdle(result) ? 'job.idle' : 'job.completed',
         outcome: result.outcome,
         reason: result.reason,
         duration_seconds: durationSeconds,
@@ -53,6 +57,7 @@ export function jobRoute(
       },
       result.message,
     );
+    if (!isIdle(result)) await shareLooks(visit, name);
     const answer: JobAnswer = { job: name, ...result, durationSeconds, slaStatus };
     return answerJson(answer, correlationId, result.outcome === 'errored' ? 500 : 200);
   });

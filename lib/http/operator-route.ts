@@ -8,6 +8,8 @@ import { takeAction } from '../operators/actions';
 import { limitRate } from '../operators/rate';
 import { readList } from '../operators/read';
 import { RequestError } from '../platform/errors';
+import { MAX_DURATION_SECONDS } from '../platform/jobs';
+import { announceWork, EVERY_JOB } from '../platform/looks';
 import { operatorOf, SHORTEST_TOKEN, tokenOf } from '../platform/settings/operators';
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
@@ -42,10 +44,21 @@ export function operatorRoute(
     if (operator === null) return strangers.refuse(unauthorized(authorization));
     await limitRate(s.redis, operator);
     const log = s.log.child({ correlation_id: correlationId, script });
+    if (request.method === 'POST') await announceAll(s, log);
     const about = { correlationId, token: tokenOf(authorization) ?? '' };
     const answer = await flushed(() => work({ ...s, log }, operator, request, about));
     return answer instanceof Response ? answer : answerJson(answer, correlationId);
   });
+}
+
+/** Whatever is decided may be work for any job. A stop must work while Redis is away: then the safety look finds it. */
+async function announceAll({ redis, clock }: Services, log: Services['log']): Promise<void> {
+  const ended = new Date(clock().getTime() + MAX_DURATION_SECONDS * 1000);
+  if (await announceWork(redis, [EVERY_JOB], ended)) return;
+  log.warn(
+    { event: 'look.unannounced' },
+    'Redis did not answer: what is decided here may wait for the safety look',
+  );
 }
 
 /** A token that is too short to belong to any operator is refused without a hint. */

@@ -7,4 +7,4 @@ import { watchOrders } from './watch';
 export const orderReviewJob = async (services: Services, request: JobRequest): Promise<JobResult> =>
   services.orderReview
     ? watchOrders(services, request)
-    : { outcome: 'skipped', reason: 'not_declared', message: UNDECLARED };
+    : { outcome: 'skipped', reason: 'not_declared', message: UNDECLARED, nextLook: null };

@@ -14,7 +14,8 @@ export const WATCH = 'order-review-sla';
 /** Always before a claim, in a statement of its own: the claim must see what the one before it wrote. */
 export const ONE_CLAIM_AT_A_TIME = query(sql`select pg_advisory_xact_lock(7002, 1)`, nothing);
 
-const percentOf = (step: EscalationStep, s: OrderSettings): number =>
+/** Of the time allowed. */
+export const percentOf = (step: EscalationStep, s: OrderSettings): number =>
   step.at === 'warning' ? s.warningPercent : step.at === 'breach' ? s.breachPercent : step.at;
 
 /** A column of the orders table under its name in the contract. */

@@ -10,6 +10,7 @@ import { ask, askOne } from '../platform/session';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
+import { type Coming, comingQuery, nextOrders } from './next-look';
 import { payBack } from './pay-back';
 import type { RefundProvider } from './provider';
 import { type OrderQueue, queueQuery } from './queue';
@@ -72,6 +73,7 @@ class Watch {
   async execute(): Promise<WatchResult> {
     const { review } = this.parts;
     const { settings, clock } = this.services;
+    const looked = clock();
     let stopped: JobResult | null = null;
     if (!this.request.dryRun) {
       await this.#takeSteps(takeEarlySteps(review, settings.orders, clock(), STEPS));
@@ -79,8 +81,16 @@ class Watch {
       stopped = (await this.#payBack()) ?? (await this.#whyStopped());
       await this.#takeSteps(takeLateSteps(review, settings.orders, clock(), STEPS));
     }
-    const queue = queueQuery(review, settings.orders, clock());
-    return this.#conclude(await askOne(this.services.database, queue, READING), stopped);
+    const found = await ask(
+      this.services.database,
+      {
+        queue: queueQuery(review, settings.orders, clock()),
+        coming: comingQuery(review, settings.orders, looked),
+      },
+      READING,
+    );
+    const result = await this.#conclude(found.queue, stopped);
+    return { ...result, ...this.#nextLook(found, looked) };
   }
 
   readonly #inTime = (): boolean =>
@@ -153,6 +163,21 @@ class Watch {
         again: true,
       });
     }
+  }
+
+  /** What was counted or could not be done to its end is looked at again by the next call. */
+  #nextLook(
+    { queue, coming }: { queue: OrderQueue; coming: Coming },
+    looked: Date,
+  ): Pick<JobResult, 'nextLook'> {
+    const isBusy = this.#counts.unsettled > 0 || Object.values(this.#steps).some((n) => n >= STEPS);
+    if (this.request.dryRun || isBusy || !this.#inTime()) return {};
+    const nextLook = nextOrders(coming, queue, {
+      looked,
+      review: this.parts.review,
+      settings: this.services.settings.orders,
+    });
+    return nextLook === undefined ? {} : { nextLook };
   }
 
   async #conclude(queue: OrderQueue, stopped: JobResult | null): Promise<WatchResult> {

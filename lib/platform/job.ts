@@ -7,8 +7,16 @@ export interface JobRequest {
   readonly trigger: 'cron' | 'manual';
 }
 
+/**
+ * A job's law: when PostgreSQL must be asked again, as long as nothing announces new work for it (lib/platform/looks.ts).
+ * `scheduled`: it is done for this time of its schedule; null: nothing it knows of falls due, so only the safety look asks.
+ */
+export type NextLook = Date | 'scheduled' | null;
+
 export interface JobResult {
   readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
   readonly reason: string | null;
   readonly message: string;
+  /** Left out, each call asks PostgreSQL. */
+  readonly nextLook?: NextLook;
 }

@@ -33,4 +33,9 @@ export const OWN_JOBS: readonly OwnJob[] = [
   { name: 'own-records', schedule: '5 7 * * *', daily: '5 7 * * *' },
 ];
 
+/** Looks whether all others came, and sends what waits to be told. */
+export const WATCH_JOB = 'run-watch';
+/** Deletes the files of deleted rows. */
+export const FILES_JOB = 'blob-outbox';
+
 export const cronPath = (name: string): string => `/api/cron/${name}`;

@@ -94,6 +94,8 @@ const Environment = z.object({
   LAPSE_PROGRESSIVE_ROLLOUT: onOff,
   /** G6: how long a shorter period, a downgrade or a removed override waits. */
   LAPSE_COOLING_OFF_DAYS: whole(0, 365).default(7),
+  /** PostgreSQL is asked by each job at least this often, whatever is known; 0: by each call, as if nothing were known. */
+  LAPSE_SAFETY_LOOK_HOURS: whole(0, 168).default(24),
   /** Named operators of the control endpoints: name:sha256 of the token in hex, comma separated. */
   LAPSE_OPERATORS: operatorList.default([]),
   /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
@@ -158,6 +160,8 @@ export interface Settings {
   readonly production: boolean;
   /** The reconciliation may hand orphans to the outbox. */
   readonly reconcileDelete: boolean;
+  /** The longest a job goes without asking PostgreSQL. */
+  readonly safetyLookSeconds: number;
   readonly sla: { readonly warningPercent: number; readonly criticalPercent: number };
   readonly guards: {
     /** G2: the mass-deletion guard judges each run. */
@@ -224,10 +228,8 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     dryRunBecause,
     production: isProduction(e),
     reconcileDelete: e.RECONCILE_DELETE,
-    sla: {
-      warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
-      criticalPercent: e.SLA_CRITICAL_THRESHOLD_PERCENT,
-    },
+    safetyLookSeconds: e.LAPSE_SAFETY_LOOK_HOURS * 3_600,
+    sla: slaOf(e),
     guards: guardsOf(e),
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
@@ -277,6 +279,11 @@ export function guardSettings(env: Record<string, string | undefined>): Settings
   if (parsed.success) return guardsOf(parsed.data);
   throw new SettingsError(parsed.error.issues.map((i) => `${i.path.join('.')} ${i.message}`));
 }
+
+const slaOf = (e: Checked): Settings['sla'] => ({
+  warningPercent: e.SLA_WARNING_THRESHOLD_PERCENT,
+  criticalPercent: e.SLA_CRITICAL_THRESHOLD_PERCENT,
+});
 
 const guardsOf = (e: z.output<typeof Guards>): Settings['guards'] => ({
   massDeletion: e.LAPSE_MASS_DELETION_GUARD,

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { reportIncidents, type Symptom } from '../platform/alerts/incidents';
-import { query, rows } from '../platform/query';
+import { oneRow, query, rows } from '../platform/query';
 import { ask, askOne } from '../platform/session';
 import { constant, literal, type Sql, sql } from '../platform/sql';
 import type { Services } from '../services';
@@ -31,6 +31,7 @@ const Due = z.object({
   kept: z.number(),
 });
 type Due = z.output<typeof Due>;
+const Next = z.object({ next: z.coerce.date().nullable() });
 
 /** Whose time is nearly over, or over, and of whom nobody was told so. */
 const untold = (at: string) =>
@@ -66,6 +67,14 @@ export async function watchClock(services: Services): Promise<number> {
     );
   }
   return due.length;
+}
+
+/** When somebody has to be told next; null while no request is under way. What was due and could not be told is due still. */
+export async function nextOnClock(services: Services): Promise<Date | null> {
+  const warnsAt = sql`e.requested_at + ${constant(WARNING_SHARE)} * (e.due_at - e.requested_at)`;
+  const next = sql`select min(case when e.warned_at is null then ${warnsAt} else e.due_at end) as next
+    from retention.erasure e where ${underWay(sql`e.state`)} and e.overdue_at is null`;
+  return (await askOne(services.database, query(next, oneRow(Next)), LIMITS)).next;
 }
 
 const symptomOf = (due: Due): Symptom => {

@@ -12,8 +12,10 @@ import { underLease } from '../engine/run/lease';
 import { runPass } from '../engine/run/pass';
 import type { Leg } from '../engine/statement/leg';
 import { CHECKS_OF_ERASURE } from '../engine/statement/preflight';
+import { announceFiles } from '../files/announce';
 import { PreflightError } from '../platform/errors';
 import { type Ending, type Kept, noneKept, type Outcome } from '../platform/outcome';
+import { namesFiles } from '../policies/going';
 import type { Services } from '../services';
 import type { ErasureCall } from './result';
 import type { Reach } from './subject';
@@ -63,6 +65,7 @@ async function erase(run: Run, erasing: Reach['erasing'], leg: Leg): Promise<End
   if (problems.length > 0) throw new PreflightError(policy.name, problems);
   const most = { rows: Number.POSITIVE_INFINITY, ending: limited };
   const work = { policy, fence, total: null, most, mostFiles: Number.POSITIVE_INFINITY, checks };
+  if (namesFiles(policy)) await announceFiles(run.session.redis, run.request.deadline);
   return runPass(run, work, [leg], { batches: new Batches(run, work), asOf, from: null });
 }
 

@@ -5,6 +5,7 @@
  * left: a hold delays it, and the scheduled call resumes it.
  */
 import { RequestError } from '../platform/errors';
+import type { JobResult } from '../platform/job';
 import type { Services } from '../services';
 import { carryOut } from './carry-out';
 import { previewErasure } from './preview';
@@ -68,10 +69,7 @@ export async function withdrawRequest(
   return { id: record.id, state: record.state };
 }
 
-export interface Resumed {
-  readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';
-  readonly reason: string | null;
-  readonly message: string;
+export interface Resumed extends JobResult {
   readonly erasures: readonly ErasureResult[];
 }
 
@@ -98,9 +96,17 @@ export async function resumeErasures(
     outcome: bad?.outcome === 'waiting' ? 'interrupted' : (bad?.outcome ?? 'succeeded'),
     reason: bad?.reason ?? null,
     message: `${results.length} confirmed requests, ${done} of them done${bad ? `; ${bad.message}` : ''}`,
+    ...nextErasure(results),
     erasures: results,
   };
 }
+
+/**
+ * The law of erasures: after one that was tried each call looks, at what is left of it or at what is over with it; with none
+ * there is nothing to do until somebody asks for one or confirms one, which is announced.
+ */
+export const nextErasure = (tried: readonly unknown[]): Pick<JobResult, 'nextLook'> =>
+  tried.length === 0 ? { nextLook: null } : {};
 
 function waiting(record: ErasureRecord, found: ErasureResult): ErasureResult {
   const rows = record.rows_found === null ? 'more rows than could be counted' : `${record.rows_found} rows`;

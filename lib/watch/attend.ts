@@ -1,14 +1,20 @@
 /**
  * Around every cron: its check-in at Sentry, a durable record of when it began and how it ended, and then a look
- * whether all others came too. The record and the look cost a request each and never change how the run ends.
+ * whether all others came too. The record and the look cost a request each and never change how the run ends. A call
+ * that Redis knows to have nothing to do asks PostgreSQL nothing: it is noted in Redis, and so are the others judged.
  */
 import { codeOf } from '../platform/errors';
+import type { NextLook } from '../platform/job';
+import { WATCH_JOB } from '../platform/jobs';
+import { arrive, dueOf, type Known, settleLook } from '../platform/looks';
 import { type Outcome, type SlaStatus, slaStatus } from '../platform/outcome';
 import { checkIn } from '../platform/sentry';
 import type { Services } from '../services';
-import { noteBegin, noteEnd } from './attendance';
+import { didItsWork, type Ended, noteBegin, noteEnd } from './attendance';
 import type { Expected } from './expected';
 import { lookForLateRuns } from './look';
+import { knowing, mayKnow, untilOf } from './next-look';
+import { IDLE, idleNote, isQuiet, notesIn, noteText } from './quiet';
 
 /** What is asked of the call that brought the work about. */
 interface Call {
@@ -26,6 +32,22 @@ interface Finished {
   readonly message: string;
 }
 
+/** When it need not ask. */
+interface Law<R> {
+  /** Whether a call on this schedule may go without asking. */
+  mayIdle(schedule: string): boolean;
+  nextLook(result: R): NextLook | undefined;
+}
+
+const ALWAYS: Law<unknown> = { mayIdle: () => false, nextLook: () => undefined };
+
+/** Nothing was to be done, and PostgreSQL was not asked. */
+export interface Idle extends Finished {
+  readonly outcome: 'skipped';
+  /** Until then, unless new work is announced. */
+  readonly nextLook: Date;
+}
+
 export interface Attended<R> {
   readonly result: R;
   readonly durationSeconds: number;
@@ -40,30 +62,27 @@ export async function attend<R extends Finished>(
   schedules: readonly (string | undefined)[],
   call: Call,
   work: () => Promise<R>,
-): Promise<Attended<R>> {
-  const { services } = call;
-  const { sla } = services.settings;
-  const startedAt = services.clock();
+  law: Law<R> = ALWAYS,
+): Promise<Attended<R> | Attended<Idle>> {
+  const startedAt = call.services.clock();
   // A dry run that was asked for is not the run that was due.
   const counts = !call.parameters.dryRun;
+  const known = counts && mayKnow(call.services) ? await arrival(expected, call, startedAt, law) : null;
+  const idle = known && idleUntil(expected, call.services, known, startedAt);
+  if (known && idle) {
+    const result = await checkIn({ ...expected, schedules }, call, async () => idling(expected.name, idle));
+    if (!isQuiet(call.services, known, startedAt)) await lookForLateRuns(call.services);
+    return { result, durationSeconds: 0, slaStatus: 'within_sla' };
+  }
   // Beside the work, not before it: a lost note is made up for by the end.
-  const began = counts ? noteBegin(services, expected, startedAt) : Promise.resolve();
-  const finish = async (ending: Pick<Finished, 'outcome' | 'reason'>) => {
-    const finishedAt = services.clock();
-    const durationSeconds = Math.max(0, finishedAt.getTime() - startedAt.getTime()) / 1000;
-    const status = slaStatus(durationSeconds, expected.allowedSeconds, sla);
+  const began = counts ? noteBegin(call.services, expected, startedAt) : Promise.resolve();
+  const finish = async (ending: Pick<Finished, 'outcome' | 'reason'>, nextLook?: NextLook) => {
+    const about = finished(expected, call.services, startedAt, ending);
     await began;
-    if (counts) {
-      await noteEnd(services, expected, {
-        ...ending,
-        startedAt,
-        finishedAt,
-        durationSeconds,
-        slaStatus: status,
-      });
-    }
-    if (call.deadline.getTime() - services.clock().getTime() > LOOK_MS) await lookForLateRuns(services);
-    return { durationSeconds, slaStatus: status };
+    if (counts) await noted(expected, call.services, about, { known, nextLook });
+    const left = call.deadline.getTime() - call.services.clock().getTime();
+    if (left > LOOK_MS) await lookForLateRuns(call.services);
+    return { durationSeconds: about.durationSeconds, slaStatus: about.slaStatus };
   };
   let result: R;
   try {
@@ -72,5 +91,64 @@ export async function attend<R extends Finished>(
     await finish({ outcome: 'errored', reason: codeOf(error) });
     throw error;
   }
-  return { result, ...(await finish(result)) };
+  return { result, ...(await finish(result, law.nextLook(result))) };
+}
+
+/** Who comes reads what is known; only a schedule that may go without asking is answered whether it may now. */
+const arrival = (
+  { name }: Expected,
+  call: Call,
+  now: Date,
+  law: Pick<Law<never>, 'mayIdle'>,
+): Promise<Known | null> => {
+  const may = call.schedule !== null && law.mayIdle(call.schedule);
+  const at = knowing(call.services, now);
+  return arrive(call.services.redis, name, may ? { ...at, note: idleNote(now) } : at);
+};
+
+/** Null: it has to ask. The watch itself has also to see nothing new. */
+function idleUntil({ name }: Expected, services: Services, known: Known, now: Date): Date | null {
+  if (!known.idle || (name === WATCH_JOB && !isQuiet(services, known, now))) return null;
+  return dueOf(known.fields, name, knowing(services, now)).due;
+}
+
+const idling = (name: string, until: Date): Idle => ({
+  ...{ outcome: 'skipped', reason: IDLE.reason },
+  message: `nothing of ${name} falls due before ${until.toISOString().slice(0, 16)}Z unless it is announced; PostgreSQL was not asked`,
+  nextLook: until,
+});
+
+function finished(
+  expected: Expected,
+  { clock, settings }: Services,
+  startedAt: Date,
+  { outcome, reason }: Pick<Finished, 'outcome' | 'reason'>,
+): Ended {
+  const finishedAt = clock();
+  const durationSeconds = Math.max(0, finishedAt.getTime() - startedAt.getTime()) / 1000;
+  const sla = slaStatus(durationSeconds, expected.allowedSeconds, settings.sla);
+  return { outcome, reason, startedAt, finishedAt, durationSeconds, slaStatus: sla };
+}
+
+/** First in Redis, then in PostgreSQL, which then knows where to find who comes without asking it. */
+export async function noted(
+  expected: Expected,
+  services: Services,
+  ended: Ended,
+  { known, nextLook }: { readonly known: Known | null; readonly nextLook: NextLook | undefined },
+): Promise<void> {
+  if (!known) return noteEnd(services, expected, ended);
+  const { startedAt, finishedAt, outcome, reason } = ended;
+  const { safetySeconds, basis } = knowing(services, startedAt);
+  const until = untilOf(nextLook, { looked: startedAt, schedule: expected.schedule, safetySeconds });
+  const before = notesIn(known).get(expected.name)?.workedAt ?? null;
+  const workedAt = didItsWork(ended) ? startedAt : before;
+  const sla = outcome === 'skipped' ? null : ended.slaStatus;
+  const note = noteText({ startedAt, finishedAt, workedAt, outcome, reason, slaStatus: sla });
+  const isKnown = await settleLook(services.redis, expected.name, { looked: startedAt, until, basis, note });
+  await noteEnd(services, expected, {
+    ...ended,
+    // A policy's own run always asks: what is not noted here did not come.
+    inRedis: isKnown && expected.kind === 'job',
+  });
 }

@@ -6,17 +6,21 @@
 import { z } from 'zod';
 import { deliver } from '../platform/alerts/deliver';
 import { causeOf } from '../platform/alerts/guard';
-import { reportIncidents, type Symptom } from '../platform/alerts/incidents';
+import { type Symptom, writeIncidents } from '../platform/alerts/incidents';
 import { codeOf } from '../platform/errors';
-import { ORDER_JOB } from '../platform/jobs';
+import type { NextLook } from '../platform/job';
+import { ORDER_JOB, WATCH_JOB } from '../platform/jobs';
+import { arrive, settleLook } from '../platform/looks';
 import { nothing, oneRow, query, rowCount, rows } from '../platform/query';
 import { capture } from '../platform/sentry';
 import { ask, askOne } from '../platform/session';
 import { constant, sql } from '../platform/sql';
 import type { Services } from '../services';
-import { declareExpected } from './attendance';
-import { allExpected } from './expected';
+import { declareExpected, expectAgain, writeDown } from './attendance';
+import { allExpected, type Expected } from './expected';
 import { type Attendance, CAUSES, judge, type Status } from './judge';
+import { knowing, mayKnow, untilOf } from './next-look';
+import { type Note, notesIn, seenText, symptomsOf } from './quiet';
 
 /** Just under the interval of run-watch, so that a busy hour costs no more than a quiet one. */
 const TURN_SECONDS = 100;
@@ -29,6 +33,8 @@ export interface Look {
   readonly looked: boolean;
   readonly statuses: Readonly<Record<string, Status>>;
   readonly symptoms: readonly Symptom[];
+  /** The law of the watch, as long as who comes is as expected (quiet.ts): alerts that wait. */
+  readonly nextLook?: NextLook;
 }
 
 const NOTHING: Look = { looked: false, statuses: {}, symptoms: [] };
@@ -49,11 +55,16 @@ export async function lookForLateRuns(services: Services, options: { force?: boo
 async function lookNow(services: Services, force: boolean): Promise<Look> {
   const now = services.clock();
   const all = allExpected(services);
+  const known = mayKnow(services) ? await arrive(services.redis, WATCH_JOB, knowing(services, now)) : null;
+  const kept = { since: known?.since ?? null, notes: known ? notesIn(known) : new Map<string, Note>() };
   const { turn, attendance, incidents, waiting } = await ask(
     services.database,
     {
       turn: takeTurn(now, force),
       declared: declareExpected(all, now.toISOString()),
+      lost: expectAgain(kept, now.toISOString()),
+      came: writeDown(kept.notes),
+      idle: mayIdle(known !== null, now),
       attendance: ATTENDANCE,
       incidents: OPEN_INCIDENTS,
       waiting: alertsWait(now),
@@ -63,23 +74,58 @@ async function lookNow(services: Services, force: boolean): Promise<Look> {
   if (turn === 0) {
     // What this very run decided does not wait for the next turn.
     if (waiting.due) await deliver(services);
+    // Nor is it judged here: the next watch looks.
+    if (known) await settleWatch(services, now, undefined);
     return NOTHING;
   }
+  const judged = all.flatMap((expected) => {
+    const attended = attendance.find((a) => a.name === expected.name);
+    return attended ? [[expected, attendanceOf(expected, attended)] as const] : [];
+  });
+  const { statuses, symptoms } = judgeAll(judged, now, services.settings.sla);
+  const over = [...overRuns(incidents, symptoms), ...overGuards(incidents, attendance)];
+  await writeIncidents(services, { wrong: symptoms, over });
+  const changed = await saveStatuses(services, statuses, attendance);
+  const isTelling = over.length > 0 || waiting.due;
+  if (symptoms.length > 0 || isTelling) await deliver(services);
+  const nextLook = isTelling || changed ? undefined : waiting.next;
+  if (known) {
+    const attended = new Map(judged.map(([{ name }, a]) => [name, a]));
+    await settleWatch(
+      services,
+      now,
+      nextLook,
+      seenText(attended, symptomsOf(judged, now, services.settings.sla)),
+    );
+  }
+  return { looked: true, statuses, symptoms, ...(nextLook === undefined ? {} : { nextLook }) };
+}
+
+function judgeAll(
+  judged: readonly (readonly [Expected, Attendance])[],
+  now: Date,
+  sla: Services['settings']['sla'],
+) {
   const statuses: Record<string, Status> = {};
   const symptoms: Symptom[] = [];
-  for (const expected of all) {
-    const attended = attendance.find((a) => a.name === expected.name);
-    if (!attended) continue;
-    const canBeStopped = expected.kind === 'policy' || expected.name === ORDER_JOB.name;
-    const verdict = judge(expected, attendanceOf(attended, canBeStopped), now, services.settings.sla);
+  for (const [expected, attended] of judged) {
+    const verdict = judge(expected, attended, now, sla);
     statuses[expected.name] = verdict.status;
     symptoms.push(...verdict.symptoms);
   }
-  const over = [...overRuns(incidents, symptoms), ...overGuards(incidents, attendance)];
-  await reportIncidents(services, { wrong: symptoms, over });
-  await saveStatuses(services, statuses, attendance);
-  if (symptoms.length > 0 || over.length > 0 || waiting.due) await deliver(services);
-  return { looked: true, statuses, symptoms };
+  return { statuses, symptoms };
+}
+
+/** `nextLook`: when an alert that waits is tried again; undefined: the next watch looks. */
+async function settleWatch(
+  services: Services,
+  looked: Date,
+  nextLook: NextLook | undefined,
+  watched?: string,
+): Promise<void> {
+  const { basis, safetySeconds } = knowing(services, looked);
+  const until = untilOf(nextLook, { looked, schedule: '', safetySeconds });
+  await settleLook(services.redis, WATCH_JOB, { looked, until, basis, ...(watched ? { watched } : {}) });
 }
 
 const Instant = z.coerce.date();
@@ -131,14 +177,23 @@ const OPEN_INCIDENTS = query(
   rows(Incident),
 );
 
+const Waiting = z.object({ due: z.boolean(), next: Instant.nullable() });
 const alertsWait = (now: Date) =>
   query(
-    sql`select exists (select 1 from retention.alert
-      where state = 'pending' and next_attempt_at <= ${now.toISOString()}::timestamptz) as due`,
-    oneRow(z.object({ due: z.boolean() })),
+    sql`select coalesce(min(next_attempt_at) <= ${now.toISOString()}::timestamptz, false) as due, min(next_attempt_at) as next
+      from retention.alert where state = 'pending'`,
+    oneRow(Waiting),
   );
 
-const attendanceOf = (attended: Attended, canBeStopped: boolean): Attendance => ({
+/** Whoever looks settles when the watch looks next. */
+const mayIdle = (isKnown: boolean, now: Date) =>
+  query(
+    sql`update retention.watched set in_redis_since = ${now.toISOString()}::timestamptz
+      where ${isKnown}::boolean and name = ${WATCH_JOB} and in_redis_since is null`,
+    nothing,
+  );
+
+const attendanceOf = (expected: Expected, attended: Attended): Attendance => ({
   expectedSince: attended.expected_since,
   startedAt: attended.started_at,
   finishedAt: attended.finished_at,
@@ -147,7 +202,7 @@ const attendanceOf = (attended: Attended, canBeStopped: boolean): Attendance => 
   reason: attended.reason,
   slaStatus: attended.sla_status,
   // An operator's stop is for policies and refunds; Lapse's other jobs continue.
-  stopped: canBeStopped ? attended.stopped : null,
+  stopped: expected.kind === 'policy' || expected.name === ORDER_JOB.name ? attended.stopped : null,
 });
 
 /** Incidents about runs that were not seen this time; also those of a policy that is no longer declared. */
@@ -174,17 +229,18 @@ function overGuards(open: readonly Incident[], attendance: readonly Attended[]):
   });
 }
 
-/** For the metrics; no request when nothing changed. */
+/** For the metrics; no request when nothing changed. Returns whether anything did. */
 async function saveStatuses(
   services: Services,
   statuses: Record<string, Status>,
   attendance: readonly Attended[],
-): Promise<void> {
+): Promise<boolean> {
   const changed = attendance
     .filter((a) => statuses[a.name] !== undefined && statuses[a.name] !== a.status)
     .map((a) => ({ name: a.name, status: statuses[a.name] }));
-  if (changed.length === 0) return;
+  if (changed.length === 0) return false;
   const save = sql`update retention.watched w set status = x.status
     from jsonb_to_recordset(${JSON.stringify(changed)}::jsonb) x(name text, status text) where w.name = x.name`;
   await askOne(services.database, query(save, nothing), LIMITS);
+  return true;
 }

@@ -20,5 +20,10 @@ export async function watchRuns(services: Services, request: JobRequest): Promis
   const { sent, failed } = await deliver(services);
   const late = Object.values(seen.statuses).filter((s) => s !== 'on_time').length;
   const message = `${Object.keys(seen.statuses).length} watched, ${late} not on time; ${sent} alerts sent, ${failed} to be tried again`;
-  return { outcome: 'succeeded', reason: null, message, ...seen };
+  return {
+    ...{ outcome: 'succeeded', reason: null, message },
+    ...seen,
+    // What was just sent, or not taken, is looked at once more.
+    ...(sent + failed > 0 ? { nextLook: undefined } : {}),
+  };
 }

@@ -6,11 +6,13 @@
  * one, from the start. A dry run begins as the run does and looks at the same rows, in READ ONLY transactions.
  */
 import { afterRun } from '../../files/after-run';
+import { announceFiles } from '../../files/announce';
 import { outboxFull, roomInOutbox } from '../../files/room';
 import { alert, type GuardEvent } from '../../platform/alerts/guard';
 import { DatabaseError, PreflightError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import type { Policy } from '../../policies/contract';
+import { namesFiles } from '../../policies/going';
 import type { Services } from '../../services';
 import { type Admission, admit } from '../guard/admit';
 import { type BreakerState, feedBreaker, readBreaker } from '../guard/breaker';
@@ -85,6 +87,7 @@ class Retention {
     run.log.info({ event: 'run.started', as_of: this.#asOf, due: begun.total }, 'run started');
     const { policy, fence, total } = begun;
     const work = { policy, fence, total, most: this.#most(admission), mostFiles };
+    if (namesFiles(policy)) await announceFiles(run.session.redis, run.request.deadline);
     return this.#passes(work, admission.legs, cursor);
   }
 

@@ -5,6 +5,7 @@
  * outbox, within a cap, which asks once more under locks before it deletes.
  */
 import { BlobError, DatabaseError, LapseError, RedisError } from '../../platform/errors';
+import type { JobResult } from '../../platform/job';
 import type { Ending, Outcome } from '../../platform/outcome';
 import type { Services } from '../../services';
 import { Scan, type ScanRequest, skipped } from './scan';
@@ -14,7 +15,7 @@ export interface ReconcileRequest extends ScanRequest {
   readonly dryRun: boolean;
 }
 
-export interface ReconcileResult {
+export interface ReconcileResult extends JobResult {
   readonly outcome: Outcome;
   readonly reason: string | null;
   readonly message: string;
@@ -34,12 +35,22 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
   const scan = new Scan(services, request, log);
   const ending = await compared(scan, services, request);
   const mode = request.mayDelete ? 'delete' : 'report';
-  const result: ReconcileResult = { ...ending, scan: scan.id, mode, ...scan.sums };
+  const nextLook = nextScan(ending);
+  const result: ReconcileResult = { ...ending, ...nextLook, scan: scan.id, mode, ...scan.sums };
   log[ending.outcome === 'errored' ? 'error' : 'info'](
     { event: 'blob.reconciled', ...result },
     ending.message,
   );
   return result;
+}
+
+/** A scan that has ended is the day's; what was not compared for want of time, or of an answer, is continued by the next call. */
+export function nextScan({
+  outcome,
+  reason,
+}: Pick<Ending, 'outcome' | 'reason'>): Pick<JobResult, 'nextLook'> {
+  if (outcome === 'succeeded' || reason === 'recent') return { nextLook: 'scheduled' };
+  return reason === 'no_files' ? { nextLook: null } : {};
 }
 
 async function compared(scan: Scan, { blob }: Services, request: ReconcileRequest): Promise<Ending> {

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { type Blob, hostsOf } from '../../platform/blob';
 import type { Ending } from '../../platform/outcome';
 import type { Services } from '../../services';
+import { announceFiles } from '../announce';
 import {
   beginScan,
   endListing,
@@ -123,6 +124,7 @@ export class Scan {
   }
 
   async #queueOrphans(place: Place): Promise<void> {
+    await announceFiles(this.services.redis, this.request.deadline);
     const done = await queueRipe(this.services.database, place.scan, {
       graceSeconds: GRACE_SECONDS,
       apartSeconds: APART_SECONDS,

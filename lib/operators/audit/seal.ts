@@ -64,7 +64,12 @@ function endingOf({ entries, runs, receipts, problems, complete }: Verification)
   }
   const counts = `${entries} entries, ${runs} runs, ${receipts} receipts`;
   return complete
-    ? { outcome: 'succeeded', reason: null, message: `the audit chain is intact: ${counts}` }
+    ? {
+        outcome: 'succeeded',
+        reason: null,
+        nextLook: 'scheduled',
+        message: `the audit chain is intact: ${counts}`,
+      }
     : {
         outcome: 'interrupted',
         reason: 'time',

@@ -47,6 +47,7 @@ export async function trimOwnRecords(services: Services, request: JobRequest): P
   return {
     outcome: 'succeeded',
     reason: null,
+    nextLook: 'scheduled',
     message: `${sum} old records were taken away or blanked`,
     trimmed,
   };

@@ -7,6 +7,8 @@
 import { z } from 'zod';
 import type { Context } from '../context';
 import { LapseError } from '../errors';
+import { WATCH_JOB } from '../jobs';
+import { announceWork } from '../looks';
 import { query, rows } from '../query';
 import { capture } from '../sentry';
 import { ask } from '../session';
@@ -25,7 +27,15 @@ export interface Symptom {
 
 export type Channel = 'sentry' | 'webhook' | 'email';
 
+/** Each cause at most once. */
+interface Report {
+  readonly wrong?: readonly Symptom[];
+  readonly over?: readonly string[];
+}
+
 const STATEMENT_MS = 5_000;
+/** The statement and the wait for its locks. */
+const WRITING_MS = 2 * STATEMENT_MS;
 
 const channelsOf = (settings: Settings): Channel[] => [
   ...(settings.sentryDsn === undefined ? [] : (['sentry'] as const)),
@@ -86,14 +96,19 @@ const recover = (causes: readonly string[], channels: readonly Channel[], at: st
     rows(Recovered),
   );
 
+/** A request to Redis and one to PostgreSQL; the watch will send what is decided here, whatever becomes of this process. */
+export async function reportIncidents(context: Context, report: Report): Promise<void> {
+  const { wrong = [], over = [] } = report;
+  if (wrong.length === 0 && over.length === 0) return;
+  await announceWork(context.redis, [WATCH_JOB], new Date(context.clock().getTime() + WRITING_MS));
+  await writeIncidents(context, report);
+}
+
 /**
  * One request: opens or counts what is wrong, closes what is over. Costs none when both are empty. An incident
  * that cannot be written goes to the log and straight to Sentry: nothing is worse than a silent alarm.
  */
-export async function reportIncidents(
-  context: Context,
-  { wrong = [], over = [] }: { wrong?: readonly Symptom[]; over?: readonly string[] },
-): Promise<void> {
+export async function writeIncidents(context: Context, { wrong = [], over = [] }: Report): Promise<void> {
   if (wrong.length === 0 && over.length === 0) return;
   const at = context.clock().toISOString();
   const channels = channelsOf(context.settings);

@@ -31,10 +31,23 @@ const SPARE = 1.25;
 /** From twice a day to every five minutes, in minutes. */
 const OFTENER = [720, 480, 360, 240, 180, 120, 60, 30, 20, 15, 10, 5];
 
+/** What expires just after a run waits for the next one, which may be late: that is no backlog. */
+const tolerated = (rates: Pick<Throughput, 'schedules' | 'latenessSeconds' | 'now'>): number =>
+  intervalOf(rates.schedules[0] ?? '', rates.now) + rates.latenessSeconds;
+
+/**
+ * Until when a policy stays `clear` whatever expires: nothing can be later than its last drained run is past. Null where it was
+ * not drained within that time.
+ */
+export function untilBehind(
+  rates: Pick<Throughput, 'schedules' | 'latenessSeconds' | 'now'> & { readonly sinceDrained: number },
+): Date | null {
+  const left = tolerated(rates) - rates.sinceDrained;
+  return left > 0 ? new Date(rates.now.getTime() + left * 1000) : null;
+}
+
 export function forecast(rates: Throughput): Forecast {
-  // What expires just after a run waits for the next one, which may be late: that is no backlog.
-  const tolerated = intervalOf(rates.schedules[0] ?? '', rates.now) + rates.latenessSeconds;
-  if (rates.secondsPast <= tolerated) return { verdict: 'clear', clearAt: null, advice: null };
+  if (rates.secondsPast <= tolerated(rates)) return { verdict: 'clear', clearAt: null, advice: null };
   if (rates.drainedPerDay === null) return { verdict: 'unknown', clearAt: null, advice: null };
   const gain = rates.drainedPerDay - rates.arrivalsPerDay;
   if (gain <= 0) return { verdict: 'never', clearAt: null, advice: scheduleFor(rates, rates.drainedPerDay) };

@@ -14,7 +14,7 @@ import type { Policy } from '../../policies/contract';
 import { periodsOf, policyReach, withPeriods } from '../../policies/effective';
 import type { Services } from '../../services';
 import { expectedOf } from '../expected';
-import { type Forecast, forecast } from './forecast';
+import { type Forecast, forecast, untilBehind } from './forecast';
 import { COUNT_CAP, Measured, measure } from './measure';
 
 const STATEMENT_MS = 10_000;
@@ -24,6 +24,8 @@ const DAYS = 7;
 const CLOSING_MS = 5_000;
 
 export interface Backlog extends Forecast {
+  /** Until then it cannot be behind, whatever happens; null where that is not known. */
+  readonly clearUntil: Date | null;
   readonly policy: string;
   readonly waiting: number;
   readonly secondsPast: number;
@@ -78,7 +80,17 @@ export async function watchBacklog(
         backlog,
         unmeasured,
       }
-    : { outcome: 'succeeded', reason: null, message, backlog, unmeasured };
+    : { outcome: 'succeeded', reason: null, message, ...nextMeasure(backlog, request), backlog, unmeasured };
+}
+
+/** The law of the backlog: the first instant at which any policy could be behind. */
+export function nextMeasure(
+  all: readonly Pick<Backlog, 'clearUntil'>[],
+  { dryRun }: Pick<JobRequest, 'dryRun'>,
+): Pick<JobResult, 'nextLook'> {
+  const known = all.flatMap(({ clearUntil }) => (clearUntil ? [clearUntil.getTime()] : []));
+  if (dryRun || known.length < all.length) return {};
+  return { nextLook: known.length === 0 ? null : new Date(Math.min(...known)) };
 }
 
 async function measureOne(services: Services, policy: Policy, dryRun: boolean): Promise<Backlog> {
@@ -107,6 +119,10 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
   const rates = ratesOf(days, { now, arriving, deleted });
   const secondsPast = Math.max(0, ...plans.map((m) => m.seconds ?? 0));
   const { run, resume } = policy.schedule;
+  const rhythm = {
+    schedules: resume ? [run, resume] : [run],
+    latenessSeconds: expectedOf(policy).latenessSeconds,
+  };
   const seen = forecast({
     now,
     waiting,
@@ -116,10 +132,18 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
       waiting: plans.every((m) => m.waiting <= COUNT_CAP),
       arrivals: plans.every((m) => m.arriving <= COUNT_CAP),
     },
-    schedules: resume ? [run, resume] : [run],
-    latenessSeconds: expectedOf(policy).latenessSeconds,
+    ...rhythm,
   });
-  const backlog: Backlog = { policy: policy.name, waiting, secondsPast, ...rates, ...seen, plans };
+  const clearUntil = seen.verdict === 'clear' ? untilBehind({ now, sinceDrained, ...rhythm }) : null;
+  const backlog: Backlog = {
+    policy: policy.name,
+    waiting,
+    secondsPast,
+    ...rates,
+    ...seen,
+    clearUntil,
+    plans,
+  };
   if (!dryRun) await ask(database, writes(backlog, { at, arriving, deleted }), { statementMs: STATEMENT_MS });
   return backlog;
 }

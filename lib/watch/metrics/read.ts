@@ -5,16 +5,20 @@
  */
 import type { Database } from '../../platform/database';
 import { codeOf, DatabaseError } from '../../platform/errors';
+import { WATCH_JOB } from '../../platform/jobs';
+import { arrive } from '../../platform/looks';
 import type { Answers, Query } from '../../platform/query';
 import { ask } from '../../platform/session';
 import type { Services } from '../../services';
+import { knowing, mayKnow } from '../next-look';
+import { type Note, notesIn } from '../quiet';
 import { driftQueries } from './drift';
 import { erasureQueries } from './erasures';
 import { openQueries } from './open';
 import { orderQueries } from './orders';
 import { qualityQueries } from './quality';
 import { runQueries } from './runs';
-import { watchQueries } from './watch';
+import { watchQueries, withNotes } from './watch';
 
 /** A scrape that takes longer is given up by Prometheus anyway. */
 const LIMITS = { statementMs: 5_000, readOnly: true };
@@ -44,7 +48,19 @@ export async function readMetrics(services: Services): Promise<Readings> {
   const parts = partsOf(services);
   const read = await readTogether(services, parts).catch((error) => readApart(services, parts, error));
   const failed = Object.keys(parts).map((part) => [part, part in read ? 0 : 1]);
-  return { ...read, failed: Object.fromEntries(failed) };
+  const { watch } = read;
+  const notes = watch && mayKnow(services) ? await notesOf(services) : null;
+  return {
+    ...read,
+    ...(watch && notes ? { watch: withNotes(watch, notes) } : {}),
+    failed: Object.fromEntries(failed),
+  };
+}
+
+/** Without Redis there is only what PostgreSQL was told. */
+async function notesOf(services: Services): Promise<Map<string, Note> | null> {
+  const known = await arrive(services.redis, WATCH_JOB, knowing(services, services.clock()));
+  return known && notesIn(known);
 }
 
 type Queries = Readonly<Record<string, Query<unknown> | undefined>>;

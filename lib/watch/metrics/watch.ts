@@ -4,6 +4,7 @@ import { type Answers, query, rows } from '../../platform/query';
 import { raw, type Sql, sql } from '../../platform/sql';
 import type { Declared } from '../../policies/crons';
 import { allExpected } from '../expected';
+import { isIdle, type Note } from '../quiet';
 import type { Meters } from './meters';
 
 const SLA = ['within_sla', 'warning', 'breached'] as const;
@@ -59,6 +60,26 @@ export function watchQueries(declared: Declared) {
 }
 type Readings = Answers<ReturnType<typeof watchQueries>>;
 
+/** Who has come since without asking PostgreSQL: each such call has judged all others, and its own law said that there was nothing. */
+export function withNotes(readings: Readings, notes: ReadonlyMap<string, Note>): Readings {
+  const idle = [...notes].flatMap(([name, note]) => (isIdle(note) ? [[name, secondsOf(note)] as const] : []));
+  const judged = idle.length === 0 ? null : Math.max(...idle.map(([, at]) => at));
+  const clear = idle.find(([name]) => name === 'backlog')?.[1] ?? null;
+  return {
+    ...readings,
+    watched: readings.watched.map((w) => ({
+      ...w,
+      worked: most(w.worked, idle.find(([name]) => name === w.name)?.[1] ?? null),
+      looked: most(w.looked, judged),
+    })),
+    forecasts: readings.forecasts.map((f) => ({ ...f, measured: most(f.measured, clear) ?? f.measured })),
+  };
+}
+
+const secondsOf = (note: Note): number => note.finishedAt.getTime() / 1000;
+const most = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.max(a, b);
+
 export function renderWatch(meters: Meters, { backlog, forecasts, watched, incidents }: Readings): void {
   const past = meters.gauge(
     'retention_backlog_seconds',
@@ -92,7 +113,7 @@ function renderForecasts(meters: Meters, forecasts: Readings['forecasts']): void
   );
   const measured = meters.gauge(
     'retention_backlog_measured_timestamp_seconds',
-    'When the backlog was measured.',
+    'When the backlog was measured, or known to be clear without measuring.',
     ['policy'],
   );
   for (const { policy, ...forecast } of forecasts) {

@@ -56,7 +56,9 @@ export async function measureQuality(services: Services, request: JobRequest): P
 
   const inTime = () => request.deadline.getTime() - clock().getTime() > STATEMENT_MS;
   const drift = await watchDrift({ ...services, policies }, { dryRun: request.dryRun, log, now, inTime });
-  return { ...concluded({ all, done, of: policies.length, dryRun: request.dryRun }, log), drift };
+  const result = concluded({ all, done, of: policies.length, dryRun: request.dryRun }, log);
+  const isDone = result.outcome === 'succeeded' && !request.dryRun && drift !== null;
+  return { ...result, drift, ...(isDone ? { nextLook: 'scheduled' } : {}) };
 }
 
 /** Tells what was found, and how far the measuring came. */

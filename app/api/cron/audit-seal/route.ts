@@ -1,5 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { sealAudit } from '@/lib/operators/audit/seal';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('audit-seal', sealAudit);
+export const { GET, POST, HEAD } = jobRoute('audit-seal', OWN_WORK['audit-seal']);

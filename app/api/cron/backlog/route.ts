@@ -1,5 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { watchBacklog } from '@/lib/watch/backlog/watch-backlog';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('backlog', watchBacklog);
+export const { GET, POST, HEAD } = jobRoute('backlog', OWN_WORK.backlog);

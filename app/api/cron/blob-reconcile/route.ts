@@ -1,7 +1,5 @@
-import { reconcile } from '@/lib/files/reconcile/reconcile';
 import { jobRoute } from '@/lib/http/job-route';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('blob-reconcile', (services, order) =>
-  reconcile(services, { ...order, mayDelete: services.settings.reconcileDelete }),
-);
+export const { GET, POST, HEAD } = jobRoute('blob-reconcile', OWN_WORK['blob-reconcile']);

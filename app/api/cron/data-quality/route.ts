@@ -1,5 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { measureQuality } from '@/lib/watch/quality/job';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('data-quality', measureQuality);
+export const { GET, POST, HEAD } = jobRoute('data-quality', OWN_WORK['data-quality']);

@@ -1,5 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { erasuresJob } from '@/lib/rights/job';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('erasures', erasuresJob);
+export const { GET, POST, HEAD } = jobRoute('erasures', OWN_WORK.erasures);

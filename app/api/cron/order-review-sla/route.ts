@@ -1,5 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { orderReviewJob } from '@/lib/orders/job';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('order-review-sla', orderReviewJob);
+export const { GET, POST, HEAD } = jobRoute('order-review-sla', OWN_WORK['order-review-sla']);

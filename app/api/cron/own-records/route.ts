@@ -1,5 +1,5 @@
 import { jobRoute } from '@/lib/http/job-route';
-import { trimOwnRecords } from '@/lib/operators/records/trim';
+import { OWN_WORK } from '@/lib/http/own-jobs';
 
 export const maxDuration = 300;
-export const { GET, POST, HEAD } = jobRoute('own-records', trimOwnRecords);
+export const { GET, POST, HEAD } = jobRoute('own-records', OWN_WORK['own-records']);
