@@ -180,6 +180,6 @@ const yielded = (size: number): number => Math.max(Math.min(LEAST_BLOCKS, size),
 function steer(size: number, last: Bounds & { blocks: number; rows: number; tookMs: number }): number {
   const byTime = growth(last.tookMs, last.targetMs, MOST_GROWTH);
   const byRows = last.mostRows / Math.max(1, last.rows);
-  const wanted = Math.min(last.blocks * Math.min(byTime, byRows), size * MOST_GROWTH);
+  const wanted = Math.min(Math.min(last.blocks, size) * Math.min(byTime, byRows), size * MOST_GROWTH);
   return Math.max(LEAST_BLOCKS, Math.min(MOST_BLOCKS, Math.round(wanted)));
 }

@@ -36,8 +36,8 @@ export function growth(tookMs: number, targetMs: number, most: number): number {
 export interface Pace {
   /** Rows for the next batch. */
   next(within: Bounds): number;
-  /** A full batch took this long at the server. */
-  took(milliseconds: number, within: Bounds): void;
+  /** A full batch of so many rows, maybe fewer than were offered, took this long at the server. */
+  took(rows: number, milliseconds: number, within: Bounds): void;
   /** It timed out or waited for a lock. */
   tooMuch(): void;
   /** A session waits for a lock of ours, or many are at work: hold fewer for a shorter time, but continue. */
@@ -53,9 +53,10 @@ export function startPace(start: number, fixed = false): Pace {
       if (!fixed) size = Math.min(size, mostRows);
       return size;
     },
-    took(milliseconds, { targetMs, mostRows }) {
+    took(rows, milliseconds, { targetMs, mostRows }) {
       if (fixed) return;
-      const wanted = Math.round(size * growth(milliseconds, targetMs, MOST_GROWTH));
+      // Of two lanes one may have given way while the batch of the other was under way.
+      const wanted = Math.round(Math.min(rows, size) * growth(milliseconds, targetMs, MOST_GROWTH));
       size = Math.min(mostRows, Math.max(floor, wanted));
     },
     tooMuch() {

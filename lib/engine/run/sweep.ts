@@ -140,7 +140,7 @@ export class Sweep {
     const { neighbors } = this.pass.run;
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
     if (neighbors.pressBy(result)) this.#pace.giveWay();
-    else if (result.picked >= limit) this.#pace.took(result.statement_ms ?? tookMs, neighbors.bounds);
+    else if (result.picked >= limit) this.#pace.took(limit, result.statement_ms ?? tookMs, neighbors.bounds);
   }
 
   /** After the last approved row nothing goes any more; what stays is still counted, as in the dry run. */

@@ -9,7 +9,7 @@ describe('pace', () => {
   const sizes = (pace: Pace, batches: number, tookMs: (rows: number) => number, within = ALONE) =>
     Array.from({ length: batches }, () => {
       const rows = pace.next(within);
-      pace.took(tookMs(rows), within);
+      pace.took(rows, tookMs(rows), within);
       return rows;
     });
 
@@ -32,6 +32,20 @@ describe('pace', () => {
 
   it('shrinks at once by as much as was too long', () => {
     expect(sizes(startPace(10_000), 2, () => ALONE.targetMs * 4)).toEqual([10_000, 2_500]);
+  });
+
+  it('reckons with the rows that were sent, where something else bounds them', () => {
+    const pace = startPace(10_000);
+    pace.took(2_000, ALONE.targetMs, ALONE);
+    expect(pace.next(ALONE)).toBe(2_000);
+  });
+
+  it('grows from where another lane gave way to, not from what its own batch took', () => {
+    const pace = startPace(10_000);
+    pace.giveWay();
+    pace.giveWay();
+    pace.took(10_000, 1, ALONE);
+    expect(pace.next(ALONE)).toBe(5_000);
   });
 
   it('halves when it was too much, and recovers by itself', () => {
