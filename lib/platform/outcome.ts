@@ -13,8 +13,9 @@ export interface Ending {
 }
 
 /**
- * Why a picked row stayed. `condition`: the policy's `where` is not true for it. `busy`: locked by someone else, or
- * changed while we looked. `changed`: not as it was archived; the next batch archives it anew.
+ * Why a picked row stayed. `condition`: the policy's `where` is not true for it. `unnoticed`: its organization was not
+ * told in time. `busy`: locked by someone else, or changed while we looked. `changed`: not as it was archived; the next
+ * batch archives it anew.
  */
 export const KEPT_REASONS = [
   'held',
@@ -23,6 +24,7 @@ export const KEPT_REASONS = [
   'referenced',
   'not_expired',
   'condition',
+  'unnoticed',
   'unknown_rule',
   'busy',
   'changed',
@@ -67,6 +69,7 @@ export const noneKept = (): Kept => ({
   referenced: 0,
   not_expired: 0,
   condition: 0,
+  unnoticed: 0,
   unknown_rule: 0,
   busy: 0,
   changed: 0,

@@ -28,7 +28,19 @@ type Span = Parameters<Hook<'beforeSendSpan'>>[0];
 /** What Lapse's own routes and the services' addresses are made of. Any other part of a path may be a person or a file's name. */
 const KNOWN = new Set([
   ...vercel.crons.flatMap((cron) => cron.path.split('/')),
-  ...['api', 'audit', 'control', 'erasure', 'exports', 'health', 'metrics', 'notices', 'orders', 'reports'],
+  ...[
+    'api',
+    'audit',
+    'calendar',
+    'control',
+    'erasure',
+    'exports',
+    'health',
+    'metrics',
+    'notices',
+    'orders',
+    'reports',
+  ],
   ...[
     'verify',
     'head',

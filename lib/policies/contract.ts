@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
 import type { KeyColumn, TableName } from '../platform/sql';
 import { nextRun } from './next-run';
+import { Notice, noticeProblems } from './notice';
 import { Period } from './period';
 import { StrategySchema, strategyOf } from './strategies';
 import { identifier } from './strategies/column';
@@ -192,6 +193,8 @@ export const PolicySchema = z.object({
   scope: Scope.default({}),
   dependants: z.array(Dependant).default([]),
   files: z.array(FileColumn).default([]),
+  /** G9: who is told before rows go, and whether they stay until then. */
+  notice: Notice.optional(),
   guard: Guard.prefault({}),
   /** R10: a new version deletes 10, then 100, then 1000 rows, then all. `false`: all from its first run. */
   rollout: z.boolean().default(true),
@@ -257,6 +260,7 @@ export function definePolicy(input: PolicyInput): Policy {
   if (p.clock.type !== 'timestamptz' && !isZone(p.clock.zone)) {
     problems.push(`clock.zone: "${p.clock.zone}" is not a time zone`);
   }
+  problems.push(...noticeProblems(p));
   if (p.partitioned) problems.push(...unfitForPartitions(p));
   if (problems.length > 0) throw new PolicyError(p.name, problems);
   return p;

@@ -24,6 +24,8 @@ export function policyReach(policy: Policy): string {
     tenants: policy.tenants ?? null,
     dependants: policy.dependants,
     files: policy.files,
+    // Rows that wait for a notice may go without one when it is no longer required.
+    noticeDays: policy.notice?.requiredDays,
   };
   return createHash('sha256').update(JSON.stringify(reach)).digest('hex').slice(0, 16);
 }

@@ -25,7 +25,10 @@ export function versionOf(policy: Policy): string {
     guard,
     rollout,
     quality,
+    notice,
     ...decides
   } = declarationOf(policy);
-  return createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
+  // Of a notice only what keeps rows: whom it goes to, and when else, changes nothing about them.
+  const all = { ...decides, noticeDays: notice?.requiredDays };
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 16);
 }

@@ -98,6 +98,7 @@ async function look(): Promise<Record<string, number>> {
     ['/api/reports/quality?from=2026-02-01&to=2026-03-01', TOKENS.alice],
     ['/api/reports/drift', TOKENS.alice],
     ['/api/plan', TOKENS.alice],
+    ['/api/calendar', TOKENS.alice],
   ];
   const statuses: Record<string, number> = {};
   for (const [path, token] of asked) {

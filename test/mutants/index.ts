@@ -13,6 +13,7 @@ import { ledgerMutants } from './list/ledger';
 import { linkMutants } from './list/links';
 import { maskMutants } from './list/mask';
 import { netMutants } from './list/net';
+import { noticeMutants } from './list/notices';
 import { orderMutants } from './list/orders';
 import { outboxMutants } from './list/outbox';
 import { partitionMutants } from './list/partitions';
@@ -46,6 +47,7 @@ const all: readonly Mutant[] = [
   ...partitionMutants,
   ...peopleMutants,
   ...periodMutants,
+  ...noticeMutants,
   ...orderMutants,
   ...recordMutants,
   ...roleMutants,

@@ -7,6 +7,7 @@
 import {
   allOf,
   anyOf,
+  constant,
   id,
   type KeyColumn,
   keyAsText,
@@ -23,6 +24,8 @@ import type { Policy } from '../../policies/contract';
 import { goingDependants, markOf } from '../../policies/going';
 import { belongs } from './files';
 import type { Walk } from './legs/walk';
+
+const DAY_SECONDS = 86_400;
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 
@@ -91,6 +94,25 @@ export function deadLettered(policy: Policy, asOf: Sql): Sql {
       else false end)`;
 }
 
+/**
+ * G9: no delivered message has told the row's organization of it in time. One counts for the period that it spoke of: after another,
+ * what was announced comes at another time. Null where the policy asks for none; an erasure waits for nobody.
+ */
+function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | null {
+  const days = policy.notice?.requiredDays;
+  if (days === undefined || !isExtendable) return null;
+  const told = allOf(
+    sql`n.policy = ${literal(policy.name)}`,
+    sql`n.tenant = ${id('t', policy.tenants!.column)}::text`,
+    // The index has no others.
+    sql`n.announced_at is not null`,
+    sql`n.delivered_at <= ${asOf} - make_interval(secs => ${constant(days * DAY_SECONDS)})`,
+    sql`n.keep_seconds = extract(epoch from ${asOf} - ${cutoff})`,
+    isBefore(policy, id('t', policy.clock.column), sql`n.before`),
+  );
+  return sql`(case when exists (select 1 from retention.notice_part n where ${told}) then false else true end)`;
+}
+
 /** A declared dependant that keeps the row here. */
 const referenced = (policy: Policy): Sql =>
   anyOf(
@@ -112,6 +134,11 @@ export const condition = (policy: Policy): Sql | null =>
 /** The policy's own judgment: past the cutoff of its rule, its `match` and its `where` true, not already marked. */
 export const expired = (w: Walk): Sql => allOf(w.past, w.condition);
 
+const notYetTold = (w: Walk): Sql | null => {
+  const unheard = unnoticed(w);
+  return unheard && sql`\n      not ${unheard}`;
+};
+
 /** The whole predicate. */
 export const mayGo = (w: Walk): Sql =>
   allOf(
@@ -120,15 +147,17 @@ export const mayGo = (w: Walk): Sql =>
     w.isExtendable && sql`\n      not ${extended(w.policy, w.asOf)}`,
     sql`\n      not ${deadLettered(w.policy, w.asOf)}`,
     sql`\n      not ${referenced(w.policy)}`,
+    notYetTold(w),
   );
 
 /** Why a row that was picked stays: one of KEPT_REASONS, the weightiest first. Null when it may go. */
 export function staysBecause(w: Walk): Sql {
+  const unheard = unnoticed(w);
   const when = (why: Sql, reason: string) => sql` when ${why} then ${literal(reason)}`;
   const none = sql``;
   return sql`case${when(held(w.policy), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
        ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w.policy), 'referenced')}
-       ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none} end`;
+       ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none}${unheard ? when(unheard, 'unnoticed') : none} end`;
 }
 
 /** What rows are read from; of a partitioned table all partitions, so never by their place. */

@@ -49,7 +49,7 @@ comment on function retention.record(text, text, text, text, jsonb) is 'Adds one
 create or replace function retention.is_service(who text) returns boolean
 language sql immutable security invoker set search_path = pg_catalog, pg_temp as $$
   select lower(who) = any(array['cron', 'manual', 'lapse', 'system', 'blob-outbox', 'blob-reconcile', 'erasures',
-    'order-review-sla', 'backlog', 'run-watch', 'audit-seal', 'data-quality', 'own-records'])
+    'order-review-sla', 'backlog', 'run-watch', 'audit-seal', 'data-quality', 'own-records', 'notices'])
 $$;
 comment on function retention.is_service(text) is 'Whether this is the name of a service, which no operator may have.';
 

@@ -21,7 +21,8 @@ grant execute on function
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
   retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans,
-  retention.use_link,
+  retention.use_link, retention.claim_notice, retention.settle_notice, retention.give_up_notices,
+  retention.extend_by_notice, retention.stop_notices,
   retention.lease_refunds, retention.may_refund, retention.settle_refunds, retention.take_step
 to lapse_app;
 
@@ -60,7 +61,7 @@ grant select on
   retention.alert, retention.approval, retention.archive, retention.archive_subject, retention.audit_entry, retention.audit_event, retention.backlog, retention.backlog_day,
   retention.blob_scan, retention.dead_letter, retention.deleted_total, retention.drift, retention.erasure, retention.erasure_step,
   retention.evidence_anchor, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
-  retention.last_run, retention.link_use, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,
+  retention.last_run, retention.link_use, retention.notice, retention.notice_part, retention.notice_stop, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,
   retention.permanent_table, retention.policy_state, retention.policy_version, retention.quality, retention.receipt,
   retention.restoration, retention.run, retention.run_total, retention.tenant_label, retention.tenant_total,
   retention.watch_turn, retention.watched

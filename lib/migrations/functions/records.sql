@@ -46,6 +46,10 @@ begin
     when 'order_steps' then
       delete from retention.order_step s where s.ctid = any(array(select x.ctid from retention.order_step x
         where x.taken_at < before order by x.taken_at limit most));
+    when 'notices' then
+      -- Rows that it told of and that are still there stay until their organization is told again.
+      delete from retention.notice where id in (select n.id from retention.notice n
+        where n.state <> 'open' and n.settled_at < before order by n.settled_at limit most);
     when 'link_uses' then
       -- Behind its time a link does nothing, whether its use is remembered or not.
       delete from retention.link_use where id in (select u.id from retention.link_use u

@@ -74,6 +74,7 @@ interface Explanation {
     | 'not_expired'
     | 'no_clock'
     | 'condition'
+    | 'unnoticed'
     | 'unknown_rule'
     | 'for_ever'
     | 'paused'
@@ -253,6 +254,8 @@ function judge(
   if (judged.stays === 'referenced') return ['referenced', 'a row of a declared dependant keeps it here'];
   if (judged.expires_at === null) return ['for_ever', 'its rule keeps forever'];
   if (!judged.past) return ['not_expired', `it expires at ${judged.expires_at}`];
+  if (judged.stays === 'unnoticed')
+    return ['unnoticed', 'it is past its period, and its organization was not told of it in time'];
   return ['condition', 'it is past its period, and the condition of the policy is not true for it'];
 }
 

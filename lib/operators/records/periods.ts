@@ -29,6 +29,7 @@ export const OWN_RECORDS: readonly OwnRecords[] = [
   { kind: 'past_periods', keepDays: THIRTEEN_MONTHS, what: 'periods of organizations that ended' },
   { kind: 'past_labels', keepDays: THIRTEEN_MONTHS, what: 'tiers of organizations that ended' },
   { kind: 'order_steps', keepDays: THIRTEEN_MONTHS, what: 'escalation steps of order reviews' },
+  { kind: 'notices', keepDays: THIRTEEN_MONTHS, what: 'notices that were delivered or given up' },
   { kind: 'link_uses', keepDays: 30, what: 'uses of signed links that have expired since' },
   { kind: 'dry_runs', keepDays: 90, what: 'dry runs that were not approved' },
   { kind: 'idle_runs', keepDays: THIRTEEN_MONTHS, what: 'runs that deleted nothing' },

@@ -41,6 +41,9 @@ const approval = (preview: number, usedBy?: number) =>
      ${usedBy === undefined ? 'null, null' : `now(), '${uuid(usedBy)}'`})`;
 const use = (expiresAt: string) =>
   `insert into retention.link_use (id, purpose, expires_at) values (gen_random_uuid(), 'notice.extend', ${expiresAt})`;
+const notice = (state: string) =>
+  `insert into retention.notice (tenant, recipient, required, claimed_until, state, settled_at)
+   values (gen_random_uuid()::text, repeat('a', 64), true, ${AT}, '${state}', ${state === 'open' ? 'null' : AT})`;
 const override = (endedAt: string) =>
   `insert into retention.past_override (policy, tenant, set_by, ended_at) values ('p', 'o', 'alice', ${endedAt})`;
 const label = (n: number, endedAt: string) =>
@@ -58,6 +61,7 @@ const CASES: Record<string, { days: number; goes: string[]; stays: string[] }> =
     goes: [entry('deleted'), entry('kept')],
     stays: [entry('pending'), entry('deleting'), entry('dead')],
   },
+  notices: { days: 400, goes: [notice('delivered'), notice('unsure')], stays: [notice('open')] },
   link_uses: { days: 1, goes: [use(AT)], stays: [use("'infinity'")] },
   letters: { days: 400, goes: [letter('resolved')], stays: [letter('open'), letter('discarded')] },
   alerts: { days: 400, goes: [incident(1, true, true)], stays: [incident(2, false, true)] },
@@ -125,6 +129,7 @@ const TABLES = [
   'blob_scan',
   'tenant_total',
   'link_use',
+  'notice',
   'past_override',
   'tenant_label',
   'order_step',

@@ -731,7 +731,7 @@ select
     ‹null›,
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
-    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
+    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );
 
@@ -745,7 +745,7 @@ where id = ‹id-2›::uuid;
 select
   retention.record_erasure_steps (
     ‹id-1›::uuid,
-    ‹[{"policy":"things","outcome":"succeeded","reason":null,"runId":"id-2","deleted":3,"dependantsDeleted":0,"files":3,"bytes":30,"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unknown_rule":0,"busy":0,"changed":0}}]›::jsonb
+    ‹[{"policy":"things","outcome":"succeeded","reason":null,"runId":"id-2","deleted":3,"dependantsDeleted":0,"files":3,"bytes":30,"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}}]›::jsonb
   );
 
 

@@ -1,0 +1,175 @@
+/**
+ * The rows that a run at one instant may take and an earlier one may not: what comes up between the two. Ranges of the
+ * policy's own index, each looked at up to a bound, and judged by the predicate of the batch: rows whose clock passes the cutoff, and
+ * older ones that something kept until now: an extension that ends, a second attempt, a notice that has had its time.
+ */
+import { z } from 'zod';
+import { KEPT_REASONS } from '../../platform/outcome';
+import { oneRow, type Query, query, rows } from '../../platform/query';
+import {
+  allOf,
+  anyOf,
+  constant,
+  cte,
+  empty,
+  id,
+  list,
+  literal,
+  type Sql,
+  sql,
+  tableId,
+  tableLabels,
+  typed,
+  united,
+  withParts,
+} from '../../platform/sql';
+import type { Policy } from '../../policies/contract';
+import { hasOneCutoff, type Leg, type Position, type TenantsLeg } from './leg';
+import { type Walk, walkOf } from './legs';
+import { byClock, clockOf } from './legs/columns';
+import { TENANT_WINDOW, tenantsOf } from './legs/tenants';
+import { inClock, isBefore, isInstant, mayGo, source, staysBecause, unmarked } from './predicate';
+
+/** A leg at an instant, with the periods that count then. */
+export interface Moment {
+  readonly policy: Policy;
+  readonly leg: Leg;
+  readonly asOf: string;
+}
+
+export interface Span {
+  /** Null: everything that is due at `at` comes up. */
+  readonly before: Moment | null;
+  readonly at: Moment;
+  /** Rows looked at in one range, at most. */
+  readonly most: number;
+  /** Tenants behind this one, or only this one; without it, from the first. */
+  readonly from?: Position | undefined;
+  readonly tenants?: number;
+}
+
+export const ComingUp = z.object({
+  organization: z.string().nullable(),
+  /** Null: they may go. */
+  stays: z.enum(KEPT_REASONS).nullable(),
+  n: z.coerce.number().int(),
+  /** There are more than were looked at. */
+  more: z.boolean(),
+});
+export type ComingUp = z.infer<typeof ComingUp>;
+
+/** One row an organization and reason; null organization where the policy does not say whose its rows are. */
+export function comingUp(span: Span): Query<ComingUp[]> {
+  const { policy } = span.at;
+  const w = walkOf(policy, span.at.leg, span.at.asOf);
+  const most = constant(span.most);
+  const found = united([passing(w, span), ...(span.before ? [released(w, span.before, span)] : [])]);
+  return query(
+    sql`${withParts(...scopesOf(w, span))}select x.organization, x.stays, (count(*) filter (where x.nth <= ${most}))::text as n, bool_or(x.nth > ${most}) as more
+  from (${found}) x group by 1, 2`,
+    rows(ComingUp),
+  );
+}
+
+/** Parts up to `w(label, cutoff, lower)`: each scope with its cutoff at both instants. */
+function scopesOf(w: Walk, { before, at, from, tenants = TENANT_WINDOW }: Span): Sql[] {
+  const scopes = (body: Sql): Sql => cte('scopes', body, true);
+  if (hasOneCutoff(at.leg)) {
+    const lower = before && walkOf(before.policy, before.leg, before.asOf).cutoff;
+    return [
+      scopes(
+        sql`select ${w.label} as label, ${w.cutoff} as cutoff, ${lower ?? sql`'-infinity'::timestamptz`} as lower`,
+      ),
+    ];
+  }
+  const some = { from: from ?? null, window: tenants };
+  const all = (m: Moment) =>
+    tenantsOf(m.policy, m.policy.tenants!, m.leg as TenantsLeg, sql`${m.asOf}::timestamptz`)(some);
+  const earlier = before
+    ? cte('earlier', sql`${withParts(all(before))}select * from tenants`, true)
+    : cte('earlier', sql`select null::text as tenant, null::timestamptz as cutoff`, true);
+  return [
+    all(at),
+    earlier,
+    scopes(sql`select t.*, coalesce(e.cutoff, '-infinity') as lower from tenants t
+    left join earlier e on e.tenant::text = t.tenant::text`),
+  ];
+}
+
+/** Of each scope the first rows in the order of the index; `nth` counts them. */
+const firstOf = (w: Walk, where: Sql, most: number): Sql => {
+  const order = byClock(w.policy);
+  return sql`scopes w cross join lateral (
+      select t.*, row_number() over (order by ${order}) as nth from (
+        select t.* from ${source(w.policy)} t where ${allOf(w.own, unmarked(w.policy), isInstant(w.policy), where)}
+        order by ${order} limit ${constant(most + 1)}
+      ) t
+    ) t`;
+};
+
+const organizationOf = ({ tenants, scope }: Policy): Sql => {
+  const column = tenants?.column ?? scope.organization;
+  return column === undefined ? sql`null::text` : sql`${id('t', column)}::text`;
+};
+
+/** Rows whose clock lies between the two cutoffs. */
+function passing(w: Walk, { most }: Span): Sql {
+  const { policy } = w;
+  const between = allOf(
+    sql`${clockOf(policy)} >= ${inClock(policy, sql`w.lower`)}`,
+    isBefore(policy, clockOf(policy), sql`w.cutoff`),
+  );
+  return sql`select ${organizationOf(policy)} as organization, t.nth,
+      case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays
+    from ${firstOf(w, between, most)}`;
+}
+
+/** Older rows, where there may be any: they may go now, and might not at the earlier instant. */
+function released(w: Walk, before: Moment, { most }: Span): Sql {
+  const { policy } = w;
+  const older = isBefore(policy, clockOf(policy), sql`w.lower`);
+  const then = walkOf(before.policy, before.leg, before.asOf);
+  const past = allOf(older, isInstant(policy), unmarked(policy));
+  const might = mayGo({ ...then, cutoff: sql`w.lower`, past });
+  return sql`select ${organizationOf(policy)} as organization, t.nth, null::text as stays
+    from ${firstOf(w, allOf(older, sql`(select ${somethingEnds(w, then)})`), most)}
+    where ${mayGo(w)} and (${might}) is not true`;
+}
+
+/** Whether anything that keeps rows ends between the two instants. */
+function somethingEnds({ policy, asOf }: Walk, { asOf: since }: Walk): Sql {
+  const named = sql`table_name in (${list(...tableLabels(policy.table).map(literal))})`;
+  const between = (instant: Sql) => sql`${instant} > ${since} and ${instant} <= ${asOf}`;
+  const days = policy.notice?.requiredDays;
+  const told = sql`delivered_at + make_interval(days => ${constant(days ?? 0)})`;
+  return anyOf(
+    sql`exists (select 1 from retention.extension where ${named} and ${between(sql`keep_until`)})`,
+    sql`exists (select 1 from retention.dead_letter where ${named} and state = 'open' and ${between(sql`next_attempt_at`)})`,
+    days === undefined
+      ? null
+      : sql`exists (select 1 from retention.notice_part where policy = ${literal(policy.name)} and ${between(told)})`,
+  );
+}
+
+/** Only one tenant: the first that is not before it. */
+export const onlyTenant = (tenant: string): Position => ({ tenant, clock: '', key: [] });
+/** Tenants behind the last one looked at. */
+export const behindTenant = (tenant: string): Position => ({ tenant, clock: null, key: [] });
+
+const Window = z.object({ last: z.string().nullable(), n: z.coerce.number().int() });
+
+/** The next tenants in the order of their key: the last of them, and how many; fewer than asked for: there are no more. */
+export function windowOf(
+  policy: Policy,
+  behind: string | null,
+  tenants = TENANT_WINDOW,
+): Query<z.infer<typeof Window>> {
+  const { table, key } = policy.tenants!;
+  const column = id('o', key.column);
+  const where = behind === null ? empty : sql` where ${column} > ${typed(behind, key.type)}`;
+  return query(
+    sql`with x as materialized (select ${column} as k from ${tableId(table)} o${where} order by ${column} limit ${constant(tenants)})
+  select (select k::text from x order by k desc limit 1) as last, count(*)::text as n from x`,
+    oneRow(Window),
+  );
+}
