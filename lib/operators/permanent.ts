@@ -48,7 +48,7 @@ async function byAddress(
   written: string,
   address: string | undefined,
 ): Promise<Done> {
-  const secret = acting.services.settings.rightsKey;
+  const [secret] = acting.services.settings.rightsKeys;
   if (secret === undefined) {
     const message =
       'LAPSE_RIGHTS_KEY is not set, and an address is found by its keyed hash: set it (openssl rand -hex 32), or name the key of the row';

@@ -102,6 +102,8 @@ const Environment = z.object({
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
   /** What is kept of people outside their tables is encrypted and hashed with keys derived from it. */
   LAPSE_RIGHTS_KEY: key32.optional(),
+  /** What was encrypted with it is still read while it is set. */
+  LAPSE_RIGHTS_KEY_PREVIOUS: key32.optional(),
   ...orderEnvironment,
   ...alertEnvironment,
   ...linkEnvironment,
@@ -172,7 +174,8 @@ export interface Settings {
   };
   readonly operators: readonly Operator[];
   readonly auditSigningKey: string | undefined;
-  readonly rightsKey: string | undefined;
+  /** The one that encrypts and hashes first; each of them is read. */
+  readonly rightsKeys: readonly string[];
   readonly orders: OrderSettings;
   readonly alerts: AlertSettings;
   /** Undefined: no signed link is made, and none is accepted. */
@@ -233,7 +236,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     guards: guardsOf(e),
     operators: e.LAPSE_OPERATORS,
     auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
-    rightsKey: e.LAPSE_RIGHTS_KEY,
+    rightsKeys: [e.LAPSE_RIGHTS_KEY, e.LAPSE_RIGHTS_KEY_PREVIOUS].filter((key) => key !== undefined),
     orders: orders.settings,
     alerts: alerts.settings,
     links: links.settings,

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { drainOutbox } from '../files/drain';
 import type { Services } from '../services';
 import { type Erased, erasePolicy } from './erase-policy';
+import { dropWithdrawn, type Keeping, keepInLedger } from './ledger/keep';
 import { type ErasureCall, type ErasureResult, sum, total } from './result';
 import { beginErasure, type ErasureRecord, finishErasure, readSteps, recordSteps } from './store';
 import type { Reach } from './subject';
@@ -26,10 +27,14 @@ export async function carryOut(
   const unfinished = done.filter((e) => e.outcome !== 'succeeded' && e.outcome !== 'out_of_reach');
   const kept = done.reduce((n, e) => n + sum(e.kept), 0);
   const isFree = stillWanted && unfinished.length === 0 && kept === 0;
-  const finished = isFree && (await finishErasure(services.database, request.id, call.actor));
+  // Before it is called done, so that no restore can undo what was answered.
+  const keeping = isFree ? await keepInLedger(services, request.id) : null;
+  const isKept = keeping === 'kept' || keeping === 'off';
+  const finished = isKept && (await finishErasure(services.database, request.id, call.actor));
+  if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);
   const queued = done.some((e) => e.files > 0);
   const outbox = queued ? await drainOutbox(services, { ...call, dryRun: false }) : null;
-  const ending = { finished, stillWanted, unfinished, kept };
+  const ending = { finished, stillWanted, unfinished, kept, keeping };
   const result = { ...(await comeTo(services, request.id, ending)), outOfReach: outOf(done), outbox };
   tell(log, result);
   return result;
@@ -69,6 +74,8 @@ interface Ending {
   readonly stillWanted: boolean;
   readonly unfinished: readonly Erased[];
   readonly kept: number;
+  /** Null: something is left. */
+  readonly keeping: Keeping | null;
 }
 
 /** The result over all calls of this request. */
@@ -83,10 +90,11 @@ async function comeTo(
     .map(({ dependants_deleted: dependantsDeleted, ...s }) => ({ ...s, dependantsDeleted }));
   const deleted = total(policies, (s) => s.deleted);
   const errored = ending.unfinished.filter((e) => e.outcome === 'errored');
-  const because = errored[0]?.reason ?? ending.unfinished[0]?.reason ?? 'kept';
+  const because = errored[0]?.reason ?? ending.unfinished[0]?.reason ?? (ending.kept > 0 ? 'kept' : 'ledger');
   return {
     id,
     mode: 'delete',
+    ledger: ending.keeping,
     outcome: ending.finished ? 'succeeded' : errored.length > 0 ? 'errored' : 'interrupted',
     reason: ending.finished ? null : ending.stillWanted ? because : 'not_open',
     message: inWords(ending, deleted),
@@ -98,7 +106,14 @@ async function comeTo(
   };
 }
 
-function inWords({ finished, stillWanted, unfinished, kept }: Ending, deleted: number): string {
+const UNKEPT = {
+  failed:
+    'all was erased, but the ledger could not be written, so that a restore would bring it back: the next call finishes it',
+  restored:
+    'all was erased, but the database has been restored: the cron erasures first takes up what came back, then finishes it',
+} as const;
+
+function inWords({ finished, stillWanted, unfinished, kept, keeping }: Ending, deleted: number): string {
   if (finished) {
     return deleted === 0
       ? '0 rows: nothing of this subject was found'
@@ -109,6 +124,7 @@ function inWords({ finished, stillWanted, unfinished, kept }: Ending, deleted: n
     const what = unfinished.map((e) => `${e.policy} (${e.reason})`).join(', ');
     return `not done: ${what}; the next call resumes it`;
   }
+  if (keeping === 'failed' || keeping === 'restored') return UNKEPT[keeping];
   return `${kept} rows stay because of a hold, a reference or a dead letter; the request stays open and is resumed when they are free`;
 }
 

@@ -1,6 +1,7 @@
 /** What an erasure answers, whether it was asked for, carried out or only previewed. */
 import type { DrainResult } from '../files/drain';
 import type { Kept } from '../platform/outcome';
+import type { Keeping } from './ledger/keep';
 
 export interface ErasureStepResult {
   readonly policy: string;
@@ -29,6 +30,8 @@ export interface ErasureResult {
   /** Tables that name no such subject. */
   readonly outOfReach: readonly string[];
   readonly outbox: DrainResult | null;
+  /** `kept`: a restore of the database cannot undo it. `off`: no ledger is kept (LAPSE_RIGHTS_KEY, a store). Null: not done yet. */
+  readonly ledger?: Keeping | null;
 }
 
 /** What every call is given. */

@@ -189,7 +189,7 @@ describe('by the keyed hash of an address', () => {
   });
 
   it('without the key of the environment nothing is removed', async () => {
-    Object.assign(e.services, { settings: { ...e.services.settings, rightsKey: undefined } });
+    Object.assign(e.services, { settings: { ...e.services.settings, rightsKeys: [] } });
     const answer = await by({ address: 'a@example.com' });
     expect([answer.status, answer.body.error?.code]).toEqual([409, 'no_key']);
     expect(answer.body.error?.message).toContain('LAPSE_RIGHTS_KEY');

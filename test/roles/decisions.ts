@@ -27,6 +27,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['begin_erasure', 'record_erasure_steps', 'finish_erasure', 'note_erasure_clock'],
     ...['open_archive', 'name_archive', 'refuse_unlike'],
+    ...['prove_erasure', 'note_ledger'],
+    ...['begin_replay', 'adopt_erasures', 'note_replay_walked', 'end_replay'],
     ...['blob_refusal', 'lock_files', 'is_held_file', 'queue_orphans'],
     ...['lease_refunds', 'may_refund', 'settle_refunds', 'take_step'],
     ...['use_link', 'claim_notice', 'settle_notice', 'give_up_notices', 'extend_by_notice', 'stop_notices'],
@@ -51,7 +53,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],
   nobody: [
     ...['audit_hash', 'close_run', 'count_run', 'deletions', 'erasure_detail', 'erasure_due'],
-    ...['give_back_rights', 'held_by'],
+    ...['give_back_rights', 'held_by', 'ledger_hash'],
     ...['is_being_deleted', 'is_past', 'is_service', 'kept_in', 'open_partitions', 'proof_of', 'protect'],
     ...['prove_operator', 'record', 'record_operator', 'refund_over', 'refuse_same', 'run_digest'],
     ...['tables_that_lost', 'take_rights', 'working_roles'],
@@ -87,6 +89,7 @@ export const TABLES: Readonly<Record<string, readonly [app: string, operator: st
   erasure: ['r', '', 'r'],
   erasure_step: ['r', '', 'r'],
   evidence_anchor: ['r', '', 'r'],
+  export: ['r', '', 'r'],
   extension: ['r', '', 'r'],
   hold: ['r', '', 'r'],
   kill_switch: ['r', 'r', 'r'],
@@ -110,6 +113,7 @@ export const TABLES: Readonly<Record<string, readonly [app: string, operator: st
   tenant_label: ['r', '', 'r'],
   // By the deleting statement, whose guards check each row. A reader sees no name of a file.
   receipt: ['r', '', 'r'],
+  replay: ['r', '', 'r'],
   outbox: ['r(a)(w)', '', '(r)'],
   // What the jobs measure and notice; nothing is decided by them.
   alert: ['raw', '', 'r'],
@@ -127,6 +131,7 @@ export const TABLES: Readonly<Record<string, readonly [app: string, operator: st
   // Whoever read or wrote these could pass for a batch or for a person, or undo what protects the database.
   applied_functions: ['', '', ''],
   batch_secret: ['', '', ''],
+  ledger_secret: ['', '', ''],
   operator: ['', '', ''],
   taken_right: ['', '', ''],
   unconfirmed_deletion: ['', '', ''],

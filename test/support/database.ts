@@ -28,11 +28,14 @@ export interface TestSession {
   end(): void;
 }
 
-/** `empty` leaves the migrations out. */
-export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+/** `empty` leaves the migrations out; `template` is copied as it is, and must have no sessions. */
+export async function testDatabase(
+  options: { empty?: boolean; template?: string } = {},
+): Promise<TestDatabase> {
   const cloud = inject('cloud');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await createDatabase(cloud.ownerUrl, name, (!options.empty && cloud.template) || undefined);
+  const template = options.template ?? (options.empty ? '' : cloud.template);
+  await createDatabase(cloud.ownerUrl, name, template || undefined);
   const env: Record<string, string> = Object.fromEntries(
     Object.entries(cloud.env).map(([key, value]) => [key, value.replaceAll(DATABASE_NAME, name)]),
   );

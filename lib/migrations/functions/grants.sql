@@ -20,6 +20,8 @@ grant execute on function
   retention.as_printed, retention.explained, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
+  retention.prove_erasure, retention.note_ledger, retention.begin_replay, retention.adopt_erasures, retention.note_replay_walked,
+  retention.end_replay,
   retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans,
   retention.use_link, retention.claim_notice, retention.settle_notice, retention.give_up_notices,
   retention.extend_by_notice, retention.stop_notices,
@@ -60,10 +62,10 @@ to public;
 grant select on
   retention.alert, retention.approval, retention.archive, retention.archive_subject, retention.audit_entry, retention.audit_event, retention.backlog, retention.backlog_day,
   retention.blob_scan, retention.dead_letter, retention.deleted_total, retention.drift, retention.erasure, retention.erasure_step,
-  retention.evidence_anchor, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
+  retention.evidence_anchor, retention.export, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
   retention.last_run, retention.link_use, retention.notice, retention.notice_part, retention.notice_stop, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,
   retention.permanent_table, retention.policy_state, retention.policy_version, retention.quality, retention.receipt,
-  retention.restoration, retention.run, retention.run_total, retention.tenant_label, retention.tenant_total,
+  retention.replay, retention.restoration, retention.run, retention.run_total, retention.tenant_label, retention.tenant_total,
   retention.watch_turn, retention.watched
 to lapse_reader;
 grant select (id, run, seq, policy, table_name, row_key, bytes, state, attempts, next_attempt_at, error_class, created_at, updated_at,

@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant';
 
 const clock = ['test/rights/clock.test.ts'];
+const ledger = ['test/rights/ledger.test.ts'];
 const removal = ['test/operators/permanent.test.ts'];
 
 export const ledgerMutants: readonly Mutant[] = [
@@ -68,5 +69,70 @@ export const ledgerMutants: readonly Mutant[] = [
     find: `UNDER_WAY = ['requested', 'confirmed', 'open']`,
     replace: `UNDER_WAY = ['confirmed', 'confirmed', 'open']`,
     tests: clock,
+  },
+  {
+    id: 'LG09',
+    promise: 'An erasure is called done only when the ledger has it.',
+    file: 'lib/rights/carry-out.ts',
+    find: `const isKept = keeping === 'kept' || keeping === 'off';`,
+    replace: `const isKept = keeping !== null;`,
+    tests: ledger,
+  },
+  {
+    id: 'LG10',
+    promise: 'Nobody has a request carried out by an entry of their own making.',
+    file: 'lib/migrations/functions/ledger.sql',
+    find: 'if x.proof is distinct from retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by) then',
+    replace: 'if x.proof is null then',
+    tests: ledger,
+  },
+  {
+    id: 'LG11',
+    promise: 'Only a request that people let begin can be proven.',
+    file: 'lib/migrations/functions/ledger.sql',
+    find: `where x.id = e and x.state in ('open', 'done')`,
+    replace: 'where x.id = e',
+    tests: ledger,
+  },
+  {
+    id: 'LG12',
+    promise:
+      'A newer entry never hides what came back: none is written while the database is older than the newest.',
+    file: 'lib/rights/ledger/keep.ts',
+    find: 'return anchored.is || walked.is;',
+    replace: 'return true;',
+    tests: ledger,
+  },
+  {
+    id: 'LG13',
+    promise: 'A chain that has grown past the number of the lost head is not taken for the same.',
+    file: 'lib/rights/ledger/keep.ts',
+    find: '}::bigint and starts_with(',
+    replace: '}::bigint or starts_with(',
+    tests: ledger,
+  },
+  {
+    id: 'LG14',
+    promise: 'The id of a subject is sealed in the store.',
+    file: 'lib/rights/ledger/ledger.ts',
+    find: 'seal(ledger.keys[0]!, JSON.stringify(content), about)',
+    replace: 'Buffer.from(JSON.stringify(content) + about.slice(0, 0))',
+    tests: ledger,
+  },
+  {
+    id: 'LG15',
+    promise: 'A dry run only looks what came back.',
+    file: 'lib/rights/ledger/replay.ts',
+    find: `const id = dryRun ? null : await beginReplay(services, because);`,
+    replace: 'const id = await beginReplay(services, because);',
+    tests: ledger,
+  },
+  {
+    id: 'LG16',
+    promise: 'What was taken back in the last moment is erased by no replay.',
+    file: 'lib/rights/carry-out.ts',
+    find: `if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);`,
+    replace: '',
+    tests: ledger,
   },
 ];

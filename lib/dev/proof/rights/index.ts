@@ -1,5 +1,6 @@
 /** The parts of `npm run proof:rights`: each a file of its own, which runs on a cloud of its own and leaves nothing behind. */
 import { erasure } from './erasure';
 import type { Part } from './part';
+import { replay } from './replay';
 
-export const PARTS: readonly Part[] = [erasure];
+export const PARTS: readonly Part[] = [erasure, replay];
