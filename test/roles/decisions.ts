@@ -56,7 +56,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['give_back_rights', 'held_by', 'ledger_hash'],
     ...['is_being_deleted', 'is_past', 'is_service', 'kept_in', 'open_partitions', 'proof_of', 'protect'],
     ...['prove_operator', 'record', 'record_operator', 'refund_over', 'refuse_same', 'run_digest'],
-    ...['tables_that_lost', 'take_rights', 'working_roles'],
+    ...['movements', 'since', 'tables_in', 'take_rights', 'working_roles'],
     // Triggers.
     ...['admit_entries', 'artifact_event', 'await_files', 'await_refunds', 'chain_event'],
     ...[

@@ -6,7 +6,6 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseError } from '../../platform/errors';
 import type { BatchResult } from '../statement/batch';
 import type { Blocks } from '../statement/heap';
 import { type Bounds, growth } from './pace';
@@ -114,7 +113,8 @@ class HeapWalk {
 
   async #remove(range: Range): Promise<Worked> {
     const began = performance.now();
-    const result = await this.#send(range);
+    const { from, to } = range;
+    const result = await this.request.send({ from, to, end: this.request.end, skipLocked: false });
     this.#ranges.done(range);
     const last = {
       blocks: range.to - range.from,
@@ -124,17 +124,6 @@ class HeapWalk {
     };
     this.#size = this.request.isPressed(result) ? yielded(this.#size) : steer(this.#size, last);
     return { result, isBarren: result.deleted === 0 };
-  }
-
-  async #send({ from, to }: Range): Promise<BatchResult> {
-    const { end } = this.request;
-    try {
-      return await this.request.send({ from, to, end, skipLocked: false });
-    } catch (error) {
-      // A row of this range is locked: step over it, the index sweep comes back for it.
-      if (!(error instanceof DatabaseError && error.failure === 'busy')) throw error;
-      return this.request.send({ from, to, end, skipLocked: true });
-    }
   }
 }
 

@@ -13,9 +13,7 @@ import { type BatchRequest, type BatchResult, batch, type DatabaseRequest } from
 import { readReceipt } from '../statement/receipt';
 
 /** What identifies a batch, whatever its statements are. */
-type Numbered = Pick<BatchRequest, 'runId' | 'seq' | 'statementTimeoutMs' | 'blocks'> & {
-  readonly limit?: number;
-};
+type Numbered = Pick<BatchRequest, 'runId' | 'seq' | 'statementTimeoutMs'> & { readonly limit?: number };
 
 /** The result of a batch of rows. */
 export const settle = (database: Database, request: BatchRequest, backoff: Backoff, inTime: () => boolean) =>
@@ -25,32 +23,43 @@ export const settle = (database: Database, request: BatchRequest, backoff: Backo
 export async function settleAs<Q extends Queries, R extends BatchResult>(
   database: Database,
   request: Numbered,
-  { queries, result, fromReceipt }: DatabaseRequest<Q, R>,
+  asked: DatabaseRequest<Q, R>,
   backoff: Backoff,
   inTime: () => boolean,
 ): Promise<R> {
-  const limits = { statementMs: request.statementTimeoutMs };
-  return pRetry(
-    async () => {
-      try {
-        return await span('batch', { seq: request.seq, limit: request.limit ?? 0 }, async () => {
-          return result(await ask(database, queries, limits));
-        });
-      } catch (error) {
-        if (error instanceof DatabaseError && error.sqlState === 'LP004') {
-          const receipt = await readReceipt(database, request.runId, request.seq);
-          if (receipt) return fromReceipt(receipt);
-        }
-        throw error;
-      }
-    },
-    { ...backoff, shouldRetry: ({ error }) => maySettle(request, error) && inTime() },
-  );
+  try {
+    return await pRetry(() => attempt(database, request, asked), {
+      ...backoff,
+      shouldRetry: ({ error }) => maySettle(asked, error) && inTime(),
+    });
+  } catch (error) {
+    // It is known not to have committed, so the other form has the same number.
+    if (asked.instead === undefined || !isBusy(error)) throw error;
+    const { instead: _, ...other } = asked.instead();
+    return settleAs(database, request, other, backoff, inTime);
+  }
 }
 
-/** A plain block range that meets a locked row is asked again in another form, not again in this one. */
-const stepsAside = (request: Numbered, error: DatabaseError): boolean =>
-  request.blocks?.skipLocked === false && error.failure === 'busy';
+async function attempt<Q extends Queries, R extends BatchResult>(
+  database: Database,
+  { runId, seq, statementTimeoutMs, limit = 0 }: Numbered,
+  { queries, result, fromReceipt }: DatabaseRequest<Q, R>,
+): Promise<R> {
+  try {
+    return await span('batch', { seq, limit }, async () => {
+      return result(await ask(database, queries, { statementMs: statementTimeoutMs }));
+    });
+  } catch (error) {
+    if (error instanceof DatabaseError && error.sqlState === 'LP004') {
+      const receipt = await readReceipt(database, runId, seq);
+      if (receipt) return fromReceipt(receipt);
+    }
+    throw error;
+  }
+}
 
-const maySettle = (request: Numbered, error: unknown): boolean =>
-  error instanceof DatabaseError && error.mayPass && !stepsAside(request, error);
+const isBusy = (error: unknown): boolean => error instanceof DatabaseError && error.failure === 'busy';
+
+/** What met a locked row is asked again in another form, where there is one, not again in this one. */
+const maySettle = ({ instead }: DatabaseRequest<Queries, BatchResult>, error: unknown): boolean =>
+  error instanceof DatabaseError && error.mayPass && !(instead !== undefined && isBusy(error));

@@ -101,7 +101,7 @@ export class Sweep {
     // What is limited is what goes, not what is looked at: rows that stay would make a step of ten thousand batches.
     const most = this.#room < limit ? { most: this.#room } : {};
     await batches.stillFit();
-    const request = batches.next(leg, asOf, { position, limit, ...most });
+    const request = batches.next(leg, asOf, { position, limit, ...most, byRange: true });
     const began = performance.now();
     try {
       const result = await batches.send(request);

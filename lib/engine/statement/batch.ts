@@ -8,15 +8,15 @@
 import { z } from 'zod';
 import { KEPT_REASONS } from '../../platform/outcome';
 import { type Answers, nothing, oneRow, type Query, query } from '../../platform/query';
-import { list, literal, sql } from '../../platform/sql';
+import { list, literal, type Sql, sql } from '../../platform/sql';
 import { strategyOf } from '../../policies/strategies';
 import { namesArchive } from './archived';
 import { confirming } from './confirm';
 import { deleting } from './deleting';
 import { Position } from './leg';
 import { Pressure } from './pressure';
-import { type BatchRequest, batchOf } from './request';
-import { shapeOf } from './shapes';
+import { type Batch, type BatchRequest, batchOf } from './request';
+import { type Shape, shapeOf } from './shapes';
 
 export type { BatchRequest };
 
@@ -53,12 +53,10 @@ export type BatchQueries = {
   readonly confirmed: Query<z.infer<typeof Confirmed>>;
 };
 
-function batchQueries(request: BatchRequest): BatchQueries {
-  const b = batchOf(request);
-  const shape = shapeOf(b);
+function batchQueries(b: Batch, shape: Shape): BatchQueries {
   const naming = namesArchive(b);
   return {
-    entered: enter(request),
+    entered: enter(b.request, shape.settings),
     ...(naming ? { named: query(naming, nothing) } : {}),
     ...(shape.first ? { locked: query(shape.first, nothing) } : {}),
     ...(shape.second ? { compared: query(shape.second, nothing) } : {}),
@@ -67,7 +65,10 @@ function batchQueries(request: BatchRequest): BatchQueries {
   };
 }
 
-export const enter = ({ policy, fence, runId, seq, version }: BatchRequest): Query<void> => {
+export const enter = (
+  { policy, fence, runId, seq, version }: BatchRequest,
+  more: readonly Sql[] = [],
+): Query<void> => {
   const settings = (strategyOf(policy).stays?.settings ?? []).map(
     ({ name, value }) => sql`set_config(${literal(name)}, ${value}, true)`,
   );
@@ -76,6 +77,7 @@ export const enter = ({ policy, fence, runId, seq, version }: BatchRequest): Que
       sql`retention.enter_batch(${policy.name}, ${fence}::bigint, ${runId}::uuid, ${seq}::int, ${version})`,
       sql`set_config('lapse.entered', clock_timestamp()::text, true)`,
       ...settings,
+      ...more,
     )}`,
     nothing,
   );
@@ -86,10 +88,17 @@ export interface DatabaseRequest<Q, R> {
   readonly queries: Q;
   result(answers: Answers<Q>): R;
   fromReceipt(receipt: BatchResult): R;
+  /** The same in another form, where a row that others have locked keeps it from going in this one. */
+  readonly instead?: () => DatabaseRequest<Q, R>;
 }
 
-export const batch = (request: BatchRequest): DatabaseRequest<BatchQueries, BatchResult> => ({
-  queries: batchQueries(request),
-  result: ({ deleted, confirmed }) => ({ ...deleted, ...confirmed }),
-  fromReceipt: (receipt) => receipt,
-});
+export function batch(request: BatchRequest): DatabaseRequest<BatchQueries, BatchResult> {
+  const b = batchOf(request);
+  const shape = shapeOf(b);
+  return {
+    queries: batchQueries(b, shape),
+    result: ({ deleted, confirmed }) => ({ ...deleted, ...confirmed }),
+    fromReceipt: (receipt) => receipt,
+    ...(shape.instead ? { instead: () => batch(shape.instead!) } : {}),
+  };
+}

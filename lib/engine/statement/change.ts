@@ -7,11 +7,12 @@ import type { Dependant, Policy } from '../../policies/contract';
 import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
 
-/** Of the rows `t` for which `where` is true. */
-export function change(policy: Policy, where: Sql, returning: Sql): Sql {
+/** Of the rows `t` for which `where` is true; `using`: what they are joined to. */
+export function change(policy: Policy, where: Sql, returning: Sql, using?: Sql): Sql {
   const { stays } = strategyOf(policy);
   const t = sql`only ${tableId(policy.table)} t`;
-  if (stays === null) return sql`delete from ${t} where ${where} returning ${returning}`;
+  if (stays === null)
+    return sql`delete from ${t}${using ? sql` using ${using}` : empty} where ${where} returning ${returning}`;
   const changes = list(...stays.changes.map(({ column, to }) => sql`${id(column)} = ${to}`));
   return sql`update ${t} set ${changes} where ${where} returning ${returning}`;
 }

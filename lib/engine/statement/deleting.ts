@@ -23,32 +23,25 @@ import type { Dependant, Policy } from '../../policies/contract';
 import { goingDependants, ownFiles, rowsLeave } from '../../policies/going';
 import { unlikeAlong, versionOf } from './archived';
 import { change, changeChildren } from './change';
-import { isSoughtByPlace } from './confirm';
 import { bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
 import type { Batch } from './request';
 import type { Shape } from './shapes';
 
-/** `answer`: what it says of itself; the deletion's own figures unless given. */
-export const deleting = (b: Batch, shape: Shape, answer = figures(b)): Sql => sql`${withParts(
+/** `answer`: the deletion's figures unless given. */
+export const deleting = (b: Batch, shape: Shape, answer = FIGURES): Sql => sql`${withParts(
   ...shape.lead,
-  gone(b, shape.rows),
+  gone(b, shape),
   ...goingDependants(b.policy).map((d, i) => goneAlong(b, d, i, shape.rows)),
   unlikeAlong(b),
   queued(b),
-  totals(b),
+  totals(b, shape),
   ...shape.seen,
-  countsTenants(b.policy) && tenantTotals(b),
+  countsTenants(b.policy) && tenantTotals(b, shape),
 )}select ${answer}
   from totals x cross join seen s${unlikeAlong(b) ? sql` cross join unlike` : empty} cross join lateral ${receipt(b, shape)} r`;
 
-const figures = (b: Batch): Sql =>
-  list(
-    sql`s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after`,
-    keepsPlaces(b) && sql`length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed`,
-  );
-
-const keepsPlaces = ({ request, policy }: Batch): boolean =>
-  request.blocks === undefined && isSoughtByPlace(policy);
+/** What a batch says of itself. */
+const FIGURES = sql`s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after`;
 
 /** Bytes and rows of each organization, summed up over the run's batches (G4). */
 const countsTenants = (policy: Policy): boolean => policy.tenants !== undefined && rowsLeave(policy);
@@ -56,7 +49,7 @@ const countsTenants = (policy: Policy): boolean => policy.tenants !== undefined 
 const self = (policy: Policy) => ({ alias: 't', scope: policy.scope, key: keyAsText('t', policy.key) });
 
 /** Part `gone(c, key, bytes, …)`: place and key of each row, the size of its files, and the files themselves. */
-const gone = ({ policy }: Batch, rows: Sql): Sql =>
+const gone = ({ policy, walk }: Batch, { rows, using, labels }: Shape): Sql =>
   cte(
     'gone',
     change(
@@ -66,9 +59,11 @@ const gone = ({ policy }: Batch, rows: Sql): Sql =>
         sql`t.ctid as c`,
         sql`${isUuid(policy.key) ? id('t', policy.key[0]!.column) : keyAsText('t', policy.key)} as key`,
         sql`(${bytesOf('t', ownFiles(policy))})::bigint as bytes`,
+        walk.ownLabel === null && labels === 'gone' && sql`${walk.label} as label`,
         countsTenants(policy) && sql`${id('t', policy.tenants!.column)}::text as tenant`,
         fileColumns(ownFiles(policy), [self(policy)]),
       ),
+      using,
     ),
   );
 
@@ -113,7 +108,7 @@ function queued({ request, policy }: Batch): Sql {
 }
 
 /** Part `totals`, one row. */
-function totals(b: Batch): Sql {
+function totals(b: Batch, shape: Shape): Sql {
   const children = along(b.policy);
   const keysOfAll = list(
     ...children.map((d) => sql`${d.label}, coalesce((select jsonb_agg(key) from ${d.relation}), '[]')`),
@@ -127,12 +122,11 @@ function totals(b: Batch): Sql {
       isUuid(b.policy.key)
         ? sql`coalesce(string_agg(uuid_send(key), ''::bytea), '') as keys`
         : sql`coalesce(array_agg(key), '{}') as keys`,
-      keepsPlaces(b) && sql`array_agg(c)::text as places`,
       sql`${ofAll(sql`count(*)`)} as dependants_deleted`,
       sql`jsonb_build_object(${keysOfAll}) as dependants`,
       sql`${capped(sql`coalesce(sum(bytes), 0) + ${ofAll(sql`coalesce(sum(bytes), 0)`)}`)} as bytes`,
       sql`(select count(*) from queued) as files`,
-      sql`${byRule(b)} as by_rule`,
+      sql`${byRule(b, shape)} as by_rule`,
     )} from gone
   `,
     true,
@@ -146,7 +140,14 @@ const went = (policy: Policy): Sql =>
     ...along(policy).map((d) => sql`select c, bytes, 0 as n from ${d.relation}`),
   ]);
 
-function byRule({ policy, walk }: Batch): Sql {
+/** The same with label, and tenant where there are tenants. */
+function labeled(policy: Policy, { labels }: Shape): Sql {
+  const tenant = countsTenants(policy) && sql`g.tenant`;
+  if (labels === 'gone') return sql`select ${list(sql`g.label`, tenant)}, g.bytes, 1 as n from gone g`;
+  return sql`select ${list(sql`l.label`, tenant)}, x.bytes, x.n from (${went(policy)}) x join gone g using (c) join locked l using (c)`;
+}
+
+function byRule({ policy, walk }: Batch, shape: Shape): Sql {
   const entry = (n: Sql, bytes: Sql) => sql`jsonb_build_object('deleted', ${n}, 'bytes', ${capped(bytes)})`;
   if (walk.ownLabel !== null) {
     const bytes = summed([
@@ -157,18 +158,18 @@ function byRule({ policy, walk }: Batch): Sql {
   }
   // A row that stays has another place after it was changed: it is counted from what was locked.
   const labels = rowsLeave(policy)
-    ? sql`select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${went(policy)}) x join locked l using (c) group by 1`
+    ? sql`select x.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${labeled(policy, shape)}) x group by 1`
     : sql`select label, count(*) as n, 0 as bytes from locked group by 1`;
   return sql`coalesce((select jsonb_object_agg(r.label, ${entry(sql`r.n`, sql`r.bytes`)}) from (${labels}) r), '{}')`;
 }
 
-const tenantTotals = ({ request, policy }: Batch): Sql =>
+const tenantTotals = ({ request, policy }: Batch, shape: Shape): Sql =>
   cte(
     'tenant_totals',
     sql`
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
-    select ${typed(request.runId, 'uuid')}, g.tenant, l.label, sum(x.n), ${capped(sql`coalesce(sum(x.bytes), 0)`)}
-    from (${went(policy)}) x join gone g using (c) join locked l using (c) group by 2, 3 order by 2, 3
+    select ${typed(request.runId, 'uuid')}, x.tenant, x.label, sum(x.n), ${capped(sql`coalesce(sum(x.bytes), 0)`)}
+    from (${labeled(policy, shape)}) x group by 2, 3 order by 2, 3
     on conflict (run, tenant, label) do update set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, ${MOST_BYTES})
   `,
   );

@@ -36,16 +36,25 @@ export const cutShort = (w: Walk, most: number): Sql[] => [
 export function progress(w: Walk, limit: number, looked: 'picked' | 'looked' = 'picked'): Sql {
   const relation = id(looked);
   const isCut = looked === 'looked' ? sql` or count(*) < (select count(*) from picked)` : empty;
-  const key = list(...keyNames(w.policy).map((k) => sql`${k}::text`));
   const backwards = list(...w.columns.map((c) => sql`${c} desc`));
+  return at(
+    w,
+    sql`(select count(*)::int as n, (select count(*) from picked) >= ${typed(limit, 'int')}${isCut} as full_batch from ${relation})`,
+    // Its columns become text only for the one row that counts.
+    sql`(select * from ${relation} order by ${backwards} limit 1) y`,
+  );
+}
+
+/** The same from `looked(n, full_batch)` and the last row that was looked at, if there is one. */
+export function at(w: Walk, looked: Sql, last: Sql): Sql {
+  const key = list(...keyNames(w.policy).map((k) => sql`${k}::text`));
   return cte(
     'at',
     sql`
     select x.n as picked, ${w.cursor.unknown} as unknown, ${w.cursor.after} as after
-    from (select count(*)::int as n, (select count(*) from picked) >= ${typed(limit, 'int')}${isCut} as full_batch from ${relation}) x
+    from ${looked} x
     left join (
-      select ${w.cursor.last}clk::text as clock, jsonb_build_array(${key}) as key
-      from ${relation} order by ${backwards} limit 1
+      select ${w.cursor.last}clk::text as clock, jsonb_build_array(${key}) as key from ${last}
     ) l on true${w.cursor.beside}
   `,
     true,

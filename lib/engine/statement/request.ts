@@ -16,6 +16,8 @@ export interface BatchRequest {
   readonly position: Position | null;
   /** Rows that are looked at. */
   readonly limit: number;
+  /** As a range of the index where that is possible; else, and without it, row by row, stepping over what others have locked. */
+  readonly byRange?: boolean;
   /** At most so many of them go, the first in the order of the walk; the next batch looks at the rest again. */
   readonly most?: number;
   readonly asOf: string;

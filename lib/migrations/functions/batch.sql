@@ -40,21 +40,24 @@ begin
   end if;
   perform set_config('lapse.batch', r::text || ':' || s, true);
   if current_setting('transaction_read_only') = 'off' then
-    before := retention.deletions();
-    perform set_config('lapse.deletions', before::text, true);
+    before := retention.movements();
+    perform set_config('lapse.movements', before::text, true);
     perform set_config('lapse.proof', retention.proof_of(r, s, before), true);
   end if;
 end $$;
 comment on function retention.enter_batch(text, bigint, uuid, int, text) is
-  'Takes the shared locks (all, policy) and the batch''s own, then checks fence, run, version, pause and that no receipt exists; notes what the session has deleted so far.';
+  'Takes the shared locks (all, policy) and the batch''s own, then checks fence, run, version, pause and that no receipt exists; notes what the session has deleted and inserted so far.';
 
--- Statement 4: a new statement, so it sees what the delete did. `still_there` counts the receipt's keys that are left.
+-- Statement 4: a new statement, so it sees what the delete did. `still_there` counts the receipt's keys that are left; null
+-- when nobody looked for them. Then the database's own count stands for it: so many rows left, and none came into a table
+-- that lost some, so no row was put back.
 create or replace function retention.confirm_batch(r uuid, s int, still_there bigint) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   rc record;
   before jsonb := retention.entered(r, s);
-  went jsonb;
+  lost jsonb;
+  came jsonb;
   gone bigint;
   named bigint;
 begin
@@ -65,31 +68,42 @@ begin
       case when dependants = '{}' then 0 else (select coalesce(sum(jsonb_array_length(value)), 0) from jsonb_each(dependants)) end as named_along
     into rc
     from retention.receipt where run = r and seq = s;
-  if found and (rc.locked <> rc.deleted or rc.named <> rc.deleted or still_there <> 0) then
+  if found and (rc.locked <> rc.deleted or rc.named <> rc.deleted or coalesce(still_there, 0) <> 0) then
     raise exception 'lapse: counts differ: locked %, deleted %, named %, left %',
       rc.locked, rc.deleted, rc.named, still_there using errcode = 'LP007';
   end if;
   named := case when rc.action = 'delete' then rc.named + rc.named_along else 0 end;
-  went := retention.deletions();
-  select coalesce(sum(e.value::bigint - coalesce((before ->> e.key)::bigint, 0)), 0) into gone from jsonb_each_text(went) e;
+  select retention.since(before -> 'deleted', m -> 'deleted'), retention.since(before -> 'inserted', m -> 'inserted')
+    into lost, came from retention.movements() m;
+  select coalesce(sum(value::bigint), 0) into gone from jsonb_each_text(lost);
   if gone <> named then
-    raise exception 'lapse: % rows left, the receipt names %: %', gone, named, retention.tables_that_lost(before, went)
+    raise exception 'lapse: % rows left, the receipt names %: %', gone, named, retention.tables_in(lost, 'lost')
       using errcode = 'LP013', hint = 'A cascade, trigger or rule deletes rows that the policy does not declare. Nothing was deleted.';
+  end if;
+  if still_there is null and exists (select 1 from jsonb_object_keys(came) k where lost ? k) then
+    raise exception 'lapse: rows came into a table that lost some: %', retention.tables_in(came, 'got')
+      using errcode = 'LP013', hint = 'A trigger or rule puts rows back, which the policy does not declare. Nothing was deleted.';
   end if;
   delete from retention.unconfirmed_deletion
     where id = any(string_to_array(nullif(current_setting('lapse.unconfirmed', true), ''), ',')::bigint[]);
 end $$;
 comment on function retention.confirm_batch(uuid, int, bigint) is
-  'Rolls the batch back unless rows locked, deleted, named in the receipt and gone are the same number, and the database counts no other deletion.';
+  'Rolls the batch back unless rows locked, deleted, named in the receipt and gone are the same number, and the database counts no other deletion and no row put back.';
 
-create or replace function retention.tables_that_lost(before jsonb, after jsonb) returns text
-language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
-  select coalesce(string_agg(n.nspname || '.' || c.relname || ' lost ' || x.n, ', ' order by x.n desc, 1), 'no table lost any')
-  from (select e.key::oid as relation, e.value::bigint - coalesce((before ->> e.key)::bigint, 0) as n from jsonb_each_text(after) e) x
-  join pg_class c on c.oid = x.relation join pg_namespace n on n.oid = c.relnamespace
-  where x.n > 0
+create or replace function retention.since(before jsonb, after jsonb) returns jsonb
+language sql immutable security invoker set search_path = pg_catalog, pg_temp as $$
+  select coalesce(jsonb_object_agg(x.key, x.n), '{}') from (
+    select e.key, e.value::bigint - coalesce((before ->> e.key)::bigint, 0) as n from jsonb_each_text(after) e
+  ) x where x.n <> 0
 $$;
-comment on function retention.tables_that_lost(jsonb, jsonb) is 'Each table that lost rows between two looks, with how many.';
+comment on function retention.since(jsonb, jsonb) is 'What a count by table grew by between two looks.';
+
+create or replace function retention.tables_in(rows_of jsonb, what text) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select coalesce(string_agg(n.nspname || '.' || c.relname || ' ' || what || ' ' || e.value, ', ' order by e.value::bigint desc, 1), 'no table ' || what || ' any')
+  from jsonb_each_text(rows_of) e join pg_class c on c.oid = e.key::oid join pg_namespace n on n.oid = c.relnamespace
+$$;
+comment on function retention.tables_in(jsonb, text) is 'Each table of a count, with how many rows it lost or got.';
 
 -- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6). Without a
 -- search_path of its own: the table's triggers must find what they find in the batch. `attempt` answers with the row's

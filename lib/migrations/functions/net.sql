@@ -2,15 +2,26 @@
 -- whatever deletes them: a cascade, a trigger, a rule. A batch whose count is not what its receipt names rolls back;
 -- rows deleted by the role of the app without such a batch do not commit.
 
--- Rows this session has deleted and not yet reported, by table. Also leftovers of its earlier transactions show:
--- only the difference between two looks means anything. A TRUNCATE or DROP by a trigger is not counted.
-create or replace function retention.deletions() returns jsonb
+-- Rows this session has deleted and inserted and not yet reported, by table. Also leftovers of its earlier transactions
+-- show: only the difference between two looks means anything. A TRUNCATE or DROP by a trigger is not counted.
+create or replace function retention.movements() returns jsonb
 language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
-  select coalesce(jsonb_object_agg(x.oid::text, x.n), '{}') from (
-    select c.oid, pg_stat_get_xact_tuples_deleted(c.oid) as n from pg_class c
+  select jsonb_build_object(
+    'deleted', coalesce(jsonb_object_agg(x.oid::text, x.deleted) filter (where x.deleted > 0), '{}'),
+    'inserted', coalesce(jsonb_object_agg(x.oid::text, x.inserted) filter (where x.inserted > 0), '{}'))
+  from (
+    select c.oid, pg_stat_get_xact_tuples_deleted(c.oid) as deleted, pg_stat_get_xact_tuples_inserted(c.oid) as inserted
+    from pg_class c
     where c.relkind = 'r' and c.relpersistence <> 't'
       and c.relnamespace not in ('retention'::regnamespace, 'pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-  ) x where x.n > 0
+  ) x where x.deleted > 0 or x.inserted > 0
+$$;
+comment on function retention.movements() is
+  'Rows deleted and inserted in each ordinary table outside Lapse''s schema, as the database counts them in this session.';
+
+create or replace function retention.deletions() returns jsonb
+language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+  select retention.movements() -> 'deleted'
 $$;
 comment on function retention.deletions() is 'Rows deleted in each ordinary table outside Lapse''s schema, as the database counts them in this session.';
 
@@ -27,7 +38,7 @@ comment on function retention.proof_of(uuid, int, jsonb) is 'Proves that this tr
 create or replace function retention.entered(r uuid, s int) returns jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  before jsonb := nullif(current_setting('lapse.deletions', true), '')::jsonb;
+  before jsonb := nullif(current_setting('lapse.movements', true), '')::jsonb;
 begin
   if before is null or current_setting('lapse.proof', true) is distinct from retention.proof_of(r, s, before) then
     return null;
@@ -36,7 +47,7 @@ begin
 exception when invalid_text_representation then
   return null;
 end $$;
-comment on function retention.entered(uuid, int) is 'The count of deletions before this batch, when this transaction has entered it; else null.';
+comment on function retention.entered(uuid, int) is 'The counts of rows deleted and inserted before this batch, when this transaction has entered it; else null.';
 
 -- On each table that Lapse deletes from. The application's own deletions are not its business: only those of a login
 -- that is in one of Lapse's roles, also one that has its rights only by SET ROLE, and has not those of the table's owner (a superuser has).

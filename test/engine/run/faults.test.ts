@@ -185,8 +185,7 @@ describe('services that are down', () => {
     let timeouts = 0;
     const database: Database = {
       transaction(statements, options) {
-        const limit =
-          statements.some((s) => s.text.includes('for update of t skip locked')) && timeouts++ < 2;
+        const limit = statements.some((s) => s.text.includes('enter_batch')) && timeouts++ < 2;
         return limit
           ? Promise.reject(new DatabaseError('timeout', '57014', 'PostgreSQL 57014: statement timeout'))
           : e.services.database.transaction(statements, options);

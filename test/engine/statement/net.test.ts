@@ -93,6 +93,18 @@ describe('a batch rolls back, and says which table lost rows, when', () => {
     expect(await left(e.db, 'other')).toBe(10);
   });
 
+  it('a trigger that nobody declared puts rows back', async () => {
+    const policy = await govern(e.db);
+    await things(e.db, [40 * DAY, 41 * DAY, 42 * DAY]);
+    await e.db.sql(`create function undo() returns trigger language plpgsql security definer as $$ begin
+      insert into things select old.*; return null; end $$`);
+    await e.db.sql('create trigger undo after delete on things for each row execute function undo()');
+    await expectNothingGone(
+      await e.run(policy),
+      /rows came into a table that lost some: public\.things got 3/,
+    );
+  });
+
   it('a rule deletes rows of another table as well', async () => {
     const policy = await govern(e.db);
     await things(e.db, [40 * DAY, 41 * DAY, 42 * DAY]);

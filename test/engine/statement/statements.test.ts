@@ -69,6 +69,7 @@ async function withNotes(): Promise<Policy> {
 describe('the deciding statement deletes nothing', () => {
   it.each([
     ['picked rows', {}],
+    ['a range of the index', { byRange: true }],
     ['a range of blocks', { blocks: { ...BLOCKS, skipLocked: false } }],
     ['a range of blocks with locked rows', { blocks: { ...BLOCKS, skipLocked: true } }],
   ])('of %s in a transaction that entered another batch', async (_, changes) => {

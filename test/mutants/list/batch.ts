@@ -223,8 +223,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B52',
     promise: 'A child that a trigger keeps stops the batch of its parent.',
     file: `lib/engine/statement/confirm.ts`,
-    find: `sql\`select (\${stillThere(policy, keys)}) + \${childrenLeft(policy, keys)}\``,
-    replace: `sql\`select (\${stillThere(policy, keys)})\``,
+    find: `((\${stillThere(policy, keys)}) + \${childrenLeft(policy, keys)})`,
+    replace: `((\${stillThere(policy, keys)}))`,
     tests: [`${byTrigger}:sets aside a row whose child`],
   },
   {

@@ -196,9 +196,9 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B80',
     promise: 'A range of blocks that meets a locked row is asked again in its other form at once.',
-    file: 'lib/engine/run/heap-walk.ts',
-    find: 'return this.request.send({ from, to, end, skipLocked: true });',
-    replace: 'return this.request.send({ from, to, end, skipLocked: false });',
+    file: 'lib/engine/statement/shapes/blocks.ts',
+    find: 'blocks: { ...b.request.blocks!, skipLocked: true }',
+    replace: 'blocks: { ...b.request.blocks!, skipLocked: false }',
     tests: [`${heap}:steps over a row`],
   },
   {

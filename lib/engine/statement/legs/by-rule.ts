@@ -2,9 +2,9 @@
 import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, RuleLeg } from '../leg';
-import { condition, isBefore, isInstant, source, unmarked } from '../predicate';
-import { afterClock, byClock, clockOf, keyNames, namedKey } from './columns';
-import { PLAIN_CURSOR, type Walk } from './walk';
+import { condition, inClock, isBefore, isInstant, source, unmarked } from '../predicate';
+import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
+import { PLAIN_CURSOR, type Range, type Walk } from './walk';
 
 export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
   const cutoff = typed(leg.cutoff, 'timestamptz');
@@ -32,18 +32,46 @@ export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
     columns: [sql`clk`, ...keyNames(policy)],
     order: byClock(policy),
     cursor: PLAIN_CURSOR,
-    picked: (position, limit) => [picked(policy, due, position, limit)],
+    picked: (position, limit) => [picked(next(policy, due, position), policy, limit)],
+    range: (position, limit) => range(next(policy, due, position), policy, cutoff, limit),
     each: (what, where, then = empty) => sql`select ${what} from ${rows} where ${where}${then}`,
   };
 }
 
-const picked = (policy: Policy, due: Sql, position: Position | null, limit: number): Sql =>
+/** What is read next, in the order of the walk. */
+interface Next {
+  readonly after: Sql | null;
+  /** Reads `what` of them. */
+  select(what: Sql): Sql;
+}
+
+function next(policy: Policy, due: Sql, position: Position | null): Next {
+  const after = position && afterClock(policy, position);
+  return {
+    after,
+    select: (what) => sql`
+    select ${what} from only ${tableId(policy.table)} t
+    where ${allOf(due, after)}
+    order by ${byClock(policy)}`,
+  };
+}
+
+const clockAndKey = (policy: Policy): Sql => list(sql`${clockOf(policy)} as clk`, ...namedKey(policy));
+
+const picked = ({ select }: Next, policy: Policy, limit: number): Sql =>
   cte(
     'picked',
-    sql`
-    select ${list(sql`t.ctid as c`, sql`${clockOf(policy)} as clk`, ...namedKey(policy))} from only ${tableId(policy.table)} t
-    where ${allOf(due, position && afterClock(policy, position))}
-    order by ${byClock(policy)} limit ${typed(limit, 'int')}
-  `,
+    sql`${select(list(sql`t.ctid as c`, clockAndKey(policy)))} limit ${typed(limit, 'int')}\n  `,
     true,
   );
+
+function range({ after, select }: Next, policy: Policy, cutoff: Sql, limit: number): Range {
+  const last = sql`${select(clockAndKey(policy))} offset ${typed(limit - 1, 'int')} limit 1\n  `;
+  // Plainly compared, the clock ends the scan of the index; the key then decides among equal clocks.
+  const end = sql`${clockOf(policy)} <= (select coalesce(${ofLast(sql`clk`)}, ${inClock(policy, cutoff)}))`;
+  return {
+    lead: [cte('last', last, true)],
+    within: allOf(after, end, sql`(not exists (select 1 from last) or ${upToLast(policy)})`),
+    rest: sql`(select count(*)::int from (${select(sql`1`)} limit ${typed(limit, 'int')}) x)`,
+  };
+}

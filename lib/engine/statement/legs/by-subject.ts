@@ -33,6 +33,7 @@ export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk 
     order: list(...keyOf(policy)),
     cursor: PLAIN_CURSOR,
     picked: (position, limit) => [picked(policy, isTheirs, position, limit)],
+    range: () => null,
     each: (what, where, then = empty) => sql`select ${what} from ${rows} where ${where}${then}`,
   };
 }

@@ -14,10 +14,10 @@ import {
 } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, TenantsLeg } from '../leg';
-import { condition, isBefore, isInstant, source, unmarked } from '../predicate';
-import { afterClock, byClock, clockOf, keyNames, namedKey } from './columns';
+import { condition, inClock, isBefore, isInstant, source, unmarked } from '../predicate';
+import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { TENANT_WINDOW, tenantsOf } from './tenants';
-import type { Cursor, Walk } from './walk';
+import type { Cursor, Range, Walk } from './walk';
 
 type Tenants = NonNullable<Policy['tenants']>;
 
@@ -51,8 +51,23 @@ export function walkByTenant(policy: Policy, tenants: Tenants, leg: TenantsLeg, 
     cursor: CURSOR,
     picked: (position, limit) => [
       all({ from: position, window: TENANT_WINDOW }),
-      picked(policy, tenants, allOf(sql`${own} = w.tenant`, due), position, limit),
+      picked(
+        next(policy, tenants, allOf(sql`${own} = w.tenant`, due), position, limit),
+        policy,
+        tenants,
+        limit,
+      ),
     ],
+    range: (position, limit) => {
+      const window = all({ from: position, window: TENANT_WINDOW });
+      return range(
+        window,
+        next(policy, tenants, allOf(sql`${own} = w.tenant`, due), position, limit),
+        policy,
+        tenants,
+        limit,
+      );
+    },
     each: (what, where, then = empty) => sql`${withParts(all())}select r.* from tenants w cross join lateral (
         select ${what} from ${source(policy)} t where ${own} = w.tenant and ${where}${then}) r`,
   };
@@ -69,26 +84,55 @@ const CURSOR: Cursor = {
   unknown: sql`(select count(*) from tenants w where w.unknown and (not x.full_batch or w.tenant <= l.raw_tenant))`,
 };
 
-/** The loop over tenants is outermost and in order, so the outer limit needs no sort. */
-function picked(policy: Policy, tenants: Tenants, due: Sql, position: Position | null, limit: number): Sql {
-  const columns = list(
-    sql`t.ctid as c`,
-    sql`${id('t', tenants.column)} as tenant`,
-    sql`${clockOf(policy)} as clk`,
-    ...namedKey(policy),
-  );
-  const most = typed(limit, 'int');
-  return cte(
-    'picked',
-    sql`
+/** What is read next, in the order of the walk. */
+interface Next {
+  readonly after: Sql | null;
+  /** Reads `what` of them. */
+  select(what: Sql): Sql;
+}
+
+/** The loop over tenants is outermost and in order, so a limit outside needs no sort. */
+function next(policy: Policy, tenants: Tenants, due: Sql, position: Position | null, limit: number): Next {
+  const after = position?.clock ? within(policy, tenants, position) : null;
+  return {
+    after,
+    select: (what) => sql`
     select r.* from tenants w cross join lateral (
-      select ${columns} from only ${tableId(policy.table)} t
-      where ${allOf(due, position?.clock ? within(policy, tenants, position) : null)}
-      order by ${byClock(policy)} limit ${most}
-    ) r limit ${most}
-  `,
+      select ${what} from only ${tableId(policy.table)} t
+      where ${allOf(due, after)}
+      order by ${byClock(policy)} limit ${typed(limit, 'int')}
+    ) r`,
+  };
+}
+
+const place = (policy: Policy, tenants: Tenants): Sql =>
+  list(sql`${id('t', tenants.column)} as tenant`, sql`${clockOf(policy)} as clk`, ...namedKey(policy));
+
+const picked = ({ select }: Next, policy: Policy, tenants: Tenants, limit: number): Sql =>
+  cte(
+    'picked',
+    sql`${select(list(sql`t.ctid as c`, place(policy, tenants)))} limit ${typed(limit, 'int')}\n  `,
     true,
   );
+
+function range(window: Sql, { after, select }: Next, policy: Policy, tenants: Tenants, limit: number): Range {
+  const last = sql`${select(place(policy, tenants))} offset ${typed(limit - 1, 'int')} limit 1\n  `;
+  const [tenant, clock] = [ofLast(sql`tenant`), ofLast(sql`clk`)];
+  const isOpen = sql`not exists (select 1 from last)`;
+  const cutoff = inClock(policy, sql`w.cutoff`);
+  return {
+    lead: [window, cte('last', last, true)],
+    using: sql`tenants w`,
+    within: allOf(
+      sql`${id('t', tenants.column)} = w.tenant`,
+      after,
+      // Plainly compared, tenant and clock end the loop and its scans; the key then decides among equal clocks.
+      sql`(${isOpen} or w.tenant <= ${tenant})`,
+      sql`${clockOf(policy)} <= (case when w.tenant = ${tenant} then ${clock} else ${cutoff} end)`,
+      sql`(${isOpen} or w.tenant < ${tenant} or ${upToLast(policy)})`,
+    ),
+    rest: sql`(select count(*)::int from (${select(sql`1`)}) x)`,
+  };
 }
 
 /** Of the position's own tenant only what lies behind it. */

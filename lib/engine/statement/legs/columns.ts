@@ -1,5 +1,5 @@
 /** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
-import { id, list, type Sql, sql, typed } from '../../../platform/sql';
+import { id, list, raw, type Sql, sql, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position } from '../leg';
 
@@ -23,3 +23,10 @@ export const keyAt = (policy: Policy, position: Position): Sql[] =>
 /** `(clock, key) > (…)`; the first batch leaves it out instead of inventing a smallest key. */
 export const afterClock = (policy: Policy, position: Position): Sql =>
   sql`(${byClock(policy)}) > (${list(typed(position.clock, policy.clock.type), ...keyAt(policy, position))})`;
+
+/** A column of the one row of part `last`; null where that has none. */
+export const ofLast = (column: Sql): Sql => sql`(select ${column} from last)`;
+
+/** `(clock, key) <= (…)` of part `last`. */
+export const upToLast = (policy: Policy): Sql =>
+  sql`(${byClock(policy)}) <= (${list(ofLast(raw('clk')), ...keyNames(policy).map(ofLast))})`;

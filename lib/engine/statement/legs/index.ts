@@ -6,9 +6,9 @@ import type { Leg } from '../leg';
 import { walkByRule } from './by-rule';
 import { walkBySubject } from './by-subject';
 import { walkByTenant } from './by-tenant';
-import type { Walk } from './walk';
+import type { Range, Walk } from './walk';
 
-export type { Walk };
+export type { Range, Walk };
 
 export function walkOf(policy: Policy, leg: Leg, asOfText: string): Walk {
   const asOf: Sql = typed(asOfText, 'timestamptz');

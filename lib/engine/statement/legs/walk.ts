@@ -17,6 +17,18 @@ export interface Cursor {
   readonly unknown: Sql;
 }
 
+/** The next rows of the walk as one range of its index, bounded on both sides. */
+export interface Range {
+  /** Parts in front of it, up to `last`: clock and key of its last row, or none where the leg ends within it. */
+  readonly lead: readonly Sql[];
+  /** What `t` is joined to. */
+  readonly using?: Sql;
+  /** Which rows `t` lie in it. */
+  readonly within: Sql;
+  /** How many rows there are where the leg ends within it. */
+  readonly rest: Sql;
+}
+
 export interface Walk {
   readonly policy: Policy;
   /** The instant from which retention is counted back, typed. */
@@ -51,6 +63,8 @@ export interface Walk {
   readonly cursor: Cursor;
   /** Part `picked`, behind those it reads: the next `limit` rows in the order of the walk, without judging them. */
   picked(position: Position | null, limit: number): readonly Sql[];
+  /** The same rows as a range; null where no index has them side by side. */
+  range(position: Position | null, limit: number): Range | null;
   /** Reads `what` of every row of the leg for which `where` is true; `then` orders and limits, tenant by tenant where there are tenants. */
   each(what: Sql, where: Sql, then?: Sql): Sql;
 }

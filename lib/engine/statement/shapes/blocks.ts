@@ -7,12 +7,16 @@ import { unindexed, withinBlocks } from '../heap';
 import { mayGo } from '../predicate';
 import { type Batch, token } from '../request';
 import type { Shape } from './shape';
+import { WAITS_SHORTLY } from './waiting';
 
 export const blocks = (b: Batch): Shape => ({
+  settings: [WAITS_SHORTLY],
   lead: [],
   rows: allOf(withinBlocks(b.request.blocks!), token(b), unindexed(mayGo(b.walk))),
+  labels: 'gone',
   locked: sql`x.deleted`,
   seen: [seenInBlocks(b, sql`deleted::int`, 'totals')],
+  instead: { ...b.request, blocks: { ...b.request.blocks!, skipLocked: true } },
 });
 
 /** What stays is counted by the look through all blocks that follows every heap walk. */

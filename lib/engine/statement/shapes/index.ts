@@ -2,13 +2,15 @@
  * The shapes a batch can have, a file a shape. Which one is decided here, once.
  *
  * - blocks: a range of blocks, whose rows the deletion itself finds, judges and locks.
+ * - index range: the next rows of the index as a range, whose rows the deletion itself finds, judges and locks.
  * - places: rows are picked, judged and locked first, in the same statement, and deleted by their place.
  * - locked: the same, but they are locked in a statement of its own, so that the deleting one sees every child that
  *   exists: a locked parent gets no new ones (DELETION §2).
  */
-import { goingDependants, rowsLeave } from '../../../policies/going';
+import { declaresTriggers, goingDependants, rowsLeave } from '../../../policies/going';
 import type { Batch } from '../request';
 import { blocks } from './blocks';
+import { indexRange } from './index-range';
 import { locked } from './locked';
 import { places } from './places';
 import type { Shape } from './shape';
@@ -18,5 +20,19 @@ export type { Shape };
 export function shapeOf(b: Batch): Shape {
   const { request, policy } = b;
   if (goingDependants(policy).length > 0) return locked(b);
-  return request.blocks && !request.blocks.skipLocked && rowsLeave(policy) ? blocks(b) : places(b);
+  if (request.blocks && !request.blocks.skipLocked && rowsLeave(policy)) return blocks(b);
+  const range = mayGoByRange(b) ? b.walk.range(request.position, request.limit) : null;
+  return range ? indexRange(b, range) : places(b);
 }
+
+/**
+ * Rows that a trigger keeps in silence show only against those that were locked. A batch that is limited locks its rows one
+ * by one until there are enough; one that was archived, those that are as they were.
+ */
+const mayGoByRange = ({ request, policy, strategy }: Batch): boolean =>
+  request.byRange === true &&
+  request.blocks === undefined &&
+  request.most === undefined &&
+  strategy.stays === null &&
+  strategy.archive === null &&
+  !declaresTriggers(policy);

@@ -11,6 +11,7 @@ import type { Shape } from './shape';
 /** Rows that part `locked` has locked. */
 export const LOCKED_ROWS = {
   rows: sql`t.ctid = any(array(select c from locked))`,
+  labels: 'locked' as const,
   locked: sql`(select count(*) from locked)`,
 };
 

@@ -46,7 +46,8 @@ select
     ‹1›::int,
     ‹hash›
   ),
-  set_config('lapse.entered', clock_timestamp()::text, true);
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('lock_timeout', ‹75ms›, true);
 
 with
   gone as (
@@ -199,52 +200,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹1›::int,
-    (
-      select
-        case
-          when not exists (
-            select 1
-            from retention.receipt
-            where run = ‹id-1›::uuid and seq = ‹1›::int
-          ) then 0
-          when exists (
-            select 1
-            from only "public"."things" t
-            where
-              t.ctid >= ‹(0,0)›::text::tid
-              and t.ctid < ‹(128,0)›::text::tid
-              and (
-                case
-                  when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                  and isfinite("t"."at") then true
-                  else false
-                end
-              )
-          ) then (
-            select count(*)
-            from
-              only "public"."things" t
-              join (
-                select x::uuid as k0
-                from
-                  unnest(
-                    (
-                      select retention.uuids_of (key_bytes)
-                      from retention.receipt
-                      where run = ‹id-1›::uuid and seq = ‹1›::int
-                    )
-                  ) x
-              ) kt on "t"."id" = "kt"."k0"
-              and t.ctid >= ‹(0,0)›::text::tid
-              and t.ctid < ‹(128,0)›::text::tid
-          )
-          else 0
-        end
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (
@@ -307,52 +263,7 @@ select
 -- as before: with gone as (delete from only "public"."things" t where t.c
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹2›::int,
-    (
-      select
-        case
-          when not exists (
-            select 1
-            from retention.receipt
-            where run = ‹id-1›::uuid and seq = ‹2›::int
-          ) then 0
-          when exists (
-            select 1
-            from only "public"."things" t
-            where
-              t.ctid >= ‹(128,0)›::text::tid
-              and t.ctid < ‹(134,0)›::text::tid
-              and (
-                case
-                  when "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                  and isfinite("t"."at") then true
-                  else false
-                end
-              )
-          ) then (
-            select count(*)
-            from
-              only "public"."things" t
-              join (
-                select x::uuid as k0
-                from
-                  unnest(
-                    (
-                      select retention.uuids_of (key_bytes)
-                      from retention.receipt
-                      where run = ‹id-1›::uuid and seq = ‹2›::int
-                    )
-                  ) x
-              ) kt on "t"."id" = "kt"."k0"
-              and t.ctid >= ‹(128,0)›::text::tid
-              and t.ctid < ‹(134,0)›::text::tid
-          )
-          else 0
-        end
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
   extract(
     epoch
     from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz

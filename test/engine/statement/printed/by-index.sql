@@ -8,21 +8,28 @@ select
     ‹1›::int,
     ‹hash›
   ),
-  set_config('lapse.entered', clock_timestamp()::text, true);
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('lock_timeout', ‹75ms›, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_bitmapscan', 'off', true);
 
 with
-  picked as materialized (
-    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
+  last as materialized (
+    select "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
     where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
     order by "t"."at", "t"."id"
-    limit ‹2›::int
+    offset ‹1›::int
+    limit 1
   ),
-  locked as materialized (
-    select t.ctid as c, ‹all›::text as label
-    from only "public"."things" t
+  gone as (
+    delete from only "public"."things" t
     where
-      t.ctid = any (array(select c from picked))
+      "t"."at" <= (select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz))
+      and (
+        not exists (select 1 from last)
+        or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+      )
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
       and isfinite("t"."at")
@@ -103,11 +110,6 @@ with
         end
       )
       and not false
-    for update of t skip locked
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   queued as (select 1 where false),
@@ -115,7 +117,6 @@ with
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -140,110 +141,145 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
-      left join (
-        select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
-      ) l on true
+      (
+        select
+          case
+            when x.full_batch then ‹2›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select 1
+                  from only "public"."things" t
+                  where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  order by "t"."at", "t"."id"
+                  limit ‹2›::int
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
+      left join (select clk::text as clock, jsonb_build_array("k0"::text) as key from last) l on true
   ),
   stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = "t"."org"::text
                       )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "t"."id"::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = "t"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = "t"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when (
+                  "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("t"."at")
+                ) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t
+            where
+              (select picked from at) <> (select deleted from totals)
+              and "t"."at" <= (
+                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
               )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
+              and (
+                not exists (select 1 from last)
+                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+              )
+              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
   ),
   seen as materialized (
     select
@@ -255,16 +291,7 @@ with
       at.after
     from at
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -279,7 +306,7 @@ from
     x.keys,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    x.deleted,
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -290,15 +317,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹1›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (
@@ -359,8 +378,8 @@ select
 -- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
 
 with
-  picked as materialized (
-    select t.ctid as c, "t"."at" as clk, "t"."id" as "k0"
+  last as materialized (
+    select "t"."at" as clk, "t"."id" as "k0"
     from only "public"."things" t
     where
       "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
@@ -369,13 +388,21 @@ with
         ‹00000000-0000-4000-8000-000000000002›::uuid
       )
     order by "t"."at", "t"."id"
-    limit ‹2›::int
+    offset ‹1›::int
+    limit 1
   ),
-  locked as materialized (
-    select t.ctid as c, ‹all›::text as label
-    from only "public"."things" t
+  gone as (
+    delete from only "public"."things" t
     where
-      t.ctid = any (array(select c from picked))
+      ("t"."at", "t"."id") > (
+        ‹2026-01-20 02:00:00+00›::timestamptz,
+        ‹00000000-0000-4000-8000-000000000002›::uuid
+      )
+      and "t"."at" <= (select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz))
+      and (
+        not exists (select 1 from last)
+        or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+      )
       and current_setting('lapse.batch', true) = ‹id-1:2›
       and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
       and isfinite("t"."at")
@@ -456,11 +483,6 @@ with
         end
       )
       and not false
-    for update of t skip locked
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   queued as (select 1 where false),
@@ -468,7 +490,6 @@ with
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -493,110 +514,154 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
-      left join (
-        select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
-      ) l on true
+      (
+        select
+          case
+            when x.full_batch then ‹2›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select 1
+                  from only "public"."things" t
+                  where
+                    "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                    and ("t"."at", "t"."id") > (
+                      ‹2026-01-20 02:00:00+00›::timestamptz,
+                      ‹00000000-0000-4000-8000-000000000002›::uuid
+                    )
+                  order by "t"."at", "t"."id"
+                  limit ‹2›::int
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
+      left join (select clk::text as clock, jsonb_build_array("k0"::text) as key from last) l on true
   ),
   stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = "t"."org"::text
                       )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "t"."id"::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = "t"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = "t"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when (
+                  "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("t"."at")
+                ) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t
+            where
+              (select picked from at) <> (select deleted from totals)
+              and ("t"."at", "t"."id") > (
+                ‹2026-01-20 02:00:00+00›::timestamptz,
+                ‹00000000-0000-4000-8000-000000000002›::uuid
               )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
+              and "t"."at" <= (
+                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+              )
+              and (
+                not exists (select 1 from last)
+                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+              )
+              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
   ),
   seen as materialized (
     select
@@ -608,16 +673,7 @@ with
       at.after
     from at
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -632,7 +688,7 @@ from
     x.keys,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    x.deleted,
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -643,15 +699,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹2›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
   extract(
     epoch
     from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz

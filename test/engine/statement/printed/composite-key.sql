@@ -8,21 +8,32 @@ select
     ‹1›::int,
     ‹hash›
   ),
-  set_config('lapse.entered', clock_timestamp()::text, true);
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('lock_timeout', ‹75ms›, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_bitmapscan', 'off', true);
 
 with
-  picked as materialized (
-    select t.ctid as c, "t"."at" as clk, "t"."shop" as "k0", "t"."code" as "k1"
+  last as materialized (
+    select "t"."at" as clk, "t"."shop" as "k0", "t"."code" as "k1"
     from only "public"."things" t
     where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
     order by "t"."at", "t"."shop", "t"."code"
-    limit ‹2›::int
+    offset ‹1›::int
+    limit 1
   ),
-  locked as materialized (
-    select t.ctid as c, ‹all›::text as label
-    from only "public"."things" t
+  gone as (
+    delete from only "public"."things" t
     where
-      t.ctid = any (array(select c from picked))
+      "t"."at" <= (select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz))
+      and (
+        not exists (select 1 from last)
+        or ("t"."at", "t"."shop", "t"."code") <= (
+          (select clk from last),
+          (select "k0" from last),
+          (select "k1" from last)
+        )
+      )
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
       and isfinite("t"."at")
@@ -93,11 +104,6 @@ with
         end
       )
       and not false
-    for update of t skip locked
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
     returning
       t.ctid as c,
       jsonb_build_array("t"."shop"::text, "t"."code"::text)::text as key,
@@ -108,7 +114,6 @@ with
     select
       count(*) as deleted,
       coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -133,100 +138,139 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      (
+        select
+          case
+            when x.full_batch then ‹2›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select 1
+                  from only "public"."things" t
+                  where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  order by "t"."at", "t"."shop", "t"."code"
+                  limit ‹2›::int
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc, "k1" desc
-        limit 1
+        from last
       ) l on true
   ),
   stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
-                    and h.table_name in ('public.things')
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when (
+                  "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("t"."at")
+                ) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t
+            where
+              (select picked from at) <> (select deleted from totals)
+              and "t"."at" <= (
+                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+              )
+              and (
+                not exists (select 1 from last)
+                or ("t"."at", "t"."shop", "t"."code") <= (
+                  (select clk from last),
+                  (select "k0" from last),
+                  (select "k1" from last)
                 )
               )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
+              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
   ),
   seen as materialized (
     select
@@ -238,16 +282,7 @@ with
       at.after
     from at
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -262,7 +297,7 @@ from
     null,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    x.deleted,
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -273,15 +308,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹1›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (
@@ -342,8 +369,8 @@ select
 -- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
 
 with
-  picked as materialized (
-    select t.ctid as c, "t"."at" as clk, "t"."shop" as "k0", "t"."code" as "k1"
+  last as materialized (
+    select "t"."at" as clk, "t"."shop" as "k0", "t"."code" as "k1"
     from only "public"."things" t
     where
       "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
@@ -353,13 +380,22 @@ with
         ‹c2›::text
       )
     order by "t"."at", "t"."shop", "t"."code"
-    limit ‹2›::int
+    offset ‹1›::int
+    limit 1
   ),
-  locked as materialized (
-    select t.ctid as c, ‹all›::text as label
-    from only "public"."things" t
+  gone as (
+    delete from only "public"."things" t
     where
-      t.ctid = any (array(select c from picked))
+      ("t"."at", "t"."shop", "t"."code") > (‹2026-01-20 02:00:00+00›::timestamptz, ‹1›::integer, ‹c2›::text)
+      and "t"."at" <= (select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz))
+      and (
+        not exists (select 1 from last)
+        or ("t"."at", "t"."shop", "t"."code") <= (
+          (select clk from last),
+          (select "k0" from last),
+          (select "k1" from last)
+        )
+      )
       and current_setting('lapse.batch', true) = ‹id-1:2›
       and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
       and isfinite("t"."at")
@@ -430,11 +466,6 @@ with
         end
       )
       and not false
-    for update of t skip locked
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
     returning
       t.ctid as c,
       jsonb_build_array("t"."shop"::text, "t"."code"::text)::text as key,
@@ -445,7 +476,6 @@ with
     select
       count(*) as deleted,
       coalesce(array_agg(key), '{}') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -470,100 +500,150 @@ with
       0 as unknown,
       jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      (
+        select
+          case
+            when x.full_batch then ‹2›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select 1
+                  from only "public"."things" t
+                  where
+                    "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                    and ("t"."at", "t"."shop", "t"."code") > (
+                      ‹2026-01-20 02:00:00+00›::timestamptz,
+                      ‹1›::integer,
+                      ‹c2›::text
+                    )
+                  order by "t"."at", "t"."shop", "t"."code"
+                  limit ‹2›::int
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc, "k1" desc
-        limit 1
+        from last
       ) l on true
   ),
   stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
-                    and h.table_name in ('public.things')
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when (
+                  "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("t"."at")
+                ) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t
+            where
+              (select picked from at) <> (select deleted from totals)
+              and ("t"."at", "t"."shop", "t"."code") > (
+                ‹2026-01-20 02:00:00+00›::timestamptz,
+                ‹1›::integer,
+                ‹c2›::text
+              )
+              and "t"."at" <= (
+                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+              )
+              and (
+                not exists (select 1 from last)
+                or ("t"."at", "t"."shop", "t"."code") <= (
+                  (select clk from last),
+                  (select "k0" from last),
+                  (select "k1" from last)
                 )
               )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                      )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = jsonb_build_array("t"."shop"::text, "t"."code"::text)::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
+              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
   ),
   seen as materialized (
     select
@@ -575,16 +655,7 @@ with
       at.after
     from at
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -599,7 +670,7 @@ from
     null,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    x.deleted,
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -610,15 +681,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹2›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
   extract(
     epoch
     from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz

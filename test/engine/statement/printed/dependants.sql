@@ -164,9 +164,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -441,7 +439,6 @@ with
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       (select count(*) from "d0") as dependants_deleted,
       jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,
       least(
@@ -470,16 +467,7 @@ with
     select s.picked, s.kept, s.after
     from jsonb_to_record(current_setting('lapse.seen')::jsonb) s (picked int, kept jsonb, after jsonb)
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -505,15 +493,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹1›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (
@@ -704,9 +684,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -846,15 +824,7 @@ select
 -- as before: with locked as materialized ( select t.ctid as c, l.label fr
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹2›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
   extract(
     epoch
     from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz

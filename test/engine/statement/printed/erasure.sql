@@ -41,9 +41,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by "k0" desc
-        limit 1
+        from (select * from "picked" order by "k0" desc limit 1) y
       ) l on true
   ),
   judged as materialized (
@@ -430,7 +428,6 @@ with
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -458,9 +455,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹1000›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by "k0" desc
-        limit 1
+        from (select * from "picked" order by "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -545,16 +540,7 @@ with
       at.after
     from at
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -580,15 +566,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-2›::uuid,
-    ‹1›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-2›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (

@@ -142,9 +142,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -284,19 +282,18 @@ select
     ‹id-1›::uuid,
     ‹1›::int,
     (
-      select
-        (
-          select count(*)
-          from only "public"."things" t
-          where
-            "t"."id" = any (
-              (
-                select retention.uuids_of (key_bytes)
-                from retention.receipt
-                where run = ‹id-1›::uuid and seq = ‹1›::int
-              )::uuid[]
-            )
-        ) + 0
+      (
+        select count(*)
+        from only "public"."things" t
+        where
+          "t"."id" = any (
+            (
+              select retention.uuids_of (key_bytes)
+              from retention.receipt
+              where run = ‹id-1›::uuid and seq = ‹1›::int
+            )::uuid[]
+          )
+      ) + 0
     )
   ) as confirmed,
   (
@@ -495,9 +492,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -637,19 +632,18 @@ select
     ‹id-1›::uuid,
     ‹2›::int,
     (
-      select
-        (
-          select count(*)
-          from only "public"."things" t
-          where
-            "t"."id" = any (
-              (
-                select retention.uuids_of (key_bytes)
-                from retention.receipt
-                where run = ‹id-1›::uuid and seq = ‹2›::int
-              )::uuid[]
-            )
-        ) + 0
+      (
+        select count(*)
+        from only "public"."things" t
+        where
+          "t"."id" = any (
+            (
+              select retention.uuids_of (key_bytes)
+              from retention.receipt
+              where run = ‹id-1›::uuid and seq = ‹2›::int
+            )::uuid[]
+          )
+      ) + 0
     )
   ) as confirmed,
   extract(

@@ -217,7 +217,6 @@ with
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -264,9 +263,7 @@ with
       ) x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "looked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "looked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -376,16 +373,7 @@ with
       at.after
     from at
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -411,15 +399,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹1›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (

@@ -203,9 +203,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -346,20 +344,19 @@ select
     ‹id-1›::uuid,
     ‹1›::int,
     (
-      select
-        (
-          select count(*)
-          from only "public"."things" t
-          where
-            "t"."id" = any (
-              (
-                select retention.uuids_of (key_bytes)
-                from retention.receipt
-                where run = ‹id-1›::uuid and seq = ‹1›::int
-              )::uuid[]
-            )
-            and "t"."masked_at" is null
-        ) + 0
+      (
+        select count(*)
+        from only "public"."things" t
+        where
+          "t"."id" = any (
+            (
+              select retention.uuids_of (key_bytes)
+              from retention.receipt
+              where run = ‹id-1›::uuid and seq = ‹1›::int
+            )::uuid[]
+          )
+          and "t"."masked_at" is null
+      ) + 0
     )
   ) as confirmed,
   (
@@ -577,9 +574,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   stayed as materialized (
@@ -720,20 +715,19 @@ select
     ‹id-1›::uuid,
     ‹2›::int,
     (
-      select
-        (
-          select count(*)
-          from only "public"."things" t
-          where
-            "t"."id" = any (
-              (
-                select retention.uuids_of (key_bytes)
-                from retention.receipt
-                where run = ‹id-1›::uuid and seq = ‹2›::int
-              )::uuid[]
-            )
-            and "t"."masked_at" is null
-        ) + 0
+      (
+        select count(*)
+        from only "public"."things" t
+        where
+          "t"."id" = any (
+            (
+              select retention.uuids_of (key_bytes)
+              from retention.receipt
+              where run = ‹id-1›::uuid and seq = ‹2›::int
+            )::uuid[]
+          )
+          and "t"."masked_at" is null
+      ) + 0
     )
   ) as confirmed,
   extract(

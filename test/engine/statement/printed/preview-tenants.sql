@@ -105,9 +105,7 @@ with
           tenant::text as tenant,
           clk::text as clock,
           jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by tenant desc, clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by tenant desc, clk desc, "k0" desc limit 1) y
       ) l on true
       cross join (
         select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last

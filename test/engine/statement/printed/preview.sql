@@ -41,9 +41,7 @@ with
       (select count(*)::int as n, (select count(*) from picked) >= ‹20000›::int as full_batch from "picked") x
       left join (
         select clk::text as clock, jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by clk desc, "k0" desc
-        limit 1
+        from (select * from "picked" order by clk desc, "k0" desc limit 1) y
       ) l on true
   ),
   judged as materialized (

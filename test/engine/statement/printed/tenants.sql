@@ -74,7 +74,12 @@ select
     ‹1›::int,
     ‹hash›
   ),
-  set_config('lapse.entered', clock_timestamp()::text, true);
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('lock_timeout', ‹75ms›, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true);
 
 with
   tenants as materialized (
@@ -108,24 +113,33 @@ with
       ) e
     order by l.tenant
   ),
-  picked as materialized (
+  last as materialized (
     select r.*
     from
       tenants w
       cross join lateral (
-        select t.ctid as c, "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
+        select "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
         from only "public"."things" t
         where "t"."org" = w.tenant and "t"."at" < w.cutoff
         order by "t"."at", "t"."id"
         limit ‹2›::int
       ) r
-    limit ‹2›::int
+    offset ‹1›::int
+    limit 1
   ),
-  locked as materialized (
-    select t.ctid as c, w.label as label
-    from only "public"."things" t join tenants w on w.tenant = "t"."org"
+  gone as (
+    delete from only "public"."things" t using tenants w
     where
-      t.ctid = any (array(select c from picked))
+      "t"."org" = w.tenant
+      and (not exists (select 1 from last) or w.tenant <= (select tenant from last))
+      and "t"."at" <= (
+        case when w.tenant = (select tenant from last) then (select clk from last) else w.cutoff end
+      )
+      and (
+        not exists (select 1 from last)
+        or w.tenant < (select tenant from last)
+        or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+      )
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and "t"."at" < w.cutoff
       and isfinite("t"."at")
@@ -206,19 +220,13 @@ with
         end
       )
       and not false
-    for update of t skip locked
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes, "t"."org"::text as tenant
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes, w.label as label, "t"."org"::text as tenant
   ),
   queued as (select 1 where false),
   totals as materialized (
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -232,8 +240,8 @@ with
             )
           from
             (
-              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
-              from (select c, bytes, 1 as n from gone) x join locked l using (c)
+              select x.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
+              from (select g.label, g.tenant, g.bytes, 1 as n from gone g) x
               group by 1
             ) r
         ),
@@ -270,16 +278,37 @@ with
         ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
       end as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      (
+        select
+          case
+            when x.full_batch then ‹2›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select r.*
+                  from
+                    tenants w
+                    cross join lateral (
+                      select 1
+                      from only "public"."things" t
+                      where "t"."org" = w.tenant and "t"."at" < w.cutoff
+                      order by "t"."at", "t"."id"
+                      limit ‹2›::int
+                    ) r
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
       left join (
         select
           tenant as raw_tenant,
           tenant::text as tenant,
           clk::text as clock,
           jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by tenant desc, clk desc, "k0" desc
-        limit 1
+        from last
       ) l on true
       cross join (
         select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last
@@ -287,98 +316,123 @@ with
       ) z
   ),
   stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = "t"."org"::text
                       )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "t"."id"::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = "t"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = "t"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t join tenants w on w.tenant = "t"."org"
+            where
+              (select picked from at) <> (select deleted from totals)
+              and "t"."org" = w.tenant
+              and (not exists (select 1 from last) or w.tenant <= (select tenant from last))
+              and "t"."at" <= (
+                case when w.tenant = (select tenant from last) then (select clk from last) else w.cutoff end
               )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t join tenants w on w.tenant = "t"."org"
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
+              and (
+                not exists (select 1 from last)
+                or w.tenant < (select tenant from last)
+                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+              )
+              and "t"."at" < w.cutoff
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
   ),
   seen as materialized (
     select
@@ -394,26 +448,17 @@ with
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
     select
       ‹id-1›::uuid,
-      g.tenant,
-      l.label,
+      x.tenant,
+      x.label,
       sum(x.n),
       least(coalesce(sum(x.bytes), 0), 9007199254740991)::bigint
-    from (select c, bytes, 1 as n from gone) x join gone g using (c) join locked l using (c)
+    from (select g.label, g.tenant, g.bytes, 1 as n from gone g) x
     group by 2, 3
     order by 2, 3
     on conflict (run, tenant, label) do update
     set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, 9007199254740991)
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -428,7 +473,7 @@ from
     x.keys,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    x.deleted,
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -439,15 +484,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹1›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
   (
     with
       l as materialized (
@@ -539,12 +576,12 @@ with
       ) e
     order by l.tenant
   ),
-  picked as materialized (
+  last as materialized (
     select r.*
     from
       tenants w
       cross join lateral (
-        select t.ctid as c, "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
+        select "t"."org" as tenant, "t"."at" as clk, "t"."id" as "k0"
         from only "public"."things" t
         where
           "t"."org" = w.tenant
@@ -565,13 +602,35 @@ with
         order by "t"."at", "t"."id"
         limit ‹2›::int
       ) r
-    limit ‹2›::int
+    offset ‹1›::int
+    limit 1
   ),
-  locked as materialized (
-    select t.ctid as c, w.label as label
-    from only "public"."things" t join tenants w on w.tenant = "t"."org"
+  gone as (
+    delete from only "public"."things" t using tenants w
     where
-      t.ctid = any (array(select c from picked))
+      "t"."org" = w.tenant
+      and "t"."at" >= (
+        case
+          when w.tenant = ‹00000000-0000-4000-8000-000000000100›::uuid then ‹2026-01-20 02:00:00+00›::timestamptz
+          else '-infinity'
+        end
+      )
+      and (
+        w.tenant <> ‹00000000-0000-4000-8000-000000000100›::uuid
+        or ("t"."at", "t"."id") > (
+          ‹2026-01-20 02:00:00+00›::timestamptz,
+          ‹00000000-0000-4000-8000-000000000002›::uuid
+        )
+      )
+      and (not exists (select 1 from last) or w.tenant <= (select tenant from last))
+      and "t"."at" <= (
+        case when w.tenant = (select tenant from last) then (select clk from last) else w.cutoff end
+      )
+      and (
+        not exists (select 1 from last)
+        or w.tenant < (select tenant from last)
+        or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+      )
       and current_setting('lapse.batch', true) = ‹id-1:2›
       and "t"."at" < w.cutoff
       and isfinite("t"."at")
@@ -652,19 +711,13 @@ with
         end
       )
       and not false
-    for update of t skip locked
-  ),
-  gone as (
-    delete from only "public"."things" t
-    where t.ctid = any (array(select c from locked))
-    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes, "t"."org"::text as tenant
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes, w.label as label, "t"."org"::text as tenant
   ),
   queued as (select 1 where false),
   totals as materialized (
     select
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
-      array_agg(c)::text as places,
       0 as dependants_deleted,
       jsonb_build_object() as dependants,
       least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
@@ -678,8 +731,8 @@ with
             )
           from
             (
-              select l.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
-              from (select c, bytes, 1 as n from gone) x join locked l using (c)
+              select x.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes
+              from (select g.label, g.tenant, g.bytes, 1 as n from gone g) x
               group by 1
             ) r
         ),
@@ -716,16 +769,52 @@ with
         ) || case when z.last is null then '{}' else jsonb_build_object('tenant', z.last) end
       end as after
     from
-      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      (
+        select
+          case
+            when x.full_batch then ‹2›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select r.*
+                  from
+                    tenants w
+                    cross join lateral (
+                      select 1
+                      from only "public"."things" t
+                      where
+                        "t"."org" = w.tenant
+                        and "t"."at" < w.cutoff
+                        and "t"."at" >= (
+                          case
+                            when w.tenant = ‹00000000-0000-4000-8000-000000000100›::uuid then ‹2026-01-20 02:00:00+00›::timestamptz
+                            else '-infinity'
+                          end
+                        )
+                        and (
+                          w.tenant <> ‹00000000-0000-4000-8000-000000000100›::uuid
+                          or ("t"."at", "t"."id") > (
+                            ‹2026-01-20 02:00:00+00›::timestamptz,
+                            ‹00000000-0000-4000-8000-000000000002›::uuid
+                          )
+                        )
+                      order by "t"."at", "t"."id"
+                      limit ‹2›::int
+                    ) r
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
       left join (
         select
           tenant as raw_tenant,
           tenant::text as tenant,
           clk::text as clock,
           jsonb_build_array("k0"::text) as key
-        from "picked"
-        order by tenant desc, clk desc, "k0" desc
-        limit 1
+        from last
       ) l on true
       cross join (
         select count(*) as n, (select tenant::text from tenants order by tenants.tenant desc limit 1) as last
@@ -733,98 +822,136 @@ with
       ) z
   ),
   stayed as materialized (
-    select
-      coalesce(
-        case
-          when (
-            case
-              when (
-                select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
-            end
-          ) then 'held'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.extension
-                    where
-                      table_name in ('public.things')
-                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
-            end
-          ) then 'extended'
-          when (
-            case
-              when (
-                select
-                  exists (
-                    select 1
-                    from retention.dead_letter
-                    where
-                      table_name in ('public.things')
-                      and (
-                        state = 'discarded'
-                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = "t"."org"::text
                       )
-                  )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "t"."id"::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = "t"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = "t"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t join tenants w on w.tenant = "t"."org"
+            where
+              (select picked from at) <> (select deleted from totals)
+              and "t"."org" = w.tenant
+              and "t"."at" >= (
+                case
+                  when w.tenant = ‹00000000-0000-4000-8000-000000000100›::uuid then ‹2026-01-20 02:00:00+00›::timestamptz
+                  else '-infinity'
+                end
               )
-              else false
-            end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
-        end,
-        'busy'
-      ) as reason,
-      count(*) as n
-    from only "public"."things" t join tenants w on w.tenant = "t"."org"
-    where
-      (select picked from at) <> (select count(*) from locked)
-      and t.ctid = any (array(select c from picked except all select c from locked))
-    group by 1
+              and (
+                w.tenant <> ‹00000000-0000-4000-8000-000000000100›::uuid
+                or ("t"."at", "t"."id") > (
+                  ‹2026-01-20 02:00:00+00›::timestamptz,
+                  ‹00000000-0000-4000-8000-000000000002›::uuid
+                )
+              )
+              and (not exists (select 1 from last) or w.tenant <= (select tenant from last))
+              and "t"."at" <= (
+                case when w.tenant = (select tenant from last) then (select clk from last) else w.cutoff end
+              )
+              and (
+                not exists (select 1 from last)
+                or w.tenant < (select tenant from last)
+                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+              )
+              and "t"."at" < w.cutoff
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
   ),
   seen as materialized (
     select
@@ -840,26 +967,17 @@ with
     insert into retention.tenant_total as tt (run, tenant, label, deleted, bytes)
     select
       ‹id-1›::uuid,
-      g.tenant,
-      l.label,
+      x.tenant,
+      x.label,
       sum(x.n),
       least(coalesce(sum(x.bytes), 0), 9007199254740991)::bigint
-    from (select c, bytes, 1 as n from gone) x join gone g using (c) join locked l using (c)
+    from (select g.label, g.tenant, g.bytes, 1 as n from gone g) x
     group by 2, 3
     order by 2, 3
     on conflict (run, tenant, label) do update
     set deleted = tt.deleted + excluded.deleted, bytes = least(tt.bytes + excluded.bytes, 9007199254740991)
   )
-select
-  s.picked,
-  x.deleted,
-  x.dependants_deleted,
-  x.files,
-  x.bytes,
-  x.by_rule,
-  s.kept,
-  s.after,
-  length(set_config('lapse.places', coalesce(x.places, '{}'), true)) as placed
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
   totals x
   cross join seen s
@@ -874,7 +992,7 @@ from
     x.keys,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    x.deleted,
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -885,15 +1003,7 @@ from
   ) r;
 
 select
-  retention.confirm_batch (
-    ‹id-1›::uuid,
-    ‹2›::int,
-    (
-      select count(*)
-      from only "public"."things" t
-      where t.ctid = any (current_setting('lapse.places')::tid[])
-    )
-  ) as confirmed,
+  retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
   extract(
     epoch
     from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
