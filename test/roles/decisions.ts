@@ -42,7 +42,11 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['retry_letter', 'retry_letters', 'discard_letter', 'assign_letter'],
     ...['request_erasure', 'confirm_erasure', 'withdraw_erasure'],
     ...['confirm_refund', 'resolve_order', 'extend_order'],
+    ...['request_restore', 'confirm_restore', 'withdraw_restore'],
+    ...['enter_restore', 'note_restored', 'finish_restore'],
   ],
+  // It asks for the token through enter_restore.
+  'operator alone': ['restore_rows'],
   // Each under its own name only.
   'app operator': ['claim_refunds', 'refunds_stopped'],
   'app operator reader': ['clock'],
@@ -108,6 +112,8 @@ export const TABLES: Readonly<Record<string, readonly [app: string, operator: st
   // A reader sees neither what pays nor what confirms.
   refund_intent: ['r', 'r', '(r)'],
   restoration: ['r', '', 'r'],
+  restore: ['r', '', 'r'],
+  restore_part: ['r', '', 'r'],
   run: ['r', '', 'r'],
   run_total: ['r', '', 'r'],
   tenant_label: ['r', '', 'r'],

@@ -37,6 +37,8 @@ grant execute on function
   retention.give_approval, retention.withdraw_approval,
   retention.retry_letter, retention.retry_letters, retention.discard_letter, retention.assign_letter,
   retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
+  retention.request_restore, retention.confirm_restore, retention.withdraw_restore,
+  retention.enter_restore, retention.restore_rows, retention.note_restored, retention.finish_restore,
   retention.confirm_refund, retention.resolve_order, retention.extend_order
 to lapse_operator;
 
@@ -65,7 +67,8 @@ grant select on
   retention.evidence_anchor, retention.export, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
   retention.last_run, retention.link_use, retention.notice, retention.notice_part, retention.notice_stop, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,
   retention.permanent_table, retention.policy_state, retention.policy_version, retention.quality, retention.receipt,
-  retention.replay, retention.restoration, retention.run, retention.run_total, retention.tenant_label, retention.tenant_total,
+  retention.replay, retention.restoration, retention.restore, retention.restore_part, retention.run, retention.run_total,
+  retention.tenant_label, retention.tenant_total,
   retention.watch_turn, retention.watched
 to lapse_reader;
 grant select (id, run, seq, policy, table_name, row_key, bytes, state, attempts, next_attempt_at, error_class, created_at, updated_at,

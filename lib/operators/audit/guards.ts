@@ -39,6 +39,8 @@ const WRITTEN_BY_FUNCTIONS = [
   'receipt',
   'archive',
   'archive_subject',
+  'restore',
+  'restore_part',
   'audit_entry',
   'hold',
   'extension',
