@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { examplePolicies } from '@/lib/example/policies';
-import { withPurges } from '@/lib/policies/purge';
+import { withDerived } from '@/lib/policies/derived';
 import packageJson from '../package.json';
 import { testDatabase } from './support/database';
 
 const readme = readFileSync('README.md', 'utf8');
 
 it('names every policy that ships, and its hour', () => {
-  for (const { name, schedule } of withPurges(examplePolicies)) {
+  for (const { name, schedule } of withDerived(examplePolicies)) {
     const [minute, hour] = schedule.run.split(' ');
     const when = hour === '*' ? 'hourly' : `${hour?.padStart(2, '0')}:${minute?.padStart(2, '0')}`;
     expect(readme).toMatch(new RegExp(`^\\| \`${name}\` \\|.*\\| ${when} \\|$`, 'm'));

@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { withPurges } from '../policies/purge';
+import { withDerived } from '../policies/derived';
 import { examplePolicies } from './policies';
 
 /** These name the example and stay: how each reads without it. */
@@ -49,7 +49,7 @@ const WORKSHOP = /^lib\/dev\/(demo|bench|proof)\//;
 remove();
 
 function remove(): void {
-  const routes = withPurges(examplePolicies).map((p) => `app/api/cron/${p.name}`);
+  const routes = withDerived(examplePolicies).map((p) => `app/api/cron/${p.name}`);
   const files = sources();
   const gone = withOrphans(files, dependantsOf(files));
   const refused = [...gone].filter((file) => !MAY_GO.test(file));

@@ -91,6 +91,22 @@ const Dependant = z.object({
   knownTriggers: z.array(z.string()).optional(),
 });
 
+/** Consents are kept elsewhere: a row each time somebody gave one, with when it was withdrawn. */
+const Consent = z.object({
+  table: Table,
+  /** Whose consent; of the same type as `of`. */
+  subject: identifier,
+  /** To what: the rows of this table are kept on that one. */
+  purpose: z.object({
+    column: identifier,
+    is: z.string().regex(/^[\p{L}\p{N} _.:/-]{1,100}$/u, 'must be a plain word, e.g. "research"'),
+  }),
+  /** When it was withdrawn; null while it is in force. */
+  withdrawnAt: identifier,
+  /** The column of the governed table that names the subject; `scope.user` unless given. */
+  of: identifier.optional(),
+});
+
 const Rule = z.object({
   label: z.string().regex(/^[a-z][a-z0-9_-]*$/, 'must be lower case, e.g. "free"'),
   keepFor: Period,
@@ -191,6 +207,8 @@ export const PolicySchema = z.object({
     })
     .optional(),
   scope: Scope.default({}),
+  /** The rows are kept on consent: whose was withdrawn, and not given again, goes whatever its age (lib/policies/consent.ts). */
+  consent: Consent.optional(),
   dependants: z.array(Dependant).default([]),
   files: z.array(FileColumn).default([]),
   /** G9: who is told before rows go, and whether they stay until then. */
@@ -262,6 +280,12 @@ export function definePolicy(input: PolicyInput): Policy {
   }
   problems.push(...noticeProblems(p));
   if (p.partitioned) problems.push(...unfitForPartitions(p));
+  if (p.consent && !p.consent.of && !p.scope.user) {
+    problems.push('consent.of: say which column of the table names the person, or scope.user');
+  }
+  if (p.consent && p.partitioned) {
+    problems.push('consent: of a partitioned table no single rows are looked for; let an erasure reach them');
+  }
   if (problems.length > 0) throw new PolicyError(p.name, problems);
   return p;
 }

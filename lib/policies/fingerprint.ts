@@ -26,6 +26,8 @@ export function versionOf(policy: Policy): string {
     rollout,
     quality,
     notice,
+    // A policy of its own carries it out, under a version of its own.
+    consent,
     ...decides
   } = declarationOf(policy);
   // Of a notice only what keeps rows: whom it goes to, and when else, changes nothing about them.

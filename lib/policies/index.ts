@@ -8,7 +8,7 @@ import { PolicyError, SettingsError } from '../platform/errors';
 import type { Period, PermanentTable, Policy } from './contract';
 import { dataMap } from './data-map';
 import { permanentOf } from './data-map-contract';
-import { withPurges } from './purge';
+import { withDerived } from './derived';
 import { periodsIn, setTo, withEachPeriod } from './recorded';
 import { strategyOf } from './strategies';
 
@@ -56,7 +56,7 @@ export function registered(
   declared: readonly Policy[],
   permanent: readonly PermanentTable[] = permanentTables,
 ): readonly Policy[] {
-  const all = withPurges(declared);
+  const all = withDerived(declared);
   const names = new Set<string>(permanent.map((t) => t.name));
   for (const policy of all) {
     const problems: string[] = [];

@@ -70,3 +70,9 @@ function values(field: string, [least, most]: readonly [number, number]): Set<nu
   }
   return new Set([...found].sort((a, b) => a - b));
 }
+
+/** The same schedule so many hours later in the day, where it names one hour. */
+export function hoursLater(schedule: string, hours: number): string {
+  const [minute, hour, ...rest] = schedule.split(' ');
+  return [minute, /^\d+$/.test(hour ?? '') ? String((Number(hour) + hours) % 24) : hour, ...rest].join(' ');
+}

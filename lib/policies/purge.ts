@@ -3,6 +3,7 @@
  * files and dependants, once their grace period is over. A policy of its own with its own route, runs and receipts.
  */
 import { definePolicy, type Policy } from './contract';
+import { hoursLater } from './next-run';
 import { strategyOf } from './strategies';
 
 const purgeName = (policy: { name: string }): string => `${policy.name}-purge`;
@@ -19,8 +20,8 @@ export function purgeOf(policy: Policy): Policy | null {
     ground,
     // An hour behind the marking, so that the two never ask for the same rows.
     schedule: {
-      run: anHourLater(schedule.run),
-      ...(schedule.resume ? { resume: anHourLater(schedule.resume) } : {}),
+      run: hoursLater(schedule.run, 1),
+      ...(schedule.resume ? { resume: hoursLater(schedule.resume, 1) } : {}),
     },
     allowedSeconds: policy.allowedSeconds,
     ...(policy.allowedLatenessSeconds ? { allowedLatenessSeconds: policy.allowedLatenessSeconds } : {}),
@@ -35,13 +36,4 @@ export function purgeOf(policy: Policy): Policy | null {
     quality: { emptyClocks: null },
     knownTriggers,
   });
-}
-
-/** Every policy, each soft-delete one followed by its purge. */
-export const withPurges = (policies: readonly Policy[]): Policy[] =>
-  policies.flatMap((p) => [p, ...[purgeOf(p)].filter((purge) => purge !== null)]);
-
-function anHourLater(schedule: string): string {
-  const [minute, hour, ...rest] = schedule.split(' ');
-  return [minute, /^\d+$/.test(hour ?? '') ? String((Number(hour) + 1) % 24) : hour, ...rest].join(' ');
 }

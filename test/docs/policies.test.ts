@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as byRule from '@/docs/examples/by-rule';
 import * as byTier from '@/docs/examples/by-tier';
+import * as consent from '@/docs/examples/consent';
 import * as dependants from '@/docs/examples/dependants';
 import * as files from '@/docs/examples/files';
 import * as mask from '@/docs/examples/mask';
@@ -13,6 +14,7 @@ import * as plainTable from '@/docs/examples/plain-table';
 import * as softDelete from '@/docs/examples/soft-delete';
 import { watchOrders } from '@/lib/orders/watch';
 import { registered, resolvePolicies } from '@/lib/policies';
+import { consentOf } from '@/lib/policies/consent';
 import { definePolicy, type Policy } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
 import { ago, DAY, type Engine, engine, fitsDatabase, NOW } from '../support/engine';
@@ -39,7 +41,7 @@ const old = (days: number): string => `'${ago(days * DAY)}'::timestamptz`;
 
 it('shows every example as its file has it', () => {
   const shown = [...handbook.matchAll(/\]\((examples\/[a-z-]+\.ts)\):\n\n```ts\n([\s\S]*?)```/g)];
-  expect(shown.length).toBe(10);
+  expect(shown.length).toBe(11);
   for (const [, file, text] of shown) expect(text).toBe(readFileSync(`docs/${file}`, 'utf8'));
 });
 
@@ -166,6 +168,24 @@ it('soft-delete: marks what has expired, and its purge deletes it after the grac
     'select count(*)::int as rows, count(deleted_at)::int as marked from projects',
   );
   expect(left).toEqual({ rows: 3, marked: 2 });
+});
+
+it('consent: what is kept on it goes when it is withdrawn, and stays when it was given again', async () => {
+  await withTables('consent');
+  const withdrawn = consentOf(consent.surveys)!;
+  expect(await fitsDatabase(e, consent.surveys)).toEqual([]);
+  expect(await fitsDatabase(e, withdrawn)).toEqual([]);
+  await e.db.sql(
+    `insert into survey_answers (user_id, answered_at) select gen_random_uuid(), ${old(10)} from generate_series(1, 3)`,
+  );
+  await e.db.sql(`insert into agreements (user_id, purpose, withdrawn_at)
+    select user_id, 'research', case when n < 3 then now() end from (select user_id, row_number() over () as n from survey_answers) a`);
+  await e.db.sql(
+    `insert into agreements (user_id, purpose) select user_id, 'research' from agreements where withdrawn_at is not null limit 1`,
+  );
+  expect((await e.run(consent.surveys)).deleted).toBe(0);
+  expect((await e.run(withdrawn)).deleted).toBe(1);
+  expect(await e.db.sql('select count(*)::int as n from survey_answers')).toEqual([{ n: 2 }]);
 });
 
 it('permanent: a policy for the table does not start', async () => {

@@ -10,10 +10,10 @@ import type { RunResult } from '@/lib/engine/run/result';
 import { examplePolicies } from '@/lib/example/policies';
 import { seed } from '@/lib/example/seed';
 import type { Policy } from '@/lib/policies/contract';
-import { withPurges } from '@/lib/policies/purge';
+import { withDerived } from '@/lib/policies/derived';
 import { databaseClock, type Engine, engine, NOW } from '../support/engine';
 
-const shipped = withPurges(examplePolicies);
+const shipped = withDerived(examplePolicies);
 const AS_OF = NOW.toISOString();
 
 /** Every period that ships, in hours, and the rows that are put around its cutoff. */

@@ -2,12 +2,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { examplePermanentTables, examplePolicies } from '@/lib/example/policies';
 import { prefixesOf } from '@/lib/files/reconcile/declared';
 import { permanentTables, policies } from '@/lib/policies';
-import { withPurges } from '@/lib/policies/purge';
+import { withDerived } from '@/lib/policies/derived';
 import { type Engine, engine, fitsDatabase } from '../support/engine';
 
 let e: Engine;
 afterEach(() => e?.stop());
-const shipped = withPurges(examplePolicies);
+const shipped = withDerived(examplePolicies);
 
 describe('the policies that ship', () => {
   it.each(shipped.map((p) => [p.name, p] as const))('%s fits the example database', async (_, policy) => {

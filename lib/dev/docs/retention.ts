@@ -3,6 +3,7 @@
  * its declaration, so that what is published is what is deleted.
  */
 import { EVIDENCE_DAYS, OWN_RECORDS } from '../../operators/records/periods';
+import { consentOf } from '../../policies/consent';
 import type { contact } from '../../policies/contact';
 import type { PermanentTable, Policy } from '../../policies/contract';
 import { ownFiles } from '../../policies/going';
@@ -18,8 +19,8 @@ export interface Declared {
 
 export function retentionPolicy({ policies, permanent, contact: ask }: Declared): string {
   const purges = new Map(policies.map((p) => [p.name, p]));
-  // A purge is the second half of its policy and is described there.
-  const described = policies.filter((p) => purgedBy(p, policies) === undefined);
+  // A purge is the second half of its policy and is described there; so is what goes without consent.
+  const described = policies.filter((p) => derivedFrom(p, policies) === undefined);
   return `${[
     '# How long we keep data',
     'This is our retention policy in plain words: what we keep, how long, why, and what happens then. It is made from the rules that the\nsoftware itself follows (`npm run docs:retention`), so it says what is done, and nothing else. Times are UTC.',
@@ -63,8 +64,8 @@ const SOONER = `## What can end it sooner
   takes a second person.
 - **You delete it yourself**, where the service lets you.`;
 
-const purgedBy = (policy: Policy, all: readonly Policy[]): Policy | undefined =>
-  all.find((p) => purgeOf(p)?.name === policy.name);
+const derivedFrom = (policy: Policy, all: readonly Policy[]): Policy | undefined =>
+  all.find((p) => purgeOf(p)?.name === policy.name || consentOf(p)?.name === policy.name);
 
 /** `quiz-responses` and `completed_at` as they stand in a sentence. */
 const spoken = (name: string): string => name.replaceAll(/[-_]/g, ' ');
@@ -93,10 +94,18 @@ function section(p: Policy, purge: Policy | undefined): string {
       `- **On what ground.** ${p.ground}.`,
       `- **What happens then.** ${whatThen(p, purge)}`,
       ...consequences(purge ?? p),
+      ...onConsent(p),
       `- **Erasure on request.** ${reach(p)}`,
     ].join('\n'),
   ].join('\n\n');
 }
+
+const onConsent = ({ consent }: Policy): string[] =>
+  consent
+    ? [
+        `- **If you withdraw your consent** to “${consent.purpose.is}”: all of yours goes with the next daily run, whatever its age, unless a legal hold keeps it or you give it again before.`,
+      ]
+    : [];
 
 function howLong(p: Policy): string {
   const from = `counted from “${spoken(p.clock.column)}”; where that is empty, nothing is deleted`;

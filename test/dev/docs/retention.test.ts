@@ -4,8 +4,8 @@ import { type Declared, retentionPolicy, scheduleInWords } from '@/lib/dev/docs/
 import { permanentTables, policies } from '@/lib/policies';
 import { contact } from '@/lib/policies/contact';
 import { days, definePolicy, forever, hours, type PolicyInput } from '@/lib/policies/contract';
+import { withDerived } from '@/lib/policies/derived';
 import { periodInWords } from '@/lib/policies/in-words';
-import { withPurges } from '@/lib/policies/purge';
 
 it('docs/RETENTION.md is what the policies declare: npm run docs:retention writes it again', () => {
   const declared = { policies, permanent: permanentTables, contact };
@@ -24,7 +24,7 @@ it('names every policy and permanent table there is, each with its reason and gr
 const ask = { who: 'Ann', address: 'ann@example.com' };
 const declare = (...all: readonly Partial<PolicyInput>[]): string =>
   retentionPolicy({
-    policies: withPurges(
+    policies: withDerived(
       all.map((changes) =>
         definePolicy({
           name: 'old-notes',

@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant';
 
 const clock = ['test/rights/clock.test.ts'];
+const consent = ['test/policies/consent.test.ts'];
 const ledger = ['test/rights/ledger.test.ts'];
 const removal = ['test/operators/permanent.test.ts'];
 
@@ -134,5 +135,37 @@ export const ledgerMutants: readonly Mutant[] = [
     find: `if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);`,
     replace: '',
     tests: ledger,
+  },
+  {
+    id: 'LG17',
+    promise: 'A consent that was given again keeps the rows.',
+    file: 'lib/policies/consent.ts',
+    find: ` and not exists (\${theirs} and \${at} is null)`,
+    replace: '',
+    tests: consent,
+  },
+  {
+    id: 'LG18',
+    promise: 'Who never agreed has withdrawn nothing.',
+    file: 'lib/policies/consent.ts',
+    find: `exists (\${theirs} and \${at} is not null) and not`,
+    replace: 'not',
+    tests: consent,
+  },
+  {
+    id: 'LG19',
+    promise: 'Another purpose says nothing about these rows.',
+    file: 'lib/policies/consent.ts',
+    find: `= \${literal(purpose.is)}`,
+    replace: `is not null`,
+    tests: consent,
+  },
+  {
+    id: 'LG20',
+    promise: 'Without its consent nothing is kept for a grace period.',
+    file: 'lib/policies/consent.ts',
+    find: `strategy.kind === 'mask' ? strategy : { kind: 'delete' }`,
+    replace: 'strategy',
+    tests: consent,
   },
 ];

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { examplePolicies } from '@/lib/example/policies';
 import { seed } from '@/lib/example/seed';
 import type { Policy } from '@/lib/policies/contract';
-import { withPurges } from '@/lib/policies/purge';
+import { withDerived } from '@/lib/policies/derived';
 import { makePlan } from '@/lib/watch/plan/plan';
 import { databaseClock, type Engine, engine, NOW } from '../../support/engine';
 
@@ -24,7 +24,7 @@ const aDigitShort = (policy: Policy): Policy => ({
   }),
 });
 
-const shipped = withPurges(examplePolicies);
+const shipped = withDerived(examplePolicies);
 
 it.each(shipped.map((p) => [p.name, p] as const))('%s: as planned', async (_, production) => {
   // One row, so that production has it on record, and most of what it may delete is still there.
