@@ -184,6 +184,18 @@ export function tables(rows: number): Table[] {
       'id, user_id, purpose, granted_at',
       `${id('consent')}, ${id('user')}, 'newsletter', ${at('200')}`,
     ),
+    n(
+      'support_tickets',
+      part(1 / 400, 20),
+      'id, user_id, topic, created_at',
+      `${id('ticket')}, ${user}, 'Question ' || i, ${at('50')}`,
+    ),
+    n(
+      'support_messages',
+      part(1 / 400, 20) * 3,
+      'id, ticket_id, answers_id, body, created_at',
+      `${id('message')}, ${id('ticket', '(1 + (i - 1) / 3)')}, case when i % 3 <> 1 then ${id('message', '(i - 1)')} end, 'Message ' || i, ${at('50')}`,
+    ),
   ];
 }
 

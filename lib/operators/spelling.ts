@@ -101,7 +101,7 @@ export async function spellInAny(
 }
 
 /** The words for one table, without the value itself. */
-export function wanted({ target, columns }: Spelled, values: readonly string[], listed: boolean): string {
+function wanted({ target, columns }: Spelled, values: readonly string[], listed: boolean): string {
   const names = target.columns.map((c, i) => `${c} (${columns[i]?.type ?? 'no such column'})`).join(', ');
   const where = `${tableLabel(target.table)} has ${names}`;
   if (values.length !== target.columns.length) {

@@ -104,6 +104,8 @@ const Environment = z.object({
   LAPSE_RIGHTS_KEY: key32.optional(),
   /** What was encrypted with it is still read while it is set. */
   LAPSE_RIGHTS_KEY_PREVIOUS: key32.optional(),
+  /** Of the keyed hash that a mask leaves: by a policy, or by an erasure. */
+  LAPSE_MASK_KEY: key32.optional(),
   ...orderEnvironment,
   ...alertEnvironment,
   ...linkEnvironment,
@@ -176,6 +178,7 @@ export interface Settings {
   readonly auditSigningKey: string | undefined;
   /** The one that encrypts and hashes first; each of them is read. */
   readonly rightsKeys: readonly string[];
+  readonly maskKey: string | undefined;
   readonly orders: OrderSettings;
   readonly alerts: AlertSettings;
   /** Undefined: no signed link is made, and none is accepted. */
@@ -235,8 +238,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     sla: slaOf(e),
     guards: guardsOf(e),
     operators: e.LAPSE_OPERATORS,
-    auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
-    rightsKeys: [e.LAPSE_RIGHTS_KEY, e.LAPSE_RIGHTS_KEY_PREVIOUS].filter((key) => key !== undefined),
+    ...keysOf(e),
     orders: orders.settings,
     alerts: alerts.settings,
     links: links.settings,
@@ -249,6 +251,12 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
 }
 
 type Checked = z.output<typeof Environment>;
+
+const keysOf = (e: Checked): Pick<Settings, 'auditSigningKey' | 'rightsKeys' | 'maskKey'> => ({
+  auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
+  rightsKeys: [e.LAPSE_RIGHTS_KEY, e.LAPSE_RIGHTS_KEY_PREVIOUS].filter((key) => key !== undefined),
+  maskKey: e.LAPSE_MASK_KEY,
+});
 
 function checked(env: Record<string, string | undefined>): Checked {
   const parsed = Environment.safeParse({

@@ -50,6 +50,28 @@ const Handled = z.strictObject({
   retain: z.union([Retained, z.array(Retained).min(1)]).optional(),
 });
 
+/** Where a row names a subject without a foreign key: its id (`user`, `organization`) or one of its identifiers. */
+const Mention = z.strictObject({
+  column,
+  /** Within a jsonb column, e.g. `$.customer.email`: a path of PostgreSQL (SQL/JSON). */
+  path: z
+    .string()
+    .regex(/^\$[^\p{Cc}]*$/u, 'must be a path of PostgreSQL, e.g. "$.customer.email"')
+    .max(500)
+    .optional(),
+  is: column,
+});
+
+/** Files of a subject by their names alone. */
+const Files = z
+  .string()
+  .max(500)
+  .regex(/^[^/].*\{id\}\/$/, 'must end in {id}/, e.g. "avatars/{id}/": the folder of one subject')
+  .refine(
+    (s) => !/[?#%\\\p{Cc}]|\/\/|(^|\/)\.{1,2}\//u.test(s),
+    'must be a plain path: no ?, #, %, backslashes, dots as folders or empty folders',
+  );
+
 const DECISIONS = ['policy', 'permanent', 'kept', 'technical', 'undecided'] as const;
 
 const Table = z.strictObject({
@@ -65,6 +87,15 @@ const Table = z.strictObject({
   undecided: z.literal(true).optional(),
   /** Each row is a person, or a customer: where an erasure begins. */
   subject: z.enum(['user', 'organization']).optional(),
+  /** Of a subject's table: columns by whose values other rows know it, e.g. its address. Never a subject's id. */
+  identifiers: z.array(column).min(1).optional(),
+  /** Of a subject's table: where the store keeps files of each, e.g. "avatars/{id}/". */
+  files: z.array(Files).min(1).optional(),
+  mentions: z.array(Mention).min(1).optional(),
+  /** References by which a row points at another that an erasure deletes, although it is someone else's: it stays, without them. */
+  detach: z.array(column).min(1).optional(),
+  /** Names of its own triggers on DELETE or UPDATE that were reviewed and may stay. */
+  knownTriggers: z.array(z.string()).min(1).optional(),
   public: Handled.optional(),
   internal: Handled.optional(),
   confidential: Handled.optional(),
@@ -96,12 +127,19 @@ export interface Decision {
   readonly words: string | null;
 }
 
+export type Mention = z.output<typeof Mention>;
+
 export interface MappedTable {
   /** `schema.table`, as in receipts and holds. */
   readonly label: string;
   readonly table: TableName;
   readonly decision: Decision;
   readonly subject: 'user' | 'organization' | null;
+  readonly identifiers: readonly string[];
+  readonly files: readonly string[];
+  readonly mentions: readonly Mention[];
+  readonly detach: readonly string[];
+  readonly knownTriggers: readonly string[];
   /** Personal data, and what an erasure does with each. */
   readonly columns: readonly MappedColumn[];
   readonly impersonal: readonly string[];
@@ -122,6 +160,7 @@ export function defineDataMap(input: DataMapInput): DataMap {
     problems.push(...columnProblems(mapped).map((p) => `${label}${p}`));
     return mapped;
   });
+  problems.push(...mentionProblems(tables));
   if (problems.length > 0) throw new DataMapError(problems);
   return tables;
 }
@@ -147,6 +186,11 @@ function readLine(label: string, line: Line): MappedTable {
     table: { schema: label.slice(0, at), name: label.slice(at + 1) },
     decision: { kind, words: typeof said === 'string' ? said : null },
     subject: line.subject ?? null,
+    identifiers: line.identifiers ?? [],
+    files: line.files ?? [],
+    mentions: line.mentions ?? [],
+    detach: line.detach ?? [],
+    knownTriggers: line.knownTriggers ?? [],
     columns: CLASSIFICATIONS.flatMap((c) => readHandled(c, line[c])),
     impersonal: line.impersonal ?? [],
   };
@@ -164,8 +208,30 @@ function readHandled(classification: Classification, h: z.output<typeof Handled>
   return handlings.map(([c, handling]) => ({ column: c, classification, handling }));
 }
 
-function columnProblems({ decision, columns, impersonal }: MappedTable): string[] {
+/** What names a subject has to be known of one. */
+function mentionProblems(tables: readonly MappedTable[]): string[] {
+  const known = new Set(['user', 'organization', ...tables.flatMap((t) => t.identifiers)]);
+  return tables.flatMap(({ label, subject, identifiers, files, mentions }) => [
+    ...(subject === null && identifiers.length > 0
+      ? [`${label}.identifiers: only a subject has identifiers; say subject: 'user' or 'organization'`]
+      : []),
+    ...(subject === null && files.length > 0
+      ? [`${label}.files: only a subject has files by its id; say subject: 'user' or 'organization'`]
+      : []),
+    ...mentions
+      .filter((m) => !known.has(m.is))
+      .map((m) => `${label}.mentions: ${m.is} is no identifier of a subject, and not user or organization`),
+  ]);
+}
+
+function columnProblems({ decision, columns, impersonal, detach }: MappedTable): string[] {
   const problems: string[] = [];
+  for (const c of detach) {
+    if (columns.some((x) => x.column === c))
+      problems.push(
+        `.detach: column ${c} has a handling already; a row that it leads to is theirs, or it is not`,
+      );
+  }
   const seen = new Set<string>();
   for (const c of [...columns.map((x) => x.column), ...impersonal]) {
     if (seen.has(c)) problems.push(`: column ${c} is named twice`);

@@ -6,9 +6,13 @@ import { quoted, written } from './typescript';
 export const lineOf = (label: string, input: TableInput): string => `  ${quoted(label)}: ${written(input)},`;
 
 /** A line as it would be written: what `defineDataMap` read it from, but for the order of its columns. */
-export function inputOf({ decision, subject, columns, impersonal }: MappedTable): TableInput {
+export function inputOf({ decision, subject, columns, impersonal, ...rest }: MappedTable): TableInput {
   const input: Record<string, unknown> = { [decision.kind]: decision.words ?? true };
   if (subject) input.subject = subject;
+  const { identifiers, files, mentions, detach, knownTriggers } = rest;
+  for (const [field, given] of Object.entries({ identifiers, files, mentions, detach, knownTriggers })) {
+    if (given.length > 0) input[field] = given;
+  }
   for (const classification of CLASSIFICATIONS) {
     const handled = handledOf(columns.filter((c) => c.classification === classification));
     if (Object.keys(handled).length > 0) input[classification] = handled;

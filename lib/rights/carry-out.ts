@@ -1,21 +1,26 @@
 /**
- * Carries out a confirmed request: every governed table that names the subject, one after the other, through the batch
- * transaction. Each count is kept before the next table begins, so that a call that dies has lost none; a request that
- * was withdrawn meanwhile stops before the next table.
+ * Carries out a confirmed request: each table with rows of the subject, what refers to a row before the row, through the batch
+ * transaction. What a step comes to stands in the receipts of its runs, so that a call that dies has lost none; a request that
+ * was withdrawn meanwhile stops before the next table. Tables that refer to each other in a circle are gone through again as
+ * long as that takes rows away.
  */
 import type { Logger } from 'pino';
 import { drainOutbox } from '../files/drain';
 import type { Services } from '../services';
-import { type Erased, erasePolicy } from './erase-policy';
+import { type Erased, erasePolicy, nothingOf, waiting } from './erase-policy';
+import { type Graph, graphOf, type Step } from './graph';
 import { dropWithdrawn, type Keeping, keepInLedger } from './ledger/keep';
-import { type ErasureCall, type ErasureResult, sum, total } from './result';
-import { beginErasure, type ErasureRecord, finishErasure, readSteps, recordSteps } from './store';
-import type { Reach } from './subject';
+import { undecidedInWords } from './preview';
+import { type ErasureCall, type ErasureResult, gone, masked, sum, total } from './result';
+import { retainedOf } from './retained';
+import { beginErasure, beginStep, type ErasureRecord, finishErasure, readSteps, recordSteps } from './store';
+import { withRows } from './with-rows';
+
+type Request = Pick<ErasureRecord, 'id' | 'scope' | 'subject' | 'identifiers'>;
 
 export async function carryOut(
   services: Services,
-  reach: readonly Reach[],
-  request: Pick<ErasureRecord, 'id'>,
+  request: Request,
   call: ErasureCall,
 ): Promise<ErasureResult> {
   const log = services.log.child({
@@ -23,51 +28,98 @@ export async function carryOut(
     script: 'erasure',
     erasure: request.id,
   });
-  const { done, stillWanted } = await throughTables(services, reach, request.id, call, log);
-  const unfinished = done.filter((e) => e.outcome !== 'succeeded' && e.outcome !== 'out_of_reach');
+  const { scope, subject: id } = request;
+  const graph = await graphOf(services, { scope, id }, request.identifiers);
+  const { done, stillWanted } = await throughTables(services, graph, request.id, call, log);
+  const unfinished = done.filter((e) => e.outcome !== 'succeeded');
   const kept = done.reduce((n, e) => n + sum(e.kept), 0);
-  const isFree = stillWanted && unfinished.length === 0 && kept === 0;
+  const isFree = stillWanted && graph.problems.length === 0 && unfinished.length === 0 && kept === 0;
   // Before it is called done, so that no restore can undo what was answered.
   const keeping = isFree ? await keepInLedger(services, request.id) : null;
   const isKept = keeping === 'kept' || keeping === 'off';
   const finished = isKept && (await finishErasure(services.database, request.id, call.actor));
   if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);
-  const queued = done.some((e) => e.files > 0);
-  const outbox = queued ? await drainOutbox(services, { ...call, dryRun: false }) : null;
-  const ending = { finished, stillWanted, unfinished, kept, keeping };
-  const result = { ...(await comeTo(services, request.id, ending)), outOfReach: outOf(done), outbox };
+  const ending = { finished, stillWanted, unfinished, kept, problems: graph.problems, keeping };
+  const sofar = await comeTo(services, request.id, ending);
+  const outbox = sofar.files > 0 ? await drainOutbox(services, { ...call, dryRun: false }) : null;
+  const { outOfReach, problems } = graph;
+  const result = { ...sofar, retained: retainedOf(graph), outOfReach, problems, outbox };
   tell(log, result);
   return result;
 }
 
+interface Through {
+  readonly done: readonly Erased[];
+  readonly stillWanted: boolean;
+}
+
 async function throughTables(
   services: Services,
-  reach: readonly Reach[],
+  graph: Graph,
   id: string,
   call: ErasureCall,
   log: Logger,
-): Promise<{ done: Erased[]; stillWanted: boolean }> {
-  const done: Erased[] = [];
-  for (const one of reach) {
-    if (!(await beginErasure(services.database, id, call.actor))) return { done, stillWanted: false };
-    const erased = await erasePolicy(services, one, call, log);
-    await recordSteps(services.database, id, [erased]);
-    const { policy, outcome, reason, deleted, kept } = erased;
+): Promise<Through> {
+  const { database } = services;
+  const wanted = () => beginErasure(database, id, call.actor, graph.identifiers);
+  let latest = new Map<string, Erased>();
+  // A request is begun also where it stays open until the map is complete, or where nothing is left.
+  if (!(await wanted())) return { done: [], stillWanted: false };
+  if (graph.problems.length > 0) return { done: [], stillWanted: true };
+  for (;;) {
+    const there = await withRows(services, graph.steps);
+    const swept = await sweep(services, { graph, there, id, call, log, wanted });
+    latest = new Map([...latest, ...swept.done.map((e) => [e.step.name, e] as const)]);
+    const done = [...latest.values()];
+    if (!swept.stillWanted || swept.stopped || !isWorthAnother(swept.done)) {
+      return { done, stillWanted: swept.stillWanted };
+    }
+  }
+}
+
+/** Rows that others kept here may be free now. */
+const isWorthAnother = (done: readonly Erased[]): boolean =>
+  done.some((e) => e.changed > 0) && done.some((e) => e.kept.referenced > 0 || e.reason === 'waits');
+
+interface Sweeping {
+  readonly graph: Graph;
+  /** Steps with rows. */
+  readonly there: ReadonlySet<Step>;
+  readonly id: string;
+  readonly call: ErasureCall;
+  readonly log: Logger;
+  wanted(): Promise<boolean>;
+}
+
+/** Every step once. */
+async function sweep(
+  services: Services,
+  { graph, there, id, call, log, wanted }: Sweeping,
+): Promise<Through & { stopped: boolean }> {
+  const { database } = services;
+  const empty = graph.steps.filter((s) => !there.has(s)).map(nothingOf);
+  if (empty.length > 0) await recordSteps(database, id, empty);
+  const done: Erased[] = [...empty];
+  for (const step of graph.steps.filter((s) => there.has(s))) {
+    if (!(await wanted())) return { done, stillWanted: false, stopped: true };
+    const mustWait = done.some((e) => step.after.includes(e.step.label) && !isThrough(e));
+    const erased = mustWait
+      ? waiting(step)
+      : await erasePolicy(services, step, call, log, (run) => beginStep(database, id, step, run));
+    await recordSteps(database, id, [erased]);
+    const { outcome, reason, changed, kept } = erased;
     log.info(
-      { event: 'erasure.step', policy, outcome, reason, records_deleted: deleted, kept },
-      `${policy}: ${deleted} rows`,
+      { event: 'erasure.step', policy: step.name, outcome, reason, records_deleted: changed, kept },
+      `${step.name}: ${changed} rows`,
     );
     done.push(erased);
     // A stop for all also stops the remaining tables.
-    if (reason === 'stopped') break;
+    if (reason === 'stopped') return { done, stillWanted: true, stopped: true };
   }
-  if (reach.length > 0) return { done, stillWanted: true };
-  // Of no table at all there is nothing left either.
-  return { done, stillWanted: await beginErasure(services.database, id, call.actor) };
+  return { done, stillWanted: true, stopped: false };
 }
 
-const outOf = (done: readonly Erased[]): string[] =>
-  done.filter((e) => e.outcome === 'out_of_reach').map((e) => e.policy);
+const isThrough = ({ outcome, kept }: Erased): boolean => outcome === 'succeeded' && sum(kept) === 0;
 
 interface Ending {
   readonly finished: boolean;
@@ -76,6 +128,7 @@ interface Ending {
   readonly kept: number;
   /** Null: something is left. */
   readonly keeping: Keeping | null;
+  readonly problems: Graph['problems'];
 }
 
 /** The result over all calls of this request. */
@@ -83,22 +136,24 @@ async function comeTo(
   services: Services,
   id: string,
   ending: Ending,
-): Promise<Omit<ErasureResult, 'outOfReach' | 'outbox'>> {
+): Promise<Omit<ErasureResult, 'outOfReach' | 'outbox' | 'retained' | 'problems'>> {
   const steps = await readSteps(services.database, id);
   const policies = steps
     .filter((s) => s.outcome !== 'out_of_reach')
     .map(({ dependants_deleted: dependantsDeleted, ...s }) => ({ ...s, dependantsDeleted }));
-  const deleted = total(policies, (s) => s.deleted);
+  const [deleted, changed] = [total(policies, gone), total(policies, masked)];
   const errored = ending.unfinished.filter((e) => e.outcome === 'errored');
+  const undecided = ending.problems.length > 0;
   const because = errored[0]?.reason ?? ending.unfinished[0]?.reason ?? (ending.kept > 0 ? 'kept' : 'ledger');
   return {
     id,
     mode: 'delete',
     ledger: ending.keeping,
-    outcome: ending.finished ? 'succeeded' : errored.length > 0 ? 'errored' : 'interrupted',
-    reason: ending.finished ? null : ending.stillWanted ? because : 'not_open',
-    message: inWords(ending, deleted),
+    outcome: ending.finished ? 'succeeded' : undecided || errored.length > 0 ? 'errored' : 'interrupted',
+    reason: ending.finished ? null : !ending.stillWanted ? 'not_open' : undecided ? 'undecided' : because,
+    message: inWords(ending, deleted, changed),
     deleted,
+    masked: changed,
     files: total(policies, (s) => s.files),
     bytes: total(policies, (s) => s.bytes),
     kept: ending.kept,
@@ -113,15 +168,22 @@ const UNKEPT = {
     'all was erased, but the database has been restored: the cron erasures first takes up what came back, then finishes it',
 } as const;
 
-function inWords({ finished, stillWanted, unfinished, kept, keeping }: Ending, deleted: number): string {
+function inWords(
+  { finished, stillWanted, unfinished, kept, problems, keeping }: Ending,
+  deleted: number,
+  changed: number,
+): string {
   if (finished) {
-    return deleted === 0
-      ? '0 rows: nothing of this subject was found'
-      : `${deleted} rows and their files were erased; nothing of the subject is left`;
+    if (deleted + changed === 0) return '0 rows: nothing of this subject was found';
+    const also = changed > 0 ? `, ${changed} rows were masked` : '';
+    return `${deleted} rows and their files were erased${also}; nothing of the subject is left`;
   }
   if (!stillWanted) return 'not done: the request has been taken back, or another call has finished it';
+  if (problems.length > 0) return undecidedInWords(problems);
   if (unfinished.length > 0) {
-    const what = unfinished.map((e) => `${e.policy} (${e.reason})`).join(', ');
+    const what = unfinished
+      .map((e) => `${e.step.name} (${e.reason})${e.message ? `: ${e.message}` : ''}`)
+      .join(', ');
     return `not done: ${what}; the next call resumes it`;
   }
   if (keeping === 'failed' || keeping === 'restored') return UNKEPT[keeping];
@@ -129,9 +191,9 @@ function inWords({ finished, stillWanted, unfinished, kept, keeping }: Ending, d
 }
 
 function tell(log: Logger, result: ErasureResult): void {
-  const { outcome, reason, deleted, files, kept } = result;
+  const { outcome, reason, deleted, masked: changed, files, kept } = result;
   log[outcome === 'errored' ? 'error' : 'info'](
-    { event: 'erasure.completed', outcome, reason, records_deleted: deleted, files, kept },
+    { event: 'erasure.completed', outcome, reason, records_deleted: deleted, masked: changed, files, kept },
     result.message,
   );
 }

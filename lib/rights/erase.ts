@@ -1,15 +1,16 @@
 /**
- * Erasure override (P7): everything of one organization or user, whatever its age and tier, enterprise included,
- * rows and files, in every governed table that names such a subject. A named operator asks for it; where it reaches
- * far a second one confirms it; only then is anything deleted. A request stays open until nothing of the subject is
- * left: a hold delays it, and the scheduled call resumes it.
+ * Erasure override (P7): everything of one organization or user, whatever its age and tier, enterprise included, rows and
+ * files, in every table of the data map (./graph). A named operator asks for it; where it reaches far a second one confirms it;
+ * only then is anything deleted. A request stays open until nothing of the subject is left: a hold delays it, and the scheduled
+ * call resumes it. What nobody has decided is recorded, and erased when the map has its line.
  */
 import { RequestError } from '../platform/errors';
 import type { JobResult } from '../platform/job';
 import type { Services } from '../services';
 import { carryOut } from './carry-out';
+import { graphOf } from './graph';
 import { previewErasure } from './preview';
-import { type ErasureCall, type ErasureResult, total } from './result';
+import { type ErasureCall, type ErasureResult, sum, total } from './result';
 import {
   confirmErasure,
   dueErasures,
@@ -18,7 +19,7 @@ import {
   requestErasure,
   withdrawErasure,
 } from './store';
-import { type Subject, subjectOf, subjectReach } from './subject';
+import type { Subject } from './subject';
 
 export interface ErasureRequest extends ErasureCall {
   readonly subject: Subject;
@@ -33,20 +34,21 @@ const MOST_AT_ONCE = 100;
 
 /** A dry run; or records the request and, when no second person has to confirm it, carries it out. */
 export async function eraseSubject(services: Services, request: ErasureRequest): Promise<ErasureResult> {
-  const { subject, reach } = await subjectOf(services, request.subject);
-  if (request.dryRun || services.settings.dryRun) return previewErasure(services, reach, request.deadline);
+  const graph = await graphOf(services, request.subject);
+  if (request.dryRun || services.settings.dryRun) return previewErasure(services, graph, request.deadline);
   const now = services.clock().getTime();
   const countUntil = new Date(now + (request.deadline.getTime() - now) * COUNTING_SHARE);
-  const found = await previewErasure(services, reach, countUntil);
+  const found = await previewErasure(services, graph, countUntil);
   const isCounted = found.outcome === 'succeeded';
-  const record = await requestErasure(services.deciding, subject, {
+  const record = await requestErasure(services.deciding, graph.subject, {
     reason: request.reason,
     by: request,
     // What is held now may be released later, and dependants are deleted just like the rows themselves.
-    found: isCounted ? found.deleted + found.kept + total(found.policies, (p) => p.dependantsDeleted) : null,
+    found: isCounted ? total(found.policies, (p) => p.deleted + p.dependantsDeleted + sum(p.kept)) : null,
+    identifiers: graph.identifiers,
   });
   if (record.state === 'requested') return waiting(record, found);
-  return carryOut(services, reach, record, request);
+  return carryOut(services, record, request);
 }
 
 /** By a second operator; then carries it out. */
@@ -56,8 +58,7 @@ export async function confirmRequest(
 ): Promise<ErasureResult> {
   refuseOutsideProduction(services);
   const record = accepted(await confirmErasure(services.deciding, order.id, order.reason, order), order.id);
-  const { reach } = await subjectReach(services, { scope: record.scope, id: record.subject });
-  return carryOut(services, reach, record, order);
+  return carryOut(services, record, order);
 }
 
 export async function withdrawRequest(
@@ -85,8 +86,7 @@ export async function resumeErasures(
   }
   for (const due of await dueErasures(services.database, MOST_AT_ONCE)) {
     if (order.deadline.getTime() - services.clock().getTime() < 5_000) break;
-    const { reach } = await subjectReach(services, { scope: due.scope, id: due.subject });
-    const result = await carryOut(services, reach, due, order);
+    const result = await carryOut(services, due, order);
     results.push(result);
     if (result.reason === 'stopped') break;
   }
@@ -116,8 +116,9 @@ function waiting(record: ErasureRecord, found: ErasureResult): ErasureResult {
     mode: 'delete',
     outcome: 'waiting',
     reason: 'unconfirmed',
-    message: `nothing was erased yet: it reaches ${rows} of ${record.scope === 'user' ? 'a user' : 'an organization'}, so an operator other than ${record.requested_by} confirms it with {"action":"confirm","id":"${record.id}","reason":"…"}`,
+    message: `nothing was erased yet: it reaches ${rows} of ${record.scope === 'user' ? 'a user' : 'an organization'}, so an operator other than ${record.requested_by} confirms it with {"action":"confirm","id":"${record.id}","reason":"…"}${found.problems.length > 0 ? `; before that ${found.message}` : ''}`,
     deleted: 0,
+    masked: 0,
     files: 0,
     bytes: 0,
   };

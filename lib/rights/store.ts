@@ -9,6 +9,7 @@ import { maybeRow, nothing, oneRow, type Query, query, rows } from '../platform/
 import { askOne } from '../platform/session';
 import { id, type Sql, sql, utc } from '../platform/sql';
 import type { Erased } from './erase-policy';
+import { Hashes, type Step } from './graph';
 import type { ErasureCall } from './result';
 import type { Subject } from './subject';
 
@@ -26,6 +27,7 @@ const Request = z.object({
   requested_by: z.string(),
   state: z.enum([...UNDER_WAY, 'done', 'withdrawn']),
   rows_found: z.coerce.number().nullable(),
+  identifiers: Hashes,
 });
 export type ErasureRecord = z.infer<typeof Request>;
 
@@ -36,10 +38,15 @@ type By = Pick<ErasureCall, 'actor' | 'token'>;
 export async function requestErasure(
   database: Database,
   subject: Subject,
-  about: { readonly reason: string; readonly by: By; readonly found: number | null },
+  about: {
+    readonly reason: string;
+    readonly by: By;
+    readonly found: number | null;
+    readonly identifiers: Hashes;
+  },
 ): Promise<ErasureRecord> {
   const { scope, id } = subject;
-  const asked = sql`select retention.request_erasure(${scope}, ${id}, ${about.reason}, ${about.by.actor}, ${about.found}::bigint) as it`;
+  const asked = sql`select retention.request_erasure(${scope}, ${id}, ${about.reason}, ${about.by.actor}, ${about.found}::bigint, ${JSON.stringify(about.identifiers)}::jsonb) as it`;
   const { it } = await askAs(about.by, database, query(asked, oneRow(z.object({ it: Request }))));
   return it;
 }
@@ -58,9 +65,20 @@ async function decide(database: Database, decision: Sql, by: By): Promise<Erasur
   return (await askAs(by, database, decided)).it;
 }
 
-/** False: it may not begin, or was withdrawn or finished meanwhile. */
-export const beginErasure = (database: Database, id: string, by: string): Promise<boolean> =>
-  isDone(database, sql`retention.begin_erasure(${id}::uuid, ${by})`);
+/** False: it may not begin, or was withdrawn or finished meanwhile. `known`: hashes that are added to the request's. */
+export const beginErasure = (database: Database, id: string, by: string, known: Hashes): Promise<boolean> =>
+  isDone(database, sql`retention.begin_erasure(${id}::uuid, ${by}, ${JSON.stringify(known)}::jsonb)`);
+
+/** A step that begins, with its run: whatever becomes of the call, the run's receipts count. */
+export const beginStep = (database: Database, erasure: string, step: Step, run: string): Promise<void> =>
+  askOne(
+    database,
+    query(
+      sql`select retention.begin_erasure_step(${erasure}::uuid, ${step.name}, ${step.label}, ${step.kind}, ${run}::uuid)`,
+      nothing,
+    ),
+    LIMITS,
+  );
 
 /** Ends a request of which nothing is left; false when something is. */
 export const finishErasure = (database: Database, id: string, by: string): Promise<boolean> =>
@@ -76,7 +94,7 @@ export const dueErasures = (database: Database, limit: number): Promise<ErasureR
   askOne(
     database,
     query(
-      sql`select id::text, scope, subject, reason, requested_by, state, rows_found::text from retention.erasure
+      sql`select id::text, scope, subject, reason, requested_by, state, rows_found::text, identifiers from retention.erasure
       where state in ('confirmed', 'open') order by tried_at nulls first, requested_at, id limit ${limit}::int`,
       rows(Request),
     ),
@@ -87,14 +105,25 @@ export const recordSteps = (database: Database, erasure: string, steps: readonly
   askOne(
     database,
     query(
-      sql`select retention.record_erasure_steps(${erasure}::uuid, ${JSON.stringify(steps)}::jsonb)`,
+      sql`select retention.record_erasure_steps(${erasure}::uuid, ${JSON.stringify(steps.map(recorded))}::jsonb)`,
       nothing,
     ),
     LIMITS,
   );
 
+const recorded = ({ step, outcome, reason, kept }: Erased) => ({
+  policy: step.name,
+  table: step.label,
+  action: step.kind,
+  outcome,
+  reason,
+  kept,
+});
+
 export const ErasureStep = z.object({
   policy: z.string(),
+  table: z.string().nullable(),
+  action: z.enum(['delete', 'mask', 'detach']),
   outcome: z.string(),
   reason: z.string().nullable(),
   deleted: z.coerce.number(),
@@ -110,7 +139,7 @@ export const readSteps = (database: Database, erasure: string): Promise<ErasureS
   askOne(
     database,
     query(
-      sql`select policy, outcome, reason, deleted::text, dependants_deleted::text, files::text, bytes::text, kept
+      sql`select policy, table_name as table, action, outcome, reason, deleted::text, dependants_deleted::text, files::text, bytes::text, kept
       from retention.erasure_step where erasure = ${erasure}::uuid order by policy`,
       rows(ErasureStep),
     ),
@@ -128,7 +157,7 @@ const listed = (now: Date): Sql =>
         then floor(extract(epoch from e.due_at - ${now.toISOString()}::timestamptz) / 86400)::float8 end as days_left,
       coalesce(e.finished_at, e.withdrawn_at, ${now.toISOString()}::timestamptz) > e.due_at as late,
       e.confirmed_by, ${at('confirmed_at')}, ${at('tried_at')}, ${at('finished_at')}, e.withdrawn_by, ${at('withdrawn_at')},
-      coalesce((select jsonb_agg(jsonb_build_object('policy', s.policy, 'outcome', s.outcome, 'reason', s.reason,
+      coalesce((select jsonb_agg(jsonb_build_object('policy', s.policy, 'table', s.table_name, 'action', s.action, 'outcome', s.outcome, 'reason', s.reason,
         'deleted', s.deleted, 'dependantsDeleted', s.dependants_deleted, 'files', s.files, 'kept', s.kept) order by s.policy)
         from retention.erasure_step s where s.erasure = e.id and s.outcome <> 'out_of_reach'), '[]') as policies`;
 

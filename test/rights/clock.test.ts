@@ -180,7 +180,7 @@ it('operators see the days that are left, and of one request all that happened',
 
 it('a hundred requests that are held do not keep the hundred and first back, by any call', async () => {
   const policy = await govern(e.db);
-  const services = { ...e.services, policies: [policy] };
+  const services = { ...e.services, policies: [policy], dataMap: [] };
   await e.db.sql('create index on things (person)');
   await things(
     e.db,

@@ -169,7 +169,7 @@ describe('an erasure', () => {
 
   it('that the preflight refuses deletes nothing, and its record ends with the reason', async () => {
     const { mine } = await two();
-    await f.db.sql('create table notes (picture uuid references pictures on delete cascade)');
+    await f.db.sql('drop trigger lapse_guard on pictures');
     expect(await erase(f.services, order(f, mine))).toMatchObject({
       outcome: 'errored',
       reason: 'preflight',
@@ -179,6 +179,25 @@ describe('an erasure', () => {
     expect(
       await f.db.sql('select outcome, reason, finished_at is not null as ended from retention.run'),
     ).toEqual([{ outcome: 'errored', reason: 'preflight', ended: true }]);
+  });
+
+  it('that reaches a table nobody has decided about deletes nothing, stays open and names the line to write', async () => {
+    const { mine } = await two();
+    await f.db.sql('create table notes (picture uuid references pictures on delete cascade)');
+    const result = await erase(f.services, order(f, mine));
+    expect(result).toMatchObject({ outcome: 'errored', reason: 'undecided', deleted: 0 });
+    expect(result.problems).toEqual([
+      {
+        problem: 'public.notes (picture) refers to public.pictures, whose rows go',
+        remedy:
+          "write in lib/policies/data-map.ts 'public.notes': { kept: '… say why, or name its policy', confidential: { delete: ['picture'] } }, or, where such rows are someone else’s, 'public.notes': { kept: '… say why, or name its policy', detach: ['picture'] },",
+      },
+    ]);
+    expect(await left(f.db, 'pictures')).toBe(6);
+    expect(await left(f.db, 'retention.run')).toBe(0);
+    expect(await f.db.sql('select state from retention.erasure')).toEqual([{ state: 'open' }]);
+    const dry = await eraseSubject(f.services, { ...order(f, mine), dryRun: true });
+    expect(dry).toMatchObject({ outcome: 'errored', reason: 'undecided', problems: result.problems });
   });
 
   it('leaves the cursor of the policy’s own pass where it is', async () => {

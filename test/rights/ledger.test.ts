@@ -64,7 +64,8 @@ async function restored(from: { restore(): Promise<TestDatabase> }, more: Record
   opened.push(e);
   // The client reads its address from the environment of the process.
   pointAtStore();
-  const services = { ...e.services, clock: f.services.clock, policies: f.services.policies };
+  const { clock, policies, dataMap } = f.services;
+  const services = { ...e.services, clock, policies, dataMap };
   return { db, services };
 }
 // biome-ignore lint/correctness/useHookAtTopLevel: no hook of React's, only a name that looks like one

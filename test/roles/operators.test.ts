@@ -30,7 +30,12 @@ beforeEach(async () => {
   const destination = { write: (line: string) => void log.push(line) };
   e = {
     ...e,
-    services: { ...e.services, policies: [policy], log: createLog({ level: 'trace', destination }) },
+    services: {
+      ...e.services,
+      policies: [policy],
+      dataMap: [],
+      log: createLog({ level: 'trace', destination }),
+    },
   };
   app = await appLogin(e.db);
   door = await operatorLogin(e.db);

@@ -58,7 +58,8 @@ export async function files(
   // biome-ignore lint/correctness/useHookAtTopLevel: no hook of React's, only a name that looks like one
   cloud.useBlob();
   const policy = picturesPolicy(options.policy);
-  const services: Services = { ...base.services, clock, policies: [policy] };
+  // The example's map is about tables of its own.
+  const services: Services = { ...base.services, clock, policies: [policy], dataMap: [] };
   await base.db.sql(`create table pictures (
     id uuid primary key default gen_random_uuid(), at timestamptz, org uuid, person uuid, file text, bytes bigint, deleted_at timestamptz
   )`);

@@ -6,7 +6,7 @@
  * What each kind means for a statement stands in legs/, a file a kind.
  */
 import { z } from 'zod';
-import type { TableName } from '../../platform/sql';
+import type { Sql, TableName } from '../../platform/sql';
 import type { Policy, Rule } from '../../policies/contract';
 
 interface OfLeaf {
@@ -30,8 +30,10 @@ export interface TenantsLeg extends OfLeaf {
 /** Everything of one organization or user, whatever its age and tier; only holds keep it (erasure). */
 export interface SubjectLeg extends OfLeaf {
   readonly kind: 'subject';
-  readonly column: string;
-  readonly subject: string;
+  /** Whether a row `t` is one of them: by a column of its own, or by the rows it refers to (lib/rights/graph). */
+  readonly theirs: Sql;
+  /** Whether a hold on the subject, or on a row through which `t` is reached, holds it. */
+  readonly held: Sql;
 }
 
 export type Leg = RuleLeg | TenantsLeg | SubjectLeg;

@@ -21,7 +21,8 @@ import {
   tableLabels,
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { goingDependants, markOf } from '../../policies/going';
+import { goingDependants } from '../../policies/going';
+import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
 import type { Walk } from './legs/walk';
 
@@ -68,14 +69,23 @@ function holdsOn(alias: string, scope: Scope, of: TableName, key: readonly KeyCo
   ];
 }
 
-/** G1: a hold on the row or on anything that would go with it. */
-export function held(policy: Policy): Sql {
+/** A hold on one row. */
+export const heldItself = (alias: string, scope: Scope, of: TableName, key: readonly KeyColumn[]): Sql =>
+  whenAny(anyOf(...holdsOn(alias, scope, of, key)));
+
+/** Asked of a row only while there is any hold at all. */
+export const whenAny = (
+  isHeld: Sql,
+): Sql => sql`(case when (select exists (select 1 from retention.hold where released_at is null))
+      then ${isHeld} else false end)`;
+
+/** G1: a hold on the row, on anything that would go with it, or on that through which it is reached. */
+export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sql {
   const theirs = goingDependants(policy).map(
     (d) =>
       sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)} and ${anyOf(...holdsOn('d', d.scope, d.table, d.key))})`,
   );
-  return sql`(case when (select exists (select 1 from retention.hold where released_at is null))
-      then ${anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...theirs)} else false end)`;
+  return whenAny(anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...theirs, along));
 }
 
 export function extended(policy: Policy, asOf: Sql): Sql {
@@ -114,7 +124,7 @@ function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | null {
 }
 
 /** A declared dependant that keeps the row here. */
-const referenced = (policy: Policy): Sql =>
+export const referenced = (policy: Policy): Sql =>
   anyOf(
     ...policy.dependants
       .filter((d) => d.fate === 'block')
@@ -123,8 +133,9 @@ const referenced = (policy: Policy): Sql =>
 
 /** Rows that are marked already would be looked at every night; null where none is ever marked. */
 export function unmarked(policy: Policy): Sql | null {
-  const mark = markOf(policy);
-  return mark === null ? null : sql`${id('t', mark)} is null`;
+  const stays = strategyOf(policy).stays;
+  if (stays === null) return null;
+  return stays.pending ?? sql`${id('t', stays.mark)} is null`;
 }
 
 /** The policy's `where`, as it stands there. */
@@ -143,7 +154,7 @@ const notYetTold = (w: Walk): Sql | null => {
 export const mayGo = (w: Walk): Sql =>
   allOf(
     expired(w),
-    sql`\n      not ${held(w.policy)}`,
+    sql`\n      not ${held(w)}`,
     w.isExtendable && sql`\n      not ${extended(w.policy, w.asOf)}`,
     sql`\n      not ${deadLettered(w.policy, w.asOf)}`,
     sql`\n      not ${referenced(w.policy)}`,
@@ -155,7 +166,7 @@ export function staysBecause(w: Walk): Sql {
   const unheard = unnoticed(w);
   const when = (why: Sql, reason: string) => sql` when ${why} then ${literal(reason)}`;
   const none = sql``;
-  return sql`case${when(held(w.policy), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
+  return sql`case${when(held(w), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
        ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w.policy), 'referenced')}
        ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none}${unheard ? when(unheard, 'unnoticed') : none} end`;
 }

@@ -9,23 +9,37 @@ import type { Dependant, Policy } from '../../policies/contract';
 import { rowsLeave } from '../../policies/going';
 import { type Catalog, type Check, type ForeignKey, label, quoted, type Relation } from './preflight-facts';
 
-export const references: Check = (catalog) => {
+export const references: Check = (catalog) => judgeAll(catalog, judgeFate);
+
+/** What is declared `block` is gone, or refers to nothing here any more, when a row goes (shapes/locked.ts). */
+export const referencesOfErasure: Check = (catalog) =>
+  judgeAll(catalog, (d, governed, from, f) => (d.fate === 'block' ? [] : judgeFate(d, governed, from, f)));
+
+type Judging = (d: Dependant, governed: Relation, from: Relation, f: ForeignKey) => Problem[];
+
+function judgeAll(catalog: Catalog, fate: Judging): Problem[] {
   const { policy, governed } = catalog;
   if (!governed || !rowsLeave(policy)) return [];
   return catalog.pointingAt(governed).flatMap((f) => {
     const from = catalog.relation(f.from);
-    return from === null ? [] : judge(catalog, governed, from, f);
+    return from === null ? [] : judge(catalog, governed, from, f, fate);
   });
-};
+}
 
-function judge(catalog: Catalog, governed: Relation, from: Relation, f: ForeignKey): Problem[] {
+function judge(
+  catalog: Catalog,
+  governed: Relation,
+  from: Relation,
+  f: ForeignKey,
+  fate: Judging,
+): Problem[] {
   const { policy } = catalog;
   const list = f.columns.join(', ');
   const candidates = catalog.children.filter((c) => c.relation?.root === f.from).map((c) => c.declared);
   const wanted = inKeyOrder(policy, f);
   if (wanted === null) return [elsewhere(policy, governed, from, f)];
   const declared = candidates.find((d) => same(d.references, wanted));
-  if (declared) return judgeFate(declared, governed, from, f);
+  if (declared) return fate(declared, governed, from, f);
   if (candidates.some((d) => same([...d.references].sort(), [...wanted].sort()))) {
     return [
       {

@@ -7,7 +7,15 @@ import { name, table, text } from '../../platform/sql';
 import { changedColumns, rowsLeave } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { judgePartitioning } from './fit-partitions';
-import { type Catalog, type Check, label, quoted, type Relation, type Trigger } from './preflight-facts';
+import {
+  type Catalog,
+  type Check,
+  type ForeignKey,
+  label,
+  quoted,
+  type Relation,
+  type Trigger,
+} from './preflight-facts';
 
 /** Without its table nothing else can be said of a policy. */
 export const tablesExist: Check = ({ policy, governed, children }) => [
@@ -122,15 +130,24 @@ export const noRules: Check = (catalog) => {
   );
 };
 
-/** Dependants that stay and whose foreign key changes them when the row goes. */
+/** Dependants that stay and whose foreign key changes them when the row goes; not those that keep the row here. */
 export function changedAlong(catalog: Catalog): { relation: Relation; columns: string[] }[] {
   const { governed, policy } = catalog;
   if (!governed || !rowsLeave(policy)) return [];
   return catalog.pointingAt(governed).flatMap((f) => {
     const relation = catalog.relation(f.from);
-    return relation && (f.on_delete === 'n' || f.on_delete === 'd') ? [{ relation, columns: f.columns }] : [];
+    const isChanged = (f.on_delete === 'n' || f.on_delete === 'd') && !keepsHere(catalog, f);
+    return relation && isChanged ? [{ relation, columns: f.columns }] : [];
   });
 }
+
+const keepsHere = ({ children }: Catalog, f: ForeignKey): boolean =>
+  children.some(
+    ({ declared, relation }) =>
+      declared.fate === 'block' &&
+      relation?.root === f.from &&
+      [...declared.references].sort().join('\0') === [...f.columns].sort().join('\0'),
+  );
 
 export const identified: Check = (catalog) => {
   const { governed, going } = catalog;

@@ -13,7 +13,7 @@ import { clockType, columnsExist, keys, strategyFits } from './preflight-columns
 import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
-import { references } from './preflight-references';
+import { references, referencesOfErasure } from './preflight-references';
 import {
   counted,
   guarded,
@@ -57,8 +57,14 @@ const CHECKS: readonly Check[] = [
   gates,
 ];
 
-/** An erasure finds its rows by the subject, whatever their age. */
-export const CHECKS_OF_ERASURE: readonly Check[] = CHECKS.filter((check) => check !== clockIndexes);
+/**
+ * An erasure finds its rows by the subject, whatever their age. It locks a row before it looks for what still refers to it,
+ * so a reference need not refuse by itself.
+ */
+export const CHECKS_OF_ERASURE: readonly Check[] = [
+  ...CHECKS.filter((check) => ![clockIndexes, clockType, references].includes(check)),
+  referencesOfErasure,
+];
 
 /** Everything that keeps this policy from deleting, each with what to run. Empty: fit. */
 export function judgeFacts(

@@ -32,7 +32,7 @@ import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
 import { onLeaf } from './partition';
 import { progress, REASONS } from './pick';
-import { instantOf, mayGo, staysBecause } from './predicate';
+import { mayGo, staysBecause } from './predicate';
 
 /** Rows a page: large enough that the request costs little, small enough to stay well under a second. */
 const PREVIEW_PAGE = 20_000;
@@ -107,7 +107,7 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
   cte(
     'judged',
     sql`
-    select t.ctid as c, x.n, ${w.label} as label, ${keyAsText('t', w.policy.key)} as key, ${instantOf(w.policy)} as clk,
+    select t.ctid as c, x.n, ${w.label} as label, ${keyAsText('t', w.policy.key)} as key, ${w.instant} as clk,
       (${bytesOf('t', ownFiles(w.policy))})::bigint as bytes, (${filesOf('t', ownFiles(w.policy))})::bigint as files,
       case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays
     from ${w.rows}

@@ -17,7 +17,7 @@ $$;
 comment on function retention.erasure_due(timestamptz) is 'The last instant at which a request that was made then is answered in time.';
 
 -- Asking twice is asking once: the request that is under way comes back, and `entry` is null.
-create or replace function retention.request_erasure(whose text, id_of text, why text, who text, reached bigint)
+create or replace function retention.request_erasure(whose text, id_of text, why text, who text, reached bigint, known jsonb default '{}')
 returns jsonb language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   -- A person's own rows are a few hundred. More is an account that several share, a mistaken id, or a theft.
@@ -27,8 +27,8 @@ declare
   e uuid;
   wrote bigint;
 begin
-  insert into retention.erasure (scope, subject, reason, requested_by, requested_at, due_at, rows_found, state)
-    values (whose, id_of, why, who, asked, retention.erasure_due(asked), reached, case when needs_second then 'requested' else 'confirmed' end)
+  insert into retention.erasure (scope, subject, reason, requested_by, requested_at, due_at, rows_found, identifiers, state)
+    values (whose, id_of, why, who, asked, retention.erasure_due(asked), reached, coalesce(known, '{}'), case when needs_second then 'requested' else 'confirmed' end)
     on conflict (scope, subject) where state in ('requested', 'confirmed', 'open') do nothing
     returning id into e;
   if e is null then
@@ -40,7 +40,7 @@ begin
   end if;
   return (select to_jsonb(x) || jsonb_build_object('entry', wrote) from retention.erasure x where x.id = e);
 end $$;
-comment on function retention.request_erasure(text, text, text, text, bigint) is
+comment on function retention.request_erasure(text, text, text, text, bigint, jsonb) is
   'Remembers a request to erase; an organization, or more rows than one person has, waits for a second operator.';
 
 create or replace function retention.confirm_erasure(e uuid, why text, who text)
@@ -77,37 +77,51 @@ end $$;
 comment on function retention.withdraw_erasure(uuid, text, text) is
   'Takes a request back: what is not erased yet stays. `refused` says why not: unknown, or the state it is in.';
 
-create or replace function retention.begin_erasure(e uuid, who text)
+create or replace function retention.begin_erasure(e uuid, who text, known jsonb default null)
 returns boolean language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   it record;
 begin
   select state, reason into it from retention.erasure where id = e and state in ('confirmed', 'open') for update;
   if not found then return false; end if;
-  update retention.erasure set state = 'open', tried_at = clock_timestamp() where id = e;
+  update retention.erasure set state = 'open', tried_at = clock_timestamp(), identifiers = coalesce(known, identifiers) where id = e;
   if it.state = 'confirmed' then
     perform retention.record(who, 'erasure.begun', e::text, it.reason, retention.erasure_detail(e));
   end if;
   return true;
 end $$;
-comment on function retention.begin_erasure(uuid, text) is
-  'Begins or resumes a confirmed request; false when it is not confirmed, done or withdrawn.';
+comment on function retention.begin_erasure(uuid, text, jsonb) is
+  'Begins or resumes a confirmed request, with the hashes of the subject''s identifiers as known now; false when it is not confirmed, done or withdrawn.';
 
+-- Before anything of the run is done: its receipts count also when the call dies.
+create or replace function retention.begin_erasure_step(e uuid, p text, of_table text, does text, r uuid)
+returns void language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  insert into retention.erasure_step as s (erasure, policy, table_name, action, outcome, reason, runs)
+  select e, p, of_table, does, 'interrupted', 'lost', array[r]
+  where exists (select 1 from retention.erasure x where x.id = e and x.state in ('open', 'withdrawn'))
+  on conflict (erasure, policy) do update set table_name = excluded.table_name, action = excluded.action,
+    outcome = excluded.outcome, reason = excluded.reason, runs = s.runs || excluded.runs
+  where not s.runs @> excluded.runs
+$$;
+comment on function retention.begin_erasure_step(uuid, text, text, text, uuid) is
+  'Notes the run of a step before it begins; until its end is recorded the step counts as interrupted.';
+
+-- Counts come from the receipts of the step's runs: they are right also when a call died before it could tell.
 create or replace function retention.record_erasure_steps(e uuid, steps jsonb)
 returns void language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
-  insert into retention.erasure_step as s (erasure, policy, outcome, reason, deleted, dependants_deleted, files, bytes, kept, runs)
-  select e, x.policy, x.outcome, x.reason, x.deleted, x."dependantsDeleted", x.files, x.bytes, x.kept,
-    case when x."runId" is null then '{}'::uuid[] else array[x."runId"] end
-  from jsonb_to_recordset(steps) x(policy text, outcome text, reason text, deleted bigint,
-    "dependantsDeleted" bigint, files bigint, bytes bigint, kept jsonb, "runId" uuid)
+  insert into retention.erasure_step as s (erasure, policy, table_name, action, outcome, reason, kept)
+  select e, x.policy, x."table", x.action, x.outcome, x.reason, x.kept
+  from jsonb_to_recordset(steps) x(policy text, "table" text, action text, outcome text, reason text, kept jsonb)
   where exists (select 1 from retention.erasure r where r.id = e and r.state in ('open', 'withdrawn'))
-  on conflict (erasure, policy) do update set outcome = excluded.outcome, reason = excluded.reason,
-    deleted = s.deleted + excluded.deleted, dependants_deleted = s.dependants_deleted + excluded.dependants_deleted,
-    files = s.files + excluded.files, bytes = s.bytes + excluded.bytes, kept = excluded.kept, runs = s.runs || excluded.runs
-  where not s.runs @> excluded.runs or excluded.runs = '{}'
+  on conflict (erasure, policy) do update set table_name = excluded.table_name, action = excluded.action,
+    outcome = excluded.outcome, reason = excluded.reason, kept = excluded.kept,
+    (deleted, dependants_deleted, files, bytes) = (
+      select coalesce(sum(c.deleted), 0), coalesce(sum(c.dependants_deleted), 0), coalesce(sum(c.files), 0),
+        least(coalesce(sum(c.bytes), 0), 9007199254740991)
+      from retention.receipt c where c.run = any(s.runs))
 $$;
 comment on function retention.record_erasure_steps(uuid, jsonb) is
-  'Adds what a call did under each policy; a call whose answer was lost counts once.';
+  'Notes how steps ended, with what the receipts of all their runs come to.';
 
 create or replace function retention.finish_erasure(e uuid, who text)
 returns boolean language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -282,7 +282,7 @@ function presence(policy: Policy, key: string, asOfText: string): Query<Present 
   const asOf = typed(asOfText, 'timestamptz');
   const mark = markOf(policy);
   return query(
-    sql`select ${utc(instantOf(policy))} as clock, ${held(policy)} as held, ${extended(policy, asOf)} as extended,
+    sql`select ${utc(instantOf(policy))} as clock, ${held({ policy, held: null })} as held, ${extended(policy, asOf)} as extended,
       ${deadLettered(policy, asOf)} as dead_letter, ${mark === null ? sql`null` : utc(id('t', mark))} as marked
     from ${source(policy)} t ${keyed(policy, key)}`,
     maybeRow(Present),

@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import { Archive, archive } from './archive';
 import { Delete, deleteRow } from './delete';
+import { ErasureMask, erasureMask } from './erasure-mask';
 import { Mask, mask } from './mask';
 import { SoftDelete, softDelete } from './soft-delete';
 import type { Strategy as Of } from './strategy';
 
-export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete, Mask, Archive]);
+export const StrategySchema = z.discriminatedUnion('kind', [Delete, SoftDelete, Mask, Archive, ErasureMask]);
 export type DeclaredStrategy = z.infer<typeof StrategySchema>;
 export type Strategy = Of<DeclaredStrategy>;
 
@@ -23,5 +24,7 @@ export function strategyOf({ strategy }: { readonly strategy: DeclaredStrategy }
       return mask(strategy);
     case 'archive':
       return archive(strategy);
+    case 'erasure-mask':
+      return erasureMask(strategy);
   }
 }

@@ -35,7 +35,7 @@ export const Mask = z.object({
   mark: identifier,
   columns: z.array(MaskedColumn).min(1),
 });
-type Mask = z.infer<typeof Mask>;
+export type Mask = z.infer<typeof Mask>;
 
 const VARIABLE = 'LAPSE_MASK_KEY';
 

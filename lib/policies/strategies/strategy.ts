@@ -11,6 +11,8 @@ import type { Period } from '../period';
 interface Staying {
   /** The column of an instant that marks it: while that is null the row may be picked. */
   readonly mark: string;
+  /** Whether a row `t` is not changed yet; that the mark is null unless given. */
+  readonly pending?: Sql;
   /** Every column that is changed, the mark among them, and what each becomes: an expression over `t`. */
   readonly changes: readonly { readonly column: string; readonly to: Sql }[];
   /** Settings of the transaction that those read: what must not stand in a statement's text. */

@@ -266,20 +266,21 @@ it('an erasure reaches into every partition, and its dry run counts each row the
   await visits(e.db, '2026-02', 3);
   const { erasePolicy } = await import('@/lib/rights/erase-policy');
   const { previewErasure } = await import('@/lib/rights/preview');
-  const { subjectReach } = await import('@/lib/rights/subject');
+  const { graphOf } = await import('@/lib/rights/graph');
   const asked = { scope: 'organization' as const, id: ORG };
-  const { reach } = await subjectReach({ ...e.services, policies: [policy] }, asked);
+  const graph = await graphOf({ ...e.services, policies: [policy], dataMap: [] }, asked);
   const deadline = new Date(NOW.getTime() + 60_000);
-  expect(await previewErasure(e.services, reach, deadline)).toMatchObject({
+  expect(await previewErasure(e.services, graph, deadline)).toMatchObject({
     deleted: 6,
     outcome: 'succeeded',
   });
   const erased = await erasePolicy(
     e.services,
-    reach[0]!,
+    graph.steps[0]!,
     { actor: 'alice', correlationId: 'c', deadline },
     e.services.log,
+    async () => undefined,
   );
-  expect(erased).toMatchObject({ outcome: 'succeeded', deleted: 6 });
+  expect(erased).toMatchObject({ outcome: 'succeeded', changed: 6 });
   expect(await left(e.db, 'visits')).toBe(3);
 });

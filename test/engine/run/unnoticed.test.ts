@@ -4,6 +4,7 @@ import { legsOf } from '@/lib/engine/statement/leg';
 import { walkOf } from '@/lib/engine/statement/legs';
 import { mayGo } from '@/lib/engine/statement/predicate';
 import { explainRow } from '@/lib/operators/audit/explain-row';
+import { sql } from '@/lib/platform/sql';
 import { days } from '@/lib/policies/contract';
 import { policyReach } from '@/lib/policies/effective';
 import { versionOf } from '@/lib/policies/fingerprint';
@@ -83,7 +84,7 @@ describe('a policy that requires a notice', () => {
 });
 
 it('an erasure waits for nobody', () => {
-  const leg = { kind: 'subject' as const, column: 'org', subject: ORGS.acme };
+  const leg = { kind: 'subject' as const, theirs: sql`t.org = ${ORGS.acme}`, held: sql`false` };
   expect(mayGo(walkOf(noticed(), leg, NOW.toISOString())).text).not.toContain('notice_part');
   const [tenants] = legsOf(noticed(), NOW);
   expect(mayGo(walkOf(noticed(), tenants!, NOW.toISOString())).text).toContain('notice_part');

@@ -351,7 +351,7 @@ it('a dry run reads page by page what a batch would delete', async () => {
 it('an erasure walks by its subject, whatever the age', async () => {
   const policy = await withFiles(await start(BLOB));
   await e.db.sql('create index on things (org)');
-  const services = { ...e.services, policies: [policy] };
+  const services = { ...e.services, policies: [policy], dataMap: [] };
   const { deadline, correlationId } = runRequest(NOW);
   const request = {
     subject: { scope: 'organization' as const, id: id(100) },

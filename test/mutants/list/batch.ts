@@ -20,8 +20,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B03',
     promise: 'A child with a held owner that came after its parent was locked keeps the parent.',
     file: `lib/engine/statement/shapes/locked.ts`,
-    find: ` and not \${held(b.policy)}\n`,
-    replace: `\n`,
+    find: `allOf(sql\`not \${held(b.walk)}\`, b.walk`,
+    replace: `allOf(b.walk`,
     tests: [statements],
   },
   {
@@ -207,8 +207,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B50',
     promise: 'What was locked is deleted only in the transaction that entered this very batch.',
     file: `lib/engine/statement/shapes/locked.ts`,
-    find: `where t.ctid = any(\${LOCKED_PLACES}) and \${token(b)} and not`,
-    replace: `where t.ctid = any(\${LOCKED_PLACES}) and not`,
+    find: `where t.ctid = any(\${LOCKED_PLACES}) and \${token(b)} and`,
+    replace: `where t.ctid = any(\${LOCKED_PLACES}) and`,
     tests: [statements],
   },
   {

@@ -56,8 +56,8 @@ export const peopleMutants: readonly Mutant[] = [
     id: 'P07',
     promise: 'What is held counts among the rows a request reaches.',
     file: 'lib/rights/erase.ts',
-    find: 'found.deleted + found.kept +',
-    replace: 'found.deleted +',
+    find: 'p.deleted + p.dependantsDeleted + sum(p.kept)',
+    replace: 'p.deleted + p.dependantsDeleted',
     tests: requests,
   },
   {

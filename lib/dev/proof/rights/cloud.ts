@@ -41,6 +41,7 @@ export async function proofCloud(
       VERCEL_ENV: 'production',
       LOG_LEVEL: 'silent',
       LAPSE_NAMESPACE: `proof-${randomUUID()}`,
+      LAPSE_RIGHTS_KEY: randomBytes(32).toString('hex'),
       ...options.env,
     }),
     clock: () => new Date(Date.now() + ahead),

@@ -2,7 +2,7 @@
 import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, RuleLeg } from '../leg';
-import { condition, inClock, isBefore, isInstant, source, unmarked } from '../predicate';
+import { condition, inClock, instantOf, isBefore, isInstant, source, unmarked } from '../predicate';
 import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { PLAIN_CURSOR, type Range, type Walk } from './walk';
 
@@ -21,6 +21,9 @@ export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
     cutoff,
     unknown: sql`false`,
     isExtendable: true,
+    held: null,
+    instant: instantOf(policy),
+    locksFirst: false,
     lead: [],
     rows,
     scopes: sql`(select ${typed(leg.rule.label, 'text')} as label, ${cutoff} as cutoff) w`,

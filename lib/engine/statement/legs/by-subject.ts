@@ -1,18 +1,18 @@
 /**
- * Everything of one organization or user, whatever its age and tier (erasure): in the order of the key, through the index on
- * the subject's column; sorting what is left of one subject is what an erasure costs. Only holds keep a row.
+ * Everything of one organization or user, whatever its age and tier (erasure): in the order of the key; sorting what is left
+ * of one subject is what an erasure costs. Only holds keep a row, and what still refers to it. A row that stays, masked, is
+ * theirs until it is.
  */
-import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
+import { allOf, cte, empty, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, SubjectLeg } from '../leg';
-import { source } from '../predicate';
+import { source, unmarked } from '../predicate';
 import { keyAt, keyNames, keyOf, namedKey } from './columns';
 import { PLAIN_CURSOR, type Walk } from './walk';
 
 export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk {
   const rows = sql`${source(policy)} t`;
-  // Compared in the column's own type: the parameter takes it from there.
-  const isTheirs = sql`${id('t', leg.column)} = ${leg.subject}`;
+  const isTheirs = allOf(sql`(${leg.theirs})`, unmarked(policy));
   return {
     policy,
     asOf,
@@ -21,6 +21,9 @@ export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk 
     cutoff: NEVER,
     unknown: sql`false`,
     isExtendable: false,
+    held: leg.held,
+    instant: sql`null::timestamptz`,
+    locksFirst: policy.dependants.some((d) => d.fate === 'block'),
     lead: [],
     rows,
     scopes: sql`(select ${typed(LABEL, 'text')} as label, ${NEVER} as cutoff) w`,

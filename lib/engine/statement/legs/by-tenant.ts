@@ -14,7 +14,7 @@ import {
 } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, TenantsLeg } from '../leg';
-import { condition, inClock, isBefore, isInstant, source, unmarked } from '../predicate';
+import { condition, inClock, instantOf, isBefore, isInstant, source, unmarked } from '../predicate';
 import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { TENANT_WINDOW, tenantsOf } from './tenants';
 import type { Cursor, Range, Walk } from './walk';
@@ -35,6 +35,9 @@ export function walkByTenant(policy: Policy, tenants: Tenants, leg: TenantsLeg, 
     cutoff: sql`w.cutoff`,
     unknown: sql`w.unknown`,
     isExtendable: true,
+    held: null,
+    instant: instantOf(policy),
+    locksFirst: false,
     lead: [all()],
     rows: sql`${source(policy)} t join tenants w on w.tenant = ${own}`,
     scopes: sql`tenants w`,

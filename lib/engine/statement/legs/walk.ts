@@ -42,6 +42,12 @@ export interface Walk {
   readonly unknown: Sql;
   /** Whether an extension keeps a row. */
   readonly isExtendable: boolean;
+  /** A hold that keeps a row beside those on itself and on what goes with it; null where there is none to look for. */
+  readonly held: Sql | null;
+  /** The instant its period began, as a dry run shows it; null where none counts. */
+  readonly instant: Sql;
+  /** Whatever refers to a row is looked for once more when the row is locked: a reference need not refuse by itself. */
+  readonly locksFirst: boolean;
   /** Parts in front of a statement that reads `rows`: all tenants, where there are any. */
   readonly lead: readonly Sql[];
   /** The relation `t`, joined to whatever says its cutoff. */

@@ -2,9 +2,9 @@
  * As by places, but the rows are locked in a statement of its own, so that the deleting one sees every child that
  * exists: a locked parent gets no new ones (DELETION §2).
  */
-import { cte, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import { allOf, cte, type Sql, sql, tableId, withParts } from '../../../platform/sql';
 import { leavesChanged } from '../archived';
-import { held } from '../predicate';
+import { held, referenced } from '../predicate';
 import { type Batch, token } from '../request';
 import { LOCKED_ROWS, pickAndLock, seen } from './places';
 import type { Shape } from './shape';
@@ -20,17 +20,19 @@ export const locked = (b: Batch): Shape => ({
   seen: [SEEN_BEFORE],
 });
 
-/** A child with a held owner may have come after its parent was locked. */
-const lockedAgain = (b: Batch): Sql =>
-  cte(
+/** A child with a held owner, or one that keeps the row here, may have come after its parent was locked. */
+const lockedAgain = (b: Batch): Sql => {
+  const isFree = allOf(sql`not ${held(b.walk)}`, b.walk.locksFirst && sql`not ${referenced(b.policy)}`);
+  return cte(
     'locked',
     sql`
     select t.ctid as c, l.label from only ${tableId(b.policy.table)} t
     join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid
-    where t.ctid = any(${LOCKED_PLACES}) and ${token(b)} and not ${held(b.policy)}
+    where t.ctid = any(${LOCKED_PLACES}) and ${token(b)} and ${isFree}
   `,
     true,
   );
+};
 
 /** What the statement before has locked. */
 export const LOCKED_PLACES = sql`current_setting('lapse.rows')::tid[]`;

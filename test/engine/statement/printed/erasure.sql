@@ -1,5 +1,146 @@
 -- one request, READ ONLY
 
+with recursive
+  links as materialized (
+    select
+      f.oid,
+      f.conname,
+      f.conrelid,
+      f.confrelid,
+      f.conkey,
+      f.confkey,
+      f.confdeltype,
+      coalesce(pg_partition_root(f.conrelid)::oid, f.conrelid) as from_root,
+      coalesce(pg_partition_root(f.confrelid)::oid, f.confrelid) as to_root
+    from pg_constraint f
+    where f.contype = 'f' and f.conparentid = 0
+  ),
+  wanted (oid) as (
+    select c.oid
+    from
+      jsonb_array_elements_text(‹["public.things"]›::jsonb) x (label)
+      join pg_namespace n on true
+      join pg_class c on c.relnamespace = n.oid
+      and n.nspname || '.' || c.relname = x.label
+    where c.relkind in ('r', 'p')
+    union
+    select l.from_root
+    from wanted w join links l on l.to_root = w.oid
+  )
+select
+  n.nspname || '.' || c.relname as label,
+  n.nspname as schema,
+  c.relname as name,
+  c.relkind = 'p' as partitioned,
+  (
+    select
+      coalesce(
+        jsonb_agg(
+          jsonb_build_array(
+            a.attname,
+            format_type(a.atttypid, a.atttypmod),
+            format_type(a.atttypid, null),
+            a.attnotnull
+          )
+          order by a.attnum
+        ),
+        '[]'
+      )
+    from pg_attribute a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  ) as columns,
+  coalesce(
+    (
+      select
+        (
+          select jsonb_agg(a.attname order by k.ord)
+          from
+            unnest(i.indkey::int2[]) with ordinality k (attnum, ord)
+            join pg_attribute a on a.attrelid = c.oid
+            and a.attnum = k.attnum
+          where k.ord <= i.indnkeyatts
+        )
+      from pg_index i
+      where
+        i.indrelid = c.oid
+        and i.indisunique
+        and i.indisvalid
+        and i.indpred is null
+        and i.indexprs is null
+        and not exists (
+          select
+          from
+            unnest((i.indkey::int2[]) [0:i.indnkeyatts - 1]) k (attnum)
+            join pg_attribute a on a.attrelid = c.oid
+            and a.attnum = k.attnum
+          where not a.attnotnull
+        )
+      order by i.indisprimary desc, i.indexrelid
+      limit 1
+    ),
+    '[]'
+  ) as key
+from wanted w join pg_class c on c.oid = w.oid join pg_namespace n on n.oid = c.relnamespace
+order by 1;
+
+with recursive
+  links as materialized (
+    select
+      f.oid,
+      f.conname,
+      f.conrelid,
+      f.confrelid,
+      f.conkey,
+      f.confkey,
+      f.confdeltype,
+      coalesce(pg_partition_root(f.conrelid)::oid, f.conrelid) as from_root,
+      coalesce(pg_partition_root(f.confrelid)::oid, f.confrelid) as to_root
+    from pg_constraint f
+    where f.contype = 'f' and f.conparentid = 0
+  ),
+  wanted (oid) as (
+    select c.oid
+    from
+      jsonb_array_elements_text(‹["public.things"]›::jsonb) x (label)
+      join pg_namespace n on true
+      join pg_class c on c.relnamespace = n.oid
+      and n.nspname || '.' || c.relname = x.label
+    where c.relkind in ('r', 'p')
+    union
+    select l.from_root
+    from wanted w join links l on l.to_root = w.oid
+  )
+select
+  l.conname as name,
+  fn.nspname || '.' || f.relname as "from",
+  tn.nspname || '.' || t.relname as "to",
+  l.confdeltype as on_delete,
+  (
+    select jsonb_agg(a.attname order by k.ord)
+    from
+      unnest(l.conkey) with ordinality k (attnum, ord)
+      join pg_attribute a on a.attrelid = l.conrelid
+      and a.attnum = k.attnum
+  ) as columns,
+  (
+    select jsonb_agg(a.attname order by k.ord)
+    from
+      unnest(l.confkey) with ordinality k (attnum, ord)
+      join pg_attribute a on a.attrelid = l.confrelid
+      and a.attnum = k.attnum
+  ) as to_columns
+from
+  links l
+  join wanted w on w.oid = l.to_root
+  join pg_class f on f.oid = l.from_root
+  join pg_namespace fn on fn.oid = f.relnamespace
+  join pg_class t on t.oid = l.to_root
+  join pg_namespace tn on tn.oid = t.relnamespace
+order by 2, 1;
+
+
+-- one request, READ ONLY
+
 select w.pair, jsonb_agg(p.printed order by w.i) as
 values
 ,
@@ -28,7 +169,7 @@ with
   picked as materialized (
     select t.ctid as c, null::text as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+    where (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
     order by "t"."id"
     limit ‹20000›::int
   ),
@@ -50,7 +191,7 @@ with
       x.n,
       ‹erasure›::text as label,
       "t"."id"::text as key,
-      "t"."at" as clk,
+      null::timestamptz as clk,
       (
         (
           case
@@ -68,7 +209,7 @@ with
       )::bigint as bytes,
       ((case when coalesce("t"."file"::text, '') <> '' then 1 else 0 end))::bigint as files,
       case
-        when "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+        when (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
         and not (
           case
             when (
@@ -92,6 +233,17 @@ with
                   and h.scope = 'item'
                   and h.subject = "t"."id"::text
                   and h.table_name in ('public.things')
+              )
+              or (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'organization'
+                    and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                )
+                or false
               )
             )
             else false
@@ -152,6 +304,17 @@ with
                       and h.subject = "t"."id"::text
                       and h.table_name in ('public.things')
                   )
+                  or (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'organization'
+                        and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                    )
+                    or false
+                  )
                 )
                 else false
               end
@@ -185,7 +348,7 @@ with
               end
             ) then 'dead_letter'
             when false then 'referenced'
-            when ("t"."org" = ‹00000000-0000-4000-8000-000000000100›) is not true then 'not_expired'
+            when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
           end,
           'busy'
         )
@@ -257,7 +420,8 @@ select
     ‹00000000-0000-4000-8000-000000000100›,
     ‹request 12›,
     ‹ann›,
-    ‹3›::bigint
+    ‹3›::bigint,
+    ‹{}›::jsonb
   ) as it;
 
 
@@ -270,7 +434,29 @@ select retention.confirm_erasure (‹id-1›::uuid, ‹checked›, ‹ben›) as
 
 -- one request
 
-select retention.begin_erasure (‹id-1›::uuid, ‹ben›) as done;
+select retention.begin_erasure (‹id-1›::uuid, ‹ben›, ‹{}›::jsonb) as done;
+
+
+-- one request, READ ONLY
+
+select
+  exists (
+    select 1
+    from only "public"."things" t
+    where (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+  ) as found;
+
+
+-- one request
+
+select
+  retention.begin_erasure_step (
+    ‹id-1›::uuid,
+    ‹things›,
+    ‹public.things›,
+    ‹delete›,
+    ‹id-2›::uuid
+  );
 
 
 -- one request
@@ -289,7 +475,7 @@ with
   picked as materialized (
     select t.ctid as c, null::text as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+    where (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
     order by "t"."id"
     limit ‹1000›::int
   ),
@@ -299,7 +485,7 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-2:1›
-      and "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+      and (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
       and not (
         case
           when (
@@ -323,6 +509,14 @@ with
                 and h.scope = 'item'
                 and h.subject = "t"."id"::text
                 and h.table_name in ('public.things')
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'organization'
+                and h.subject = ‹00000000-0000-4000-8000-000000000100›
             )
           )
           else false
@@ -486,6 +680,14 @@ with
                     and h.subject = "t"."id"::text
                     and h.table_name in ('public.things')
                 )
+                or exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'organization'
+                    and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                )
               )
               else false
             end
@@ -519,7 +721,7 @@ with
             end
           ) then 'dead_letter'
           when false then 'referenced'
-          when ("t"."org" = ‹00000000-0000-4000-8000-000000000100›) is not true then 'not_expired'
+          when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
         end,
         'busy'
       ) as reason,
@@ -633,7 +835,7 @@ select
           select 1
           from only "public"."things" t
           where
-            "t"."org" = ‹00000000-0000-4000-8000-000000000100›
+            (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
             and not (
               case
                 when (
@@ -657,6 +859,14 @@ select
                       and h.scope = 'item'
                       and h.subject = "t"."id"::text
                       and h.table_name in ('public.things')
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'organization'
+                      and h.subject = ‹00000000-0000-4000-8000-000000000100›
                   )
                 )
                 else false
@@ -723,13 +933,31 @@ where id = ‹id-2›::uuid;
 select
   retention.record_erasure_steps (
     ‹id-1›::uuid,
-    ‹[{"policy":"things","outcome":"succeeded","reason":null,"runId":"id-2","deleted":3,"dependantsDeleted":0,"files":3,"bytes":30,"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}}]›::jsonb
+    ‹[{"policy":"things","table":"public.things","action":"delete","outcome":"succeeded","reason":null,"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}}]›::jsonb
   );
 
 
 -- one request
 
 select retention.finish_erasure (‹id-1›::uuid, ‹ben›) as done;
+
+
+-- one request
+
+select
+  policy,
+  table_name as table,
+  action,
+  outcome,
+  reason,
+  deleted::text,
+  dependants_deleted::text,
+  files::text,
+  bytes::text,
+  kept
+from retention.erasure_step
+where erasure = ‹id-1›::uuid
+order by policy;
 
 
 -- one request, READ ONLY
@@ -915,11 +1143,3 @@ from
     order by next_attempt_at, id
     limit 100001
   ) o;
-
-
--- one request
-
-select policy, outcome, reason, deleted::text, dependants_deleted::text, files::text, bytes::text, kept
-from retention.erasure_step
-where erasure = ‹id-1›::uuid
-order by policy;

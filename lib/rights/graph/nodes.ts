@@ -1,0 +1,114 @@
+/** A table as an erasure sees it: what the map, the policies and the catalog say of it. */
+import { type KeyColumn, tableLabel } from '../../platform/sql';
+import type { Dependant, FileColumn, Policy } from '../../policies/contract';
+import type { DataMap, Handling, MappedTable } from '../../policies/data-map-contract';
+import type { Catalog, Reference, Table } from './catalog';
+
+/** What happens to a row that is reached; null: nothing was decided that would change it. */
+export type Action = 'delete' | 'mask' | 'retain' | null;
+
+export interface Node {
+  readonly label: string;
+  readonly table: Table;
+  /** Its line of the data map. */
+  readonly line: MappedTable | null;
+  /** The policy that governs it. */
+  readonly policy: Policy | null;
+  /** What a policy says of it as a dependant: its key, its files, how a hold finds it. */
+  readonly dependant: Dependant | null;
+  readonly action: Action;
+  /** Its own references to such subjects. */
+  readonly scope: Scope;
+}
+
+interface Scope {
+  readonly organization?: string | undefined;
+  readonly user?: string | undefined;
+}
+
+export type Nodes = ReadonlyMap<string, Node>;
+
+/** Every table that the catalog knows; the purge of a table goes with its policy. */
+export function nodesOf(catalog: Catalog, map: DataMap, policies: readonly Policy[]): Nodes {
+  const lines = new Map(map.map((line) => [line.label, line]));
+  const governing = new Map(policies.toReversed().map((p) => [tableLabel(p.table), p]));
+  const dependants = new Map(
+    policies.flatMap((p) => p.dependants.map((d) => [tableLabel(d.table), d] as const)),
+  );
+  return new Map(
+    [...catalog.tables.values()].map((table) => {
+      const line = lines.get(table.label) ?? null;
+      const policy = governing.get(table.label) ?? null;
+      const dependant = dependants.get(table.label) ?? null;
+      const scope = referencesIn(catalog, table.label, lines);
+      const node = { label: table.label, table, line, policy, dependant, scope };
+      return [table.label, { ...node, action: actionOf(node) }];
+    }),
+  );
+}
+
+/** By its foreign keys to tables of which each row is a subject; the first of a kind. */
+function referencesIn(
+  { references }: Catalog,
+  label: string,
+  lines: ReadonlyMap<string, MappedTable>,
+): Scope {
+  const found: { organization?: string; user?: string } = {};
+  for (const r of references) {
+    const subject = lines.get(r.to)?.subject;
+    if (r.from === label && subject && r.columns.length === 1) found[subject] ??= r.columns[0]!;
+  }
+  return found;
+}
+
+/** The map decides; of a table it has no line for, the policy that deletes from it. */
+function actionOf({ line, policy }: Pick<Node, 'line' | 'policy'>): Action {
+  const kinds = new Set(line?.columns.map((c) => c.handling.kind));
+  for (const kind of ['delete', 'mask', 'retain'] as const) if (kinds.has(kind)) return kind;
+  return policy && (line === null || line.decision.kind === 'policy') ? 'delete' : null;
+}
+
+/** How a column is handled; of several, e.g. of a foreign key, the first that says so. */
+export function handlingOf({ line }: Node, columns: readonly string[]): Handling | null {
+  return line?.columns.find((c) => columns.includes(c.column))?.handling ?? null;
+}
+
+export const detaches = ({ line }: Node, columns: readonly string[]): boolean =>
+  columns.some((c) => line?.detach.includes(c));
+
+/** Nobody has decided about the table, or that they will. */
+export const isUndecided = ({ line, policy, dependant }: Node): boolean =>
+  line === null ? policy === null && dependant === null : line.decision.kind === 'undecided';
+
+/** How the policy of the table that is referred to declares this reference; null where it does not. */
+export function declaredAs(to: Node, r: Reference): Dependant['fate'] | null {
+  const { policy } = to;
+  const wanted = policy?.key.map((k) => r.columns[r.to_columns.indexOf(k.column)]).join('\0');
+  const declared = policy?.dependants.find(
+    (d) => tableLabel(d.table) === r.from && d.references.join('\0') === wanted,
+  );
+  return declared?.fate ?? null;
+}
+
+export const filesOfNode = ({ policy, dependant }: Node): readonly FileColumn[] =>
+  policy?.files ?? dependant?.files ?? [];
+
+/** The tables of which each row is one such subject. */
+export const subjectTables = (nodes: Nodes, scope: 'user' | 'organization'): Node[] =>
+  [...nodes.values()].filter((n) => n.line?.subject === scope && n.table.key.length === 1);
+
+const NEEDS_LENGTH = /^(char|character|bit)$/i;
+
+/** The key as its policy declares it, else as the catalog has it; empty: no receipt could name a row. */
+export function keyOf({ policy, dependant, table }: Node): readonly KeyColumn[] {
+  if (policy) return policy.key;
+  if (dependant) return dependant.key;
+  return table.key.map((column) => {
+    const { type, plain } = table.columns.find((c) => c.name === column)!;
+    return { column, type: NEEDS_LENGTH.test(plain) ? type : plain };
+  });
+}
+
+/** The columns by which a hold on a person or an organization finds a row. */
+export const scopeOf = ({ policy, dependant, scope }: Node): Scope =>
+  policy?.scope ?? dependant?.scope ?? scope;

@@ -1,0 +1,185 @@
+/**
+ * What a step of an erasure runs under. A table that a policy governs goes by that policy: its name, lease, fence and version.
+ * Any other table of the map gets a declaration made of its line and the catalog, so that its rows go, or are masked, by the
+ * same batches, with a lease, a fence, a record and receipts of its own.
+ */
+import { createHash } from 'node:crypto';
+import type { Problem } from '../../platform/errors';
+import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table } from '../../platform/sql';
+import { forever, type Policy, PolicySchema } from '../../policies/contract';
+import type { MappedColumn } from '../../policies/data-map-contract';
+import { FOR_GOOD } from '../../policies/strategies';
+import { type ErasureMask, erasureMaskOf } from '../../policies/strategies/erasure-mask';
+import type { Catalog, Reference } from './catalog';
+import { detaches, filesOfNode, keyOf, type Node, type Nodes, scopeOf } from './nodes';
+
+export type Change =
+  | { readonly kind: 'delete' }
+  | { readonly kind: 'mask'; readonly columns: readonly MappedColumn[] }
+  | { readonly kind: 'detach'; readonly columns: readonly string[] };
+
+export interface StepPolicy {
+  /** Its name, lease, fence and version. */
+  readonly policy: Policy;
+  /** The same, doing what the erasure does. */
+  readonly erasing: Policy;
+}
+
+const PREFIX = { delete: 'erasure', mask: 'erasure-mask', detach: 'erasure-detach' } as const;
+
+/** Names of policies have no colon: none of these is ever taken for one. */
+export function nameOf({ label, policy }: Node, change: Change): string {
+  if (change.kind === 'delete' && policy) return policy.name;
+  return `${PREFIX[change.kind]}:${label}${change.kind === 'detach' ? `.${change.columns.join('.')}` : ''}`;
+}
+
+/** `maskKey`: LAPSE_MASK_KEY. Throws SettingsError where a column is to be hashed without it. */
+export function policyOf(
+  node: Node,
+  change: Change,
+  { nodes, catalog, maskKey }: { nodes: Nodes; catalog: Catalog; maskKey: string | undefined },
+): StepPolicy {
+  if (change.kind === 'delete' && node.policy) {
+    return { policy: node.policy, erasing: { ...node.policy, strategy: FOR_GOOD } };
+  }
+  const policy = declared(node, change, dependantsOf(node, change, nodes, catalog));
+  if (change.kind === 'delete') return { policy, erasing: policy };
+  const strategy = maskOf(node, change, policy.name, maskKey);
+  return { policy, erasing: { ...policy, strategy } };
+}
+
+function declared(node: Node, change: Change, dependants: Policy['dependants']): Policy {
+  const { table: t, line, policy, dependant } = node;
+  const key = keyOf(node);
+  // Its name is no policy's: checked without it.
+  const made = PolicySchema.parse({
+    name: 'erasure',
+    description: `erasures of ${node.label}, which no policy governs`,
+    justification: 'a person’s right to be erased: the data map says what happens to the row',
+    ground: 'GDPR Art. 17',
+    schedule: { run: '0 0 * * *' },
+    table: { schema: t.schema, name: t.name },
+    key: key.map(({ column, type }) => ({ column, type, personal: false as const })),
+    // A subject's rows are found without a clock.
+    clock: { column: key[0]!.column, type: 'timestamptz' },
+    rules: [{ label: 'erasure', keepFor: forever() }],
+    scope: scopeOf(node),
+    files: filesOfNode(node),
+    knownTriggers: [
+      ...new Set([
+        ...(line?.knownTriggers ?? []),
+        ...(policy?.knownTriggers ?? []),
+        ...(dependant?.knownTriggers ?? []),
+      ]),
+    ],
+    ...(policy?.partitioned ? { partitioned: policy.partitioned, clock: policy.clock } : {}),
+  });
+  return { ...made, name: nameOf(node, change), dependants };
+}
+
+/** Whatever refers to a row that goes: it keeps the row until it is gone, but for what loses its reference. */
+function dependantsOf(
+  node: Node,
+  change: Change,
+  nodes: Nodes,
+  { references }: Catalog,
+): Policy['dependants'] {
+  if (change.kind !== 'delete') return [];
+  return references
+    .filter((r) => r.to === node.label)
+    .map((r) => {
+      const from = nodes.get(r.from)!;
+      const { schema, name } = from.table;
+      return {
+        table: { schema, name },
+        key: keyOf(from).map((k) => ({ ...k, personal: false as const })),
+        references: inOrderOf(node, r),
+        fate: letsGo(from, r) ? ('keep' as const) : ('block' as const),
+        scope: scopeOf(from),
+        files: [],
+        knownTriggers: [...(from.line?.knownTriggers ?? []), ...(from.policy?.knownTriggers ?? [])],
+      };
+    });
+}
+
+/** The database takes the reference away, and nothing personal stays behind: nobody detaches it first. */
+const letsGo = (from: Node, r: Reference): boolean =>
+  (r.on_delete === 'n' || r.on_delete === 'd') && from.action === null && !detaches(from, r.columns);
+
+const inOrderOf = (node: Node, r: Reference): string[] => {
+  const key = keyOf(node).map((k) => k.column);
+  const ordered = key.map((column) => r.columns[r.to_columns.indexOf(column)]);
+  // What refers to other columns than the key is refused by the preflight, in its words.
+  return ordered.every((c) => c !== undefined) && ordered.length === r.columns.length ? ordered : r.columns;
+};
+
+/** One hash for one value in one table: the same column of two tables cannot be held against each other. */
+const purposeOf = (label: string): string =>
+  `erasure-${createHash('sha256').update(label).digest('hex').slice(0, 12)}`;
+
+function maskOf(
+  node: Node,
+  change: Exclude<Change, { kind: 'delete' }>,
+  name: string,
+  key: string | undefined,
+): ErasureMask {
+  const columns =
+    change.kind === 'detach'
+      ? change.columns.map((column) => ({ column, to: null }))
+      : change.columns.map(({ column, handling }) => {
+          const leaves = handling.kind === 'mask' ? handling.leaves : null;
+          return { column, to: leaves === 'hash' ? { hash: purposeOf(node.label) } : leaves };
+        });
+  return erasureMaskOf(columns, pendingOf(node, columns, name), { LAPSE_MASK_KEY: key });
+}
+
+/** A hash does not tell what was hashed from what was not: such a row is masked once, as its receipts say. */
+function pendingOf(
+  node: Node,
+  columns: readonly { column: string; to: null | { constant: string } | { hash: string } }[],
+  name: string,
+): Sql {
+  const key = keyOf(node);
+  const isMasked = sql`exists (select 1 from retention.receipt m where m.policy = ${literal(name)} and m.action = 'mask'
+      and ${keyAsText('t', key)} = any(retention.keys_of(m)))`;
+  return anyOf(
+    ...columns.map(({ column, to }) => {
+      const value = id('t', column);
+      if (to === null) return sql`${value} is not null`;
+      if ('constant' in to) return sql`${value}::text is distinct from ${literal(to.constant)}`;
+      return allOf(sql`${value} is not null`, sql`not ${isMasked}`);
+    }),
+  );
+}
+
+/** What keeps a table from being erased from at all, before anything of anybody is. */
+export function unfit(node: Node, kind: Change['kind']): Problem[] {
+  const { label, table: t, line, policy } = node;
+  if (keyOf(node).length === 0) {
+    return [
+      {
+        problem: `${label} has no key: a receipt could not name a row of it`,
+        remedy: `ALTER TABLE ${table(t)} ADD PRIMARY KEY (…);`,
+      },
+    ];
+  }
+  const text = keyOf(node).filter(
+    (k) => TEXT.test(k.type) && k.personal !== false && !line?.impersonal.includes(k.column),
+  );
+  return [
+    ...text.map((k) => ({
+      problem: `${label}: keys are written into receipts, which are never changed, and ${k.column} is text`,
+      remedy: `where it holds no name, address or other personal data write impersonal: ['${k.column}'] in its line; else give ${label} another key`,
+    })),
+    ...(t.partitioned && !policy
+      ? [
+          {
+            problem: `${label} is partitioned and no policy governs it: the erasure could not ${kind} rows partition by partition`,
+            remedy: 'give it a policy (its period may be forever)',
+          },
+        ]
+      : []),
+  ];
+}
+
+const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;

@@ -1,0 +1,136 @@
+/**
+ * The reached rows of a table as a condition on `t`. A table that names the subject by itself needs no other; one that is
+ * reached through others asks for them all, level by level (a recursive query that remembers each row by its place, so that
+ * cycles end), within the one snapshot of its statement.
+ */
+import { heldItself, whenAny } from '../../engine/statement/predicate';
+import { allOf, anyOf, constant, id, literal, type Sql, sql, tableId, united } from '../../platform/sql';
+import type { Subject } from '../subject';
+import type { Reference } from './catalog';
+import type { Reached } from './edges';
+import { keyOf, scopeOf } from './nodes';
+import { anySeed } from './seeds';
+
+export interface Rows {
+  /** Whether `t` is one of the rows. */
+  readonly theirs: Sql;
+  /** Whether a hold on the subject, or on a row through which `t` is reached, holds it. */
+  readonly held: Sql;
+}
+
+export type AllReached = ReadonlyMap<string, Reached>;
+
+export function rowsOf(all: AllReached, label: string, subject: Subject): Rows {
+  const reached = all.get(label)!;
+  const whole = heldSubject(subject);
+  if (reached.through.length === 0) return { theirs: anySeed(reached.seeds), held: whole };
+  return {
+    theirs: isAt('t', reached, placesOf(all, label)),
+    held: anyOf(whole, isAt('t', reached, placesOf(all, label, sql`x.held`))),
+  };
+}
+
+/** Rows of others that refer to reached ones by `r`. */
+export function referringRows(all: AllReached, r: Reference, subject: Subject): Rows {
+  const to = all.get(r.to)!;
+  const parents = (more?: Sql) =>
+    sql`exists (select 1 from ${tableId(to.node.table)} p where ${allOf(joins(r, 't', 'p'), isAt('p', to, placesOf(all, r.to, more)))})`;
+  const itself = all.get(r.from);
+  const isTheirs = itself && isAt('t', itself, placesOf(all, r.from));
+  return {
+    // A row that is reached itself has a handling of its own.
+    theirs: allOf(parents(), isTheirs && sql`not ${isTheirs}`),
+    held: anyOf(heldSubject(subject), parents(sql`x.held`)),
+  };
+}
+
+/** A hold on the subject holds all of it. */
+export const heldSubject = ({ scope, id: subject }: Subject): Sql =>
+  sql`exists (select 1 from retention.hold h where h.released_at is null and h.scope = ${literal(scope)} and h.subject = ${subject})`;
+
+const joins = (r: Reference, from: string, to: string): Sql =>
+  allOf(...r.columns.map((column, i) => sql`${id(from, column)} = ${id(to, r.to_columns[i]!)}`));
+
+/** Rows of a partitioned table are known by their partition, too. */
+const isAt = (alias: string, { node }: Reached, places: Sql): Sql =>
+  node.table.partitioned
+    ? sql`(${id(alias, 'tableoid')}, ${id(alias, 'ctid')}) in (select x.o, x.c from ${places})`
+    : sql`${id(alias, 'ctid')} = any(array(select x.c from ${places}))`;
+
+/** `(…) x where …`: places `(o, c)` of the reached rows of one table. */
+function placesOf(all: AllReached, label: string, more?: Sql): Sql {
+  const labels = above(all, label);
+  const n = (of: string): Sql => constant(labels.indexOf(of));
+  return sql`(${search(all, labels, n)}) x where ${allOf(sql`x.n = ${n(label)}`, more)}`;
+}
+
+/** The table and all through which its rows are reached. */
+function above(all: AllReached, label: string): string[] {
+  const found = new Set([label]);
+  for (const one of found) for (const r of all.get(one)!.through) found.add(r.to);
+  return [...found];
+}
+
+function search(all: AllReached, labels: readonly string[], n: (label: string) => Sql): Sql {
+  const nodes = labels.map((label) => all.get(label)!);
+  const own = nodes
+    .filter((x) => x.seeds.length > 0)
+    .map(
+      (x) =>
+        sql`select ${n(x.node.label)} as n, t.tableoid as o, t.ctid as c, ${heldRow(x)} as held from ${tableId(x.node.table)} t where ${anySeed(x.seeds)}`,
+    );
+  const further = nodes.flatMap((x) =>
+    x.through.map((r) => {
+      const to = all.get(r.to)!.node.table;
+      return sql`select ${n(r.from)} as n, t.tableoid as o, t.ctid as c, ${heldRow(x)} as held
+          from ${tableId(to)} p join ${tableId(x.node.table)} t on ${joins(r, 't', 'p')}
+          where r.n = ${n(r.to)} and p.tableoid = r.o and p.ctid = r.c`;
+    }),
+  );
+  const begin = sql`select b.n, b.o, b.c, b.held from (${united(own)}) b`;
+  if (further.length === 0) return begin;
+  return sql`with recursive reached(n, o, c, held) as (
+      ${begin}
+      union
+      select s.n, s.o, s.c, r.held or s.held from reached r cross join lateral (${united(further)}) s
+    ) select n, o, c, held from reached`;
+}
+
+const heldRow = ({ node }: Reached): Sql =>
+  sql`coalesce(${heldItself('t', scopeOf(node), node.table, keyOf(node))}, false)`;
+
+/**
+ * Whether a row that would go is kept here by another that a hold keeps: one that refers to it, at any depth. For a dry run,
+ * which sees rows that would have gone before it.
+ */
+export function stuckRows(all: AllReached, references: readonly Reference[], label: string): Sql {
+  const known = references.filter((r) => all.has(r.from) && all.get(r.to)?.node.action === 'delete');
+  const labels = below(known, label);
+  const links = known.filter((r) => labels.includes(r.from) && labels.includes(r.to));
+  if (links.length === 0) return sql`false`;
+  const holding = [...new Set(links.map((r) => r.from))];
+  const n = (of: string): Sql => constant(labels.indexOf(of));
+  const held = holding.map((of) => {
+    const x = all.get(of)!;
+    return sql`select ${n(of)} as n, t.tableoid as o, t.ctid as c from ${tableId(x.node.table)} t
+      where ${heldRow(x)} and ${isAt('t', x, placesOf(all, of))}`;
+  });
+  const up = links.map((r) => {
+    const [from, to] = [all.get(r.from)!.node.table, all.get(r.to)!.node.table];
+    return sql`select ${n(r.to)} as n, p.tableoid as o, p.ctid as c from ${tableId(from)} t
+          join ${tableId(to)} p on ${joins(r, 't', 'p')} where s.n = ${n(r.from)} and t.tableoid = s.o and t.ctid = s.c`;
+  });
+  const stuck = sql`(with recursive stuck(n, o, c) as (
+      select b.n, b.o, b.c from (${united(held)}) b
+      union
+      select u.n, u.o, u.c from stuck s cross join lateral (${united(up)}) u
+    ) select n, o, c from stuck) x where x.n = ${n(label)}`;
+  return whenAny(isAt('t', all.get(label)!, stuck));
+}
+
+/** The table and all that refer to it, at any depth. */
+function below(links: readonly Reference[], label: string): string[] {
+  const found = new Set([label]);
+  for (const one of found) for (const r of links) if (r.to === one) found.add(r.from);
+  return [...found];
+}

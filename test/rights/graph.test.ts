@@ -1,0 +1,507 @@
+/** The graph of one subject over schemas of the tests' own: what it reaches, in which order, and what it refuses. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type DataMapInput, defineDataMap } from '@/lib/policies/data-map-contract';
+import { confirmRequest, eraseSubject, resumeErasures } from '@/lib/rights/erase';
+import type { ErasureResult } from '@/lib/rights/result';
+import type { Services } from '@/lib/services';
+import { type Engine, engine, left, NOW } from '../support/engine';
+
+const KEY = 'ab'.repeat(32);
+let e: Engine;
+let me: string;
+let other: string;
+
+beforeEach(async () => {
+  e = await engine({ env: { LAPSE_RIGHTS_KEY: KEY, LAPSE_MASK_KEY: KEY } });
+  [me, other] = [randomUUID(), randomUUID()];
+  await table('people', 'email text', 'name text');
+  await e.db.sql(`insert into people (id, email) values ($1, 'me@example.com'), ($2, 'other@example.com')`, [
+    me,
+    other,
+  ]);
+});
+afterEach(() => e.stop());
+
+/** A table with a key, rights and the guard; each reference gets its index. */
+async function table(name: string, ...columns: string[]): Promise<void> {
+  await e.db.sql(
+    `create table ${name} (${['id uuid primary key default gen_random_uuid()', ...columns].join(', ')})`,
+  );
+  for (const c of columns)
+    if (c.includes('references')) await e.db.sql(`create index on ${name} (${c.split(' ')[0]})`);
+  await e.db.sql(`grant select, update, delete on ${name} to lapse_app`);
+  await e.db.sql(`select retention.protect('public.${name}')`);
+}
+const add = async (name: string, values: Record<string, unknown>): Promise<string> => {
+  const names = Object.keys(values);
+  const rows = await e.db.sql<{ id: string }>(
+    `insert into ${name} (${names.join(', ')}) values (${names.map((_, i) => `$${i + 1}`).join(', ')}) returning id`,
+    Object.values(values),
+  );
+  return rows[0]!.id;
+};
+
+const PEOPLE: DataMapInput = {
+  'public.people': {
+    kept: 'while it lasts',
+    subject: 'user',
+    identifiers: ['email'],
+    confidential: { delete: ['email', 'name'] },
+  },
+};
+const mapped = (map: DataMapInput): Services => ({
+  ...e.services,
+  policies: [],
+  dataMap: defineDataMap({ ...PEOPLE, ...map }),
+});
+const order = (id = me, scope: 'user' | 'organization' = 'user') => ({
+  subject: { scope, id },
+  reason: 'request 12',
+  actor: 'ann',
+  correlationId: 'test',
+  deadline: new Date(NOW.getTime() + 240_000),
+  dryRun: false,
+});
+
+/** Erases after a dry run, which has to say exactly what goes. */
+async function erase(services: Services, id = me): Promise<ErasureResult> {
+  const dry = await eraseSubject(services, { ...order(id), dryRun: true });
+  const done = await attempt(services, id);
+  expect({ deleted: dry.deleted, masked: dry.masked, kept: dry.kept }).toEqual({
+    deleted: done.deleted,
+    masked: done.masked,
+    kept: done.kept,
+  });
+  return done;
+}
+/** As ann asks and, where it is needed, ben confirms. */
+async function attempt(services: Services, id = me): Promise<ErasureResult> {
+  const asked = await eraseSubject(services, order(id));
+  if (asked.outcome !== 'waiting') return asked;
+  return confirmRequest(services, { ...order(id), actor: 'ben', id: asked.id!, reason: 'checked' });
+}
+const again = (services: Services) => resumeErasures(services, { ...order(), dryRun: false });
+const stepsOf = (r: ErasureResult) => Object.fromEntries(r.policies.map((s) => [s.policy, s.deleted]));
+
+describe('an erasure by the data map', () => {
+  it('takes the row of the subject itself from a table without a policy, with a receipt and a sealed run', async () => {
+    expect(await erase(mapped({}))).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+    expect(await e.db.sql('select id from people')).toEqual([{ id: other }]);
+    expect(
+      await e.db.sql(
+        'select policy, action, reason, deleted::int, retention.keys_of(r) as keys from retention.receipt r',
+      ),
+    ).toEqual([
+      { policy: 'erasure:public.people', action: 'delete', reason: 'erasure', deleted: 1, keys: [me] },
+    ]);
+    expect(
+      await e.db.sql("select count(*)::int as n from retention.audit_entry where action = 'run.sealed'"),
+    ).toEqual([{ n: 1 }]);
+  });
+
+  it('follows foreign keys to any depth, what refers to a row before the row', async () => {
+    await table('a', 'person uuid references people on delete cascade');
+    await table('b', 'a uuid references a');
+    await table('c', 'b uuid references b on delete set null', 'words text');
+    const services = mapped({
+      'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+      'public.b': { kept: 'with its a row', confidential: { delete: ['a'] } },
+      'public.c': { kept: 'with its b row', confidential: { delete: ['b', 'words'] } },
+    });
+    for (const person of [me, me, other])
+      await add('c', { b: await add('b', { a: await add('a', { person }) }) });
+    const done = await erase(services);
+    expect(stepsOf(done)).toEqual({
+      'erasure:public.a': 2,
+      'erasure:public.b': 2,
+      'erasure:public.c': 2,
+      'erasure:public.people': 1,
+    });
+    for (const name of ['a', 'b', 'c', 'people']) expect(await left(e.db, name)).toBe(1);
+  });
+
+  it('takes a tree of rows from its leaves, also where the reference would cascade', async () => {
+    await table('posts', 'person uuid references people', 'answers uuid references posts on delete cascade');
+    const services = mapped({
+      'public.posts': { kept: 'while it lasts', confidential: { delete: ['person', 'answers'] } },
+    });
+    let answers: string | null = null;
+    for (let i = 0; i < 5; i += 1) answers = await add('posts', { person: i === 0 ? me : null, answers });
+    await add('posts', { person: other });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 6 });
+    expect(await left(e.db, 'posts')).toBe(1);
+    const receipts = await e.db.sql(
+      "select sum(deleted)::int as n from retention.receipt where policy = 'erasure:public.posts'",
+    );
+    expect(receipts).toEqual([{ n: 5 }]);
+  });
+
+  it('ends where rows refer to each other in a circle, and says what keeps them', async () => {
+    await table('posts', 'person uuid references people', 'answers uuid references posts');
+    const services = mapped({
+      'public.posts': { kept: 'while it lasts', confidential: { delete: ['person', 'answers'] } },
+    });
+    const one = await add('posts', { person: me });
+    const two = await add('posts', { answers: one });
+    await e.db.sql('update posts set answers = $1 where id = $2', [two, one]);
+    const asked = await eraseSubject(services, order());
+    expect(asked).toMatchObject({ outcome: 'interrupted', reason: 'kept', deleted: 0 });
+    expect(asked.policies.find((s) => s.table === 'public.posts')?.kept).toMatchObject({ referenced: 2 });
+    // Whose reference it is decides: without it the circle is open.
+    await e.db.sql('update posts set answers = null where id = $1', [one]);
+    expect(await again(services)).toMatchObject({ outcome: 'succeeded' });
+    expect(await left(e.db, 'posts')).toBe(0);
+  });
+
+  it('goes through tables that refer to each other as often as that takes rows away', async () => {
+    await table('a', 'person uuid references people');
+    await table('b', 'a uuid references a');
+    await e.db.sql('alter table a add column b uuid references b; create index on a (b)');
+    const services = mapped({
+      'public.a': { kept: 'while it lasts', confidential: { delete: ['person', 'b'] } },
+      'public.b': { kept: 'while it lasts', confidential: { delete: ['a'] } },
+    });
+    let b: string | null = null;
+    for (let i = 0; i < 3; i += 1)
+      b = await add('b', { a: await add('a', { person: i === 0 ? me : null, b }) });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 7 });
+  });
+
+  it('leaves rows of others that only refer to theirs, without the reference', async () => {
+    await table('posts', 'person uuid references people', 'answers uuid references posts on delete cascade');
+    const services = mapped({
+      'public.posts': { kept: 'while it lasts', detach: ['answers'], confidential: { delete: ['person'] } },
+    });
+    const first = await add('posts', { person: me });
+    const own = await add('posts', { person: me, answers: first });
+    const theirs = await add('posts', { person: other, answers: own });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 3, masked: 1 });
+    expect(await e.db.sql('select id, answers from posts')).toEqual([{ id: theirs, answers: null }]);
+  });
+
+  it('never takes another subject, whatever refers to whom', async () => {
+    await e.db.sql(
+      'alter table people add column invited_by uuid references people; create index on people (invited_by)',
+    );
+    await e.db.sql('update people set invited_by = $1 where id = $2', [me, other]);
+    const refused = await eraseSubject(mapped({}), { ...order(), dryRun: true });
+    expect(refused).toMatchObject({ outcome: 'errored', reason: 'undecided', deleted: 0 });
+    expect(refused.problems[0]?.remedy).toContain("detach: ['invited_by']");
+    const services = {
+      ...mapped({}),
+      dataMap: defineDataMap({ 'public.people': { ...PEOPLE['public.people'], detach: ['invited_by'] } }),
+    };
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 1, masked: 1 });
+    expect(await e.db.sql('select id, invited_by from people')).toEqual([{ id: other, invited_by: null }]);
+  });
+
+  it('masks by null, by a constant and by a keyed hash, each row once, and keeps what is retained', async () => {
+    await table(
+      'invoices',
+      'person uuid references people',
+      'phone text',
+      'label text',
+      'address text',
+      'vat text',
+      'paid_at timestamptz default now()',
+    );
+    await table('lines', 'invoice uuid references invoices', 'words text');
+    const services = mapped({
+      'public.invoices': {
+        kept: 'tax law, ten years',
+        confidential: {
+          mask: { phone: null, label: { constant: 'a customer' }, address: 'hash' },
+          retain: {
+            columns: ['vat', 'person'],
+            ground: 'tax law, AO 147',
+            until: { years: 10, after: 'paid_at' },
+          },
+        },
+      },
+      'public.lines': {
+        kept: 'with its invoice',
+        confidential: {
+          mask: { words: null },
+          retain: { columns: ['invoice'], ground: 'tax law, AO 147', until: 'removal' },
+        },
+      },
+      'public.people': {
+        kept: 'tax law, ten years',
+        subject: 'user',
+        identifiers: ['email'],
+        confidential: { mask: { email: null, name: null } },
+      },
+    });
+    const invoice = await add('invoices', {
+      person: me,
+      phone: '1',
+      label: 'x',
+      address: 'Here 1',
+      vat: 'V',
+    });
+    await add('lines', { invoice, words: 'for me' });
+    const done = await erase(services);
+    expect(done).toMatchObject({ outcome: 'succeeded', deleted: 0, masked: 3 });
+    expect(done.retained).toEqual(
+      expect.arrayContaining([
+        {
+          table: 'public.invoices',
+          columns: ['vat', 'person'],
+          ground: 'tax law, AO 147',
+          until: '10 years after paid_at',
+        },
+      ]),
+    );
+    const [row] = await e.db.sql('select phone, label, address, vat, person from invoices');
+    expect(row).toMatchObject({ phone: null, label: 'a customer', vat: 'V', person: me });
+    expect(row?.address).toMatch(/^[0-9a-f]{64}$/);
+    expect(await e.db.sql('select words from lines')).toEqual([{ words: null }]);
+    // Asked again, it masks no hash a second time.
+    expect(await eraseSubject(services, order())).toMatchObject({ outcome: 'succeeded', masked: 0 });
+    expect(await e.db.sql('select address from invoices')).toEqual([{ address: row?.address }]);
+  });
+
+  it('refuses to hash without a key, and says so', async () => {
+    await table('invoices', 'person uuid references people', 'address text');
+    const services = mapped({
+      'public.invoices': {
+        kept: 'tax law, ten years',
+        confidential: { mask: { person: null, address: 'hash' } },
+      },
+    });
+    const keyless = { ...services, settings: { ...services.settings, maskKey: undefined } };
+    await expect(eraseSubject(keyless, order())).rejects.toThrow('LAPSE_MASK_KEY');
+    expect(await left(e.db, 'retention.erasure')).toBe(0);
+  });
+});
+
+describe('rows that know the subject by an identifier', () => {
+  beforeEach(() => table('events', 'payload jsonb', 'sender text'));
+  const EVENTS: DataMapInput = {
+    'public.events': {
+      kept: 'for a while',
+      mentions: [
+        { column: 'payload', path: '$.to[*].email', is: 'email' },
+        { column: 'sender', is: 'email' },
+      ],
+      confidential: { delete: ['payload', 'sender'] },
+    },
+  };
+
+  it('are found however the address is written, and no address is kept', async () => {
+    await add('events', {
+      payload: JSON.stringify({ to: [{ email: 'x@y.z' }, { email: ' ME@example.com ' }] }),
+    });
+    await add('events', { sender: 'Me@Example.com' });
+    await add('events', { sender: 'other@example.com', payload: JSON.stringify({ to: 'me' }) });
+    expect(await erase(mapped(EVENTS))).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+    expect(await left(e.db, 'events')).toBe(1);
+    const [kept] = await e.db.sql<{ identifiers: { email: string[] } }>(
+      'select identifiers from retention.erasure',
+    );
+    expect(kept?.identifiers.email).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  });
+
+  it('are found when the row that had the address is gone already', async () => {
+    const services = mapped(EVENTS);
+    await add('events', { sender: 'me@example.com' });
+    await e.db.sql(
+      "insert into retention.hold (scope, subject, reason, placed_by) values ('user', $1, 'matter 7', 'bob')",
+      [me],
+    );
+    expect(await eraseSubject(services, order())).toMatchObject({ outcome: 'interrupted', kept: 2 });
+    await e.db.sql(
+      "update retention.hold set released_by = 'cy', released_at = now(), release_reason = 'over'",
+    );
+    await e.db.sql('delete from people where id = $1', [me]);
+    expect(await again(services)).toMatchObject({ outcome: 'succeeded' });
+    expect(await left(e.db, 'events')).toBe(0);
+  });
+
+  it('cannot be looked for without a key: the erasure is refused and names it', async () => {
+    const services = mapped(EVENTS);
+    const keyless = { ...services, settings: { ...services.settings, rightsKeys: [] } };
+    const asked = await attempt(keyless);
+    expect(asked).toMatchObject({ outcome: 'errored', reason: 'undecided' });
+    expect(asked.message).toContain('LAPSE_RIGHTS_KEY');
+    expect(await left(e.db, 'people')).toBe(2);
+  });
+
+  it('may also be named by the id itself, in a column or in a payload', async () => {
+    const services = mapped({
+      'public.events': {
+        kept: 'for a while',
+        mentions: [
+          { column: 'payload', path: '$.user', is: 'user' },
+          { column: 'sender', is: 'user' },
+        ],
+        confidential: { delete: ['payload', 'sender'] },
+      },
+    });
+    await add('events', { payload: JSON.stringify({ user: me }) });
+    await add('events', { sender: me });
+    await add('events', { sender: other, payload: JSON.stringify({ user: other }) });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+    expect(await left(e.db, 'events')).toBe(1);
+  });
+});
+
+describe('a hold', () => {
+  const MAP: DataMapInput = {
+    'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+    'public.b': { kept: 'with its a row', confidential: { delete: ['a'] } },
+  };
+  const hold = (scope: string, subject: string, label: string | null = null) =>
+    e.db.sql(
+      "insert into retention.hold (scope, subject, table_name, reason, placed_by) values ($1, $2, $3, 'matter 7', 'bob')",
+      [scope, subject, label],
+    );
+  let [a, b] = ['', ''];
+  beforeEach(async () => {
+    await table('a', 'person uuid references people on delete cascade');
+    await table('b', 'a uuid references a on delete cascade');
+    a = await add('a', { person: me });
+    b = await add('b', { a });
+    await add('b', { a: await add('a', { person: me }) });
+  });
+
+  it('on a row keeps what is reached through it, and every row it belongs to', async () => {
+    await hold('item', a, 'public.a');
+    expect(await erase(mapped(MAP))).toMatchObject({ outcome: 'interrupted', deleted: 2, kept: 3 });
+    expect(await left(e.db, 'a')).toBe(1);
+    expect(await left(e.db, 'b')).toBe(1);
+    expect(await left(e.db, 'people')).toBe(2);
+  });
+
+  it('on a row below keeps every row above it', async () => {
+    await hold('item', b, 'public.b');
+    expect(await erase(mapped(MAP))).toMatchObject({ outcome: 'interrupted', deleted: 2, kept: 3 });
+  });
+
+  it('on the subject keeps all of it, also rows that do not name it', async () => {
+    await hold('user', me);
+    expect(await erase(mapped(MAP))).toMatchObject({ outcome: 'interrupted', deleted: 0, kept: 5 });
+  });
+});
+
+describe('what nobody has decided', () => {
+  it.each([
+    ['a table without a line', {}, 'public.a (person) names the subject'],
+    ['a table that is undecided', { 'public.a': { undecided: true } }, 'public.a (person) names the subject'],
+    [
+      'a column without a handling',
+      { 'public.a': { kept: 'tax law, ten years', confidential: { mask: { words: null } } } },
+      'has no handling',
+    ],
+    [
+      'a row that is retained and refers to one that goes',
+      {
+        'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+        'public.b': {
+          kept: 'tax law, ten years',
+          confidential: { retain: { columns: ['a'], ground: 'tax law, AO 147', until: 'removal' } },
+        },
+      },
+      'public.b.a is retained',
+    ],
+    [
+      'a reference without a cascade',
+      {
+        'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+        'public.b': { kept: 'while it lasts', confidential: { delete: ['words'] } },
+      },
+      'public.b (a) refers to public.a',
+    ],
+  ] as [string, DataMapInput, string][])(
+    '%s refuses the erasure, before anything is deleted',
+    async (_, map, says) => {
+      await table('a', 'person uuid references people', 'words text');
+      await table('b', 'a uuid references a', 'words text');
+      await add('b', { a: await add('a', { person: me }) });
+      const asked = await attempt(mapped(map));
+      expect(asked).toMatchObject({ outcome: 'errored', reason: 'undecided', deleted: 0 });
+      expect(asked.message).toContain(says);
+      expect(asked.problems.every((p) => p.remedy.length > 0)).toBe(true);
+      for (const [name, n] of [
+        ['a', 1],
+        ['b', 1],
+        ['people', 2],
+      ] as const)
+        expect(await left(e.db, name)).toBe(n);
+      expect(await left(e.db, 'retention.receipt')).toBe(0);
+    },
+  );
+
+  it('is no matter where nothing of the subject refers to it', async () => {
+    await table('elsewhere', 'words text');
+    expect(await erase(mapped({}))).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  });
+
+  it.each([
+    ['no key', 'create table a (person uuid references people); create index on a (person)', 'has no key'],
+    [
+      'a key of text',
+      'create table a (id text primary key, person uuid references people); create index on a (person)',
+      'is text',
+    ],
+    [
+      'partitions and no policy',
+      'create table a (id uuid, person uuid references people, primary key (id)) partition by hash (id); create index on a (person)',
+      'is partitioned',
+    ],
+  ])('a table with %s is refused with what to do', async (_, ddl, says) => {
+    await e.db.sql(ddl);
+    const asked = await attempt(
+      mapped({ 'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } } }),
+    );
+    expect(asked).toMatchObject({ outcome: 'errored', reason: 'undecided' });
+    expect(asked.message).toContain(says);
+  });
+});
+
+it('an id that no column can hold is refused before anything is remembered', async () => {
+  await expect(eraseSubject(mapped({}), order('42'))).rejects.toThrow('public.people has id (uuid)');
+  expect(await left(e.db, 'retention.erasure')).toBe(0);
+});
+
+it.each([3, 6, 9, 12, 15, 18, 21])(
+  'killed at database request %i and resumed, every row that went is in exactly one receipt and counted once',
+  async (at) => {
+    await table('a', 'person uuid references people on delete cascade');
+    await table('b', 'a uuid references a on delete cascade');
+    const services = mapped({
+      'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+      'public.b': { kept: 'with its a row', confidential: { delete: ['a'] } },
+    });
+    for (let i = 0; i < 3; i += 1) await add('b', { a: await add('a', { person: me }) });
+    let n = 0;
+    const { database } = services;
+    const mortal = {
+      ...services,
+      settings: { ...services.settings, batchSize: 2 },
+      database: {
+        transaction: async (...x: Parameters<typeof database.transaction>) => {
+          n += 1;
+          if (n === at) await database.transaction(...x).catch(() => undefined);
+          if (n >= at) throw new Error('killed');
+          return database.transaction(...x);
+        },
+      },
+    };
+    await eraseSubject(mortal, order()).catch(() => undefined);
+    for (const name of ['a', 'b', 'people']) {
+      const key = `${e.services.redis.prefix}erasure:public.${name}:lease`;
+      await e.services.redis.eval("redis.call('del', KEYS[1])", [key], []);
+    }
+    const done = await eraseSubject(services, order());
+    expect(done).toMatchObject({ outcome: 'succeeded' });
+    expect(await left(e.db, 'people')).toBe(1);
+    const keys = await e.db.sql<{ n: number; keys: number }>(
+      'select count(*)::int as n, count(distinct k)::int as keys from retention.receipt r, unnest(retention.keys_of(r)) k',
+    );
+    expect(keys).toEqual([{ n: 7, keys: 7 }]);
+    const counted = await e.db.sql('select sum(deleted)::int as n from retention.erasure_step');
+    expect(counted).toEqual([{ n: 7 }]);
+  },
+);
