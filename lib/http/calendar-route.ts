@@ -31,7 +31,7 @@ export const calendarRoute = (provide: () => Services = services): Handler =>
     async (s, _operator, request) => {
       const { policy, organization, days } = parametersOf(urlOf(request).searchParams);
       const policies = policy === undefined ? s.policies : s.policies.filter((p) => p.name === policy);
-      if (policies.length === 0)
+      if (policy !== undefined && policies.length === 0)
         throw new RequestError(404, 'unknown_policy', `no policy is called ${policy}`, 'policy');
       const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [WORK_SECONDS]);
       const inTime = () => s.clock() < deadline;

@@ -32,6 +32,7 @@ const TRIGGERS = [
   'policy_state.lapse_gate',
   'policy_state.lapse_files',
   'policy_state.lapse_refunds',
+  'notice_part.lapse_gate',
   'run.lapse_ended',
 ];
 
