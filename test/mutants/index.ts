@@ -21,6 +21,7 @@ import { peopleMutants } from './list/people';
 import { periodMutants } from './list/periods';
 import { planMutants } from './list/plan';
 import { preflightMutants } from './list/preflight';
+import { rangeMutants } from './list/range';
 import { recordMutants } from './list/records';
 import { roleMutants } from './list/roles';
 import { runnerMutants } from './list/runner';
@@ -33,6 +34,7 @@ const all: readonly Mutant[] = [
   ...adoptMutants,
   ...approvalMutants,
   ...batchMutants,
+  ...rangeMutants,
   ...auditMutants,
   ...controlMutants,
   ...docsMutants,

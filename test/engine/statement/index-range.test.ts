@@ -187,6 +187,14 @@ it('meets a row that stays locked, and steps over it in the other form, for this
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
 });
 
+it('deletes nothing that is in no archive, where the policy archives first', async () => {
+  const policy = await govern(e.db, { strategy: { kind: 'archive', keepFor: days(365) } });
+  await things(e.db, [42 * DAY, 41 * DAY]);
+  const request = await begun(policy);
+  expect(await deciding(request)).toMatchObject({ picked: 2, deleted: '0', kept: { changed: 2 } });
+  await own.sql('rollback');
+});
+
 it('waits shorter for a locked row than for the locks it enters under', async () => {
   const policy = await govern(e.db);
   const { entered } = batch(await begun(policy)).queries;
