@@ -76,8 +76,8 @@ const Environment = z.object({
   CLEANUP_BATCH_SIZE: whole(1, 10_000).default(1000),
   /** R2: lowered to what a function has. A day is more than any of them. */
   CLEANUP_MAX_DURATION_SECONDS: whole(1, 86_400).optional(),
-  /** Concurrent batches of a heap walk; small work uses one. */
-  CLEANUP_LANES: whole(1, 8).default(2),
+  /** Batches side by side; as many as the server bears unless given, and small work uses one. */
+  CLEANUP_LANES: whole(1, 8).optional(),
   /** R1: with more sessions than this inside transactions, or a standby further behind, the runner rests between batches. */
   CLEANUP_BUSY_SESSIONS: whole(1, 10_000).default(20),
   CLEANUP_REPLICATION_LAG_SECONDS: whole(1, 86_400).default(30),
@@ -150,7 +150,8 @@ export interface Settings {
   readonly cronSecret: string;
   /** R1: rows per batch to start from. */
   readonly batchSize: number;
-  readonly lanes: number;
+  /** Undefined: as many as the server bears. */
+  readonly lanes: number | undefined;
   /** Above these, others are assumed to need the database more (R1). */
   readonly pressure: PressureLimits;
   /** R2: can only lower the budget. */

@@ -1,4 +1,5 @@
 /** What goes with a row of a policy: computed from the declaration alone. */
+import { table } from '../platform/sql';
 import type { Dependant, FileColumn, Policy } from './contract';
 import { strategyOf } from './strategies';
 
@@ -28,3 +29,7 @@ export const mayStay = (d: Dependant): boolean => (d.knownTriggers?.length ?? 0)
 /** Whether its batches hand files to the outbox. */
 export const namesFiles = (policy: Policy): boolean =>
   ownFiles(policy).length > 0 || goingDependants(policy).some((d) => goingFiles(d.files).length > 0);
+
+/** Rows that keep one another: each sweep frees those that only the rows gone by it referred to. */
+export const refersToItself = (policy: Policy): boolean =>
+  policy.dependants.some((d) => d.fate === 'block' && table(d.table) === table(policy.table));

@@ -9,6 +9,7 @@ import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { fileMutants } from './list/files';
+import { laneMutants } from './list/lanes';
 import { ledgerMutants } from './list/ledger';
 import { linkMutants } from './list/links';
 import { maskMutants } from './list/mask';
@@ -41,6 +42,7 @@ const all: readonly Mutant[] = [
   ...driftMutants,
   ...enterMutants,
   ...fileMutants,
+  ...laneMutants,
   ...ledgerMutants,
   ...linkMutants,
   ...maskMutants,

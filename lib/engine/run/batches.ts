@@ -55,7 +55,7 @@ export class Batches {
     };
   }
 
-  /** Sends it until it is known what became of it. Throws DatabaseError when it did not commit. */
+  /** Sends it until it is known what became of it. Throws DatabaseError when it did not commit; its number is then its own until `after` or `over`. */
   async send(request: BatchRequest): Promise<BatchResult> {
     const { session, services, neighbors, tally, deadline } = this.run;
     try {
@@ -68,17 +68,24 @@ export class Batches {
       return result;
     } catch (error) {
       neighbors.wrote();
-      // An unknown batch keeps its number: its receipt may still appear.
-      if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(request.seq);
       await this.#fitness.lookAfter(error);
       throw error;
     }
   }
 
-  /** What to do about a batch that failed; `no`: the error stands. */
-  after(error: unknown, request: BatchRequest): Promise<Advice> {
+  /** What to do about a batch that failed; `no`: the error stands. Under its number, which no other lane has until then. */
+  async after(error: unknown, request: BatchRequest): Promise<Advice> {
     const sent = this.#sent.get(request) ?? request;
-    return afterFailure(this.run.session, sent, error, this.run.log);
+    try {
+      return await afterFailure(this.run.session, sent, error, this.run.log);
+    } finally {
+      this.over(error, request);
+    }
+  }
+
+  /** Nothing more is done about a batch that failed: another may have its number, unless its receipt may still appear. */
+  over(error: unknown, { seq }: BatchRequest): void {
+    if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(seq);
   }
 
   /** With its archive, where the policy archives before it deletes. */

@@ -53,6 +53,7 @@ export async function open<const Q extends Queries>(
   const { begun, catalog, roots: found = [] } = answers;
   if (begun.refused) return { opened: { refused: begun.refused }, answers };
   run.recorded('open');
+  run.runsOn(begun.server);
   run.neighbors.saw(begun.progress, sentAt);
   run.neighbors.wrote();
   const rooted = withRoots(policy, found);

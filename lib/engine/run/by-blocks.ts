@@ -84,7 +84,7 @@ function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode 
   return {
     from,
     end,
-    lanes: run.services.settings.lanes,
+    lanes: run.lanes,
     send: (blocks) => send(pass, leg, blocks),
     firstDue: (range) => firstBlockDue(pass, leg, range),
     stopBefore: (slowestMs) => {
@@ -106,7 +106,13 @@ function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode 
 
 async function send({ batches, asOf }: Pass, leg: Leg, blocks: Blocks): Promise<BatchResult> {
   await batches.stillFit();
-  return batches.send(batches.next(leg, asOf, { position: null, limit: 0, blocks }));
+  const request = batches.next(leg, asOf, { position: null, limit: 0, blocks });
+  try {
+    return await batches.send(request);
+  } catch (error) {
+    batches.over(error, request);
+    throw error;
+  }
 }
 
 async function firstBlockDue({ run, work, asOf }: Pass, leg: RuleLeg, range: Range): Promise<number | null> {
@@ -133,7 +139,7 @@ async function proved(pass: Pass, leg: RuleLeg, end: number): Promise<Ending | n
   const left = new Map<keyof Kept | null, number>();
   const isDone = await lookThrough({
     end,
-    lanes: run.services.settings.lanes,
+    lanes: run.lanes,
     isInCompany: () => run.neighbors.areWriting,
     outOfTime: () => !run.deadline.hasTime(),
     look: async (blocks) => {

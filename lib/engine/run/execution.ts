@@ -5,7 +5,9 @@ import { type Ending, slaStatus } from '../../platform/outcome';
 import type { Policy } from '../../policies/contract';
 import { versionOf } from '../../policies/fingerprint';
 import type { Services } from '../../services';
+import type { Server } from '../statement/server';
 import { Deadline } from './deadline';
+import { lanesOf } from './lanes';
 import { Neighbors } from './neighbors';
 import type { RunEnd, RunStart } from './record';
 import type { RunRequest } from './request';
@@ -21,6 +23,7 @@ export class Run {
   readonly neighbors: Neighbors;
   readonly log: Logger;
   #record: 'none' | 'open' | 'ended' = 'none';
+  #lanes = 1;
 
   /** `policy`: as declared. `log`: one of the run's own unless given. */
   constructor(
@@ -57,6 +60,16 @@ export class Run {
 
   get startedAt(): Date {
     return this.deadline.startedAt;
+  }
+
+  /** How many batches may be under way at once. */
+  get lanes(): number {
+    return this.services.settings.lanes ?? this.#lanes;
+  }
+
+  /** Asked once, with what opens the run. */
+  runsOn(server: Server): void {
+    this.#lanes = lanesOf(server);
   }
 
   /** Its record has been opened, or has been ended by what opened it. */

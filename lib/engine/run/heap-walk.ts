@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BatchResult } from '../statement/batch';
 import type { Blocks } from '../statement/heap';
+import { inLanes } from './lanes';
 import { type Bounds, growth } from './pace';
 import { type Range, Ranges } from './ranges';
 
@@ -153,13 +154,6 @@ export async function lookThrough(request: LookRequest): Promise<boolean> {
   };
   await inLanes(request.lanes, lane);
   return isDone;
-}
-
-/** Waits for all lanes, then throws what the first that failed threw. */
-async function inLanes(lanes: number, lane: (first: boolean) => Promise<void>): Promise<void> {
-  const ended = await Promise.allSettled(Array.from({ length: lanes }, (_, i) => lane(i === 0)));
-  const failed = ended.find((e) => e.status === 'rejected');
-  if (failed) throw failed.reason;
 }
 
 /** While others wait for locks: half, down to what is still worth its round trip. */

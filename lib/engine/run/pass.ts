@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { table } from '../../platform/sql';
-import type { Policy } from '../../policies/contract';
+import { refersToItself } from '../../policies/going';
 import { leftBehind } from '../statement/drained';
 import type { Leg } from '../statement/leg';
 import type { Batches } from './batches';
@@ -35,7 +35,7 @@ export async function runPass(
   const left = work.policy.partitioned ? await dropPartitions(begun, legs) : legs;
   if ('outcome' in left) return left;
   const pass: Pass = { ...begun, legs: left };
-  const sweep = new Sweep(pass, { mayGoByBlocks: true });
+  const sweep = new Sweep(pass, { isFirst: true });
   return (await sweep.from(resumedAt(left, from))) ?? provedToEnd(pass, legs, sweep);
 }
 
@@ -50,18 +50,15 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
     if (isLeft === null) return unproved;
     if (!isLeft) return drained;
     if (work.most.ending === null && run.tally.deleted >= work.most.rows) return approvedGone;
+    // Each sweep frees the rows that only those gone by it referred to, so sweeps continue while they delete.
     if (again > 0 && !(refersToItself(work.policy) && run.tally.deleted > before)) return busy;
     before = run.tally.deleted;
     run.tally.takeBack(sweep.kept);
-    sweep = new Sweep(pass, { mayGoByBlocks: false });
+    sweep = new Sweep(pass, { isFirst: false });
     const ending = await sweep.from({ leg: 0, position: null });
     if (ending) return ending;
   }
 }
-
-/** Each sweep frees the rows that only those gone by it referred to, so sweeps continue while they delete. */
-const refersToItself = (policy: Policy): boolean =>
-  policy.dependants.some((d) => d.fate === 'block' && table(d.table) === table(policy.table));
 
 /** Whether a row that may go is left; null when the database could not say in time. */
 async function isAnyLeft({ run, work, asOf }: Pass, legs: readonly Leg[]): Promise<boolean | null> {

@@ -6,6 +6,7 @@ import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { type Sql, sql, typed, utc } from '../../platform/sql';
 import { PROGRESS, Progress } from '../statement/pressure';
+import { SERVER, Server } from '../statement/server';
 
 /** Beginning and ending wait for a batch of an earlier run that is still under way. */
 export const BEGIN = { statementMs: 15_000, lockMs: 10_000 };
@@ -26,13 +27,14 @@ export const Begun = z.object({
   refused: z.enum(['paused', 'stopped']).nullable(),
   /** How far the server had got when the run began. */
   progress: Progress,
+  server: Server,
 });
 export type Begun = z.infer<typeof Begun>;
 
 /** The new fence, and the instant to count back from, never later than the database's own clock. */
 export const beginRun = (start: RunStart): Query<Begun> =>
   query(
-    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${PROGRESS} as progress
+    sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${PROGRESS} as progress, ${SERVER} as server
     from retention.begin_run(${start.policy}, ${start.runId}::uuid, ${start.version}, ${start.startedAt.toISOString()}::timestamptz,
       ${start.trigger}, ${start.actor}, ${start.correlationId})`,
     oneRow(Begun),

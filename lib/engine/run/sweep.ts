@@ -1,13 +1,17 @@
 /** One walk through the legs of a pass: leg after leg, batch after batch, each followed by its checkpoint. */
 import { outboxFull } from '../../files/room';
 import { type Ending, type Kept, noneKept } from '../../platform/outcome';
-import type { BatchRequest, BatchResult } from '../statement/batch';
+import type { BatchResult } from '../statement/batch';
+import { within } from '../statement/divide';
 import { count } from '../statement/found';
 import type { Leg } from '../statement/leg';
 import { byBlocks } from './by-blocks';
 import type { Cursor } from './checkpoint';
+import { divided, middleOf } from './divided';
 import { leaseLost, outOfTime } from './endings';
+import { type LegWalkRequest, type Low, type Sent, type Stop, walkLeg } from './leg-walk';
 import { startPace } from './pace';
+import { type Stretch, Stretches, stretch } from './stretches';
 import type { Pass } from './under-way';
 import { progress } from './work';
 
@@ -20,32 +24,21 @@ export interface Place {
   readonly position: Position;
 }
 
-/** The sweep is over; `ending` null: there is nothing more to do in it. */
-interface Stop {
-  readonly ending: Ending | null;
-}
-
-/** A batch that committed. */
-interface Sent {
-  readonly request: BatchRequest;
-  readonly result: BatchResult;
-  readonly tookMs: number;
-}
-
 export class Sweep {
   /** Rows that were looked at and stay. */
   readonly kept: Kept = noneKept();
   readonly #pace;
-  readonly #mayGoByBlocks: boolean;
+  readonly #isFirst: boolean;
   #slowestMs = 0;
 
   constructor(
     private readonly pass: Pass,
-    { mayGoByBlocks }: { readonly mayGoByBlocks: boolean },
+    /** The first of its pass: only that has a backlog ahead, which goes by blocks or in lanes. */
+    { isFirst }: { readonly isFirst: boolean },
   ) {
     const { request, services } = pass.run;
     this.#pace = startPace(request.batchSize ?? services.settings.batchSize, request.batchSize !== undefined);
-    this.#mayGoByBlocks = mayGoByBlocks;
+    this.#isFirst = isFirst;
   }
 
   /** Returns null at the end, or why it stopped before. */
@@ -61,25 +54,33 @@ export class Sweep {
   async #walk(index: number, start: Position): Promise<Stop | null> {
     const leg = this.pass.legs[index]!;
     let position = start;
-    while (!this.pass.proved.has(leg)) {
-      if (this.#mayGoByBlocks && (position === null || position.block !== undefined)) {
-        const ending = (await this.#leaseIfLost()) ?? (await byBlocks(this.pass, index, position));
-        if (ending) return { ending };
-        position = null;
-        if (this.pass.proved.has(leg)) break;
-      }
-      const stop = await this.#stopBefore(index, position);
-      if (stop) return stop;
-      const sent = await this.#send(leg, position);
-      if (sent === null) continue;
-      const { ended, ...after } = sent.result.after;
-      const lost = await this.#leaseIfLost();
-      if (lost) return { ending: lost };
-      await this.#follow(index, ended ? null : after, sent);
-      if (ended) break;
-      position = after;
+    // What blocks have left, and what a later sweep comes back for, is little.
+    let isBacklog = this.#isFirst;
+    if (this.#isFirst && (position === null || position.block !== undefined)) {
+      const before = this.pass.run.tally.batches;
+      const ending = (await this.#leaseIfLost()) ?? (await byBlocks(this.pass, index, position));
+      if (ending) return { ending };
+      position = null;
+      isBacklog = this.pass.run.tally.batches === before;
     }
-    return null;
+    if (this.pass.proved.has(leg)) return null;
+    const whole = [stretch(position, null)];
+    return walkLeg(this.#by(index, isBacklog ? await divided(this.pass, leg, position) : whole));
+  }
+
+  #by(index: number, stretches: readonly Stretch[]): LegWalkRequest {
+    const { run, legs } = this.pass;
+    const leg = legs[index]!;
+    return {
+      stretches: new Stretches(stretches),
+      lanes: Math.min(run.lanes, stretches.length),
+      isInCompany: () => run.neighbors.areWriting,
+      stopBefore: (at) => this.#stopBefore(index, at),
+      send: (stretch) => this.#send(leg, stretch),
+      isLost: () => this.#leaseIfLost(),
+      follow: (low, sent) => this.#follow(index, low, sent),
+      middle: (stretch) => middleOf(this.pass, leg, stretch),
+    };
   }
 
   /** Why no further batch is sent; null to send one. */
@@ -95,40 +96,45 @@ export class Sweep {
   }
 
   /** Sends one batch. Null: it did not go; what kept it has been set aside, or the next takes fewer rows. */
-  async #send(leg: Leg, position: Position): Promise<Sent | null> {
+  async #send(leg: Leg, next: Stretch): Promise<Sent | null> {
     const { run, batches, asOf, trail } = this.pass;
-    const limit = this.#pace.next(run.neighbors.bounds);
+    const limit = Math.min(this.#pace.next(run.neighbors.bounds), next.fewer ?? Number.POSITIVE_INFINITY);
     // What is limited is what goes, not what is looked at: rows that stay would make a step of ten thousand batches.
     const most = this.#room < limit ? { most: this.#room } : {};
     await batches.stillFit();
-    const request = batches.next(leg, asOf, { position, limit, ...most, byRange: true });
+    const part = { position: next.at, limit, ...most, byRange: true };
+    const request = batches.next(within(leg, next.until), asOf, part);
     const began = performance.now();
     try {
       const result = await batches.send(request);
-      return { request, result, tookMs: performance.now() - began };
+      next.fewer = null;
+      return { result, limit: request.limit, seq: request.seq, tookMs: performance.now() - began };
     } catch (error) {
       await trail.arrived().catch(() => false);
       const advice = await batches.after(error, request);
       if (advice === 'no') throw error;
-      if (advice === 'fewer') this.#pace.tooMuch();
+      if (advice === 'fewer') {
+        this.#pace.tooMuch();
+        next.fewer = Math.max(1, Math.floor(request.limit / 2));
+      }
       return null;
     }
   }
 
   /** What follows a batch: the size of the next, its checkpoint, its line in the log, and a rest where others need one. */
-  async #follow(index: number, position: Position, { request, result, tookMs }: Sent): Promise<void> {
+  async #follow(index: number, low: Low | null, { result, limit, seq, tookMs }: Sent): Promise<void> {
     const { run, work, trail, legs } = this.pass;
-    this.#steer(result, request.limit, tookMs);
+    this.#steer(result, limit, tookMs);
     for (const [reason, n] of Object.entries(result.kept)) this.kept[reason as keyof Kept] += n ?? 0;
     // The checkpoint travels while the next batch runs; its answer is read before the one after.
-    const next = position === null ? index + 1 : index;
-    trail.leave(next, position, legs[next]);
+    const next = low === null ? index + 1 : index;
+    trail.leave(next, low?.at ?? null, legs[next]);
     run.log.info(
       {
         event: 'rows.deleted',
         records_deleted: result.deleted,
-        seq: request.seq,
-        batch_size: request.limit,
+        seq,
+        batch_size: limit,
         duration_seconds: Math.round(tookMs) / 1000,
       },
       progress(run.tally.deleted, work.total),

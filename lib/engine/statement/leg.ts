@@ -18,6 +18,8 @@ export interface RuleLeg extends OfLeaf {
   readonly kind: 'rule';
   readonly rule: Rule;
   readonly cutoff: string;
+  /** Where only a stretch of it is walked: nothing from this clock on. */
+  readonly until?: string;
 }
 
 export interface TenantsLeg extends OfLeaf {
@@ -25,6 +27,8 @@ export interface TenantsLeg extends OfLeaf {
   readonly cutoffs: Readonly<Record<string, string | null>>;
   /** A label or override that ended less than this long ago still counts, if it keeps longer (G6). */
   readonly coolingSeconds: number;
+  /** Where only a stretch of it is walked: no tenant behind this one. */
+  readonly until?: string;
 }
 
 /** Everything of one organization or user, whatever its age and tier; only holds keep it (erasure). */
@@ -48,6 +52,7 @@ export const Position = z.object({
   /** Tenants only. With `clock` null, everything of this tenant is behind us. */
   tenant: z.string().optional(),
   clock: z.string().nullable(),
+  /** Empty, with a clock: that clock is still ahead, with every key. */
   key: z.array(z.string()),
   /** Heap walk only: everything before this block is behind us; `clock` is null then. */
   block: z.number().int().nonnegative().optional(),

@@ -128,8 +128,8 @@ export const approvalMutants: readonly Mutant[] = [
     id: 'A15',
     promise: 'Where rows stay, a step looks at full batches.',
     file: 'lib/engine/run/sweep.ts',
-    find: 'const limit = this.#pace.next(run.neighbors.bounds);',
-    replace: 'const limit = Math.min(this.#pace.next(run.neighbors.bounds), this.#room);',
+    find: 'Math.min(this.#pace.next(run.neighbors.bounds), next.fewer',
+    replace: 'Math.min(this.#pace.next(run.neighbors.bounds), this.#room, next.fewer',
     tests: [rollout],
   },
   {

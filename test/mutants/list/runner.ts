@@ -37,8 +37,8 @@ export const runnerMutants: readonly Mutant[] = [
     id: 'B14',
     promise: 'The number of a batch of which nothing is known is given to no other.',
     file: batches,
-    find: "if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(request.seq);",
-    replace: 'this.#seqs.giveBack(request.seq);',
+    find: "if (!(error instanceof DatabaseError && error.failure === 'unknown')) this.#seqs.giveBack(seq);",
+    replace: 'if (error) this.#seqs.giveBack(seq);',
     tests: [`${heap}:gives the number of a batch`],
   },
   {
@@ -148,9 +148,9 @@ export const runnerMutants: readonly Mutant[] = [
   {
     id: 'B74',
     promise: 'A run stops at the checkpoint that tells it that its lease is lost.',
-    file: sweep,
-    find: '      if (lost) return { ending: lost };\n      await this.#follow(',
-    replace: '      await this.#follow(',
+    file: 'lib/engine/run/leg-walk.ts',
+    find: '    if (lost) {\n',
+    replace: '    if (lost && stretch === null) {\n',
     tests: [`${lease}:stops at its next checkpoint`],
   },
   {

@@ -1,9 +1,9 @@
 /** One rule with its one cutoff, in the order of (clock, key). */
 import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
-import type { Position, RuleLeg } from '../leg';
+import type { RuleLeg } from '../leg';
 import { condition, inClock, instantOf, isBefore, isInstant, source, unmarked } from '../predicate';
-import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
+import { ahead, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { PLAIN_CURSOR, type Range, type Walk } from './walk';
 
 export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
@@ -35,8 +35,11 @@ export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
     columns: [sql`clk`, ...keyNames(policy)],
     order: byClock(policy),
     cursor: PLAIN_CURSOR,
-    picked: (position, limit) => [picked(next(policy, due, position), policy, limit)],
-    range: (position, limit) => range(next(policy, due, position), policy, cutoff, limit),
+    picked: (position, limit) => [
+      picked(next(policy, due, ahead(policy, position, leg.until)), policy, limit),
+    ],
+    range: (position, limit) =>
+      range(next(policy, due, ahead(policy, position, leg.until)), policy, cutoff, limit),
     each: (what, where, then = empty) => sql`select ${what} from ${rows} where ${where}${then}`,
   };
 }
@@ -48,8 +51,7 @@ interface Next {
   select(what: Sql): Sql;
 }
 
-function next(policy: Policy, due: Sql, position: Position | null): Next {
-  const after = position && afterClock(policy, position);
+function next(policy: Policy, due: Sql, after: Sql | null): Next {
   return {
     after,
     select: (what) => sql`

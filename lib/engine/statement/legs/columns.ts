@@ -1,5 +1,5 @@
 /** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
-import { id, list, raw, type Sql, sql, typed } from '../../../platform/sql';
+import { allOf, id, list, raw, type Sql, sql, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position } from '../leg';
 
@@ -20,9 +20,21 @@ export const byClock = (policy: Policy): Sql => list(clockOf(policy), ...keyOf(p
 export const keyAt = (policy: Policy, position: Position): Sql[] =>
   policy.key.map((k, i) => typed(position.key[i] ?? null, k.type));
 
-/** `(clock, key) > (…)`; the first batch leaves it out instead of inventing a smallest key. */
-export const afterClock = (policy: Policy, position: Position): Sql =>
-  sql`(${byClock(policy)}) > (${list(typed(position.clock, policy.clock.type), ...keyAt(policy, position))})`;
+/** `(clock, key) > (…)`; what begins with a clock leaves the key out instead of inventing a smallest one. */
+export function afterClock(policy: Policy, position: Position): Sql {
+  const clock = typed(position.clock, policy.clock.type);
+  if (position.key.length === 0) return sql`${clockOf(policy)} >= ${clock}`;
+  return sql`(${byClock(policy)}) > (${list(clock, ...keyAt(policy, position))})`;
+}
+
+/** What is ahead of a position, in a stretch that ends before a clock. */
+export const ahead = (policy: Policy, position: Position | null, until: string | undefined): Sql | null =>
+  position === null && until === undefined
+    ? null
+    : allOf(
+        position && afterClock(policy, position),
+        until !== undefined && sql`${clockOf(policy)} < ${typed(until, policy.clock.type)}`,
+      );
 
 /** A column of the one row of part `last`; null where that has none. */
 export const ofLast = (column: Sql): Sql => sql`(select ${column} from last)`;

@@ -3,7 +3,7 @@
  * force within the cooling-off (labels seen, overrides changed), the one that keeps longest (G6). A label no rule has,
  * and a rule that keeps forever, give NULL: nothing of that tenant is picked.
  */
-import { cte, id, raw, type Sql, sql, tableId, typed } from '../../../platform/sql';
+import { allOf, cte, id, raw, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, TenantsLeg } from '../leg';
 
@@ -25,6 +25,7 @@ export const tenantsOf =
       from?.tenant === undefined
         ? sql`true`
         : sql`${key} ${raw(from.clock === null ? '>' : '>=')} ${typed(from.tenant, tenants.key.type)}`;
+    const last = leg.until === undefined ? null : sql`${key} <= ${typed(leg.until, tenants.key.type)}`;
     const some = window === null ? sql`` : sql` limit ${raw(String(window))}`;
     const ruled = typed(JSON.stringify(leg.cutoffs), 'jsonb');
     const now = sql`select case when v.tenant is not null then ${asOf} - make_interval(secs => v.keep_seconds)
@@ -36,7 +37,7 @@ export const tenantsOf =
       v.tenant is null and not coalesce(${ruled} ? l.label, false) as unknown, e.cutoff
     from (
       select ${key} as tenant, (${raw(tenants.label)}) as label from ${tableId(tenants.table)} o
-      where ${first} order by ${key}${some}
+      where ${allOf(first, last)} order by ${key}${some}
     ) l
     left join retention.period_override v on v.policy = ${policy.name} and v.tenant = l.tenant::text
     cross join lateral (${leg.coolingSeconds > 0 ? longest(policy, leg, asOf, ruled) : now}) e

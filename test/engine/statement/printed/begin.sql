@@ -26,7 +26,15 @@ select
       from retention.policy_state p
       where p.run_now is not null
     )
-  ) as progress
+  ) as progress,
+  jsonb_build_object(
+    'neon',
+    current_setting('neon.timeline_id', true) is not null,
+    'connections',
+    current_setting('max_connections')::int,
+    'workers',
+    least(current_setting('max_worker_processes')::int, current_setting('max_parallel_workers')::int)
+  ) as server
 from
   retention.begin_run (
     ‹things›,

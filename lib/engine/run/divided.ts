@@ -1,0 +1,52 @@
+/** Whether a leg is walked in lanes, and the stretches they take. */
+import { refersToItself } from '../../policies/going';
+import { borders, middle } from '../statement/divide';
+import { DUE_CAP } from '../statement/drained';
+import type { Leg, Position } from '../statement/leg';
+import { onLeaf } from '../statement/partition';
+import { LOOK } from './session';
+import { type Stretch, stretch } from './stretches';
+import type { Pass } from './under-way';
+
+/** So that none is idle while the last of the others is still at work. */
+const STRETCHES_A_LANE = 4;
+/** First batches of a stretch. With fewer the lanes are done before they have found their pace. */
+const LEAST_BATCHES = 10;
+
+/** In the order of the walk, and together the whole of what is ahead. */
+export async function divided(pass: Pass, leg: Leg, position: Position | null): Promise<readonly Stretch[]> {
+  const { run, work } = pass;
+  const rows = LEAST_BATCHES * run.services.settings.batchSize;
+  const most = mayDivide(pass) ? mostOf(pass, rows) : 1;
+  if (most < 2 || leg.kind === 'subject') return [stretch(position, null)];
+  const asked = borders(onLeaf(work.policy, leg), leg, position, { most, rows });
+  const ends = await run.session.reading.askOne(asked, LOOK);
+  const starts = ends.map((end) =>
+    leg.kind === 'tenants' ? { tenant: end, clock: null, key: [] } : { clock: end, key: [] },
+  );
+  return [position, ...starts].map((at, i) => stretch(at, ends[i] ?? null));
+}
+
+/**
+ * A run that may not delete all takes the first rows, one after the other; one with a batch size of its own is told how to
+ * go; and rows that keep one another go from their end.
+ */
+const mayDivide = ({ run, work }: Pass): boolean =>
+  work.most.rows === Number.POSITIVE_INFINITY &&
+  run.request.batchSize === undefined &&
+  !refersToItself(work.policy);
+
+function mostOf({ run, work: { total } }: Pass, rows: number): number {
+  const most = run.lanes < 2 ? 1 : run.lanes * STRETCHES_A_LANE;
+  return total === null || total > DUE_CAP ? most : Math.min(most, Math.floor(total / rows));
+}
+
+/** Where the time that a stretch has ahead is half over. Null: of tenants, of which none is divided, or of a single instant. */
+export async function middleOf(
+  { run, work }: Pass,
+  leg: Leg,
+  { at, until }: Readonly<Stretch>,
+): Promise<string | null> {
+  if (leg.kind !== 'rule' || at === null) return null;
+  return run.session.reading.askOne(middle(work.policy, { ...leg, ...(until ? { until } : {}) }, at), LOOK);
+}
