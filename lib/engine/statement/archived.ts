@@ -51,7 +51,7 @@ export function leavesChanged(b: Batch, places: Sql): Sql | null {
   });
   return sql`with unlike as materialized (select distinct u.c from (${united(unlike)}) u),
     staying as materialized (
-      select l.c, l.label from unnest(${places}, current_setting('lapse.labels')::text[]) l(c, label)
+      select l.c, l.label from unnest(${places}, nullif(current_setting('lapse.labels', true), '')::text[]) l(c, label)
       where l.c not in (select c from unlike)
     )
   select set_config('lapse.seen', jsonb_set(s.seen, '{kept}', s.seen -> 'kept' || case when u.n = 0 then '{}' else

@@ -59,7 +59,7 @@ const gone = ({ policy, walk }: Batch, { rows, using, labels }: Shape): Sql =>
         sql`t.ctid as c`,
         sql`${isUuid(policy.key) ? id('t', policy.key[0]!.column) : keyAsText('t', policy.key)} as key`,
         sql`(${bytesOf('t', ownFiles(policy))})::bigint as bytes`,
-        walk.ownLabel === null && labels === 'gone' && sql`${walk.label} as label`,
+        labels === 'gone' && (walk.ownLabel === null || countsTenants(policy)) && sql`${walk.label} as label`,
         countsTenants(policy) && sql`${id('t', policy.tenants!.column)}::text as tenant`,
         fileColumns(ownFiles(policy), [self(policy)]),
       ),

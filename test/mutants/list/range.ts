@@ -147,14 +147,6 @@ export const rangeMutants: readonly Mutant[] = [
   },
   {
     id: 'RG18',
-    promise: 'Where triggers are declared the rows are looked for by their keys.',
-    file: `${statement}/confirm.ts`,
-    find: 'rowsLeave(policy) && !declaresTriggers(policy)',
-    replace: 'rowsLeave(policy)',
-    tests: ['test/engine/statement/count-after.test.ts'],
-  },
-  {
-    id: 'RG19',
     promise: 'Rows that stay, marked, are looked for: no count of deletions has them.',
     file: `${statement}/confirm.ts`,
     find: 'rowsLeave(policy) && !declaresTriggers(policy)',

@@ -2,7 +2,7 @@
  * As by places, but the rows are locked in a statement of its own, so that the deleting one sees every child that
  * exists: a locked parent gets no new ones (DELETION §2).
  */
-import { allOf, cte, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import { allOf, cte, empty, list, type Sql, sql, tableId, withParts } from '../../../platform/sql';
 import { leavesChanged } from '../archived';
 import { held, referenced } from '../predicate';
 import { type Batch, token } from '../request';
@@ -12,27 +12,35 @@ import type { Shape } from './shape';
 export const locked = (b: Batch): Shape => ({
   ...LOCKED_ROWS,
   first: sql`${withParts(...pickAndLock(b), ...seen(b))}
-  select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
-    set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true),
-    set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
+  select ${list(
+    sql`set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`,
+    b.walk.ownLabel === null &&
+      sql`set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true)`,
+    sql`set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
+  )}`,
   second: leavesChanged(b, LOCKED_PLACES),
   lead: [lockedAgain(b)],
   seen: [SEEN_BEFORE],
 });
 
 /** A child with a held owner, or one that keeps the row here, may have come after its parent was locked. */
-const lockedAgain = (b: Batch): Sql => {
+function lockedAgain(b: Batch): Sql {
+  const { walk } = b;
+  const each = walk.ownLabel === null;
+  const labels = each
+    ? sql`
+    join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid`
+    : empty;
   const isFree = allOf(sql`not ${held(b.walk)}`, b.walk.locksFirst && sql`not ${referenced(b.policy)}`);
   return cte(
     'locked',
     sql`
-    select t.ctid as c, l.label from only ${tableId(b.policy.table)} t
-    join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid
+    select t.ctid as c, ${each ? sql`l.label` : walk.label} as label from only ${tableId(b.policy.table)} t${labels}
     where t.ctid = any(${LOCKED_PLACES}) and ${token(b)} and ${isFree}
   `,
     true,
   );
-};
+}
 
 /** What the statement before has locked. */
 export const LOCKED_PLACES = sql`current_setting('lapse.rows')::tid[]`;

@@ -298,18 +298,12 @@ with
   )
 select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
-  set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
 with
   locked as materialized (
-    select t.ctid as c, l.label
-    from
-      only "public"."things" t
-      join unnest(
-        current_setting('lapse.rows')::tid[],
-        current_setting('lapse.labels')::text[]
-      ) l (c, label) on l.c = t.ctid
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
     where
       t.ctid = any (current_setting('lapse.rows')::tid[])
       and current_setting('lapse.batch', true) = ‹id-1:1›
@@ -818,10 +812,9 @@ with
   )
 select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
-  set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
--- as before: with locked as materialized ( select t.ctid as c, l.label fr
+-- as before: with locked as materialized ( select t.ctid as c, ?::text as
 
 select
   retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
