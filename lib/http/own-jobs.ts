@@ -2,9 +2,9 @@
 import { drainOutbox } from '../files/drain';
 import { reconcile } from '../files/reconcile/reconcile';
 import { sealAudit } from '../operators/audit/seal';
-import { trimOwnRecords } from '../operators/records/trim';
 import { orderReviewJob } from '../orders/job';
 import type { JobRequest, JobResult } from '../platform/job';
+import { recordsJob } from '../rights/archives/upkeep';
 import { erasuresJob } from '../rights/job';
 import type { Services } from '../services';
 import { watchBacklog } from '../watch/backlog/watch-backlog';
@@ -21,7 +21,7 @@ export const OWN_WORK = {
   'order-review-sla': orderReviewJob,
   erasures: erasuresJob,
   backlog: watchBacklog,
-  'own-records': trimOwnRecords,
+  'own-records': recordsJob,
   'audit-seal': sealAudit,
   'data-quality': measureQuality,
   'blob-reconcile': (services, order) =>

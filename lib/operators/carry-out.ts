@@ -97,6 +97,13 @@ export function refusal(error: unknown): unknown {
       'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
     );
   }
+  if (error.sqlState === 'LP023') {
+    return new RequestError(
+      409,
+      'changed',
+      'the restore or its archive changed meanwhile (withdrawn, expired, or rows of it were erased); what was not restored by then was not: look again',
+    );
+  }
   if (error.sqlState === 'LP016') {
     return new RequestError(
       403,

@@ -7,6 +7,7 @@
 import type { Logger } from 'pino';
 import { drainOutbox } from '../files/drain';
 import type { Services } from '../services';
+import { eraseFromArchives, NOTHING_ARCHIVED } from './archives/entomb';
 import { type Erased, erasePolicy, nothingOf, waiting } from './erase-policy';
 import { type Graph, graphOf, type Step } from './graph';
 import { dropWithdrawn, type Keeping, keepInLedger } from './ledger/keep';
@@ -17,6 +18,9 @@ import { beginErasure, beginStep, type ErasureRecord, finishErasure, readSteps, 
 import { withRows } from './with-rows';
 
 type Request = Pick<ErasureRecord, 'id' | 'scope' | 'subject' | 'identifiers'>;
+
+/** An archive takes seconds to write anew; none is begun that could not be finished. */
+const CLOSING_MS = 30_000;
 
 export async function carryOut(
   services: Services,
@@ -32,7 +36,10 @@ export async function carryOut(
   const graph = await graphOf(services, { scope, id }, request.identifiers);
   const { done, stillWanted } = await throughTables(services, graph, request.id, call, log);
   const unfinished = done.filter((e) => e.outcome !== 'succeeded');
-  const kept = done.reduce((n, e) => n + sum(e.kept), 0);
+  const inTime = () => call.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
+  const isReaching = stillWanted && graph.problems.length === 0;
+  const archived = isReaching ? await eraseFromArchives(services, request.id, inTime) : NOTHING_ARCHIVED;
+  const kept = done.reduce((n, e) => n + sum(e.kept), 0) + archived.held;
   const isFree = stillWanted && graph.problems.length === 0 && unfinished.length === 0 && kept === 0;
   // Before it is called done, so that no restore can undo what was answered.
   const keeping = isFree ? await keepInLedger(services, request.id) : null;
@@ -43,7 +50,14 @@ export async function carryOut(
   const sofar = await comeTo(services, request.id, ending);
   const outbox = sofar.files > 0 ? await drainOutbox(services, { ...call, dryRun: false }) : null;
   const { outOfReach, problems } = graph;
-  const result = { ...sofar, retained: retainedOf(graph), outOfReach, problems, outbox };
+  const result = {
+    ...sofar,
+    archived: archived.dead,
+    retained: retainedOf(graph),
+    outOfReach,
+    problems,
+    outbox,
+  };
   tell(log, result);
   return result;
 }

@@ -49,6 +49,8 @@ export interface ErasureResult {
   readonly outbox: DrainResult | null;
   /** `kept`: a restore of the database cannot undo it. `off`: no ledger is kept (LAPSE_RIGHTS_KEY, a store). Null: not done yet. */
   readonly ledger?: Keeping | null;
+  /** Rows in archives that this call made dead: no restore brings them back. */
+  readonly archived?: number;
 }
 
 /** What every call is given. */

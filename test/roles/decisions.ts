@@ -33,6 +33,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'note_erasure_clock',
     ],
     ...['open_archive', 'name_archive', 'refuse_unlike'],
+    ...['expire_archives', 'abandoned_archives', 'discard_archive'],
+    ...['entomb', 'archives_with_dead', 'replace_archive'],
     ...['prove_erasure', 'note_ledger'],
     ...['begin_replay', 'adopt_erasures', 'note_replay_walked', 'end_replay'],
     ...['blob_refusal', 'lock_files', 'is_held_file', 'queue_orphans'],
@@ -67,6 +69,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['is_being_deleted', 'is_past', 'is_service', 'kept_in', 'open_partitions', 'proof_of', 'protect'],
     ...['prove_operator', 'record', 'record_operator', 'refund_over', 'refuse_same', 'run_digest'],
     ...['movements', 'since', 'tables_in', 'take_rights', 'working_roles'],
+    ...['holds_archive', 'is_held_archive', 'queue_archive'],
     // Triggers.
     ...['admit_entries', 'artifact_event', 'await_files', 'await_refunds', 'chain_event'],
     ...[

@@ -6,6 +6,7 @@ import { runPolicy } from '@/lib/engine/run/run';
 import type { ArchiveStore } from '@/lib/files/archive/store';
 import { drainOutbox } from '@/lib/files/drain';
 import { days, type PolicyInput } from '@/lib/policies/contract';
+import { defineDataMap } from '@/lib/policies/data-map-contract';
 import { protect, runRequest } from './engine';
 import { type Files, files, picturesPolicy } from './files';
 
@@ -40,9 +41,12 @@ export async function archivedFiles(
   await e.db.sql(`create table notes (id bigint generated always as identity primary key,
     picture uuid not null references pictures on delete cascade, person uuid, words text, file text)`);
   await e.db.sql('create index on notes (picture); create index on notes (retention.blob_path(file))');
-  await e.db.sql('grant select, delete on notes to lapse_app');
+  await e.db.sql('create index on notes (person); grant select, update, delete on notes to lapse_app');
   await e.db.sql(`select retention.protect('public.notes')`);
-  const services = { ...e.services, policies: [policy] };
+  const dataMap = defineDataMap({
+    'public.notes': { kept: 'goes with its picture', confidential: { delete: ['person'] } },
+  });
+  const services = { ...e.services, policies: [policy], dataMap };
   const lines = async (table: string) =>
     (await e.db.sql<{ line: string }>(`select t::text as line from ${table} t order by t.id::text`)).map(
       (r) => r.line,

@@ -44,18 +44,20 @@ export interface Restoring {
   readonly who: string;
   readonly restore: string;
   readonly archive: string;
+  /** How many tombstones its archive had when it was read. */
+  readonly known: number;
   /** Looks only: nothing is written. */
   readonly pretend: boolean;
 }
 
 /** What becomes of each wanted row. */
 export function restoreRows(
-  { who, restore, archive, pretend }: Restoring,
+  { who, restore, archive, known, pretend }: Restoring,
   wanted: readonly Wanted[],
 ): Query<Restored[]> {
   const work = JSON.stringify(wanted.map(workOf));
   return query(
-    sql`select nth, key, outcome, sql_state from retention.restore_rows(${who}, ${restore}::uuid, ${archive}::uuid,
+    sql`select nth, key, outcome, sql_state from retention.restore_rows(${who}, ${restore}::uuid, ${archive}::uuid, ${known}::int,
       ${work}::jsonb, ${pretend}::boolean)`,
     rows(Restored),
   );

@@ -41,8 +41,8 @@ export function namesArchive({ request: { archived, runId, seq } }: Batch): Sql 
  */
 export function leavesChanged(b: Batch, places: Sql): Sql | null {
   const { archived } = b.request;
-  if (archived === undefined) return null;
   const { policy } = b;
+  if (archived === undefined || goingDependants(policy).length === 0) return null;
   const own = keyAsText('t', policy.key);
   const unlike = goingDependants(policy).map((d, i) => {
     const { counts, versions } = archived.children[i]!;

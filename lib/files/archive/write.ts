@@ -33,9 +33,13 @@ export interface ArchiveSource {
   readonly createdAt: Date;
   readonly about: Readonly<Record<string, unknown>>;
   readonly tables: readonly TableSource[];
-  /** Pathnames in the store, each once; read when all tables are written. */
-  readonly files: readonly string[];
+  /** Each once; read when all tables are written. */
+  readonly files: readonly FileSource[];
 }
+
+/** A file by its pathname, or a copy of it that another archive holds. */
+type FileSource = string | { readonly prefix: string; readonly copy: ArchivedFile };
+const nameOf = (file: FileSource): string => (typeof file === 'string' ? file : file.copy.from);
 
 export interface Written {
   readonly prefix: string;
@@ -54,7 +58,8 @@ export async function writeArchive(store: ArchiveStore, source: ArchiveSource): 
   const { prefix, id, createdAt, about } = source;
   const tables: Part[] = [];
   for (const [i, table] of source.tables.entries()) tables.push(await writeTable(store, prefix, table, i));
-  const copied = await pMap(source.files, (from, i) => copyFile(store, from, `${prefix}files/${i}`), {
+  const { files } = source;
+  const copied = await pMap(files, (from, i) => copyFile(store, from, `${prefix}files/${i}`), {
     concurrency: AT_ONCE,
   });
   const manifest: Manifest = {
@@ -64,9 +69,9 @@ export async function writeArchive(store: ArchiveStore, source: ArchiveSource): 
     about: { ...about },
     tables,
     files: copied.flatMap((file, i) =>
-      file ? [{ from: source.files[i]!, path: `files/${i}`, ...file }] : [],
+      file ? [{ from: nameOf(files[i]!), path: `files/${i}`, ...file }] : [],
     ),
-    missing: source.files.filter((_, i) => copied[i] === null),
+    missing: files.filter((_, i) => copied[i] === null).map(nameOf),
   };
   return { prefix, manifest, sha256: await writeManifest(store, prefix, manifest) };
 }
@@ -108,9 +113,13 @@ async function writeTable(
 /** The file's copy, byte for byte; null when there is no such file, at the second look too. */
 async function copyFile(
   store: ArchiveStore,
-  from: string,
+  from: FileSource,
   to: string,
 ): Promise<Omit<ArchivedFile, 'from' | 'path'> | null> {
+  if (typeof from !== 'string') {
+    const { access, contentType, path } = from.copy;
+    return { ...(await writeStream(store, to, readStream(store, from.prefix + path))), access, contentType };
+  }
   for (let look = 1; ; look += 1) {
     try {
       const { access, contentType, content } = await open(store, from);

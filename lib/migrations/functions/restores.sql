@@ -61,7 +61,7 @@ comment on function retention.withdraw_restore(text, text, uuid) is 'Takes a res
 
 -- In the transaction that writes rows of an archive: may it? Returns what their extensions say.
 create or replace function retention.enter_restore(
-  who text, e uuid, a uuid, out policy text, out relation text, out archived_at timestamptz, out until timestamptz, out why text
+  who text, e uuid, a uuid, known int, out policy text, out relation text, out archived_at timestamptz, out until timestamptz, out why text
 ) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   begun boolean;
@@ -78,15 +78,18 @@ begin
   if not found then
     raise exception 'lapse: archive % is not kept any more', a using errcode = 'LP023';
   end if;
+  if known is distinct from (select count(*)::int from retention.archive_subject s where s.archive = a and s.erased_at is not null) then
+    raise exception 'lapse: rows of archive % were erased just now', a using errcode = 'LP023';
+  end if;
 end $$;
-comment on function retention.enter_restore(text, uuid, uuid) is 'Whether rows of this archive may be restored now, by this operator.';
+comment on function retention.enter_restore(text, uuid, uuid, int) is 'Whether rows of this archive may be restored now, by this operator, who has read so many tombstones.';
 
 -- Brings rows back, each in a block of its own: one that is there already is compared and never written over, one that the
 -- table refuses or would change is left. What refers to a row that is still to come is tried again. `work`: an element for each
 -- table, the governed one first: `read` and `write`, statements of ours whose names are quoted, and `lines` of key (k), key of
 -- the row it goes with (p), values to write (w) and to compare (c). Without a search_path of its own: the table's
 -- triggers must find what they find otherwise. `pretend`: looks only.
-create or replace function retention.restore_rows(who text, e uuid, a uuid, work jsonb, pretend boolean)
+create or replace function retention.restore_rows(who text, e uuid, a uuid, known int, work jsonb, pretend boolean)
 returns table (nth int, key text, outcome text, sql_state text)
 language plpgsql volatile security invoker as $$
 declare
@@ -103,7 +106,7 @@ declare
   last boolean := false;
 begin
   if not pretend then
-    select * into it from retention.enter_restore(who, e, a);
+    select * into it from retention.enter_restore(who, e, a, known);
     set constraints all immediate;
   end if;
   loop
@@ -168,7 +171,7 @@ begin
     end loop;
   end if;
 end $$;
-comment on function retention.restore_rows(text, uuid, uuid, jsonb, boolean) is
+comment on function retention.restore_rows(text, uuid, uuid, int, jsonb, boolean) is
   'Writes archived rows back: restored, there (as archived), conflict (another is there), altered or refused (by the table), parent (the row it goes with is not back).';
 
 create or replace function retention.note_restored(who text, e uuid, a uuid, came_to jsonb) returns void

@@ -93,6 +93,7 @@ const sent = (of: Bringing, archive: Archive, work: readonly Wanted[]): Promise<
         who: of.by.actor,
         restore: of.restore ?? archive.id,
         archive: archive.id,
+        known: archive.erased.length,
         pretend: of.restore === null,
       },
       work,
@@ -128,7 +129,7 @@ function isWished({ scope, subject }: Wish, line: Line): boolean {
   return scope === 'run' || (scope === 'item' ? line.k : line.o) === subject;
 }
 
-const isErased = ({ o, u }: Line, erased: ReadonlySet<string>): boolean =>
+export const isErased = ({ o, u }: Line, erased: ReadonlySet<string>): boolean =>
   erased.size > 0 &&
   ((o !== undefined && erased.has(hashOf(`organization:${o}`))) ||
     (u !== undefined && erased.has(hashOf(`user:${u}`))));

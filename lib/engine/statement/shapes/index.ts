@@ -18,9 +18,10 @@ import type { Shape } from './shape';
 export type { Shape };
 
 export function shapeOf(b: Batch): Shape {
-  const { request, policy } = b;
+  const { request, policy, strategy } = b;
   if (goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy))) return locked(b);
-  if (request.blocks && !request.blocks.skipLocked && rowsLeave(policy)) return blocks(b);
+  if (request.blocks && !request.blocks.skipLocked && rowsLeave(policy) && strategy.archive === null)
+    return blocks(b);
   const range = mayGoByRange(b) ? b.walk.range(request.position, request.limit) : null;
   return range ? indexRange(b, range) : places(b);
 }

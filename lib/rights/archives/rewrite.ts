@@ -1,0 +1,136 @@
+/**
+ * Writes archives anew without the rows that were erased, once their share is what the policy says, or two weeks have passed.
+ * The new one is read back before it counts; the files of the old one go through the outbox. Stopped anywhere, the old one
+ * stands, and what was written of the new one is written over by the next.
+ */
+import { z } from 'zod';
+import type { Line } from '../../engine/archive/transform';
+import { type Manifest, manifestPath } from '../../files/archive/manifest';
+import { linesOf } from '../../files/archive/read';
+import type { ArchiveStore } from '../../files/archive/store';
+import { validateArchive } from '../../files/archive/validate';
+import { type ArchiveSource, writeArchive } from '../../files/archive/write';
+import { ArchiveError } from '../../platform/errors';
+import { oneRow, query, rows } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { sql } from '../../platform/sql';
+import { strategyOf } from '../../policies/strategies';
+import type { Services } from '../../services';
+import { isErased } from '../restore/one-archive';
+
+const LIMITS = { statementMs: 10_000 };
+/** As many as a call of five minutes gets through. */
+const MOST = 100;
+/** So that an erasure is complete within the month the law gives, whatever share a policy says. */
+const LONGEST_DAYS = 14;
+
+const Dead = z.object({
+  id: z.uuid(),
+  policy: z.string(),
+  prefix: z.string(),
+  sha256: z.string(),
+  generation: z.number(),
+  share: z.coerce.number(),
+  waiting_days: z.coerce.number(),
+  erased: z.array(z.string()),
+});
+type Dead = z.infer<typeof Dead>;
+
+/** Returns how many were written anew. One that is damaged is left, and said so. */
+export async function rewriteArchives(services: Services, inTime: () => boolean): Promise<number> {
+  const { blob, backoff, database, log } = services;
+  if (blob === undefined) return 0;
+  const store = { blob, backoff };
+  const asked = sql`select id, policy, prefix, sha256, generation, share::float8, waiting_days::float8, to_json(erased) as erased from retention.archives_with_dead(${MOST}::int)`;
+  const found = await askOne(database, query(asked, rows(Dead)), LIMITS);
+  let rewritten = 0;
+  for (const archive of found.filter((a) => isDue(services, a))) {
+    if (!inTime()) break;
+    try {
+      const facts = await writtenAnew(store, archive, services.clock());
+      const replacing = sql`select retention.replace_archive(${archive.id}::uuid, ${archive.sha256}, ${JSON.stringify(facts)}::jsonb) as done`;
+      const { done } = await askOne(
+        database,
+        query(replacing, oneRow(z.object({ done: z.boolean() }))),
+        LIMITS,
+      );
+      rewritten += Number(done);
+    } catch (error) {
+      if (!(error instanceof ArchiveError)) throw error;
+      log.error({ event: 'archive.damaged', archive: archive.id, error_code: error.code }, error.message);
+    }
+  }
+  return rewritten;
+}
+
+function isDue({ policies }: Services, { policy, share, waiting_days: days }: Dead): boolean {
+  const declared = policies.find((p) => p.name === policy);
+  const from = declared ? (strategyOf(declared).archive?.rewriteAt ?? 0) : 0;
+  return share >= from || days >= LONGEST_DAYS;
+}
+
+/** The new archive, read back: what retention.replace_archive notes of it. */
+async function writtenAnew(store: ArchiveStore, archive: Dead, now: Date): Promise<object> {
+  const old = await validateArchive(store, archive.prefix, archive.sha256);
+  const prefix = `${archive.prefix.replace(/g\d+\/$/, '')}g${archive.generation + 1}/`;
+  await clear(store, prefix);
+  const { sha256 } = await writeArchive(store, sourceOf(store, archive, old, { prefix, now }));
+  const manifest = await validateArchive(store, prefix, sha256);
+  const [own, ...along] = manifest.tables;
+  return {
+    prefix,
+    sha256,
+    rows: own!.rows,
+    dependants: along.reduce((sum, t) => sum + t.rows, 0),
+    files: manifest.files.length,
+    bytes: [...manifest.tables, ...manifest.files].reduce((sum, x) => sum + x.bytes, 0),
+    paths: [...manifest.tables, ...manifest.files].map((x) => prefix + x.path).concat(manifestPath(prefix)),
+    honored: archive.erased,
+  };
+}
+
+/** What a call that was stopped left there. */
+async function clear({ blob }: ArchiveStore, prefix: string): Promise<void> {
+  for (;;) {
+    const { files } = await blob.list({ prefix, limit: 100 });
+    if (files.length === 0) return;
+    await blob.del(files.map((f) => f.pathname));
+  }
+}
+
+function sourceOf(
+  store: ArchiveStore,
+  { id, prefix: from, erased }: Dead,
+  old: Manifest,
+  { prefix, now }: { readonly prefix: string; readonly now: Date },
+): ArchiveSource {
+  const dead = new Set(erased);
+  const gone = new Set<string>();
+  const named = new Set<string>();
+  async function* alive(nth: number): AsyncGenerator<string> {
+    for await (const text of linesOf(store, from, old.tables[nth]!)) {
+      const line = JSON.parse(text) as Line;
+      if (isErased(line, dead) || (line.p !== undefined && gone.has(line.p))) {
+        if (nth === 0) gone.add(line.k);
+        continue;
+      }
+      for (const file of line.f ?? []) named.add(file);
+      yield text;
+    }
+  }
+  return {
+    id,
+    prefix,
+    createdAt: now,
+    about: { ...old.about, rewritten: true },
+    tables: old.tables.map(({ table, columns, oid }, nth) => ({
+      table,
+      columns,
+      ...(oid === undefined ? {} : { oid }),
+      lines: alive(nth),
+    })),
+    get files() {
+      return old.files.filter((f) => named.has(f.from)).map((copy) => ({ prefix: from, copy }));
+    },
+  };
+}
