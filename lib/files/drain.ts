@@ -72,15 +72,14 @@ export async function drainOutbox(services: Services, request: DrainRequest): Pr
 }
 
 /**
- * The law of the outbox: when the next entry is due. Whatever queues one, resumes a policy or all, or releases a hold
- * announces it. After anything else the next call looks.
+ * The law of the outbox: when the next entry is due; whatever queues one or releases a hold announces it. After anything
+ * else, such as a stop, the next call looks.
  */
 export function nextDrain(
   { outcome, reason }: Pick<DrainResult, 'outcome' | 'reason'>,
   state: Pick<OutboxState, 'open'> & Partial<OutboxState>,
 ): Pick<JobResult, 'nextLook'> {
   if (outcome === 'succeeded' && state.open === 0) return { nextLook: null };
-  if (reason === 'stopped' || reason === 'paused') return { nextLook: null };
   return reason === 'waiting' && state.next_at ? { nextLook: new Date(state.next_at) } : {};
 }
 

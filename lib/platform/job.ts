@@ -9,9 +9,9 @@ export interface JobRequest {
 
 /**
  * A job's law: when PostgreSQL must be asked again, as long as nothing announces new work for it (lib/platform/looks.ts).
- * `scheduled`: it is done for this time of its schedule; null: nothing it knows of falls due, so only the safety look asks.
+ * `daily`: it is done for this day, by its daily schedule; null: nothing it knows of falls due, so only the safety look asks.
  */
-export type NextLook = Date | 'scheduled' | null;
+export type NextLook = Date | 'daily' | null;
 
 export interface JobResult {
   readonly outcome: 'succeeded' | 'interrupted' | 'skipped' | 'errored';

@@ -20,8 +20,9 @@ export function nextRun(schedule: string, from: Date): Date | null {
   const earliest = Math.floor(from.getTime() / MINUTE) * MINUTE + MINUTE;
   const midnight = Math.floor(earliest / DAY) * DAY;
   for (let day = 0; day <= FURTHEST_DAYS; day += 1) {
-    const at = timesOf(fields, new Date(midnight + day * DAY)).find((t) => t >= earliest);
-    if (at !== undefined) return new Date(at);
+    const date = midnight + day * DAY;
+    const at = timesOf(fields, new Date(date)).find((t) => date + t >= earliest);
+    if (at !== undefined) return new Date(date + at);
   }
   return null;
 }
@@ -32,27 +33,43 @@ export function lastDue(schedule: string, from: Date): Date | null {
   if (!fields) return null;
   const midnight = Math.floor(from.getTime() / DAY) * DAY;
   for (let day = 0; day <= FURTHEST_DAYS; day += 1) {
-    const at = timesOf(fields, new Date(midnight - day * DAY)).findLast((t) => t <= from.getTime());
-    if (at !== undefined) return new Date(at);
+    const date = midnight - day * DAY;
+    const at = timesOf(fields, new Date(date)).findLast((t) => date + t <= from.getTime());
+    if (at !== undefined) return new Date(date + at);
   }
   return null;
 }
 
-type Fields = Record<'minutes' | 'hours' | 'days' | 'months' | 'weekdays', Set<number>>;
+interface Fields extends Readonly<Record<'days' | 'months' | 'weekdays', Set<number>>> {
+  /** Milliseconds after midnight, in ascending order. */
+  readonly times: readonly number[];
+}
+
+/** As many as are declared: each call of a cron reads all of them. */
+const READ = new Map<string, Fields | null>();
 
 function read(schedule: string): Fields | null {
+  const known = READ.get(schedule);
+  if (known !== undefined) return known;
+  const fields = parsed(schedule);
+  READ.set(schedule, fields);
+  return fields;
+}
+
+function parsed(schedule: string): Fields | null {
   const parts = schedule.trim().split(/\s+/);
   if (parts.length !== BOUNDS.length) return null;
   const [minutes, hours, days, months, weekdays] = parts.map((part, i) => values(part, BOUNDS[i]!));
-  return minutes && hours && days && months && weekdays ? { minutes, hours, days, months, weekdays } : null;
+  if (!(minutes && hours && days && months && weekdays)) return null;
+  const times = [...hours].flatMap((h) => [...minutes].map((m) => (h * 60 + m) * MINUTE));
+  return { times, days, months, weekdays };
 }
 
-/** The instants of one day, in ascending order. */
-function timesOf({ minutes, hours, days, months, weekdays }: Fields, date: Date): number[] {
+/** Of one day. */
+function timesOf({ times, days, months, weekdays }: Fields, date: Date): readonly number[] {
   const isDue =
     days.has(date.getUTCDate()) && months.has(date.getUTCMonth() + 1) && weekdays.has(date.getUTCDay());
-  if (!isDue) return [];
-  return [...hours].flatMap((h) => [...minutes].map((m) => date.getTime() + (h * 60 + m) * MINUTE));
+  return isDue ? times : [];
 }
 
 /** The values of one field in ascending order; null when it is none. */

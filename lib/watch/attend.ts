@@ -11,7 +11,7 @@ import { type Outcome, type SlaStatus, slaStatus } from '../platform/outcome';
 import { checkIn } from '../platform/sentry';
 import type { Services } from '../services';
 import { didItsWork, type Ended, noteBegin, noteEnd } from './attendance';
-import type { Expected } from './expected';
+import { declaredJob, type Expected } from './expected';
 import { lookForLateRuns } from './look';
 import { knowing, mayKnow, untilOf } from './next-look';
 import { IDLE, idleNote, isQuiet, notesIn, noteText } from './quiet';
@@ -68,10 +68,11 @@ export async function attend<R extends Finished>(
   // A dry run that was asked for is not the run that was due.
   const counts = !call.parameters.dryRun;
   const known = counts && mayKnow(call.services) ? await arrival(expected, call, startedAt, law) : null;
-  const idle = known && idleUntil(expected, call.services, known, startedAt);
-  if (known && idle) {
+  const quiet = known?.idle === true && isQuiet(call.services, known, startedAt);
+  const idle = known?.idle ? idleUntil(expected, call.services, { ...known, quiet }, startedAt) : null;
+  if (idle) {
     const result = await checkIn({ ...expected, schedules }, call, async () => idling(expected.name, idle));
-    if (!isQuiet(call.services, known, startedAt)) await lookForLateRuns(call.services);
+    if (!quiet) await lookForLateRuns(call.services);
     return { result, durationSeconds: 0, slaStatus: 'within_sla' };
   }
   // Beside the work, not before it: a lost note is made up for by the end.
@@ -81,7 +82,8 @@ export async function attend<R extends Finished>(
     await began;
     if (counts) await noted(expected, call.services, about, { known, nextLook });
     const left = call.deadline.getTime() - call.services.clock().getTime();
-    if (left > LOOK_MS) await lookForLateRuns(call.services);
+    // The watch itself has just looked.
+    if (left > LOOK_MS && expected.name !== WATCH_JOB) await lookForLateRuns(call.services);
     return { durationSeconds: about.durationSeconds, slaStatus: about.slaStatus };
   };
   let result: R;
@@ -107,8 +109,13 @@ const arrival = (
 };
 
 /** Null: it has to ask. The watch itself has also to see nothing new. */
-function idleUntil({ name }: Expected, services: Services, known: Known, now: Date): Date | null {
-  if (!known.idle || (name === WATCH_JOB && !isQuiet(services, known, now))) return null;
+function idleUntil(
+  { name }: Expected,
+  services: Services,
+  known: Known & { readonly quiet: boolean },
+  now: Date,
+): Date | null {
+  if (name === WATCH_JOB && !known.quiet) return null;
   return dueOf(known.fields, name, knowing(services, now)).due;
 }
 
@@ -134,21 +141,20 @@ function finished(
 export async function noted(
   expected: Expected,
   services: Services,
-  ended: Ended,
+  about: Ended,
   { known, nextLook }: { readonly known: Known | null; readonly nextLook: NextLook | undefined },
 ): Promise<void> {
+  const ended = { ...about, knowsNext: nextLook !== undefined };
   if (!known) return noteEnd(services, expected, ended);
   const { startedAt, finishedAt, outcome, reason } = ended;
   const { safetySeconds, basis } = knowing(services, startedAt);
-  const until = untilOf(nextLook, { looked: startedAt, schedule: expected.schedule, safetySeconds });
+  const daily = expected.kind === 'job' ? declaredJob(expected.name).daily : expected.schedule;
+  const until = untilOf(nextLook, { looked: startedAt, daily, safetySeconds });
   const before = notesIn(known).get(expected.name)?.workedAt ?? null;
   const workedAt = didItsWork(ended) ? startedAt : before;
   const sla = outcome === 'skipped' ? null : ended.slaStatus;
   const note = noteText({ startedAt, finishedAt, workedAt, outcome, reason, slaStatus: sla });
   const isKnown = await settleLook(services.redis, expected.name, { looked: startedAt, until, basis, note });
-  await noteEnd(services, expected, {
-    ...ended,
-    // A policy's own run always asks: what is not noted here did not come.
-    inRedis: isKnown && expected.kind === 'job',
-  });
+  // A policy's own run always asks: what is not noted in PostgreSQL did not come.
+  await noteEnd(services, expected, { ...ended, inRedis: isKnown && expected.kind === 'job' });
 }

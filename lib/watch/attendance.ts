@@ -24,13 +24,17 @@ export interface Ended {
   readonly slaStatus: SlaStatus;
   /** Its next calls may be noted in Redis only. */
   readonly inRedis?: boolean;
+  /** There was nothing to do: it says when there may be. */
+  readonly knowsNext?: boolean;
 }
 
 /** Interrupted for one of these, a run kept nothing to continue from, as in retention.count_run. */
 const UNDONE = ['lost', 'paused', 'fenced', 'lease'];
 
-export const didItsWork = (e: Pick<Ended, 'outcome' | 'reason'>): boolean =>
-  e.outcome === 'succeeded' || (e.outcome === 'interrupted' && !UNDONE.includes(e.reason ?? ''));
+export const didItsWork = (e: Pick<Ended, 'outcome' | 'reason' | 'knowsNext'>): boolean =>
+  e.outcome === 'succeeded' ||
+  (e.outcome === 'skipped' && e.knowsNext === true) ||
+  (e.outcome === 'interrupted' && !UNDONE.includes(e.reason ?? ''));
 
 /** Everything that is expected from now on; a changed schedule counts from when it was first seen. */
 export const declareExpected = (all: readonly Expected[], at: string): Query<void> =>

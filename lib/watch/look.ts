@@ -124,7 +124,7 @@ async function settleWatch(
   watched?: string,
 ): Promise<void> {
   const { basis, safetySeconds } = knowing(services, looked);
-  const until = untilOf(nextLook, { looked, schedule: '', safetySeconds });
+  const until = untilOf(nextLook, { looked, daily: '', safetySeconds });
   await settleLook(services.redis, WATCH_JOB, { looked, until, basis, ...(watched ? { watched } : {}) });
 }
 

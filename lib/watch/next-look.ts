@@ -5,26 +5,25 @@ import type { NextLook } from '../platform/job';
 import { versionOf } from '../policies/fingerprint';
 import { nextRun } from '../policies/next-run';
 import type { Services } from '../services';
-import { intervalOf } from './expected';
 
 /** A call a moment before its schedule stands for it, as in the judgment of lateness. */
 const EARLY_MS = 60_000;
+const HALF_A_DAY_MS = 12 * 3_600_000;
 
-/** Null: each call asks. */
+/** Null: each call asks. `daily`: a schedule of once a day. */
 export function untilOf(
   nextLook: NextLook | undefined,
-  at: { readonly looked: Date; readonly schedule: string; readonly safetySeconds: number },
+  at: { readonly looked: Date; readonly daily: string; readonly safetySeconds: number },
 ): Date | null {
   if (nextLook === undefined) return null;
   const safety = new Date(at.looked.getTime() + at.safetySeconds * 1000);
   if (nextLook === null) return safety;
-  return earlier(nextLook === 'scheduled' ? nextOfSchedule(at.schedule, at.looked) : nextLook, safety);
+  return earlier(nextLook === 'daily' ? nextDay(at.daily, at.looked) : nextLook, safety);
 }
 
 /** The time of the schedule after the one a look now stands for: the one it is nearest to. */
-function nextOfSchedule(schedule: string, looked: Date): Date {
-  const half = (intervalOf(schedule, looked) / 2) * 1000;
-  const next = Number.isFinite(half) ? nextRun(schedule, new Date(looked.getTime() + half)) : null;
+function nextDay(daily: string, looked: Date): Date {
+  const next = nextRun(daily, new Date(looked.getTime() + HALF_A_DAY_MS));
   return new Date((next ?? looked).getTime() - EARLY_MS);
 }
 

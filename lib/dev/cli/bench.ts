@@ -26,7 +26,9 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-const rowsGiven = values.rows ?? (values.quick ? '200000' : '1000000');
+const chosen = scenes.find((s) => s.only !== undefined && s.only === values.only);
+const only = chosen?.name ?? values.only;
+const rowsGiven = values.rows ?? String(chosen?.leastRows ?? (values.quick ? 200_000 : 1_000_000));
 const roundsGiven = values.rounds ?? (values.quick ? '1' : '3');
 for (const [name, given] of Object.entries({
   rows: rowsGiven,
@@ -36,14 +38,13 @@ for (const [name, given] of Object.entries({
   if (!/^[1-9]\d*$/.test(given)) refuse(`--${name} takes a whole number from 1`);
 }
 const names = ['ways', ...scenes.map((s) => s.name)];
-if (values.only !== undefined && !names.includes(values.only))
-  refuse(`--only takes one of ${names.join(', ')}`);
+if (only !== undefined && !names.includes(only)) refuse(`--only takes one of ${names.join(', ')}`);
 if (values.cores !== undefined && values.database !== undefined) {
   refuse('--cores pins the server that the bench starts, not the one of --database: leave one out');
 }
 if (values.cores !== undefined) pinTo(Number(values.cores));
 
-const isWanted = (name: string) => values.only === undefined || values.only === name;
+const isWanted = (name: string) => only === undefined || only === name;
 const rows = Number(rowsGiven);
 const rounds = Number(roundsGiven);
 

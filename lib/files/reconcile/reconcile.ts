@@ -49,7 +49,7 @@ export function nextScan({
   outcome,
   reason,
 }: Pick<Ending, 'outcome' | 'reason'>): Pick<JobResult, 'nextLook'> {
-  if (outcome === 'succeeded' || reason === 'recent') return { nextLook: 'scheduled' };
+  if (outcome === 'succeeded' || reason === 'recent') return { nextLook: 'daily' };
   return reason === 'no_files' ? { nextLook: null } : {};
 }
 

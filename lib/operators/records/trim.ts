@@ -47,7 +47,7 @@ export async function trimOwnRecords(services: Services, request: JobRequest): P
   return {
     outcome: 'succeeded',
     reason: null,
-    nextLook: 'scheduled',
+    nextLook: 'daily',
     message: `${sum} old records were taken away or blanked`,
     trimmed,
   };

@@ -96,20 +96,26 @@ const recover = (causes: readonly string[], channels: readonly Channel[], at: st
     rows(Recovered),
   );
 
-/** A request to Redis and one to PostgreSQL; the watch will send what is decided here, whatever becomes of this process. */
+/**
+ * What is wrong is announced first: the watch sends it, whatever becomes of this process. What is over mostly was not
+ * there, so it is announced when it was.
+ */
 export async function reportIncidents(context: Context, report: Report): Promise<void> {
-  const { wrong = [], over = [] } = report;
-  if (wrong.length === 0 && over.length === 0) return;
-  await announceWork(context.redis, [WATCH_JOB], new Date(context.clock().getTime() + WRITING_MS));
-  await writeIncidents(context, report);
+  const announce = () =>
+    announceWork(context.redis, [WATCH_JOB], new Date(context.clock().getTime() + WRITING_MS));
+  const isWrong = (report.wrong ?? []).length > 0;
+  if (isWrong) await announce();
+  const written = await writeIncidents(context, report);
+  if (written && !isWrong) await announce();
 }
 
 /**
  * One request: opens or counts what is wrong, closes what is over. Costs none when both are empty. An incident
- * that cannot be written goes to the log and straight to Sentry: nothing is worse than a silent alarm.
+ * that cannot be written goes to the log and straight to Sentry: nothing is worse than a silent alarm. Returns whether
+ * anything was written.
  */
-export async function writeIncidents(context: Context, { wrong = [], over = [] }: Report): Promise<void> {
-  if (wrong.length === 0 && over.length === 0) return;
+export async function writeIncidents(context: Context, { wrong = [], over = [] }: Report): Promise<boolean> {
+  if (wrong.length === 0 && over.length === 0) return false;
   const at = context.clock().toISOString();
   const channels = channelsOf(context.settings);
   try {
@@ -121,11 +127,13 @@ export async function writeIncidents(context: Context, { wrong = [], over = [] }
     for (const { cause, severity, message } of opened.filter((o) => o.times === 1))
       context.log.error({ event: 'incident.opened', cause, severity }, message);
     for (const { cause } of ended) context.log.info({ event: 'incident.recovered', cause }, 'it is over');
+    return opened.length > 0 || ended.length > 0;
   } catch (error) {
     for (const { cause, message } of wrong) {
       context.log.error({ event: 'incident.unrecorded', cause }, message);
       capture(new LapseError(cause, message), { code: cause });
     }
     capture(error, { code: 'incident.unrecorded' });
+    return false;
   }
 }

@@ -58,7 +58,7 @@ export async function measureQuality(services: Services, request: JobRequest): P
   const drift = await watchDrift({ ...services, policies }, { dryRun: request.dryRun, log, now, inTime });
   const result = concluded({ all, done, of: policies.length, dryRun: request.dryRun }, log);
   const isDone = result.outcome === 'succeeded' && !request.dryRun && drift !== null;
-  return { ...result, drift, ...(isDone ? { nextLook: 'scheduled' } : {}) };
+  return { ...result, drift, ...(isDone ? { nextLook: 'daily' } : {}) };
 }
 
 /** Tells what was found, and how far the measuring came. */

@@ -3,6 +3,7 @@ import { backlog } from './backlog';
 import { dependants } from './dependants';
 import { files } from './files';
 import { company, foreground } from './foreground';
+import { idle } from './idle';
 import { memory } from './memory';
 import { partition } from './partition';
 import { reader } from './reader';
@@ -23,4 +24,5 @@ export const scenes: readonly Scene[] = [
   tenants,
   files,
   dependants,
+  idle,
 ];

@@ -30,6 +30,10 @@ export interface Stage {
 export interface Scene {
   /** Key under `ratios`. */
   readonly name: string;
+  /** What `--only` also calls it. */
+  readonly only?: string;
+  /** Rows that are enough for it alone; any number serves it. */
+  readonly leastRows?: number;
   readonly target: string;
   run(stage: Stage): Promise<{ ratio: number; figures: Record<string, unknown> }>;
 }
