@@ -92,7 +92,7 @@ function orderOf(pass: Pass, index: number, leg: RuleLeg, { from, end, filenode 
       return run.deadline.hasTime(slowestMs * 1.5) ? null : 'time';
     },
     isPressed: (result) => run.neighbors.pressBy(result) !== null,
-    isInCompany: () => run.neighbors.areWriting,
+    isInCompany: () => run.neighbors.mayBeWriting,
     bounds: () => run.neighbors.bounds,
     done: async (result, low, tookMs) => {
       if (!(await trail.arrived())) return false;
@@ -140,7 +140,7 @@ async function proved(pass: Pass, leg: RuleLeg, end: number): Promise<Ending | n
   const isDone = await lookThrough({
     end,
     lanes: run.lanes,
-    isInCompany: () => run.neighbors.areWriting,
+    isInCompany: () => run.neighbors.mayBeWriting,
     outOfTime: () => !run.deadline.hasTime(),
     look: async (blocks) => {
       const looking = whatIsLeft(onLeaf(work.policy, leg), leg, blocks, asOf);

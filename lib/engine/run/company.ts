@@ -3,7 +3,8 @@
  * in company one lane sends short batches and rests between them. Told by how many writing transactions ended at the
  * server between two looks, less those of our own runs, whose receipts are counted in the same snapshot: so two of our
  * runs at once do not take each other for company, whatever became of Redis. Two windows in a row decide, both ways: an
- * autovacuum or a cron here and there is no company, and a short silence does not end one.
+ * autovacuum or a cron here and there is no company, and a short silence does not end one. After the first of them
+ * batches are short, but there is no rest.
  */
 import type { Progress } from '../statement/pressure';
 
@@ -30,6 +31,11 @@ export class Company {
 
   get isHere(): boolean {
     return this.#isHere;
+  }
+
+  /** Others write, or did in the last window: a run that goes at full speed meanwhile would be felt before it is sure. */
+  get mayBeHere(): boolean {
+    return this.#isHere || this.#sawOthers;
   }
 
   /** Runs of Lapse that deleted in the last window, this one included: they share what a run alone may take. */

@@ -72,9 +72,14 @@ export class Neighbors {
     return this.#company.isHere && this.of.limits.shareInCompany < 1;
   }
 
+  /** Whether they may be: one lane and short batches until that is known. */
+  get mayBeWriting(): boolean {
+    return this.#company.mayBeHere && this.of.limits.shareInCompany < 1;
+  }
+
   /** What bounds the next batch. */
   get bounds(): Bounds {
-    return this.areWriting ? IN_COMPANY : ALONE;
+    return this.mayBeWriting ? IN_COMPANY : ALONE;
   }
 
   /** Why others need the database more; null when none does, or the batch did not ask. */

@@ -74,7 +74,7 @@ export class Sweep {
     return {
       stretches: new Stretches(stretches),
       lanes: Math.min(run.lanes, stretches.length),
-      isInCompany: () => run.neighbors.areWriting,
+      isInCompany: () => run.neighbors.mayBeWriting,
       stopBefore: (at) => this.#stopBefore(index, at),
       send: (stretch) => this.#send(leg, stretch),
       isLost: () => this.#leaseIfLost(),

@@ -31,7 +31,7 @@ describe('company', () => {
       runs.mine! += mine;
       runs.second! += second;
       company.saw({ ended, runs: { ...runs } }, (i + 1) * 250);
-      return { isHere: company.isHere, runs: company.runs };
+      return { isHere: company.isHere, mayBeHere: company.mayBeHere, runs: company.runs };
     });
   };
   const hereIn = (...windows: readonly Window[]) => seenIn(...windows).map((w) => w.isHere);
@@ -51,11 +51,16 @@ describe('company', () => {
     ).toEqual([false, false, false, true, true, true, true, false]);
   });
 
+  it('may be there from the first of the two on, until the second of the two that end it', () => {
+    const windows = seenIn({}, { others: 20 }, {}, { others: 20 }, { others: 20 }, {}, {});
+    expect(windows.map((w) => w.mayBeHere)).toEqual([false, true, false, true, true, true, false]);
+  });
+
   it('is not another run of Lapse, which is counted, for they share what one alone may take', () => {
     expect(seenIn({ mine: 5, second: 30 }, { mine: 5, second: 30 }, { mine: 5 })).toEqual([
-      { isHere: false, runs: 2 },
-      { isHere: false, runs: 2 },
-      { isHere: false, runs: 1 },
+      { isHere: false, mayBeHere: false, runs: 2 },
+      { isHere: false, mayBeHere: false, runs: 2 },
+      { isHere: false, mayBeHere: false, runs: 1 },
     ]);
     // And it hides no one.
     expect(hereIn({ second: 30, others: 5 }, { second: 30, others: 5 })).toEqual([false, true]);
@@ -154,7 +159,6 @@ describe('on a real database', () => {
     const other = await writer();
     let atWork = 0;
     let atOnce = 0;
-    let batches = 0;
     const { services, rests } = beside(async () => void (await other.write()));
     const database: Database = {
       async transaction(statements, options) {
@@ -164,9 +168,7 @@ describe('on a real database', () => {
         }
         const isBatch = statements.some((s) => s.text.includes('enter_batch'));
         if (isBatch) atWork += 1;
-        if (isBatch) batches += 1;
-        // Two lanes had begun when the second window showed that others write.
-        if (batches > 2) atOnce = Math.max(atOnce, atWork);
+        atOnce = Math.max(atOnce, atWork);
         const rows = await services.database.transaction(statements, options);
         if (isBatch) atWork -= 1;
         return rows;
@@ -178,11 +180,8 @@ describe('on a real database', () => {
     expect(atOnce).toBe(1);
     expect(rests.length).toBeGreaterThan(0);
     expect(new Set(rests.map((r) => r.by))).toEqual(new Set(['company']));
-    const [first, second, ...later] = (
-      await e.db.sql('select deleted::int as n from retention.receipt order by seq')
-    ).map((r) => Number(r.n));
-    expect([first, second]).toEqual([1_920, 1_920]);
-    expect(Math.max(...later)).toBeLessThanOrEqual(2_000);
+    const sizes = await e.db.sql('select deleted::int as n from retention.receipt order by seq');
+    expect(Math.max(...sizes.map((r) => Number(r.n)))).toBeLessThanOrEqual(2_000);
   });
 
   it('works half of the time by the index while another session writes', async () => {

@@ -330,6 +330,14 @@ export const runnerMutants: readonly Mutant[] = [
     tests: [`${company}:two windows in a row`],
   },
   {
+    id: 'B155',
+    promise: 'A run does not go at full speed while it is not sure that no one else writes.',
+    file: 'lib/engine/run/company.ts',
+    find: 'return this.#isHere || this.#sawOthers;',
+    replace: 'return this.#isHere;',
+    tests: [`${company}:may be there from the first`],
+  },
+  {
     id: 'B143',
     promise: 'What is under way has not ended.',
     file: 'lib/engine/statement/pressure.ts',
