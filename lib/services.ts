@@ -5,6 +5,7 @@
 import { connectBlob } from './platform/blob';
 import type { Backoff, Context } from './platform/context';
 import { connect, type Database } from './platform/database';
+import { SettingsError } from './platform/errors';
 import { createLog } from './platform/log';
 import { fitLogin, type Role } from './platform/login';
 import { connectRedis } from './platform/redis';
@@ -13,6 +14,7 @@ import { resolvePolicies } from './policies';
 import type { Policy } from './policies/contract';
 import { dataMap } from './policies/data-map';
 import type { DataMap } from './policies/data-map-contract';
+import { missingForNotices } from './policies/notice';
 import type { OrderReview } from './policies/order-contract';
 import { orderReview } from './policies/order-review';
 
@@ -30,11 +32,14 @@ export interface Services extends Context {
 /** Throws SettingsError naming every variable that is missing or wrong; then nothing runs. */
 export function createServices(env: Record<string, string | undefined> = process.env): Services {
   const settings = readSettings(env);
+  const policies = resolvePolicies(env);
+  const missing = missingForNotices(policies, settings);
+  if (missing.length > 0) throw new SettingsError(missing);
   const log = createLog({ level: settings.logLevel });
   for (const warning of settings.warnings) log.warn({ event: 'settings.warning' }, warning);
   return {
     settings,
-    policies: resolvePolicies(env),
+    policies,
     dataMap,
     orderReview,
     ...connections(settings),

@@ -6,6 +6,7 @@ import { orderReviewJob } from '../orders/job';
 import type { JobRequest, JobResult } from '../platform/job';
 import { recordsJob } from '../rights/archives/upkeep';
 import { erasuresJob } from '../rights/job';
+import { sendNotices } from '../rights/notices/job';
 import type { Services } from '../services';
 import { watchBacklog } from '../watch/backlog/watch-backlog';
 import { measureQuality } from '../watch/quality/job';
@@ -20,6 +21,7 @@ export const OWN_WORK = {
   'blob-outbox': (services, order) => drainOutbox(services, { ...order, patienceMs: PATIENCE_MS }),
   'order-review-sla': orderReviewJob,
   erasures: erasuresJob,
+  notices: sendNotices,
   backlog: watchBacklog,
   'own-records': recordsJob,
   'audit-seal': sealAudit,

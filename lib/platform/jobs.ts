@@ -23,6 +23,8 @@ export const OWN_JOBS: readonly OwnJob[] = [
   { name: 'erasures', schedule: '20 * * * *', daily: '20 6 * * *' },
   // What is past its cutoff. A cutoff moves slowly, so reporting it within an hour is soon enough.
   { name: 'backlog', schedule: '35 * * * *', daily: '35 6 * * *' },
+  // By day, when people read; a mail server that was down is tried again within the hour.
+  { name: 'notices', schedule: '50 6-20 * * *', daily: '50 6 * * *' },
   // Late and missing runs: often enough to report a skipped order watch before its next run is due.
   { name: 'run-watch', schedule: '*/2 * * * *', daily: '0 7 * * *' },
   // When the night's runs are over: the head that goes to the log covers all of them.

@@ -11,6 +11,7 @@ import { KEY } from './keys';
 import { type AlertSettings, alertEnvironment, alertSettings } from './settings/alerts';
 import { databaseEnvironment, databaseProblems } from './settings/databases';
 import { type LinkSettings, linkEnvironment, linkSettings } from './settings/links';
+import { type NoticeSettings, noticeEnvironment, noticeSettings } from './settings/notices';
 import { type Operator, operatorList, signingKey } from './settings/operators';
 import { type OrderSettings, orderEnvironment, orderSettings } from './settings/orders';
 import { isPrivate } from './transport';
@@ -109,6 +110,7 @@ const Environment = z.object({
   ...orderEnvironment,
   ...alertEnvironment,
   ...linkEnvironment,
+  ...noticeEnvironment,
   /** Bearer of /api/metrics and of the details of /api/health. */
   METRICS_TOKEN: secret.optional(),
   LOG_LEVEL: logLevel,
@@ -184,6 +186,8 @@ export interface Settings {
   readonly alerts: AlertSettings;
   /** Undefined: no signed link is made, and none is accepted. */
   readonly links: LinkSettings | undefined;
+  /** Undefined: no organization is told anything. */
+  readonly notices: NoticeSettings | undefined;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
   /** Prefix of every Redis key; the environment's name unless set. */
@@ -203,11 +207,13 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   const orders = orderSettings(e);
   const alerts = alertSettings(e);
   const links = linkSettings(e);
+  const notices = noticeSettings(e);
   const problems = [
     ...databaseProblems(e),
     ...orders.problems,
     ...alerts.problems,
     ...links.problems,
+    ...notices.problems,
     ...reused(e),
   ];
   if (problems.length > 0) throw new SettingsError(problems);
@@ -243,6 +249,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     orders: orders.settings,
     alerts: alerts.settings,
     links: links.settings,
+    notices: notices.settings,
     logLevel: e.LOG_LEVEL,
     sentryDsn: e.SENTRY_DSN,
     namespace: e.LAPSE_NAMESPACE ?? (e.VERCEL_TARGET_ENV ?? e.VERCEL_ENV ?? 'development').toLowerCase(),

@@ -3,6 +3,7 @@
  * what nobody was told of. The addresses are the business's own: one row an organization says where, and in which zone.
  */
 import { z } from 'zod';
+import type { Settings } from '../platform/settings';
 import { identifier } from './strategies/column';
 
 const days = z.number().int().min(1).max(365);
@@ -14,6 +15,8 @@ export const Notice = z.object({
   requiredDays: days.optional(),
   /** A link in the message keeps the rows so many days longer; without it there is none. */
   extendDays: days.optional(),
+  /** What the organization calls the rows, e.g. `documents`; the policy's name unless given. */
+  called: z.string().min(1).max(60).optional(),
   to: z.object({
     /** The tenants' own table and key unless named. */
     table: z.object({ schema: identifier.default('public'), name: identifier }).optional(),
@@ -49,5 +52,22 @@ export function noticeProblems({
     ...((to.table === undefined) !== (to.organization === undefined)
       ? ['notice.to.organization: say which column of to.table names the organization']
       : []),
+  ];
+}
+
+/**
+ * A declared notice that could never be sent stops the start: rows that wait for it would stay forever. Each begins with the
+ * variables that are missing.
+ */
+export function missingForNotices(
+  policies: readonly { readonly name: string; readonly notice?: Notice | undefined }[],
+  { notices, links }: Pick<Settings, 'notices' | 'links'>,
+): string[] {
+  const telling = policies.filter((p) => p.notice !== undefined).map((p) => p.name);
+  if (telling.length === 0) return [];
+  const why = `${telling.join(', ')} ${telling.length === 1 ? 'tells' : 'tell'} organizations before their rows go`;
+  return [
+    ...(notices === undefined ? [`NOTICE_SMTP_URL and NOTICE_FROM are required: ${why}`] : []),
+    ...(links === undefined ? [`LAPSE_LINK_KEY and LAPSE_URL are required: ${why}`] : []),
   ];
 }

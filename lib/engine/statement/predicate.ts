@@ -105,23 +105,28 @@ export function deadLettered(policy: Policy, asOf: Sql): Sql {
 }
 
 /**
- * G9: no delivered message has told the row's organization of it in time. One counts for the period that it spoke of: after another,
- * what was announced comes at another time. Null where the policy asks for none; an erasure waits for nobody.
+ * G9: no delivered message has told the row's organization of it in time. A message of one day counts from the day on that lies
+ * so many whole days behind it, at the hour at which the row is due: a day of delay is a day. It counts for the period that it spoke
+ * of: after another, what was announced comes at another time. Null where the policy asks for none; an erasure waits for nobody.
  */
 function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | null {
   const days = policy.notice?.requiredDays;
   if (days === undefined || !isExtendable) return null;
+  const due = sql`(${instantOf(policy)} + (${asOf} - ${cutoff}))`;
+  const hour = sql`(${due} - ${dayOf(due)})`;
   const told = allOf(
     sql`n.policy = ${literal(policy.name)}`,
     sql`n.tenant = ${id('t', policy.tenants!.column)}::text`,
     // The index has no others.
     sql`n.announced_at is not null`,
-    sql`n.delivered_at <= ${asOf} - make_interval(secs => ${constant(days * DAY_SECONDS)})`,
+    sql`${dayOf(sql`n.delivered_at`)} + make_interval(secs => ${constant((days + 1) * DAY_SECONDS)}) + ${hour} <= ${asOf}`,
     sql`n.keep_seconds = extract(epoch from ${asOf} - ${cutoff})`,
     isBefore(policy, id('t', policy.clock.column), sql`n.before`),
   );
   return sql`(case when exists (select 1 from retention.notice_part n where ${told}) then false else true end)`;
 }
+
+const dayOf = (instant: Sql): Sql => sql`date_trunc('day', ${instant}, 'UTC')`;
 
 /** A declared dependant that keeps the row here. */
 export const referenced = (policy: Policy): Sql =>

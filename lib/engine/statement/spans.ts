@@ -141,13 +141,14 @@ function somethingEnds({ policy, asOf }: Walk, { asOf: since }: Walk): Sql {
   const named = sql`table_name in (${list(...tableLabels(policy.table).map(literal))})`;
   const between = (instant: Sql) => sql`${instant} > ${since} and ${instant} <= ${asOf}`;
   const days = policy.notice?.requiredDays;
-  const told = sql`delivered_at + make_interval(days => ${constant(days ?? 0)})`;
+  // Whole days and the hour of the row.
+  const after = (n: number) => sql`delivered_at + make_interval(days => ${constant((days ?? 0) + n)})`;
   return anyOf(
     sql`exists (select 1 from retention.extension where ${named} and ${between(sql`keep_until`)})`,
     sql`exists (select 1 from retention.dead_letter where ${named} and state = 'open' and ${between(sql`next_attempt_at`)})`,
     days === undefined
       ? null
-      : sql`exists (select 1 from retention.notice_part where policy = ${literal(policy.name)} and ${between(told)})`,
+      : sql`exists (select 1 from retention.notice_part where policy = ${literal(policy.name)} and ${after(2)} > ${since} and ${after(0)} <= ${asOf})`,
   );
 }
 

@@ -164,9 +164,9 @@ async function addSpans(
   );
   for (const [i, rows] of answers.entries()) {
     const { day } = spans[i]!;
-    const daysLeft = (Date.parse(day.at) - clock().getTime()) / DAY_MS;
+    const daysLeft = Math.floor(Date.parse(day.at) / DAY_MS) - Math.floor(clock().getTime() / DAY_MS);
     const policy = moments.find((m) => m !== null)!.policy;
-    const canBeTold = daysLeft > (policy.notice?.requiredDays ?? Number.POSITIVE_INFINITY);
+    const canBeTold = daysLeft > (policy.notice?.requiredDays ?? Number.POSITIVE_INFINITY) + 1;
     for (const row of rows) {
       if (only === undefined || row.organization === only) addTo(day, row, canBeTold);
       else if (row.more) day.more = true;

@@ -22,7 +22,7 @@ afterEach(() => e.stop());
 const at = (daysLater: number, seconds = 0) => new Date(NOW.getTime() + (daysLater * DAY + seconds) * 1000);
 
 describe('a policy that requires a notice', () => {
-  it('keeps what nobody was told of, counts why, and deletes it seven days after it was told', async () => {
+  it('keeps what nobody was told of, counts why, and deletes it seven whole days after it was told', async () => {
     await ofOrganization(e.db, 'acme', [40, 31, 29], NOW);
     const kept = await e.run(noticed());
     expect(kept).toMatchObject({ outcome: 'succeeded', deleted: 0, kept: { unnoticed: 2 } });
@@ -30,7 +30,7 @@ describe('a policy that requires a notice', () => {
       expired: 0,
       kept: { unnoticed: 2 },
     });
-    await told(e.db, 'acme', { delivered: at(-7), before: at(-30) });
+    await told(e.db, 'acme', { delivered: at(-7, -7_201), before: at(-30) });
     expect((await e.run(noticed(), { dryRun: true })).preview).toMatchObject({ expired: 2 });
     expect(await e.run(noticed())).toMatchObject({ outcome: 'succeeded', deleted: 2 });
     expect(await left(e.db)).toBe(1);
@@ -38,7 +38,7 @@ describe('a policy that requires a notice', () => {
 
   it('does not count a message that was delivered a second too late, nor one to another organization', async () => {
     await ofOrganization(e.db, 'acme', [40], NOW);
-    await told(e.db, 'acme', { delivered: at(-7, 1), before: at(-30) });
+    await told(e.db, 'acme', { delivered: at(-7, -7_200), before: at(-30) });
     await told(e.db, 'bolt', { delivered: at(-20), before: at(-30) });
     await told(e.db, 'acme', { delivered: at(-20), before: at(-30), policy: 'other' });
     expect(await e.run(noticed())).toMatchObject({ deleted: 0, kept: { unnoticed: 1 } });

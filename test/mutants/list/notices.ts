@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant';
 
 const guard = ['test/engine/run/unnoticed.test.ts'];
+const send = ['test/rights/notices.test.ts'];
 const calendar = ['test/watch/calendar/calendar.test.ts'];
 
 export const noticeMutants: readonly Mutant[] = [
@@ -17,8 +18,8 @@ export const noticeMutants: readonly Mutant[] = [
     id: 'NO2',
     promise: 'A message counts from so many days after it was delivered.',
     file: 'lib/engine/statement/predicate.ts',
-    find: 'constant(days * DAY_SECONDS)',
-    replace: 'constant(days)',
+    find: 'constant((days + 1) * DAY_SECONDS)',
+    replace: 'constant(days * DAY_SECONDS)',
     tests: guard,
   },
   {
@@ -92,5 +93,109 @@ export const noticeMutants: readonly Mutant[] = [
     find: 'x.at::timestamptz, make_interval',
     replace: 'retention.clock(), make_interval',
     tests: calendar,
+  },
+  {
+    id: 'NO12',
+    promise: 'A message is claimed by one call.',
+    file: 'lib/migrations/functions/notices.sql',
+    find: '      where n.claimed_until <= retention.clock()\n',
+    replace: '',
+    tests: send,
+  },
+  {
+    id: 'NO13',
+    promise: 'What another call has told meanwhile is not told again.',
+    file: 'lib/migrations/functions/notices.sql',
+    find: 's.announced_at is not null and s.before > x.since',
+    replace: 's.announced_at is not null and false',
+    tests: send,
+  },
+  {
+    id: 'NO14',
+    promise: 'A required message of which no answer came counts as not delivered.',
+    file: 'lib/migrations/functions/notices.sql',
+    find: 'and sending and not required and claimed_until',
+    replace: 'and sending and claimed_until',
+    tests: send,
+  },
+  {
+    id: 'NO15',
+    promise: 'A message that was perhaps sent is no delivery.',
+    file: 'lib/migrations/functions/notices.sql',
+    find: 'set announced_at = at from lost',
+    replace: 'set announced_at = at, delivered_at = at from lost',
+    tests: send,
+  },
+  {
+    id: 'NO16',
+    promise: 'A link keeps nothing beyond the day that its message names, and cuts nothing short.',
+    file: 'lib/migrations/functions/notices.sql',
+    find: '      where x.keep_until < excluded.keep_until;',
+    replace: '      ;',
+    tests: send,
+  },
+  {
+    id: 'NO17',
+    promise: 'Keeping rows uses the link.',
+    file: 'lib/migrations/functions/notices.sql',
+    find: `retention.use_link(link, 'notice.extend', until)`,
+    replace: 'null',
+    tests: send,
+  },
+  {
+    id: 'NO18',
+    promise: 'Whoever unsubscribed still gets what is required.',
+    file: 'lib/rights/notices/organization.ts',
+    find: 'stopped ? parts.filter(isRequired) : parts',
+    replace: 'stopped ? [] : parts',
+    tests: send,
+  },
+  {
+    id: 'NO19',
+    promise: 'Whoever unsubscribed gets nothing else.',
+    file: 'lib/rights/notices/organization.ts',
+    find: 'stopped ? parts.filter(isRequired) : parts',
+    replace: 'parts',
+    tests: send,
+  },
+  {
+    id: 'NO20',
+    promise: 'A link of a message that was followed by another does nothing.',
+    file: 'lib/rights/notices/acts.ts',
+    find: ` and digest = \${digest}`,
+    replace: '',
+    tests: send,
+  },
+  {
+    id: 'NO21',
+    promise: 'A copy has the rows of one organization.',
+    file: 'lib/rights/notices/upcoming.ts',
+    find: `    sql\`\${id('t', policy.tenants!.column)} = \${tenant}\`,\n`,
+    replace: '',
+    tests: send,
+  },
+  {
+    id: 'NO22',
+    promise: 'A lost answer is not taken for a refusal.',
+    file: 'lib/rights/notices/mail.ts',
+    find: "return { how: 'unknown', because };",
+    replace: "return { how: 'refused', because, isDown: true };",
+    tests: send,
+  },
+  {
+    id: 'NO23',
+    promise: 'A download link works once.',
+    file: 'lib/http/notice-routes.ts',
+    find: 'refuseUsed(await askOne(s.database, useLink(link), { statementMs: 5_000 }));',
+    replace: '',
+    tests: send,
+  },
+  {
+    id: 'NO24',
+    promise: 'A policy that tells does not start without a mail server.',
+    file: 'lib/policies/notice.ts',
+    find: 'if (telling.length === 0) return [];',
+    replace: 'if (telling.length >= 0) return [];',
+    tests: send,
   },
 ];

@@ -255,10 +255,10 @@ describe('the calendar of organizations', () => {
     ]);
     await told(e.db, 'acme', { delivered: later(-4), before: later(-25) });
     expect((await daysOf(policy, 12)).flatMap((d) => (d.rows ? [[d.date, d.rows]] : []))).toEqual([
-      ['2026-03-04', 2],
+      ['2026-03-05', 2],
       ['2026-03-11', 1],
     ]);
-    expect(await found(policy, new Date('2026-03-04T02:01:00Z'))).toBe(2);
+    expect(await found(policy, new Date('2026-03-05T02:01:00Z'))).toBe(2);
   });
 
   it('says when there was no time for all of them', async () => {

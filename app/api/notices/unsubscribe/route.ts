@@ -1,0 +1,4 @@
+import { unsubscribeRoute } from '@/lib/http/notice-routes';
+
+export const maxDuration = 300;
+export const { GET, POST } = unsubscribeRoute();
