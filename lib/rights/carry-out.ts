@@ -9,6 +9,7 @@ import { drainOutbox } from '../files/drain';
 import type { Services } from '../services';
 import { eraseFromArchives, NOTHING_ARCHIVED } from './archives/entomb';
 import { type Erased, erasePolicy, nothingOf, waiting } from './erase-policy';
+import { dropExportsOf } from './export/export';
 import { type Graph, graphOf, type Step } from './graph';
 import { dropWithdrawn, type Keeping, keepInLedger } from './ledger/keep';
 import { undecidedInWords } from './preview';
@@ -42,7 +43,7 @@ export async function carryOut(
   const kept = done.reduce((n, e) => n + sum(e.kept), 0) + archived.held;
   const isFree = stillWanted && graph.problems.length === 0 && unfinished.length === 0 && kept === 0;
   // Before it is called done, so that no restore can undo what was answered.
-  const keeping = isFree ? await keepInLedger(services, request.id) : null;
+  const keeping = isFree ? await keptOf(services, graph, request.id) : null;
   const isKept = keeping === 'kept' || keeping === 'off';
   const finished = isKept && (await finishErasure(services.database, request.id, call.actor));
   if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);
@@ -61,6 +62,10 @@ export async function carryOut(
   tell(log, result);
   return result;
 }
+
+/** No copy of it is left, and the ledger has it. */
+const keptOf = async (services: Services, { subject }: Graph, id: string): Promise<Keeping> =>
+  (await dropExportsOf(services, subject)) ? keepInLedger(services, id) : 'failed';
 
 interface Through {
   readonly done: readonly Erased[];
@@ -177,7 +182,7 @@ async function comeTo(
 
 const UNKEPT = {
   failed:
-    'all was erased, but the ledger could not be written, so that a restore would bring it back: the next call finishes it',
+    'all was erased, but the store did not take the entry of the ledger, or still keeps an export: the next call finishes it',
   restored:
     'all was erased, but the database has been restored: the cron erasures first takes up what came back, then finishes it',
 } as const;

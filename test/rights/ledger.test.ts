@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { verify } from '@/lib/operators/audit/verify';
 import { connectRedis } from '@/lib/platform/redis';
+import { defineDataMap } from '@/lib/policies/data-map-contract';
 import { confirmRequest, eraseSubject, withdrawRequest } from '@/lib/rights/erase';
 import { erasuresJob } from '@/lib/rights/job';
 import { replayAll } from '@/lib/rights/ledger/replay';
@@ -118,6 +119,40 @@ describe('a finished erasure', () => {
 });
 
 describe('after a restore', () => {
+  it('rows that name the person by an address alone go again, although nobody has that address any more', async () => {
+    const [gone = ''] = await people(1);
+    await f.db.sql(`create table persons (id uuid primary key, email text);
+      create table letters (id int primary key, receiver text);
+      insert into persons values ('${gone}', 'gone@example.com'); insert into letters values (1, 'gone@example.com'), (2, 'other@example.com');
+      grant select, update, delete on persons, letters to lapse_app;
+      select retention.protect('public.persons'), retention.protect('public.letters')`);
+    const dataMap = defineDataMap({
+      'public.persons': {
+        kept: 'while it lasts',
+        subject: 'user',
+        identifiers: ['email'],
+        confidential: { delete: ['email'] },
+      },
+      'public.letters': {
+        kept: 'while it lasts',
+        mentions: [{ column: 'receiver', is: 'email' }],
+        confidential: { delete: ['receiver'] },
+      },
+    });
+    const old = await dumped();
+    expect(await erase({ ...f.services, dataMap }, gone)).toMatchObject({
+      outcome: 'succeeded',
+      ledger: 'kept',
+    });
+    const { db, services } = await restored(old);
+    await db.sql('delete from persons');
+    expect(await job({ ...services, dataMap })).toMatchObject({
+      outcome: 'succeeded',
+      replay: { cameBack: 1 },
+    });
+    expect(await db.sql('select receiver from letters')).toEqual([{ receiver: 'other@example.com' }]);
+  });
+
   it('who was erased is erased again by the next call of the cron, files of theirs too, and nobody else', async () => {
     const [gone = '', other = ''] = await people(2);
     await f.rows([{ age: 1, file: suffixed(1), person: gone }]);
@@ -361,7 +396,7 @@ it('nobody erases by an entry of their own making: the app cannot prove a reques
   expect(await asApp('select retention.prove_erasure($1::uuid) as proof', [id])).toEqual([[{ proof: null }]]);
   for (const text of [
     'select secret from retention.ledger_secret',
-    "select retention.ledger_hash(gen_random_uuid(), 'user', 'x', 'ann')",
+    "select retention.ledger_hash(gen_random_uuid(), 'user', 'x', 'ann', '{}')",
   ]) {
     await expect(asApp(text)).rejects.toMatchObject({ sqlState: '42501' });
   }
@@ -371,6 +406,7 @@ it('nobody erases by an entry of their own making: the app cannot prove a reques
     subject: person,
     reason: 'r',
     requested_by: 'ann',
+    identifiers: {},
     proof: 'a'.repeat(64),
     ledger: 'x',
   };

@@ -23,7 +23,7 @@ grant execute on function
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.begin_erasure_step, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
   retention.prove_erasure, retention.note_ledger, retention.begin_replay, retention.adopt_erasures, retention.note_replay_walked,
-  retention.end_replay,
+  retention.end_replay, retention.write_export, retention.fetch_export, retention.end_export,
   retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans,
   retention.use_link, retention.claim_notice, retention.settle_notice, retention.give_up_notices,
   retention.extend_by_notice, retention.stop_notices,
@@ -39,6 +39,7 @@ grant execute on function
   retention.give_approval, retention.withdraw_approval,
   retention.retry_letter, retention.retry_letters, retention.discard_letter, retention.assign_letter,
   retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
+  retention.request_export, retention.link_export, retention.withdraw_export,
   retention.request_restore, retention.confirm_restore, retention.withdraw_restore,
   retention.enter_restore, retention.restore_rows, retention.note_restored, retention.finish_restore,
   retention.confirm_refund, retention.resolve_order, retention.extend_order

@@ -2,17 +2,17 @@
 -- What comes from there is a claim: the database takes up only what it can prove to have been let begin by people.
 
 -- HMAC-like over fields that are told apart by their length; with a key of fixed length both times (RFC 2104's purpose).
-create or replace function retention.ledger_hash(e uuid, whose text, id_of text, who text) returns text
+create or replace function retention.ledger_hash(e uuid, whose text, id_of text, who text, known jsonb) returns text
 language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   select encode(sha256(secret || sha256(secret || convert_to(retention.audit_field(e::text) || retention.audit_field(whose)
-    || retention.audit_field(id_of) || retention.audit_field(who), 'UTF8'))), 'hex')
+    || retention.audit_field(id_of) || retention.audit_field(who) || retention.audit_field(known::text), 'UTF8'))), 'hex')
   from retention.ledger_secret
 $$;
-comment on function retention.ledger_hash(uuid, text, text, text) is 'What only this database, and its restored copies, can say of a request.';
+comment on function retention.ledger_hash(uuid, text, text, text, jsonb) is 'What only this database, and its restored copies, can say of a request.';
 
 create or replace function retention.prove_erasure(e uuid) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by) from retention.erasure x
+  select retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by, x.identifiers) from retention.erasure x
   where x.id = e and x.state in ('open', 'done')
 $$;
 comment on function retention.prove_erasure(uuid) is 'The proof of a request that was let begin, for its entry of the ledger; null of any other.';
@@ -33,7 +33,7 @@ begin
 end $$;
 comment on function retention.begin_replay(text) is 'Begins to hold the ledger against the database, or continues.';
 
--- `entries`: id, scope, subject, reason, requested_by, proof, ledger (its name). A request that is here and waits for a
+-- `entries`: id, scope, subject, reason, requested_by, identifiers, proof, ledger (its name). A request that is here and waits for a
 -- second operator was confirmed in the lost time; one that was taken back stays so.
 create or replace function retention.adopt_erasures(r uuid, entries jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -50,8 +50,8 @@ begin
     raise exception 'lapse: no replay is under way' using errcode = '22023';
   end if;
   for x in select * from jsonb_to_recordset(entries)
-      t(id uuid, scope text, subject text, reason text, requested_by text, proof text, ledger text) order by t.id loop
-    if x.proof is distinct from retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by) then
+      t(id uuid, scope text, subject text, reason text, requested_by text, identifiers jsonb, proof text, ledger text) order by t.id loop
+    if x.proof is distinct from retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by, x.identifiers) then
       -- A person has seen to it since.
       if exists (select 1 from retention.erasure e where e.scope = x.scope and e.subject = x.subject and e.state = 'done') then
         settled := settled || x.id;
@@ -62,8 +62,8 @@ begin
     end if;
     select state into was from retention.erasure where id = x.id for update;
     if not found then
-      insert into retention.erasure (id, scope, subject, reason, requested_by, requested_at, due_at, state, ledger, replay)
-        values (x.id, x.scope, x.subject, x.reason, x.requested_by, asked, retention.erasure_due(asked), 'confirmed', x.ledger, r)
+      insert into retention.erasure (id, scope, subject, reason, requested_by, identifiers, requested_at, due_at, state, ledger, replay)
+        values (x.id, x.scope, x.subject, x.reason, x.requested_by, x.identifiers, asked, retention.erasure_due(asked), 'confirmed', x.ledger, r)
         on conflict do nothing;
       if not found then
         -- Somebody asked for the same subject since: that request is carried out first, and this one at a later look.

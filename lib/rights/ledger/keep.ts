@@ -62,13 +62,14 @@ const Entry = z.object({
   subject: z.string(),
   reason: z.string(),
   requested_by: z.string(),
+  identifiers: z.record(z.string(), z.array(z.string())),
   proof: z.string().nullable(),
 });
 
 const entryOf = (id: string) =>
   query(
     sql`select jsonb_build_object('id', id, 'scope', scope, 'subject', subject, 'reason', reason, 'requested_by', requested_by,
-        'proof', retention.prove_erasure(id)) as it, ledger as before
+        'identifiers', identifiers,        'proof', retention.prove_erasure(id)) as it, ledger as before
       from retention.erasure where id = ${id}::uuid`,
     oneRow(z.object({ it: Entry, before: z.string().nullable() })),
   );

@@ -48,6 +48,8 @@ const Content = z.object({
   subject: z.string(),
   reason: z.string(),
   requested_by: z.string(),
+  /** Hashes of what else the subject is known by: its own row may not come back with what names it. */
+  identifiers: z.record(z.string(), z.array(z.string())),
   /** Of the database: without it the entry is taken up by none. */
   proof: z.string(),
 });

@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant';
 
 const clock = ['test/rights/clock.test.ts'];
 const consent = ['test/policies/consent.test.ts'];
+const copies = ['test/rights/export.test.ts'];
 const ledger = ['test/rights/ledger.test.ts'];
 const removal = ['test/operators/permanent.test.ts'];
 
@@ -83,7 +84,7 @@ export const ledgerMutants: readonly Mutant[] = [
     id: 'LG10',
     promise: 'Nobody has a request carried out by an entry of their own making.',
     file: 'lib/migrations/functions/ledger.sql',
-    find: 'if x.proof is distinct from retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by) then',
+    find: 'if x.proof is distinct from retention.ledger_hash(x.id, x.scope, x.subject, x.requested_by, x.identifiers) then',
     replace: 'if x.proof is null then',
     tests: ledger,
   },
@@ -167,5 +168,61 @@ export const ledgerMutants: readonly Mutant[] = [
     find: `strategy.kind === 'mask' ? strategy : { kind: 'delete' }`,
     replace: 'strategy',
     tests: consent,
+  },
+  {
+    id: 'LG21',
+    promise: 'A copy for one person holds no row that names another.',
+    file: 'lib/rights/export/holdings.ts',
+    find: `not (\${isAnothers})`,
+    replace: 'true',
+    tests: copies,
+  },
+  {
+    id: 'LG22',
+    promise: 'A column that names another person is left empty.',
+    file: 'lib/rights/export/holdings.ts',
+    find: 'names.includes(column) ?',
+    replace: 'names.length < 0 ?',
+    tests: copies,
+  },
+  {
+    id: 'LG23',
+    promise: 'A link fetches its own export only.',
+    file: 'lib/http/export-route.ts',
+    find: 'it.subject !== link.subject.id',
+    replace: 'it.subject === ""',
+    tests: copies,
+  },
+  {
+    id: 'LG24',
+    promise: 'A link fetches once.',
+    file: 'lib/migrations/functions/exports.sql',
+    find: `refused := retention.use_link(link, 'export.download', until);`,
+    replace: 'refused := null;',
+    tests: copies,
+  },
+  {
+    id: 'LG25',
+    promise: 'An erasure leaves no copy in the store.',
+    file: 'lib/rights/carry-out.ts',
+    find: '(await dropExportsOf(services, subject)) ?',
+    replace: 'subject.id ?',
+    tests: copies,
+  },
+  {
+    id: 'LG26',
+    promise: 'A copy goes when its week is over.',
+    file: 'lib/rights/export/store.ts',
+    find: `e.state = 'withdrawn' or e.expires_at <= `,
+    replace: `e.state = 'withdrawn' or e.expires_at is null and e.expires_at <= `,
+    tests: copies,
+  },
+  {
+    id: 'LG27',
+    promise: 'What a link could still fetch is asked under the clock of the database, too.',
+    file: 'lib/migrations/functions/exports.sql',
+    find: `where id = e and state = 'written' and expires_at > retention.clock() for share`,
+    replace: 'where id = e for share',
+    tests: copies,
   },
 ];

@@ -1,0 +1,4 @@
+import { exportRoute } from '@/lib/http/export-route';
+
+export const maxDuration = 300;
+export const { GET, POST } = exportRoute();

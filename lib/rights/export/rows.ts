@@ -1,0 +1,106 @@
+/** The rows of one holding as JSON lines, page by page in the order of the key, READ ONLY; and the files that they name. */
+import { z } from 'zod';
+import { RequestError } from '../../platform/errors';
+import { oneRow, type Query, query } from '../../platform/query';
+import type { Asking } from '../../platform/session';
+import { id, list, literal, type Sql, sql, tableId, typed } from '../../platform/sql';
+import type { Holding } from './holdings';
+
+/** A table without an index on what names the subject is read to its end for each page. */
+const LIMITS = { statementMs: 60_000, readOnly: true };
+const PAGE = 1_000;
+/** Neon answers at most 10 MiB in all (PLATFORM §B6). */
+const MOST_BYTES = 6 * 1024 * 1024;
+
+const Page = z.object({
+  bytes: z.coerce.number(),
+  count: z.number(),
+  /** Null: more bytes than fit an answer. */
+  rows: z
+    .array(z.object({ key: z.array(z.string()), line: z.string(), files: z.array(z.string()) }))
+    .nullable(),
+});
+
+export interface Paging {
+  readonly reading: Asking;
+  /** Throws when there is no time left. */
+  inTime(): void;
+}
+
+/** Yields each row; `files`: canonical pathnames. Throws RequestError for a row that no answer can hold. */
+export async function* rowsOf(
+  { reading, inTime }: Paging,
+  holding: Holding,
+): AsyncGenerator<{ line: string; files: readonly string[] }> {
+  let size = PAGE;
+  let after: readonly string[] | null = null;
+  for (;;) {
+    inTime();
+    const page: z.output<typeof Page> = await reading.askOne(pageOf(holding, after, size), LIMITS);
+    if (page.rows === null) {
+      if (size === 1) throw tooLarge(holding.label);
+      size = Math.max(1, Math.floor(size / 4));
+      continue;
+    }
+    yield* page.rows;
+    if (page.count < size) return;
+    after = page.rows.at(-1)!.key;
+  }
+}
+
+const tooLarge = (label: string): RequestError =>
+  new RequestError(
+    409,
+    'row_too_large',
+    `a row of ${label} has more than ${MOST_BYTES} bytes, more than one answer of the database can hold: copy it by hand`,
+  );
+
+function pageOf(
+  holding: Holding,
+  after: readonly string[] | null,
+  size: number,
+): Query<z.output<typeof Page>> {
+  const { table, key, columns, theirs, value } = holding;
+  const keys = list(...key.map((k) => id('t', k.column)));
+  const behind = after === null ? null : list(...key.map((k, i) => typed(after[i] ?? null, k.type)));
+  const line = sql`jsonb_build_object(${list(...columns.slice(0, MOST_ARGUMENTS).map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`))})`;
+  const more = columns.slice(MOST_ARGUMENTS);
+  const rest =
+    more.length === 0
+      ? sql``
+      : sql` || jsonb_build_object(${list(...more.map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`))})`;
+  return query(
+    sql`with page as materialized (
+      select jsonb_build_array(${list(...key.map((k) => sql`${id('t', k.column)}::text`))}) as key, (${line}${rest})::text as line,
+        to_jsonb(${filesIn(holding)}) as files
+      from ${tableId(table)} t where ${theirs}${behind === null ? sql`` : sql` and (${keys}) > (${behind})`}
+      order by ${keys} limit ${size}::int
+    ), size as (select coalesce(sum(octet_length(line) + 200), 0) as bytes, count(*)::int as count from page)
+    select bytes::text, count, case when bytes <= ${MOST_BYTES}::bigint
+      then coalesce((select jsonb_agg(to_jsonb(p)) from page p), '[]') end as rows from size`,
+    oneRow(Page),
+  );
+}
+
+/** A function takes at most a hundred arguments: a name and a value each. */
+const MOST_ARGUMENTS = 50;
+
+/** Names that mean one file below the column's prefix, whatever the host. */
+const filesIn = ({ files }: Holding): Sql =>
+  sql`array_remove(array[${list(
+    ...files.map((f) => {
+      const path = sql`retention.blob_path(${id('t', f.column)}::text)`;
+      return sql`case when ${id('t', f.column)}::text <> '' and retention.blob_refusal(${path}, ${literal(f.prefix ?? '')}, '{}') is null then ${path} end`;
+    }),
+  )}]::text[], null)`;
+
+const Count = z.object({ n: z.coerce.number() });
+
+/** Rows that were reached and are another person's. */
+export const countOthers = ({ reading }: Paging, { table, others }: Holding): Promise<number> =>
+  reading
+    .askOne(
+      query(sql`select count(*)::text as n from ${tableId(table)} t where ${others}`, oneRow(Count)),
+      LIMITS,
+    )
+    .then((c) => c.n);
