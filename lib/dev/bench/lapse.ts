@@ -70,16 +70,17 @@ export async function runLapse(
   options: LapseOptions,
 ): Promise<LapseFigures> {
   const services = benchServices(env, { CLEANUP_LANES: String(options.lanes) });
+  const asked = options.path === 'index' ? keptToTheIndex(services.database) : services.database;
   let longestLockMs = 0;
   let batches = 0;
   let rssMost = 0;
   const database: Database = {
     async transaction(statements, request) {
       if (!statements.some((s) => /enter_batch|drop_partition/.test(s.text))) {
-        return services.database.transaction(statements, request);
+        return asked.transaction(statements, request);
       }
       const began = performance.now();
-      const rows = await services.database.transaction(statements, request);
+      const rows = await asked.transaction(statements, request);
       longestLockMs = Math.max(longestLockMs, performance.now() - began);
       rssMost = Math.max(rssMost, process.memoryUsage.rss());
       batches += 1;
@@ -98,8 +99,6 @@ export async function runLapse(
     correlationId: randomUUID(),
     deadline: new Date(now.getTime() + 3_600_000),
     dryRun: false,
-    // A limit keeps a run to the index.
-    ...(options.path === 'index' ? { limit: 1_000_000_000 } : {}),
   });
   const seconds = (performance.now() - began) / 1000;
   if (result.outcome !== 'succeeded') throw new Error(`the run ended ${result.outcome}: ${result.message}`);
@@ -114,3 +113,11 @@ export async function runLapse(
     rssMostMb: rssMost / 1_048_576,
   };
 }
+
+/** A run that does not learn how much is due takes it for little, and stays with the index. */
+const keptToTheIndex = (database: Database): Database => ({
+  async transaction(statements, request) {
+    const answers = await database.transaction(statements, request);
+    return answers.map((rows, i) => (statements[i]!.text.startsWith('explain (format json)') ? [] : rows));
+  },
+});
