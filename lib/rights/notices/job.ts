@@ -171,5 +171,5 @@ function ending({ clock }: Services, { dryRun }: JobRequest, t: Tally): NoticesR
   if (t.outOfTime) return { outcome: 'interrupted', reason: 'time', ...ended };
   // What a horizon reaches changes at midnight; what was not delivered is tried again before.
   const midnight = new Date((Math.floor(clock().getTime() / DAY_MS) + 1) * DAY_MS);
-  return { outcome: 'succeeded', reason: null, ...ended, nextLook: t.failed > 0 ? 'scheduled' : midnight };
+  return { outcome: 'succeeded', reason: null, ...ended, nextLook: t.failed > 0 ? clock() : midnight };
 }
