@@ -1,6 +1,7 @@
 /** The parts of `npm run proof:rights`: each a file of its own, which runs on a cloud of its own and leaves nothing behind. */
+import { archive } from './archive';
 import { erasure } from './erasure';
 import type { Part } from './part';
 import { replay } from './replay';
 
-export const PARTS: readonly Part[] = [erasure, replay];
+export const PARTS: readonly Part[] = [archive, erasure, replay];
