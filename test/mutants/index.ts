@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { adoptMutants } from './list/adopt';
 import { approvalMutants } from './list/approvals';
+import { archiveMutants } from './list/archive';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
 import { controlMutants } from './list/control';
@@ -34,6 +35,7 @@ import type { Mutant } from './mutant';
 const all: readonly Mutant[] = [
   ...adoptMutants,
   ...approvalMutants,
+  ...archiveMutants,
   ...batchMutants,
   ...rangeMutants,
   ...auditMutants,

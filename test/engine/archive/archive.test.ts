@@ -189,3 +189,86 @@ async function harm(path: string): Promise<void> {
   body[body.length - 9]! ^= 1;
   await e.cloud.blob.put(path, body, { access: 'private', allowOverwrite: true });
 }
+
+it('deletes nothing that was not archived, whatever sends the batch', async () => {
+  await pictures(2);
+  // A batch as it would be without its archive: the pipeline's own way is closed.
+  const { batch } = await import('@/lib/engine/statement/batch');
+  const text = JSON.stringify(
+    batch({
+      policy: e.policy,
+      version: 'v',
+      runId: PERSON,
+      fence: '1',
+      seq: 1,
+      leg: { kind: 'rule', rule: e.policy.rules[0]!, cutoff: new Date().toISOString() } as never,
+      position: null,
+      limit: 10,
+      asOf: new Date().toISOString(),
+      actor: 'cron',
+      reason: 'retention',
+      statementTimeoutMs: 1_000,
+    }).queries.locked,
+  );
+  expect(text).toContain('and false');
+});
+
+it('takes no receipt of such a policy without an archive, and none of another batch', async () => {
+  await pictures(1);
+  const { runId } = await e.runNow();
+  const copy = (columns: string) =>
+    e.db.sql(`insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, form, keys, key_bytes,
+        dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, archive)
+      select run, seq + 1, policy, policy_version, action, actor, ${columns}, as_of, table_name, form, keys, key_bytes,
+        dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, case when ${columns} = 'erasure' then null::uuid else null end
+      from retention.receipt where run = '${runId}'`);
+  await expect(copy(`'retention'`)).rejects.toThrow(/archives before it deletes/);
+  await copy(`'erasure'`);
+  await expect(
+    e.db.sql(`insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, form, keys, key_bytes,
+        dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, archive)
+      select run, seq + 2, policy, policy_version, action, actor, reason, as_of, table_name, form, keys, key_bytes,
+        dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, archive
+      from retention.receipt where run = '${runId}' and archive is not null`),
+  ).rejects.toThrow(/does not hold/);
+});
+
+it('rolls back when what goes along changes in the very moment it goes, and leaves its row', async () => {
+  const [first] = await pictures(2);
+  // Between the look at what goes along and the deletion no other request fits: the part of the statement is asked alone.
+  const { sql } = await import('@/lib/platform/sql');
+  const { unlikeAlong } = await import('@/lib/engine/statement/archived');
+  const { batchOf } = await import('@/lib/engine/statement/request');
+  const b = batchOf({
+    policy: e.policy,
+    version: 'v',
+    runId: PERSON,
+    fence: '1',
+    seq: 1,
+    leg: { kind: 'rule', rule: e.policy.rules[0]!, cutoff: new Date().toISOString() } as never,
+    position: null,
+    limit: 10,
+    asOf: new Date().toISOString(),
+    actor: 'cron',
+    reason: 'retention',
+    statementTimeoutMs: 1_000,
+    archived: {
+      id: PERSON,
+      facts: {},
+      versions: { [first!]: '1' },
+      children: [{ counts: { [first!]: 2 }, versions: { '1': '7', '2': '7' } }],
+    },
+  });
+  const along = (rows: string) => {
+    const query = sql`with gone as (select ${first!}::uuid as key), d0 as (select * from (values ${rows}) v(key, version)), ${unlikeAlong(b)!} select n from unlike`;
+    const text = query.text.replace('$2', rows);
+    const values = query.values.filter((_, i) => i !== 1);
+    return e.db.sql(
+      text.replace(/\$(\d+)/g, (_, n: string) => (Number(n) > 2 ? `$${Number(n) - 1}` : `$${n}`)),
+      values as unknown[],
+    );
+  };
+  expect(await along(`('1', '7'), ('2', '7')`)).toEqual([{ n: '0' }]);
+  await expect(along(`('1', '7'), ('2', '8')`)).rejects.toMatchObject({ code: 'LP022' });
+  await expect(along(`('1', '7')`)).rejects.toMatchObject({ code: 'LP022' });
+});

@@ -398,3 +398,22 @@ describe('rows that refer to each other', () => {
     });
   });
 });
+
+it('a row that was not deleted under it does not come back from an archive, although it stands there', async () => {
+  const ids = await pictures(2);
+  let changed = false;
+  e.cloud.setFaults(({ service, path }) => {
+    if (service === 'blob' && path.includes('manifest') && !changed) {
+      changed = true;
+      void e.db.sql('update pictures set at = now(), org = null where id = $1', [ids[0]]);
+    }
+    return undefined;
+  });
+  const { runId: run, deleted } = await e.runNow();
+  e.cloud.setFaults(undefined);
+  expect(deleted).toBe(1);
+  // The application deletes it later, for a reason of its own.
+  await e.db.sql('delete from pictures where id = $1', [ids[0]]);
+  expect((await ask({ run })).body).toMatchObject({ counts: { restored: 3 } });
+  expect(await e.db.sql('select id from pictures')).toEqual([{ id: ids[1] }]);
+});
