@@ -4,14 +4,15 @@ import { borders, middle } from '../statement/divide';
 import { DUE_CAP } from '../statement/drained';
 import type { Leg, Position } from '../statement/leg';
 import { onLeaf } from '../statement/partition';
+import { ALONE } from './pace';
 import { LOOK } from './session';
 import { type Stretch, stretch } from './stretches';
 import type { Pass } from './under-way';
 
 /** So that none is idle while the last of the others is still at work. */
 const STRETCHES_A_LANE = 4;
-/** First batches of a stretch. With fewer the lanes are done before they have found their pace. */
-const LEAST_BATCHES = 10;
+/** First batches of a stretch. With fewer it ends before batches have grown to their size, and each costs as much again. */
+const LEAST_BATCHES = 25;
 
 /** In the order of the walk, and together the whole of what is ahead. */
 export async function divided(pass: Pass, leg: Leg, position: Position | null): Promise<readonly Stretch[]> {
@@ -28,13 +29,17 @@ export async function divided(pass: Pass, leg: Leg, position: Position | null): 
 }
 
 /**
- * A run that may not delete all takes the first rows, one after the other; one with a batch size of its own is told how to
- * go; and rows that keep one another go from their end.
+ * A run that may delete few rows, or those that were approved, takes the first, one after the other; one with a batch
+ * size of its own is told how to go; and rows that keep one another go from their end.
  */
-const mayDivide = ({ run, work }: Pass): boolean =>
-  work.most.rows === Number.POSITIVE_INFINITY &&
+const mayDivide = ({ run, work: { most, policy } }: Pass): boolean =>
+  most.ending !== null &&
+  most.rows > 2 * mostUnderWay(run.lanes) &&
   run.request.batchSize === undefined &&
-  !refersToItself(work.policy);
+  !refersToItself(policy);
+
+/** Rows that all lanes together can be about to delete. */
+export const mostUnderWay = (lanes: number): number => lanes * ALONE.mostRows;
 
 function mostOf({ run, work: { total } }: Pass, rows: number): number {
   const most = run.lanes < 2 ? 1 : run.lanes * STRETCHES_A_LANE;

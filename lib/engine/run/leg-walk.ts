@@ -1,6 +1,6 @@
 /**
  * One leg by its index, in lanes over its stretches. They are disjoint, so no row is looked at by two of them; a lane that
- * comes to an end takes the next, and where none is left, half of what another has still ahead. In company one lane works.
+ * comes to an end takes the next, and where none is left, half of what another has still ahead. In company, and just before a bound of the run, one lane works.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ending } from '../../platform/outcome';
@@ -9,8 +9,8 @@ import type { Position } from '../statement/leg';
 import { inLanes } from './lanes';
 import type { Stretch, Stretches } from './stretches';
 
-/** How often a lane that makes room looks whether the others have gone. */
-const COMPANY_LOOK_MS = 100;
+/** How often a lane that makes room looks whether it still has to. */
+const LOOK_MS = 100;
 /** So many halves in a row with less than one batch in them, or none to be had: what is left cannot be divided by time. */
 const MOST_VAIN = 6;
 
@@ -35,7 +35,8 @@ export interface Low {
 export interface LegWalkRequest {
   readonly stretches: Stretches;
   readonly lanes: number;
-  isInCompany(): boolean;
+  /** Whether to send no batch beside another. */
+  isOneByOne(): boolean;
   /** Why no further batch is sent from here; null to send one. */
   stopBefore(at: Position | null): Promise<Stop | null>;
   /** Sends the next batch of a stretch. Null: it did not go, and the same place is tried again. */
@@ -85,8 +86,8 @@ class LegWalk {
     let batches = 0;
     while (this.#stop === null) {
       // One lane at a time then, whichever: the others may have come to their end.
-      if (this.#atWork > 0 && this.request.isInCompany()) {
-        await sleep(COMPANY_LOOK_MS);
+      if (this.#atWork > 0 && this.request.isOneByOne()) {
+        await sleep(LOOK_MS);
         continue;
       }
       this.#atWork += 1;

@@ -7,7 +7,7 @@ import { count } from '../statement/found';
 import type { Leg } from '../statement/leg';
 import { byBlocks } from './by-blocks';
 import type { Cursor } from './checkpoint';
-import { divided, middleOf } from './divided';
+import { divided, middleOf, mostUnderWay } from './divided';
 import { leaseLost, outOfTime } from './endings';
 import { type LegWalkRequest, type Low, type Sent, type Stop, walkLeg } from './leg-walk';
 import { startPace } from './pace';
@@ -74,7 +74,7 @@ export class Sweep {
     return {
       stretches: new Stretches(stretches),
       lanes: Math.min(run.lanes, stretches.length),
-      isInCompany: () => run.neighbors.mayBeWriting,
+      isOneByOne: () => run.neighbors.mayBeWriting || this.#isNearItsEnd,
       stopBefore: (at) => this.#stopBefore(index, at),
       send: (stretch) => this.#send(leg, stretch),
       isLost: () => this.#leaseIfLost(),
@@ -163,6 +163,13 @@ export class Sweep {
     if (!complete) return outOfTime;
     run.tally.add({ picked, kept });
     return null;
+  }
+
+  /** With a batch of every lane a bound of the run might be passed: of rows not by one, of files by one batch. */
+  get #isNearItsEnd(): boolean {
+    const { run, work } = this.pass;
+    const files = run.lanes * this.#pace.next(run.neighbors.bounds);
+    return this.#room < mostUnderWay(run.lanes) || work.mostFiles - run.tally.files < files;
   }
 
   /** Rows that may still go. */

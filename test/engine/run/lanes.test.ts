@@ -247,6 +247,27 @@ describe('what bounds a run bounds all its lanes', () => {
     await expectDone(101);
   });
 
+  it('a limit far above what lanes can be at once deletes exactly as many, in lanes', async () => {
+    const policy = await fill({}, { CLEANUP_LANES: '2', CLEANUP_BATCH_SIZE: '1000' });
+    const limit = 161_003;
+    await e.db.sql(
+      `insert into things (at) select $1::timestamptz - make_interval(secs => 40 * ${DAY} + i) from generate_series(1, 170000) i`,
+      [NOW.toISOString()],
+    );
+    await e.db.sql('analyze things');
+    let [atWork, atOnce] = [0, 0];
+    const database = around((_, send) => {
+      atWork += 1;
+      atOnce = Math.max(atOnce, atWork);
+      return send().finally(() => {
+        atWork -= 1;
+      });
+    });
+    expect(await runOn(policy, { database }, { limit })).toMatchObject({ reason: 'limit', deleted: limit });
+    expect(atOnce).toBe(2);
+    expect(await left(e.db)).toBe(ROWS + STAY + 170_000 - limit);
+  });
+
   it('a pause in the middle stops them all, and nothing goes after it', async () => {
     const policy = await fill();
     await e.db.sql('analyze things');

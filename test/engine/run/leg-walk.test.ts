@@ -38,7 +38,7 @@ function walk({ clocks, borders, lanes, limit = 7 }: Table, random = randomOf(1)
     order: {
       stretches,
       lanes,
-      isInCompany: () => false,
+      isOneByOne: () => false,
       stopBefore: async () => null,
       isLost: async () => null,
       async send({ at, until }) {
@@ -143,7 +143,7 @@ it('what lies at one instant is halved in vain a few times only', async () => {
 it('in company one lane works at a time, and all of it is done', async () => {
   const table = { clocks: Array.from({ length: 60 }, (_, i) => i * 10), borders: [200, 400], lanes: 3 };
   const walked = walk(table);
-  expect(await walkLeg({ ...walked.order, isInCompany: () => true })).toBe(null);
+  expect(await walkLeg({ ...walked.order, isOneByOne: () => true })).toBe(null);
   expect(walked.atOnce).toBe(1);
   expect(inOrder(walked.seen)).toEqual(allOf(table));
 });
