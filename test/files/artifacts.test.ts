@@ -150,63 +150,77 @@ describe('artifacts by tier', () => {
     },
   );
 
-  it('killed between any two calls and resumed come to the same end', async () => {
-    const { services, tiers, left } = await seeded(300, 40);
-    let kills = 0;
-    const random = randomOf(9);
-    for (let attempt = 0; ; attempt += 1) {
-      // Every call may be the last one of its process; later processes live a little longer.
-      let lives = 1 + Math.floor(random() * (6 + attempt / 3));
-      const mortal = <T extends object>(whole: T): T =>
-        new Proxy(whole, {
-          get: (target, key) => {
-            const value = Reflect.get(target, key);
-            if (typeof value !== 'function') return value;
-            return async (...a: unknown[]) => {
-              lives -= 1;
-              if (lives === 0) {
-                const done = random() < 0.5 ? await value.apply(target, a).catch(() => undefined) : undefined;
-                kills += 1;
-                throw new Error(`killed ${done === undefined ? 'before' : 'after'} a call`);
-              }
-              if (lives < 0) throw new Error('dead');
-              return value.apply(target, a);
-            };
-          },
-        });
-      const mine = {
-        ...services,
-        database: mortal(services.database),
-        blob: mortal(services.blob!),
-        settings: { ...services.settings, batchSize: 20 },
-      };
-      const result = await run(mine).catch(() => null);
-      // The lease of a killed process expires, and so do its claims.
-      await services.redis.eval(
-        "redis.call('del', KEYS[1])",
-        [`${services.redis.prefix}artifacts:lease`],
-        [],
+  it.each([
+    [1, 20],
+    [3, 2],
+  ])(
+    'killed between any two calls and resumed come to the same end, with lanes: %i',
+    async (lanes, batchSize) => {
+      const { services, tiers, left } = await seeded(300, 40);
+      await f.db.sql('analyze artifacts, organizations');
+      let [kills, atWork, atOnce] = [0, 0, 0];
+      const random = randomOf(9);
+      for (let attempt = 0; ; attempt += 1) {
+        // Every call may be the last one of its process; later processes live a little longer.
+        let lives = 1 + Math.floor(random() * (6 + attempt / 3));
+        const mortal = <T extends object>(whole: T): T =>
+          new Proxy(whole, {
+            get: (target, key) => {
+              const value = Reflect.get(target, key);
+              if (typeof value !== 'function') return value;
+              return async (...a: unknown[]) => {
+                lives -= 1;
+                if (lives === 0) {
+                  const done =
+                    random() < 0.5 ? await value.apply(target, a).catch(() => undefined) : undefined;
+                  kills += 1;
+                  throw new Error(`killed ${done === undefined ? 'before' : 'after'} a call`);
+                }
+                if (lives < 0) throw new Error('dead');
+                atWork += 1;
+                atOnce = Math.max(atOnce, atWork);
+                return value.apply(target, a).finally(() => {
+                  atWork -= 1;
+                });
+              };
+            },
+          });
+        const mine = {
+          ...services,
+          database: mortal(services.database),
+          blob: mortal(services.blob!),
+          settings: { ...services.settings, batchSize, lanes },
+        };
+        const result = await run(mine).catch(() => null);
+        // The lease of a killed process expires, and so do its claims.
+        await services.redis.eval(
+          "redis.call('del', KEYS[1])",
+          [`${services.redis.prefix}artifacts:lease`],
+          [],
+        );
+        f.pass(125);
+        const drain =
+          result === null
+            ? null
+            : await drainOutbox(mine, {
+                correlationId: 'test',
+                deadline: new Date(f.now().getTime() + 240_000),
+                dryRun: false,
+              }).catch(() => null);
+        f.pass(125);
+        if (result?.outcome === 'succeeded' && drain?.outcome === 'succeeded') break;
+        expect(attempt).toBeLessThan(400);
+      }
+      expect(kills).toBeGreaterThan(10);
+      expect(atOnce).toBeGreaterThanOrEqual(lanes);
+      expect(f.stored()).toEqual(left);
+      const named = await f.db.sql<{ n: number }>(
+        'select count(*)::int as n from (select k from retention.receipt r, unnest(retention.keys_of(r)) k group by k having count(*) = 1) x',
       );
-      f.pass(125);
-      const drain =
-        result === null
-          ? null
-          : await drainOutbox(mine, {
-              correlationId: 'test',
-              deadline: new Date(f.now().getTime() + 240_000),
-              dryRun: false,
-            }).catch(() => null);
-      f.pass(125);
-      if (result?.outcome === 'succeeded' && drain?.outcome === 'succeeded') break;
-      expect(attempt).toBeLessThan(400);
-    }
-    expect(kills).toBeGreaterThan(10);
-    expect(f.stored()).toEqual(left);
-    const named = await f.db.sql<{ n: number }>(
-      'select count(*)::int as n from (select k from retention.receipt r, unnest(retention.keys_of(r)) k group by k having count(*) = 1) x',
-    );
-    expect(named[0]?.n).toBe(total(tiers, 'artifacts'));
-    const sums = await f.db.sql<{ n: number }>('select sum(deleted)::int as n from retention.tenant_total');
-    expect(sums[0]?.n).toBe(total(tiers, 'artifacts'));
-  }, 60_000);
+      expect(named[0]?.n).toBe(total(tiers, 'artifacts'));
+      const sums = await f.db.sql<{ n: number }>('select sum(deleted)::int as n from retention.tenant_total');
+      expect(sums[0]?.n).toBe(total(tiers, 'artifacts'));
+    },
+    60_000,
+  );
 });
