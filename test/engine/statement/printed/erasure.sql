@@ -939,6 +939,20 @@ select
 
 -- one request
 
+select archives::text, dead::text, held::text
+from retention.entomb (‹id-1›::uuid);
+
+
+-- one request, READ ONLY
+
+select to_jsonb(e) as it
+from retention.export e
+where e.scope = ‹organization› and e.subject = ‹00000000-0000-4000-8000-000000000100› and e.state <> 'gone'
+limit 1000;
+
+
+-- one request
+
 select retention.finish_erasure (‹id-1›::uuid, ‹ben›) as done;
 
 
