@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BatchRequest, batch } from '@/lib/engine/statement/batch';
+import { borders } from '@/lib/engine/statement/divide';
 import { countDue, leftBehind } from '@/lib/engine/statement/drained';
 import { whatIsLeft } from '@/lib/engine/statement/heap';
 import { type Leg, legsOf, type RuleLeg } from '@/lib/engine/statement/leg';
@@ -22,6 +23,7 @@ interface Node {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
+  readonly 'Index Cond'?: string;
   readonly 'Subplan Name'?: string;
   readonly Plans?: readonly Node[];
 }
@@ -115,6 +117,33 @@ describe.each(cases)('$policy.name', ({ policy, index }) => {
       legs.map(() => expect.stringMatching(new RegExp(`^Index (Only )?Scan ${index}$`))),
     );
     expect(nodes(p).map((n) => n['Node Type'])).not.toContain('Sort');
+  });
+});
+
+describe('lanes', () => {
+  const leg = firstLeg(quizResponses) as RuleLeg;
+
+  it.each([
+    ['from the start', null],
+    ['from a cursor', middle],
+  ])('find their borders in the statistics, %s, or beside one row of the index', async (_, position) => {
+    const asked = borders(quizResponses, leg, position, { most: 12, rows: 25_000 });
+    const all = nodes(await plan([session(5_000)], asked));
+    const [read, ...others] = all.filter((n) => n['Relation Name'] === 'quiz_responses');
+    expect(others).toEqual([]);
+    expect(read?.['Index Name']).toBe('quiz_responses_clock');
+    // Asked for one row, without a sort: read where the index begins.
+    const limited = all.filter((n) => n['Node Type'] === 'Limit' && n.Plans?.includes(read!));
+    expect(limited).toHaveLength(1);
+  });
+
+  it('read of a stretch what lies between its borders', async () => {
+    const part = { ...leg, until: '2025-12-20 00:00:00+00' };
+    const position = { clock: middle.clock, key: [] };
+    const p = await plan([session(5_000)], batch(order(quizResponses, part, { position })).queries.deleted);
+    const [picked] = cte(p, 'picked').filter((n) => n['Index Name'] === 'quiz_responses_clock');
+    expect(picked?.['Index Cond']).toMatch(/completed_at >= '2025-12-01.*completed_at < '2025-12-20/);
+    expect(cte(p, 'picked').map((n) => n['Node Type'])).not.toContain('Sort');
   });
 });
 
