@@ -5,6 +5,7 @@ import { refuseUsed, useLink } from '../rights/links';
 import {
   announcementOf,
   extend,
+  keptUntil,
   keysOf,
   MOST_EXTENDED,
   refuseTooMany,
@@ -72,11 +73,11 @@ export const extendRoute = (provide: () => Services = services): Routes =>
         const about = await announcementOf(s, link);
         const found = (await keysOf(s, about, MOST_EXTENDED)).length;
         refuseTooMany(found);
-        const until = about.keepUntil === null ? '' : ` until ${instant(about.keepUntil)} UTC`;
+        const until = instant(keptUntil(about));
         return {
           title: 'Keep for longer',
           text: [
-            `${items(found, MOST_EXTENDED)} of ${about.policy.notice?.called ?? about.policy.name} will be kept${until}, and deleted then.`,
+            `${items(found, MOST_EXTENDED)} of ${about.policy.notice?.called ?? about.policy.name} will be kept until ${until} UTC, and deleted then.`,
             'This can be done once.',
           ],
           button: 'Keep',

@@ -93,7 +93,6 @@ async function verified(
       return (await jwtVerify(token, keyOf(key), demanded)).payload;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw linkExpired();
-      if (!(error instanceof errors.JOSEError)) throw error;
     }
   }
   throw invalid();

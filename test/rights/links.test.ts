@@ -74,6 +74,9 @@ describe('a signed link', () => {
     const { exp: _, ...endless } = claims;
     const forever = await new SignJWT(endless).setProtectedHeader({ alg: 'HS256' }).sign(derived);
     expect(await refusal(readLink(settings(), forever, 'notice.extend', NOW))).toBe('link_invalid');
+    const { about: __, ...unbound } = claims;
+    const bare = await new SignJWT(unbound).setProtectedHeader({ alg: 'HS256' }).sign(derived);
+    expect(await refusal(readLink(settings(), bare, 'notice.extend', NOW))).toBe('link_invalid');
     const again = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(derived);
     expect(await refusal(readLink(settings(), again, 'notice.extend', NOW))).toBe('accepted');
   });
@@ -207,6 +210,15 @@ describe('the route of a link', () => {
     expect((await call('POST', await address(link({ expiresAt: NOW })))).status).toBe(410);
     expect((await call('POST', await address(link({ purpose: 'notice.download' })))).status).toBe(404);
     expect(done).toHaveLength(before);
+  });
+
+  it('leaves a failure of its own to be reported as one, without a word of it', async () => {
+    const show = async () => {
+      throw new Error('a secret');
+    };
+    const failing = linkRoute('notices', { purpose: 'notice.extend', show, act: show }, () => e.services);
+    const answer = await failing.GET(new Request(await address(link())));
+    expect([answer.status, await answer.text()]).toEqual([500, expect.not.stringContaining('secret')]);
   });
 
   it('accepts none where links are not set up', async () => {

@@ -164,6 +164,32 @@ describe('the messages', () => {
   });
 });
 
+it('a message names how many files go, and how large they are', async () => {
+  await e.db.sql('alter table things add column file text, add column bytes bigint');
+  await ages('acme', 28.5);
+  await e.db.sql(`update things set file = 'things/a', bytes = 1540000`);
+  await at(0, [noticed({ files: [{ column: 'file', bytes: 'bytes', fate: 'delete', prefix: 'things/' }] })]);
+  await send();
+  expect(box.mails[0]!.text).toContain('1 item with 1 file (1.5 MB) will be deleted');
+});
+
+it('nothing is told while a version that reaches other rows cools off', async () => {
+  await ages('acme', 28.5);
+  const settings = {
+    ...services.settings,
+    guards: { ...services.settings.guards, coolingOffSeconds: 7 * DAY },
+  };
+  const now = services.clock();
+  await e.db.sql(
+    `insert into retention.policy_version (policy, version, reach, periods, declared_by, declared_at, in_force_at, superseded_at, declaration)
+     values ('things', 'before', 'another', '{"free": 2592000}', 'cron', $1, $1, $2, '{}')`,
+    [new Date(now.getTime() - 30 * DAY * 1000), new Date(now.getTime() + 20 * DAY * 1000)],
+  );
+  services = { ...services, settings };
+  expect(await send()).toMatchObject({ outcome: 'succeeded', notices: { due: 0 } });
+  expect(box.mails).toEqual([]);
+});
+
 describe('claimed before sent', () => {
   it('two calls at once tell an organization once', async () => {
     await ages('acme', 28.5);
@@ -427,6 +453,17 @@ describe('the links', () => {
     ).toEqual([]);
   });
 
+  it('keep nothing where the policy lets nothing be kept', async () => {
+    await ages('acme', 28.5);
+    const link = linkIn(await told(), 'extend');
+    await e.db.sql('update retention.notice_part set keep_until = null');
+    expect((await follow('GET', link)).status).toBe(410);
+    expect((await follow('POST', link)).status).toBe(410);
+    expect(
+      await e.db.sql('select 1 from retention.extension union all select 1 from retention.link_use'),
+    ).toEqual([]);
+  });
+
   it('refuse to keep more than one transaction should', async () => {
     await e.db.sql(
       `insert into things (org, at) select $1, '2026-02-01'::timestamptz + make_interval(secs => i) from generate_series(1, 5001) i`,
@@ -500,6 +537,31 @@ describe('the job', () => {
     });
     expect(box.mails).toEqual([]);
     expect(await e.db.sql('select 1 from retention.notice')).toEqual([]);
+  });
+
+  it('stops between two organizations when the time is up', async () => {
+    await ages('acme', 28.5);
+    await ages('bolt', 28.5);
+    const start = services.clock().getTime();
+    let asked = 0;
+    // Enough time for the window, none any more for the first of its organizations.
+    const clock = () => new Date(start + (box.mails.length > 0 || asked++ > 6 ? 300_000 : 0));
+    services = { ...services, clock };
+    expect(await send({ deadline: new Date(start + 60_000) })).toMatchObject({
+      outcome: 'interrupted',
+      reason: 'time',
+    });
+    expect(box.mails.length).toBeLessThan(2);
+  });
+
+  it('has nobody to tell where there is no organization', async () => {
+    await e.db.sql('delete from orgs');
+    expect(await send()).toMatchObject({ outcome: 'succeeded', notices: { due: 0 } });
+  });
+
+  it('says what is not set where it is asked to tell without it', async () => {
+    services = { ...services, settings: { ...services.settings, links: undefined } };
+    await expect(send()).rejects.toThrow('LAPSE_LINK_KEY and LAPSE_URL are required');
   });
 
   it('stops in time, and the next one continues', async () => {

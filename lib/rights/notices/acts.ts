@@ -94,9 +94,8 @@ const Refused = z.object({ refused: z.enum(['used', 'expired']).nullable() }).tr
 /** Keeps them until the day that the message names. Returns how many. Throws LinkError where the link does nothing. */
 export async function extend(services: Services, link: Link): Promise<{ kept: number; until: Date }> {
   const about = await announcementOf(services, link);
-  const { policy, notice, thresholdDays, keepUntil } = about;
-  if (keepUntil === null)
-    throw new LinkError(410, 'link_replaced', 'this message does not let you keep anything');
+  const { policy, notice, thresholdDays } = about;
+  const until = keptUntil(about);
   const keys = await keysOf(services, about, MOST_EXTENDED);
   refuseTooMany(keys.length);
   const extending = query(
@@ -105,7 +104,13 @@ export async function extend(services: Services, link: Link): Promise<{ kept: nu
     oneRow(Refused),
   );
   refuseUsed(await askOne(services.database, extending, WRITING));
-  return { kept: keys.length, until: keepUntil };
+  return { kept: keys.length, until };
+}
+
+/** Throws LinkError where the message lets nothing be kept. */
+export function keptUntil({ keepUntil }: Announcement): Date {
+  if (keepUntil !== null) return keepUntil;
+  throw new LinkError(410, 'link_replaced', 'this message does not let you keep anything');
 }
 
 export function refuseTooMany(found: number): void {

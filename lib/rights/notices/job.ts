@@ -62,7 +62,8 @@ export async function sendNotices(services: Services, request: JobRequest): Prom
 function byTenants(policies: readonly Policy[]): Policy[][] {
   const groups = new Map<string, Policy[]>();
   for (const policy of policies) {
-    const of = tableLabel(policy.tenants!.table);
+    const { table, key } = policy.tenants!;
+    const of = `${tableLabel(table)} ${key.column}`;
     groups.set(of, [...(groups.get(of) ?? []), policy]);
   }
   return [...groups.values()];

@@ -261,6 +261,19 @@ describe('the calendar of organizations', () => {
     expect(await found(policy, new Date('2026-03-05T02:01:00Z'))).toBe(2);
   });
 
+  it('has nothing where there is no organization, and reaches the last of a full page of them', async () => {
+    const policy = await organizations(e.db, noticed({ notice: undefined, schedule: { run: '1 2 * * *' } }));
+    await e.db.sql('delete from orgs');
+    expect((await daysOf(policy, 2)).map((d) => d.rows)).toEqual([0, 0]);
+    await e.db.sql(`insert into orgs select gen_random_uuid() from generate_series(1, 100)`);
+    await e.db.sql(`insert into things (org, at) select id, $1 from orgs`, [later(-40)]);
+    expect((await daysOf(policy, 2)).map((d) => d.rows)).toEqual([100, 0]);
+    await e.db.sql(`insert into orgs select gen_random_uuid() from generate_series(1, 150)`);
+    await e.db.sql(`insert into things (org, at) select id, $1 from orgs`, [later(-41)]);
+    const [first] = await daysOf(policy, 2);
+    expect([first!.rows, first!.organizations.length, first!.organizations[0]!.rows]).toEqual([350, 10, 2]);
+  });
+
   it('says when there was no time for all of them', async () => {
     const policy = await organizations(e.db, noticed({ notice: undefined }));
     await ofOrganization(e.db, 'acme', [40], NOW);

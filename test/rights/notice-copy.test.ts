@@ -1,0 +1,140 @@
+import { extract } from 'tar-stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Policy } from '@/lib/policies/contract';
+import { announcementOf } from '@/lib/rights/notices/acts';
+import { Copy } from '@/lib/rights/notices/copy';
+import type { Services } from '@/lib/services';
+import { type PrivateCloud, privateCloud } from '../support/cloud';
+import { DAY, databaseClock, type Engine, engine, NOW } from '../support/engine';
+import { noticed, ORGS, organizations, told } from '../support/notices';
+
+let cloud: PrivateCloud;
+let e: Engine;
+let services: Services;
+/** With a key of two columns, files, and notes that go along with files of their own. */
+const policy: Policy = noticed({
+  key: [
+    { column: 'id', type: 'uuid' },
+    { column: 'at', type: 'timestamptz' },
+  ],
+  files: [{ column: 'file', bytes: 'bytes', fate: 'delete', prefix: 'things/' }],
+  dependants: [
+    {
+      table: { name: 'notes' },
+      key: [{ column: 'id', type: 'bigint' }],
+      references: ['thing', 'thing_at'],
+      fate: 'delete',
+      files: [{ column: 'scan', fate: 'keep' }],
+    },
+  ],
+});
+
+beforeAll(async () => {
+  cloud = await privateCloud();
+  e = await engine({ env: { BLOB_READ_WRITE_TOKEN: cloud.env('none').BLOB_READ_WRITE_TOKEN! } });
+  cloud.useBlob();
+  await databaseClock(e.db, NOW);
+  await organizations(e.db, noticed());
+  await e.db.sql(`alter table things add column file text, add column bytes bigint;
+    create table notes (id bigint generated always as identity primary key, thing uuid, thing_at timestamptz, text text, scan text);
+    grant select on notes to lapse_app`);
+  services = { ...e.services, policies: [policy] };
+}, 60_000);
+afterAll(async () => {
+  await e.stop();
+  await cloud.stop();
+});
+
+async function entriesOf(stream: ReadableStream<Uint8Array>): Promise<Map<string, Buffer>> {
+  const found = new Map<string, Buffer>();
+  const into = extract();
+  into.on('entry', (header, content, next) => {
+    const parts: Buffer[] = [];
+    content.on('data', (piece: unknown) => parts.push(piece as Buffer));
+    content.on('end', () => {
+      found.set(header.name, Buffer.concat(parts));
+      next();
+    });
+  });
+  const done = new Promise<void>((ok, failed) => into.on('finish', ok).on('error', failed));
+  into.end(Buffer.from(await new Response(stream).arrayBuffer()));
+  await done;
+  return found;
+}
+
+async function announced() {
+  await told(e.db, 'acme', { delivered: NOW, before: NOW });
+  const [part] = await e.db.sql<{ notice: string }>(
+    'select notice::text from retention.notice_part order by created_at limit 1',
+  );
+  return announcementOf(services, {
+    id: '',
+    purpose: 'notice.download',
+    subject: { scope: 'organization', id: ORGS.acme },
+    about: { notice: part!.notice, policy: 'things', threshold: '7', digest: '0'.repeat(64) },
+    expiresAt: NOW,
+  });
+}
+
+it('has every row once over many pages, what goes along, and each file once with its hash', async () => {
+  await services.blob!.put('things/a.bin', Buffer.alloc(3_000_000, 7));
+  await services.blob!.put('scans/b.txt', 'scanned');
+  await services.blob!.put('elsewhere/c.txt', 'of somebody else');
+  await e.db.sql(
+    `with t as (
+       insert into things (org, at, note, file) select $1, $2::timestamptz - make_interval(days => 40, secs => i), 'line ' || i || E'\n"x"',
+         case when i <= 2 then 'things/a.bin' when i = 3 then 'elsewhere/c.txt' when i = 4 then 'things/gone.txt' end
+       from generate_series(1, 1100) i returning id, at, note
+     ) insert into notes (thing, thing_at, text, scan) select id, at, 'n', case when note like 'line 1%' and length(note) < 12 then 'scans/b.txt' end from t where note < 'line 2'`,
+    [ORGS.acme, NOW],
+  );
+  await e.db.sql(`insert into things (org, at) values ($1, $2)`, [
+    ORGS.bolt,
+    new Date(NOW.getTime() - 40 * DAY * 1000),
+  ]);
+  const found = await entriesOf(new Copy(services, await announced()).stream());
+  const manifest = JSON.parse(found.get('manifest.json')!.toString()) as {
+    tables: Record<string, { rows: number; pages: number }>;
+    files: { name: string; bytes: number }[];
+    missingFiles: string[];
+  };
+  expect([...found.keys()].at(-1)).toBe('manifest.json');
+  expect(manifest.tables['public.things']).toEqual({ rows: 1100, pages: 3 });
+  const rows = [...found].flatMap(([name, content]) =>
+    name.startsWith('rows/public.things')
+      ? content
+          .toString()
+          .trim()
+          .split('\n')
+          .map((l) => JSON.parse(l) as { id: string; org: string })
+      : [],
+  );
+  expect(new Set(rows.map((r) => r.id)).size).toBe(1100);
+  expect(new Set(rows.map((r) => r.org))).toEqual(new Set([ORGS.acme]));
+  const notes = await e.db.sql(`select count(*)::int as n from notes`);
+  expect(manifest.tables['public.notes']!.rows).toBe(notes[0]!.n);
+  expect(manifest.files.map((f) => [f.name, f.bytes]).sort()).toEqual([
+    ['files/scans/b.txt', 7],
+    ['files/things/a.bin', 3_000_000],
+  ]);
+  expect(manifest.missingFiles.sort()).toEqual(['elsewhere/c.txt', 'things/gone.txt']);
+  expect(found.get('files/things/a.bin')!.equals(Buffer.alloc(3_000_000, 7))).toBe(true);
+});
+
+it('breaks off, without a manifest, when it cannot be read to its end', async () => {
+  const about = await announced();
+  const broken = { ...services, database: { transaction: () => Promise.reject(new Error('gone')) } as never };
+  await expect(new Response(new Copy(broken, about).stream()).arrayBuffer()).rejects.toThrow();
+  const stream = new Copy(services, about).stream();
+  const reader = stream.getReader();
+  await reader.read();
+  await reader.cancel();
+  await expect(reader.read()).resolves.toMatchObject({ done: true });
+});
+
+it('of what has gone altogether is only a manifest that says so', async () => {
+  await e.db.sql('delete from notes; delete from things');
+  const found = await entriesOf(new Copy(services, await announced()).stream());
+  expect([...found.keys()]).toEqual(['manifest.json']);
+  expect(JSON.parse(found.get('manifest.json')!.toString())).toMatchObject({ tables: {}, files: [] });
+});
