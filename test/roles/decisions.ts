@@ -34,7 +34,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['open_archive', 'name_archive', 'refuse_unlike'],
     ...['expire_archives', 'abandoned_archives', 'discard_archive'],
-    ...['entomb', 'archives_with_dead', 'replace_archive'],
+    ...['entomb', 'archives_with_dead', 'replace_archive', 'holds_archive'],
     ...['prove_erasure', 'note_ledger'],
     ...['begin_replay', 'adopt_erasures', 'note_replay_walked', 'end_replay'],
     ...['write_export', 'fetch_export', 'end_export'],
@@ -79,7 +79,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['is_being_deleted', 'is_past', 'is_service', 'kept_in', 'open_partitions', 'proof_of', 'protect'],
     ...['prove_operator', 'record', 'record_operator', 'refund_over', 'refuse_same', 'run_digest'],
     ...['movements', 'since', 'tables_in', 'take_rights', 'working_roles'],
-    ...['holds_archive', 'is_held_archive', 'queue_archive'],
+    ...['is_held_archive', 'queue_archive'],
     // Triggers.
     ...['admit_entries', 'artifact_event', 'await_files', 'await_refunds', 'chain_event'],
     ...[

@@ -32,7 +32,9 @@ export function changedSince(b: Batch): Sql {
 export function namesArchive({ request: { archived, runId, seq } }: Batch): Sql | null {
   if (archived === undefined) return null;
   const facts = typed(JSON.stringify(archived.facts), 'jsonb');
-  return sql`select retention.name_archive(${archived.id}::uuid, ${runId}::uuid, ${seq}::int, ${facts})`;
+  // No row is locked yet: the time it takes is not the batch's.
+  return sql`select retention.name_archive(${archived.id}::uuid, ${runId}::uuid, ${seq}::int, ${facts}),
+    set_config('lapse.entered', clock_timestamp()::text, true)`;
 }
 
 /**

@@ -47,7 +47,7 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
       or (h.scope = 'item' and ((h.table_name = o.table_name and h.subject = o.row_key)
         or (h.table_name = o.owner_table and h.subject = o.owner_key)))
       or (h.scope in ('organization', 'user') and o.run is null and h.subject = any(string_to_array(o.path, '/')))
-      or (o.table_name = '(archive)' and retention.holds_archive(h.scope, h.subject, h.table_name, o.row_key::uuid)))
+      or case when o.table_name = '(archive)' then retention.holds_archive(h.scope, h.subject, h.table_name, o.row_key::uuid) else false end)
     where o.path = is_held_file.path and o.state <> 'deleted')
 $$;
 comment on function retention.is_held_file(text) is 'Whether a legal hold keeps a file whose rows have gone.';

@@ -15,7 +15,7 @@ grant execute on function
   retention.write_receipt, retention.seal_run,
   retention.open_archive, retention.name_archive, retention.refuse_unlike,
   retention.expire_archives, retention.abandoned_archives, retention.discard_archive,
-  retention.entomb, retention.archives_with_dead, retention.replace_archive,
+  retention.entomb, retention.archives_with_dead, retention.replace_archive, retention.holds_archive,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
   retention.trim_records, retention.trimmable_head, retention.trim_receipts,

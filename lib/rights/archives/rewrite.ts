@@ -5,12 +5,14 @@
  */
 import { z } from 'zod';
 import type { Line } from '../../engine/archive/transform';
+import { announceFiles } from '../../files/announce';
 import { type Manifest, manifestPath } from '../../files/archive/manifest';
 import { linesOf } from '../../files/archive/read';
 import type { ArchiveStore } from '../../files/archive/store';
 import { validateArchive } from '../../files/archive/validate';
 import { type ArchiveSource, writeArchive } from '../../files/archive/write';
 import { ArchiveError } from '../../platform/errors';
+import { MAX_DURATION_SECONDS } from '../../platform/jobs';
 import { oneRow, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
 import { sql } from '../../platform/sql';
@@ -38,13 +40,16 @@ type Dead = z.infer<typeof Dead>;
 
 /** Returns how many were written anew. One that is damaged is left, and said so. */
 export async function rewriteArchives(services: Services, inTime: () => boolean): Promise<number> {
-  const { blob, backoff, database, log } = services;
+  const { blob, backoff, database, log, redis, clock } = services;
   if (blob === undefined) return 0;
   const store = { blob, backoff };
   const asked = sql`select id, policy, prefix, sha256, generation, share::float8, waiting_days::float8, to_json(erased) as erased from retention.archives_with_dead(${MOST}::int)`;
   const found = await askOne(database, query(asked, rows(Dead)), LIMITS);
+  const due = found.filter((a) => isDue(services, a));
+  if (due.length > 0 && inTime())
+    await announceFiles(redis, new Date(clock().getTime() + MAX_DURATION_SECONDS * 1000));
   let rewritten = 0;
-  for (const archive of found.filter((a) => isDue(services, a))) {
+  for (const archive of due) {
     if (!inTime()) break;
     try {
       const facts = await writtenAnew(store, archive, services.clock());

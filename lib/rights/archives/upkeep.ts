@@ -3,8 +3,10 @@
  * discarded, those with erased rows are written anew. Files go through the outbox; holds keep them.
  */
 import { z } from 'zod';
+import { announceFiles } from '../../files/announce';
 import { trimOwnRecords } from '../../operators/records/trim';
 import type { JobRequest, JobResult } from '../../platform/job';
+import { MAX_DURATION_SECONDS } from '../../platform/jobs';
 import { oneRow, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
 import { sql } from '../../platform/sql';
@@ -31,7 +33,14 @@ export async function keepArchives(services: Services, inTime: () => boolean): P
   };
 }
 
-async function expire({ database }: Services, inTime: () => boolean): Promise<number> {
+async function expire(services: Services, inTime: () => boolean): Promise<number> {
+  const { database } = services;
+  const due = query(
+    sql`select exists (select 1 from retention.archive where state = 'kept' and expires_at <= retention.clock()) as due`,
+    oneRow(z.object({ due: z.boolean() })),
+  );
+  if (!(await askOne(database, due, LIMITS)).due) return 0;
+  await announce(services);
   const expiring = query(
     sql`select retention.expire_archives(${MOST}::int)::text as n`,
     oneRow(z.object({ n: z.coerce.number() })),
@@ -45,12 +54,15 @@ async function expire({ database }: Services, inTime: () => boolean): Promise<nu
   return expired;
 }
 
-async function discard({ database, blob }: Services, inTime: () => boolean): Promise<number> {
+async function discard(services: Services, inTime: () => boolean): Promise<number> {
+  const { database, blob } = services;
   if (blob === undefined) return 0;
   const asked = sql`select id, prefix from retention.abandoned_archives(${MOST}::int)`;
   const Abandoned = z.object({ id: z.uuid(), prefix: z.string() });
+  const abandoned = await askOne(database, query(asked, rows(Abandoned)), LIMITS);
+  if (abandoned.length > 0) await announce(services);
   let discarded = 0;
-  for (const { id, prefix } of await askOne(database, query(asked, rows(Abandoned)), LIMITS)) {
+  for (const { id, prefix } of abandoned) {
     if (!inTime()) break;
     const files: string[] = [];
     for (let cursor: string | null | undefined; cursor !== null; ) {
@@ -64,6 +76,10 @@ async function discard({ database, blob }: Services, inTime: () => boolean): Pro
   }
   return discarded;
 }
+
+/** Files are about to wait in the outbox. */
+const announce = ({ redis, clock }: Services): Promise<void> =>
+  announceFiles(redis, new Date(clock().getTime() + MAX_DURATION_SECONDS * 1000));
 
 /** The job `own-records`. */
 export async function recordsJob(

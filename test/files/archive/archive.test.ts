@@ -125,6 +125,11 @@ it('gives a file back once when the answer is lost, and not at all when the copy
 
 it.each<[string, (w: Written) => Promise<unknown>, string]>([
   ['a line changed', ({ manifest }) => damage(PREFIX + manifest.tables[0]!.path, 30), 'damaged'],
+  [
+    'a byte changed that unpacks to the same',
+    ({ manifest }) => damage(PREFIX + manifest.tables[0]!.path, 9),
+    'damaged',
+  ],
   ['the end cut off', ({ manifest }) => cut(PREFIX + manifest.tables[0]!.path), 'damaged'],
   ['a file changed', () => damage(`${PREFIX}files/0`, 3), 'damaged'],
   ['the manifest changed', () => damage(manifestPath(PREFIX), 20), 'damaged'],

@@ -108,6 +108,7 @@ export const archiveMutants: readonly Mutant[] = [
     find: "where id = a and run = r and seq = s and state = 'open';\n  if not found",
     replace: 'where id = a and run = r and seq = s;\n  if not found',
     tests: [`${ends}:cannot be named`],
+    equivalent: 'the trigger on the receipt (keep_archive) asks the same again',
   },
   {
     id: 'AR13',
@@ -121,8 +122,8 @@ export const archiveMutants: readonly Mutant[] = [
     id: 'AR14',
     promise: 'Files of an archive that is held stay also when they were queued before.',
     file: 'lib/migrations/functions/files.sql',
-    find: "or (o.table_name = '(archive)' and",
-    replace: "or (o.table_name = '(none)' and",
+    find: "case when o.table_name = '(archive)' then",
+    replace: "case when o.table_name = '(none)' then",
     tests: [`${ends}:is held`],
   },
   {

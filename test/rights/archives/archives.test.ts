@@ -104,7 +104,7 @@ describe('an archive whose period is over', () => {
     await e.db.sql(`select retention.place_hold('anna', 'another case', $1, $2, $3)`, [...hold(ids)]);
     const before = e.stored('archives/').length;
     e.pass(3_700);
-    await e.drain();
+    expect(await e.drain()).toMatchObject({ outcome: 'succeeded', held: before });
     expect(e.stored('archives/')).toHaveLength(before);
   });
 

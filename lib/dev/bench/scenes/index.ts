@@ -1,4 +1,5 @@
 /** Every scene, in the order in which they run. */
+import { archive } from './archive';
 import { backlog } from './backlog';
 import { dependants } from './dependants';
 import { files } from './files';
@@ -24,5 +25,6 @@ export const scenes: readonly Scene[] = [
   tenants,
   files,
   dependants,
+  archive,
   idle,
 ];
