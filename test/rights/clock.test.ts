@@ -120,6 +120,16 @@ it('a request that waits for a second operator is told of too, and what to do', 
   expect((await alerts())[0]?.message).toContain('waits for a second operator');
 });
 
+it('says how many rows a hold keeps', async () => {
+  const id = await requested();
+  await e.db.sql(
+    `insert into retention.erasure_step (erasure, policy, outcome, kept) values ($1, 'things', 'succeeded', '{"held": 3}')`,
+    [id],
+  );
+  await watchClock(after(25));
+  expect((await alerts())[0]?.message).toContain('3 rows are held');
+});
+
 it('what is settled is told of no more', async () => {
   await requested();
   await e.db.sql(

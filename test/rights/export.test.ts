@@ -5,12 +5,13 @@ import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { downloadRoute, exportRoute } from '@/lib/http/export-route';
 import { verify } from '@/lib/operators/audit/verify';
+import { days } from '@/lib/policies/contract';
 import { defineDataMap } from '@/lib/policies/data-map-contract';
 import { eraseSubject } from '@/lib/rights/erase';
-import { finishExport } from '@/lib/rights/export/export';
+import { exportSubject, finishExport } from '@/lib/rights/export/export';
 import { erasuresJob } from '@/lib/rights/job';
 import type { Services } from '@/lib/services';
-import { type Files, files, suffixed } from '../support/files';
+import { type Files, files, picturesPolicy, suffixed } from '../support/files';
 import { LINKS } from '../support/links';
 import { OPERATORS, TOKENS } from '../support/operators';
 
@@ -24,7 +25,11 @@ const MAP = defineDataMap({
     confidential: { delete: ['email', 'name'] },
   },
   'public.pictures': { policy: 'pictures', confidential: { delete: ['person'] } },
-  'public.tickets': { kept: 'while the account lasts', confidential: { delete: ['person', 'topic'] } },
+  'public.tickets': {
+    kept: 'while the account lasts',
+    detach: ['assignee'],
+    confidential: { delete: ['person', 'topic'] },
+  },
   'public.notes': { kept: 'while the account lasts', confidential: { delete: ['ticket', 'author', 'body'] } },
   'public.invoices': {
     kept: 'tax law, ten years',
@@ -45,14 +50,15 @@ beforeEach(async () => {
   [me, other] = [randomUUID(), randomUUID()];
   await f.db.sql(`
     create table people (id uuid primary key, email text, name text, referred_by uuid);
-    create table tickets (id int primary key, person uuid references people, topic text);
+    create table tickets (id int primary key, person uuid references people, topic text, assignee uuid references people);
+    create index on tickets (assignee);
     create table notes (id int primary key, ticket int references tickets, author uuid references people, body json);
     create table invoices (id int primary key, person uuid references people, vat text, at timestamptz, total numeric);
     create index on tickets (person); create index on notes (ticket); create index on notes (author); create index on invoices (person);
     grant select, update, delete on people, tickets, notes, invoices to lapse_app;
     select retention.protect('public.' || t) from unnest(array['people', 'tickets', 'notes', 'invoices']) t;
     insert into people values ('${me}', 'me@example.com', 'M. E.', null), ('${other}', 'other@example.com', 'O. Ther', '${me}');
-    insert into tickets values (1, '${me}', 'my topic'), (2, '${other}', 'their topic');
+    insert into tickets values (1, '${me}', 'my topic', '${other}'), (2, '${other}', 'their topic', null);
     insert into notes values (1, 1, '${me}', '{"said":\n "mine"}'), (2, 1, '${other}', '"of another"'), (3, 2, '${other}', '"theirs"'), (4, 1, null, '"of nobody"');
     insert into invoices values (1, '${me}', 'DE1', '2026-01-01T00:00:00.123456Z', 12345678901234567890.50), (2, '${other}', 'DE2', now(), 1)`);
   await f.rows([
@@ -135,7 +141,7 @@ describe('an export', () => {
     const of = (table: string) =>
       lines(tar.get(manifest.tables.find((t) => t.table === `public.${table}`)!.path));
     expect(of('people')).toEqual([{ id: me, email: 'me@example.com', name: 'M. E.', referred_by: null }]);
-    expect(of('tickets')).toEqual([{ id: 1, person: me, topic: 'my topic' }]);
+    expect(of('tickets')).toEqual([{ id: 1, person: me, topic: 'my topic', assignee: null }]);
     expect(of('notes').map((n) => n.body)).toEqual([{ said: 'mine' }, 'of nobody']);
     expect(of('pictures')).toHaveLength(2);
     expect(
@@ -176,12 +182,72 @@ describe('an export', () => {
     expect((await verify(services.database)).problems).toEqual([]);
   });
 
+  it('holds what archives still have of the person, with its files, and nothing of others', async () => {
+    const archiving = picturesPolicy({ strategy: { kind: 'archive', keepFor: days(365) } });
+    await f.rows([
+      { age: 40, file: suffixed(7), person: me },
+      { age: 40, file: suffixed(8), person: other },
+    ]);
+    await f.upload(suffixed(7), suffixed(8));
+    f.pass(5);
+    expect(await f.runNow(archiving)).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+    const tar = await fetched((await ask({ ...services, policies: [archiving] })).body.link);
+    const [name = ''] = [...tar.keys()].filter((k) => k.includes('archived'));
+    expect(lines(tar.get(name)).map((row) => [row.person, row.file])).toEqual([
+      [me, null],
+      [me, suffixed(7)],
+    ]);
+    const { files: kept } = JSON.parse(tar.get('manifest.json')!.toString()) as { files: { from: string }[] };
+    expect(kept.filter((x) => x.from.startsWith('archives/'))).toHaveLength(1);
+    expect(JSON.stringify([...tar].map(([, content]) => content.toString('latin1')))).not.toContain(
+      suffixed(8),
+    );
+  });
+
+  it('of a map that is not complete is refused with the line to add: it would not be whole', async () => {
+    await f.db.sql(
+      'create table secrets (id int primary key, person uuid references people); grant select on secrets to lapse_app',
+    );
+    const answer = await ask();
+    expect([answer.status, answer.body.error?.code]).toEqual([409, 'undecided']);
+    expect(await f.db.sql('select 1 from retention.export')).toEqual([]);
+  });
+
   it('of more rows than one page of the database is whole, each row once', async () => {
     await f.db.sql(`insert into tickets select i, '${me}', repeat('x', 50) from generate_series(10, 2600) i`);
     const tar = await fetched((await ask()).body.link);
     const [name = ''] = [...tar.keys()].filter((k) => k.includes('tickets'));
     const ids = lines(tar.get(name)).map((r) => r.id);
     expect([ids.length, new Set(ids).size]).toEqual([2592, 2592]);
+  });
+
+  it('of a table of more columns than a function takes arguments is whole', async () => {
+    const columns = Array.from({ length: 60 }, (_, i) => `c${i} int default ${i}`);
+    await f.db.sql(`create table wide (id int primary key, person uuid references people, ${columns.join(', ')});
+      create index on wide (person); grant select, update, delete on wide to lapse_app; select retention.protect('public.wide');
+      insert into wide values (1, '${me}')`);
+    const dataMap = [
+      ...MAP,
+      ...defineDataMap({
+        'public.wide': { kept: 'while the account lasts', confidential: { delete: ['person'] } },
+      }),
+    ];
+    const tar = await fetched((await ask({ ...services, dataMap })).body.link);
+    const [name = ''] = [...tar.keys()].filter((k) => k.includes('wide'));
+    expect(lines(tar.get(name))[0]).toMatchObject({ id: 1, person: me, c0: 0, c59: 59 });
+  });
+
+  it('is listed for operators, without a link', async () => {
+    const { id } = (await ask()).body;
+    const answer = await exportRoute(() => services).GET(
+      new Request('https://lapse.test/api/exports', { headers: { authorization: `Bearer ${TOKENS.bob}` } }),
+    );
+    const { entries } = (await answer.json()) as { entries: object[] };
+    expect(entries).toEqual([
+      expect.objectContaining({ id, state: 'written', rows: 7, files: 2, requested_by: 'alice' }),
+    ]);
+    expect(JSON.stringify(entries)).not.toContain('link=');
+    expect((await call({ action: 'withdraw', id: randomUUID(), reason: 'x12' })).status).toBe(404);
   });
 
   it('of rows too large for one answer is read in smaller pages', async () => {
@@ -283,6 +349,26 @@ describe('it goes', () => {
     expect([outcome, inStore()]).toEqual(['succeeded', []]);
   });
 
+  it('later, when the store does not answer then: the erasure waits for it, and the others go', async () => {
+    await ask();
+    const { blob } = services;
+    const away = { ...services, blob: { ...blob!, del: () => Promise.reject(new Error('away')) } };
+    const order = {
+      subject: { scope: 'user' as const, id: me },
+      reason: 'request 14',
+      actor: 'ann',
+      correlationId: 'c',
+      deadline: new Date(f.now().getTime() + 240_000),
+      dryRun: false,
+    };
+    await f.db.sql('delete from pictures where file is not null');
+    expect(await eraseSubject(away, order)).toMatchObject({ outcome: 'interrupted', ledger: 'failed' });
+    await f.db.sql("update retention.export set expires_at = now() - interval '1 day'");
+    expect(await job(away)).toMatchObject({ exports: { gone: 0 } });
+    expect(await job()).toMatchObject({ outcome: 'succeeded', exports: { gone: 0 } });
+    expect(inStore()).toEqual([]);
+  });
+
   it('when it is taken back, at once', async () => {
     const { id, link } = (await ask()).body;
     expect((await call({ action: 'withdraw', id, reason: 'wrong person' })).body).toMatchObject({
@@ -293,6 +379,54 @@ describe('it goes', () => {
 });
 
 describe('where it cannot be written', () => {
+  it('because a row is larger than an answer of the database, it says in which table', async () => {
+    await f.db.sql(
+      `insert into tickets select 9, '${me}', (select string_agg(md5(random()::text), '') from generate_series(1, 220000))`,
+    );
+    expect((await ask()).body.message).toContain('a row of public.tickets has more than');
+  });
+
+  it('because more files are named than it can list, it says so', async () => {
+    const names = Array.from({ length: 10_001 }, (_, i) => `avatars/${me}/${i}.png`);
+    await f.cloud.blob.putMany(names.map((pathname) => ({ pathname, content: 'x', uploadedAt: f.now() })));
+    expect((await ask()).body.message).toContain('more than 10000 files');
+  });
+
+  it('because the store breaks off while it is read back, the next call writes it whole', async () => {
+    const { blob } = services;
+    const breaking = {
+      ...blob!,
+      stream: (name: string) =>
+        name.includes('/files/') ? Promise.reject(new Error('away')) : blob!.stream(name),
+    };
+    expect((await ask({ ...services, blob: breaking })).body.state).toBe('requested');
+    // Nor does it hang when the store takes no more of the tar itself.
+    await f.db.sql(`insert into tickets select i, '${me}', (
+      select string_agg(md5(random()::text), '') from generate_series(1, 6000)) from generate_series(10, 80) i`);
+    const full = {
+      ...blob!,
+      upload: async (...a: Parameters<NonNullable<Services['blob']>['upload']>) => {
+        const upload = await blob!.upload(...a);
+        const part = (body: Buffer) =>
+          a[0].endsWith('.tar') ? Promise.reject(new Error('away')) : upload.part(body);
+        return { ...upload, part };
+      },
+    };
+    expect((await ask({ ...services, blob: full })).body.state).toBe('requested');
+    expect(await job()).toMatchObject({ exports: { written: 1 } });
+  });
+
+  it('by a service, or under no name: the database refuses it', async () => {
+    const deadline = new Date(f.now().getTime() + 240_000);
+    const order = {
+      subject: { scope: 'user' as const, id: me },
+      reason: 'x12',
+      correlationId: 'c',
+      deadline,
+    };
+    await expect(exportSubject(services, { ...order, actor: 'cron' })).rejects.toMatchObject({ status: 422 });
+  });
+
   it('at once, the job finishes it; what it had begun is written over, and nothing of that is left', async () => {
     let puts = 0;
     const blob = {

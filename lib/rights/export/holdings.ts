@@ -3,6 +3,7 @@
  * what is another person's. A row that was reached through others and names somebody else is theirs; a column that names
  * somebody else in a row of the subject is left empty.
  */
+import { type Problem, RequestError } from '../../platform/errors';
 import { allOf, anyOf, id, type KeyColumn, type Sql, sql, type TableName } from '../../platform/sql';
 import type { FileColumn } from '../../policies/contract';
 import type { Services } from '../../services';
@@ -36,10 +37,19 @@ export interface Held {
   readonly prefixes: readonly string[];
 }
 
+/** A copy that misses what nobody has decided about would be called whole. */
+const undecided = (problems: readonly Problem[]): RequestError =>
+  new RequestError(
+    409,
+    'undecided',
+    `the data map is not complete, so a copy would not be: ${problems.map((p) => `${p.problem}: ${p.remedy}`).join('; ')}`,
+  );
+
 /** Throws RequestError for an id that no column can hold. */
 export async function heldAbout(services: Services, asked: Subject): Promise<Held> {
   const graph = await graphOf(services, asked);
-  const { subject, tables, prefixes } = graph;
+  const { subject, tables, prefixes, problems } = graph;
+  if (problems.length > 0) throw undecided(problems);
   const catalog = await readCatalog(
     services.database,
     tables.map((t) => t.label),

@@ -12,6 +12,7 @@ import type { Blob } from '../../platform/blob';
 import { RequestError } from '../../platform/errors';
 import { asking, readingOnly } from '../../platform/session';
 import type { Services } from '../../services';
+import { archivedAbout } from './archived';
 import { type Held, heldAbout } from './holdings';
 import { countOthers, type Paging, rowsOf } from './rows';
 import type { Complete, Export } from './store';
@@ -47,12 +48,17 @@ export async function pack(
   }
   // The files that rows name are known once all rows were read; they are in the list before it is looked at.
   const named = await namedFiles(paging, held, files);
+  const archived = await archivedAbout(services, store, held.subject, inTime);
+  for await (const path of archived.files()) add(named, path);
   const written = await writeArchive(store, {
     id: asked.id,
     prefix,
     createdAt: services.clock(),
     about: about(held, others),
-    tables: held.holdings.map((h) => ({ table: h.label, columns: h.columns, lines: linesOf(paging, h) })),
+    tables: [
+      ...held.holdings.map((h) => ({ table: h.label, columns: h.columns, lines: linesOf(paging, h) })),
+      ...archived.tables.map((t) => ({ ...t, lines: t.lines() })),
+    ],
     files: [...named],
   });
   const { bytes } = await writeStream(store, tarPath(prefix), tarOf(services, prefix, written, inTime));
@@ -145,8 +151,13 @@ async function* tarOf(
   const written = fill(services, tar, prefix, members, inTime).catch((error: unknown) =>
     tar.destroy(error instanceof Error ? error : new Error('failed')),
   );
-  yield* tar as AsyncIterable<Uint8Array>;
-  await written;
+  try {
+    yield* tar as AsyncIterable<Uint8Array>;
+  } finally {
+    // Who reads no further ends the writing too.
+    tar.destroy();
+    await written;
+  }
 }
 
 async function fill(
@@ -160,8 +171,20 @@ async function fill(
   for (const { path, bytes: size } of members) {
     inTime();
     const entry = tar.entry({ name: path, size, mtime });
+    let [isOpen, wake] = [true, () => {}];
+    entry.on('drain', () => wake());
+    // An entry breaks off with its tar, whose reader is told.
+    entry.on('error', () => {});
+    entry.on('close', () => {
+      isOpen = false;
+      wake();
+    });
     for await (const piece of readStream({ blob, backoff }, prefix + path)) {
-      if (!entry.write(piece)) await new Promise<void>((done) => entry.once('drain', () => done()));
+      if (!isOpen) return;
+      if (entry.write(piece)) continue;
+      await new Promise<void>((drained) => {
+        wake = drained;
+      });
     }
     entry.end(undefined);
   }
