@@ -9,6 +9,7 @@ import {
   empty,
   id,
   inlined,
+  list,
   raw,
   type Sql,
   sql,
@@ -36,6 +37,14 @@ export const judgedBy = (policy: Policy): TableName[] => [
   ...(policy.tenants?.judgedBy ?? []),
 ];
 
+/** What must be readable to tell an organization: where nobody can be told, rows may wait forever. */
+function recipients({ to }: NonNullable<Policy['notice']>, tenants: NonNullable<Policy['tenants']>): Sql {
+  const { table, key } = tenants;
+  const columns = [to.address, ...(to.zone === undefined ? [] : [to.zone])];
+  return sql`select ${list(...columns.map((c) => sql`${id('r', c)}::text`))} from ${tableId(to.table ?? table)} r
+    where ${id('r', to.organization ?? key.column)} = null::${raw(key.type)}`;
+}
+
 /** The queries PostgreSQL plans, so that it says what each part of the policy asks, or why that part cannot stand. */
 function fragmentsOf(policy: Policy): Record<string, string> {
   const governed = sql`from only ${tableId(policy.table)} t`;
@@ -48,6 +57,7 @@ function fragmentsOf(policy: Policy): Record<string, string> {
     ...(tenants
       ? { label: sql`select '{}'::jsonb ->> (${raw(tenants.label)}) from ${tableId(tenants.table)} o` }
       : {}),
+    ...(tenants && policy.notice ? { notice: recipients(policy.notice, tenants) } : {}),
     ...(matches.length > 0 ? { match: sql`select 1 ${governed} where ${anyOf(...matches)}` } : {}),
     ...Object.fromEntries(
       policy.dependants.map((d, i) => [

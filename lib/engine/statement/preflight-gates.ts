@@ -12,7 +12,12 @@ import { type Catalog, type Check, label, quoted, type Relation } from './prefli
 import { lackingRights, usageOf } from './preflight-tables';
 
 /** What each part of the policy is called there. */
-const FIELDS: Record<string, string> = { where: 'where', label: 'tenants.label', match: 'rules.match' };
+const FIELDS: Record<string, string> = {
+  where: 'where',
+  label: 'tenants.label',
+  match: 'rules.match',
+  notice: 'notice.to',
+};
 /** Said better by the checks of tables and columns. */
 const SAID_ELSEWHERE = new Set(['42P01', '42703']);
 const FORBIDDEN = '42501';

@@ -5,10 +5,10 @@ import { walkOf } from '@/lib/engine/statement/legs';
 import { mayGo } from '@/lib/engine/statement/predicate';
 import { explainRow } from '@/lib/operators/audit/explain-row';
 import { sql } from '@/lib/platform/sql';
-import { days } from '@/lib/policies/contract';
+import { days, type Policy } from '@/lib/policies/contract';
 import { policyReach } from '@/lib/policies/effective';
 import { versionOf } from '@/lib/policies/fingerprint';
-import { DAY, databaseClock, type Engine, engine, left, NOW } from '../../support/engine';
+import { DAY, databaseClock, type Engine, engine, fitsDatabase, left, NOW } from '../../support/engine';
 import { noticed, ORGS, ofOrganization, organizations, told } from '../../support/notices';
 
 let e: Engine;
@@ -80,6 +80,43 @@ describe('a policy that requires a notice', () => {
     const [held] = await ofOrganization(e.db, 'acme', [40], NOW);
     await e.db.sql(`select retention.place_hold('alice', 'court', 'item', $1, 'public.things')`, [held]);
     expect(await e.run(noticed())).toMatchObject({ deleted: 0, kept: { held: 1, unnoticed: 0 } });
+  });
+});
+
+describe('the preflight', () => {
+  const to = (where: object) => noticed({ notice: { ...noticed().notice!, to: where as never } });
+  const problems = async (policy: Policy) =>
+    (await fitsDatabase(e, policy)).map((p) => `${p.problem} | ${p.remedy}`);
+
+  it('lets a policy be whose recipients can be read', async () => {
+    await e.db.sql(
+      'create table contacts (org uuid, mail text); grant select (org, mail) on contacts to lapse_app',
+    );
+    expect(await problems(noticed())).toEqual([]);
+    expect(await problems(to({ table: { name: 'contacts' }, organization: 'org', address: 'mail' }))).toEqual(
+      [],
+    );
+  });
+
+  it.each([
+    [
+      { address: 'nothing' },
+      /notice\.to cannot be asked .*"?r\.nothing"? does not exist .* correct notice\.to/,
+    ],
+    [{ address: 'mail', zone: 'nowhere' }, /r\.nowhere does not exist/],
+    [{ table: { name: 'nobody' }, organization: 'org', address: 'mail' }, /nobody" does not exist/],
+    [
+      { table: { name: 'contacts' }, organization: 'org', address: 'mail' },
+      /permission denied for table contacts .* GRANT SELECT/,
+    ],
+    [
+      { table: { name: 'texts' }, organization: 'org', address: 'mail' },
+      /operator does not exist: text = uuid/,
+    ],
+  ])('refuses one whose recipients cannot: %j', async (where, problem) => {
+    await e.db.sql('create table contacts (org uuid, mail text)');
+    await e.db.sql('create table texts (org text, mail text); grant select on texts to lapse_app');
+    expect(await problems(to(where))).toEqual([expect.stringMatching(problem)]);
   });
 });
 

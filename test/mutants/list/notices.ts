@@ -198,4 +198,12 @@ export const noticeMutants: readonly Mutant[] = [
     replace: 'if (telling.length >= 0) return [];',
     tests: send,
   },
+  {
+    id: 'NO25',
+    promise: 'A policy whose organizations cannot be told is refused before it deletes.',
+    file: 'lib/engine/statement/preflight-catalog.ts',
+    find: '...(tenants && policy.notice ? {',
+    replace: '...(tenants && policy.notice && false ? {',
+    tests: guard,
+  },
 ];
