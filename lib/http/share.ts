@@ -1,14 +1,14 @@
 /**
  * One call, several jobs: at the end of a call that asked PostgreSQL, the looks that would wake it again soon, each
- * under its own turn, within the time that is left. What fails here is done by the job's own call, as if nothing had been.
+ * under its own turn, within the time that is left. It is no attendance: the job's own call is expected all the same, and
+ * does what failed here as if nothing had been.
  */
 import { codeOf } from '../platform/errors';
 import type { JobResult } from '../platform/job';
-import { arrive, dueOf, type Known } from '../platform/looks';
-import { slaStatus } from '../platform/outcome';
+import { arrive, dueOf } from '../platform/looks';
 import { inTurn } from '../platform/turn';
 import { ownJobs } from '../policies/crons';
-import { noted } from '../watch/attend';
+import { settleShared } from '../watch/attend';
 import { type Expected, expectedJob } from '../watch/expected';
 import { knowing, mayKnow } from '../watch/next-look';
 import { looksToShare, nextWake } from '../watch/sharing';
@@ -34,28 +34,24 @@ export async function shareLooks(visit: Visit, self: string): Promise<void> {
   const names = looksToShare(planned, now, wake);
   for (const name of Object.keys(WORK).filter((n) => names.includes(n))) {
     if (visit.deadline.getTime() - services.clock().getTime() < LEAST_MS) return;
-    await lookFor(expectedJob(name), visit, known);
+    await lookFor(expectedJob(name), visit);
   }
 }
 
-async function lookFor(expected: Expected, visit: Visit, known: Known): Promise<void> {
+async function lookFor(expected: Expected, visit: Visit): Promise<void> {
   const { services, correlationId, deadline } = visit;
   const log = services.log.child({ correlation_id: correlationId, script: expected.name });
-  const startedAt = services.clock();
+  const looked = services.clock();
   const work = () =>
     WORK[expected.name]!(services, { correlationId, deadline, dryRun: false, trigger: 'cron' });
-  const turn = await inTurn(services.redis, expected.name, deadline.getTime() - startedAt.getTime(), () =>
+  const turn = await inTurn(services.redis, expected.name, deadline.getTime() - looked.getTime(), () =>
     work().catch(failed),
   );
   if (!turn.mine) return;
   const { outcome, reason, message, nextLook } = turn.result;
-  const finishedAt = services.clock();
-  const durationSeconds = Math.max(0, finishedAt.getTime() - startedAt.getTime()) / 1000;
-  const sla = slaStatus(durationSeconds, expected.allowedSeconds, services.settings.sla);
-  const ended = { outcome, reason, startedAt, finishedAt, durationSeconds, slaStatus: sla };
-  await noted(expected, services, ended, { known, nextLook });
+  await settleShared(services, expected, looked, nextLook);
   const level = outcome === 'errored' ? 'warn' : 'info';
-  log[level]({ event: 'look.shared', outcome, reason, duration_seconds: durationSeconds }, message);
+  log[level]({ event: 'look.shared', outcome, reason }, message);
 }
 
 const failed = (error: unknown): JobResult => ({

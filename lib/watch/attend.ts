@@ -10,7 +10,7 @@ import { arrive, dueOf, type Known, settleLook } from '../platform/looks';
 import { type Outcome, type SlaStatus, slaStatus } from '../platform/outcome';
 import { checkIn } from '../platform/sentry';
 import type { Services } from '../services';
-import { didItsWork, type Ended, noteBegin, noteEnd } from './attendance';
+import { didItsWork, type Ended, noteBegin, noteEnd, noteInRedis } from './attendance';
 import { declaredJob, type Expected } from './expected';
 import { lookForLateRuns } from './look';
 import { knowing, mayKnow, untilOf } from './next-look';
@@ -137,8 +137,21 @@ function finished(
   return { outcome, reason, startedAt, finishedAt, durationSeconds, slaStatus: sla };
 }
 
+/** What a look along with another found; that its own cron came it does not say. */
+export async function settleShared(
+  services: Services,
+  { name }: Expected,
+  looked: Date,
+  nextLook: NextLook | undefined,
+): Promise<void> {
+  const { safetySeconds, basis } = knowing(services, looked);
+  const until = untilOf(nextLook, { looked, daily: declaredJob(name).daily, safetySeconds });
+  if (await settleLook(services.redis, name, { looked, until, basis }))
+    await noteInRedis(services, name, looked);
+}
+
 /** First in Redis, then in PostgreSQL, which then knows where to find who comes without asking it. */
-export async function noted(
+async function noted(
   expected: Expected,
   services: Services,
   about: Ended,

@@ -6,7 +6,7 @@
 import { codeOf } from '../platform/errors';
 import type { Outcome, SlaStatus } from '../platform/outcome';
 import { nothing, type Query, query } from '../platform/query';
-import { ask } from '../platform/session';
+import { ask, type Queries } from '../platform/session';
 import { sql } from '../platform/sql';
 import type { Services } from '../services';
 import type { Expected } from './expected';
@@ -106,14 +106,27 @@ export const expectAgain = (kept: Kept, at: string): Query<void> =>
     nothing,
   );
 
-async function note(services: Services, expected: Expected, at: Date, noted: Query<void>): Promise<void> {
+/** From now on its calls may be noted in Redis only. */
+export const noteInRedis = (services: Services, name: string, at: Date): Promise<void> =>
+  noting(services, name, {
+    noted: query(
+      sql`update retention.watched set in_redis_since = coalesce(in_redis_since, ${at.toISOString()}::timestamptz)
+        where name = ${name}`,
+      nothing,
+    ),
+  });
+
+const note = (services: Services, expected: Expected, at: Date, noted: Query<void>): Promise<void> =>
+  noting(services, expected.name, { declared: declareExpected([expected], at.toISOString()), noted });
+
+async function noting(services: Services, name: string, queries: Queries): Promise<void> {
   try {
-    await ask(services.database, { declared: declareExpected([expected], at.toISOString()), noted }, LIMITS);
+    await ask(services.database, queries, LIMITS);
   } catch (error) {
     services.log.warn(
       {
         event: 'watch.unnoted',
-        script: expected.name,
+        script: name,
         error_code: codeOf(error),
       },
       'when this ran could not be noted; the watch may call it late',

@@ -87,11 +87,12 @@ const requestOf = (path: string, schedule: string, { settings }: Services): Requ
 /** In order of time. A cron's second is its own, and the same each time, but for one more or less. */
 function callsOf(crons: readonly Cron[], from: Date, days: number): (Cron & { readonly at: Date })[] {
   const until = from.getTime() + days * DAY_MS;
+  const justBefore = new Date(from.getTime() - 1);
   const calls: (Cron & { readonly at: Date })[] = [];
   for (const [i, cron] of crons.entries()) {
     let n = 0;
     for (
-      let due = nextRun(cron.schedule, from);
+      let due = nextRun(cron.schedule, justBefore);
       due && due.getTime() < until;
       due = nextRun(cron.schedule, due)
     ) {
