@@ -161,6 +161,7 @@ describe('the app queues no file', () => {
   it('without a batch, or outside the transaction of its batch', async () => {
     const { run, fence } = await openRun();
     expect(await queue(null, null)).toBe('LP012');
+    expect(await queue(randomUUID(), 1)).toBe('LP012');
     expect(await queue(run, 1)).toBe('LP012');
     await app.sql(`begin; select retention.enter_batch('things', ${fence}, '${run}', 1, 'v1'); commit`);
     expect(await queue(run, 1)).toBe('LP012');
