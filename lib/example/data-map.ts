@@ -3,7 +3,7 @@ import type { DataMapInput } from '../policies/data-map-contract';
 
 // biome-ignore format: one line a table
 export const exampleDataMap: DataMapInput = {
-  'public.users': { kept: 'while the account lasts: contract, GDPR Art. 6(1)(b)', subject: 'user', identifiers: ['email'], knownTriggers: ['touch'], confidential: { delete: ['email', 'name'] } },
+  'public.users': { kept: 'while the account lasts: contract, GDPR Art. 6(1)(b)', subject: 'user', identifiers: ['email'], files: ['avatars/{id}/'], knownTriggers: ['touch'], confidential: { delete: ['email', 'name'] } },
   'public.organizations': { kept: 'while the customer stays: contract, GDPR Art. 6(1)(b)', subject: 'organization', knownTriggers: ['touch'], internal: { mask: { owner_id: null } }, impersonal: ['name'] },
   'public.subscriptions': { kept: 'with the organization: which plan decided what', internal: { retain: { columns: ['organization_id'], ground: 'which plan decided what: GDPR Art. 5(2)', until: 'removal' } } },
   'public.quiz_responses': { policy: 'quiz-responses', confidential: { delete: ['user_id', 'answers'] } },

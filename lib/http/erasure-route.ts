@@ -1,6 +1,6 @@
 /**
  * The operators' door to erasures: POST asks for one, confirms or withdraws it, GET lists them with the days that are left,
- * or shows one with its history. Opened by an operator's
+ * or shows one with its history, or its certificate. Opened by an operator's
  * own token only, whose name is recorded in each entry of the audit chain and in each receipt; CRON_SECRET only resumes
  * what has been confirmed (/api/cron/erasures).
  */
@@ -9,6 +9,7 @@ import { limitRate } from '../operators/rate';
 import { LapseError, RequestError } from '../platform/errors';
 import { MAX_DURATION_SECONDS } from '../platform/jobs';
 import { capture } from '../platform/sentry';
+import { certificateOf } from '../rights/certificate';
 import { confirmRequest, eraseSubject, withdrawRequest } from '../rights/erase';
 import type { ErasureCall, ErasureResult } from '../rights/result';
 import { listErasures, readErasure, UNDER_WAY } from '../rights/store';
@@ -58,6 +59,11 @@ const LISTS = { open: UNDER_WAY, requested: ['requested'], done: ['done', 'withd
 const Query = z.strictObject({
   /** One request with its history, whatever its state. */
   id: z.uuid('must be the id of the request, a UUID').optional(),
+  /** With `id`: its certificate instead, signed. */
+  certificate: z
+    .enum(['1'], { error: 'must be 1' })
+    .transform(() => true)
+    .default(false),
   state: z
     .enum(Object.keys(LISTS) as [keyof typeof LISTS], { error: 'must be open, requested or done' })
     .default('open'),
@@ -71,9 +77,15 @@ const Query = z.strictObject({
 export const erasureRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute(
     async (s, _operator, request) => {
-      const { id: one, state, offset } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
+      const {
+        id: one,
+        certificate,
+        state,
+        offset,
+      } = checked(Query, Object.fromEntries(urlOf(request).searchParams));
       if (one === undefined)
         return { list: state, ...(await listErasures(s.reading, LISTS[state], offset, s.clock())) };
+      if (certificate) return certificateOf(s, one);
       const found = await readErasure(s.reading, one, s.clock());
       if (found) return found;
       throw new RequestError(404, 'unknown', `there is no request ${one}`, 'id');

@@ -5,17 +5,16 @@
  * long as that takes rows away.
  */
 import type { Logger } from 'pino';
-import { drainOutbox } from '../files/drain';
 import type { Services } from '../services';
 import { eraseFromArchives, NOTHING_ARCHIVED } from './archives/entomb';
+import { foundInWords, hasFound, isClean, isComplete } from './check';
 import { type Erased, erasePolicy, nothingOf, waiting } from './erase-policy';
-import { dropExportsOf } from './export/export';
+import { type Finish, finish } from './finish';
 import { type Graph, graphOf, type Step } from './graph';
-import { dropWithdrawn, type Keeping, keepInLedger } from './ledger/keep';
 import { undecidedInWords } from './preview';
 import { type ErasureCall, type ErasureResult, gone, masked, sum, total } from './result';
 import { retainedOf } from './retained';
-import { beginErasure, beginStep, type ErasureRecord, finishErasure, readSteps, recordSteps } from './store';
+import { beginErasure, beginStep, type ErasureRecord, readSteps, recordSteps } from './store';
 import { withRows } from './with-rows';
 
 type Request = Pick<ErasureRecord, 'id' | 'scope' | 'subject' | 'identifiers'>;
@@ -42,14 +41,11 @@ export async function carryOut(
   const archived = isReaching ? await eraseFromArchives(services, request.id, inTime) : NOTHING_ARCHIVED;
   const kept = done.reduce((n, e) => n + sum(e.kept), 0) + archived.held;
   const isFree = stillWanted && graph.problems.length === 0 && unfinished.length === 0 && kept === 0;
-  // Before it is called done, so that no restore can undo what was answered.
-  const keeping = isFree ? await keptOf(services, graph, request.id) : null;
-  const isKept = keeping === 'kept' || keeping === 'off';
-  const finished = isKept && (await finishErasure(services.database, request.id, call.actor));
-  if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);
-  const ending = { finished, stillWanted, unfinished, kept, problems: graph.problems, keeping };
+  const hasChanged = done.some((e) => e.changed > 0);
+  const finishing = { request, graph, call, isFree, hasChanged };
+  const { outbox, ...finished } = await finish(services, finishing);
+  const ending = { ...finished, stillWanted, unfinished, kept, problems: graph.problems };
   const sofar = await comeTo(services, request.id, ending);
-  const outbox = sofar.files > 0 ? await drainOutbox(services, { ...call, dryRun: false }) : null;
   const { outOfReach, problems } = graph;
   const result = {
     ...sofar,
@@ -62,10 +58,6 @@ export async function carryOut(
   tell(log, result);
   return result;
 }
-
-/** No copy of it is left, and the ledger has it. */
-const keptOf = async (services: Services, { subject }: Graph, id: string): Promise<Keeping> =>
-  (await dropExportsOf(services, subject)) ? keepInLedger(services, id) : 'failed';
 
 interface Through {
   readonly done: readonly Erased[];
@@ -140,13 +132,10 @@ async function sweep(
 
 const isThrough = ({ outcome, kept }: Erased): boolean => outcome === 'succeeded' && sum(kept) === 0;
 
-interface Ending {
-  readonly finished: boolean;
+interface Ending extends Omit<Finish, 'outbox'> {
   readonly stillWanted: boolean;
   readonly unfinished: readonly Erased[];
   readonly kept: number;
-  /** Null: something is left. */
-  readonly keeping: Keeping | null;
   readonly problems: Graph['problems'];
 }
 
@@ -163,12 +152,14 @@ async function comeTo(
   const [deleted, changed] = [total(policies, gone), total(policies, masked)];
   const errored = ending.unfinished.filter((e) => e.outcome === 'errored');
   const undecided = ending.problems.length > 0;
-  const because = errored[0]?.reason ?? ending.unfinished[0]?.reason ?? (ending.kept > 0 ? 'kept' : 'ledger');
+  const isWrong = undecided || errored.length > 0 || (ending.checked !== null && hasFound(ending.checked));
+  const because =
+    errored[0]?.reason ?? ending.unfinished[0]?.reason ?? (ending.kept > 0 ? 'kept' : unchecked(ending));
   return {
     id,
     mode: 'delete',
     ledger: ending.keeping,
-    outcome: ending.finished ? 'succeeded' : undecided || errored.length > 0 ? 'errored' : 'interrupted',
+    outcome: ending.finished ? 'succeeded' : isWrong ? 'errored' : 'interrupted',
     reason: ending.finished ? null : !ending.stillWanted ? 'not_open' : undecided ? 'undecided' : because,
     message: inWords(ending, deleted, changed),
     deleted,
@@ -180,6 +171,18 @@ async function comeTo(
   };
 }
 
+/** What is missing when no table has a row that may go. */
+function unchecked({ checked }: Ending): string {
+  if (checked === null || isClean(checked)) return 'ledger';
+  if (hasFound(checked)) return 'left_behind';
+  return isComplete(checked) ? 'files' : 'checking';
+}
+
+const UNCHECKED = {
+  files: 'all rows were erased; the store has not confirmed every file yet: the next call finishes it',
+  checking: 'all was erased; the check of every table had no more time: the next call continues it',
+} as const;
+
 const UNKEPT = {
   failed:
     'all was erased, but the store did not take the entry of the ledger, or still keeps an export: the next call finishes it',
@@ -187,11 +190,8 @@ const UNKEPT = {
     'all was erased, but the database has been restored: the cron erasures first takes up what came back, then finishes it',
 } as const;
 
-function inWords(
-  { finished, stillWanted, unfinished, kept, problems, keeping }: Ending,
-  deleted: number,
-  changed: number,
-): string {
+function inWords(ending: Ending, deleted: number, changed: number): string {
+  const { finished, stillWanted, unfinished, kept, problems, keeping } = ending;
   if (finished) {
     if (deleted + changed === 0) return '0 rows: nothing of this subject was found';
     const also = changed > 0 ? `, ${changed} rows were masked` : '';
@@ -205,6 +205,10 @@ function inWords(
       .join(', ');
     return `not done: ${what}; the next call resumes it`;
   }
+  const missing = kept > 0 ? null : unchecked(ending);
+  if (missing === 'left_behind')
+    return `not done: the check found ${foundInWords(ending.checked!)}; it stays open`;
+  if (missing === 'files' || missing === 'checking') return UNCHECKED[missing];
   if (keeping === 'failed' || keeping === 'restored') return UNKEPT[keeping];
   return `${kept} rows stay because of a hold, a reference or a dead letter; the request stays open and is resumed when they are free`;
 }

@@ -8,6 +8,7 @@ import type { Database } from '../platform/database';
 import { maybeRow, nothing, oneRow, type Query, query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
 import { id, type Sql, sql, utc } from '../platform/sql';
+import { Checked } from './check';
 import type { Erased } from './erase-policy';
 import { Hashes, type Step } from './graph';
 import type { ErasureCall } from './result';
@@ -80,9 +81,50 @@ export const beginStep = (database: Database, erasure: string, step: Step, run: 
     LIMITS,
   );
 
-/** Ends a request of which nothing is left; false when something is. */
-export const finishErasure = (database: Database, id: string, by: string): Promise<boolean> =>
-  isDone(database, sql`retention.finish_erasure(${id}::uuid, ${by})`);
+/** Ends a request of which nothing is left, with what is certified; false when something is. */
+export const finishErasure = (
+  database: Database,
+  id: string,
+  by: string,
+  certificate: string,
+): Promise<boolean> => isDone(database, sql`retention.finish_erasure(${id}::uuid, ${by}, ${certificate})`);
+
+/** As far as the check of an earlier call came; null before the first. */
+export const readChecked = (database: Database, id: string): Promise<Checked | null> =>
+  askOne(
+    database,
+    query(
+      sql`select checked from retention.erasure where id = ${id}::uuid`,
+      oneRow(z.object({ checked: Checked.nullable() }).transform((row) => row.checked)),
+    ),
+    { ...LIMITS, readOnly: true },
+  );
+
+export const noteChecked = (database: Database, id: string, checked: Checked | null): Promise<void> =>
+  askOne(
+    database,
+    query(
+      sql`select retention.note_erasure_check(${id}::uuid, nullif(${JSON.stringify(checked)}::jsonb, 'null'))`,
+      nothing,
+    ),
+    LIMITS,
+  );
+
+/** Files of a subject's folder, handed to the outbox. */
+export const queueFiles = (
+  database: Database,
+  id: string,
+  folder: string,
+  files: readonly { readonly path: string; readonly bytes: number }[],
+): Promise<void> =>
+  askOne(
+    database,
+    query(
+      sql`select retention.queue_erasure_files(${id}::uuid, ${folder}, ${JSON.stringify(files)}::jsonb)`,
+      nothing,
+    ),
+    LIMITS,
+  );
 
 async function isDone(database: Database, change: Sql): Promise<boolean> {
   const changed = query(sql`select ${change} as done`, oneRow(z.object({ done: z.boolean().nullable() })));

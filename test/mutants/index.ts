@@ -9,6 +9,7 @@ import { controlMutants } from './list/control';
 import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
+import { erasureMutants } from './list/erasure';
 import { fileMutants } from './list/files';
 import { laneMutants } from './list/lanes';
 import { ledgerMutants } from './list/ledger';
@@ -43,6 +44,7 @@ const all: readonly Mutant[] = [
   ...docsMutants,
   ...driftMutants,
   ...enterMutants,
+  ...erasureMutants,
   ...fileMutants,
   ...laneMutants,
   ...ledgerMutants,

@@ -134,7 +134,7 @@ describe('an erasure', () => {
     expect(await left(f.db, 'retention.erasure')).toBe(1);
   });
 
-  it('cannot be ended while something is kept, or a table is unfinished', async () => {
+  it('cannot be ended while something is kept, a table is unfinished, or the check is not through and clean', async () => {
     const { mine } = await two();
     await f.db.sql(
       "insert into retention.hold (scope, subject, table_name, reason, placed_by) select 'item', id::text, 'public.pictures', 'matter 7', 'bob' from pictures where file = 'pictures/plain/3.png'",
@@ -142,7 +142,12 @@ describe('an erasure', () => {
     expect(await erase(f.services, order(f, mine))).toMatchObject({ outcome: 'interrupted', kept: 1 });
     const finished = async () => {
       const [rows] = await f.services.database.transaction(
-        [{ text: "select retention.finish_erasure(id, 'cron') as ended from retention.erasure", params: [] }],
+        [
+          {
+            text: "select retention.finish_erasure(id, 'cron', '{}') as ended from retention.erasure",
+            params: [],
+          },
+        ],
         { timeoutMs: 5_000 },
       );
       return rows?.[0]?.ended;
@@ -151,6 +156,20 @@ describe('an erasure', () => {
     await f.db.sql("update retention.erasure_step set kept = '{}', outcome = 'interrupted'");
     expect(await finished()).toBe(false);
     await f.db.sql("update retention.erasure_step set outcome = 'succeeded'");
+    expect(await finished()).toBe(false);
+    const clean = { next: null, entry: null, found: {}, unread: [], filesFound: 0, filesOpen: 0 };
+    for (const wrong of [
+      { next: { part: 1, block: 0 } },
+      { entry: '7' },
+      { found: { 'public.pictures': { org: 1 } } },
+      { unread: ['public.pictures'] },
+      { filesFound: 1 },
+      { filesOpen: 1 },
+    ]) {
+      await f.db.sql('update retention.erasure set checked = $1', [JSON.stringify({ ...clean, ...wrong })]);
+      expect(await finished(), JSON.stringify(wrong)).toBe(false);
+    }
+    await f.db.sql('update retention.erasure set checked = $1', [JSON.stringify(clean)]);
     expect(await finished()).toBe(true);
   });
 

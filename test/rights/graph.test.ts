@@ -276,6 +276,43 @@ describe('an erasure by the data map', () => {
   });
 });
 
+it('a row written while the one it refers to is about to go is not left behind without its reference', async () => {
+  await table('a', 'person uuid references people on delete set null');
+  await table('b', 'a uuid references a on delete set null');
+  await e.db.sql('grant insert on b to lapse_app');
+  const services = mapped({
+    'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+    'public.b': { kept: 'with its a row', confidential: { delete: ['a'] } },
+  });
+  const a = await add('a', { person: me });
+  const { database } = services;
+  let written = 0;
+  // Between the statement that locks the row and the one that deletes it.
+  const late = {
+    transaction: async (
+      statements: Parameters<typeof database.transaction>[0],
+      limits: Parameters<typeof database.transaction>[1],
+    ) => {
+      const at = statements.findIndex(
+        (s) => s.text.includes(`set_config('lapse.rows'`) && s.text.includes('"a"'),
+      );
+      if (at < 0 || written > 0) return database.transaction(statements, limits);
+      written += 1;
+      const insert = { text: 'insert into b (a) values ($1)', params: [a] };
+      const answers = await database.transaction(
+        [...statements.slice(0, at + 1), insert, ...statements.slice(at + 1)],
+        limits,
+      );
+      return [...answers.slice(0, at + 1), ...answers.slice(at + 2)];
+    },
+  };
+  const first = await eraseSubject({ ...services, database: late }, order());
+  expect(first).toMatchObject({ outcome: 'interrupted', deleted: 0 });
+  expect([written, await e.db.sql('select a from b')]).toEqual([1, [{ a }]]);
+  expect(await again(services)).toMatchObject({ outcome: 'succeeded', erasures: [{ deleted: 3 }] });
+  expect([await left(e.db, 'b'), await left(e.db, 'a')]).toEqual([0, 0]);
+});
+
 describe('rows that know the subject by an identifier', () => {
   beforeEach(() => table('events', 'payload jsonb', 'sender text'));
   const EVENTS: DataMapInput = {

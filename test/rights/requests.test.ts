@@ -385,7 +385,7 @@ describe('the scheduled call', () => {
     const order = {
       actor: 'cron',
       correlationId: 'c',
-      deadline: new Date(f.now().getTime() + 9_000),
+      deadline: new Date(f.now().getTime() + 16_000),
       dryRun: false,
     };
     let calls = 0;

@@ -28,6 +28,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...[
       'begin_erasure',
       'begin_erasure_step',
+      'note_erasure_check',
+      'queue_erasure_files',
       'record_erasure_steps',
       'finish_erasure',
       'note_erasure_clock',

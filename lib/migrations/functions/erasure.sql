@@ -123,7 +123,15 @@ $$;
 comment on function retention.record_erasure_steps(uuid, jsonb) is
   'Notes how steps ended, with what the receipts of all their runs come to.';
 
-create or replace function retention.finish_erasure(e uuid, who text)
+-- How far the independent check is; a call continues where the one before had no more time.
+create or replace function retention.note_erasure_check(e uuid, sofar jsonb)
+returns void language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  update retention.erasure set checked = sofar where id = e and state = 'open'
+$$;
+comment on function retention.note_erasure_check(uuid, jsonb) is 'Notes what the check of an erasure has looked at.';
+
+-- `certificate`: what is certified, whose hash the entry binds; it names no person. Without a check that found nothing there is no end.
+create or replace function retention.finish_erasure(e uuid, who text, certificate text)
 returns boolean language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   why text;
@@ -132,18 +140,50 @@ begin
   if not found or exists (
     select 1 from retention.erasure_step s where s.erasure = e and (s.outcome not in ('succeeded', 'out_of_reach')
       or exists (select 1 from jsonb_each_text(s.kept) k where k.value::numeric > 0))
+  ) or not exists (
+    select 1 from retention.erasure x where x.id = e and x.checked -> 'next' = 'null' and x.checked -> 'entry' = 'null'
+      and x.checked -> 'found' = '{}' and x.checked -> 'unread' = '[]'
+      and x.checked -> 'filesFound' = '0' and x.checked -> 'filesOpen' = '0'
   ) then
     return false;
   end if;
-  update retention.erasure set state = 'done', finished_at = clock_timestamp() where id = e;
-  perform retention.record(who, 'erasure.done', e::text, why, retention.erasure_detail(e) || (
-    select jsonb_build_object('deleted', coalesce(sum(s.deleted), 0), 'files', coalesce(sum(s.files), 0),
+  update retention.erasure x set state = 'done', finished_at = clock_timestamp(), certificate = finish_erasure.certificate where x.id = e;
+  perform retention.record(who, 'erasure.done', e::text, why, retention.erasure_detail(e)
+    || jsonb_build_object('certificate_sha256', encode(sha256(convert_to(certificate, 'UTF8')), 'hex')) || (
+    select jsonb_build_object('deleted', coalesce(sum(s.deleted) filter (where s.action = 'delete'), 0),
+      'masked', coalesce(sum(s.deleted) filter (where s.action <> 'delete'), 0), 'files', coalesce(sum(s.files), 0),
       'dependants_deleted', coalesce(sum(s.dependants_deleted), 0))
     from retention.erasure_step s where s.erasure = e));
   return true;
 end $$;
-comment on function retention.finish_erasure(uuid, text) is
-  'Ends a request of which no step is unfinished and nothing is kept; false when there still is something.';
+comment on function retention.finish_erasure(uuid, text, text) is
+  'Ends a request of which no step is unfinished, nothing is kept and the check found nothing; false when there still is something.';
+
+-- Files in a subject's own folders, which no row names. The outbox asks once more, under locks, whether a row does.
+create or replace function retention.queue_erasure_files(e uuid, folder text, files jsonb)
+returns bigint language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  it record;
+  queued bigint;
+begin
+  perform pg_advisory_xact_lock_shared(7001, 0);
+  select scope, subject into it from retention.erasure x where x.id = e and x.state = 'open';
+  if not found or (select stopped from retention.kill_switch) is distinct from false
+    or exists (select 1 from retention.hold h where h.released_at is null and h.scope = it.scope and h.subject = it.subject) then
+    return 0;
+  end if;
+  insert into retention.outbox (policy, table_name, row_key, url, bytes, prefix)
+    select 'erasures', '(store)', e::text, f.path, f.bytes, folder from jsonb_to_recordset(files) f(path text, bytes bigint)
+    where retention.blob_refusal(f.path, folder, '{}') is null
+      and not exists (select 1 from retention.outbox o where o.path = retention.blob_path(f.path) and o.state in ('pending', 'deleting', 'held'));
+  get diagnostics queued = row_count;
+  if queued > 0 then
+    perform retention.record('erasures', 'files.queued', e::text, 'files in the subject''s own folders', jsonb_build_object('files', queued));
+  end if;
+  return queued;
+end $$;
+comment on function retention.queue_erasure_files(uuid, text, jsonb) is
+  'Hands files of a subject''s own folder to the outbox; none while a hold on the subject is in force or everything is stopped.';
 
 -- After the incident was opened, so that one who dies between the two tells it again rather than never.
 create or replace function retention.note_erasure_clock(e uuid, is_over boolean)

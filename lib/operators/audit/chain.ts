@@ -18,6 +18,9 @@ export interface Entry {
   readonly hash: string;
 }
 
+/** A line of the exported chain: exactly what was hashed, and the hash. */
+export const exportedEntry = ({ fields, hash }: Entry): string => `${JSON.stringify({ fields, hash })}\n`;
+
 export interface KnownHead {
   readonly n: number;
   readonly hash: string;

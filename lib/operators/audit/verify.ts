@@ -2,11 +2,11 @@
  * Verifies the audit (G4): the chain from the first entry to the last, each sealed run with its receipts and its
  * record, and what holds, stops, keeps and approves against the entries that say so. Names what was edited,
  * removed, moved, cut off, falsified, or changed without an entry, and continues after each. A cut-off tail shows
- * only against a head that was kept elsewhere: give it as `known`. Inside READ ONLY transactions.
+ * only against a head that was kept elsewhere: give it as `known`. `each` gets every entry. Inside READ ONLY transactions.
  */
 import type { Database } from '../../platform/database';
 import { Anchors } from './anchor';
-import { Chain, type KnownHead } from './chain';
+import { Chain, type Entry, type KnownHead } from './chain';
 import { Findings, type Problem } from './findings';
 import { compareWithEntries } from './in-force';
 import { SealedRun } from './sealed-run';
@@ -25,9 +25,9 @@ export interface Verification {
 
 export async function verify(
   database: Database,
-  options: { known?: KnownHead; inTime?: () => boolean } = {},
+  options: { known?: KnownHead; inTime?: () => boolean; each?: (entry: Entry) => void } = {},
 ): Promise<Verification> {
-  const { known, inTime = () => true } = options;
+  const { known, inTime = () => true, each } = options;
   const findings = new Findings();
   const chain = new Chain(database, findings, known);
   const anchors = new Anchors(findings);
@@ -35,6 +35,7 @@ export async function verify(
   let [runs, receipts] = [0, 0];
   const walked = await chain.walk(inTime, async (entry) => {
     anchors.check(entry);
+    each?.(entry);
     if (entry.fields[3] !== 'run.sealed') return;
     runs += 1;
     receipts += await new SealedRun(entry, database, findings, anchors.covers(entry)).check();

@@ -29,9 +29,9 @@ interface Hashed {
 }
 export type Identifiers = Readonly<Record<string, Hashed>>;
 
-const PURPOSE = 'lapse.erasure/identifier';
+export const IDENTIFIER_PURPOSE = 'lapse.erasure/identifier';
 
-const keyOf = (secret: string): Key => hmacKeys(keyFor(secret, PURPOSE));
+const keyOf = (secret: string): Key => hmacKeys(keyFor(secret, IDENTIFIER_PURPOSE));
 
 export function identifiersOf(hashes: Hashes, secrets: readonly string[]): Identifiers {
   const keys = secrets.map(keyOf);

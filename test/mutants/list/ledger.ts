@@ -75,9 +75,9 @@ export const ledgerMutants: readonly Mutant[] = [
   {
     id: 'LG09',
     promise: 'An erasure is called done only when the ledger has it.',
-    file: 'lib/rights/carry-out.ts',
-    find: `const isKept = keeping === 'kept' || keeping === 'off';`,
-    replace: `const isKept = keeping !== null;`,
+    file: 'lib/rights/finish.ts',
+    find: `if (keeping !== 'kept' && keeping !== 'off') return`,
+    replace: `if (keeping === null) return`,
     tests: ledger,
   },
   {
@@ -132,7 +132,7 @@ export const ledgerMutants: readonly Mutant[] = [
   {
     id: 'LG16',
     promise: 'What was taken back in the last moment is erased by no replay.',
-    file: 'lib/rights/carry-out.ts',
+    file: 'lib/rights/finish.ts',
     find: `if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);`,
     replace: '',
     tests: ledger,
@@ -204,7 +204,7 @@ export const ledgerMutants: readonly Mutant[] = [
   {
     id: 'LG25',
     promise: 'An erasure leaves no copy in the store.',
-    file: 'lib/rights/carry-out.ts',
+    file: 'lib/rights/finish.ts',
     find: '(await dropExportsOf(services, subject)) ?',
     replace: 'subject.id ?',
     tests: copies,

@@ -943,19 +943,6 @@ select archives::text, dead::text, held::text
 from retention.entomb (‹id-1›::uuid);
 
 
--- one request, READ ONLY
-
-select to_jsonb(e) as it
-from retention.export e
-where e.scope = ‹organization› and e.subject = ‹00000000-0000-4000-8000-000000000100› and e.state <> 'gone'
-limit 1000;
-
-
--- one request
-
-select retention.finish_erasure (‹id-1›::uuid, ‹ben›) as done;
-
-
 -- one request
 
 select
@@ -1157,3 +1144,111 @@ from
     order by next_attempt_at, id
     limit 100001
   ) o;
+
+
+-- one request, READ ONLY
+
+select
+  n.nspname || '.' || c.relname as label,
+  ln.nspname as schema,
+  l.relname as name,
+  pg_relation_size(l.oid) / current_setting('block_size')::int as blocks,
+  coalesce(
+    (
+      select jsonb_agg(distinct a.attname)
+      from
+        pg_constraint f
+        join pg_class s on s.oid = f.confrelid
+        join pg_namespace sn on sn.oid = s.relnamespace
+        join pg_attribute a on a.attrelid = f.conrelid
+        and a.attnum = any (f.conkey)
+      where
+        f.contype = 'f'
+        and f.conrelid = c.oid
+        and sn.nspname || '.' || s.relname = any (array(select jsonb_array_elements_text(‹[]›::jsonb)))
+    ),
+    '[]'
+  ) as naming,
+  coalesce(
+    (
+      select jsonb_agg(a.attname)
+      from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
+      where i.indrelid = c.oid and i.indisprimary
+    ),
+    '[]'
+  ) as key,
+  has_table_privilege(l.oid, 'SELECT') as may_read
+from
+  pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  cross join lateral (
+    select relid
+    from pg_partition_tree(c.oid)
+    where isleaf
+    union
+    select c.oid
+    where c.relkind = 'r'
+  ) p
+  join pg_class l on l.oid = p.relid
+  and l.relkind = 'r'
+  join pg_namespace ln on ln.oid = l.relnamespace
+where
+  n.nspname || '.' || c.relname = any (array(select jsonb_array_elements_text(‹["public.things"]›::jsonb)))
+order by 1, 2, 3;
+
+
+-- one request, READ ONLY
+
+with
+  seen as materialized (
+    select to_jsonb(t) - array(select jsonb_array_elements_text(‹[]›::jsonb)) as j
+    from only "public"."things" t
+    where t.ctid >= ‹(0,0)›::tid
+  )
+select
+  (select count(*) from seen) as rows,
+  coalesce(
+    (
+      select jsonb_object_agg(f.key, f.n)
+      from
+        (
+          select e.key, count(*) as n
+          from seen cross join lateral jsonb_each(seen.j) e
+          where strpos(lower(e.value::text), ‹00000000-0000-4000-8000-000000000100›) > 0
+          group by e.key
+        ) f
+    ),
+    '{}'
+  ) as found;
+
+
+-- one request, READ ONLY
+
+select o.id::text, o.path, o.state
+from retention.outbox o
+where
+  o.id > ‹0›::bigint
+  and (
+    o.run = any (
+      array(
+        select unnest(s.runs)
+        from retention.erasure_step s
+        where s.erasure = ‹id-1›::uuid
+      )
+    )
+    or (o.run is null and o.row_key = ‹id-1›)
+  )
+order by o.id
+limit 500;
+
+
+-- one request
+
+select
+  retention.note_erasure_check (
+    ‹id-1›::uuid,
+    nullif(
+      ‹{"next":null,"entry":null,"tables":1,"rows":0,"files":0,"filesOpen":3,"filesFound":0,"found":{},"retained":{},"unread":[]}›::jsonb,
+      'null'
+    )
+  );

@@ -1,0 +1,189 @@
+/**
+ * The independent check of an erasure: by other code than carried it out, from other sources. What it finds keeps the request
+ * open, and people are told; what the map retains is listed with its rows. It is resumed where a call had no more time.
+ */
+import { z } from 'zod';
+import { reportIncidents } from '../../platform/alerts/incidents';
+import { tableLabel } from '../../platform/sql';
+import type { MappedTable } from '../../policies/data-map-contract';
+import type { Services } from '../../services';
+import type { Hashes } from '../graph/identifiers';
+import type { Subject } from '../subject';
+import { inFolders, lookAtFiles } from './files';
+import { isDistinctive, type Part, partsOf, readPage } from './tables';
+
+const Counts = z.record(z.string(), z.record(z.string(), z.number()));
+const count = z.number().int().nonnegative();
+
+/** How far it is, and what it has seen; kept with the request. */
+export const Checked = z.object({
+  /** The next part and block; null: every table was read. */
+  next: z.object({ part: count, block: count }).nullable(),
+  /** The last entry of the outbox that was looked at; null: all were. */
+  entry: z.string().nullable(),
+  tables: count,
+  rows: count,
+  files: count,
+  /** Files that the store has not confirmed as gone. */
+  filesOpen: count,
+  /** Files that are there. */
+  filesFound: count,
+  /** Rows of the subject by table and column: left behind, and retained. */
+  found: Counts,
+  retained: Counts,
+  /** Tables that could not be read. */
+  unread: z.array(z.string()),
+});
+export type Checked = z.infer<typeof Checked>;
+
+const BEGIN: Checked = {
+  next: { part: 0, block: 0 },
+  entry: '0',
+  tables: 0,
+  rows: 0,
+  files: 0,
+  filesOpen: 0,
+  filesFound: 0,
+  found: {},
+  retained: {},
+  unread: [],
+};
+
+export interface Checking {
+  readonly erasure: string;
+  readonly subject: Subject;
+  readonly identifiers: Hashes;
+  readonly prefixes: readonly string[];
+  /** As far as an earlier call came. */
+  readonly sofar: Checked | null;
+  inTime(): boolean;
+}
+
+export const isComplete = ({ next, entry }: Checked): boolean => next === null && entry === null;
+export const isClean = (c: Checked): boolean =>
+  isComplete(c) &&
+  c.filesFound + c.filesOpen === 0 &&
+  Object.keys(c.found).length === 0 &&
+  c.unread.length === 0;
+
+/** Something is left behind, or cannot be looked at: a person has to see to it. */
+export const hasFound = (c: Checked): boolean =>
+  c.filesFound > 0 || Object.keys(c.found).length > 0 || c.unread.length > 0;
+
+/** Reads on from where it was. */
+export async function check(services: Services, checking: Checking): Promise<Checked> {
+  const tables = await readTables(services, checking, checking.sofar ?? BEGIN);
+  if (tables.next !== null || tables.entry === null) return tables;
+  const { erasure, prefixes, inTime } = checking;
+  const { looked, found, open, after } = await lookAtFiles(services, erasure, tables.entry, inTime);
+  const folders = after === null ? await inFolders(services, prefixes) : 0;
+  const filesOpen = tables.filesOpen + open;
+  return {
+    ...tables,
+    entry: after,
+    files: tables.files + looked,
+    filesOpen,
+    // What lies in a folder while the outbox is not empty may be what it is about to delete.
+    filesFound: tables.filesFound + found + (filesOpen === 0 ? folders : 0),
+  };
+}
+
+async function readTables(services: Services, checking: Checking, begin: Checked): Promise<Checked> {
+  const { subject, identifiers, inTime } = checking;
+  const lines = new Map(services.dataMap.map((line) => [line.label, line]));
+  const subjects = services.dataMap.filter((l) => l.subject === subject.scope).map((l) => l.label);
+  const governed = services.policies.flatMap((p) => [p, ...p.dependants]).map((p) => tableLabel(p.table));
+  const parts = await partsOf(services, [...new Set([...lines.keys(), ...governed])], subjects);
+  const sought = { subject, hashes: identifiers, secrets: services.settings.rightsKeys };
+  let checked = begin;
+  while (checked.next !== null && checked.next.part < parts.length && inTime()) {
+    const part = parts[checked.next.part]!;
+    const line = lines.get(part.label);
+    if (!part.may_read) {
+      checked = { ...checked, next: nextPart(checked.next), unread: [...checked.unread, part.label] };
+      continue;
+    }
+    const columns = { impersonal: line?.impersonal ?? [], naming: namingIn(services, part, line, subject) };
+    const { page, next } = await readPage(services, part, checked.next.block, sought, columns);
+    const [found, retained] = apart(page.found, staying(part, line, subject));
+    checked = {
+      ...checked,
+      next: next === null ? nextPart(checked.next) : { ...checked.next, block: next },
+      tables: checked.tables + (next === null ? 1 : 0),
+      rows: checked.rows + page.rows,
+      found: added(checked.found, part.label, found),
+      retained: added(checked.retained, part.label, retained),
+    };
+  }
+  const isThrough = checked.next !== null && checked.next.part >= parts.length;
+  return isThrough ? { ...checked, next: null } : checked;
+}
+
+const nextPart = ({ part }: { part: number }) => ({ part: part + 1, block: 0 });
+
+/** By a policy, a mention or a foreign key; of a subject's table, its key. */
+function namingIn(
+  { policies }: Services,
+  part: Part,
+  line: MappedTable | undefined,
+  { scope }: Subject,
+): string[] {
+  const declared = policies
+    .flatMap((p) => [p, ...p.dependants])
+    .filter((p) => tableLabel(p.table) === part.label)
+    .flatMap((p) => p.scope[scope] ?? []);
+  const mentioned = (line?.mentions ?? []).filter((m) => m.is === scope && !m.path).map((m) => m.column);
+  const own = line?.subject === scope ? part.key : [];
+  return [...new Set([...part.naming, ...declared, ...mentioned, ...own])];
+}
+
+type Found = Readonly<Record<string, number>>;
+
+/** What the map retains: columns by name, and the key of a subject's own row that stays. */
+function staying(part: Part, line: MappedTable | undefined, { scope }: Subject): Set<string> {
+  const columns = line?.columns ?? [];
+  const goes = columns.some((c) => c.handling.kind === 'delete');
+  return new Set([
+    ...columns.filter((c) => c.handling.kind === 'retain').map((c) => c.column),
+    ...(line?.subject === scope && !goes ? part.key : []),
+  ]);
+}
+
+/** What was left behind, and what is retained. */
+function apart(found: Found, retained: ReadonlySet<string>): [Found, Found] {
+  const of = (is: boolean) =>
+    Object.fromEntries(Object.entries(found).filter(([c]) => retained.has(c) === is));
+  return [of(false), of(true)];
+}
+
+function added(all: Checked['found'], label: string, more: Found): Checked['found'] {
+  if (Object.keys(more).length === 0) return all;
+  const before = all[label] ?? {};
+  const sums = Object.entries(more).map(([column, n]) => [column, (before[column] ?? 0) + n] as const);
+  return { ...all, [label]: { ...before, ...Object.fromEntries(sums) } };
+}
+
+/** `text`: whatever a row holds was looked through. `columns`: the id is too short for that. */
+export const methodOf = (subject: Subject): 'text' | 'columns' =>
+  isDistinctive(subject) ? 'text' : 'columns';
+
+const causeOf = (erasure: string): string => `erasure.check:${erasure}`;
+
+/** Tells people of what was left behind, once; and that it is over. */
+export async function tellOfCheck(services: Services, erasure: string, checked: Checked): Promise<void> {
+  if (isClean(checked)) return reportIncidents(services, { over: [causeOf(erasure)] });
+  const message = `request ${erasure} to erase: the check found ${foundInWords(checked)}; it stays open`;
+  await reportIncidents(services, { wrong: [{ cause: causeOf(erasure), severity: 'critical', message }] });
+}
+
+/** Tables, columns and counts, no values. */
+export function foundInWords({ found, filesFound, unread }: Checked): string {
+  const rows = Object.entries(found).flatMap(([table, columns]) =>
+    Object.entries(columns).map(([column, n]) => `${n} rows with the subject in ${table}.${column}`),
+  );
+  return [
+    ...rows,
+    ...(filesFound > 0 ? [`${filesFound} files in the store`] : []),
+    ...unread.map((table) => `${table}, which the role may not read`),
+  ].join(', ');
+}

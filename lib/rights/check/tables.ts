@@ -1,0 +1,135 @@
+/**
+ * Reads every table of the map again, row by row, and asks nothing of the graph that led the erasure: whatever a row holds is
+ * looked through as text for the subject's id, and each value and each address in it is hashed and held against the hashes of the
+ * subject's identifiers. A short id, such as a number, would be found everywhere: it is looked for in the columns that name
+ * subjects. Block by block in READ ONLY transactions.
+ */
+import { z } from 'zod';
+import { hmacKeys, keyFor } from '../../platform/keys';
+import { oneRow, query, rows } from '../../platform/query';
+import { askOne } from '../../platform/session';
+import { allOf, anyOf, constant, id, literal, type Sql, sql, typed } from '../../platform/sql';
+import type { Services } from '../../services';
+import { type Hashes, IDENTIFIER_PURPOSE } from '../graph/identifiers';
+import type { Subject } from '../subject';
+
+/** Eight megabytes of a table: some ten thousand rows, each hashed value by value. */
+const BLOCKS = 1_024;
+const LIMITS = { statementMs: 60_000, readOnly: true };
+/** An id of so many characters is in no text by chance. */
+const DISTINCTIVE = 16;
+
+/** A part of a table in which rows lie. */
+const Part = z.object({
+  /** `schema.table` of the map, and of the partition itself. */
+  label: z.string(),
+  schema: z.string(),
+  name: z.string(),
+  blocks: z.coerce.number(),
+  /** Columns of which a foreign key names such subjects. */
+  naming: z.array(z.string()),
+  /** Of its primary key. */
+  key: z.array(z.string()),
+  may_read: z.boolean(),
+});
+export type Part = z.infer<typeof Part>;
+
+/** Every part of these tables in a fixed order; a table that is not there holds nothing. */
+export function partsOf(
+  { database }: Pick<Services, 'database'>,
+  labels: readonly string[],
+  subjects: readonly string[],
+): Promise<Part[]> {
+  const parts = query(
+    sql`select n.nspname || '.' || c.relname as label, ln.nspname as schema, l.relname as name,
+        pg_relation_size(l.oid) / current_setting('block_size')::int as blocks,
+        coalesce((select jsonb_agg(distinct a.attname) from pg_constraint f join pg_class s on s.oid = f.confrelid
+          join pg_namespace sn on sn.oid = s.relnamespace join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any(f.conkey)
+          where f.contype = 'f' and f.conrelid = c.oid and sn.nspname || '.' || s.relname = any(${array(subjects)})), '[]') as naming,
+        coalesce((select jsonb_agg(a.attname) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
+          where i.indrelid = c.oid and i.indisprimary), '[]') as key,
+        has_table_privilege(l.oid, 'SELECT') as may_read
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      cross join lateral (select relid from pg_partition_tree(c.oid) where isleaf union select c.oid where c.relkind = 'r') p
+      join pg_class l on l.oid = p.relid and l.relkind = 'r' join pg_namespace ln on ln.oid = l.relnamespace
+      where n.nspname || '.' || c.relname = any(${array(labels)}) order by 1, 2, 3`,
+    rows(Part),
+  );
+  return askOne(database, parts, LIMITS);
+}
+
+const array = (texts: readonly string[]): Sql =>
+  sql`array(select jsonb_array_elements_text(${JSON.stringify(texts)}::jsonb))`;
+
+export interface Sought {
+  readonly subject: Subject;
+  readonly hashes: Hashes;
+  readonly secrets: readonly string[];
+}
+
+/** Of one table: columns that are not looked into, that are looked into apart, and that name subjects. */
+export interface Columns {
+  /** Reviewed: they identify no person. */
+  readonly impersonal: readonly string[];
+  readonly naming: readonly string[];
+}
+
+const Page = z.object({
+  rows: z.coerce.number(),
+  /** Rows by the column in which something of the subject stands. */
+  found: z.record(z.string(), z.coerce.number()),
+});
+export type Page = z.infer<typeof Page>;
+
+export const isDistinctive = ({ id: subject }: Subject): boolean => subject.length >= DISTINCTIVE;
+
+/** The rows of blocks from `from`, `BLOCKS` at most; `next` null at the end. */
+export async function readPage(
+  { database }: Pick<Services, 'database'>,
+  part: Part,
+  from: number,
+  sought: Sought,
+  columns: Columns,
+): Promise<{ page: Page; next: number | null }> {
+  const to = from + BLOCKS;
+  const last = to >= part.blocks;
+  const place = (block: number): Sql => typed(`(${block},0)`, 'tid');
+  const here = allOf(sql`t.ctid >= ${place(from)}`, !last && sql`t.ctid < ${place(to)}`);
+  const row = sql`to_jsonb(t) - ${array(columns.impersonal)}`;
+  const page = query(
+    sql`with seen as materialized (select ${row} as j from only ${id(part.schema, part.name)} t where ${here})
+      select (select count(*) from seen) as rows, coalesce((
+        select jsonb_object_agg(f.key, f.n) from (
+          select e.key, count(*) as n from seen cross join lateral jsonb_each(seen.j) e where ${isTheirs(sought, columns)} group by e.key
+        ) f), '{}') as found`,
+    oneRow(Page),
+  );
+  return { page: await askOne(database, page, LIMITS), next: last ? null : to };
+}
+
+/** Whether column `e(key, value)` of a row holds anything of the subject. */
+function isTheirs({ subject, hashes, secrets }: Sought, { naming }: Columns): Sql {
+  const byId = isDistinctive(subject)
+    ? sql`strpos(lower(e.value::text), ${subject.id.toLowerCase()}) > 0`
+    : anyOf(...naming.map((c) => sql`(e.key = ${literal(c)} and e.value #>> '{}' = ${subject.id})`));
+  const all = [...new Set(Object.values(hashes).flat())];
+  if (all.length === 0 || secrets.length === 0) return byId;
+  const known = sql`${`{${all.join(',')}}`}::text[]`;
+  const any = (value: Sql): Sql =>
+    anyOf(
+      ...secrets.map((secret) => {
+        const { inner, outer } = hmacKeys(keyFor(secret, IDENTIFIER_PURPOSE));
+        return sql`encode(sha256(decode(${outer}, 'hex') || sha256(decode(${inner}, 'hex') || convert_to(lower(btrim(${value}) collate "C"), 'UTF8'))), 'hex') = any(${known})`;
+      }),
+    );
+  const values = sql`exists (select 1 from jsonb_path_query(e.value, 'lax $.** ? (@.type() == "string" || @.type() == "number")') v(x)
+    where length(v.x #>> '{}') <= ${constant(MOST_LETTERS)} and ${any(sql`v.x #>> '{}'`)})`;
+  const addresses = sql`(strpos(e.value::text, '@') > 0 and exists (
+    select 1 from regexp_matches(e.value::text, ${literal(ADDRESS)}, 'g') m where ${any(sql`m[1]`)}))`;
+  return anyOf(byId, values, addresses);
+}
+
+/** The longest address there is has 254 (RFC 5321). */
+const MOST_LETTERS = 320;
+/** What stands around an @, up to anything that ends an address in prose, in markup or in JSON. */
+const ADDRESS = `([^[:space:]"'<>(),;:\\\\[\\]{}|=]+@[^[:space:]"'<>(),;:\\\\[\\]{}|=]*[[:alnum:]])`;

@@ -1,0 +1,344 @@
+/** The independent check, and the certificate that follows it. */
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { erasureRoute } from '@/lib/http/erasure-route';
+import { exportedEntry } from '@/lib/operators/audit/chain';
+import { verify } from '@/lib/operators/audit/verify';
+import { type DataMapInput, defineDataMap } from '@/lib/policies/data-map-contract';
+import { certificateOf } from '@/lib/rights/certificate';
+import { verifyCertificate } from '@/lib/rights/certificate-verify';
+import { confirmRequest, eraseSubject, resumeErasures } from '@/lib/rights/erase';
+import type { ErasureResult } from '@/lib/rights/result';
+import type { Services } from '@/lib/services';
+import { type Files, files, suffixed } from '../support/files';
+import { OPERATORS, TOKENS } from '../support/operators';
+
+const KEY = 'ab'.repeat(32);
+const { privateKey } = generateKeyPairSync('ed25519');
+const SIGNING = privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64');
+const EMAIL = 'me@example.com';
+let f: Files;
+let me: string;
+
+beforeEach(async () => {
+  f = await files({
+    env: { LAPSE_RIGHTS_KEY: KEY, LAPSE_AUDIT_SIGNING_KEY: SIGNING, LAPSE_OPERATORS: OPERATORS },
+  });
+  me = randomUUID();
+  await f.db.sql('create index on pictures (person)');
+  await f.db.sql('create table people (id uuid primary key default gen_random_uuid(), email text)');
+  await f.db.sql(
+    'create table notes (id uuid primary key default gen_random_uuid(), words text, extra jsonb)',
+  );
+  await f.db.sql('grant select, update, delete on people, notes to lapse_app');
+  await f.db.sql(`select retention.protect('public.people'), retention.protect('public.notes')`);
+  await f.db.sql('insert into people (id, email) values ($1, $2)', [me, EMAIL]);
+  await f.rows([{ age: 1, file: suffixed(1), person: me }]);
+  await f.upload(suffixed(1));
+  f.pass(5);
+});
+afterEach(() => f.stop());
+
+const MAP: DataMapInput = {
+  'public.people': {
+    kept: 'while it lasts',
+    subject: 'user',
+    identifiers: ['email'],
+    files: ['avatars/{id}/'],
+    confidential: { delete: ['email'] },
+  },
+  'public.notes': { kept: 'while it lasts' },
+  'public.pictures': { policy: 'pictures', confidential: { delete: ['person'] } },
+};
+const mapped = (map: DataMapInput = {}): Services => ({
+  ...f.services,
+  dataMap: defineDataMap({ ...MAP, ...map }),
+});
+const order = (deadlineMs = 240_000) => ({
+  subject: { scope: 'user' as const, id: me },
+  reason: 'request 12',
+  actor: 'ann',
+  correlationId: 'test',
+  deadline: new Date(f.now().getTime() + deadlineMs),
+  dryRun: false,
+});
+const erase = (services: Services): Promise<ErasureResult> => eraseSubject(services, order());
+const again = async (services: Services) => (await resumeErasures(services, order())).erasures[0]!;
+const note = (words: string | null, extra: unknown = null) =>
+  f.db.sql('insert into notes (words, extra) values ($1, $2)', [words, JSON.stringify(extra)]);
+const state = async () => (await f.db.sql('select state from retention.erasure'))[0]?.state;
+const incidents = () =>
+  f.db.sql(
+    "select severity, message, recovered_at is null as open from retention.incident where cause like 'erasure.check:%'",
+  );
+
+describe('the check', () => {
+  it.each([
+    ['the id in a text', () => note(`asked by ${me.toUpperCase()}.`), 'words'],
+    ['the id in a payload', () => note(null, { a: [{ b: me }] }), 'extra'],
+    ['the address in a text', () => note(`please write to <ME@example.com>, thanks`), 'words'],
+    ['the address as a value of a payload', () => note(null, { to: ' me@example.com ' }), 'extra'],
+    ['the address in a text of a payload', () => note(null, { text: 'mail me@example.com' }), 'extra'],
+  ])('finds %s, keeps the request open, and tells people where, with no value', async (_, plant, column) => {
+    await plant();
+    await note('nothing of anybody, or other@example.com');
+    const done = await erase(mapped());
+    expect(done).toMatchObject({ outcome: 'errored', reason: 'left_behind', deleted: 2 });
+    expect(done.message).toContain(`1 rows with the subject in public.notes.${column}`);
+    expect(await state()).toBe('open');
+    expect(await incidents()).toEqual([
+      { severity: 'critical', message: expect.stringContaining(`public.notes.${column}`), open: true },
+    ]);
+    expect(JSON.stringify(await incidents())).not.toContain(EMAIL);
+    await f.db.sql('delete from notes');
+    expect(await again(mapped())).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+    expect(await incidents()).toMatchObject([{ open: false }]);
+  });
+
+  it('asks nothing of the graph: what was never declared is found all the same', async () => {
+    await f.db.sql('insert into notes (words) values ($1)', [me]);
+    expect(await erase(mapped())).toMatchObject({ reason: 'left_behind' });
+  });
+
+  it('lists what the map retains, and passes by what was reviewed', async () => {
+    await note(`of ${me}`);
+    const retained: DataMapInput = {
+      'public.notes': {
+        kept: 'while it lasts',
+        confidential: {
+          retain: { columns: ['words'], ground: 'a dispute: Art. 17(3)(e)', until: 'removal' },
+        },
+      },
+    };
+    expect(await erase(mapped(retained))).toMatchObject({ outcome: 'succeeded' });
+    const [row] = await f.db.sql<{ checked: { retained: unknown } }>('select checked from retention.erasure');
+    expect(row?.checked.retained).toEqual({ 'public.notes': { words: 1 } });
+  });
+
+  it('of a short id looks into the columns that name subjects', async () => {
+    await f.db.sql('create table customers (id int primary key, note text)');
+    await f.db.sql(
+      'create table purchases_of (id int primary key, customer int references customers, amount int)',
+    );
+    await f.db.sql('create index on purchases_of (customer)');
+    await f.db.sql('grant select, update, delete on customers, purchases_of to lapse_app');
+    await f.db.sql(`select retention.protect('public.customers'), retention.protect('public.purchases_of')`);
+    await f.db.sql(
+      `insert into customers values (7, 'seven'), (8, 'not 7'); insert into purchases_of values (7, 8, 7), (9, 7, 1)`,
+    );
+    const services = {
+      ...mapped(),
+      dataMap: defineDataMap({
+        'public.customers': { kept: 'while it lasts', subject: 'user', confidential: { delete: ['note'] } },
+        'public.purchases_of': { kept: 'while it lasts', confidential: { delete: ['customer'] } },
+      }),
+      policies: [],
+    };
+    const asked = await eraseSubject(services, { ...order(), subject: { scope: 'user', id: '7' } });
+    expect(asked).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+    const certificate = JSON.parse(JSON.parse((await certificateOf(services, asked.id!)).text).certificate);
+    expect(certificate.check.method).toBe('columns');
+  });
+
+  it('says which table it may not read', async () => {
+    await f.db.sql('revoke select on notes from lapse_app');
+    const done = await erase(mapped());
+    expect(done).toMatchObject({ outcome: 'errored', reason: 'left_behind' });
+    expect(done.message).toContain('public.notes, which the role may not read');
+  });
+
+  it('finds a file that is still in the store, though the outbox calls it deleted', async () => {
+    const { blob } = f.services;
+    const lying = {
+      ...mapped(),
+      blob: {
+        ...blob!,
+        del: async () => undefined,
+        head: async (path: string) =>
+          path.includes('lapse/') ? blob!.head(path) : { ...(await blob!.head(path))! },
+      },
+    };
+    expect(await erase(lying)).toMatchObject({ reason: 'left_behind' });
+    expect((await incidents())[0]?.message).toContain('1 files in the store');
+  });
+
+  it('takes the files of the subject’s own folder, which no row names, and looks whether they are gone', async () => {
+    const other = randomUUID();
+    await f.upload(`avatars/${me}/a.png`, `avatars/${me}/b/c.png`, `avatars/${other}/a.png`);
+    expect(await erase(mapped())).toMatchObject({ outcome: 'succeeded' });
+    expect(f.stored('avatars/')).toEqual([`avatars/${other}/a.png`]);
+    const entries = await f.db.sql(
+      "select action, detail from retention.audit_entry where action = 'files.queued'",
+    );
+    expect(entries).toEqual([{ action: 'files.queued', detail: { files: 2 } }]);
+  });
+
+  it('takes no file of the folder while the subject is held', async () => {
+    await f.upload(`avatars/${me}/a.png`);
+    await f.db.sql(
+      "insert into retention.erasure (scope, subject, reason, requested_by, state) values ('user', $1, 'r', 'ann', 'open')",
+      [me],
+    );
+    await f.db.sql(
+      "insert into retention.hold (scope, subject, reason, placed_by) values ('user', $1, 'matter 7', 'bob')",
+      [me],
+    );
+    const [row] = await f.db.sql<{ n: number }>(
+      'select retention.queue_erasure_files(id, $1, $2)::int as n from retention.erasure',
+      [`avatars/${me}/`, JSON.stringify([{ path: `avatars/${me}/a.png`, bytes: 1 }])],
+    );
+    expect(row?.n).toBe(0);
+  });
+
+  it('waits for a store that has not confirmed every file, and tells nobody', async () => {
+    const away = {
+      ...mapped(),
+      blob: {
+        ...f.services.blob!,
+        del: () => Promise.reject(new Error('away')),
+        head: () => Promise.reject(new Error('away')),
+      },
+    };
+    expect(await erase(away).catch(() => null)).not.toMatchObject({ outcome: 'succeeded' });
+    expect(await state()).toBe('open');
+    expect(await incidents()).toEqual([]);
+  });
+
+  it('without time for every table continues in the next call', async () => {
+    await note('words');
+    const real = mapped();
+    const { database } = real;
+    let [pages, late] = [0, 0];
+    const counting = {
+      transaction: async (...x: Parameters<typeof database.transaction>) => {
+        if (x[0].some((q) => q.text.includes('jsonb_each(seen.j)'))) {
+          pages += 1;
+          late = 300_000;
+        }
+        return database.transaction(...x);
+      },
+    };
+    const slow = { ...real, database: counting, clock: () => new Date(f.now().getTime() + late) };
+    expect(await erase(slow)).toMatchObject({ outcome: 'interrupted', reason: 'checking', deleted: 2 });
+    expect([pages, await state()]).toEqual([1, 'open']);
+    expect(await again({ ...real, database: counting })).toMatchObject({ outcome: 'succeeded' });
+    const [row] = await f.db.sql<{ checked: { tables: number } }>('select checked from retention.erasure');
+    expect([pages, row?.checked.tables]).toEqual([3, 3]);
+  });
+});
+
+describe('the certificate', () => {
+  const exported = async () => {
+    const lines: string[] = [];
+    await verify(f.services.reading, { each: (entry) => lines.push(exportedEntry(entry)) });
+    return lines.join('');
+  };
+  const given = async () => {
+    const done = await erase(mapped());
+    expect(done.outcome).toBe('succeeded');
+    const certificate = await certificateOf(f.services, done.id!);
+    return { id: done.id!, certificate, file: `${JSON.stringify(certificate)}\n`, chain: await exported() };
+  };
+  const changedAt = (text: string, i: number) =>
+    text.slice(0, i) + String.fromCharCode(text.charCodeAt(i) ^ 1) + text.slice(i + 1);
+
+  it('verifies without a database, by the published key and the exported chain', async () => {
+    const { file, chain, certificate } = await given();
+    const key = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).toString('base64');
+    expect(verifyCertificate(file, { chain, key }).problems).toEqual([]);
+    expect(verifyCertificate(file).problems).toEqual([]);
+    expect(verifyCertificate(file, { key: 'MCow' }).problems).toHaveLength(1);
+    expect(JSON.parse(JSON.parse(certificate.text).certificate)).toMatchObject({
+      format: 'lapse-erasure-certificate/1',
+      scope: 'user',
+      tables: [
+        { table: 'public.people', action: 'delete', rows: 1 },
+        { table: 'public.pictures', action: 'delete', rows: 1, files: 1 },
+      ],
+      retained: [],
+      check: { method: 'text', tables: 3, files: 1, found: 0 },
+    });
+  });
+
+  it('names no person: no id, no address, no operator', async () => {
+    const { file } = await given();
+    for (const word of [me, EMAIL, 'ann', 'request 12']) expect(file).not.toContain(word);
+  });
+
+  it('fails when one byte of it was changed, whichever', async () => {
+    const { file } = await given();
+    for (let i = 0; i < file.length; i += 1) {
+      expect(verifyCertificate(changedAt(file, i)).problems, `byte ${i}`).not.toEqual([]);
+    }
+  });
+
+  it('fails when one byte of the chain was changed, whichever, or an entry is missing', async () => {
+    const { file, chain } = await given();
+    for (let i = 0; i < chain.length; i += 7) {
+      expect(verifyCertificate(file, { chain: changedAt(chain, i) }).problems, `byte ${i}`).not.toEqual([]);
+    }
+    const lines = chain.split('\n').slice(0, -1);
+    expect(verifyCertificate(file, { chain: `${lines.slice(0, -1).join('\n')}\n` }).problems).not.toEqual([]);
+    expect(verifyCertificate(file, { chain: `${lines.slice(1).join('\n')}\n` }).problems).not.toEqual([]);
+    expect(verifyCertificate(file, { chain: chain.slice(0, -1) }).problems).not.toEqual([]);
+  });
+
+  it('fails for something else that the same key signed, and for another erasure’s entry', async () => {
+    const { certificate, chain } = await given();
+    const key = createPrivateKey({ key: Buffer.from(SIGNING, 'base64'), format: 'der', type: 'pkcs8' });
+    const signed = (text: string) =>
+      `${JSON.stringify({ ...certificate, text, signature: sign(null, Buffer.from(text), key).toString('base64') })}\n`;
+    expect(verifyCertificate(signed('{"n":1}')).problems).toEqual(['what was signed is no certificate']);
+    const other = JSON.parse(certificate.text) as { certificate: string; entry: { n: number; hash: string } };
+    const forged = { ...other, certificate: other.certificate.replace('"rows":1', '"rows":2') };
+    expect(verifyCertificate(signed(JSON.stringify(forged)), { chain }).problems).toEqual([
+      `the chain has no entry ${other.entry.n} that names this certificate`,
+    ]);
+  });
+
+  it('is given to operators, the same bytes each time, and only of a request that is done', async () => {
+    const { id, certificate } = await given();
+    const get = async (query: string, services: Services = f.services) => {
+      const response = await erasureRoute(() => services).GET(
+        new Request(`https://lapse.test/api/erasure?certificate=1&${query}`, {
+          headers: { authorization: `Bearer ${TOKENS.alice}` },
+        }),
+      );
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+    for (let i = 0; i < 2; i += 1)
+      expect(await get(`id=${id}`)).toMatchObject({ status: 200, body: certificate });
+    expect(await get(`id=${randomUUID()}`)).toMatchObject({ status: 404 });
+    const keyless = { ...f.services, settings: { ...f.services.settings, auditSigningKey: undefined } };
+    expect(await get(`id=${id}`, keyless)).toMatchObject({
+      status: 409,
+      body: { error: { code: 'no_key' } },
+    });
+    await note(me);
+    const open = await eraseSubject(mapped(), order());
+    expect(open.outcome).toBe('errored');
+    expect(await get(`id=${open.id}`)).toMatchObject({ status: 409, body: { error: { code: 'not_done' } } });
+  });
+
+  it('names no subject where there is no key to hash it with', async () => {
+    const services = {
+      ...mapped({
+        'public.people': { kept: 'while it lasts', subject: 'user', confidential: { delete: ['email'] } },
+      }),
+      settings: { ...f.services.settings, rightsKeys: [] },
+    };
+    const done = await eraseSubject(services, order());
+    const { text } = await certificateOf(services, done.id!);
+    expect(JSON.parse(JSON.parse(text).certificate).subject).toBeNull();
+  });
+});
+
+it('a request of two operators ends with a certificate, too', async () => {
+  const asked = await eraseSubject(mapped({ 'public.notes': { undecided: true } }), {
+    ...order(),
+    subject: { scope: 'organization', id: randomUUID() },
+  });
+  const done = await confirmRequest(mapped(), { ...order(), actor: 'ben', id: asked.id!, reason: 'checked' });
+  expect(done).toMatchObject({ outcome: 'succeeded', message: '0 rows: nothing of this subject was found' });
+  expect((await certificateOf(f.services, asked.id!)).signature.length).toBeGreaterThan(80);
+});
