@@ -91,11 +91,12 @@ comment on function retention.confirm_batch(uuid, int, bigint) is
   'Rolls the batch back unless rows locked, deleted, named in the receipt and gone are the same number, and the database counts no other deletion and no row put back.';
 
 create or replace function retention.since(before jsonb, after jsonb) returns jsonb
-language sql immutable security invoker set search_path = pg_catalog, pg_temp as $$
-  select coalesce(jsonb_object_agg(x.key, x.n), '{}') from (
+language plpgsql immutable security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select coalesce(jsonb_object_agg(x.key, x.n), '{}') from (
     select e.key, e.value::bigint - coalesce((before ->> e.key)::bigint, 0) as n from jsonb_each_text(after) e
-  ) x where x.n <> 0
-$$;
+  ) x where x.n <> 0);
+end $$;
 comment on function retention.since(jsonb, jsonb) is 'What a count by table grew by between two looks.';
 
 create or replace function retention.tables_in(rows_of jsonb, what text) returns text

@@ -4,9 +4,12 @@
 
 -- Rows this session has deleted and inserted and not yet reported, by table. Also leftovers of its earlier transactions
 -- show: only the difference between two looks means anything. A TRUNCATE or DROP by a trigger is not counted.
+--
+-- PL/pgSQL, here and wherever each batch calls: before PostgreSQL 18 a function in SQL is planned at every call.
 create or replace function retention.movements() returns jsonb
-language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
-  select jsonb_build_object(
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select jsonb_build_object(
     'deleted', coalesce(jsonb_object_agg(x.oid::text, x.deleted) filter (where x.deleted > 0), '{}'),
     'inserted', coalesce(jsonb_object_agg(x.oid::text, x.inserted) filter (where x.inserted > 0), '{}'))
   from (
@@ -14,8 +17,8 @@ language sql volatile security invoker set search_path = pg_catalog, pg_temp as 
     from pg_class c
     where c.relkind = 'r' and c.relpersistence <> 't'
       and c.relnamespace not in ('retention'::regnamespace, 'pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-  ) x where x.deleted > 0 or x.inserted > 0
-$$;
+  ) x where x.deleted > 0 or x.inserted > 0);
+end $$;
 comment on function retention.movements() is
   'Rows deleted and inserted in each ordinary table outside Lapse''s schema, as the database counts them in this session.';
 
@@ -28,10 +31,11 @@ comment on function retention.deletions() is 'Rows deleted in each ordinary tabl
 -- What enter_batch leaves for confirm_batch: readable by all, written by no one who does not know the secret, and
 -- worth nothing in another transaction.
 create or replace function retention.proof_of(r uuid, s int, before jsonb) returns text
-language sql volatile security invoker set search_path = pg_catalog, pg_temp as $$
-  select encode(sha256(convert_to(concat_ws('|', secret, pg_current_xact_id()::text, r::text, s::text, before::text, secret), 'UTF8')), 'hex')
-  from retention.batch_secret
-$$;
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select encode(sha256(convert_to(concat_ws('|', secret, pg_current_xact_id()::text, r::text, s::text, before::text, secret), 'UTF8')), 'hex')
+    from retention.batch_secret);
+end $$;
 comment on function retention.proof_of(uuid, int, jsonb) is 'Proves that this transaction has entered this batch, with this count before it.';
 
 -- Has this transaction entered this batch? Returns the count before it; null when it has not.

@@ -34,8 +34,9 @@ comment on function retention.keys_of(retention.receipt) is 'The keys a receipt 
 -- All fields in one expression, each as retention.audit_field writes it; a receipt without a partition, or without an archive, has one field less.
 -- What form 3 takes for its keys no other form can give.
 create or replace function retention.receipt_hash(c retention.receipt) returns bytea
-language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
-  select sha256(convert_to(string_agg(octet_length(convert_to(f.value, 'UTF8')) || ':' || f.value || ',', '' order by f.n), 'UTF8'))
+language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select sha256(convert_to(string_agg(octet_length(convert_to(f.value, 'UTF8')) || ':' || f.value || ',', '' order by f.n), 'UTF8'))
   from unnest(array[
     c.run::text, c.seq::text, c.policy, c.policy_version, c.action, c.actor, c.reason,
     to_char(c.as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), c.table_name,
@@ -45,8 +46,8 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
     c.dependants::text, c.by_rule::text, c.locked::text, c.deleted::text, c.dependants_deleted::text, c.files::text, c.bytes::text,
     c.picked::text, c.kept::text, to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), c.partition::text,
     'archive:' || c.archive::text
-  ]) with ordinality f(value, n)
-$$;
+  ]) with ordinality f(value, n));
+end $$;
 comment on function retention.receipt_hash(retention.receipt) is 'SHA-256 over a receipt, fields in fixed order; the cursor, which is no evidence, is left out.';
 
 create or replace function retention.hash_receipt() returns trigger
