@@ -47,8 +47,18 @@ export function linkRoute(
         return answerPage({ title: 'Nothing was done', text: [inWords(error)] }, correlationId, error.status);
       }
     });
-  return { GET: route((s, link) => show(s, link)), POST: route(act) };
+  const closed =
+    (handler: Handler): Handler =>
+    async (request) => {
+      const answer = await handler(request);
+      if (!answer.headers.has(CONTENT)) answer.headers.set(CONTENT, NOTHING);
+      return answer;
+    };
+  return { GET: closed(route((s, link) => show(s, link))), POST: closed(route(act)) };
 }
+
+/** What is no page needs nothing: next.config.ts leaves these routes to themselves. */
+const [CONTENT, NOTHING] = ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"] as const;
 
 async function read({ settings, clock }: Services, token: string, purpose: Purpose): Promise<Link> {
   if (settings.links === undefined) throw new LinkError(404, 'link_invalid', 'links are not set up here');

@@ -219,6 +219,7 @@ describe('the route of a link', () => {
     const failing = linkRoute('notices', { purpose: 'notice.extend', show, act: show }, () => e.services);
     const answer = await failing.GET(new Request(await address(link())));
     expect([answer.status, await answer.text()]).toEqual([500, expect.not.stringContaining('secret')]);
+    expect(answer.headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'");
   });
 
   it('accepts none where links are not set up', async () => {

@@ -40,8 +40,8 @@ export const linkMutants: readonly Mutant[] = [
     id: 'LI5',
     promise: 'Looking at a link is no use of it.',
     file: 'lib/http/link-route.ts',
-    find: 'GET: route((s, link) => show(s, link))',
-    replace: 'GET: route(act)',
+    find: 'GET: closed(route((s, link) => show(s, link)))',
+    replace: 'GET: closed(route(act))',
     tests: links,
   },
   {
