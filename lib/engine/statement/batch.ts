@@ -1,8 +1,8 @@
 /**
  * A batch is one request and one transaction:
- * session → enter_batch (constraints immediate, locks, fence, count before) → pick, judge and lock, delete,
+ * session → enter_batch (constraints immediate, locks, fence, count before) → judge, lock and delete,
  * receipt, outbox → counts compared, also the database's own of every table (migrations/functions/net.sql).
- * Its parts: what it is asked (order.ts), the shape of its statements (shapes/), the deleting statement (deleting.ts),
+ * Its parts: what it is asked (request.ts), the shape of its statements (shapes/), the deleting statement (deleting.ts),
  * what that does to a row (change.ts), and the look after it (confirm.ts).
  */
 import { z } from 'zod';

@@ -148,6 +148,17 @@ describe('beside a session that is changing a row of the range, the batch', () =
     expect(await left(e.db)).toBe(2);
   });
 
+  it('is refused by the foreign key when the row gets a child that keeps it', async () => {
+    await govern(e.db);
+    const [, gets] = await things(e.db, [42 * DAY, 41 * DAY, 40 * DAY]);
+    await e.db.sql('create table notes (id serial primary key, thing uuid references things)');
+    await e.db.sql('create index on notes (thing); grant select on notes to lapse_app');
+    const request = await begun(thingsPolicy({ dependants: [blocking] }));
+    const answered = meeting(request, `insert into notes (thing) values ('${gets}')`);
+    await expect(answered).rejects.toMatchObject({ code: '23503' });
+    expect(await left(e.db)).toBe(3);
+  });
+
   it('leaves one that moved to another organization', async () => {
     const [policy, orgs] = await withOrgs();
     await e.db.sql(`insert into things (at, org) select $1, $2 from generate_series(1, 3)`, [
