@@ -50,6 +50,10 @@ const Prefix = z
   .refine(
     (s) => !/[?#%\\\p{Cc}]|^ |\/\/|(^|\/)\.{1,2}\//u.test(s),
     'must be a plain path: no ?, #, %, backslashes, dots as folders or empty folders',
+  )
+  .refine(
+    (s) => !/^(lapse|archives)\//.test(s),
+    'must not be below lapse/ or archives/: those files are Lapse’s own, and no row of yours names them',
   );
 
 const FileColumn = z

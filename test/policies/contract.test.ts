@@ -89,6 +89,16 @@ describe('a declaration that could delete the wrong thing is refused when the pr
       'strategy.column',
     ],
     [
+      'files where the ledger and the copies of people lie',
+      { files: [{ column: 'note', fate: 'delete', prefix: 'lapse/exports/' }] },
+      'files.0.prefix',
+    ],
+    [
+      'files where the archives lie',
+      { files: [{ column: 'note', fate: 'delete', prefix: 'archives/' }] },
+      'files.0.prefix',
+    ],
+    [
       'whole partitions with a condition on rows',
       { partitioned: { by: 'month' }, where: 't.note is null' },
       'where cannot spare some of its rows',

@@ -225,4 +225,12 @@ export const ledgerMutants: readonly Mutant[] = [
     replace: 'where id = e for share',
     tests: copies,
   },
+  {
+    id: 'LG28',
+    promise: 'No policy takes the ledger or the copies of people for orphans of its own.',
+    file: 'lib/policies/contract.ts',
+    find: '!/^(lapse|archives)\\//.test(s)',
+    replace: 's.length > 0',
+    tests: ['test/policies/contract.test.ts'],
+  },
 ];
