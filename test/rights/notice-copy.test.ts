@@ -138,3 +138,17 @@ it('of what has gone altogether is only a manifest that says so', async () => {
   expect([...found.keys()]).toEqual(['manifest.json']);
   expect(JSON.parse(found.get('manifest.json')!.toString())).toMatchObject({ tables: {}, files: [] });
 });
+
+it('breaks off where the store does in the middle of a file, and takes nothing else down with it', async () => {
+  await services.blob!.put('things/broken.bin', Buffer.alloc(3_000_000, 7));
+  await e.db.sql(`insert into things (org, at, file) values ($1, $2, 'things/broken.bin')`, [
+    ORGS.acme,
+    new Date(NOW.getTime() - 40 * DAY * 1000),
+  ]);
+  const about = await announced();
+  const broken = {
+    ...services,
+    blob: { ...services.blob!, stream: () => Promise.reject(new Error('away')) },
+  };
+  await expect(new Response(new Copy(broken, about).stream()).arrayBuffer()).rejects.toThrow('away');
+});

@@ -149,6 +149,8 @@ export class Copy {
   async #content(blob: Blob, name: string, named: string, size: number): Promise<string> {
     const hash = createHash('sha256');
     const entry = this.#tar.entry({ name, size });
+    // It breaks off with the tar, whose reader is told; an error that nobody hears would end the process.
+    entry.on('error', () => {});
     const stream = await blob.stream(named);
     for await (const piece of stream?.content ?? []) {
       hash.update(piece);
