@@ -121,7 +121,7 @@ it('an erasure on request is no step, and no usual run', async () => {
     "update things set org = '00000000-0000-4000-8000-000000000009' where id in (select id from things order by at limit 40)",
   );
   await e.db.sql('create index on things (org)');
-  const services = { ...e.services, policies: [policy] };
+  const services = { ...e.services, policies: [policy], dataMap: [] };
   const request = {
     subject: { scope: 'organization' as const, id: '00000000-0000-4000-8000-000000000009' },
     reason: 'request 7',
