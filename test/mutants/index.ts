@@ -11,6 +11,7 @@ import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { erasureMutants } from './list/erasure';
 import { fileMutants } from './list/files';
+import { idleMutants } from './list/idle';
 import { laneMutants } from './list/lanes';
 import { ledgerMutants } from './list/ledger';
 import { linkMutants } from './list/links';
@@ -46,6 +47,7 @@ const all: readonly Mutant[] = [
   ...enterMutants,
   ...erasureMutants,
   ...fileMutants,
+  ...idleMutants,
   ...laneMutants,
   ...ledgerMutants,
   ...linkMutants,
