@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { restoreRoute } from '@/lib/http/restore-route';
 import { days, type Policy } from '@/lib/policies/contract';
 import { purgeOf } from '@/lib/policies/purge';
 import { type Guarded, guarded } from '@/test/support/guarded';
 import { keyed } from '@/test/support/keyed';
-import { act, OPERATORS } from '@/test/support/operators';
+import { act, OPERATORS, TOKENS } from '@/test/support/operators';
 
 let e: Guarded;
 let policy: Policy;
@@ -109,4 +110,31 @@ it('without the right to take a mark back the answer names the table and what to
   expect(await marks()).toEqual([true]);
   await e.db.sql('grant select, update (deleted_at) on drafts to lapse_operator');
   expect((await restore()).status).toBe(200);
+});
+
+it('the door of restores takes a soft deletion back, too, at once', async () => {
+  await e.db.sql('insert into drafts (id, moment) values ($1, $2)', [ID, '2026-01-01Z']);
+  await e.run(policy);
+  const ask = async (more: object) => {
+    const response = await restoreRoute(() => e.services).POST(
+      new Request('https://lapse.test/api/restore', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKENS.alice}` },
+        body: JSON.stringify({
+          policy: 'keyed-drafts',
+          key: [ID, '2026-01-01 00:00:00+00'],
+          reason: 'asked by its author',
+          ...more,
+        }),
+      }),
+    );
+    return { status: response.status, body: await response.json() };
+  };
+  expect(await ask({ dryRun: true })).toMatchObject({
+    status: 422,
+    body: { error: { code: 'no_dry_run' } },
+  });
+  expect(await marks()).toEqual([true]);
+  expect(await ask({})).toMatchObject({ status: 200, body: { subject: KEY } });
+  expect(await marks()).toEqual([false]);
 });

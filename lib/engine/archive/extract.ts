@@ -49,7 +49,15 @@ const Row = z.object({
   files: z.array(z.string()),
 });
 export type Row = z.infer<typeof Row>;
-const Slice = z.object({ bytes: z.coerce.number(), rows: z.array(Row).nullable() });
+const Rows = z.array(Row);
+/** The rows as one text: null where they are too many bytes for an answer. */
+const Slice = z.object({
+  bytes: z.coerce.number(),
+  rows: z
+    .string()
+    .nullable()
+    .transform((text) => (text === null ? null : Rows.parse(JSON.parse(text)))),
+});
 type Slice = z.infer<typeof Slice>;
 
 /** The tables of an archive, the governed one first. */
@@ -143,7 +151,7 @@ function tableOf(
   return query(
     sql`with r as materialized (select row_to_json(x)::text as line from (${row} ${from}) x),
       size as (select coalesce(sum(octet_length(line) + 1), 0) as bytes from r)
-    select bytes::text, case when bytes <= ${most}::bigint then coalesce((select json_agg(line::json) from r), '[]') end as rows from size`,
+    select bytes::text, case when bytes <= ${most}::bigint then '[' || coalesce((select string_agg(line, ',') from r), '') || ']' end as rows from size`,
     oneRow(Slice),
   );
 }

@@ -41,10 +41,6 @@ export class Told {
     if (parent !== null) this.#counts.set(parent, (this.#counts.get(parent) ?? 0) + 1);
   }
 
-  get rows(): number {
-    return this.#versions.size;
-  }
-
   /** The version of each row, by its key. */
   get versions(): Record<string, string> {
     return Object.fromEntries(this.#versions);

@@ -50,6 +50,8 @@ export interface Written {
 
 /** Calls at once: enough to hide the store's answer time, few enough that memory holds a piece of each. */
 const AT_ONCE = 8;
+/** Half the time of the usual level 6, for 4 % more bytes of such lines. */
+const LEVEL = 3;
 /** Lines are handed to the compressor in pieces of this size: one by one costs more than compressing. */
 const PIECE = 64 * 1024;
 
@@ -104,7 +106,7 @@ async function writeTable(
     if (piece !== '') yield piece;
   }
   const written: Measured[] = [];
-  await pipeline(pieces, createGzip(), async (zipped: AsyncIterable<Uint8Array>) => {
+  await pipeline(pieces, createGzip({ level: LEVEL }), async (zipped: AsyncIterable<Uint8Array>) => {
     written.push(await writeStream(store, prefix + path, zipped));
   });
   return { table, columns: [...columns], ...(oid === undefined ? {} : { oid }), path, rows, ...written[0]! };

@@ -98,7 +98,15 @@ export async function restoreOne(
   order: RestoreOrder & { readonly key: Written },
 ): Promise<RestoreResult | { readonly entry: number; readonly subject: string }> {
   const policy = services.policies.find((p) => p.name === order.policy);
-  if (policy && strategyOf(policy).grace !== null && !order.dryRun) {
+  if (policy && strategyOf(policy).grace !== null) {
+    if (order.dryRun) {
+      throw new RequestError(
+        422,
+        'no_dry_run',
+        `"${policy.name}" marks rows: one mark is taken away, and there is nothing to look at before; ask without dryRun`,
+        'dryRun',
+      );
+    }
     const { actor: operator, token = '', reason } = order;
     return restoreMarked({ services, operator, token, reason }, { policy: policy.name, key: order.key });
   }

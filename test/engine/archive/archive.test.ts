@@ -272,3 +272,27 @@ it('rolls back when what goes along changes in the very moment it goes, and leav
   await expect(along(`('1', '7'), ('2', '8')`)).rejects.toMatchObject({ code: 'LP022' });
   await expect(along(`('1', '7')`)).rejects.toMatchObject({ code: 'LP022' });
 });
+
+it('reads rows that are too large together in parts, and refuses one that is too large alone', async () => {
+  const ids = await pictures(2);
+  await e.db.sql(`update notes set words = repeat('x', 2000000) where file is not null`);
+  expect(await e.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 2, dependantsDeleted: 4 });
+  const [third] = await e.rows([{ age: 40, file: null, org: ORG }]);
+  await e.db.sql(`insert into notes (picture, words) values ($1, repeat('x', 4000000))`, [third]);
+  const result = await e.runNow();
+  expect(result).toMatchObject({ outcome: 'errored', reason: 'archive.row_too_large', deleted: 0 });
+  expect(result.message).toContain('too many to archive');
+  expect(await e.db.sql('select count(*)::int as n from pictures')).toEqual([{ n: 1 }]);
+  expect(ids).toHaveLength(2);
+});
+
+it('deletes nothing under an archive that holds fewer rows than would go', async () => {
+  await pictures(2);
+  await e.db.sql(`create function fewer() returns trigger language plpgsql as $$ begin
+      if new.rows > 0 and old.rows = 0 then new.rows := new.rows - 1; end if;
+      return new;
+    end $$;
+    create trigger fewer before update on retention.archive for each row execute function fewer()`);
+  expect(await e.runNow()).toMatchObject({ outcome: 'errored', deleted: 0 });
+  expect(await e.db.sql('select count(*)::int as n from pictures')).toEqual([{ n: 2 }]);
+});

@@ -61,13 +61,11 @@ export const archiveMutants: readonly Mutant[] = [
   },
   {
     id: 'AR7',
-    promise: 'The archive has as many rows as were read.',
-    file: pipeline,
-    find: 'table.rows !== this.#told[i]!.rows',
-    replace: 'table.rows < 0',
-    tests: [engine],
-    equivalent:
-      'the manifest was written from the same lines a moment before and its hash is checked: it differs only by a fault of the writer, for which this is the net',
+    promise: 'An archive that holds fewer rows than go is not named.',
+    file: archives,
+    find: "and state = 'open' and rows >= new.deleted and dependants >= new.dependants_deleted;",
+    replace: "and state = 'open';",
+    tests: [`${engine}:fewer rows`],
   },
   {
     id: 'AR8',
