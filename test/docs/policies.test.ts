@@ -7,6 +7,7 @@ import * as consent from '@/docs/examples/consent';
 import * as dependants from '@/docs/examples/dependants';
 import * as files from '@/docs/examples/files';
 import * as mask from '@/docs/examples/mask';
+import * as notice from '@/docs/examples/notice';
 import * as orderReview from '@/docs/examples/order-review';
 import * as partitions from '@/docs/examples/partitions';
 import * as permanent from '@/docs/examples/permanent';
@@ -41,7 +42,7 @@ const old = (days: number): string => `'${ago(days * DAY)}'::timestamptz`;
 
 it('shows every example as its file has it', () => {
   const shown = [...handbook.matchAll(/\]\((examples\/[a-z-]+\.ts)\):\n\n```ts\n([\s\S]*?)```/g)];
-  expect(shown.length).toBe(11);
+  expect(shown.length).toBe(12);
   for (const [, file, text] of shown) expect(text).toBe(readFileSync(`docs/${file}`, 'utf8'));
 });
 
@@ -168,6 +169,14 @@ it('soft-delete: marks what has expired, and its purge deletes it after the grac
     'select count(*)::int as rows, count(deleted_at)::int as marked from projects',
   );
   expect(left).toEqual({ rows: 3, marked: 2 });
+});
+
+it('notice: fits the tables it shows, and keeps what no workspace was told of', async () => {
+  await withTables('notice');
+  expect(await fitsDatabase(e, notice.recordings)).toEqual([]);
+  await e.db.sql(`with w as (insert into workspaces (contact_email) values ('w@example.com') returning id)
+    insert into recordings (workspace_id, made_at) select id, ${old(91)} from w`);
+  expect(await e.run(notice.recordings)).toMatchObject({ deleted: 0, kept: { unnoticed: 1 } });
 });
 
 it('consent: what is kept on it goes when it is withdrawn, and stays when it was given again', async () => {
