@@ -90,6 +90,8 @@ describe('the check', () => {
       { severity: 'critical', message: expect.stringContaining(`public.notes.${column}`), open: true },
     ]);
     expect(JSON.stringify(await incidents())).not.toContain(EMAIL);
+    // What is not done is in no ledger.
+    expect(f.stored('lapse/erasures/')).toEqual([]);
     await f.db.sql('delete from notes');
     expect(await again(mapped())).toMatchObject({ outcome: 'succeeded', deleted: 2 });
     expect(await incidents()).toMatchObject([{ open: false }]);

@@ -1,9 +1,6 @@
 /** Erasures by the data map. */
 import type { Mutant } from '../mutant';
 
-const graph = ['test/rights/graph.test.ts'];
-const check = ['test/rights/check.test.ts'];
-
 /** What an erasure by the data map must not get wrong: whom it reaches, what it leaves, and when it is done. */
 export const erasureMutants: readonly Mutant[] = [
   {
@@ -12,7 +9,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/edges.ts',
     find: `if (node.line?.subject) {`,
     replace: `if (node.line?.subject && handling) {`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:never takes another subject'],
   },
   {
     id: 'ER02',
@@ -28,7 +25,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/index.ts',
     find: `steps: problems.length > 0 ? [] :`,
     replace: `steps:`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:is refused with what to do'],
   },
   {
     id: 'ER04',
@@ -36,7 +33,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/rows.ts',
     find: `r.held or s.held`,
     replace: `s.held`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:on a row keeps what is reached'],
   },
   {
     id: 'ER05',
@@ -44,7 +41,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/rows.ts',
     find: `if (reached.through.length === 0) return { theirs: anySeed(reached.seeds), held: whole };`,
     replace: `if (reached.through.length === 0) return { theirs: anySeed(reached.seeds), held: sql\`false\` };`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:is gone already'],
   },
   {
     id: 'ER06',
@@ -52,7 +49,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/engine/statement/shapes/locked.ts',
     find: `b.walk.locksFirst && sql\`not \${referenced(b.policy)}\``,
     replace: `false`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:a row written while'],
   },
   {
     id: 'ER07',
@@ -60,7 +57,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/identifiers.ts',
     find: `lower(btrim(\${value}) collate "C")`,
     replace: `\${value}`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:however the address is written'],
   },
   {
     id: 'ER08',
@@ -68,7 +65,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/index.ts',
     find: `const identifiers = joined(known, now);`,
     replace: `const identifiers = joined(now);`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:is gone already'],
   },
   {
     id: 'ER09',
@@ -76,7 +73,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/graph/policy.ts',
     find: `return allOf(sql\`\${value} is not null\`, sql\`not \${isMasked}\`);`,
     replace: `return sql\`\${value} is not null\`;`,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:masks by null'],
   },
   {
     id: 'ER10',
@@ -84,7 +81,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/finish.ts',
     find: `if (!isClean(checked)) return { finished: false, checked, keeping: null, outbox };`,
     replace: ``,
-    tests: check,
+    tests: ['test/rights/check.test.ts:the id in a text'],
   },
   {
     id: 'ER11',
@@ -100,7 +97,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/check/tables.ts',
     find: `strpos(lower(e.value::text), \${subject.id.toLowerCase()}) > 0`,
     replace: `e.value #>> '{}' = \${subject.id}`,
-    tests: check,
+    tests: ['test/rights/check.test.ts:the id in a'],
   },
   {
     id: 'ER13',
@@ -108,7 +105,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/check/tables.ts',
     find: `return anyOf(byId, values, addresses);`,
     replace: `return anyOf(byId, values);`,
-    tests: check,
+    tests: ['test/rights/check.test.ts:the address in a text'],
   },
   {
     id: 'ER14',
@@ -116,7 +113,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/check/files.ts',
     find: `blob !== undefined && (await blob.head(path)) !== null;`,
     replace: `blob === undefined;`,
-    tests: check,
+    tests: ['test/rights/check.test.ts:still in the store'],
   },
   {
     id: 'ER15',
@@ -124,7 +121,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/check/index.ts',
     find: `unread: [...checked.unread, part.label] };`,
     replace: `unread: checked.unread };`,
-    tests: check,
+    tests: ['test/rights/check.test.ts:may not read'],
   },
   {
     id: 'ER16',
@@ -132,7 +129,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/certificate-verify.ts',
     find: `if (made.toString('base64') !== signature) return false;`,
     replace: ``,
-    tests: check,
+    tests: ['test/rights/check.test.ts:one byte of it'],
   },
   {
     id: 'ER17',
@@ -140,7 +137,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/certificate-verify.ts',
     find: `read.hash === entry.hash && names(read.fields, certificate);`,
     replace: `read.hash === entry.hash;`,
-    tests: check,
+    tests: ['test/rights/check.test.ts:something else that the same key'],
   },
   {
     id: 'ER18',
@@ -148,7 +145,7 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/rights/erase-policy.ts',
     find: `  await begun(run.id);\n`,
     replace: ``,
-    tests: graph,
+    tests: ['test/rights/graph.test.ts:killed at database request'],
   },
   {
     id: 'ER19',
@@ -156,6 +153,6 @@ export const erasureMutants: readonly Mutant[] = [
     file: 'lib/migrations/functions/erasure.sql',
     find: `    or exists (select 1 from retention.hold h where h.released_at is null and h.scope = it.scope and h.subject = it.subject) then`,
     replace: `    then`,
-    tests: check,
+    tests: ['test/rights/check.test.ts:while the subject is held'],
   },
 ];
