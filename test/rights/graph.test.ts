@@ -1,11 +1,13 @@
 /** The graph of one subject over schemas of the tests' own: what it reaches, in which order, and what it refuses. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sql } from '@/lib/platform/sql';
 import { type DataMapInput, defineDataMap } from '@/lib/policies/data-map-contract';
+import { carryOut } from '@/lib/rights/carry-out';
 import { confirmRequest, eraseSubject, resumeErasures } from '@/lib/rights/erase';
 import type { ErasureResult } from '@/lib/rights/result';
 import type { Services } from '@/lib/services';
-import { type Engine, engine, left, NOW } from '../support/engine';
+import { type Engine, engine, left, NOW, thingsPolicy } from '../support/engine';
 
 const KEY = 'ab'.repeat(32);
 let e: Engine;
@@ -422,7 +424,88 @@ describe('a hold', () => {
   });
 });
 
+describe('a row that stays', () => {
+  const MAP: DataMapInput = {
+    'public.invoices': { kept: 'tax law, ten years', confidential: { mask: { person: null } } },
+    'public.lines': { kept: 'with its invoice', confidential: { delete: ['invoice'] } },
+  };
+
+  it('keeps what leads to rows that a hold keeps, until they may go', async () => {
+    await table('invoices', 'person uuid references people');
+    await table('lines', 'invoice uuid references invoices');
+    const line = await add('lines', { invoice: await add('invoices', { person: me }) });
+    await e.db.sql(
+      "insert into retention.hold (scope, subject, table_name, reason, placed_by) values ('item', $1, 'public.lines', 'matter 7', 'bob')",
+      [line],
+    );
+    const held = await attempt(mapped(MAP));
+    expect(held).toMatchObject({ outcome: 'interrupted', masked: 0 });
+    expect(held.policies.find((s) => s.table === 'public.invoices')).toMatchObject({ reason: 'waits' });
+    expect(await e.db.sql('select person from invoices')).toEqual([{ person: me }]);
+    await e.db.sql(
+      "update retention.hold set released_by = 'cy', released_at = now(), release_reason = 'over'",
+    );
+    expect(await again(mapped(MAP))).toMatchObject({
+      outcome: 'succeeded',
+      erasures: [{ deleted: 2, masked: 1 }],
+    });
+    expect(await e.db.sql('select person from invoices')).toEqual([{ person: null }]);
+  });
+
+  it('of another kind of subject loses the name of this one, and nothing else', async () => {
+    await table('teams', 'owner uuid references people on delete set null', 'title text');
+    await add('teams', { owner: me, title: 'ours' });
+    await add('teams', { owner: other, title: 'theirs' });
+    const teams: DataMapInput = {
+      'public.teams': {
+        kept: 'while it lasts',
+        subject: 'organization',
+        internal: { mask: { owner: null, title: null } },
+      },
+    };
+    expect(await erase(mapped(teams))).toMatchObject({ outcome: 'succeeded', deleted: 1, masked: 1 });
+    expect(await e.db.sql('select owner, title from teams order by title')).toEqual([
+      { owner: null, title: 'ours' },
+      { owner: other, title: 'theirs' },
+    ]);
+  });
+
+  it('is masked so by an erasure only: no policy may declare it', () => {
+    const strategy = {
+      kind: 'erasure-mask' as const,
+      mask: { kind: 'mask' as const, mark: 'at', columns: [{ column: 'note', to: null }] },
+      pending: sql`true`,
+    };
+    expect(() => thingsPolicy({ strategy })).toThrow('only an erasure masks so');
+  });
+});
+
+it('a request that was taken back is not carried out', async () => {
+  await table('a', 'person uuid references people');
+  const asked = await attempt(mapped({}));
+  expect(asked.reason).toBe('undecided');
+  await e.db.sql("select retention.withdraw_erasure($1, 'a mistake', 'ann')", [asked.id]);
+  const request = { id: asked.id!, scope: 'user' as const, subject: me, identifiers: {} };
+  const done = await carryOut(
+    mapped({ 'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } } }),
+    request,
+    order(),
+  );
+  expect(done).toMatchObject({ outcome: 'interrupted', reason: 'not_open', deleted: 0 });
+  expect(await left(e.db, 'people')).toBe(2);
+});
+
 describe('what nobody has decided', () => {
+  it('of the subject itself refuses the erasure', async () => {
+    const services = {
+      ...mapped({}),
+      dataMap: defineDataMap({ 'public.people': { undecided: true, subject: 'user' } }),
+    };
+    const asked = await attempt(services);
+    expect(asked).toMatchObject({ outcome: 'errored', reason: 'undecided' });
+    expect(asked.message).toContain('its rows are such subjects');
+  });
+
   it.each([
     ['a table without a line', {}, 'public.a (person) names the subject'],
     ['a table that is undecided', { 'public.a': { undecided: true } }, 'public.a (person) names the subject'],
