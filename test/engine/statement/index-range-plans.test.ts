@@ -38,7 +38,13 @@ beforeAll(async () => {
     [NOW.toISOString()],
   );
   await e.db.sql('create index things_org on things (org, at, id)');
-  await e.db.sql('analyze orgs');
+  for (const other of ['notes', 'marks']) {
+    await e.db.sql(
+      `create table ${other} (id serial primary key, thing uuid); create index on ${other} (thing); grant select on ${other} to lapse_app`,
+    );
+    await e.db.sql(`insert into ${other} (thing) select gen_random_uuid() from generate_series(1, 100000)`);
+  }
+  await e.db.sql('analyze orgs; analyze notes; analyze marks');
 }, 120_000);
 afterAll(() => e?.stop());
 
@@ -49,9 +55,24 @@ const tenants = (): Policy =>
     tenants: { table: { name: 'orgs' }, key: { column: 'id', type: 'uuid' }, column: 'org', label: 'o.plan' },
   });
 const middle: Position = { clock: ago(60 * DAY), key: ['80000000-0000-4000-8000-000000000000'] };
+const keeping = (policy: Policy): Policy =>
+  definePolicy({
+    ...policy,
+    where: 'not exists (select 1 from marks m where m.thing = t.id)',
+    judgedBy: [],
+    dependants: [
+      {
+        table: { name: 'notes' },
+        key: [{ column: 'id', type: 'int4' }],
+        references: ['thing'],
+        fate: 'block',
+      },
+    ],
+  });
 const forms = [
   { form: 'a rule from its start', policy: thingsPolicy, position: null },
   { form: 'a rule from a cursor', policy: thingsPolicy, position: middle },
+  { form: 'a rule that looks at other tables', policy: () => keeping(thingsPolicy()), position: null },
   { form: 'tenants from the first', policy: tenants, position: null },
   {
     form: 'tenants from a cursor',
@@ -119,8 +140,12 @@ describe.each([
       expect(loop?.Filter).toMatch(/tenant <= /);
     }
     if (position) expect(condition).toMatch(isByTenant ? /\bat >= / : /ROW\(at, id\) > ROW\(/);
+    // Other tables are asked row by row, never read whole for each batch.
+    for (const n of nodes(plan)) {
+      if (/^(notes|marks)$/.test(n['Relation Name'] ?? '')) expect(n['Index Cond']).toMatch(/thing = /);
+    }
     // Whatever else reads the table looks for the end of the stretch, or at what stays in it.
-    for (const n of scans(plan)) expect(n['Node Type']).toMatch(/^Index (Only )?Scan$/);
+    for (const n of scans(plan)) expect(n['Node Type']).toMatch(/^(Index (Only )?|Tid )Scan$/);
     expect(nodes(plan).filter((n) => /^(Hash|Merge) Join$/.test(n['Node Type']))).toEqual([]);
   });
 });

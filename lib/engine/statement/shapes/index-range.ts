@@ -11,7 +11,7 @@ import type { Shape } from './shape';
 import { WAITS_SHORTLY } from './waiting';
 
 export const indexRange = (b: Batch, range: Range): Shape => ({
-  settings: [WAITS_SHORTLY, ...pinned(range)],
+  settings: [WAITS_SHORTLY, ...PINNED],
   lead: range.lead,
   rows: allOf(range.within, token(b), mayGo(b.walk)),
   ...(range.using ? { using: range.using } : {}),
@@ -27,14 +27,12 @@ export const indexRange = (b: Batch, range: Range): Shape => ({
 
 /**
  * How short the range is, the planner cannot know: it reckons with a third of all that is due, and would read the table
- * for it. So a range of the index is the one plan that is left, and where there are tenants, one after the other.
+ * for it, and whole every other table that the condition asks. So a range of the index is the one plan that is left, and
+ * others are asked row by row.
  */
-function pinned({ using }: Range): Sql[] {
-  const joins = using ? ['enable_hashjoin', 'enable_mergejoin'] : [];
-  return ['enable_seqscan', 'enable_bitmapscan', ...joins].map(
-    (name) => sql`set_config(${literal(name)}, 'off', true)`,
-  );
-}
+const PINNED = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin'].map(
+  (name) => sql`set_config(${literal(name)}, 'off', true)`,
+);
 
 /** How many rows lie in the range, and whether it is as long as was asked for. */
 const looked = ({ request }: Batch, { rest }: Range): Sql => sql`(
@@ -43,18 +41,22 @@ const looked = ({ request }: Batch, { rest }: Range): Sql => sql`(
     )`;
 
 /** Looked at only when some stay. Of those that may go, as this statement sees them, what did not go is busy. */
-const stayed = ({ walk }: Batch, { within }: Range): Sql =>
-  cte(
+function stayed({ walk }: Batch, { within, using }: Range): Sql {
+  const inRange = sql`${within} and ${walk.due}`;
+  // By their places the planner takes them for few, and asks other tables row by row here, too.
+  const those = using ? inRange : sql`t.ctid = any(array(select t.ctid from ${walk.rows} where ${inRange}))`;
+  return cte(
     'stayed',
     sql`
     select s.reason, s.n from totals x cross join lateral (
       select coalesce(y.reason, 'busy') as reason, y.n - case when y.reason is null then x.deleted else 0 end as n
       from (
         select ${staysBecause(walk)} as reason, count(*) as n from ${walk.rows}
-        where (select picked from at) <> (select deleted from totals) and ${within} and ${walk.due}
+        where (select picked from at) <> (select deleted from totals) and ${those}
         group by 1
       ) y
     ) s where s.n > 0
   `,
     true,
   );
+}

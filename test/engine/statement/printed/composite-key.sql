@@ -11,7 +11,9 @@ select
   set_config('lapse.entered', clock_timestamp()::text, true),
   set_config('lock_timeout', ‹75ms›, true),
   set_config('enable_seqscan', 'off', true),
-  set_config('enable_bitmapscan', 'off', true);
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true);
 
 with
   last as materialized (
@@ -255,18 +257,25 @@ with
             from only "public"."things" t
             where
               (select picked from at) <> (select deleted from totals)
-              and "t"."at" <= (
-                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
-              )
-              and (
-                not exists (select 1 from last)
-                or ("t"."at", "t"."shop", "t"."code") <= (
-                  (select clk from last),
-                  (select "k0" from last),
-                  (select "k1" from last)
+              and t.ctid = any (
+                array(
+                  select t.ctid
+                  from only "public"."things" t
+                  where
+                    "t"."at" <= (
+                      select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+                    )
+                    and (
+                      not exists (select 1 from last)
+                      or ("t"."at", "t"."shop", "t"."code") <= (
+                        (select clk from last),
+                        (select "k0" from last),
+                        (select "k1" from last)
+                      )
+                    )
+                    and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
                 )
               )
-              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
             group by 1
           ) y
       ) s
@@ -623,23 +632,30 @@ with
             from only "public"."things" t
             where
               (select picked from at) <> (select deleted from totals)
-              and ("t"."at", "t"."shop", "t"."code") > (
-                ‹2026-01-20 02:00:00+00›::timestamptz,
-                ‹1›::integer,
-                ‹c2›::text
-              )
-              and "t"."at" <= (
-                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
-              )
-              and (
-                not exists (select 1 from last)
-                or ("t"."at", "t"."shop", "t"."code") <= (
-                  (select clk from last),
-                  (select "k0" from last),
-                  (select "k1" from last)
+              and t.ctid = any (
+                array(
+                  select t.ctid
+                  from only "public"."things" t
+                  where
+                    ("t"."at", "t"."shop", "t"."code") > (
+                      ‹2026-01-20 02:00:00+00›::timestamptz,
+                      ‹1›::integer,
+                      ‹c2›::text
+                    )
+                    and "t"."at" <= (
+                      select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+                    )
+                    and (
+                      not exists (select 1 from last)
+                      or ("t"."at", "t"."shop", "t"."code") <= (
+                        (select clk from last),
+                        (select "k0" from last),
+                        (select "k1" from last)
+                      )
+                    )
+                    and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
                 )
               )
-              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
             group by 1
           ) y
       ) s

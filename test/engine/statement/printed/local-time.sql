@@ -43,7 +43,9 @@ select
   set_config('lapse.entered', clock_timestamp()::text, true),
   set_config('lock_timeout', ‹75ms›, true),
   set_config('enable_seqscan', 'off', true),
-  set_config('enable_bitmapscan', 'off', true);
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true);
 
 with
   last as materialized (
@@ -307,18 +309,28 @@ with
             from only "public"."things" t
             where
               (select picked from at) <> (select deleted from totals)
-              and "t"."at" <= (
-                select
-                  coalesce(
-                    (select clk from last),
-                    retention.local_time (‹2026-01-30T02:00:00.000Z›::timestamptz, 'Europe/Berlin')
-                  )
+              and t.ctid = any (
+                array(
+                  select t.ctid
+                  from only "public"."things" t
+                  where
+                    "t"."at" <= (
+                      select
+                        coalesce(
+                          (select clk from last),
+                          retention.local_time (‹2026-01-30T02:00:00.000Z›::timestamptz, 'Europe/Berlin')
+                        )
+                    )
+                    and (
+                      not exists (select 1 from last)
+                      or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+                    )
+                    and "t"."at" < retention.local_time (
+                      ‹2026-01-30T02:00:00.000Z›::timestamptz,
+                      'Europe/Berlin'
+                    )
+                )
               )
-              and (
-                not exists (select 1 from last)
-                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
-              )
-              and "t"."at" < retention.local_time (‹2026-01-30T02:00:00.000Z›::timestamptz, 'Europe/Berlin')
             group by 1
           ) y
       ) s

@@ -56,7 +56,9 @@ select
   set_config('lapse.entered', clock_timestamp()::text, true),
   set_config('lock_timeout', ‹75ms›, true),
   set_config('enable_seqscan', 'off', true),
-  set_config('enable_bitmapscan', 'off', true);
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true);
 
 with
   last as materialized (
@@ -317,15 +319,22 @@ with
             from only "public"."things" t
             where
               (select picked from at) <> (select deleted from totals)
-              and "t"."at" <= (
-                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+              and t.ctid = any (
+                array(
+                  select t.ctid
+                  from only "public"."things" t
+                  where
+                    "t"."at" <= (
+                      select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+                    )
+                    and (
+                      not exists (select 1 from last)
+                      or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+                    )
+                    and "t"."note" = ‹draft›
+                    and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                )
               )
-              and (
-                not exists (select 1 from last)
-                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
-              )
-              and "t"."note" = ‹draft›
-              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
             group by 1
           ) y
       ) s
@@ -702,19 +711,26 @@ with
             from only "public"."things" t
             where
               (select picked from at) <> (select deleted from totals)
-              and ("t"."at", "t"."id") > (
-                ‹2026-01-20 02:00:00+00›::timestamptz,
-                ‹00000000-0000-4000-8000-000000000002›::uuid
+              and t.ctid = any (
+                array(
+                  select t.ctid
+                  from only "public"."things" t
+                  where
+                    ("t"."at", "t"."id") > (
+                      ‹2026-01-20 02:00:00+00›::timestamptz,
+                      ‹00000000-0000-4000-8000-000000000002›::uuid
+                    )
+                    and "t"."at" <= (
+                      select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
+                    )
+                    and (
+                      not exists (select 1 from last)
+                      or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+                    )
+                    and "t"."note" = ‹draft›
+                    and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                )
               )
-              and "t"."at" <= (
-                select coalesce((select clk from last), ‹2026-01-30T02:00:00.000Z›::timestamptz)
-              )
-              and (
-                not exists (select 1 from last)
-                or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
-              )
-              and "t"."note" = ‹draft›
-              and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
             group by 1
           ) y
       ) s
