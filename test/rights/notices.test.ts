@@ -466,14 +466,14 @@ describe('the links', () => {
 
   it('refuse to keep more than one transaction should', async () => {
     await e.db.sql(
-      `insert into things (org, at) select $1, '2026-02-01'::timestamptz + make_interval(secs => i) from generate_series(1, 5001) i`,
+      `insert into things (org, at) select $1, '2026-02-01'::timestamptz + make_interval(secs => i) from generate_series(1, 2001) i`,
       [ORGS.acme],
     );
     const link = linkIn(await told(), 'extend');
     const page = await follow('GET', link);
     expect([page.status, await page.text()]).toEqual([
       409,
-      expect.stringContaining('More than 5,000 items cannot be kept by a link'),
+      expect.stringContaining('More than 2,000 items cannot be kept by a link'),
     ]);
     expect((await follow('POST', link)).status).toBe(409);
     expect(await e.db.sql('select 1 from retention.link_use')).toEqual([]);

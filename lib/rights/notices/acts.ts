@@ -14,8 +14,8 @@ import type { Services } from '../../services';
 import { type Link, LinkError, refuseUsed } from '../links';
 import { announced } from './upcoming';
 
-/** Rows that one link keeps: each gets an entry of the audit chain, in one transaction of a few seconds. */
-export const MOST_EXTENDED = 5_000;
+/** Rows that one link keeps: each gets an entry of the audit chain, in one transaction of about a second, which batches wait for. */
+export const MOST_EXTENDED = 2_000;
 const READING = { statementMs: 15_000, readOnly: true };
 const WRITING = { statementMs: 30_000, lockMs: 5_000 };
 
