@@ -75,6 +75,8 @@ async function measure(stage: Stage): Promise<Measured> {
       say(`${title}: by ${name}: ${rows} rows a second, p99 ${window.p99.toFixed(2)} ms`);
     }
   }
+  const repeated = repeats(quiet, secondsOf(stage));
+  if (repeated !== null) say(`foreground: undisturbed p99 within a factor of ${repeated.toFixed(2)}`);
   const undisturbed = quiet.map(latencyOf);
   const p99Of = (all: readonly Latency[]) => median(all.map((l) => l.p99));
   const others = {
