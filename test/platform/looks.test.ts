@@ -1,6 +1,7 @@
 /** When a job asks next, as Redis holds it: by the real scripts over the real client, and by the same law in TypeScript. */
 import { randomUUID } from 'node:crypto';
 import { beforeEach, expect, inject, it } from 'vitest';
+import { announceFiles } from '@/lib/files/announce';
 import { announceWork, arrive, dueOf, EVERY_JOB, settleLook } from '@/lib/platform/looks';
 import { connectRedis, type RedisClient } from '@/lib/platform/redis';
 
@@ -159,6 +160,13 @@ it('without Redis nothing is known, settled or announced, and nobody is stopped 
     expect(await settleLook(broken, 'job', { looked: at(0), until: at(1), basis: 'b' })).toBe(false);
     expect(await announceWork(broken, ['job'], at(0))).toBe(false);
   }
+});
+
+it('without Redis no row that names files leaves: its file would wait unseen', async () => {
+  const away: RedisClient = { ...redis, eval: () => Promise.reject(new Error('away')) };
+  await expect(announceFiles(away, at(60))).rejects.toThrow(/no row that names files may leave/);
+  await announceFiles(redis, at(60));
+  expect((await fields()).get('awake:blob-outbox')).toBe(String(NOW + (60 + SKEW) * 1000));
 });
 
 /** A generator of its own, so that a failure can be repeated. */

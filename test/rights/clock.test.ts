@@ -226,3 +226,23 @@ it('a hundred requests that are held do not keep the hundred and first back, by 
   expect((await e.db.sql('select count(*)::int as n from things'))[0]?.n).toBe(100);
   expect(calls).toBeGreaterThan(1);
 }, 120_000);
+
+it('with nothing to resume the job looks again when the time of one that waits for a person is nearly over, and when it is', async () => {
+  const nextLook = async (days: number) => {
+    const services = after(days);
+    const deadline = new Date(services.clock().getTime() + 240_000);
+    const request = { correlationId: randomUUID(), deadline, dryRun: false, trigger: 'cron' as const };
+    return (await erasuresJob(services, request)).nextLook;
+  };
+  const inDays = (days: number) => new Date(NOW.getTime() + days * DAY * 1000);
+  expect(await nextLook(0)).toBeNull();
+  await requested('requested');
+  expect(await nextLook(0)).toEqual(inDays(24));
+  expect(await nextLook(23)).toEqual(inDays(24));
+  // Told in this look.
+  expect(await nextLook(25)).toEqual(inDays(30));
+  expect(await nextLook(31)).toBeNull();
+  // One that can be tried is tried by each call.
+  await requested('confirmed');
+  expect(await nextLook(0)).toBeUndefined();
+});
