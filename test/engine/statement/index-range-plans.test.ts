@@ -42,7 +42,7 @@ beforeAll(async () => {
     await e.db.sql(
       `create table ${other} (id serial primary key, thing uuid); create index on ${other} (thing); grant select on ${other} to lapse_app`,
     );
-    await e.db.sql(`insert into ${other} (thing) select gen_random_uuid() from generate_series(1, 100000)`);
+    await e.db.sql(`insert into ${other} (thing) select gen_random_uuid() from generate_series(1, 5000)`);
   }
   await e.db.sql('analyze orgs; analyze notes; analyze marks');
 }, 120_000);

@@ -206,6 +206,20 @@ it('deletes nothing that is in no archive, where the policy archives first', asy
   await own.sql('rollback');
 });
 
+it('leaves the planner ranges of an index and loops, in its transaction and no longer', async () => {
+  const policy = await govern(e.db);
+  const { entered } = batch(await begun(policy)).queries;
+  const off = () =>
+    own.sql(
+      `select name from pg_settings where setting = 'off' and name in ('enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin')`,
+    );
+  await own.sql('begin');
+  for (const s of [session(5_000), entered]) await send(s);
+  expect(await off()).toHaveLength(4);
+  await own.sql('rollback');
+  expect(await off()).toEqual([]);
+});
+
 it('waits shorter for a locked row than for the locks it enters under', async () => {
   const policy = await govern(e.db);
   const { entered } = batch(await begun(policy)).queries;

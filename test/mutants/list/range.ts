@@ -103,7 +103,7 @@ export const rangeMutants: readonly Mutant[] = [
     file: shape,
     find: ", 'enable_hashjoin', 'enable_mergejoin'",
     replace: '',
-    tests: [plans],
+    tests: [`${range}:leaves the planner`],
   },
   {
     id: 'RG12',
