@@ -365,6 +365,7 @@ describe('it goes', () => {
       dryRun: false,
     };
     await f.db.sql('delete from pictures where file is not null');
+    await blob!.del([`avatars/${me}/face.png`]);
     expect(await eraseSubject(away, order)).toMatchObject({ outcome: 'interrupted', ledger: 'failed' });
     await f.db.sql("update retention.export set expires_at = now() - interval '1 day'");
     expect(await job(away)).toMatchObject({ exports: { gone: 0 } });

@@ -1,6 +1,6 @@
 /**
  * Looks at the store itself: each file that the erasure handed to the outbox, by its name, and the folders that are the
- * subject's. An entry that the store has not confirmed yet is no finding: the drain is not through.
+ * subject's. A file that is there and whose entry is not settled yet is no finding: the drain is not through.
  */
 import pMap from 'p-map';
 import { z } from 'zod';
@@ -21,7 +21,7 @@ export interface Files {
   readonly looked: number;
   /** That are there, although nothing that stays names them. */
   readonly found: number;
-  /** That the store has not confirmed. */
+  /** That are there, and are about to be deleted. */
   readonly open: number;
   /** The last entry that was looked at; null: all of them. */
   readonly after: string | null;
@@ -36,12 +36,14 @@ export async function lookAtFiles(
   let [looked, found, open, last] = [0, 0, 0, after];
   while (inTime()) {
     const page = await askOne(services.database, entriesAfter(erasure, last), LIMITS);
-    open += page.filter((e) => e.state !== 'deleted' && e.state !== 'kept').length;
-    const gone = page.filter((e) => e.state === 'deleted' && e.path !== null);
-    looked += gone.length;
-    found += (await pMap(gone, (e) => isThere(services, e.path!), { concurrency: AT_ONCE })).filter(
-      Boolean,
-    ).length;
+    const asked = page.filter((e) => e.state !== 'kept' && e.path !== null);
+    const there = await pMap(asked, (e) => isThere(services, e.path!), { concurrency: AT_ONCE });
+    looked += asked.length;
+    found += asked.filter((e, i) => there[i] && e.state === 'deleted').length;
+    // What the store does not have is gone, whether the outbox believes it already or not.
+    open += asked.filter((e, i) => there[i] && e.state !== 'deleted').length;
+    // A name that cannot be read can be asked for by nobody; a settled entry has lost its own after a month.
+    open += page.filter((e) => e.path === null && e.state !== 'kept' && e.state !== 'deleted').length;
     if (page.length < PAGE) return { looked, found, open, after: null };
     last = page.at(-1)!.id;
   }
