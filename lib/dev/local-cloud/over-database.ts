@@ -4,8 +4,8 @@
  * and roles with `migrate`, and logins for this start, which go with it, unless one is given.
  */
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { migrate } from '../migrate';
+import { Client } from './client';
 import { type LocalCloud, startLocalCloud } from './index';
 import type { Login } from './roles';
 

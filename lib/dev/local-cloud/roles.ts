@@ -3,8 +3,8 @@
  * runs with more rights here than in production; and whole databases made, copied and dropped.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import { Client } from 'pg';
 import { ensureRoles, ROLES, type Role } from '../roles';
+import { Client } from './client';
 
 /** One of Lapse's three, or one that does for all of them. */
 export interface Login {

@@ -185,6 +185,15 @@ describe('errors', () => {
   });
 });
 
+it('leaves no connection open when the login fails', async () => {
+  const url = new URL(db.env.DATABASE_URL!);
+  url.password = '';
+  await failure(neon(url.href)`select 1`);
+  const open = `select from pg_stat_activity where backend_type = 'client backend' and (state is null or state = 'starting')`;
+  // Logins of other tests end by themselves.
+  await expect.poll(() => db.sql(open), { interval: 20, timeout: 10_000 }).toHaveLength(0);
+});
+
 describe('a batch', () => {
   it('runs at the isolation level asked for', async () => {
     const level = sql`select current_setting('transaction_isolation') as level`;

@@ -4,7 +4,8 @@
  */
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+import { type ClientConfig, Pool, type PoolClient } from 'pg';
+import { Client } from '../client';
 
 /** Neon's proxy keeps as many per endpoint; when none is free it opens another, until PostgreSQL has no connection left. */
 const MOST_KEPT = 20;
@@ -89,6 +90,7 @@ export class Sessions {
     if (!entry) {
       const pool = new Pool({
         ...this.config(login),
+        Client,
         max: this.limits.most ?? Number.POSITIVE_INFINITY,
         idleTimeoutMillis: this.limits.idleMs ?? IDLE_MS,
         ...(this.limits.waitMs === undefined ? {} : { connectionTimeoutMillis: this.limits.waitMs }),
