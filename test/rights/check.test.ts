@@ -209,18 +209,22 @@ describe('the check', () => {
     expect(row?.n).toBe(0);
   });
 
-  it('waits for a store that has not confirmed every file, and tells nobody', async () => {
-    const away = {
-      ...mapped(),
-      blob: {
-        ...f.services.blob!,
-        del: () => Promise.reject(new Error('away')),
-        head: () => Promise.reject(new Error('away')),
-      },
-    };
-    expect(await erase(away).catch(() => null)).not.toMatchObject({ outcome: 'succeeded' });
+  it('waits for a store that does not answer, and tells nobody', async () => {
+    f.cloud.setFaults(({ service, path }) =>
+      service === 'blob' && path.includes('url=') ? { kind: 'refuse', status: 403 } : undefined,
+    );
+    expect(await erase(mapped())).toMatchObject({ outcome: 'interrupted', reason: 'checking', deleted: 2 });
     expect(await state()).toBe('open');
     expect(await incidents()).toEqual([]);
+    f.cloud.setFaults(undefined);
+    f.pass(30);
+    expect(await again(mapped())).toMatchObject({ outcome: 'succeeded' });
+  });
+
+  it('passes on what is no fault of the store', async () => {
+    const broken = { ...f.services.blob!, head: () => Promise.reject(new Error('broken')) };
+    await expect(erase({ ...mapped(), blob: broken })).rejects.toThrow('broken');
+    expect(await state()).toBe('open');
   });
 
   it.each([1, 3])(

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { reportIncidents } from '../../platform/alerts/incidents';
+import { BlobError } from '../../platform/errors';
 import { tableLabel } from '../../platform/sql';
 import type { MappedTable } from '../../policies/data-map-contract';
 import type { Services } from '../../services';
@@ -74,8 +75,23 @@ export const hasFound = (c: Checked): boolean =>
 export async function check(services: Services, checking: Checking): Promise<Checked> {
   const tables = await readTables(services, checking, checking.sofar ?? BEGIN);
   if (tables.next !== null || tables.entry === null) return tables;
-  const { erasure, prefixes, inTime } = checking;
-  const { looked, found, open, after } = await lookAtFiles(services, erasure, tables.entry, inTime);
+  try {
+    return await readStore(services, checking, tables, tables.entry);
+  } catch (error) {
+    // Nobody can say what it has: not complete, so the next call asks it again.
+    if (!(error instanceof BlobError)) throw error;
+    services.log.warn({ event: 'erasure.store_away', erasure: checking.erasure }, error.message);
+    return tables;
+  }
+}
+
+async function readStore(
+  services: Services,
+  { erasure, prefixes, inTime }: Checking,
+  tables: Checked,
+  entry: string,
+): Promise<Checked> {
+  const { looked, found, open, after } = await lookAtFiles(services, erasure, entry, inTime);
   const folders = after === null ? await inFolders(services, prefixes) : 0;
   const filesOpen = tables.filesOpen + open;
   return {

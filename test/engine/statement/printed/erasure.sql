@@ -1248,7 +1248,7 @@ select
   retention.note_erasure_check (
     ‹id-1›::uuid,
     nullif(
-      ‹{"next":null,"entry":null,"tables":1,"rows":0,"files":0,"filesOpen":3,"filesFound":0,"found":{},"retained":{},"unread":[]}›::jsonb,
+      ‹{"next":null,"entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[]}›::jsonb,
       'null'
     )
   );
