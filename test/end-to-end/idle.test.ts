@@ -94,9 +94,9 @@ it.each([
       const next = later.find((c) => pathOf(c) === name);
       expect(next?.postgres, name).toBeGreaterThan(0);
     }
-    // Idle again, until the one that stays away is missed.
+    // Idle again once the last of them, ten minutes before the hour, has looked; until the one that stays away is missed.
     const between = later.filter(
-      (c) => c.at > after(45 * MINUTE, broken) && c.at < after(60 * MINUTE, broken),
+      (c) => c.at > after(51 * MINUTE, broken) && c.at < after(60 * MINUTE, broken),
     );
     expect(asking(between)).toEqual([]);
     expect(await w.incidents()).toEqual(['run.late:order-review-sla']);
