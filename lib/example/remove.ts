@@ -29,6 +29,7 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     JSON.stringify({
       ...(JSON.parse(text.replace(/^ *"lib\/example.*\n/m, '')) as object),
       ignoreExportsUsedInFile: true,
+      ignoreIssues: { 'lib/dev/**': ['exports'] },
       ignoreDependencies: ['cli-progress', '@types/cli-progress'],
     }),
   'lib/dev/cli/fill.ts':
@@ -43,7 +44,7 @@ export const fill: ((ownerUrl: string) => Promise<unknown>) | undefined = undefi
 
 /** Everything else that needs the example must be in one of these: nothing that is deployed is removed by accident. */
 const MAY_GO = /^(lib\/(example|dev)|test)\//;
-/** Files in these folders are removed when no other file imports them any more. */
+/** Files in these folders are removed when nothing outside them leads to them any more. */
 const WORKSHOP = /^lib\/dev\/(demo|bench|proof)\//;
 
 remove();
@@ -112,13 +113,13 @@ function dependantsOf(files: Map<string, string[]>): Set<string> {
   return gone;
 }
 
+/** With the files of the workshop that nothing outside it leads to any more, also where they import one another. */
 function withOrphans(files: Map<string, string[]>, gone: Set<string>): Set<string> {
-  for (let before = -1; before !== gone.size; ) {
-    before = gone.size;
-    const asked = new Set([...files].filter(([file]) => !gone.has(file)).flatMap(([, imports]) => imports));
-    for (const file of files.keys()) if (WORKSHOP.test(file) && !asked.has(file)) gone.add(file);
-  }
-  return gone;
+  const used = new Set([...files.keys()].filter((file) => !gone.has(file) && !WORKSHOP.test(file)));
+  // What is added while it is walked is walked as well.
+  for (const file of used) for (const i of files.get(file) ?? []) if (!gone.has(i)) used.add(i);
+  const orphans = [...files.keys()].filter((file) => WORKSHOP.test(file) && !used.has(file));
+  return new Set([...gone, ...orphans]);
 }
 
 /** Commands whose program has gone. */
