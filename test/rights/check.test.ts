@@ -221,6 +221,24 @@ describe('the check', () => {
     expect(await again(mapped())).toMatchObject({ outcome: 'succeeded' });
   });
 
+  it('asks for every file, however many they are', async () => {
+    f.cloud.setFaults(({ service, path }) =>
+      service === 'blob' && path.includes('url=') ? { kind: 'refuse', status: 403 } : undefined,
+    );
+    await erase(mapped());
+    f.cloud.setFaults(undefined);
+    await f.db.sql(
+      `insert into retention.outbox (policy, table_name, row_key, url, prefix, next_attempt_at)
+       select 'pictures', 'public.pictures', e.id::text, 'elsewhere/' || i, 'pictures/', $1
+       from retention.erasure e cross join generate_series(1, 501) i`,
+      [f.now().toISOString()],
+    );
+    f.pass(30);
+    expect(await again(mapped())).toMatchObject({ outcome: 'succeeded' });
+    const [row] = await f.db.sql<{ checked: { files: number } }>('select checked from retention.erasure');
+    expect(row?.checked.files).toBe(502);
+  });
+
   it('passes on what is no fault of the store', async () => {
     const broken = { ...f.services.blob!, head: () => Promise.reject(new Error('broken')) };
     await expect(erase({ ...mapped(), blob: broken })).rejects.toThrow('broken');
