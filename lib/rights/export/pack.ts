@@ -3,7 +3,6 @@
  * it as one tar in the private store, which is what a link fetches. Streaming throughout: a piece of each is in memory, and
  * the names of its files. What is left when it stops in between is written over by the next attempt.
  */
-// tar-stream: writes tar entry by entry, with backpressure, and any length by its pax headers.
 import { type Pack, pack as startTar } from 'tar-stream';
 import { manifestPath } from '../../files/archive/manifest';
 import { readStream, writeStream } from '../../files/archive/store';
@@ -12,6 +11,7 @@ import type { Blob } from '../../platform/blob';
 import { RequestError } from '../../platform/errors';
 import { asking, readingOnly } from '../../platform/session';
 import type { Services } from '../../services';
+import { writeFile } from '../tar';
 import { archivedAbout } from './archived';
 import { type Held, heldAbout } from './holdings';
 import { countOthers, type Paging, rowsOf } from './rows';
@@ -170,23 +170,8 @@ async function fill(
   const mtime = clock();
   for (const { path, bytes: size } of members) {
     inTime();
-    const entry = tar.entry({ name: path, size, mtime });
-    let [isOpen, wake] = [true, () => {}];
-    entry.on('drain', () => wake());
-    // An entry breaks off with its tar, whose reader is told.
-    entry.on('error', () => {});
-    entry.on('close', () => {
-      isOpen = false;
-      wake();
-    });
-    for await (const piece of readStream({ blob, backoff }, prefix + path)) {
-      if (!isOpen) return;
-      if (entry.write(piece)) continue;
-      await new Promise<void>((drained) => {
-        wake = drained;
-      });
-    }
-    entry.end(undefined);
+    const pieces = readStream({ blob, backoff }, prefix + path);
+    if (!(await writeFile(tar, { name: path, size, mtime }, pieces))) return;
   }
   tar.finalize();
 }

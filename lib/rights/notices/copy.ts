@@ -4,7 +4,6 @@
  * rows are exactly those that the message announced.
  */
 import { createHash } from 'node:crypto';
-// tar-stream: writes tar entry by entry, with backpressure; nothing is held but a page of rows or a piece of a file.
 import { type Pack, pack } from 'tar-stream';
 import { z } from 'zod';
 import { belongs } from '../../engine/statement/files';
@@ -31,6 +30,7 @@ import {
 import type { FileColumn } from '../../policies/contract';
 import { goingDependants } from '../../policies/going';
 import type { Services } from '../../services';
+import { writeFile } from '../tar';
 import { type Announcement, rowsOf } from './acts';
 
 /** Rows a page: an answer stays far below what the database's proxy sends. */
@@ -148,15 +148,14 @@ export class Copy {
 
   async #content(blob: Blob, name: string, named: string, size: number): Promise<string> {
     const hash = createHash('sha256');
-    const entry = this.#tar.entry({ name, size });
-    // It breaks off with the tar, whose reader is told; an error that nobody hears would end the process.
-    entry.on('error', () => {});
     const stream = await blob.stream(named);
-    for await (const piece of stream?.content ?? []) {
-      hash.update(piece);
-      if (!entry.write(piece)) await new Promise<void>((done) => entry.once('drain', () => done()));
-    }
-    entry.end(undefined);
+    const hashed = async function* () {
+      for await (const piece of stream?.content ?? []) {
+        hash.update(piece);
+        yield piece;
+      }
+    };
+    await writeFile(this.#tar, { name, size }, hashed());
     return hash.digest('hex');
   }
 
