@@ -5,7 +5,7 @@ import type { Header, Pack } from 'tar-stream';
 /** Returns false when the tar broke off meanwhile: its reader is told, and nothing more is written. */
 export async function writeFile(
   tar: Pack,
-  header: Header,
+  header: Pick<Header, 'name' | 'size'> & { readonly mtime?: Date },
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<boolean> {
   const entry = tar.entry(header);

@@ -266,12 +266,12 @@ async function mixed(orgs: readonly string[]): Promise<void> {
   await e.db.sql(
     `insert into retention.hold (scope, subject, table_name, reason, placed_by)
      select 'user', $1, null, 'm', 'a' union all
-     select * from (select 'item', id::text, 'public.things', 'm', 'a' from things order by id limit 9) x`,
+     select * from (select 'item', id::text, 'public.things', 'm', 'a' from things order by id limit 40) x`,
     [PERSON],
   );
   await e.db.sql(
     `insert into retention.extension (table_name, row_key, keep_until, reason, extended_by)
-     select 'public.things', id::text, '2099-01-01', 'm', 'a' from things order by id desc limit 9`,
+     select 'public.things', id::text, '2099-01-01', 'm', 'a' from things order by id desc limit 40`,
   );
   await e.db.sql(
     `insert into retention.dead_letter (policy, table_name, row_key, state, sql_state, next_attempt_at)
@@ -279,7 +279,7 @@ async function mixed(orgs: readonly string[]): Promise<void> {
   );
   await e.db.sql('create table notes (id serial primary key, thing uuid references things)');
   await e.db.sql('create index on notes (thing); grant select on notes to lapse_app');
-  await e.db.sql('insert into notes (thing) select id from things order by md5(id::text) limit 9');
+  await e.db.sql('insert into notes (thing) select id from things order by md5(id::text) limit 40');
   await e.db.sql('vacuum analyze things');
 }
 const PERSON = '00000000-0000-4000-8000-00000000000a';
