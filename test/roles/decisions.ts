@@ -43,7 +43,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['blob_refusal', 'lock_files', 'is_held_file', 'queue_orphans'],
     ...['lease_refunds', 'may_refund', 'settle_refunds', 'take_step'],
     ...['use_link', 'claim_notice', 'settle_notice', 'give_up_notices', 'extend_by_notice', 'stop_notices'],
-    ...['trim_records', 'trimmable_head', 'trim_receipts'],
+    ...['trim_records', 'trimmable_head', 'trim_receipts', 'index_receipts'],
     ...['as_printed', 'explained', 'operators_bound'],
   ],
   operator: [
@@ -64,7 +64,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   'app operator reader': ['clock'],
   'app reader': [
     ...['keys_of', 'uuids_of', 'names_uuid', 'receipt_hash', 'audit_field', 'chain_rows', 'run_bounds'],
-    ...['relation_named', 'label_of', 'root_of', 'names_of', 'local_time'],
+    ...['relation_named', 'label_of', 'root_of', 'names_of', 'local_time', 'marks_of'],
   ],
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],
   nobody: [
@@ -140,6 +140,7 @@ export const TABLES: Readonly<Record<string, readonly [app: string, operator: st
   tenant_label: ['r', '', 'r'],
   // By the deleting statement, whose guards check each row. A reader sees no name of a file.
   receipt: ['r', '', 'r'],
+  receipt_index: ['r', '', 'r'],
   replay: ['r', '', 'r'],
   outbox: ['r(a)(w)', '', '(r)'],
   // What the jobs measure and notice; nothing is decided by them.

@@ -109,7 +109,7 @@ export function deadLettered(policy: Policy, asOf: Sql): Sql {
  * so many whole days behind it, at the hour at which the row is due: a day of delay is a day. It counts for the period that it spoke
  * of: after another, what was announced comes at another time. Null where the policy asks for none; an erasure waits for nobody.
  */
-function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | null {
+export function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | null {
   const days = policy.notice?.requiredDays;
   if (days === undefined || !isExtendable) return null;
   const due = sql`(${instantOf(policy)} + (${asOf} - ${cutoff}))`;

@@ -18,7 +18,7 @@ grant execute on function
   retention.entomb, retention.archives_with_dead, retention.replace_archive, retention.holds_archive,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
-  retention.trim_records, retention.trimmable_head, retention.trim_receipts,
+  retention.trim_records, retention.trimmable_head, retention.trim_receipts, retention.index_receipts,
   retention.as_printed, retention.explained, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.begin_erasure_step, retention.note_erasure_check, retention.queue_erasure_files, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
@@ -53,7 +53,7 @@ to lapse_app, lapse_operator;
 -- What reading takes: names, hashes and formats. They change nothing.
 grant execute on function
   retention.keys_of, retention.uuids_of, retention.names_uuid, retention.receipt_hash, retention.audit_field, retention.chain_rows, retention.run_bounds,
-  retention.relation_named, retention.label_of, retention.root_of, retention.names_of, retention.local_time
+  retention.relation_named, retention.label_of, retention.root_of, retention.names_of, retention.local_time, retention.marks_of
 to lapse_app, lapse_reader;
 grant execute on function retention.clock to lapse_reader;
 
@@ -69,7 +69,7 @@ grant select on
   retention.blob_scan, retention.dead_letter, retention.deleted_total, retention.drift, retention.erasure, retention.erasure_step,
   retention.evidence_anchor, retention.export, retention.extension, retention.forecast, retention.hold, retention.incident, retention.kill_switch,
   retention.last_run, retention.link_use, retention.notice, retention.notice_part, retention.notice_stop, retention.order_step, retention.partition_grant, retention.past_override, retention.period_override,
-  retention.permanent_table, retention.policy_state, retention.policy_version, retention.quality, retention.receipt,
+  retention.permanent_table, retention.policy_state, retention.policy_version, retention.quality, retention.receipt, retention.receipt_index,
   retention.replay, retention.restoration, retention.restore, retention.restore_part, retention.run, retention.run_total,
   retention.tenant_label, retention.tenant_total,
   retention.watch_turn, retention.watched

@@ -1,6 +1,6 @@
 /**
- * The nightly look at the audit chain and at what waits for a person: seals what an older release left unsealed, verifies the whole chain, and
- * writes its signed head to the log, which the database's owner cannot rewrite. A broken chain raises an alert.
+ * The nightly look at the audit chain and at what waits for a person: seals what an older release left unsealed, verifies the whole chain,
+ * indexes the keys of new receipts and writes its signed head to the log, which the database's owner cannot rewrite. A broken chain raises an alert.
  */
 import { z } from 'zod';
 import { alert, causeOf } from '../../platform/alerts/guard';
@@ -12,6 +12,7 @@ import { constant, sql } from '../../platform/sql';
 import type { Services } from '../../services';
 import { type Waiting, watchLetters } from '../overdue';
 import { type ExportedHead, exportHead } from './head';
+import { indexReceipts } from './receipt-index';
 import { type Verification, verify } from './verify';
 
 /** A run is sealed by its own end; more than these wait only after an upgrade, and then for a few nights. */
@@ -36,6 +37,7 @@ export async function sealAudit(services: Services, request: JobRequest): Promis
   const inTime = () => request.deadline.getTime() - services.clock().getTime() > CLOSING_MS;
   const sealed = request.dryRun ? 0 : await sealLeftovers(services, inTime);
   const verification = await verify(services.database, { inTime });
+  if (!request.dryRun) await indexReceipts(services, inTime);
   const head = await exportHead(services);
   const waiting = await watchLetters({ ...services, log }, request.correlationId);
   log.info(

@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant';
 
 const chain = (title: string) => [`test/operators/audit/chain.test.ts:${title}`];
 const named = (title: string) => [`test/operators/audit/verification.test.ts:${title}`];
+const answers = (title: string) => [`test/http/console/answers/answer.test.ts:${title}`];
 const inForce = 'lib/operators/audit/in-force.ts';
 const guards = 'lib/operators/audit/guards.ts';
 
@@ -365,8 +366,8 @@ export const auditMutants: readonly Mutant[] = [
   {
     id: 'V45',
     promise: 'Lineage names what went before keys were kept as bytes, and what went since.',
-    file: 'lib/operators/audit/explain-row.ts',
-    find: ` or \${uuid}::uuid = any(c.uuid_keys) or`,
+    file: 'lib/operators/audit/receipts-of-key.ts',
+    find: ` or \${uuidOf(names)}::uuid = any(c.uuid_keys) or`,
     replace: ' or',
     tests: ['test/operators/audit/receipt-forms.test.ts:answers for a key whatever the form'],
   },
@@ -377,5 +378,37 @@ export const auditMutants: readonly Mutant[] = [
     find: 'coalesce(octet_length(key_bytes) / 16, cardinality(keys)) as named',
     replace: 'deleted as named',
     tests: ['test/engine/statement/enter.test.ts', 'test/roles/receipts.test.ts'],
+  },
+  {
+    id: 'V47',
+    promise: 'A key is found in receipts that are not in the index yet.',
+    file: 'lib/operators/audit/receipts-of-key.ts',
+    find: "where r.mode = 'delete' and r.indexed_at is null and",
+    replace: "where r.mode = 'delete' and r.indexed_at is not null and",
+    tests: answers('finds the same in the index'),
+  },
+  {
+    id: 'V48',
+    promise: 'A run is indexed only when each of its receipts is.',
+    file: 'lib/migrations/functions/receipt_index.sql',
+    find: 'order by x.seq loop',
+    replace: 'order by x.seq offset 1 loop',
+    tests: answers('finds the same in the index'),
+  },
+  {
+    id: 'V49',
+    promise: 'An answer compares a receipt with what it was sealed as.',
+    file: 'lib/operators/audit/proof.ts',
+    find: `e.detail ->> 'digest' = \${DIGEST} as sealed`,
+    replace: 'e.n is not null as sealed',
+    tests: answers('names a receipt that is not what was written'),
+  },
+  {
+    id: 'V50',
+    promise: 'What stands against the whole policy is not said to keep a row that is not past its date.',
+    file: 'lib/operators/audit/reasons.ts',
+    find: 'if (isPast(facts)) return all;',
+    replace: 'return all;',
+    tests: ['test/operators/audit/explain-row.test.ts:paused, or was stopped'],
   },
 ];

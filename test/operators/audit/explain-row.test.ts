@@ -122,14 +122,28 @@ it('says that deletion is paused, or was stopped by a guard rail', async () => {
   await e.run(policy);
   expect((await of(id)).here).toMatchObject([{ status: 'guarded' }]);
   await act(e.services, 'alice', { action: 'policy.pause', policy: 'things', reason: 'look' });
-  expect((await of(id)).here).toMatchObject([{ status: 'paused' }]);
+  const [here] = (await of(id)).here;
+  expect([here?.status, here?.reasons.map((r) => r.why)]).toEqual(['guarded', ['guarded', 'paused']]);
+  expect(here?.reasons[1]?.message).toMatch(/^the policy was paused by alice on .* UTC: "look"$/);
+  // Of a row that is not past its date, a pause is said last: it is not what keeps it.
+  expect((await of(await one(10 * DAY))).here[0]?.reasons.map((r) => r.why)).toEqual([
+    ...['not_expired', 'guarded', 'paused'],
+  ]);
 });
 
 it('counts the period that counts now, not the one declared last', async () => {
   const id = await one(10 * DAY);
   await e.run(policy);
   const shorter = thingsPolicy({ rules: [{ label: 'all', keepFor: days(5) }] });
-  expect((await of(id, shorter)).here).toMatchObject([{ status: 'not_expired' }]);
+  expect((await of(id, shorter)).here).toMatchObject([
+    {
+      status: 'cooling',
+      message: 'its shorter period of 5 days counts after the cooling-off; until then it is kept 30 days',
+      reasons: [{ why: 'cooling' }, { why: 'not_expired' }],
+    },
+  ]);
+  // Under the new period it would not go either.
+  expect((await of(await one(3 * DAY), shorter)).here).toMatchObject([{ status: 'not_expired' }]);
 });
 
 it('names the tier of its organization, and one that no rule knows', async () => {
