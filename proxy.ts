@@ -1,24 +1,20 @@
 /**
- * In front of every page, a new one too: asks for the status page's password (lib/http/pages.ts) and says what a browser
- * may run. API routes check their own secrets.
+ * In front of every page, a new one too: says what a browser may run, with a nonce for this answer alone. Pages are read with
+ * GET; what changes something is a route of its own under /acts. Who may see a page is asked by the page itself
+ * (app/(console)/visit.ts); API routes check their own secrets and send their own policy.
  */
 import { randomBytes } from 'node:crypto';
 import { type NextRequest, NextResponse } from 'next/server';
-import { maySeePages, pagePolicy } from '@/lib/http/pages';
+import { contentPolicy } from '@/lib/http/console/content-policy';
 
 export const config = { matcher: '/((?!api/|_next/).*)' };
 
 export function proxy(request: NextRequest): Response {
-  if (!['GET', 'HEAD'].includes(request.method)) {
-    return new NextResponse(null, { status: 405, headers: { allow: 'GET, HEAD' } });
+  const allowed = request.nextUrl.pathname.startsWith('/acts/') ? ['POST'] : ['GET', 'HEAD'];
+  if (!allowed.includes(request.method)) {
+    return new NextResponse(null, { status: 405, headers: { allow: allowed.join(', ') } });
   }
-  if (!maySeePages(request, process.env)) {
-    return new NextResponse('This page asks for its password.\n', {
-      status: 401,
-      headers: { 'www-authenticate': 'Basic realm="Lapse"', 'cache-control': 'no-store' },
-    });
-  }
-  const policy = pagePolicy(randomBytes(16).toString('base64'), process.env);
+  const policy = contentPolicy(randomBytes(16).toString('base64'), process.env);
   // Next reads the nonce from the request's own header and gives it to its scripts.
   const headers = new Headers(request.headers);
   headers.set('content-security-policy', policy);

@@ -1,18 +1,16 @@
 'use client';
 
-import * as Sentry from '@sentry/nextjs';
-import { useEffect } from 'react';
-
+/** The last frame, when not even the layout could be made; the server has reported the error already. */
 export default function GlobalError({ error }: { error: Error & { digest?: string } }) {
-  useEffect(() => {
-    Sentry.captureException(error);
-  }, [error]);
   return (
     <html lang="en">
       <body>
         <main>
-          <h1>Something went wrong</h1>
-          <p>Nothing was deleted by this page. Look for {error.digest ?? 'the error'} in the log.</p>
+          <h1>This page could not be shown</h1>
+          <p>Nothing was changed. Look for {error.digest ?? 'the error'} in the log.</p>
+          <form id="stop-all" method="post" action="/acts/stop-all">
+            <button type="submit">Stop everything</button>
+          </form>
         </main>
       </body>
     </html>

@@ -83,6 +83,7 @@ export const auditRoute = (view: string, provide: () => Services = services): Ha
     },
     provide,
     'audit',
+    'audit',
   );
 
 export const cleanupRoute = (provide: () => Services = services): Handler =>

@@ -18,14 +18,6 @@ const isBearer = (request: Request, secret: string | undefined): boolean => {
   return timingSafeEqual(digest(header), digest(`Bearer ${secret}`));
 };
 
-/** For a browser: the secret as password, under any user name. */
-export function isBasicPassword(request: Request, secret: string | undefined): boolean {
-  const header = request.headers.get('authorization');
-  if (!secret || secret.length < SHORTEST_SECRET || !header?.startsWith('Basic ')) return false;
-  const [, password = ''] = Buffer.from(header.slice('Basic '.length), 'base64').toString().split(/:(.*)/s);
-  return timingSafeEqual(digest(password), digest(secret));
-}
-
 export type SecretName = 'CRON_SECRET' | 'METRICS_TOKEN';
 
 /** Which of the two values of a secret the request carries, if any. Read from the environment, before the settings are. */

@@ -42,10 +42,11 @@ export async function readJson(
   );
 }
 
-async function readBytes(
+/** Throws RequestError 408 or 413. */
+export async function readBytes(
   body: ReadableStream<Uint8Array> | null,
-  mostBytes: number,
-  mostMs: number,
+  mostBytes = MOST_BYTES,
+  mostMs = MOST_MS,
 ): Promise<Buffer> {
   const reader = body?.getReader();
   if (!reader) return Buffer.alloc(0);

@@ -7,6 +7,7 @@
 import { RequestError } from '../platform/errors';
 import { MAX_DURATION_SECONDS } from '../platform/jobs';
 import { operatorOf } from '../platform/settings/operators';
+import { demand } from '../platform/settings/roles';
 import type { Services } from '../services';
 import { answered, flushed, type Handler } from './answered';
 import { secretIn, warnOfPrevious } from './authorize';
@@ -65,9 +66,10 @@ export function door(
 /** Settings are read only for a request that carries a bearer token: one without costs nothing. */
 const operatorIn = (request: Request, services: () => Services): string | null => {
   const authorization = request.headers.get('authorization');
-  return authorization?.startsWith('Bearer ')
-    ? operatorOf(authorization, services().settings.operators)
-    : null;
+  if (!authorization?.startsWith('Bearer ')) return null;
+  const operator = operatorOf(authorization, services().settings.operators);
+  if (operator) demand(operator, 'operate');
+  return operator?.name ?? null;
 };
 
 /** Everything that Vercel Cron sends: one header alone does not make a manual run look scheduled. */

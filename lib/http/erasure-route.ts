@@ -92,11 +92,13 @@ export const erasureRoute = (provide: () => Services = services): { GET: Handler
     },
     provide,
     'erasure',
+    'audit',
   ),
   POST: operatorRoute(
-    async (s, operator, request, { correlationId, token }) => {
+    async (s, operator, request, { correlationId, token, demand }) => {
       await limitRate(s.redis, `erasure:${operator}`, PER_MINUTE);
       const body = await readJson(request, { mostBytes: MOST_BYTES });
+      demand(body.action === 'confirm' ? 'approve' : 'operate');
       const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
       return act(s, body, { actor: operator, token, correlationId, deadline });
     },

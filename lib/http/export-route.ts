@@ -54,9 +54,10 @@ const Decided = z.strictObject({
 });
 
 export const exportRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
-  GET: operatorRoute(async (s) => ({ entries: await listExports(s.reading) }), provide, 'export'),
+  GET: operatorRoute(async (s) => ({ entries: await listExports(s.reading) }), provide, 'export', 'audit'),
   POST: operatorRoute(
-    async (s, operator, request, { correlationId, token }) => {
+    async (s, operator, request, { correlationId, token, demand }) => {
+      demand('operate');
       await limitRate(s.redis, `export:${operator}`, PER_MINUTE);
       const body = await readJson(request, { mostBytes: MOST_BYTES });
       const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);

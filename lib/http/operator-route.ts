@@ -11,6 +11,7 @@ import { RequestError } from '../platform/errors';
 import { MAX_DURATION_SECONDS } from '../platform/jobs';
 import { announceWork, EVERY_JOB } from '../platform/looks';
 import { operatorOf, SHORTEST_TOKEN, tokenOf } from '../platform/settings/operators';
+import { demand, type Permission, type Role } from '../platform/settings/roles';
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
 import { answered, flushed, type Handler } from './answered';
@@ -23,9 +24,15 @@ export interface Operated {
   readonly correlationId: string;
   /** The operator's own, for the database: lib/platform/session.ts `provenBy`. */
   readonly token: string;
+  readonly roles: readonly Role[];
+  /** Throws RequestError 403 unless the operator has a role that may. */
+  readonly demand: (permission: Permission) => void;
 }
 
-/** Authenticates, limits, answers. `work` gets the services and the operator's name; `script` names it in the log. */
+/**
+ * Authenticates, limits, answers. `work` gets the services and the operator's name; `script` names it in the log. Who only
+ * looks may not post; what more an act needs, `work` demands.
+ */
 export function operatorRoute(
   work: (
     services: Services,
@@ -35,6 +42,7 @@ export function operatorRoute(
   ) => Promise<Response | unknown>,
   provide: () => Services = services,
   script = 'control',
+  toRead: Permission = 'look',
 ): Handler {
   const strangers = refusals();
   return answered(script, provide, async ({ request, correlationId, services: made }) => {
@@ -42,11 +50,17 @@ export function operatorRoute(
     const authorization = request.headers.get('authorization');
     const operator = operatorOf(authorization, s.settings.operators);
     if (operator === null) return strangers.refuse(unauthorized(authorization));
-    await limitRate(s.redis, operator);
+    demand(operator, request.method === 'POST' ? 'stop' : toRead);
+    await limitRate(s.redis, operator.name);
     const log = s.log.child({ correlation_id: correlationId, script });
     if (request.method === 'POST') await announceAll(s, log);
-    const about = { correlationId, token: tokenOf(authorization) ?? '' };
-    const answer = await flushed(() => work({ ...s, log }, operator, request, about));
+    const about: Operated = {
+      correlationId,
+      token: tokenOf(authorization) ?? '',
+      roles: operator.roles,
+      demand: (permission) => demand(operator, permission),
+    };
+    const answer = await flushed(() => work({ ...s, log }, operator.name, request, about));
     return answer instanceof Response ? answer : answerJson(answer, correlationId);
   });
 }
@@ -77,8 +91,8 @@ function unauthorized(authorization: string | null): RequestError {
 export const controlRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute((s, _operator, request) => readList(s, urlOf(request)), provide),
   POST: operatorRoute(
-    async (s, operator, request, { token }) =>
-      takeAction({ services: s, operator, token }, await readJson(request)),
+    async (s, operator, request, { token, roles }) =>
+      takeAction({ services: s, operator, token, roles }, await readJson(request)),
     provide,
   ),
 });

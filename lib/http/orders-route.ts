@@ -11,8 +11,11 @@ import { urlOf } from './raw-url';
 export const ordersRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute((s, _operator, request) => listOrders(s, urlOf(request)), provide, 'orders'),
   POST: operatorRoute(
-    async (s, operator, request, { token }) =>
-      takeOrderAction({ services: s, operator, token }, await readJson(request)),
+    async (s, operator, request, { token, demand }) => {
+      const body = await readJson(request);
+      demand(body.action === 'order.confirm' ? 'approve' : 'operate');
+      return takeOrderAction({ services: s, operator, token }, body);
+    },
     provide,
     'orders',
   ),

@@ -65,9 +65,10 @@ const Decided = z.strictObject({
 export const restoreRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } => ({
   GET: operatorRoute(async (s) => ({ restores: await listRestores(s) }), provide, 'restore'),
   POST: operatorRoute(
-    async (s, operator, request, { correlationId, token }) => {
+    async (s, operator, request, { correlationId, token, demand }) => {
       await limitRate(s.redis, `restore:${operator}`, PER_MINUTE);
       const body = await readJson(request, { mostBytes: MOST_BYTES });
+      demand(body.action === 'confirm' ? 'approve' : 'operate');
       const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
       const result = await act(s, body, { actor: operator, token, deadline });
       const waits = 'outcome' in result && result.outcome === 'waiting';

@@ -1,9 +1,10 @@
 /**
  * Every action an operator can take, as one table: its name, what it needs, what it does. Unknown actions and
- * unknown fields are refused. Each needs a reason, which goes into the audit chain.
+ * unknown fields are refused. Each needs a reason, which goes into the audit chain, and a role that may take it.
  */
 import { z } from 'zod';
 import { RequestError } from '../platform/errors';
+import { demand, type Permission, type Role } from '../platform/settings/roles';
 import { giveApproval, withdrawApproval } from './approvals';
 import type { Acting } from './carry-out';
 import { endExtension, placeHold, releaseHold, removeOverride, setExtension, setOverride } from './holds';
@@ -28,11 +29,13 @@ const MOST_LETTERS = 10_000;
 const letter = { kind: z.enum(['row', 'file']), id: words(40) };
 
 const action = <S extends z.ZodRawShape, R>(
+  needs: Permission,
   shape: S,
   act: (acting: Acting, input: z.output<z.ZodObject<S>>) => Promise<R>,
 ) => {
   const schema = z.strictObject({ action: z.string(), reason, ...shape });
   return {
+    needs,
     fields: ['reason', ...Object.keys(shape)],
     parse: (body: unknown) => schema.safeParse(body),
     act: (acting: Acting, input: unknown) => act(acting, input as z.output<z.ZodObject<S>>),
@@ -41,6 +44,7 @@ const action = <S extends z.ZodRawShape, R>(
 
 const ACTIONS = {
   'hold.place': action(
+    'operate',
     {
       scope: z.enum(['organization', 'user', 'item']),
       subject: key,
@@ -49,8 +53,9 @@ const ACTIONS = {
     },
     placeHold,
   ),
-  'hold.release': action({ id }, (a, i) => releaseHold(a, i.id)),
+  'hold.release': action('approve', { id }, (a, i) => releaseHold(a, i.id)),
   'extension.set': action(
+    'operate',
     {
       table: z.string().max(130),
       key,
@@ -59,8 +64,9 @@ const ACTIONS = {
     },
     setExtension,
   ),
-  'extension.end': action({ table: z.string().max(130), key }, endExtension),
+  'extension.end': action('approve', { table: z.string().max(130), key }, endExtension),
   'override.set': action(
+    'operate',
     {
       policy,
       tenant: key,
@@ -73,9 +79,10 @@ const ACTIONS = {
     },
     setOverride,
   ),
-  'override.remove': action({ policy, tenant: key }, removeOverride),
-  'row.restore': action({ policy, key }, restore),
+  'override.remove': action('approve', { policy, tenant: key }, removeOverride),
+  'row.restore': action('operate', { policy, key }, restore),
   'blacklist.remove': action(
+    'approve',
     {
       table: z.string().max(130),
       key: key.optional(),
@@ -87,19 +94,21 @@ const ACTIONS = {
     },
     removePermanent,
   ),
-  'policy.pause': action({ policy }, (a, i) => pausePolicy(a, i.policy)),
-  'policy.resume': action({ policy }, (a, i) => resumePolicy(a, i.policy)),
-  'all.stop': action({}, (a) => stopAll(a)),
-  'all.resume': action({}, (a) => resumeAll(a)),
-  'lease.release': action({ policy }, (a, i) => releaseLease(a, i.policy)),
-  'breaker.close': action({ policy }, (a, i) => closeBreakerOf(a, i.policy)),
+  'policy.pause': action('stop', { policy }, (a, i) => pausePolicy(a, i.policy)),
+  'policy.resume': action('operate', { policy }, (a, i) => resumePolicy(a, i.policy)),
+  'all.stop': action('stop', {}, (a) => stopAll(a)),
+  'all.resume': action('operate', {}, (a) => resumeAll(a)),
+  'lease.release': action('operate', { policy }, (a, i) => releaseLease(a, i.policy)),
+  'breaker.close': action('operate', { policy }, (a, i) => closeBreakerOf(a, i.policy)),
   'approval.give': action(
+    'approve',
     { policy, digest: z.string().regex(/^[0-9a-f]{64}$/, 'must be the 64 hex digits of a dry run') },
     giveApproval,
   ),
-  'approval.withdraw': action({ id }, (a, i) => withdrawApproval(a, i.id)),
-  'letter.retry': action(letter, (a, i) => retryLetter(a, i.kind, letterId(i))),
+  'approval.withdraw': action('stop', { id }, (a, i) => withdrawApproval(a, i.id)),
+  'letter.retry': action('operate', letter, (a, i) => retryLetter(a, i.kind, letterId(i))),
   'letter.retry-all': action(
+    'operate',
     {
       kind: z.enum(['row', 'file']),
       policy,
@@ -107,8 +116,10 @@ const ACTIONS = {
     },
     (a, i) => retryLetters(a, i.kind, i.policy, i.most),
   ),
-  'letter.discard': action(letter, (a, i) => discardLetter(a, i.kind, letterId(i))),
-  'letter.assign': action({ ...letter, to: words(64) }, (a, i) => assignLetter(a, i.kind, letterId(i), i.to)),
+  'letter.discard': action('operate', letter, (a, i) => discardLetter(a, i.kind, letterId(i))),
+  'letter.assign': action('operate', { ...letter, to: words(64) }, (a, i) =>
+    assignLetter(a, i.kind, letterId(i), i.to),
+  ),
 } as const;
 
 function letterId(letter: { kind: 'row' | 'file'; id: string }): string {
@@ -124,7 +135,10 @@ function letterId(letter: { kind: 'row' | 'file'; id: string }): string {
 }
 
 /** Runs one action. Throws RequestError that names the field at fault; then nothing was changed. */
-export async function takeAction(acting: Omit<Acting, 'reason'>, body: unknown): Promise<unknown> {
+export async function takeAction(
+  acting: Omit<Acting, 'reason'> & { readonly roles: readonly Role[] },
+  body: unknown,
+): Promise<unknown> {
   const name = (body as { action?: unknown } | null)?.action;
   const known = typeof name === 'string' && Object.hasOwn(ACTIONS, name);
   if (!known) {
@@ -132,6 +146,7 @@ export async function takeAction(acting: Omit<Acting, 'reason'>, body: unknown):
     throw new RequestError(400, 'unknown_action', `action must be one of ${list}`, 'action');
   }
   const chosen = ACTIONS[name as keyof typeof ACTIONS];
+  demand({ name: acting.operator, roles: acting.roles }, chosen.needs);
   const parsed = chosen.parse(body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;

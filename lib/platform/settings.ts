@@ -120,10 +120,11 @@ const Environment = z.object({
     .string()
     .regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 lower-case letters, digits or dashes')
     .optional(),
-  /** What the pages ask a browser for (lib/http/pages.ts); without it they stay closed. */
-  LAPSE_STATUS_PASSWORD: secret.optional(),
-  /** `public` shows the status page to anyone. */
-  LAPSE_STATUS_PAGE: z.enum(['public', 'private'], { error: 'must be public or private' }).default('private'),
+  /** What the console's sessions are encrypted with (lib/http/console/session.ts); without it no one can sign in. */
+  LAPSE_SESSION_SECRET: z
+    .string()
+    .min(32, 'must be at least 32 characters: openssl rand -base64 48')
+    .optional(),
   VERCEL_ENV: z.string().optional(),
   VERCEL_TARGET_ENV: z.string().optional(),
   VERCEL_GIT_COMMIT_SHA: z.string().optional(),
@@ -178,6 +179,8 @@ export interface Settings {
     readonly coolingOffSeconds: number;
   };
   readonly operators: readonly Operator[];
+  /** Undefined: the console is closed. */
+  readonly sessionSecret: string | undefined;
   readonly auditSigningKey: string | undefined;
   /** The one that encrypts and hashes first; each of them is read. */
   readonly rightsKeys: readonly string[];
@@ -260,7 +263,10 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
 
 type Checked = z.output<typeof Environment>;
 
-const keysOf = (e: Checked): Pick<Settings, 'auditSigningKey' | 'rightsKeys' | 'maskKey'> => ({
+const keysOf = (
+  e: Checked,
+): Pick<Settings, 'sessionSecret' | 'auditSigningKey' | 'rightsKeys' | 'maskKey'> => ({
+  sessionSecret: e.LAPSE_SESSION_SECRET,
   auditSigningKey: e.LAPSE_AUDIT_SIGNING_KEY,
   rightsKeys: [e.LAPSE_RIGHTS_KEY, e.LAPSE_RIGHTS_KEY_PREVIOUS].filter((key) => key !== undefined),
   maskKey: e.LAPSE_MASK_KEY,
@@ -325,7 +331,7 @@ function warningsOf(environment: Checked): string[] {
 function reused(environment: Checked): string[] {
   const values = new Map<string, string>();
   const problems: string[] = [];
-  for (const name of ['CRON_SECRET', 'METRICS_TOKEN', 'LAPSE_STATUS_PASSWORD'] as const) {
+  for (const name of ['CRON_SECRET', 'METRICS_TOKEN', 'LAPSE_SESSION_SECRET'] as const) {
     const value = environment[name];
     if (value === undefined) continue;
     const other = values.get(value);

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, build, freePort, startApp } from '@/lib/dev/demo/app';
@@ -7,7 +7,7 @@ import { type TestDatabase, testDatabase } from '../support/database';
 import { DAY } from '../support/engine';
 
 const SECRET = randomBytes(24).toString('hex');
-const PASSWORD = randomBytes(24).toString('hex');
+const TOKEN = randomBytes(24).toString('hex');
 let db: TestDatabase;
 const lines: string[] = [];
 const running: App[] = [];
@@ -15,7 +15,8 @@ const running: App[] = [];
 const env = (more: Record<string, string> = {}) => ({
   ...db.env,
   CRON_SECRET: SECRET,
-  LAPSE_STATUS_PASSWORD: PASSWORD,
+  LAPSE_SESSION_SECRET: randomBytes(24).toString('hex'),
+  LAPSE_OPERATORS: `alice:${createHash('sha256').update(TOKEN).digest('hex')}`,
   VERCEL_ENV: 'production',
   LAPSE_MASS_DELETION_GUARD: 'off',
   LAPSE_PROGRESSIVE_ROLLOUT: 'off',
@@ -26,6 +27,17 @@ async function start(more: Record<string, string> = {}): Promise<App> {
   const app = await startApp(env(more), await freePort(), (line) => lines.push(line));
   running.push(app);
   return app;
+}
+
+async function signIn(app: App, token: string): Promise<{ cookie?: string; location: string | null }> {
+  const answer = await fetch(`${app.url}/acts/sign-in`, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { origin: app.url },
+    body: new URLSearchParams({ token }),
+  });
+  const [cookie] = answer.headers.getSetCookie().filter((c) => c.startsWith('__Host-lapse='));
+  return { ...(cookie ? { cookie: cookie.split(';')[0] } : {}), location: answer.headers.get('location') };
 }
 
 beforeAll(async () => {
@@ -65,29 +77,53 @@ it('the built app: dry run, refusal of a stranger, real run, one correlation id 
   expect(record).toEqual([{ deleted: 300 }]);
 });
 
-it('the status page asks for its own password in production, and shows the last run', async () => {
-  const app = await start();
-  const basic = (password: string) =>
-    fetch(app.url, { headers: { authorization: `Basic ${btoa(`me:${password}`)}` } });
-  const closed = await fetch(app.url);
-  expect(closed.status).toBe(401);
-  expect(await closed.text()).not.toMatch(/LAPSE_|CRON_/);
-  expect((await basic(SECRET)).status).toBe(401);
-  const page = await basic(PASSWORD);
+it('the console opens for an operator alone, and lets a browser run only what carries the nonce of the answer', async () => {
+  const app = await start({ VERCEL_ENV: 'production' });
+  const closed = await fetch(app.url, { redirect: 'manual' });
+  expect([closed.status, closed.headers.get('location')]).toEqual([307, '/sign-in?back=%2F']);
+  const form = await (await fetch(`${app.url}/sign-in`)).text();
+  expect(form).toContain('Operator token');
+  expect((await signIn(app, SECRET)).cookie).toBeUndefined();
+
+  const { cookie, location } = await signIn(app, TOKEN);
+  expect(location).toBe('/');
+  const page = await fetch(app.url, { headers: { cookie: cookie! } });
   expect(page.status).toBe(200);
   const policy = page.headers.get('content-security-policy') ?? '';
   const nonce = /'nonce-([^']+)'/.exec(policy)?.[1];
   expect(page.headers.get('x-content-type-options')).toBe('nosniff');
   expect(page.headers.get('strict-transport-security')).toContain('max-age=');
+  // A browser would hide the Origin of a form from its own site.
+  expect(page.headers.get('referrer-policy')).toBe('same-origin');
   const text = await page.text();
   expect(text).toContain('quiz-responses');
-  expect(text).toContain('completed: after 30 days');
-  expect(text).toMatch(/<time dateTime="[\dT:.-]+Z">/);
-  expect(text).toContain('select * from retention.stop_all(');
-  // Every script of the page may run, and nothing else may.
+  expect(text).toMatch(/<time dateTime="[\dT:.-]+Z"/);
+  expect(text).not.toMatch(/ style="/);
   const scripts = [...text.matchAll(/<script\b[^>]*>/g)].map(([tag]) => tag);
   expect(scripts.length).toBeGreaterThan(0);
   expect(scripts.filter((tag) => !tag.includes(`nonce="${nonce}"`))).toEqual([]);
+});
+
+it('a form of the console stops everything without a script; a page is never posted to', async () => {
+  const app = await start();
+  const { cookie } = await signIn(app, TOKEN);
+  const stop = (headers: Record<string, string>) =>
+    fetch(`${app.url}/acts/stop-all`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers,
+      body: new URLSearchParams(),
+    });
+  expect((await stop({ cookie: cookie! })).status).toBe(403);
+  expect((await stop({ cookie: cookie!, origin: app.url })).status).toBe(303);
+  expect(await db.sql('select stopped, stopped_by from retention.kill_switch')).toEqual([
+    { stopped: true, stopped_by: 'alice' },
+  ]);
+  await db.sql(
+    'update retention.kill_switch set stopped = false, stopped_by = null, reason = null, stopped_at = null',
+  );
+  expect((await fetch(app.url, { method: 'POST' })).status).toBe(405);
+  expect((await fetch(`${app.url}/acts/stop-all`)).status).toBe(405);
 });
 
 it('what the framework hides or cannot read is refused, without a stack in the log', async () => {

@@ -3,10 +3,9 @@
  * cron once, and what a person or a scrape asks meanwhile.
  */
 import { resolve } from 'node:path';
-import { renderToStaticMarkup } from 'react-dom/server';
 import { afterEach, expect, it, vi } from 'vitest';
-import StatusPage from '@/app/page';
 import { migrate } from '@/lib/dev/migrate';
+import { policiesNow } from '@/lib/http/console/policies';
 import { cronRoute } from '@/lib/http/cron-route';
 import { createLog } from '@/lib/platform/log';
 import type { Policy } from '@/lib/policies/contract';
@@ -143,7 +142,7 @@ it('an idle day of all crons without a policy: every answer is a 200, and nothin
   const outcomes = await playTheDay(i.services);
   expect(Object.keys(outcomes)).not.toContain('/api/cron/order-review-sla');
   expect(Object.entries(await look()).filter(([, status]) => status !== 200)).toEqual([['/api/orders', 404]]);
-  expect(renderToStaticMarkup(await StatusPage())).toContain('Policies and their last runs');
+  expect((await policiesNow(i.services)).stopped).toBeNull();
   expect(i.complaints).toEqual([]);
 });
 
@@ -155,6 +154,8 @@ it("a day of all crons with one policy over a stranger's table: what has expired
   expect(outcomes['/api/cron/visits']).toBe('succeeded');
   expect(await db.sql('select count(*)::int as n from crm."Visits"')).toEqual([{ n: 30 }]);
   expect(Object.entries(await look()).filter(([, status]) => status !== 200)).toEqual([['/api/orders', 404]]);
-  expect(renderToStaticMarkup(await StatusPage())).toContain('visits');
+  expect((await policiesNow({ ...i.services, policies: [policy] })).policies[0]).toMatchObject({
+    run: { deleted: 30 },
+  });
   expect(i.complaints).toEqual([]);
 });

@@ -56,8 +56,8 @@ describe('who may act', () => {
 
   it('knows each operator by their own name', () => {
     const { operators } = e.services.settings;
-    expect(operatorOf(`Bearer ${TOKENS.alice}`, operators)).toBe('alice');
-    expect(operatorOf(`Bearer ${TOKENS.bob}`, operators)).toBe('bob');
+    expect(operatorOf(`Bearer ${TOKENS.alice}`, operators)?.name).toBe('alice');
+    expect(operatorOf(`Bearer ${TOKENS.bob}`, operators)?.name).toBe('bob');
     expect(operatorOf(null, operators)).toBeNull();
   });
 
@@ -69,12 +69,15 @@ describe('who may act', () => {
       CRON_SECRET: 'a-secret-of-the-tests',
       LAPSE_OPERATORS: `${OPERATORS},alice:${sha256}`,
     });
-    expect([TOKENS.alice, next].map((t) => operatorOf(`Bearer ${t}`, operators))).toEqual(['alice', 'alice']);
+    expect([TOKENS.alice, next].map((t) => operatorOf(`Bearer ${t}`, operators)?.name)).toEqual([
+      'alice',
+      'alice',
+    ]);
   });
 
   it.each([
-    ['alice', 'must be name:sha256 pairs'],
-    ['alice:123', 'must be name:sha256 pairs'],
+    ['alice', 'must be name:role:sha256 entries'],
+    ['alice:123', 'must be name:role:sha256 entries'],
     [`${OPERATORS},${OPERATORS.split(',')[0]}`, 'the same token'],
     [[1, 2, 3].map((n) => `alice:${String(n).repeat(64)}`).join(','), 'more than 2 tokens for alice'],
     [`cron:${'a'.repeat(64)}`, 'must not name an operator'],

@@ -3,7 +3,7 @@
  * cloud, the schema, the rows, the built app, and every cron route called over HTTP as Vercel calls it, first
  * dry, then for real. Ends with code 1 when a single row is not where it should be.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
@@ -63,6 +63,7 @@ async function main(): Promise<void> {
   await seed(ownerUrl, { rows, asOf: new Date() });
 
   await build((line) => say(`     ${line}`));
+  const token = randomBytes(24).toString('base64url');
   const port = values.port ? Number(values.port) : await freePort();
   const app = await startApp(
     {
@@ -70,7 +71,8 @@ async function main(): Promise<void> {
       VERCEL_ENV: 'production',
       CRON_SECRET: randomBytes(24).toString('hex'),
       LAPSE_NAMESPACE: `demo-${Date.now()}`,
-      LAPSE_STATUS_PAGE: 'public',
+      LAPSE_OPERATORS: `demo:${createHash('sha256').update(token).digest('hex')}`,
+      LAPSE_SESSION_SECRET: randomBytes(36).toString('base64'),
       // The guard rails would rightly stop a first run that deletes most of a table, and then let 10 rows go.
       LAPSE_MASS_DELETION_GUARD: 'off',
       LAPSE_PROGRESSIVE_ROLLOUT: 'off',
@@ -130,7 +132,7 @@ async function main(): Promise<void> {
   }
   say('Every expired row is gone, no other; each is named in exactly one receipt; each dry run was exact.');
   if (values.exit) await close(0);
-  say(`The app keeps running at ${app.url}. Ctrl-C stops everything.`);
+  say(`The console is at ${app.url}; sign in with ${token}. Ctrl-C stops everything.`);
 }
 
 async function drain(

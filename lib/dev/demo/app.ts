@@ -82,7 +82,7 @@ function newest(): number {
     'next.config.ts',
     'proxy.ts',
     'instrumentation.ts',
-    'instrumentation-client.ts',
+    'postcss.config.mjs',
     'sentry.server.config.ts',
     'vercel.json',
   ];

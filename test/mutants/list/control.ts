@@ -261,8 +261,8 @@ export const controlMutants: readonly Mutant[] = [
     id: 'J32',
     promise: 'An operator’s token belongs to one person only.',
     file: 'lib/platform/settings/operators.ts',
-    find: 'if (!crowded && !isShared) return list;',
-    replace: 'if (!crowded) return list;',
+    find: "return isShared ? 'has the same token in two entries' : null;",
+    replace: 'return null;',
     tests: ['test/http/operator-route.test.ts:who may act'],
   },
 ];

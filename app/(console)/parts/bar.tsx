@@ -1,0 +1,97 @@
+import type { Place } from '@/lib/http/console/place';
+import type { Who } from '@/lib/http/console/session';
+import type { Permission } from '@/lib/platform/settings/roles';
+
+/** In the order of a night: what deletes, what comes, what waits, what is protected, what can be proved. */
+const PAGES: readonly { path: string; name: string; needs?: Permission }[] = [
+  { path: '/', name: 'Policies' },
+];
+
+const BADGES = { production: 'bg-production', preview: 'bg-preview', development: 'bg-preview' } as const;
+
+export function Bar({ who, place }: { who: Who; place: Place }) {
+  const isPreview = place.kind === 'preview';
+  return (
+    <header className={`border-b border-line ${isPreview ? 'bg-raised' : 'bg-surface'}`}>
+      <div className="mx-auto flex max-w-6xl flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2">
+        <a href="/" className="flex min-h-11 items-center font-semibold text-ink">
+          Lapse
+        </a>
+        <span className={`rounded px-2 py-0.5 text-sm text-on-badge ${BADGES[place.kind]}`}>
+          {place.name}
+        </span>
+        <div className="ml-auto flex items-center gap-2">
+          <You who={who} />
+          {!isPreview && who.may('stop') && <StopAll />}
+        </div>
+        <nav aria-label="Pages" className="-mx-1 flex w-full gap-1 overflow-x-auto">
+          {PAGES.filter(({ needs }) => who.may(needs ?? 'look')).map(({ path, name }) => (
+            <a
+              key={path}
+              href={path}
+              className="flex min-h-11 items-center rounded-md px-2 whitespace-nowrap text-ink hover:bg-raised"
+            >
+              {name}
+            </a>
+          ))}
+        </nav>
+      </div>
+      {place.note && <p className="border-t border-line px-4 py-1 text-center text-sm">{place.note}</p>}
+    </header>
+  );
+}
+
+/** Two clicks, no JavaScript, no other page: it works while nothing else can be read. */
+function StopAll() {
+  return (
+    <details className="relative">
+      <summary className="button list-none" data-danger="">
+        Stop all
+      </summary>
+      <form
+        id="stop-all"
+        method="post"
+        action="/acts/stop-all"
+        className="absolute right-0 z-10 mt-2 grid w-80 max-w-[calc(100vw-2rem)] gap-3 rounded-lg border border-edge bg-surface p-4 shadow-lg"
+      >
+        <p>
+          Every policy stops at its next batch, a tenth of a second later, and no order is refunded. Files
+          already decided still go.
+        </p>
+        <label className="grid gap-1">
+          Why (may follow)
+          <input name="reason" maxLength={500} className="field" />
+        </label>
+        <button type="submit" className="button" data-danger="">
+          Stop everything
+        </button>
+      </form>
+    </details>
+  );
+}
+
+function You({ who }: { who: Who }) {
+  return (
+    <details className="relative">
+      <summary className="button list-none">{who.name}</summary>
+      <div className="absolute right-0 z-10 mt-2 grid w-60 gap-3 rounded-lg border border-edge bg-surface p-4 shadow-lg">
+        <p className="text-sm text-quiet">{who.roles.join(', ')}</p>
+        <form id="theme" method="post" action="/acts/theme" className="grid gap-1">
+          <fieldset className="flex flex-wrap gap-1">
+            <legend className="text-sm text-quiet">Colors</legend>
+            {['light', 'dark', 'system'].map((theme) => (
+              <button key={theme} type="submit" name="theme" value={theme} className="button">
+                {theme}
+              </button>
+            ))}
+          </fieldset>
+        </form>
+        <form id="sign-out" method="post" action="/acts/sign-out">
+          <button type="submit" className="button w-full">
+            Sign out
+          </button>
+        </form>
+      </div>
+    </details>
+  );
+}

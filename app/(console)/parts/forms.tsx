@@ -1,0 +1,166 @@
+/**
+ * Forms of acts. Stopping is a button alone. What deletes more is typed: `Confirm` is a page of its own, which works in any
+ * browser and without JavaScript; a `Dialog` is its short cut. The server checks all of it again.
+ */
+import { type ReactNode, useId } from 'react';
+import type { Said } from '@/lib/http/console/said';
+
+/** One click: `values` are its hidden fields, `back` where its answer is shown. */
+export function Act(props: {
+  id: string;
+  action: string;
+  values: Readonly<Record<string, string>>;
+  /** What it does, for who does not see what it stands beside. */
+  label?: string;
+  danger?: boolean;
+  children: ReactNode;
+}) {
+  const { id, action, values, label, danger, children } = props;
+  return (
+    <form id={id} method="post" action={action} className="inline-flex">
+      <Hidden values={values} />
+      <button type="submit" className="button" aria-label={label} data-danger={danger ? '' : undefined}>
+        {children}
+      </button>
+    </form>
+  );
+}
+
+const Hidden = ({ values }: { values: Readonly<Record<string, string>> }) =>
+  Object.entries(values).map(([name, value]) => <input key={name} type="hidden" name={name} value={value} />);
+
+/** A field with its words; keeps what was typed when the form came back, and says what is wrong with it. */
+export function Field(props: {
+  name: string;
+  label: string;
+  said: Said | null;
+  hint?: ReactNode;
+  type?: 'text' | 'number' | 'date' | 'datetime-local';
+  value?: string;
+  required?: boolean;
+  maxLength?: number;
+  /** The only text that is right, for a browser's own check. */
+  exactly?: string;
+  lines?: boolean;
+}) {
+  const { name, label, said, hint, type = 'text', value, required = true, maxLength, exactly, lines } = props;
+  const id = useId();
+  const wrong = said !== null && !said.done && said.field === name;
+  const about = {
+    ...{ id, name, required, maxLength, className: 'field' },
+    defaultValue: said?.typed[name] ?? value,
+    'aria-invalid': wrong || undefined,
+    'aria-describedby': hint || wrong ? `${id}-hint` : undefined,
+  };
+  return (
+    <div className="grid gap-1">
+      <label htmlFor={id} className="font-medium">
+        {label}
+      </label>
+      {lines ? (
+        <textarea rows={3} {...about} />
+      ) : (
+        <input
+          {...about}
+          type={type}
+          autoComplete="off"
+          pattern={exactly === undefined ? undefined : literally(exactly)}
+          title={exactly === undefined ? undefined : `Type ${exactly}`}
+        />
+      )}
+      {(hint || wrong) && (
+        <span id={`${id}-hint`} className={wrong ? 'text-bad' : 'text-sm text-quiet'}>
+          {wrong ? said.text : hint}
+        </span>
+      )}
+    </div>
+  );
+}
+
+const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+
+/** The name of what it is about, typed: only where more is deleted. */
+export const TypedName = ({ name, value, said }: { name: string; value: string; said: Said | null }) => (
+  <Field
+    name={name}
+    said={said}
+    exactly={value}
+    label={`Type ${value} to confirm`}
+    hint="Letter by letter, as it is written here."
+  />
+);
+
+/** A question with its number, what follows from yes, and two answers that name what they do. */
+export function Confirm(props: {
+  id: string;
+  action: string;
+  values: Readonly<Record<string, string>>;
+  consequences: readonly ReactNode[];
+  /** Its fields: the typed name, the reason. */
+  children: ReactNode;
+  /** The verb and the number. */
+  yes: string;
+  no: { readonly text: string; readonly href: string };
+  danger?: boolean;
+}) {
+  const { id, action, values, consequences, children, yes, no, danger = true } = props;
+  return (
+    <form id={id} method="post" action={action} className="grid max-w-xl gap-4">
+      <Hidden values={values} />
+      <ul className="grid list-disc gap-1 pl-5">
+        {consequences.map((line, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the lines never move
+          <li key={i}>{line}</li>
+        ))}
+      </ul>
+      {children}
+      <div className="flex flex-wrap gap-3">
+        <a href={no.href} className="button">
+          {no.text}
+        </a>
+        <button
+          type="submit"
+          className="button"
+          data-danger={danger ? '' : undefined}
+          data-primary={danger ? undefined : ''}
+        >
+          {yes}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/**
+ * Opened by a button without JavaScript, where the browser can; `href` is the same on a page of its own, for all others.
+ * Escape closes it, and the focus goes back to where it was.
+ */
+export function Dialog(props: {
+  id: string;
+  title: string;
+  href: string;
+  open: ReactNode;
+  children: ReactNode;
+}) {
+  const { id, title, href, open, children } = props;
+  return (
+    <>
+      <button type="button" className="button dialog-opener" {...{ command: 'show-modal', commandfor: id }}>
+        {open}
+      </button>
+      <a href={href} className="button dialog-page">
+        {open}
+      </a>
+      <dialog
+        id={id}
+        aria-labelledby={`${id}-title`}
+        className="m-auto w-full max-w-xl rounded-lg border border-edge bg-surface p-5 text-ink"
+      >
+        <h2 id={`${id}-title`} className="mb-3">
+          {title}
+        </h2>
+        {children}
+      </dialog>
+    </>
+  );
+}

@@ -1,0 +1,32 @@
+/** What stands where there is nothing to show: nothing yet, not read yet, or not read at all. */
+import type { ReactNode } from 'react';
+import type { Read } from '@/lib/http/console/reading';
+
+/** Says what would be here and how it comes. */
+export const Empty = ({ children }: { children: ReactNode }) => (
+  <div className="rounded-md bg-raised p-4 text-quiet">{children}</div>
+);
+
+export const Loading = () => (
+  <p data-loading="" className="p-4 text-quiet">
+    …
+  </p>
+);
+
+/** This part alone was not read; the rest of the page stands, and so does Stop all. */
+export const Failure = ({ what, reference }: { what: string; reference: string }) => (
+  <div role="alert" className="rounded-md border-l-4 border-bad bg-raised p-4">
+    <p>
+      ✕ {what} could not be read. Nothing was changed. Reference: <code>{reference}</code>, in the log of this
+      deployment.
+    </p>
+    <a href="?" className="inline-flex min-h-11 items-center text-link underline">
+      Try again
+    </a>
+  </div>
+);
+
+/** What was read, or that it was not. */
+export function Part<T>({ of, children }: { of: Read<T>; children: (value: T) => ReactNode }) {
+  return of.ok ? children(of.value) : <Failure what={of.what} reference={of.reference} />;
+}

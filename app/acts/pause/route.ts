@@ -1,0 +1,4 @@
+import { pauseRoute } from '@/lib/http/console/acts';
+
+export const maxDuration = 60;
+export const { POST } = pauseRoute();

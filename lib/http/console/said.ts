@@ -1,0 +1,74 @@
+/**
+ * What an act answers to the page that comes after it: a sentence and, when it was refused, the field at fault and what was
+ * typed. In an encrypted cookie of a minute, because what is typed may name a person and an address is written into logs; the
+ * address carries only its number, so that no other tab shows it.
+ */
+import { randomBytes } from 'node:crypto';
+import { EncryptJWT, jwtDecrypt } from 'jose';
+import { z } from 'zod';
+import { setCookie } from './cookies';
+import { keyFor } from './session';
+
+export const SAID_COOKIE = '__Host-lapse-said';
+/** The parameter of the address. */
+export const SAID = 'said';
+/** The next page follows at once. */
+const SECONDS = 60;
+/** A browser keeps cookies of 4 kB, and encryption takes a third more. */
+const MOST_BYTES = 2_400;
+
+const Shape = z.object({
+  id: z.string(),
+  done: z.boolean(),
+  text: z.string(),
+  field: z.string().optional(),
+  typed: z.record(z.string(), z.string()),
+});
+type Shape = z.output<typeof Shape>;
+export type Said = Omit<Shape, 'id'>;
+
+/** `path` with the number of what is said, and the cookie that says it. */
+export async function say(
+  said: Said,
+  path: string,
+  secret: string,
+  now: Date,
+): Promise<{ location: string; cookie: string }> {
+  const id = randomBytes(9).toString('base64url');
+  const sealed = await new EncryptJWT({ ...fitting(said), id })
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+    .setExpirationTime(new Date(now.getTime() + SECONDS * 1000))
+    .encrypt(keyFor(secret, 'said'));
+  const to = new URL(path, 'http://console');
+  to.searchParams.set(SAID, id);
+  return { location: `${to.pathname}${to.search}`, cookie: setCookie(SAID_COOKIE, sealed, SECONDS) };
+}
+
+/** Null unless the cookie says what the address asks for. */
+export async function whatWasSaid(
+  cookie: string | undefined,
+  id: string | undefined,
+  secret: string | undefined,
+  now: Date,
+): Promise<Said | null> {
+  if (!cookie || !id || secret === undefined) return null;
+  try {
+    const { payload } = await jwtDecrypt(cookie, keyFor(secret, 'said'), {
+      keyManagementAlgorithms: ['dir'],
+      contentEncryptionAlgorithms: ['A256GCM'],
+      currentDate: now,
+    });
+    const said = Shape.parse(payload);
+    return said.id === id ? said : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The sentence goes in any case; what was typed only if there is room. */
+function fitting(said: Said): Said {
+  const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+  if (size(said) <= MOST_BYTES) return said;
+  const { field } = said;
+  return { done: said.done, text: said.text.slice(0, 500), ...(field ? { field } : {}), typed: {} };
+}
