@@ -27,6 +27,12 @@ export const conversations = definePolicy({
       fate: 'keep',
     },
     {
+      table: { name: 'follow_ups' },
+      key: [{ column: 'id', type: 'uuid' }],
+      references: ['conversation_id'],
+      fate: 'set-null',
+    },
+    {
       table: { name: 'complaints' },
       key: [{ column: 'id', type: 'uuid' }],
       references: ['conversation_id'],

@@ -42,6 +42,8 @@ export interface Preview {
   readonly kept: Kept;
   /** Rows that would be deleted with those, by table. */
   readonly dependants: Record<string, number>;
+  /** References that would be set to null with those, by the table of the rows that have them and stay. */
+  readonly detached: Record<string, number>;
   /** Hash of every row that would be deleted and of everything deleted with it, in the order of the walk. */
   readonly rowsSha256: string;
   /** What keeps the policy from deleting, each with what to do about it; empty when nothing does. */

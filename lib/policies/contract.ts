@@ -87,11 +87,18 @@ const Dependant = z.object({
   key: z.array(KeyOf).min(1),
   /** Columns that reference the governed table's key, in the key's order. */
   references: z.array(identifier).min(1),
-  /** `delete`: goes with the row. `keep`: stays (foreign key ON DELETE SET NULL). `block`: keeps the row here. */
-  fate: z.enum(['delete', 'keep', 'block']),
+  /**
+   * `delete`: goes with the row. `keep`: stays (foreign key ON DELETE SET NULL). `set-null`: stays, and the batch itself
+   * takes its reference away and names it in the receipt. `block`: keeps the row here.
+   */
+  fate: z.enum(['delete', 'keep', 'set-null', 'block']),
+  /** Of `set-null`: which of `references` become null; all of them unless given. */
+  clears: z.array(identifier).min(1).optional(),
+  /** Of `set-null`: names of constraints on those columns that were looked at and allow a null. */
+  knownConstraints: z.array(z.string()).optional(),
   scope: Scope.default({}),
   files: z.array(FileColumn).default([]),
-  /** Names of its own triggers on DELETE (on UPDATE, for `keep`) that were reviewed and may stay. */
+  /** Names of its own triggers on DELETE (on UPDATE, for `keep` and `set-null`) that were reviewed and may stay. */
   knownTriggers: z.array(z.string()).optional(),
 });
 
@@ -272,6 +279,7 @@ export function definePolicy(input: PolicyInput): Policy {
     if (d.references.length !== p.key.length) {
       problems.push(`dependants.${i}.references: must list as many columns as the key has`);
     }
+    problems.push(...detachProblems(p, d, `dependants.${i}`));
   }
   for (const [i, r] of p.quality.references.entries()) {
     if (r.columns.length !== r.key.length) {
@@ -292,6 +300,25 @@ export function definePolicy(input: PolicyInput): Policy {
   }
   if (problems.length > 0) throw new PolicyError(p.name, problems);
   return p;
+}
+
+/** What only a dependant has whose reference is taken away, and when it cannot be. */
+function detachProblems(policy: Policy, d: Dependant, field: string): string[] {
+  if (d.fate !== 'set-null') {
+    return [
+      ...(d.clears ? [`${field}.clears: only of a dependant with fate 'set-null'`] : []),
+      ...(d.knownConstraints ? [`${field}.knownConstraints: only of a dependant with fate 'set-null'`] : []),
+    ];
+  }
+  const others = (d.clears ?? []).filter((c) => !d.references.includes(c));
+  return [
+    ...others.map((c) => `${field}.clears: ${c} is not one of its references`),
+    ...(policy.partitioned
+      ? [
+          `${field}.fate: a partition is dropped whole, without a look at who refers to its rows; declare 'keep' or 'block'`,
+        ]
+      : []),
+  ];
 }
 
 /** A partition is dropped as a whole: no condition may decide about single rows except those the database itself checks. */

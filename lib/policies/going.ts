@@ -13,6 +13,13 @@ export const ownFiles = (policy: Policy): FileColumn[] => (rowsLeave(policy) ? g
 export const goingDependants = (policy: Policy): Dependant[] =>
   rowsLeave(policy) ? policy.dependants.filter((d) => d.fate === 'delete') : [];
 
+/** Those that stay and whose reference the batch itself takes away. */
+export const detachedDependants = (policy: Policy): Dependant[] =>
+  rowsLeave(policy) ? policy.dependants.filter((d) => d.fate === 'set-null') : [];
+
+/** The columns of such a one that become null. */
+export const clearedColumns = (d: Dependant): readonly string[] => d.clears ?? d.references;
+
 /** Of rows that stay. */
 export const changedColumns = (policy: Policy): string[] =>
   strategyOf(policy).stays?.changes.map(({ column }) => column) ?? [];

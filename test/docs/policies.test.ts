@@ -139,21 +139,23 @@ describe.each(shapes)('$example', ({ example, policy, table, rows }) => {
   });
 });
 
-it('dependants: messages go along, ratings lose their reference, a complaint keeps its conversation', async () => {
+it('dependants: messages go along, ratings and follow-ups lose their reference, a complaint keeps its conversation', async () => {
   await withTables('dependants');
   await e.db.sql(
     `insert into conversations (user_id, closed_at) values ('${U}', ${old(366)}), ('${U}', ${old(367)})`,
   );
   await e.db.sql('insert into messages (conversation_id) select id from conversations');
   await e.db.sql('insert into ratings (conversation_id) select id from conversations');
+  await e.db.sql('insert into follow_ups (conversation_id) select id from conversations');
   await e.db.sql(
     `insert into complaints (conversation_id) select id from conversations where closed_at = ${old(367)}`,
   );
   await e.run(dependants.conversations);
   const [left] = await e.db.sql(`select (select count(*)::int from conversations) as conversations,
     (select count(*)::int from messages) as messages, (select count(*)::int from ratings) as ratings,
-    (select count(*)::int from ratings where conversation_id is null) as alone`);
-  expect(left).toEqual({ conversations: 1, messages: 1, ratings: 2, alone: 1 });
+    (select count(*)::int from ratings where conversation_id is null) as alone,
+    (select count(*)::int from follow_ups where conversation_id is null) as detached`);
+  expect(left).toEqual({ conversations: 1, messages: 1, ratings: 2, alone: 1, detached: 1 });
 });
 
 it('soft-delete: marks what has expired, and its purge deletes it after the grace period', async () => {

@@ -10,6 +10,7 @@ import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
 import { enterMutants } from './list/enter';
 import { erasureMutants } from './list/erasure';
+import { fateMutants } from './list/fates';
 import { fileMutants } from './list/files';
 import { idleMutants } from './list/idle';
 import { laneMutants } from './list/lanes';
@@ -46,6 +47,7 @@ const all: readonly Mutant[] = [
   ...driftMutants,
   ...enterMutants,
   ...erasureMutants,
+  ...fateMutants,
   ...fileMutants,
   ...idleMutants,
   ...laneMutants,

@@ -131,16 +131,18 @@ function whatThen(p: Policy, purge: Policy | undefined): string {
 }
 
 function consequences(p: Policy): string[] {
-  const tables = (fate: 'delete' | 'keep' | 'block') =>
-    p.dependants.filter((d) => d.fate === fate).map((d) => spoken(d.table.name));
+  const tables = (...fates: Policy['dependants'][number]['fate'][]) =>
+    p.dependants.filter((d) => fates.includes(d.fate)).map((d) => spoken(d.table.name));
   const files = [...p.files, ...p.dependants.flatMap((d) => d.files)];
   const lines: string[] = [];
   if (tables('delete').length > 0)
     lines.push(`- **What goes with it.** ${capital(tables('delete').join(', '))}.`);
   if (files.some((f) => f.fate === 'delete'))
     lines.push('- **Files.** The files go too, as soon as nothing else uses them.');
-  if (tables('keep').length > 0)
-    lines.push(`- **What stays.** ${capital(tables('keep').join(', '))}: they lose the reference to it.`);
+  if (tables('keep', 'set-null').length > 0)
+    lines.push(
+      `- **What stays.** ${capital(tables('keep', 'set-null').join(', '))}: they lose the reference to it.`,
+    );
   if (files.some((f) => f.fate === 'keep'))
     lines.push('- **Files that stay.** Finished files of these are never touched.');
   if (tables('block').length > 0)

@@ -163,7 +163,7 @@ export class DryRun {
   }
 
   #preview(ending: Ending): Preview {
-    const { expired, bytes, files, byRule, kept, dependants, rowsSha256, sample, oldest, newest } =
+    const { expired, bytes, files, byRule, kept, dependants, detached, rowsSha256, sample, oldest, newest } =
       this.#found;
     const counts = { expired, bytes, files, byRule, dependants, rowsSha256 };
     const expiresAt = expiryOf(this.#asOf);
@@ -173,6 +173,7 @@ export class DryRun {
     return {
       complete: this.#found.complete,
       ...counts,
+      detached,
       kept,
       blockers: this.#blockers,
       partitions: this.#partitions,

@@ -49,6 +49,8 @@ export type BatchQueries = {
   /** Where the rows are locked in a statement of its own. */
   readonly locked?: Query<void>;
   readonly compared?: Query<void>;
+  /** References that are taken away, a statement each. */
+  readonly [n: `detached${number}`]: Query<void>;
   readonly deleted: Query<z.infer<typeof Deleted>>;
   readonly confirmed: Query<z.infer<typeof Confirmed>>;
 };
@@ -60,6 +62,7 @@ function batchQueries(b: Batch, shape: Shape): BatchQueries {
     ...(naming ? { named: query(naming, nothing) } : {}),
     ...(shape.first ? { locked: query(shape.first, nothing) } : {}),
     ...(shape.second ? { compared: query(shape.second, nothing) } : {}),
+    ...Object.fromEntries((shape.between ?? []).map((s, i) => [`detached${i}`, query(s, nothing)])),
     deleted: query(deleting(b, shape), oneRow(Deleted)),
     confirmed: query(confirming(b), oneRow(Confirmed)),
   };

@@ -2,8 +2,9 @@
  * What a batch does to its rows: the one place that deletes. A row leaves its table only by the `delete` here, and stays,
  * changed, only by the `update`; everything else is said by its strategy (lib/policies/strategies).
  */
-import { empty, id, list, type Sql, sql, tableId } from '../../platform/sql';
+import { allOf, anyOf, empty, id, list, type Sql, sql, table, tableId } from '../../platform/sql';
 import type { Dependant, Policy } from '../../policies/contract';
+import { clearedColumns } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
 
@@ -22,3 +23,21 @@ export const changeChildren = (d: Dependant, policy: Policy, where: Sql, returni
   sql`delete from ${tableId(d.table)} d using only ${tableId(policy.table)} t where ${where} and ${belongs(d, policy)}${
     returning ? sql` returning ${returning}` : empty
   }`;
+
+/** Takes the reference away from the rows `d` that refer to the rows `t` for which `where` is true. */
+export const detachChildren = (d: Dependant, policy: Policy, where: Sql, returning: Sql): Sql =>
+  sql`update ${tableId(d.table)} d set ${list(...clearedColumns(d).map((c) => sql`${id(c)} = null`))}
+    from only ${tableId(policy.table)} t where ${where} and ${belongs(d, policy)} returning ${returning}`;
+
+/** The same of one row `t` and of every reference of one table: a row is changed but once by a statement. */
+export function detachFromOne(same: readonly [Dependant, ...Dependant[]], policy: Policy, where: Sql): Sql {
+  const columns = [...new Set(same.flatMap(clearedColumns))].map((column) => {
+    const names = anyOf(
+      ...same.filter((d) => clearedColumns(d).includes(column)).map((d) => belongs(d, policy)),
+    );
+    return sql`${id(column)} = case when ${names} then null else ${id('d', column)} end`;
+  });
+  const isSelf = table(same[0].table) === table(policy.table);
+  return sql`update ${tableId(same[0].table)} d set ${list(...columns)} from only ${tableId(policy.table)} t
+    where ${where} and ${allOf(anyOf(...same.map((d) => belongs(d, policy))), isSelf && sql`d.ctid <> t.ctid`)}`;
+}

@@ -25,6 +25,7 @@ export class Found {
   files = 0;
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }> = {};
   readonly dependants: Record<string, number> = {};
+  readonly detached: Record<string, number> = {};
   readonly kept: Kept = noneKept();
   rowsSha256 = NO_ROWS;
   /** Keys of the first rows that would go, and the oldest and newest of their clocks. */
@@ -48,6 +49,9 @@ export class Found {
     }
     for (const [table, n] of Object.entries(page.dependants)) {
       this.dependants[table] = (this.dependants[table] ?? 0) + n;
+    }
+    for (const [table, n] of Object.entries(page.detached)) {
+      this.detached[table] = (this.detached[table] ?? 0) + n;
     }
     for (const [why, n] of Object.entries(page.kept)) this.kept[why as keyof Kept] += n ?? 0;
     if (this.sample.length === 0) this.sample = page.sample;

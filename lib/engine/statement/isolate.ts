@@ -25,6 +25,7 @@ import { enter } from './batch';
 import { change, changeChildren } from './change';
 import { childrenLeft, stillThere } from './confirm';
 import { deleting } from './deleting';
+import { detachingOne } from './detach';
 import { mayGo } from './predicate';
 import { type Batch, type BatchRequest, batchOf } from './request';
 import { LOCKED_PLACES } from './shapes/locked';
@@ -138,14 +139,18 @@ function attempt({ request, policy }: Batch): Sql {
       batchOf(single),
       {
         ...LOCKED_ROWS,
-        lead: [cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true)],
+        lead: [
+          cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true),
+          ...detachingOne(policy, row),
+        ],
         seen: [cte('seen', sql`select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after`)],
       },
       sql`(select key::text from gone)`,
     );
   }
+  const detached = detachingOne(policy, row);
   const children = goingDependants(policy).map((d, i) => cte(`d${i}`, changeChildren(d, policy, row)));
-  return sql`${withParts(...children)}${change(policy, row, key)}`;
+  return sql`${withParts(...detached, ...children)}${change(policy, row, key)}`;
 }
 
 /** Whether the row of key `$1` is there after it, or a child of it that a trigger kept. */

@@ -21,7 +21,7 @@ import {
   tableLabels,
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { detachedDependants, goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
 import type { Walk } from './legs/walk';
@@ -79,9 +79,9 @@ export const whenAny = (
 ): Sql => sql`(case when (select exists (select 1 from retention.hold where released_at is null))
       then ${isHeld} else false end)`;
 
-/** G1: a hold on the row, on anything that would go with it, or on that through which it is reached. */
+/** G1: a hold on the row, on anything that would go or be changed with it, or on that through which it is reached. */
 export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sql {
-  const theirs = goingDependants(policy).map(
+  const theirs = [...goingDependants(policy), ...detachedDependants(policy)].map(
     (d) =>
       sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)} and ${anyOf(...holdsOn('d', d.scope, d.table, d.key))})`,
   );

@@ -4,7 +4,8 @@
  */
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
-import { changedColumns, rowsLeave } from '../../policies/going';
+import { changedColumns, clearedColumns, rowsLeave } from '../../policies/going';
+import { detachedChildren } from './preflight-detach';
 import {
   type Catalog,
   type Check,
@@ -109,6 +110,11 @@ function firing(catalog: Catalog): Fired[] {
   return [
     { ...own, on: 'delete', columns: null },
     ...going.map(({ relation }) => ({ ...of(relation), on: 'delete' as const, columns: null })),
+    ...detachedChildren(catalog).map(({ declared, relation }) => ({
+      ...of(relation),
+      on: 'update' as const,
+      columns: clearedColumns(declared),
+    })),
     ...changedAlong(catalog).map(({ relation, columns }) => ({
       ...of(relation),
       on: 'update' as const,

@@ -8,6 +8,7 @@ import type { Problem } from '../../platform/errors';
 import { name, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { judgedBy } from './preflight-catalog';
+import { detachedChildren } from './preflight-detach';
 import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
 import { lackingRights, usageOf } from './preflight-tables';
 
@@ -158,10 +159,18 @@ export const judgesExist: Check = (catalog) => {
 export const noOrphans: Check = (catalog) => {
   const { policy, governed, going } = catalog;
   if (!governed) return [];
-  return going.flatMap(({ declared, relation }) =>
+  const along = going.map(({ declared, relation }) => ({ declared, relation, goes: true }));
+  const losing = detachedChildren(catalog).map(({ declared, relation }) => ({
+    declared,
+    relation,
+    goes: false,
+  }));
+  return [...along, ...losing].flatMap(({ declared, relation, goes }) =>
     unguarded(catalog, relation, declared.references).map((leaf) => ({
-      problem: `${label(leaf)} goes with ${label(governed)} and no foreign key says so: a row written meanwhile would stay behind`,
-      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${declared.references.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${policy.key.map((k) => name(k.column)).join(', ')}) ON DELETE CASCADE NOT VALID;`,
+      problem: goes
+        ? `${label(leaf)} goes with ${label(governed)} and no foreign key says so: a row written meanwhile would stay behind`
+        : `${label(leaf)} loses its reference to ${label(governed)} and no foreign key says that it has one: a row written meanwhile would refer to nothing`,
+      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${declared.references.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${policy.key.map((k) => name(k.column)).join(', ')})${goes ? ' ON DELETE CASCADE' : ''} NOT VALID;`,
     })),
   );
 };

@@ -54,7 +54,7 @@ function judge(
   return [
     {
       problem: `${label(from)} (${list}) references the table and is not declared: ${effect ? `its rows would ${effect}` : 'its rows would stop the deletion'}`,
-      remedy: `declare it in dependants of the policy with references: [${wanted.map((c) => `'${c}'`).join(', ')}] and fate ${from === governed ? "'block'" : "'delete', 'keep' or 'block'"}`,
+      remedy: `declare it in dependants of the policy with references: [${wanted.map((c) => `'${c}'`).join(', ')}] and fate ${from === governed ? "'block' or 'set-null'" : "'delete', 'keep', 'set-null' or 'block'"}`,
     },
   ];
 }
@@ -81,6 +81,14 @@ function judgeFate(d: Dependant, governed: Relation, from: Relation, f: ForeignK
   const letsGo = f.on_delete === 'n' || f.on_delete === 'd';
   const holdsBack = f.on_delete === 'a' || f.on_delete === 'r';
   if (from === governed) return judgeSelf(d, from, f, holdsBack);
+  if (d.fate === 'set-null' && f.on_delete === 'c') {
+    return [
+      {
+        problem: `${label(from)} is declared 'set-null', but foreign key ${name(f.name)} takes its rows along`,
+        remedy: withoutEffect(from, f, governed),
+      },
+    ];
+  }
   if (d.fate === 'keep' && !letsGo) {
     return [
       {
@@ -103,6 +111,8 @@ function judgeFate(d: Dependant, governed: Relation, from: Relation, f: ForeignK
 
 /** Rows of one table that go in one statement may refer to each other: only those nothing refers to go, from the end. */
 function judgeSelf(d: Dependant, from: Relation, f: ForeignKey, holdsBack: boolean): Problem[] {
+  // What goes in one batch goes together; what stays has lost its reference before.
+  if (d.fate === 'set-null' && f.on_delete !== 'c') return [];
   if (!holdsBack) {
     return [
       {

@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../../platform/errors';
 import { name, table, text } from '../../platform/sql';
-import { changedColumns, rowsLeave } from '../../policies/going';
+import { changedColumns, detachedDependants, rowsLeave } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { judgePartitioning } from './fit-partitions';
 import {
@@ -117,7 +117,10 @@ export const noRules: Check = (catalog) => {
     ...(governed ? catalog.parts(governed).map((r) => ({ r, on })) : []),
     ...going.flatMap(({ relation }) => catalog.parts(relation).map((r) => ({ r, on: 'delete' }))),
   ];
-  const changing = changedAlong(catalog).flatMap(({ relation }) =>
+  const losing = catalog.children.flatMap(({ declared, relation }) =>
+    relation && detachedDependants(policy).includes(declared) ? [{ relation }] : [],
+  );
+  const changing = [...changedAlong(catalog), ...losing].flatMap(({ relation }) =>
     catalog.parts(relation).map((r) => ({ r, on: 'update' })),
   );
   return [...deleting, ...changing].flatMap(({ r, on }) =>

@@ -10,6 +10,7 @@ import { strategyOf } from '../../policies/strategies';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
+import { detachable } from './preflight-detach';
 import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
@@ -46,6 +47,7 @@ const CHECKS: readonly Check[] = [
   clockIndexes,
   referenceIndexes,
   references,
+  detachable,
   fileIndexes,
   nothingFurther,
   nothingPermanent,

@@ -25,8 +25,8 @@ import {
   utc,
   withParts,
 } from '../../platform/sql';
-import type { Policy } from '../../policies/contract';
-import { goingDependants, ownFiles } from '../../policies/going';
+import type { Dependant, Policy } from '../../policies/contract';
+import { detachedDependants, goingDependants, ownFiles } from '../../policies/going';
 import { belongs, bytesOf, capped, filesOf } from './files';
 import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
@@ -39,7 +39,9 @@ const PREVIEW_PAGE = 20_000;
 /** With dependants, each row costs a look at theirs. */
 const PREVIEW_PAGE_WITH_DEPENDANTS = 5_000;
 export const pageOf = (policy: Policy): number =>
-  goingDependants(policy).length > 0 ? PREVIEW_PAGE_WITH_DEPENDANTS : PREVIEW_PAGE;
+  goingDependants(policy).length + detachedDependants(policy).length > 0
+    ? PREVIEW_PAGE_WITH_DEPENDANTS
+    : PREVIEW_PAGE;
 /** Where the hash of the rows begins. */
 export const NO_ROWS = '0'.repeat(64);
 /** Keys shown to the reader. */
@@ -52,6 +54,8 @@ export const PreviewPage = z.object({
   kept: z.partialRecord(z.enum(KEPT_REASONS), count),
   /** Rows that would go along, by their table. */
   dependants: z.record(z.string(), count),
+  /** References that would be taken away, by the table of the rows that have them. */
+  detached: z.record(z.string(), count),
   /** The hash of all rows up to here. */
   rows_sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sample: z.array(z.string()),
@@ -92,6 +96,7 @@ export function previewPage(
       from (select g.label, count(*) as n, sum(g.bytes) as bytes, sum(g.files) as files from going g group by 1) r
     ), '{}') as by_rule,
     ${dependantCounts(policy)} as dependants,
+    ${detachedIn(policy)} as detached,
     retention.chain_rows(${typed(rowsSha256, 'text')}, coalesce((
       select array_agg(jsonb_build_array(g.label, g.key, g.bytes, g.files, g.along)::text order by g.n) from going g), '{}')) as rows_sha256,
     coalesce((select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
@@ -120,16 +125,23 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
 /** Part `going`: the judged rows that would go, with their dependants: rows, bytes and files, and a hash of the keys. */
 function going(policy: Policy): Sql {
   const dependants = goingDependants(policy);
-  if (dependants.length === 0) {
+  const detached = detachedDependants(policy);
+  if (dependants.length + detached.length === 0) {
     return cte('going', sql`select j.*, '[]'::jsonb as along from judged j where j.stays is null`, true);
   }
   const theirs = dependants.map((d, i) => {
     const key = keyAsText('d', d.key);
     return sql`cross join lateral (
       select count(*) as n, coalesce(sum(${bytesOf('d', d.files)}), 0) as bytes, coalesce(sum(${filesOf('d', d.files)}), 0) as files,
-        encode(sha256(coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')), 'hex') as keys
+        ${hashOf(key)} as keys
       from ${tableId(d.table)} d where ${belongs(d, policy)}
     ) ${id(`d${i}`)}`;
+  });
+  const losing = detached.map((d, i) => {
+    const key = keyAsText('d', d.key);
+    return sql`cross join lateral (
+      select count(*) as n, ${hashOf(key)} as keys from ${tableId(d.table)} d where ${belongs(d, policy)}
+    ) ${id(`e${i}`)}`;
   });
   const each = (column: (d: Sql, i: Sql) => Sql) =>
     dependants.map((_, i) => column(id(`d${i}`), raw(String(i))));
@@ -137,22 +149,39 @@ function going(policy: Policy): Sql {
   return cte(
     'going',
     sql`
-    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${list(...each((d, i) => sql`${d}.n as n${i}`))},
-      jsonb_build_array(${list(...each((d) => sql`jsonb_build_array(${d}.n, ${d}.keys)`))}) as along
+    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${list(
+      ...each((d, i) => sql`${d}.n as n${i}`),
+      ...losing.map((_, i) => sql`${id(`e${i}`, 'n')} as ${id(`m${i}`)}`),
+    )},
+      jsonb_build_array(${list(
+        ...each((d) => sql`jsonb_build_array(${d}.n, ${d}.keys)`),
+        ...losing.map(
+          (_, i) => sql`jsonb_build_array(${id(`e${i}`, 'n')}, ${id(`e${i}`, 'keys')}, 'set-null')`,
+        ),
+      )}) as along
     from judged j join only ${tableId(policy.table)} t on t.ctid = j.c
-    ${lines(...theirs)}
+    ${lines(...theirs, ...losing)}
     where j.stays is null and t.ctid = any(array(select c from judged where stays is null))
   `,
     true,
   );
 }
 
+const hashOf = (key: Sql): Sql =>
+  sql`encode(sha256(coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')), 'hex')`;
+
+/** References that would be taken away, by table; of one that is named twice, each reference. */
+const detachedIn = (policy: Policy): Sql => summedByTable(detachedDependants(policy), 'm');
+
 /** Rows of each dependants' table that would go along; a table declared twice is counted once for each reference. */
-function dependantCounts(policy: Policy): Sql {
+const dependantCounts = (policy: Policy): Sql => summedByTable(goingDependants(policy), 'n');
+
+/** One object of all counts of part `going`, a column each. */
+function summedByTable(dependants: readonly Dependant[], column: string): Sql {
   const byTable = new Map<string, Sql[]>();
-  for (const [i, d] of goingDependants(policy).entries()) {
+  for (const [i, d] of dependants.entries()) {
     const label = tableLabel(d.table);
-    byTable.set(label, [...(byTable.get(label) ?? []), sql`sum(${id(`n${i}`)})`]);
+    byTable.set(label, [...(byTable.get(label) ?? []), sql`sum(${id(`${column}${i}`)})`]);
   }
   const counts = [...byTable].map(([label, sums]) => sql`${literal(label)}, coalesce(${summed(sums)}, 0)`);
   return counts.length === 0

@@ -26,7 +26,8 @@ begin
     for c in select x.id from retention.receipt x where x.run = r.id order by x.seq loop
       insert into retention.receipt_index (receipt, marks)
         select x.id, retention.marks_of(coalesce(retention.keys_of(x), '{}') || array(
-          select k from jsonb_each(x.dependants) d cross join lateral jsonb_array_elements_text(d.value) k))
+          select k from (select * from jsonb_each(x.dependants) union all select * from jsonb_each(x.detached)) d
+          cross join lateral jsonb_array_elements_text(d.value) k))
         from retention.receipt x
         where x.id = c.id and not exists (select 1 from retention.receipt_index i where i.receipt = x.id)
         on conflict do nothing;

@@ -31,7 +31,7 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function retention.keys_of(retention.receipt) is 'The keys a receipt names, as text, whichever column holds them.';
 
--- All fields in one expression, each as retention.audit_field writes it; a receipt without a partition, or without an archive, has one field less.
+-- All fields in one expression, each as retention.audit_field writes it; a receipt without a partition, an archive or rows that lost a reference has one field less for each.
 -- What form 3 takes for its keys no other form can give.
 create or replace function retention.receipt_hash(c retention.receipt) returns bytea
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $$
@@ -45,7 +45,7 @@ begin
       else '3:' || encode(sha256(c.key_bytes), 'hex') end,
     c.dependants::text, c.by_rule::text, c.locked::text, c.deleted::text, c.dependants_deleted::text, c.files::text, c.bytes::text,
     c.picked::text, c.kept::text, to_char(c.committed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), c.partition::text,
-    'archive:' || c.archive::text
+    'archive:' || c.archive::text, 'detached:' || c.detached::text
   ]) with ordinality f(value, n));
 end $$;
 comment on function retention.receipt_hash(retention.receipt) is 'SHA-256 over a receipt, fields in fixed order; the cursor, which is no evidence, is left out.';
@@ -99,11 +99,12 @@ begin
     raise exception 'lapse: run % may not delete any more', r using errcode = 'LP012';
   end if;
   insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, form, keys, key_bytes,
-    dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after, partition, archive)
+    dependants, by_rule, locked, deleted, dependants_deleted, files, bytes, picked, kept, cursor_after, partition, archive, detached)
   values (r, s, it.policy, it.policy_version, act, it.actor, why, counted_from, of_table,
     case when uuid_bytes is null then 2 else 3 end, text_keys, uuid_bytes,
     went_along, per_rule, locked_rows, deleted_rows, deleted_along, queued_files, file_bytes, looked_at, stayed, continues, whole_partition,
-    nullif(current_setting('lapse.archive', true), '')::uuid);
+    nullif(current_setting('lapse.archive', true), '')::uuid,
+    nullif(nullif(current_setting('lapse.detached', true), ''), '{}')::jsonb);
 end $$;
 comment on function retention.write_receipt(uuid, int, text, text, timestamptz, text, text[], bytea, jsonb, jsonb, bigint, bigint, bigint, bigint, bigint, int, jsonb, jsonb, jsonb) is
   'Writes the receipt of a batch, in its transaction, under the policy, version and actor of the open, current run.';

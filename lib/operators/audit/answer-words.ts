@@ -98,10 +98,12 @@ const HAPPENED: Readonly<Record<string, readonly [headline: string, verb: string
 };
 
 function goneInWords(found: Found, gone: Gone): FoundInWords {
-  const [headline, verb] = HAPPENED[gone.action] ?? ['Gone', `left by ${gone.action}`];
+  const [headline, verb] = gone.detached
+    ? ['Reference taken away', 'stayed, and lost its reference to a row that went,']
+    : (HAPPENED[gone.action] ?? ['Gone', `left by ${gone.action}`]);
   const at = utcInWords(gone.committed_at);
   const why = gone.reason === 'retention' ? 'its period was over' : gone.reason;
-  const along = gone.as_dependant ? ' along with the row it belonged to' : '';
+  const along = gone.as_dependant && !gone.detached ? ' along with the row it belonged to' : '';
   const sentence = `Row ${found.key} of ${found.table} ${verb}${along} on ${at}, by policy ${gone.policy}: ${why}.`;
   return { kind: 'deleted', headline: `${headline} on ${at}`, sentence, facts: factsOf(found, gone) };
 }

@@ -78,6 +78,7 @@ function summaryOf(here: readonly Explanation[], last: Deletion | undefined): st
   if (!last)
     return 'neither here nor in any receipt: it may never have been there, or it may have been removed by something else than Lapse';
   const run = `run ${last.run} of ${last.policy} on ${last.committed_at} (${last.reason})`;
+  if (last.detached) return `it stayed, and lost its reference to a row that went, by ${run}`;
   return last.partition
     ? `if it was there, it went with partition ${last.partition.name}, dropped by ${run}`
     : `deleted by ${run}`;

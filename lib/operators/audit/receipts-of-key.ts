@@ -20,13 +20,15 @@ export const Deletion = z.object({
   committed_at: z.string(),
   as_of: z.string(),
   as_dependant: z.boolean(),
+  /** It stayed, and lost its reference to a row that went. */
+  detached: z.boolean(),
   partition: z.looseObject({ name: z.string() }).nullable(),
   entry: z.number().nullable(),
 });
 export type Deletion = z.infer<typeof Deletion>;
 
 const Named = Deletion.extend({
-  /** Tables in which a receipt names the key: its own, or those of dependants. */
+  /** Tables in which a receipt names the key: its own, those of dependants, or of rows that stayed and lost a reference. */
   tables: z.array(z.string()),
 });
 type Named = z.infer<typeof Named>;
@@ -60,14 +62,16 @@ export function receiptsOf(
   const at = typed(clock, 'timestamptz');
   return query(
     sql`select x.* from (
-      select ${COLUMNS}, c.table_name <> all(n.names) as as_dependant
+      select ${COLUMNS}, c.table_name <> all(n.names) as as_dependant, not (w.own or w.along) as detached
       from (select retention.names_of(${tableName}) as names) n
       cross join (${candidates(names)}) k
       cross join lateral (select * from retention.receipt c where c.id = k.id offset 0) c
-      where (c.table_name = any(n.names) and ${namesOwn(names)})
-        or (c.dependants ?| n.names and exists (select 1 from unnest(n.names) x where c.dependants -> x ?| ${names}::text[]))
+      cross join lateral (select c.table_name = any(n.names) and coalesce(${namesOwn(names)}, false) as own,
+        c.dependants ?| n.names and exists (select 1 from unnest(n.names) x where c.dependants -> x ?| ${names}::text[]) as along) w
+      where w.own or w.along
+        or (c.detached ?| n.names and exists (select 1 from unnest(n.names) x where c.detached -> x ?| ${names}::text[]))
       union all
-      select ${COLUMNS}, false as as_dependant from retention.receipt c
+      select ${COLUMNS}, false as as_dependant, false as detached from retention.receipt c
       where c.partition is not null and c.table_name = ${tableName} and ${at} >= coalesce((c.partition ->> 'from')::timestamptz, '-infinity')
         and ${at} < coalesce((c.partition ->> 'to')::timestamptz, 'infinity')
     ) x order by x.id limit ${raw(String(MOST_RECEIPTS))}`,
@@ -79,11 +83,14 @@ export function receiptsOf(
 export const receiptsAnywhere = (names: readonly string[]): Query<Named[]> =>
   query(
     sql`select x.* from (
-      select ${COLUMNS}, false as as_dependant, own.tables || along.tables as tables
+      select ${COLUMNS}, false as as_dependant, cardinality(own.tables || along.tables) = 0 as detached,
+        own.tables || along.tables || changed.tables as tables
       from (${candidates(names)}) k
       cross join lateral (select * from retention.receipt c where c.id = k.id offset 0) c
       cross join lateral (select case when ${namesOwn(names)} then array[c.table_name] else '{}' end as tables) own
       cross join lateral (select array(select d.key from jsonb_each(c.dependants) d where d.value ?| ${names}::text[]) as tables) along
+      cross join lateral (select array(select d.key from jsonb_each(c.detached) d where d.value ?| ${names}::text[]
+        and d.key <> all(own.tables || along.tables)) as tables) changed
     ) x where cardinality(x.tables) > 0 order by x.id limit ${raw(String(MOST_RECEIPTS))}`,
     rows(Named),
   );

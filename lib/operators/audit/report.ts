@@ -23,6 +23,8 @@ const Line = z.object({
   dry_runs: count,
   rows_deleted: count,
   dependants_deleted: count,
+  /** References set to null in rows that stay. */
+  references_cleared: count,
   files_queued: count,
   bytes_freed: count,
   held: count,
@@ -76,6 +78,8 @@ function linesOf({ from, to }: Period): Query<Line[]> {
           ${kept('held')} as held, ${kept('extended')} as extended,
           (select count(*) from retention.dead_letter l where l.policy = s.policy and ${within(sql`l.created_at`)}) as dead_letters,
           ${utc(sql`min(r.started_at)`, 'ms')} as first_run, ${utc(sql`max(r.started_at)`, 'ms')} as last_run, max(r.duration_seconds) as longest_seconds,
+          (select coalesce(sum(jsonb_array_length(d.value)), 0) from retention.receipt c cross join lateral jsonb_each(c.detached) d
+            where c.policy = s.policy and ${within(sql`c.committed_at`)}) as references_cleared,
           (select string_agg(distinct c.action, ', ' order by c.action) from retention.receipt c where c.policy = s.policy and ${within(sql`c.committed_at`)}) as actions,
           coalesce((
             select jsonb_object_agg(g.label, jsonb_build_object('deleted', g.deleted, 'bytes', g.bytes)) from (

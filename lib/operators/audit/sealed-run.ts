@@ -44,7 +44,8 @@ const receiptsAfter = (run: string, seq: number): Query<Receipt[]> =>
       table_name, case when form = 1 then to_jsonb(keys)::text else encode(coalesce(key_bytes, array_send(uuid_keys), array_send(keys)), 'base64') end, dependants::text, by_rule::text, locked::text, deleted::text, dependants_deleted::text,
       files::text, bytes::text, picked::text, kept::text, ${utc(sql`committed_at`)}]
       || case when partition is null then '{}' else array[partition::text] end
-      || case when archive is null then '{}' else array['archive:' || archive] end as fields, form, encode(hash, 'hex') as hash
+      || case when archive is null then '{}' else array['archive:' || archive] end
+      || case when detached is null then '{}' else array['detached:' || detached::text] end as fields, form, encode(hash, 'hex') as hash
     from retention.receipt where run = ${run}::uuid and seq > ${seq}::int order by seq limit ${constant(PAGE)}`,
     (found) => found.map(receiptOf),
   );

@@ -160,7 +160,7 @@ function unhandled(
 ): Verdict {
   const declared = goes ? declaredAs(to, r) : null;
   if (declared === 'delete') return 'along';
-  if (declared === 'keep') return 'nothing';
+  if (declared === 'keep' || declared === 'set-null') return 'nothing';
   if (from.action === 'delete' && goes && r.on_delete === 'c') return 'reached';
   if (from.action === null && (!goes || r.on_delete === 'n' || r.on_delete === 'd')) return 'nothing';
   return undecided(from, r.columns, `${why}, and the column has no handling`);

@@ -260,6 +260,22 @@ async function withFiles(db: TestDatabase, changes: Partial<PolicyInput> = {}): 
   return policy;
 }
 
+it('references of what stays are taken away before the rows go', async () => {
+  const db = await start();
+  await govern(db);
+  await db.sql(`create table ratings (id uuid primary key, thing uuid references things); create index on ratings (thing);
+    grant select, update (thing) on ratings to lapse_app`);
+  await expired(db, 2);
+  await db.sql('insert into ratings select id, id from things');
+  const key = [{ column: 'id', type: 'uuid' }];
+  await expectRun(
+    'set-null',
+    thingsPolicy({
+      dependants: [{ table: { name: 'ratings' }, key, references: ['thing'], fate: 'set-null' }],
+    }),
+  );
+});
+
 it('files are queued by the deleting statement', async () => {
   await expectRun('files', await withFiles(await start(BLOB)));
 });

@@ -33,6 +33,7 @@ it('names the receipt, the run and the chain’s entry of what went', async () =
       reason: 'retention',
       entry: 1,
       as_dependant: false,
+      detached: false,
     },
   ]);
   expect(answer.here).toMatchObject([{ present: false, status: 'absent' }]);

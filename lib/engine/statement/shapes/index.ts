@@ -6,10 +6,12 @@
  * - places: rows are picked, judged and locked first, in the same statement, and deleted by their place.
  * - locked: the same, but they are locked in a statement of its own, so that the deleting one sees every child that
  *   exists: a locked parent gets no new ones (DELETION §2).
+ * - detaches: the same, and what stays loses its reference in statements between the two.
  */
-import { declaresTriggers, goingDependants, rowsLeave } from '../../../policies/going';
+import { declaresTriggers, detachedDependants, goingDependants, rowsLeave } from '../../../policies/going';
 import type { Batch } from '../request';
 import { blocks } from './blocks';
+import { detaches } from './detaches';
 import { indexRange } from './index-range';
 import { locked } from './locked';
 import { places } from './places';
@@ -19,6 +21,7 @@ export type { Shape };
 
 export function shapeOf(b: Batch): Shape {
   const { request, policy, strategy } = b;
+  if (detachedDependants(policy).length > 0) return detaches(b);
   if (goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy))) return locked(b);
   if (request.blocks && !request.blocks.skipLocked && rowsLeave(policy) && strategy.archive === null)
     return blocks(b);

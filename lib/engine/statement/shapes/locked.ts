@@ -24,7 +24,7 @@ export const locked = (b: Batch): Shape => ({
 });
 
 /** A child with a held owner, or one that keeps the row here, may have come after its parent was locked. */
-function lockedAgain(b: Batch): Sql {
+export function lockedAgain(b: Batch): Sql {
   const { walk } = b;
   const each = walk.ownLabel === null;
   const labels = each

@@ -9,6 +9,8 @@ export interface Shape {
   readonly first?: Sql;
   /** One after it, which sees what was committed while that waited. */
   readonly second?: Sql | null;
+  /** Statements behind those, each of which changes rows that stay. */
+  readonly between?: readonly Sql[];
   /** Parts in front of the deletion. */
   readonly lead: readonly Sql[];
   /** Which rows `t` go, and what `t` is joined to. */

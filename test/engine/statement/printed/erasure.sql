@@ -391,6 +391,7 @@ select
     '{}'
   ) as by_rule,
   '{}'::jsonb as dependants,
+  '{}'::jsonb as detached,
   retention.chain_rows (
     ‹hash›::text,
     coalesce(

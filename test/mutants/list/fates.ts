@@ -1,0 +1,65 @@
+/** What becomes of rows that refer to those that go, and of rows that stay for the sake of their group. */
+import type { Mutant } from '../mutant';
+
+const statement = 'lib/engine/statement';
+const detach = 'test/engine/statement/detach.test.ts';
+
+export const fateMutants: readonly Mutant[] = [
+  {
+    id: 'FT01',
+    promise: 'A receipt names every row that lost its reference.',
+    file: 'lib/migrations/functions/receipts.sql',
+    find: "nullif(nullif(current_setting('lapse.detached', true), ''), '{}')::jsonb",
+    replace: 'null',
+    tests: [`${detach}:is named in the receipt`],
+  },
+  {
+    id: 'FT02',
+    promise: 'What a receipt says of them is part of its hash.',
+    file: 'lib/migrations/functions/receipts.sql',
+    find: "'archive:' || c.archive::text, 'detached:' || c.detached::text",
+    replace: "'archive:' || c.archive::text",
+    tests: [`${detach}:the chain of receipts`, `${detach}:is named in the receipt`],
+  },
+  {
+    id: 'FT03',
+    promise: 'A hold on a row keeps its reference, and what it refers to.',
+    file: `${statement}/predicate.ts`,
+    find: '[...goingDependants(policy), ...detachedDependants(policy)].map(',
+    replace: 'goingDependants(policy).map(',
+    tests: [`${detach}:a hold on a row`],
+  },
+  {
+    id: 'FT04',
+    promise: 'Rows that go together are not changed first, or their places would be others.',
+    file: `${statement}/detach.ts`,
+    find: 'isSelf && sql`d.ctid <> all(',
+    replace: 'isSelf && sql`true or d.ctid <> all(',
+    tests: [`${detach}:a revision that stays`],
+  },
+  {
+    id: 'FT05',
+    promise: 'What loses its reference has a foreign key, or a row written meanwhile would refer to nothing.',
+    file: `${statement}/preflight-gates.ts`,
+    find: '[...along, ...losing].flatMap(',
+    replace: '[...along, ...losing].filter((x) => x.goes).flatMap(',
+    tests: [`${detach}:no foreign key says so`],
+  },
+  {
+    id: 'FT06',
+    promise:
+      'A column that may not be null, or is under a constraint nobody has looked at, is refused first.',
+    file: `${statement}/preflight.ts`,
+    find: '  detachable,\n  fileIndexes',
+    replace: '  fileIndexes',
+    tests: [`${detach}:the column may not be null`, `${detach}:a constraint could refuse`],
+  },
+  {
+    id: 'FT07',
+    promise: 'A trigger on UPDATE of what loses its reference is looked at first.',
+    file: `${statement}/preflight-along.ts`,
+    find: "      on: 'update' as const,\n      columns: clearedColumns(declared),",
+    replace: "      on: 'update' as const,\n      columns: clearedColumns(declared).slice(9),",
+    tests: [`${detach}:a trigger could keep it`],
+  },
+];
