@@ -9,13 +9,14 @@
 import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
 import type { KeyColumn, TableName } from '../platform/sql';
+import { Clock, clockProblems, isOneColumn } from './clocks';
 import { nextRun } from './next-run';
 import { Notice, noticeProblems } from './notice';
 import { Period } from './period';
 import { StrategySchema, strategyOf } from './strategies';
 import { identifier } from './strategies/column';
 
-export { days, forever, hours, Period } from './period';
+export { atOnce, days, forever, hours, Period } from './period';
 
 /** A type name as PostgreSQL prints it; used in casts only. */
 const typeName = z
@@ -157,7 +158,7 @@ const share = z.number().min(0).max(1);
 const Quality = z.object({
   /** Share of rows without a clock, which never expire; null where rows wait with an empty clock. */
   emptyClocks: share.nullable().default(0),
-  /** Share of clocks ahead of now by more than `aheadSeconds`: clocks of servers differ by less. 1 where the clock is an expiry, which lies ahead. */
+  /** Share of clocks ahead of now by more than `aheadSeconds`: clocks of servers differ by less. 1 where `clock.ahead` says that it lies ahead. */
   futureClocks: share.default(0),
   aheadSeconds: z.number().int().nonnegative().default(300),
   /** Columns in which no two rows may agree, beyond the key. */
@@ -186,11 +187,7 @@ export const PolicySchema = z.object({
   allowedLatenessSeconds: z.number().int().min(60).optional(),
   table: Table,
   key: z.array(KeyOf).min(1),
-  clock: z.discriminatedUnion('type', [
-    z.object({ column: identifier, type: z.literal('timestamptz') }),
-    /** Without a zone of its own: `zone` says in which one the application wrote it. */
-    z.object({ column: identifier, type: z.enum(['timestamp', 'date']), zone: z.string().default('UTC') }),
-  ]),
+  clock: Clock,
   strategy: StrategySchema.default({ kind: 'delete' }),
   /** Checked in addition to the rule: a row for which it is not true stays. */
   where: fragment.optional(),
@@ -256,7 +253,7 @@ export function definePolicy(input: PolicyInput): Policy {
       parsed.error.issues.map((i) => `${i.path.join('.') || 'policy'}: ${i.message}`),
     );
   }
-  const p = parsed.data;
+  const p = withAhead(parsed.data, input);
   const problems: string[] = [];
   const labels = p.rules.map((r) => r.label);
   if (new Set(labels).size !== labels.length) problems.push('rules: two rules have the same label');
@@ -287,9 +284,7 @@ export function definePolicy(input: PolicyInput): Policy {
     }
   }
   problems.push(...strategyOf(p).problems(p));
-  if (p.clock.type !== 'timestamptz' && !isZone(p.clock.zone)) {
-    problems.push(`clock.zone: "${p.clock.zone}" is not a time zone`);
-  }
+  problems.push(...clockProblems(p.clock), ...atOnceBehind(p));
   problems.push(...noticeProblems(p));
   if (p.partitioned) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
@@ -321,6 +316,18 @@ function detachProblems(policy: Policy, d: Dependant, field: string): string[] {
   ];
 }
 
+/** What counts from when a row was made, and is kept for no time at all, would take every row there is. */
+const atOnceBehind = (policy: Policy): string[] =>
+  policy.clock.ahead
+    ? []
+    : policy.rules.flatMap((r, i) =>
+        r.keepFor.seconds === 0
+          ? [
+              `rules.${i}.keepFor: only a clock that lies ahead, as an expiry does, may be kept for no time: say so in clock.ahead: true`,
+            ]
+          : [],
+      );
+
 /** A partition is dropped as a whole: no condition may decide about single rows except those the database itself checks. */
 function unfitForPartitions(policy: Policy): string[] {
   const perRow = [
@@ -332,6 +339,11 @@ function unfitForPartitions(policy: Policy): string[] {
   const problems = perRow.map(
     (what) => `partitioned: a partition is dropped whole, so ${what} cannot spare some of its rows`,
   );
+  if (!isOneColumn(policy.clock) || ['epoch', 'iso'].includes(policy.clock.type)) {
+    problems.push(
+      'partitioned: a partition is dropped only by a clock of one column of type timestamptz, timestamp or date',
+    );
+  }
   if (!policy.key.some((k) => k.column === policy.clock.column)) {
     problems.push(
       `partitioned: the key of a partitioned table includes ${policy.clock.column}, or it cannot be unique`,
@@ -351,15 +363,12 @@ function personalKeys(field: string, key: readonly KeyColumn[]): string[] {
   );
 }
 
+/** A clock that lies ahead is no fault of the data. */
+const withAhead = (policy: Policy, { quality }: PolicyInput): Policy =>
+  policy.clock.ahead && quality?.futureClocks === undefined
+    ? { ...policy, quality: { ...policy.quality, futureClocks: 1 } }
+    : policy;
+
 export function definePermanentTable(t: PermanentTable): PermanentTable {
   return t;
-}
-
-function isZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,5 @@
 /** A policy's rules as sentences, from the declaration itself: for the status page and the documents. */
+import { clockInWords } from './clocks';
 import type { Policy } from './contract';
 import { periodInWords } from './period';
 import { strategyOf } from './strategies';
@@ -8,9 +9,12 @@ export { periodInWords };
 /** One entry a rule, e.g. `failed: after 7 days`. */
 export function inWords(policy: Policy): string[] {
   const { behindRule } = strategyOf(policy).words;
-  return policy.rules.map(({ label, keepFor }) =>
-    keepFor.seconds === null
-      ? `${label}: kept forever${behindRule}`
-      : `${label}: after ${periodInWords(keepFor)}${behindRule}`,
-  );
+  return policy.rules.map(({ label, keepFor }) => {
+    if (keepFor.seconds === null) return `${label}: kept forever${behindRule}`;
+    const when =
+      keepFor.seconds === 0
+        ? `as soon as ${clockInWords(policy.clock)} has come`
+        : `after ${periodInWords(keepFor)}`;
+    return `${label}: ${when}${behindRule}`;
+  });
 }

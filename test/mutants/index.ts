@@ -5,6 +5,7 @@ import { approvalMutants } from './list/approvals';
 import { archiveMutants } from './list/archive';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
+import { clockMutants } from './list/clocks';
 import { controlMutants } from './list/control';
 import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
@@ -42,6 +43,7 @@ const all: readonly Mutant[] = [
   ...batchMutants,
   ...rangeMutants,
   ...auditMutants,
+  ...clockMutants,
   ...controlMutants,
   ...docsMutants,
   ...driftMutants,

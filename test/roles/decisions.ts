@@ -44,7 +44,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['lease_refunds', 'may_refund', 'settle_refunds', 'take_step'],
     ...['use_link', 'claim_notice', 'settle_notice', 'give_up_notices', 'extend_by_notice', 'stop_notices'],
     ...['trim_records', 'trimmable_head', 'trim_receipts', 'index_receipts'],
-    ...['as_printed', 'explained', 'operators_bound'],
+    ...['as_printed', 'explained', 'planned_walk', 'operators_bound'],
   ],
   operator: [
     ...['place_hold', 'release_hold', 'set_extension', 'end_extension', 'set_override', 'remove_override'],
@@ -64,7 +64,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   'app operator reader': ['clock'],
   'app reader': [
     ...['keys_of', 'uuids_of', 'names_uuid', 'receipt_hash', 'audit_field', 'chain_rows', 'run_bounds'],
-    ...['relation_named', 'label_of', 'root_of', 'names_of', 'local_time', 'marks_of'],
+    ...['relation_named', 'label_of', 'root_of', 'names_of', 'local_time', 'iso_instant', 'marks_of'],
   ],
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],
   nobody: [

@@ -3,6 +3,7 @@
  * its declaration, so that what is published is what is deleted.
  */
 import { EVIDENCE_DAYS, OWN_RECORDS } from '../../operators/records/periods';
+import { clockInWords } from '../../policies/clocks';
 import { consentOf } from '../../policies/consent';
 import type { contact } from '../../policies/contact';
 import type { PermanentTable, Policy } from '../../policies/contract';
@@ -76,7 +77,7 @@ function inShort(policies: readonly Policy[]): string {
     const periods = p.rules.map((r) =>
       p.rules.length > 1 ? `${spoken(r.label)}: ${periodInWords(r.keepFor)}` : periodInWords(r.keepFor),
     );
-    return `| [${title(p.name)}](#${p.name}) | ${periods.join('; ')} | ${spoken(p.clock.column)} | ${endOf(p)} |`;
+    return `| [${title(p.name)}](#${p.name}) | ${periods.join('; ')} | ${spoken(clockInWords(p.clock))} | ${endOf(p)} |`;
   });
   return ['| What | How long | Counted from | Then |', '|---|---|---|---|', ...rows].join('\n');
 }
@@ -108,7 +109,7 @@ const onConsent = ({ consent }: Policy): string[] =>
     : [];
 
 function howLong(p: Policy): string {
-  const from = `counted from “${spoken(p.clock.column)}”; where that is empty, nothing is deleted`;
+  const from = `counted from “${spoken(clockInWords(p.clock))}”; where that is empty, nothing is deleted`;
   if (p.rules.length === 1) return `${capital(periodInWords(p.rules[0]!.keepFor))}, ${from}.`;
   const cases = p.rules.map((r) => `${spoken(r.label)} ${periodInWords(r.keepFor)}`).join(', ');
   const others = p.tenants

@@ -18,6 +18,7 @@ import {
   typed,
   withParts,
 } from '../../platform/sql';
+import { isOneColumn, scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import type { Leg, Position, RuleLeg, TenantsLeg } from './leg';
 import { walkOf } from './legs';
@@ -76,11 +77,14 @@ const seenIn = (policy: Policy, bounds: Sql, within: Sql, { most, rows }: Divisi
 const CHOSEN = sql`(select jsonb_agg(b::text order by n) from inside where n * k / (of + 1) <> (n - 1) * k / (of + 1))`;
 
 function betweenClocks(policy: Policy, leg: RuleLeg, position: Position | null, division: Division): Sql {
-  const { column, type } = policy.clock;
+  const { clock } = policy;
+  const { type } = scaleOf(clock);
   const end = inClock(policy, typed(leg.cutoff, 'timestamptz'));
   const from = position?.clock ? sql`x.b > ${typed(position.clock, type)}` : null;
   const within = allOf(sql`x.b < ${end}`, from);
-  return sql`${withParts(...seenIn(policy, histogram(policy.table, column, type), within, division))}select case
+  // Of several columns together the table has none.
+  const bounds = isOneColumn(clock) ? histogram(policy.table, clock.column, type) : sql`null::${raw(type)}[]`;
+  return sql`${withParts(...seenIn(policy, bounds, within, division))}select case
     when (select bounds from seen) is not null then ${CHOSEN}
     else ${equalParts(policy, leg, position, division)} end as borders`;
 }
@@ -89,18 +93,14 @@ function betweenClocks(policy: Policy, leg: RuleLeg, position: Position | null, 
 function equalParts(policy: Policy, leg: RuleLeg, position: Position | null, { most }: Division): Sql {
   const { due } = walkOf(policy, leg, leg.cutoff);
   const end = inClock(policy, typed(leg.cutoff, 'timestamptz'));
-  const part = isDate(policy)
-    ? sql`(${end} - o.clk) * i / ${constant(most)}`
-    : sql`(${end} - o.clk) * (i::float8 / ${constant(most)})`;
+  const border = scaleOf(policy.clock).between(sql`o.clk`, end, sql`i`, constant(most));
   return sql`(select jsonb_agg(y.b::text order by y.b) from (
-      select distinct o.clk + ${part} as b, o.clk from (
+      select distinct ${border} as b, o.clk from (
         select ${clockOf(policy)} as clk from only ${tableId(policy.table)} t
         where ${allOf(due, isInstant(policy), ahead(policy, position, undefined))} order by ${byClock(policy)} limit 1
       ) o cross join generate_series(1, ${constant(most - 1)}) i
     ) y where y.b > y.clk)`;
 }
-
-const isDate = (policy: Policy): boolean => policy.clock.type === 'date';
 
 /** A tenant is never divided. Of few tenants the table of the rows has no histogram, but that of the tenants has. */
 function betweenTenants(
@@ -119,12 +119,12 @@ const Middle = z.object({ middle: z.string().nullable() }).transform((row) => ro
 
 /** Half of the time that a stretch has still ahead; null where there is none between. */
 export function middle(policy: Policy, leg: RuleLeg, { clock }: Position): Query<string | null> {
-  const { type } = policy.clock;
+  const { type, isInstant, between } = scaleOf(policy.clock);
   const end =
     leg.until === undefined ? inClock(policy, typed(leg.cutoff, 'timestamptz')) : typed(leg.until, type);
   return query(
     sql`select case when x.b > x.a and x.b < x.z then x.b::text end as middle from (
-      select w.a, w.z, case when isfinite(w.a) and isfinite(w.z) then w.a + (w.z - w.a) / 2 end as b
+      select w.a, w.z, case when ${isInstant(sql`w.a`)} and ${isInstant(sql`w.z`)} then ${between(sql`w.a`, sql`w.z`, sql`1`, sql`2`)} end as b
       from (select ${typed(clock, type)} as a, ${end} as z) w) x`,
     oneRow(Middle),
   );

@@ -122,7 +122,7 @@ const isAsLong: PartitionCheck = ({ policy, facts, here }) => {
 const isGranted: PartitionCheck = ({ policy, facts: { grant }, here }) => {
   const wanted = {
     policy: policy.name,
-    zone: policy.clock.type === 'timestamptz' ? (grant?.zone ?? 'UTC') : policy.clock.zone,
+    zone: 'zone' in policy.clock ? policy.clock.zone : (grant?.zone ?? 'UTC'),
     key_columns: policy.key.map((k) => k.column),
     organization_column: policy.scope.organization ?? null,
     user_column: policy.scope.user ?? null,

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { oneRow, type Query, query, rows } from '../../platform/query';
 import type { Asking, Limits } from '../../platform/session';
 import { raw, sql, type TableName, tableId, typed } from '../../platform/sql';
+import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { BatchResult, type DatabaseRequest } from './batch';
 import { hasOneCutoff, type Leg, type RuleLeg } from './leg';
@@ -31,7 +32,7 @@ export const partitionName = (partition: Partition): string =>
 /** One row a Partition, oldest first: those that may hold a row before the cutoff. No cutoff: all of them. */
 function partitionsOf(policy: Policy, cutoff: string | null): Query<Partition[]> {
   const at = inClock(policy, typed(cutoff ?? 'infinity', 'timestamptz'));
-  const type = raw({ timestamptz: 'timestamptz', timestamp: 'timestamp', date: 'date' }[policy.clock.type]);
+  const type = raw(scaleOf(policy.clock).type);
   // The bounds stand in for a row's clock, so that they are compared exactly as one would be.
   return query(
     sql`select b.schema_name, b.table_name, b.lower_bound as lower, b.upper_bound as upper, b.obstacle,

@@ -20,40 +20,40 @@ import {
   tableId,
   tableLabels,
 } from '../../platform/sql';
+import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { detachedDependants, goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
+import { clockOf } from './legs/columns';
 import type { Walk } from './legs/walk';
 
 const DAY_SECONDS = 86_400;
 
 type Scope = { organization?: string | undefined; user?: string | undefined };
 
-/**
- * An instant as the clock's column would hold it, so that the index answers (DELETION §4). Without a zone the same
- * time may mean two hours: a row counts as older only if it is under both.
- */
-export function inClock(policy: Policy, instant: Sql): Sql {
-  const clock = policy.clock;
-  if (clock.type === 'timestamptz') return instant;
-  const local = sql`retention.local_time(${instant}, ${literal(clock.zone)})`;
-  return clock.type === 'date' ? sql`${local}::date` : local;
-}
+/** An instant as the clock's column would hold it, so that the index answers (DELETION §4). */
+export const inClock = (policy: Policy, instant: Sql): Sql => scaleOf(policy.clock).at(instant);
 
 /** A value of the clock's type before an instant, compared in that type. */
 export const isBefore = (policy: Policy, clock: Sql, instant: Sql): Sql =>
   sql`${clock} < ${inClock(policy, instant)}`;
 
-export const isInstant = (policy: Policy): Sql => sql`isfinite(${id('t', policy.clock.column)})`;
+/** What an index answers of the rows before an instant. */
+export function isDue(policy: Policy, instant: Sql): Sql {
+  const clock = clockOf(policy);
+  const { beginsBehindLow, low } = scaleOf(policy.clock);
+  return allOf(beginsBehindLow && sql`${clock} > ${low}`, isBefore(policy, clock, instant));
+}
+
+/** That the row is before an instant: by its index, and by the value itself. */
+export const isPast = (policy: Policy, instant: Sql): Sql =>
+  allOf(isDue(policy, instant), scaleOf(policy.clock).isBefore(clockOf(policy), instant));
+
+export const isInstant = (policy: Policy): Sql => scaleOf(policy.clock).isInstant(clockOf(policy));
 
 /** The clock as a point in time, whatever its column's type. */
-export function instantOf(policy: Policy): Sql {
-  const clock = id('t', policy.clock.column);
-  return policy.clock.type === 'timestamptz'
-    ? clock
-    : sql`(${clock}::timestamp at time zone ${literal(policy.clock.zone)})`;
-}
+export const instantOf = (policy: Policy): Sql => scaleOf(policy.clock).instant(clockOf(policy));
 
 /** For `table_name in (…)`. */
 const labels = (t: TableName): Sql => list(...tableLabels(t).map(literal));
@@ -121,7 +121,7 @@ export function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | n
     sql`n.announced_at is not null`,
     sql`${dayOf(sql`n.delivered_at`)} + make_interval(secs => ${constant((days + 1) * DAY_SECONDS)}) + ${hour} <= ${asOf}`,
     sql`n.keep_seconds = extract(epoch from ${asOf} - ${cutoff})`,
-    isBefore(policy, id('t', policy.clock.column), sql`n.before`),
+    isBefore(policy, clockOf(policy), sql`n.before`),
   );
   return sql`(case when exists (select 1 from retention.notice_part n where ${told}) then false else true end)`;
 }

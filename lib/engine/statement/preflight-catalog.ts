@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { oneRow, type Query, query } from '../../platform/query';
 import {
+  allOf,
   anyOf,
   empty,
   id,
@@ -22,6 +23,8 @@ import { goingDependants, rowsLeave } from '../../policies/going';
 import { belongs } from './files';
 import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
+import { byClock } from './legs/columns';
+import { isDue, unmarked } from './predicate';
 
 /** Tables by name: the governed one, the dependants, the tenants' own, and those named in `judgedBy`. */
 const tablesOf = (policy: Policy): TableName[] => [
@@ -69,6 +72,25 @@ function fragmentsOf(policy: Policy): Record<string, string> {
   return Object.fromEntries(Object.entries(parts).map(([part, asked]) => [part, inlined(asked)]));
 }
 
+/** The walk of each rule, or of a tenant, as PostgreSQL plans it. */
+function walksOf(policy: Policy): Record<string, string> {
+  const t = sql`only ${tableId(policy.table)}`;
+  const walk = (...first: Sql[]) =>
+    inlined(sql`select 1 from ${t} t where ${allOf(...first, isDue(policy, SOME_TIME), unmarked(policy))}
+      order by ${byClock(policy)} limit 1`);
+  const { tenants } = policy;
+  // A value that the planner does not know.
+  if (tenants)
+    return { '0': walk(sql`${id('t', tenants.column)} = (select null::${raw(tenants.key.type)})`) };
+  return Object.fromEntries(
+    policy.rules.map((rule, i) => [
+      String(i),
+      walk(...Object.entries(rule.match).map(([c, value]) => sql`${id('t', c)} = ${String(value)}`)),
+    ]),
+  );
+}
+const SOME_TIME = sql`'2020-01-01Z'::timestamptz`;
+
 const typesOf = (policy: Policy): string[] => [
   ...new Set([
     ...policy.key.map((k) => k.type),
@@ -94,6 +116,7 @@ export function catalogFacts(policy: Policy): Query<unknown> {
   return query(
     sql`with recursive ${reach(given(asked))},
   ${asking(given(fragmentsOf(policy)))},
+  ${walking(policy, given(walksOf(policy)))},
   ${looking}
   select jsonb_build_object(
     'role', current_user,
@@ -103,6 +126,7 @@ export function catalogFacts(policy: Policy): Query<unknown> {
     'references', coalesce((select jsonb_agg(${FOREIGN_KEY} order by f.conname) from links f
       where f.to_root in (select root from going union select root from asked where n = 0)), '[]'),
     'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${given(typesOf(policy))}) y(t)),
+    'walks', (select coalesce(jsonb_object_agg(w.part, ${WALK}), '{}') from walks w),
     'fragments', (select coalesce(jsonb_object_agg(q.part, ${FRAGMENT}), '{}') from plans q),
     'files', ${fileFacts(policy)}
     ${partitioning}
@@ -138,6 +162,16 @@ const asking = (fragments: Sql): Sql => sql`plans as materialized (
     select distinct q.part, c.oid, ${rootOf(sql`c.oid`)} as root, n ->> 'Alias' as alias
     from plans q cross join lateral jsonb_path_query(q.x -> 'plan', 'strict $.** ? (exists (@."Relation Name"))') n
     join pg_namespace s on s.nspname = n ->> 'Schema' join pg_class c on c.relnamespace = s.oid and c.relname = n ->> 'Relation Name'
+  )`;
+
+/** CTE `walks`; of a partitioned table, whose rows lie in its partitions, the walk of one of them. */
+const walking = (policy: Policy, walks: Sql): Sql => sql`leaf as materialized (
+    select t.relid from asked a cross join lateral pg_partition_tree(a.oid) t where a.n = 0 and t.isleaf and t.level > 0 limit 1
+  ),
+  walks as materialized (
+    select q.key as part, retention.planned_walk(
+      coalesce(replace(q.value, ${tableId(policy.table).text}, (select relid::text from leaf)), q.value)) as x
+    from jsonb_each_text(${walks}) q
   )`;
 
 /** CTEs `parts`, every relation to be described, and `published`. */
@@ -211,6 +245,8 @@ const RELATION = sql`jsonb_build_object('oid', x.oid::text, 'root', x.root::text
         from pg_trigger g join pg_proc fp on fp.oid = g.tgfoid join pg_namespace fn on fn.oid = fp.pronamespace
         where g.tgrelid = x.oid and (not g.tgisinternal or g.tgparentid <> 0) and g.tgenabled in ('O', 'A')
           and (g.tgparentid = 0 or fn.nspname = 'retention')), '[]'))`;
+
+const WALK = sql`coalesce(jsonb_path_query_array(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))."Node Type"'), '[]')`;
 
 const FOREIGN_KEY = sql`jsonb_build_object('name', f.conname, 'at', f.conrelid::text, 'from', f.from_root::text, 'to', f.to_root::text,
       'columns', ${names(sql`f.conkey`, sql`f.conrelid`)}, 'to_columns', ${names(sql`f.confkey`, sql`f.confrelid`)}, 'on_delete', f.confdeltype)`;

@@ -6,6 +6,7 @@
 import type { Problem } from '../../platform/errors';
 import type { KeyColumn } from '../../platform/sql';
 import { name } from '../../platform/sql';
+import { clockColumns, scaleOf } from '../../policies/clocks';
 import type { Dependant, Policy } from '../../policies/contract';
 import { changedColumns } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
@@ -19,7 +20,7 @@ export const columnsExist: Check = ({ policy, governed, children }) => [
 ];
 
 const columnsOf = (policy: Policy): string[] => [
-  policy.clock.column,
+  ...clockColumns(policy.clock),
   ...policy.key.map((k) => k.column),
   ...policy.rules.flatMap((rule) => Object.keys(rule.match)),
   ...(policy.tenants ? [policy.tenants.column] : []),
@@ -48,21 +49,32 @@ const missing = (r: Relation | null, wanted: readonly string[], of: string): Pro
           remedy: `correct ${of}the policy, or migrate the table`,
         }));
 
-export const clockType: Check = ({ policy, governed }) => {
-  const clock = governed?.columns[policy.clock.column];
-  const wanted = {
-    timestamptz: 'timestamp with time zone',
-    timestamp: 'timestamp without time zone',
-    date: 'date',
-  }[policy.clock.type];
-  if (!clock || clock.plain === wanted) return [];
-  return [
-    {
-      problem: `the clock ${name(policy.clock.column)} is ${clock.type}, the policy says ${policy.clock.type}`,
-      remedy: 'correct clock.type in the policy',
-    },
-  ];
+/** What each type says of itself where it counts time. */
+const SPELLED: Record<string, string> = {
+  'timestamp with time zone': `type: 'timestamptz'`,
+  'timestamp without time zone': `type: 'timestamp'`,
+  date: `type: 'date'`,
+  bigint: `type: 'epoch', unit: 'seconds' or 'milliseconds'`,
+  integer: `type: 'epoch', unit: 'seconds'`,
+  numeric: `type: 'epoch', unit: 'seconds' or 'milliseconds', numeric: true`,
+  text: `type: 'iso'`,
+  'character varying': `type: 'iso'`,
 };
+
+export const clockType: Check = ({ policy, governed }) =>
+  clockColumns(policy.clock).flatMap((c) => {
+    const column = governed?.columns[c];
+    if (!column || scaleOf(policy.clock).columns.includes(column.plain)) return [];
+    const spelled = SPELLED[column.plain];
+    return [
+      {
+        problem: `the clock ${name(c)} is ${column.type}, the policy says ${policy.clock.type}`,
+        remedy: spelled
+          ? `correct clock.type in the policy: ${spelled}`
+          : 'name another clock in the policy: timestamptz, timestamp, date, a number of seconds or milliseconds, or ISO text',
+      },
+    ];
+  });
 
 /** What the strategy itself demands of the table. */
 export const strategyFits: Check = ({ policy, governed }) =>

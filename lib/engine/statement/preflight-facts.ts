@@ -104,6 +104,8 @@ export const CatalogFacts = z.object({
   /** Oid of each declared type; null: there is none of that name. */
   types: z.record(z.string(), z.string().nullable()),
   fragments: z.record(z.string(), Fragment),
+  /** The kinds of nodes in the plan of each rule's walk; of tenants, of one. Empty: it cannot be planned. */
+  walks: z.record(z.string(), z.array(z.string())),
   /** Columns naming files that no index answers for. */
   files: Unfit,
   /** Only of a partitioned policy. */

@@ -28,7 +28,17 @@ import { hasOneCutoff, type Leg, type Position, type TenantsLeg } from './leg';
 import { type Walk, walkOf } from './legs';
 import { byClock, clockOf } from './legs/columns';
 import { TENANT_WINDOW, tenantsOf } from './legs/tenants';
-import { inClock, isBefore, isInstant, mayGo, source, staysBecause, unmarked } from './predicate';
+import {
+  inClock,
+  isBefore,
+  isDue,
+  isInstant,
+  isPast,
+  mayGo,
+  source,
+  staysBecause,
+  unmarked,
+} from './predicate';
 
 /** A leg at an instant, with the periods that count then. */
 export interface Moment {
@@ -127,9 +137,9 @@ function passing(w: Walk, { most }: Span): Sql {
 /** Older rows, where there may be any: they may go now, and might not at the earlier instant. */
 function released(w: Walk, before: Moment, { most }: Span): Sql {
   const { policy } = w;
-  const older = isBefore(policy, clockOf(policy), sql`w.lower`);
+  const older = isDue(policy, sql`w.lower`);
   const then = walkOf(before.policy, before.leg, before.asOf);
-  const past = allOf(older, isInstant(policy), unmarked(policy));
+  const past = allOf(isPast(policy, sql`w.lower`), unmarked(policy));
   const might = mayGo({ ...then, cutoff: sql`w.lower`, past });
   return sql`select ${organizationOf(policy)} as organization, t.nth, null::text as stays
     from ${firstOf(w, allOf(older, sql`(select ${somethingEnds(w, then)})`), most)}

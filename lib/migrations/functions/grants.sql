@@ -19,7 +19,7 @@ grant execute on function
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.drop_partition,
   retention.trim_records, retention.trimmable_head, retention.trim_receipts, retention.index_receipts,
-  retention.as_printed, retention.explained, retention.operators_bound,
+  retention.as_printed, retention.explained, retention.planned_walk, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.begin_erasure_step, retention.note_erasure_check, retention.queue_erasure_files, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
   retention.prove_erasure, retention.note_ledger, retention.begin_replay, retention.adopt_erasures, retention.note_replay_walked,
@@ -53,7 +53,7 @@ to lapse_app, lapse_operator;
 -- What reading takes: names, hashes and formats. They change nothing.
 grant execute on function
   retention.keys_of, retention.uuids_of, retention.names_uuid, retention.receipt_hash, retention.audit_field, retention.chain_rows, retention.run_bounds,
-  retention.relation_named, retention.label_of, retention.root_of, retention.names_of, retention.local_time, retention.marks_of
+  retention.relation_named, retention.label_of, retention.root_of, retention.names_of, retention.local_time, retention.iso_instant, retention.marks_of
 to lapse_app, lapse_reader;
 grant execute on function retention.clock to lapse_reader;
 

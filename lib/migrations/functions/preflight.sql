@@ -19,3 +19,12 @@ exception when others then
 end $$;
 comment on function retention.explained(text) is
   'The plan of a query, from which the preflight reads what tables and functions a policy''s fragments ask; or why it cannot stand.';
+
+-- Which index would answer, with none of the rows looked at: where only an index in the order of the walk is left to choose,
+-- PostgreSQL itself says whether there is one, also a partial one or one of an expression.
+create or replace function retention.planned_walk(query text) returns jsonb
+language sql volatile security invoker set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set enable_incremental_sort = off as $$
+  select retention.explained(query)
+$$;
+comment on function retention.planned_walk(text) is
+  'The plan of a walk where only an index in its order is left to choose; or why it cannot stand.';

@@ -4,6 +4,7 @@
  */
 import { rolloutMessage, stepOf } from '../../engine/guard/rollout';
 import { utcInWords } from '../../platform/in-words';
+import { clockInWords } from '../../policies/clocks';
 import { periodInWords } from '../../policies/period';
 import { strategyOf } from '../../policies/strategies';
 import type { RowFacts } from './row-facts';
@@ -112,7 +113,7 @@ const SAY: Readonly<Record<Why, Say>> = {
       : null,
   no_clock: ({ there, policy, state }) =>
     there && there.clock === null
-      ? `${policy.clock.column} is not set: it has no date, so it is never deleted${state.no_clock ? `; ${state.no_clock} such rows when last measured` : ''}`
+      ? `${clockInWords(policy.clock)} is not set, or no instant: it has no date, so it is never deleted${state.no_clock ? `; ${state.no_clock} such rows when last measured` : ''}`
       : null,
   unknown_rule: ({ judged }) =>
     judged?.unknown ? 'its organization has a tier no rule knows: kept, and reported' : null,

@@ -6,12 +6,15 @@ import { z } from 'zod';
 import { type AdmissionFacts, admissionFacts } from '../../engine/guard/facts';
 import { type Leg, legsOf } from '../../engine/statement/leg';
 import { walkOf } from '../../engine/statement/legs';
+import { clockOf } from '../../engine/statement/legs/columns';
 import {
   deadLettered,
   extended,
   held,
   instantOf,
   isBefore,
+  isInstant,
+  isPast,
   mayGo,
   source,
   staysBecause,
@@ -190,7 +193,7 @@ function presence(policy: Policy, key: string, asOfText: string): Query<Present 
       (select jsonb_build_object('id', e.id, 'state', e.state, 'requested_at', ${utc(sql`e.requested_at`, 's')})
         from retention.erasure e where e.state in ('requested', 'confirmed', 'open') and ${theirs('e')} limit 1) as erasure,
       (select ${utc(sql`max(n.delivered_at)`, 's')} from retention.notice_part n where n.policy = ${policy.name} and n.tenant = ${tenant}
-        and n.announced_at is not null and ${isBefore(policy, id('t', policy.clock.column), sql`n.before`)}) as told_at
+        and n.announced_at is not null and ${isBefore(policy, clockOf(policy), sql`n.before`)}) as told_at
     from ${source(policy)} t ${keyed(policy, key)}`,
     maybeRow(Present),
   );
@@ -198,14 +201,13 @@ function presence(policy: Policy, key: string, asOfText: string): Query<Present 
 
 /** One row for each leg that the row belongs to. */
 function judgments(policy: Policy, legs: readonly Leg[], key: string, asOf: string): Query<Judged[]> {
-  const clock = id('t', policy.clock.column);
   const parts = legs.map((leg) => {
     const w = walkOf(policy, leg, asOf);
     return sql`(${withParts(...w.lead)}select ${w.label} as label, ${utc(instantOf(policy))} as clock,
       coalesce(${mayGo(w)}, false) as may_go, ${staysBecause(w)} as stays,
-      isfinite(${clock}) as finite, ${isBefore(policy, clock, w.cutoff)} as past,
+      ${isInstant(policy)} as finite, ${isPast(policy, w.cutoff)} as past,
       ${w.condition ? sql`(${w.condition}) is true` : sql`true`} as meets, ${unnoticed(w) ?? sql`false`} as unnoticed,
-      case when isfinite(${clock}) then ${utc(sql`(${instantOf(policy)} + (${w.asOf} - ${w.cutoff}))`)} end as expires_at,
+      case when ${isInstant(policy)} then ${utc(sql`(${instantOf(policy)} + (${w.asOf} - ${w.cutoff}))`)} end as expires_at,
       ${w.unknown} as unknown
     from ${w.rows} ${keyed(policy, key)} where ${w.own})`;
   });

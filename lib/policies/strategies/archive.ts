@@ -3,13 +3,13 @@
  * read back (lib/engine/archive). From there it can be restored until the archive's own period is over.
  */
 import { z } from 'zod';
-import { Period, periodInWords } from '../period';
+import { periodInWords, Waiting } from '../period';
 import type { Declared, Strategy } from './strategy';
 
 export const Archive = z.object({
   kind: z.literal('archive'),
   /** How long the archive is kept, counted from the deletion. */
-  keepFor: Period,
+  keepFor: Waiting,
   /**
    * `move`: files that go with the row are in the archive before they are deleted. `copy`: also those that stay.
    * `none`: rows only; their files go for good.

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { type Problem, SettingsError } from '../../platform/errors';
 import { hmacKeys, KEY, keyFor } from '../../platform/keys';
 import { id, literal, type Sql, sql, tableId } from '../../platform/sql';
+import { clockColumns } from '../clocks';
 import { identifier, MARKED_NOW, unfitMark } from './column';
 import type { Column, Declared, Strategy, Table } from './strategy';
 
@@ -131,7 +132,7 @@ function problems({ mark, columns }: Mask, policy: Declared): string[] {
     [policy.scope.organization, 'is how a hold or an erasure finds it'],
     [policy.scope.user, 'is how a hold or an erasure finds it'],
     ...policy.key.map((k) => [k.column, 'is its key'] as const),
-    [policy.clock.column, 'is its clock'],
+    ...clockColumns(policy.clock).map((c) => [c, 'is its clock'] as const),
   ]);
   const field = (i: number) => `strategy.columns.${i}.column`;
   return [

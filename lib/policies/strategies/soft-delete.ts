@@ -3,14 +3,15 @@
  * grace period it can be restored.
  */
 import { z } from 'zod';
-import { Period, periodInWords } from '../period';
+import { clockColumns } from '../clocks';
+import { periodInWords, Waiting } from '../period';
 import { identifier, MARKED_NOW, unfitMark } from './column';
 import type { Strategy } from './strategy';
 
 export const SoftDelete = z.object({
   kind: z.literal('soft-delete'),
   column: identifier,
-  purgeAfter: Period,
+  purgeAfter: Waiting,
 });
 type SoftDelete = z.infer<typeof SoftDelete>;
 
@@ -38,7 +39,7 @@ export const softDelete = (declared: SoftDelete): Strategy<SoftDelete> => {
     withPeriods: (replace) => ({ ...declared, purgeAfter: replace(purgeAfter) }),
     configured: () => declared,
     problems: ({ clock }) =>
-      clock.column === column
+      clockColumns(clock).includes(column)
         ? ['strategy.column: the clock cannot be the column that marks a row as deleted']
         : [],
     unfit: (table) => unfitMark(table, 'strategy.column', column),

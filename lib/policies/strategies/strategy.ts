@@ -69,7 +69,11 @@ interface Words {
 
 /** What a strategy may ask of the policy it is declared in. */
 export interface Declared {
-  readonly clock: { readonly column: string };
+  readonly clock: {
+    readonly column: string;
+    readonly otherwise?: readonly string[] | undefined;
+    readonly orLater?: readonly string[] | undefined;
+  };
   readonly key: readonly { readonly column: string }[];
   readonly scope: { readonly organization?: string | undefined; readonly user?: string | undefined };
   readonly tenants?: { readonly column: string } | undefined;

@@ -27,6 +27,7 @@ import {
   tableId,
   tableLabel,
 } from '../../platform/sql';
+import { clockInWords } from '../../policies/clocks';
 import type { FileColumn } from '../../policies/contract';
 import { goingDependants } from '../../policies/going';
 import type { Services } from '../../services';
@@ -167,7 +168,7 @@ export class Copy {
         {
           policy: policy.name,
           organization: tenant,
-          clocks: { column: policy.clock.column, since, before },
+          clocks: { column: clockInWords(policy.clock), since, before },
           tables: Object.fromEntries(this.#tables),
           files: this.#files,
           missingFiles: this.#missing,

@@ -11,6 +11,7 @@ import {
   instantOf,
   isBefore,
   isInstant,
+  isPast,
   mayGo,
   source,
   unmarked,
@@ -37,8 +38,7 @@ export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Que
   return parts.length === 0 ? null : query(united(parts), rows(Measured));
 }
 
-const past = (w: Walk): Sql =>
-  allOf(isBefore(w.policy, clockOf(w.policy), w.cutoff), isInstant(w.policy), unmarked(w.policy));
+const past = (w: Walk): Sql => allOf(isPast(w.policy, w.cutoff), unmarked(w.policy));
 
 const soon = (w: Walk): Sql =>
   allOf(

@@ -5,6 +5,7 @@ import { oneRow, query } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import type { TableName } from '../../platform/sql';
 import { name, table, tableLabel } from '../../platform/sql';
+import { clockInWords, isOneColumn } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { markOf } from '../../policies/going';
 import type { Services } from '../../services';
@@ -146,8 +147,8 @@ async function clocks(m: Measuring): Promise<Measurement[]> {
   const own = factsOf(m, policy.table);
   const sampled = !isWholeClockSample(own.pages);
   const marker = markOf(policy);
-  const byIndex = sampled && isClockIndexed(own, policy.clock.column, marker);
-  const indexed = byIndex ? clockByIndex(policy, moment) : null;
+  const isIndexed = isOneColumn(policy.clock) && isClockIndexed(own, policy.clock.column, marker);
+  const indexed = sampled && isIndexed ? clockByIndex(policy, moment) : null;
   const { sample, emptied, aheads, ends } = await ask(
     m.services.database,
     {
@@ -167,7 +168,7 @@ async function clocks(m: Measuring): Promise<Measurement[]> {
   const about = (measure: Measurement['measure']): About => ({
     policy: policy.name,
     measure,
-    subject: policy.clock.column,
+    subject: clockInWords(policy.clock),
   });
   const empty = better(emptied, sample.empty, sample.empty_keys);
   const ahead = better(aheads, sample.ahead, sample.ahead_keys);
@@ -178,7 +179,7 @@ async function clocks(m: Measuring): Promise<Measurement[]> {
     judged(about('timeliness'), { ...ahead, most: futureClocks }, { aheadSeconds }),
     judged(
       aboutProfile(policy),
-      { found: 0, lookedAt: sample.looked_at, most: null, sampled: sampled && !byIndex, keys: [] },
+      { found: 0, lookedAt: sample.looked_at, most: null, sampled: sampled && indexed === null, keys: [] },
       {
         rows: rows === null ? null : Math.round(rows),
         emptyShare: empty.lookedAt === 0 ? 0 : empty.found / empty.lookedAt,

@@ -4,7 +4,7 @@
  * READ ONLY transactions and give counts and keys, never the content of a row.
  */
 import { clockOf } from '../../engine/statement/legs/columns';
-import { condition, isBefore, unmarked } from '../../engine/statement/predicate';
+import { condition, isBefore, isInstant, unmarked } from '../../engine/statement/predicate';
 import type { Statement } from '../../platform/database';
 import {
   allOf,
@@ -21,6 +21,7 @@ import {
   typed,
   united,
 } from '../../platform/sql';
+import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { MOST_KEYS } from './measurement';
 
@@ -46,13 +47,20 @@ const sampled = (relation: TableName, alias: string, pages: number, blocks: numb
   return sql`${tableId(relation)} ${id(alias)} tablesample system (${percent}::float4) repeatable (${today}::float8)`;
 };
 
-/** NULL or -infinity: neither is ever before a cutoff. */
-const empty = (policy: Policy): Sql => sql`(${clockOf(policy)} is null or ${clockOf(policy)} = '-infinity')`;
+/** NULL, -infinity, or whatever else is no instant: none of it is ever before a cutoff. Infinity lies ahead. */
+const empty = (policy: Policy): Sql => {
+  const clock = clockOf(policy);
+  const { high, low, isInstant } = scaleOf(policy.clock);
+  return high === null
+    ? sql`(${isInstant(clock)} is not true)`
+    : sql`(${clock} is null or ${clock} <= ${low})`;
+};
 
 /** Ahead of now by more than is tolerated. */
 function ahead(policy: Policy, { now }: Moment): Sql {
   const limit = new Date(now.getTime() + policy.quality.aheadSeconds * 1000).toISOString();
-  return sql`not (${isBefore(policy, clockOf(policy), typed(limit, 'timestamptz'))})`;
+  const isAhead = sql`not (${isBefore(policy, clockOf(policy), typed(limit, 'timestamptz'))})`;
+  return scaleOf(policy.clock).high === null ? sql`(${isAhead} and ${isInstant(policy)})` : isAhead;
 }
 
 /** Rows that the policy no longer covers, or never did, are no fault of its data. */
@@ -60,6 +68,10 @@ const governedRow = (policy: Policy): Sql => condition(policy) ?? sql`(true)`;
 
 const someKeys = (key: Sql, when: Sql): Sql =>
   sql`(array_agg(${key}) filter (where ${when}))[1:${raw(String(MOST_KEYS))}]`;
+
+/** As the column has it, where that can be read as a time. */
+const asText = ({ clock }: Policy, value: Sql): Sql =>
+  clock.type === 'epoch' ? sql`${scaleOf(clock).instant(value)}::text` : sql`${value}::text`;
 
 /** One row: looked_at, empty, empty_keys, ahead, ahead_keys, oldest, newest. */
 export function clockSample(policy: Policy, pages: number, m: Moment): Statement {
@@ -69,16 +81,21 @@ export function clockSample(policy: Policy, pages: number, m: Moment): Statement
   return statement(sql`select count(*)::float8 as looked_at,
       count(*) filter (where ${empty(policy)})::float8 as empty, ${someKeys(key, empty(policy))} as empty_keys,
       count(*) filter (where ${late})::float8 as ahead, ${someKeys(key, late)} as ahead_keys,
-      (min(${clock}) filter (where ${clock} > '-infinity'))::text as oldest,
-      (max(${clock}) filter (where ${clock} < 'infinity'))::text as newest
+      ${asText(policy, sql`(min(${clock}) filter (where ${isInstant(policy)}))`)} as oldest,
+      ${asText(policy, sql`(max(${clock}) filter (where ${isInstant(policy)}))`)} as newest
     from ${sampled(policy.table, 't', pages, SAMPLE_BLOCKS, m)} where ${allOf(unmarked(policy), governedRow(policy))}`);
 }
 
 export const isWholeClockSample = (pages: number): boolean => sampleOf(pages, SAMPLE_BLOCKS).whole;
 export const isWholeLookup = (pages: number): boolean => sampleOf(pages, LOOKUP_BLOCKS).whole;
 
-/** By an index that leads with the clock; of one row each. */
-export function clockByIndex(policy: Policy, m: Moment): Record<'empty' | 'ahead' | 'ends', Statement> {
+/** By an index that leads with the clock; of one row each. Null of a clock whose index does not tell what is no instant. */
+export function clockByIndex(
+  policy: Policy,
+  m: Moment,
+): Record<'empty' | 'ahead' | 'ends', Statement> | null {
+  const { low, high } = scaleOf(policy.clock);
+  if (high === null) return null;
   const clock = clockOf(policy);
   const t = sql`${tableId(policy.table)} t`;
   const some = (where: Sql) =>
@@ -88,12 +105,12 @@ export function clockByIndex(policy: Policy, m: Moment): Record<'empty' | 'ahead
       count(*) filter (where ${governedRow(policy)})::float8 as found, ${someKeys(keyAsText('t', policy.key), governedRow(policy))} as keys
     from (${inner}) t`);
   const end = (order: 'asc' | 'desc', bound: Sql) =>
-    sql`(select ${clock}::text from ${t} where ${allOf(bound, unmarked(policy))} order by ${clock} ${raw(order)} limit 1)`;
+    sql`(select ${asText(policy, clock)} from ${t} where ${allOf(bound, unmarked(policy))} order by ${clock} ${raw(order)} limit 1)`;
   return {
-    empty: counts(united([some(sql`${clock} is null`), some(sql`${clock} = '-infinity'`)])),
+    empty: counts(united([some(sql`${clock} is null`), some(sql`${clock} <= ${low}`)])),
     ahead: counts(some(ahead(policy, m))),
     ends: statement(
-      sql`select ${end('asc', sql`${clock} > '-infinity'`)} as oldest, ${end('desc', sql`${clock} < 'infinity'`)} as newest`,
+      sql`select ${end('asc', sql`${clock} > ${low}`)} as oldest, ${end('desc', sql`${clock} < ${high}`)} as newest`,
     ),
   };
 }

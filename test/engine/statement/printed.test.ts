@@ -133,6 +133,32 @@ it.each([
   await expectRun(file, thingsPolicy({ clock: { column: 'at', type, zone: 'Europe/Berlin' } }), {});
 });
 
+it.each([
+  ['bigint', { column: 'at', type: 'epoch', unit: 'milliseconds' }, (at: Date) => at.getTime(), 'epoch'],
+  ['text', { column: 'at', type: 'iso' }, (at: Date) => at.toISOString(), 'iso'],
+  [
+    'timestamptz',
+    { column: 'deleted_at', otherwise: ['at'], type: 'timestamptz' },
+    (at: Date) => at.toISOString(),
+    'first-that-is-set',
+  ],
+] as const)(
+  'a clock of type %s, declared as %o, is compared as its index holds it',
+  async (type, clock, written, file) => {
+    const db = await start();
+    const given = 'otherwise' in clock;
+    await db.sql(`create table things (id uuid primary key, at ${type}, deleted_at timestamptz, org uuid, person uuid);
+    create index on things (${given ? '(coalesce(deleted_at, at))' : 'at'}, id); grant select, update, delete on things to lapse_app`);
+    for (const n of [1, 2])
+      await db.sql(`insert into things (id, at) values ('${id(n)}', '${written(new Date(OLD))}')`);
+    await expectRun(
+      file,
+      thingsPolicy({ clock: given ? { ...clock, otherwise: [...clock.otherwise] } : clock }),
+      {},
+    );
+  },
+);
+
 const TIERS: Partial<PolicyInput> = {
   rules: [
     { label: 'free', keepFor: days(30) },

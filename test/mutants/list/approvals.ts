@@ -247,9 +247,9 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A30',
     promise: 'A dry run shows instants, whatever zone the clock was written in.',
-    file: `lib/engine/statement/predicate.ts`,
-    find: `sql\`(\${clock}::timestamp at time zone \${literal(policy.clock.zone)})\``,
-    replace: `sql\`(\${clock}::timestamp at time zone 'UTC')\``,
+    file: 'lib/policies/clocks/local.ts',
+    find: `sql\`(\${value}::timestamp at time zone \${literal(zone)})\``,
+    replace: `sql\`(\${value}::timestamp at time zone 'UTC')\``,
     tests: [preview],
   },
   {

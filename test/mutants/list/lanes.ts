@@ -83,7 +83,7 @@ export const laneMutants: readonly Mutant[] = [
     id: 'LN9',
     promise: 'A stretch of clocks ends before the next.',
     file: 'lib/engine/statement/legs/columns.ts',
-    find: `until !== undefined && sql\`\${clockOf(policy)} < \${typed(until, policy.clock.type)}\``,
+    find: `until !== undefined && sql\`\${clockOf(policy)} < \${typed(until, clockType(policy))}\``,
     replace: 'false',
     tests: whole('divides a clock of type'),
   },

@@ -50,7 +50,7 @@ export const noticeMutants: readonly Mutant[] = [
     id: 'NO6',
     promise: 'A message counts for the rows that it told of.',
     file: 'lib/engine/statement/predicate.ts',
-    find: "    isBefore(policy, id('t', policy.clock.column), sql`n.before`),\n",
+    find: '    isBefore(policy, clockOf(policy), sql`n.before`),\n',
     replace: '',
     tests: guard,
   },

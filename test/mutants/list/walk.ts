@@ -101,9 +101,9 @@ export const walkMutants: readonly Mutant[] = [
   {
     id: 'W13',
     promise: `An infinite clock never expires.`,
-    file: `lib/engine/statement/predicate.ts`,
-    find: `sql\`isfinite(\${id('t', policy.clock.column)})\``,
-    replace: `sql\`true\``,
+    file: 'lib/policies/clocks/zoned.ts',
+    find: `isBefore: (value) => sql\`isfinite(\${value})\``,
+    replace: 'isBefore: () => sql`true`',
     tests: ['test/engine/run/run.test.ts'],
   },
 ];

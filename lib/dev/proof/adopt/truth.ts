@@ -26,18 +26,28 @@ const keyOf = (alias: string, key: readonly KeyColumn[]): string => {
 const refersTo = (d: Dependant, policy: Policy): string =>
   d.references.map((c, i) => `d.${quoted(c)} = t.${quoted(policy.key[i]!.column)}`).join(' and ');
 
+function instantOf(clock: Policy['clock']): string {
+  const column = `t.${quoted(clock.column)}`;
+  switch (clock.type) {
+    case 'timestamptz':
+      return column;
+    case 'epoch':
+      return `to_timestamp(${column} / ${clock.unit === 'seconds' ? '1.0' : '1000.0'})`;
+    case 'iso':
+      return `${column}::timestamptz`;
+    default:
+      return `(${column}::timestamp at time zone ${literal(clock.zone)})`;
+  }
+}
+
 /** Past its period, and nothing refers to it that keeps it. */
 function mustGo(policy: Policy, asOf: Date): string {
-  const clock = `t.${quoted(policy.clock.column)}`;
-  const at =
-    policy.clock.type === 'timestamptz'
-      ? clock
-      : `(${clock}::timestamp at time zone ${literal(policy.clock.zone)})`;
+  const at = instantOf(policy.clock);
   const seconds = policy.rules[0]!.keepFor.seconds!;
   const kept = policy.dependants
     .filter((d) => d.fate === 'block')
     .map((d) => ` and not exists (select 1 from ${quotedTable(d.table)} d where ${refersTo(d, policy)})`);
-  return `select ${keyOf('t', policy.key)} as k from ${quotedTable(policy.table)} t where ${at} < ${literal(asOf.toISOString())}::timestamptz - interval '${seconds} seconds' and isfinite(${clock})${policy.where ? ` and (${policy.where})` : ''}${kept.join('')}`;
+  return `select ${keyOf('t', policy.key)} as k from ${quotedTable(policy.table)} t where ${at} < ${literal(asOf.toISOString())}::timestamptz - interval '${seconds} seconds' and isfinite(${at})${policy.where ? ` and (${policy.where})` : ''}${kept.join('')}`;
 }
 
 const going = (policy: Policy): readonly Dependant[] => policy.dependants.filter((d) => d.fate === 'delete');

@@ -2,7 +2,7 @@
 import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { RuleLeg } from '../leg';
-import { condition, inClock, instantOf, isBefore, isInstant, source, unmarked } from '../predicate';
+import { condition, inClock, instantOf, isDue, isPast, source, unmarked } from '../predicate';
 import { ahead, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { PLAIN_CURSOR, type Range, type Walk } from './walk';
 
@@ -10,9 +10,8 @@ export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
   const cutoff = typed(leg.cutoff, 'timestamptz');
   const rows = sql`${source(policy)} t`;
   const match = Object.entries(leg.rule.match).map(([column, value]) => sql`${id('t', column)} = ${value}`);
-  const isPast = isBefore(policy, clockOf(policy), cutoff);
-  const due = allOf(...match, isPast, unmarked(policy));
-  const past = allOf(...match, isPast, isInstant(policy), unmarked(policy));
+  const due = allOf(...match, isDue(policy, cutoff), unmarked(policy));
+  const past = allOf(...match, isPast(policy, cutoff), unmarked(policy));
   return {
     policy,
     asOf,

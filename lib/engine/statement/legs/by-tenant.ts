@@ -12,9 +12,10 @@ import {
   typed,
   withParts,
 } from '../../../platform/sql';
+import { scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import type { Position, TenantsLeg } from '../leg';
-import { condition, inClock, instantOf, isBefore, isInstant, source, unmarked } from '../predicate';
+import { condition, inClock, instantOf, isDue, isPast, source, unmarked } from '../predicate';
 import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { TENANT_WINDOW, tenantsOf } from './tenants';
 import type { Cursor, Range, Walk } from './walk';
@@ -24,9 +25,8 @@ type Tenants = NonNullable<Policy['tenants']>;
 export function walkByTenant(policy: Policy, tenants: Tenants, leg: TenantsLeg, asOf: Sql): Walk {
   const all = tenantsOf(policy, tenants, leg, asOf);
   const own = id('t', tenants.column);
-  const isPast = isBefore(policy, clockOf(policy), sql`w.cutoff`);
-  const due = allOf(isPast, unmarked(policy));
-  const past = allOf(isPast, isInstant(policy), unmarked(policy));
+  const due = allOf(isDue(policy, sql`w.cutoff`), unmarked(policy));
+  const past = allOf(isPast(policy, sql`w.cutoff`), unmarked(policy));
   return {
     policy,
     asOf,
@@ -141,8 +141,9 @@ function range(window: Sql, { after, select }: Next, policy: Policy, tenants: Te
 /** Of the position's own tenant only what lies behind it. */
 function within(policy: Policy, tenants: Tenants, position: Position): Sql {
   const tenant = typed(position.tenant ?? null, tenants.key.type);
-  const clock = typed(position.clock, policy.clock.type);
+  const { type, low } = scaleOf(policy.clock);
+  const clock = typed(position.clock, type);
   // The first condition is what the index uses; the second steps over equal clocks.
-  return sql`${clockOf(policy)} >= (case when w.tenant = ${tenant} then ${clock} else '-infinity' end)
+  return sql`${clockOf(policy)} >= (case when w.tenant = ${tenant} then ${clock} else ${low} end)
         and (w.tenant <> ${tenant} or ${afterClock(policy, position)})`;
 }

@@ -1,9 +1,12 @@
 /** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
 import { allOf, id, list, raw, type Sql, sql, typed } from '../../../platform/sql';
+import { clockValue, scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import type { Position } from '../leg';
 
-export const clockOf = (policy: Policy, alias = 't'): Sql => id(alias, policy.clock.column);
+export const clockOf = (policy: Policy, alias = 't'): Sql => clockValue(policy.clock, alias);
+/** In which a position travels. */
+const clockType = (policy: Policy): string => scaleOf(policy.clock).type;
 
 export const keyOf = (policy: Policy, alias = 't'): Sql[] => policy.key.map((k) => id(alias, k.column));
 
@@ -22,7 +25,7 @@ export const keyAt = (policy: Policy, position: Position): Sql[] =>
 
 /** `(clock, key) > (…)`; what begins with a clock leaves the key out instead of inventing a smallest one. */
 export function afterClock(policy: Policy, position: Position): Sql {
-  const clock = typed(position.clock, policy.clock.type);
+  const clock = typed(position.clock, clockType(policy));
   if (position.key.length === 0) return sql`${clockOf(policy)} >= ${clock}`;
   return sql`(${byClock(policy)}) > (${list(clock, ...keyAt(policy, position))})`;
 }
@@ -33,7 +36,7 @@ export const ahead = (policy: Policy, position: Position | null, until: string |
     ? null
     : allOf(
         position && afterClock(policy, position),
-        until !== undefined && sql`${clockOf(policy)} < ${typed(until, policy.clock.type)}`,
+        until !== undefined && sql`${clockOf(policy)} < ${typed(until, clockType(policy))}`,
       );
 
 /** A column of the one row of part `last`; null where that has none. */

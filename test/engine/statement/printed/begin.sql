@@ -90,6 +90,23 @@ with recursive
       join pg_class c on c.relnamespace = s.oid
       and c.relname = n ->> 'Relation Name'
   ),
+  leaf as materialized (
+    select t.relid
+    from asked a cross join lateral pg_partition_tree(a.oid) t
+    where a.n = 0 and t.isleaf and t.level > 0
+    limit 1
+  ),
+  walks as materialized (
+    select
+      q.key as part,
+      retention.planned_walk (
+        coalesce(replace(q.value, ‹"public"."things"›, (select relid::text from leaf)), q.value)
+      ) as x
+    from
+      jsonb_each_text(
+        ‹{"0":"select 1 from only \"public\".\"things\" t where \"t\".\"at\" < '2020-01-01Z'::timestamptz\n      order by \"t\".\"at\", \"t\".\"id\" limit 1"}›::jsonb
+      ) q
+  ),
   wanted as materialized (
     select root
     from asked
@@ -456,6 +473,21 @@ select
     (
       select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}')
       from jsonb_array_elements_text(‹["uuid"]›::jsonb) y (t)
+    ),
+    'walks',
+    (
+      select
+        coalesce(
+          jsonb_object_agg(
+            w.part,
+            coalesce(
+              jsonb_path_query_array(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))."Node Type"'),
+              '[]'
+            )
+          ),
+          '{}'
+        )
+      from walks w
     ),
     'fragments',
     (

@@ -1,0 +1,121 @@
+/**
+ * The clock of a policy: which columns of the row it reads (`clockValue`), and how they count time (`scaleOf`). The one place
+ * that asks which kind it is.
+ */
+import { z } from 'zod';
+import { id, list, name, type Sql, sql } from '../../platform/sql';
+import { identifier } from '../strategies/column';
+import { epoch } from './epoch';
+import { iso } from './iso';
+import { local } from './local';
+import type { Scale } from './scale';
+import { zoned } from './zoned';
+
+const more = {
+  /** The first of these that is set, where `column` is NULL. An index holds exactly this expression. */
+  otherwise: z.array(identifier).min(1).optional(),
+  /** The latest of `column` and these counts. */
+  orLater: z.array(identifier).min(1).optional(),
+  /** It lies ahead while the row is good, as an expiry does: only then a rule may keep for no time at all (`atOnce()`). */
+  ahead: z.literal(true).optional(),
+};
+
+export const Clock = z.discriminatedUnion('type', [
+  z.object({ column: identifier, type: z.literal('timestamptz'), ...more }),
+  /** Without a zone of its own: `zone` says in which one the application wrote it. */
+  z.object({
+    column: identifier,
+    type: z.enum(['timestamp', 'date']),
+    zone: z.string().default('UTC'),
+    ...more,
+  }),
+  /** A number since 1970. `numeric`: of a column of type numeric, which may have a fraction. */
+  z.object({
+    column: identifier,
+    type: z.literal('epoch'),
+    unit: z.enum(['seconds', 'milliseconds']),
+    numeric: z.literal(true).optional(),
+    ...more,
+  }),
+  /** ISO 8601 as text: `2026-01-31T12:00:00.000Z` with three digits, as JavaScript writes it; without or with six. */
+  z.object({
+    column: identifier,
+    type: z.literal('iso'),
+    digits: z.union([z.literal(0), z.literal(3), z.literal(6)]).default(3),
+    ...more,
+  }),
+]);
+export type Clock = z.output<typeof Clock>;
+
+export function scaleOf(clock: Clock): Scale {
+  switch (clock.type) {
+    case 'timestamptz':
+      return zoned;
+    case 'timestamp':
+    case 'date':
+      return local(clock.type, clock.zone);
+    case 'epoch':
+      return epoch(clock.unit, clock.numeric !== true);
+    case 'iso':
+      return iso(clock.digits);
+  }
+}
+
+interface Columns {
+  readonly column: string;
+  readonly otherwise?: readonly string[] | undefined;
+  readonly orLater?: readonly string[] | undefined;
+}
+
+/** The columns of the row that it reads. */
+export const clockColumns = ({ column, otherwise, orLater }: Columns): string[] => [
+  column,
+  ...(otherwise ?? orLater ?? []),
+];
+
+/** One column says it alone: its statistics, and a partition's bounds, are the clock's. */
+export const isOneColumn = (clock: Columns): boolean => clockColumns(clock).length === 1;
+
+/** The value of a row, as an index holds it. */
+export function clockValue(clock: Columns, alias: string): Sql {
+  const columns = clockColumns(clock).map((c) => id(alias, c));
+  if (columns.length === 1) return columns[0]!;
+  return clock.otherwise ? sql`coalesce(${list(...columns)})` : sql`greatest(${list(...columns)})`;
+}
+
+/** As it stands in CREATE INDEX. */
+export function indexed(clock: Columns): string {
+  const columns = clockColumns(clock).map(name);
+  if (columns.length === 1) return columns[0]!;
+  return `(${clock.otherwise ? 'coalesce' : 'greatest'}(${columns.join(', ')}))`;
+}
+
+/** For people: `deleted_at, otherwise updated_at`. */
+export const clockInWords = ({ column, otherwise, orLater }: Columns): string =>
+  otherwise
+    ? [column, ...otherwise].join(', otherwise ')
+    : orLater
+      ? `the latest of ${[column, ...orLater].join(', ')}`
+      : column;
+
+/** What its declaration breaks, each naming the field. */
+export function clockProblems(clock: Clock): string[] {
+  const problems: string[] = [];
+  const columns = clockColumns(clock);
+  if (clock.otherwise && clock.orLater)
+    problems.push('clock.orLater: say either what counts otherwise, or the latest of several');
+  if (new Set(columns).size < columns.length) problems.push('clock: names a column twice');
+  if ((clock.type === 'timestamp' || clock.type === 'date') && !isZone(clock.zone)) {
+    problems.push(`clock.zone: "${clock.zone}" is not a time zone`);
+  }
+  return problems;
+}
+
+function isZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,610 @@
+-- one request
+
+-- as before: select fence::text, to_char(as_of at time zone 'UTC', 'YYYY-
+
+-- as before: with recursive asked as materialized ( select d.n, d.goes, c
+
+-- as before: select retention.declare_version(?, ?, ?, ?::jsonb, ?, ?::js
+
+-- as before: select retention.admission(?, ?, ?, ?::jsonb, least(?::times
+
+with
+  counted as materialized (
+    select
+      (
+        select count(*)
+        from
+          (
+            select 1
+            from only "public"."things" t
+            where
+              "t"."at" > 31536000000
+              and "t"."at" < ceil(
+                extract(
+                  epoch
+                  from least(greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'), '9999-12-31Z')
+                )::numeric * 1000
+              )::bigint
+              and ("t"."at" > 31536000000 and "t"."at" < 253402300800000)
+            limit 100001
+          ) x
+      ) as n
+  )
+select n::text as due, set_config('lapse.due', (n > 0)::text, true)
+from counted;
+
+-- as before: select (case when current_setting('lapse.due', true) = 'fals
+
+
+-- one request
+
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹1›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('lock_timeout', ‹75ms›, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true);
+
+with
+  last as materialized (
+    select "t"."at" as clk, "t"."id" as "k0"
+    from only "public"."things" t
+    where
+      "t"."at" > 31536000000
+      and "t"."at" < ceil(
+        extract(
+          epoch
+          from least(greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'), '9999-12-31Z')
+        )::numeric * 1000
+      )::bigint
+    order by "t"."at", "t"."id"
+    offset ‹999›::int
+    limit 1
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where
+      "t"."at" <= (
+        select
+          coalesce(
+            (select clk from last),
+            ceil(
+              extract(
+                epoch
+                from least(greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'), '9999-12-31Z')
+              )::numeric * 1000
+            )::bigint
+          )
+      )
+      and (
+        not exists (select 1 from last)
+        or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+      )
+      and current_setting('lapse.batch', true) = ‹id-1:1›
+      and "t"."at" > 31536000000
+      and "t"."at" < ceil(
+        extract(
+          epoch
+          from least(greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'), '9999-12-31Z')
+        )::numeric * 1000
+      )::bigint
+      and ("t"."at" > 31536000000 and "t"."at" < 253402300800000)
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+            )
+            or exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = "t"."id"::text
+                and h.table_name in ('public.things')
+            )
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = "t"."id"::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = "t"."id"::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (
+        select
+          case
+            when x.full_batch then ‹1000›::int
+            else (
+              select count(*)::int
+              from
+                (
+                  select 1
+                  from only "public"."things" t
+                  where
+                    "t"."at" > 31536000000
+                    and "t"."at" < ceil(
+                      extract(
+                        epoch
+                        from
+                          least(
+                            greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'),
+                            '9999-12-31Z'
+                          )
+                      )::numeric * 1000
+                    )::bigint
+                  order by "t"."at", "t"."id"
+                  limit ‹1000›::int
+                ) x
+            )
+          end as n,
+          x.full_batch
+        from (select exists (select 1 from last) as full_batch) x
+      ) x
+      left join (select clk::text as clock, jsonb_build_array("k0"::text) as key from last) l on true
+  ),
+  stayed as materialized (
+    select s.reason, s.n
+    from
+      totals x
+      cross join lateral (
+        select
+          coalesce(y.reason, 'busy') as reason,
+          y.n - case when y.reason is null then x.deleted else 0 end as n
+        from
+          (
+            select
+              case
+                when (
+                  case
+                    when (
+                      select exists (select 1 from retention.hold where released_at is null)
+                    ) then (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = "t"."org"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                      )
+                      or exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'item'
+                          and h.subject = "t"."id"::text
+                          and h.table_name in ('public.things')
+                      )
+                    )
+                    else false
+                  end
+                ) then 'held'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.extension
+                          where
+                            table_name in ('public.things')
+                            and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.things')
+                        and e.row_key = "t"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                    else false
+                  end
+                ) then 'extended'
+                when (
+                  case
+                    when (
+                      select
+                        exists (
+                          select 1
+                          from retention.dead_letter
+                          where
+                            table_name in ('public.things')
+                            and (
+                              state = 'discarded'
+                              or (
+                                state = 'open'
+                                and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                              )
+                            )
+                        )
+                    ) then exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and row_key = "t"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                    else false
+                  end
+                ) then 'dead_letter'
+                when false then 'referenced'
+                when (
+                  "t"."at" > 31536000000
+                  and "t"."at" < ceil(
+                    extract(
+                      epoch
+                      from
+                        least(greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'), '9999-12-31Z')
+                    )::numeric * 1000
+                  )::bigint
+                  and ("t"."at" > 31536000000 and "t"."at" < 253402300800000)
+                ) is not true then 'not_expired'
+              end as reason,
+              count(*) as n
+            from only "public"."things" t
+            where
+              (select picked from at) <> (select deleted from totals)
+              and t.ctid = any (
+                array(
+                  select t.ctid
+                  from only "public"."things" t
+                  where
+                    "t"."at" <= (
+                      select
+                        coalesce(
+                          (select clk from last),
+                          ceil(
+                            extract(
+                              epoch
+                              from
+                                least(
+                                  greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'),
+                                  '9999-12-31Z'
+                                )
+                            )::numeric * 1000
+                          )::bigint
+                        )
+                    )
+                    and (
+                      not exists (select 1 from last)
+                      or ("t"."at", "t"."id") <= ((select clk from last), (select "k0" from last))
+                    )
+                    and "t"."at" > 31536000000
+                    and "t"."at" < ceil(
+                      extract(
+                        epoch
+                        from
+                          least(
+                            greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'),
+                            '9999-12-31Z'
+                          )
+                      )::numeric * 1000
+                    )::bigint
+                )
+              )
+            group by 1
+          ) y
+      ) s
+    where s.n > 0
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    x.deleted,
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
+
+select
+  retention.confirm_batch (‹id-1›::uuid, ‹1›::int, null) as confirmed,
+  (
+    with
+      l as materialized (
+        select
+          pid,
+          bool_or(not granted) as waits,
+          coalesce(bool_or(locktype = 'advisory' and classid = 7001 and granted), false) as ours
+        from pg_locks
+        where pid is not null
+        group by pid
+      )
+    select
+      jsonb_build_object(
+        'waiting',
+        count(*) filter (
+          where l.waits and pg_blocking_pids(l.pid) && (select array_agg(o.pid) from l o where o.ours)
+        ),
+        'sessions',
+        count(*) filter (where not l.ours),
+        'lag',
+        (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
+        'progress',
+        jsonb_build_object(
+          'ended',
+          pg_snapshot_xmax(pg_current_snapshot())::text::bigint - (
+            select count(*)
+            from pg_snapshot_xip(pg_current_snapshot())
+          ) - case
+            when pg_current_xact_id_if_assigned() < pg_snapshot_xmax(pg_current_snapshot()) then 1
+            else 0
+          end,
+          'runs',
+          (
+            select
+              coalesce(
+                jsonb_object_agg(
+                  p.run_now,
+                  (select coalesce(max(c.seq), 0) from retention.receipt c where c.run = p.run_now)
+                ),
+                '{}'
+              )
+            from retention.policy_state p
+            where p.run_now is not null
+          )
+        )
+      )
+    from l join pg_stat_activity a using (pid)
+    where a.datname = current_database()
+  ) as pressure,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request, READ ONLY
+
+select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from only "public"."things" t
+          where
+            "t"."at" > 31536000000
+            and "t"."at" < ceil(
+              extract(
+                epoch
+                from least(greatest(‹2026-01-30T02:00:00.000Z›::timestamptz, '1970-01-01Z'), '9999-12-31Z')
+              )::numeric * 1000
+            )::bigint
+            and ("t"."at" > 31536000000 and "t"."at" < 253402300800000)
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.extension
+                      where
+                        table_name in ('public.things')
+                        and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not false
+          order by "t"."at", "t"."id"
+          limit 1
+        ) x
+    )
+  ) as left,
+  ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
+
+
+-- one request
+
+select
+  retention.end_run (
+    ‹things›,
+    ‹id-1›::uuid,
+    ‹succeeded›,
+    ‹null›,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    ‹2›::bigint,
+    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
+    ‹within_sla›
+  );
+
+select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+from retention.run
+where id = ‹id-1›::uuid;

@@ -1,0 +1,63 @@
+/** Clocks of every kind: what is no instant is never before a cutoff. */
+import type { Mutant } from '../mutant';
+
+const clocks = 'test/engine/run/clocks.test.ts';
+
+export const clockMutants: readonly Mutant[] = [
+  {
+    id: 'CK1',
+    promise: 'A number that stands for no time, or counts in another unit, is no instant.',
+    file: 'lib/policies/clocks/epoch.ts',
+    find: 'const FIRST = 31_536_000;',
+    replace: 'const FIRST = -1;',
+    tests: [`${clocks}:a clock of`],
+  },
+  {
+    id: 'CK2',
+    promise: 'A text in another form than the one that sorts as it counts is no instant.',
+    file: 'lib/policies/clocks/iso.ts',
+    find: `isBefore: (value, cutoff) => sql\`\${instant(value)} < \${cutoff}\``,
+    replace: 'isBefore: () => sql`true`',
+    tests: [`${clocks}:a clock of`],
+  },
+  {
+    id: 'CK3',
+    promise: 'A number of seconds is before a cutoff only where all of that second is.',
+    file: 'lib/policies/clocks/epoch.ts',
+    find: `sql\`ceil(\${count})::bigint\``,
+    replace: `sql\`ceil(\${count})::bigint + 1\``,
+    tests: [`${clocks}:a clock of`],
+  },
+  {
+    id: 'CK4',
+    promise: 'Of several columns the first that is set counts, not the oldest.',
+    file: 'lib/policies/clocks/index.ts',
+    find: `sql\`coalesce(\${list(...columns)})\``,
+    replace: `sql\`least(\${list(...columns)})\``,
+    tests: [`${clocks}:of two columns`],
+  },
+  {
+    id: 'CK5',
+    promise: 'Of several columns the latest counts where the policy says so.',
+    file: 'lib/policies/clocks/index.ts',
+    find: `sql\`greatest(\${list(...columns)})\``,
+    replace: `sql\`coalesce(\${list(...columns)})\``,
+    tests: [`${clocks}:of two columns`],
+  },
+  {
+    id: 'CK6',
+    promise: 'Only a clock that lies ahead may be kept for no time at all.',
+    file: 'lib/policies/contract.ts',
+    find: '  policy.clock.ahead\n    ? []',
+    replace: '  true\n    ? []',
+    tests: [`${clocks}:goes at once`],
+  },
+  {
+    id: 'CK7',
+    promise: 'An index counts only where PostgreSQL finds the rows in the order of the walk by it.',
+    file: 'lib/engine/statement/preflight-indexes.ts',
+    find: ' && !nodes.some((n) => /Sort$/.test(n))',
+    replace: '',
+    tests: [`${clocks}:an index`],
+  },
+];
