@@ -6,12 +6,12 @@ import { strategyOf } from './strategies';
 export const goingFiles = (files: readonly FileColumn[]): FileColumn[] =>
   files.filter((f) => f.fate === 'delete');
 
-/** False: they stay, changed, and so do their files and dependants. */
+/** False: they stay, changed, and so do their files; their dependants, unless the strategy takes them along. */
 export const rowsLeave = (policy: Policy): boolean => strategyOf(policy).stays === null;
 
 export const ownFiles = (policy: Policy): FileColumn[] => (rowsLeave(policy) ? goingFiles(policy.files) : []);
 export const goingDependants = (policy: Policy): Dependant[] =>
-  rowsLeave(policy) ? policy.dependants.filter((d) => d.fate === 'delete') : [];
+  (strategyOf(policy).stays?.takesAlong ?? true) ? policy.dependants.filter((d) => d.fate === 'delete') : [];
 
 /** Those that stay and whose reference the batch itself takes away. */
 export const detachedDependants = (policy: Policy): Dependant[] =>

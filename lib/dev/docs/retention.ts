@@ -7,7 +7,7 @@ import { clockInWords } from '../../policies/clocks';
 import { consentOf } from '../../policies/consent';
 import type { contact } from '../../policies/contact';
 import type { PermanentTable, Policy } from '../../policies/contract';
-import { ownFiles } from '../../policies/going';
+import { goingDependants, ownFiles } from '../../policies/going';
 import { periodInWords } from '../../policies/in-words';
 import { purgeOf } from '../../policies/purge';
 import { strategyOf } from '../../policies/strategies';
@@ -136,8 +136,10 @@ function consequences(p: Policy): string[] {
     p.dependants.filter((d) => fates.includes(d.fate)).map((d) => spoken(d.table.name));
   const files = [...p.files, ...p.dependants.flatMap((d) => d.files)];
   const lines: string[] = [];
-  if (tables('delete').length > 0)
-    lines.push(`- **What goes with it.** ${capital(tables('delete').join(', '))}.`);
+  const going = (
+    strategyOf(p).grace ? tables('delete') : goingDependants(p).map((d) => spoken(d.table.name))
+  ).join(', ');
+  if (going !== '') lines.push(`- **What goes with it.** ${capital(going)}.`);
   if (files.some((f) => f.fate === 'delete'))
     lines.push('- **Files.** The files go too, as soon as nothing else uses them.');
   if (tables('keep', 'set-null').length > 0)

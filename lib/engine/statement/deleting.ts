@@ -147,6 +147,13 @@ function labeled(policy: Policy, { labels }: Shape): Sql {
   return sql`select ${list(sql`l.label`, tenant)}, x.bytes, x.n from (${went(policy)}) x join gone g using (c) join locked l using (c)`;
 }
 
+/** A row that stays has another place after it was changed: it is counted from what was locked. */
+const labeledThere = (policy: Policy): Sql =>
+  united([
+    sql`select label, 0::bigint as bytes, 1 as n from locked`,
+    ...along(policy).map((d) => sql`select l.label, d.bytes, 0 from ${d.relation} d join locked l using (c)`),
+  ]);
+
 function byRule({ policy, walk }: Batch, shape: Shape): Sql {
   const entry = (n: Sql, bytes: Sql) => sql`jsonb_build_object('deleted', ${n}, 'bytes', ${capped(bytes)})`;
   if (walk.ownLabel !== null) {
@@ -156,10 +163,8 @@ function byRule({ policy, walk }: Batch, shape: Shape): Sql {
     ]);
     return sql`case when count(*) = 0 then '{}' else jsonb_build_object(${walk.label}, ${entry(sql`count(*)`, bytes)}) end`;
   }
-  // A row that stays has another place after it was changed: it is counted from what was locked.
-  const labels = rowsLeave(policy)
-    ? sql`select x.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${labeled(policy, shape)}) x group by 1`
-    : sql`select label, count(*) as n, 0 as bytes from locked group by 1`;
+  const rows = rowsLeave(policy) ? labeled(policy, shape) : labeledThere(policy);
+  const labels = sql`select x.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${rows}) x group by 1`;
   return sql`coalesce((select jsonb_object_agg(r.label, ${entry(sql`r.n`, sql`r.bytes`)}) from (${labels}) r), '{}')`;
 }
 

@@ -99,7 +99,6 @@ function firing(catalog: Catalog): Fired[] {
   const { policy, governed, going } = catalog;
   if (!governed) return [];
   const own = { relation: governed, known: policy.knownTriggers, field: 'knownTriggers' };
-  if (!rowsLeave(policy)) return [{ ...own, on: 'update', columns: changedColumns(policy) }];
   const of = (r: Relation) => {
     const i = catalog.children.findIndex((c) => c.relation?.root === r.root);
     const known = catalog.children
@@ -108,7 +107,9 @@ function firing(catalog: Catalog): Fired[] {
     return r === governed ? own : { relation: r, known, field: `dependants.${i}.knownTriggers` };
   };
   return [
-    { ...own, on: 'delete', columns: null },
+    rowsLeave(policy)
+      ? { ...own, on: 'delete', columns: null }
+      : { ...own, on: 'update', columns: changedColumns(policy) },
     ...going.map(({ relation }) => ({ ...of(relation), on: 'delete' as const, columns: null })),
     ...detachedChildren(catalog).map(({ declared, relation }) => ({
       ...of(relation),

@@ -7,7 +7,7 @@ import { Unfit } from '../../files/references';
 import type { Problem } from '../../platform/errors';
 import { table, tableLabel } from '../../platform/sql';
 import type { Dependant, PermanentTable, Policy } from '../../policies/contract';
-import { rowsLeave } from '../../policies/going';
+import { goingDependants } from '../../policies/going';
 import { Partitioning } from './fit-partitions';
 
 const Index = z.object({
@@ -135,11 +135,10 @@ export class Catalog {
     this.#byOid = new Map(facts.relations.map((r) => [r.oid, r]));
     this.governed = this.declared(0);
     this.children = policy.dependants.map((d, i) => ({ declared: d, relation: this.declared(1 + i) }));
-    this.going = rowsLeave(policy)
-      ? this.children.flatMap(({ declared, relation }) =>
-          relation && declared.fate === 'delete' ? [{ declared, relation }] : [],
-        )
-      : [];
+    const going = goingDependants(policy);
+    this.going = this.children.flatMap(({ declared, relation }) =>
+      relation && going.includes(declared) ? [{ declared, relation }] : [],
+    );
   }
 
   /** The table asked for as number `n`. */

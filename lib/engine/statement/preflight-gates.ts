@@ -7,6 +7,7 @@
 import type { Problem } from '../../platform/errors';
 import { name, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { rowsLeave } from '../../policies/going';
 import { judgedBy } from './preflight-catalog';
 import { detachedChildren } from './preflight-detach';
 import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
@@ -170,7 +171,7 @@ export const noOrphans: Check = (catalog) => {
       problem: goes
         ? `${label(leaf)} goes with ${label(governed)} and no foreign key says so: a row written meanwhile would stay behind`
         : `${label(leaf)} loses its reference to ${label(governed)} and no foreign key says that it has one: a row written meanwhile would refer to nothing`,
-      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${declared.references.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${policy.key.map((k) => name(k.column)).join(', ')})${goes ? ' ON DELETE CASCADE' : ''} NOT VALID;`,
+      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${declared.references.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${policy.key.map((k) => name(k.column)).join(', ')})${goes && rowsLeave(policy) ? ' ON DELETE CASCADE' : ''} NOT VALID;`,
     })),
   );
 };

@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../../platform/errors';
 import { name, table, text } from '../../platform/sql';
-import { changedColumns, detachedDependants, rowsLeave } from '../../policies/going';
+import { changedColumns, detachedDependants, goingDependants, rowsLeave } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { judgePartitioning } from './fit-partitions';
 import {
@@ -200,7 +200,7 @@ export const rights: Check = (catalog) => {
   }
   for (const { declared, relation: r } of children) {
     if (!r) continue;
-    const deletes = declared.fate === 'delete' && rowsLeave(policy);
+    const deletes = goingDependants(policy).includes(declared);
     const lacking = [!r.may.select && 'SELECT from', deletes && !r.may.delete && 'DELETE from'].filter(
       (x) => x !== false,
     );
@@ -224,8 +224,9 @@ export const counted: Check = ({ facts }) =>
 /** A deletion fires the statement triggers of the table it names: so each partition needs its own, and the whole. */
 export const guarded: Check = (catalog) => {
   const { policy, governed, going } = catalog;
-  if (!governed || !rowsLeave(policy)) return [];
-  return [...new Set([governed, ...going.map((g) => g.relation)])].flatMap((r) => {
+  if (!governed) return [];
+  const losing = [...(rowsLeave(policy) ? [governed] : []), ...going.map((g) => g.relation)];
+  return [...new Set(losing)].flatMap((r) => {
     const open = catalog.parts(r).filter((x) => /^[rp]$/.test(x.kind) && !x.triggers.some(isGuard));
     // What guards the whole guards its partitions.
     return (open.length > 1 ? [r] : open).map((x) => ({

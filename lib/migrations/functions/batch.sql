@@ -72,7 +72,8 @@ begin
     raise exception 'lapse: counts differ: locked %, deleted %, named %, left %',
       rc.locked, rc.deleted, rc.named, still_there using errcode = 'LP007';
   end if;
-  named := case when rc.action = 'delete' then rc.named + rc.named_along else 0 end;
+  -- Of rows that stay, changed, only what went along has left a table.
+  named := coalesce(case when rc.action = 'delete' then rc.named else 0 end + rc.named_along, 0);
   select retention.since(before -> 'deleted', m -> 'deleted'), retention.since(before -> 'inserted', m -> 'inserted')
     into lost, came from retention.movements() m;
   select coalesce(sum(value::bigint), 0) into gone from jsonb_each_text(lost);

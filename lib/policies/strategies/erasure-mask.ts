@@ -38,6 +38,7 @@ export const erasureMask = (declared: ErasureMask): Strategy<ErasureMask> => {
   return {
     ...within,
     stays: {
+      takesAlong: false,
       mark: changes[0]!.column,
       pending: declared.pending,
       changes: changes.filter(({ column }) => column !== NO_MARK),

@@ -35,6 +35,8 @@ export const Mask = z.object({
   /** The column that says when the row was masked: a row is masked once. */
   mark: identifier,
   columns: z.array(MaskedColumn).min(1),
+  /** `go`: dependants with fate `delete` are deleted when the row is masked; else they stay with it. */
+  dependants: z.literal('go').optional(),
 });
 export type Mask = z.infer<typeof Mask>;
 
@@ -44,10 +46,12 @@ const VARIABLE = 'LAPSE_MASK_KEY';
 const KEYS = new WeakMap<Mask, string>();
 
 export const mask = (declared: Mask): Strategy<Mask> => {
-  const { mark, columns } = declared;
+  const { mark, columns, dependants } = declared;
+  const goes = dependants === 'go';
   const names = columns.map((c) => c.column).join(', ');
   return {
     stays: {
+      takesAlong: goes,
       mark,
       changes: [
         ...columns.map((c) => ({ column: c.column, to: becomes(c) })),
@@ -58,13 +62,13 @@ export const mask = (declared: Mask): Strategy<Mask> => {
       },
       marked: (since) => `${names} of it were masked at ${since}; the row stays`,
     },
-    reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })) },
+    reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })), dependants },
     action: 'mask',
     grace: null,
     archive: null,
     words: {
       noun: 'a mask',
-      behindRule: ` (the row stays, without ${names})`,
+      behindRule: ` (the row stays, without ${names}${goes ? '; what belongs to it goes' : ''})`,
       end: `masked: ${names}`,
       happens: (how) => `stays, with ${names} made unreadable for good, ${how}`,
     },

@@ -7,8 +7,10 @@ import type { Problem } from '../../platform/errors';
 import type { Sql } from '../../platform/sql';
 import type { Period } from '../period';
 
-/** A row that stays in its table, changed, with its files and dependants. */
+/** A row that stays in its table, changed, with its files. */
 interface Staying {
+  /** Whether dependants that are declared to go do so all the same; else they stay with it. */
+  readonly takesAlong: boolean;
   /** The column of an instant that marks it: while that is null the row may be picked. */
   readonly mark: string;
   /** Whether a row `t` is not changed yet; that the mark is null unless given. */

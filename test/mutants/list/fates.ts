@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant';
 
 const statement = 'lib/engine/statement';
+const along = 'test/engine/statement/mask-along.test.ts';
 const detach = 'test/engine/statement/detach.test.ts';
 
 export const fateMutants: readonly Mutant[] = [
@@ -61,5 +62,37 @@ export const fateMutants: readonly Mutant[] = [
     find: "      on: 'update' as const,\n      columns: clearedColumns(declared),",
     replace: "      on: 'update' as const,\n      columns: clearedColumns(declared).slice(9),",
     tests: [`${detach}:a trigger could keep it`],
+  },
+  {
+    id: 'FT08',
+    promise: 'Dependants of a row that is masked go only where the strategy says so.',
+    file: 'lib/policies/strategies/mask.ts',
+    find: 'takesAlong: goes,',
+    replace: 'takesAlong: true || goes,',
+    tests: [`${along}:without saying so`],
+  },
+  {
+    id: 'FT09',
+    promise: 'The net counts what leaves with rows that stay.',
+    file: 'lib/migrations/functions/batch.sql',
+    find: 'if gone <> named then',
+    replace: "if gone <> named and rc.action = 'delete' then",
+    tests: [`${along}:what leaves beside them`],
+  },
+  {
+    id: 'FT10',
+    promise: 'A table from which rows go along has its guard, also where the row itself stays.',
+    file: `${statement}/preflight-tables.ts`,
+    find: '...(rowsLeave(policy) ? [governed] : []), ...going.map((g) => g.relation)',
+    replace: '...(rowsLeave(policy) ? [governed, ...going.map((g) => g.relation)] : [])',
+    tests: [`${along}:they are not guarded`],
+  },
+  {
+    id: 'FT11',
+    promise: 'Another decision about the dependants of masked rows waits out the cooling-off.',
+    file: 'lib/policies/strategies/mask.ts',
+    find: '({ column, to })), dependants },',
+    replace: '({ column, to })) },',
+    tests: [`${along}:without saying so`],
   },
 ];

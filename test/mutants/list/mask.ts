@@ -65,7 +65,7 @@ export const maskMutants: readonly Mutant[] = [
     id: 'MK8',
     promise: 'A mask of more columns waits out the cooling-off.',
     file: mask,
-    find: 'reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })) },',
+    find: 'reach: { mark, columns: columns.map(({ column, to }) => ({ column, to })), dependants },',
     replace: 'reach: declared.kind,',
     tests: ['test/engine/guard/cooling.test.ts:a mask of one column more'],
   },

@@ -25,8 +25,8 @@ export const netMutants: readonly Mutant[] = [
     id: 'N03',
     promise: 'Rows that leave while a row is only marked as deleted are counted.',
     file: `${functions}/batch.sql`,
-    find: `named := case when rc.action = 'delete' then`,
-    replace: `named := case when rc.action is not null then`,
+    find: `named := coalesce(case when rc.action = 'delete' then`,
+    replace: `named := coalesce(case when rc.action is not null then`,
     tests: [net],
   },
   {
