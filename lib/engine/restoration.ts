@@ -93,7 +93,7 @@ function restoring({ policy, rowKey, actor, reason }: Restore, { mark, period }:
       'wanted',
       sql`
         select t.ctid as c, ${since} as deleted_at, ${open} as open
-        from only ${t} t join ${keysAsRows(sql`array[${key}]`, policy.key)} on ${isKey('t', policy.key)}
+        from only ${t} t join ${keysAsRows(sql`array[${key}]`, policy.key, policy.table)} on ${isKey('t', policy.key)}
         where ${since} is not null for update of t
       `,
       true,

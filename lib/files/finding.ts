@@ -9,7 +9,18 @@ import type { Database } from '../platform/database';
 import { nothing, oneRow, query, rows } from '../platform/query';
 import { askOne, type Limits } from '../platform/session';
 import type { KeyColumn, TableName } from '../platform/sql';
-import { empty, id, keyAsText, list, literal, sql, tableId, tableLabel, typed } from '../platform/sql';
+import {
+  empty,
+  id,
+  keyAsText,
+  keyValue,
+  list,
+  literal,
+  sql,
+  tableId,
+  tableLabel,
+  typed,
+} from '../platform/sql';
 import { type FileReference, referenced } from './references';
 
 const LIMITS: Limits = { statementMs: 10_000 };
@@ -153,7 +164,7 @@ export function nextNamed(
   hosts: readonly string[],
 ): Promise<NamedFile[]> {
   const columns = key.map((k) => id('t', k.column));
-  const position = key.map((k, i) => typed(after?.[i] ?? null, k.type));
+  const position = key.map((k, i) => keyValue(after?.[i] ?? null, k));
   const further = after ? sql` and (${list(...columns)}) > (${list(...position)})` : empty;
   const file = sql`${id('t', column)}::text`;
   const named = query(

@@ -73,13 +73,27 @@ export function keyAsText(alias: string, key: readonly KeyColumn[]): Sql {
 }
 
 /** The way back: a relation `kt(k0, k1, …)` of typed key values from an expression of type text[]. */
-export function keysAsRows(array: Sql, key: readonly KeyColumn[]): Sql {
-  const columns =
-    key.length === 1
-      ? [sql`x::${raw(key[0]!.type)} as k0`]
-      : key.map((k, i) => sql`(x::jsonb ->> ${raw(String(i))})::${raw(k.type)} as ${id(`k${i}`)}`);
-  return sql`(select ${list(...columns)} from unnest(${array}) x) kt`;
+export function keysAsRows(array: Sql, key: readonly KeyColumn[], of: TableName): Sql {
+  const value = (i: number) => (key.length === 1 ? sql`x` : sql`(x::jsonb ->> ${raw(String(i))})`);
+  const columns = key.map((k, i) =>
+    k.type === undefined
+      ? sql`${id('r', k.column)} as ${id(`k${i}`)}`
+      : sql`${value(i)}::${raw(k.type)} as ${id(`k${i}`)}`,
+  );
+  const untyped = key.flatMap((k, i) =>
+    k.type === undefined ? [sql`${literal(k.column)}::text, ${value(i)}`] : [],
+  );
+  // What is not declared has the type of its column: read into a row of that table.
+  const read =
+    untyped.length === 0
+      ? empty
+      : sql` cross join lateral jsonb_populate_record(null::${tableId(of)}, jsonb_build_object(${list(...untyped)})) r`;
+  return sql`(select ${list(...columns)} from unnest(${array}) x${read}) kt`;
 }
+
+/** A value to compare a key's column with: without a declared type it takes that of the column. */
+export const keyValue = (value: Value, { type }: Pick<KeyColumn, 'type'>): Sql =>
+  type === undefined ? sql`${value}` : typed(value, type);
 
 /** Whether a row is the one of a key in `kt`. */
 export const isKey = (alias: string, key: readonly KeyColumn[]): Sql =>
@@ -109,10 +123,10 @@ interface Name {
 export interface TableName extends Name {
   readonly of?: Name;
 }
-/** `type` as PostgreSQL prints it; used in casts only. */
+/** `type` as PostgreSQL prints it, used in casts only; without it, the column's own. */
 export interface KeyColumn {
   readonly column: string;
-  readonly type: string;
+  readonly type?: string | undefined;
   /** `false`: a key of text that identifies no person. */
   readonly personal?: false;
 }

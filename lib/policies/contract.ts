@@ -34,11 +34,13 @@ const fragment = z
 const Table = z.object({ schema: identifier.default('public'), name: identifier });
 const KeyOf = z.object({
   column: identifier,
-  type: typeName,
+  /** Without it, as the catalog says. One uuid that is declared as such takes half the room in a receipt. */
+  type: typeName.optional(),
   /** Receipts keep keys for years: `false` says that a text key names no person (a cuid, a hash). */
   personal: z.literal(false).optional(),
 });
-const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
+/** Whether a type of this name holds text. */
+export const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
 
 const Scope = z
   .object({ organization: identifier.optional(), user: identifier.optional() })
@@ -206,7 +208,7 @@ export const PolicySchema = z.object({
   tenants: z
     .object({
       table: Table,
-      key: KeyOf,
+      key: KeyOf.required({ type: true }),
       /** The governed table's column that names the tenant. */
       column: identifier,
       label: fragment,
@@ -355,7 +357,7 @@ function unfitForPartitions(policy: Policy): string[] {
 /** A receipt is never changed: an e-mail address as a key would stay in it for years. */
 function personalKeys(field: string, key: readonly KeyColumn[]): string[] {
   return key.flatMap((k, i) =>
-    TEXT.test(k.type) && k.personal !== false
+    k.type !== undefined && TEXT.test(k.type) && k.personal !== false
       ? [
           `${field}.${i}.personal: keys are written into receipts, which are never changed; where ${k.column} holds no name, address or other personal data say personal: false, else name another unique key`,
         ]

@@ -113,7 +113,7 @@ class RowTooLargeError extends LapseError {
 
 const sliceOf = (policy: Policy, keys: readonly string[], shapes: readonly TableShape[]): Query<Slice>[] => {
   const most = Math.floor(MOST_BYTES / shapes.length);
-  const wanted = keysAsRows(typed([...keys], 'text[]'), policy.key);
+  const wanted = keysAsRows(typed([...keys], 'text[]'), policy.key, policy.table);
   const governed = sql`only ${tableId(policy.table)} t join ${wanted} on ${isKey('t', policy.key)}`;
   const own = { ...policy, alias: 't', parent: sql`null::text` };
   return [

@@ -70,7 +70,7 @@ function workOf({ nth, table, key, mapping, lines }: Wanted): object {
     't',
     compared.map((c) => c.name),
   );
-  const given = keysAsRows(sql`array[${raw('$1')}]`, key);
+  const given = keysAsRows(sql`array[${raw('$1')}]`, key, table);
   const values = written.map((c, i) => sql`y.v[${raw(String(i + 1))}]::${raw(c.plain)}`);
   return {
     nth,

@@ -57,12 +57,12 @@ function still({ request, policy, walk }: Batch): Sql {
 export function stillThere(policy: Policy, keys: Sql, within?: Sql): Sql {
   const [key] = policy.key;
   const t = tableId(policy.table);
-  if (policy.key.length === 1 && within === undefined) {
+  if (policy.key.length === 1 && key!.type !== undefined && within === undefined) {
     const sought = sql`${id('t', key!.column)} = any(${keys}::${raw(key!.type)}[])`;
     return sql`select count(*) from only ${t} t where ${allOf(sought, unmarked(policy))}`;
   }
   const same = allOf(isKey('t', policy.key), unmarked(policy), within);
-  return sql`select count(*) from only ${t} t join ${keysAsRows(keys, policy.key)} on ${same}`;
+  return sql`select count(*) from only ${t} t join ${keysAsRows(keys, policy.key, policy.table)} on ${same}`;
 }
 
 /** How many children of these keys a trigger kept: they would refer to nothing. */
@@ -74,6 +74,6 @@ export const childrenLeft = (policy: Policy, keys: Sql): Sql =>
         const same = allOf(
           ...d.references.map((column, i) => sql`${id('d', column)} = ${id('kt', `k${i}`)}`),
         );
-        return sql`(select count(*) from ${tableId(d.table)} d join ${keysAsRows(keys, policy.key)} on ${same})`;
+        return sql`(select count(*) from ${tableId(d.table)} d join ${keysAsRows(keys, policy.key, policy.table)} on ${same})`;
       }),
   );

@@ -93,8 +93,7 @@ const SOME_TIME = sql`'2020-01-01Z'::timestamptz`;
 
 const typesOf = (policy: Policy): string[] => [
   ...new Set([
-    ...policy.key.map((k) => k.type),
-    ...policy.dependants.flatMap((d) => d.key.map((k) => k.type)),
+    ...[...policy.key, ...policy.dependants.flatMap((d) => d.key)].flatMap((k) => k.type ?? []),
     ...(policy.tenants ? [policy.tenants.key.type] : []),
   ]),
 ];
@@ -205,6 +204,7 @@ const OF_COLUMN = sql`(a.attnum = any(i.indkey::int2[]) or exists (select 1 from
 /** A NOT NULL that was never validated (PostgreSQL 18) keeps no old NULL out. */
 const COLUMN = sql`jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'plain', format_type(a.atttypid, null),
       'type_oid', a.atttypid::text, 'base_oid', (select coalesce(nullif(t.typbasetype, 0), t.oid)::text from pg_type t where t.oid = a.atttypid),
+      'base', (select format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null) from pg_type t where t.oid = a.atttypid),
       'may_update', has_column_privilege(x.oid, a.attnum, 'UPDATE'),
       'not_null', a.attnotnull and not exists (select 1 from pg_constraint k
         where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated),

@@ -7,7 +7,7 @@ import type { Problem } from '../../platform/errors';
 import type { KeyColumn } from '../../platform/sql';
 import { name } from '../../platform/sql';
 import { clockColumns, scaleOf } from '../../policies/clocks';
-import type { Dependant, Policy } from '../../policies/contract';
+import { type Dependant, type Policy, TEXT } from '../../policies/contract';
 import { changedColumns } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
@@ -94,13 +94,18 @@ export const keys: Check = (catalog) => {
 function judgeKey(catalog: Catalog, r: Relation, key: readonly KeyColumn[], field: string): Problem[] {
   const known = key.filter((k) => k.column in r.columns);
   if (known.length < key.length) return [];
-  return [...typed(catalog, r, key, field), ...notNull(r, key), ...unique(r, key)];
+  return [
+    ...typed(catalog, r, key, field),
+    ...impersonal(r, key, field),
+    ...notNull(r, key),
+    ...unique(r, key),
+  ];
 }
 
 const typed = (catalog: Catalog, r: Relation, key: readonly KeyColumn[], field: string): Problem[] =>
   key.flatMap((k) => {
     const column = r.columns[k.column]!;
-    if (isOfType(catalog, column, k.type)) return [];
+    if (k.type === undefined || isOfType(catalog, column, k.type)) return [];
     return [
       {
         problem: `${field}: ${name(k.column)} of ${quoted(r)} is ${column.type}, the policy says ${k.type}`,
@@ -108,6 +113,15 @@ const typed = (catalog: Catalog, r: Relation, key: readonly KeyColumn[], field: 
       },
     ];
   });
+
+/** The declaration refuses a type of text itself; here is what it did not say. */
+const impersonal = (r: Relation, key: readonly KeyColumn[], field: string): Problem[] =>
+  key
+    .filter((k) => k.personal !== false && TEXT.test(r.columns[k.column]!.base))
+    .map((k) => ({
+      problem: `${field}: ${name(k.column)} of ${quoted(r)} is text, and keys are written into receipts, which are never changed`,
+      remedy: `where it holds no name, address or other personal data write { column: '${k.column}', personal: false } in the policy; else name another unique key`,
+    }));
 
 /** Without a length these mean a length of one, and a cast would cut the value. */
 const NEEDS_LENGTH = /^(char|character|bit)$/i;
@@ -128,7 +142,7 @@ const notNull = (r: Relation, key: readonly KeyColumn[]): Problem[] =>
     .filter((k) => !r.columns[k.column]!.not_null)
     .map((k) => ({
       problem: `${name(k.column)} of ${quoted(r)} may be NULL: a receipt could not name such a row`,
-      remedy: `ALTER TABLE ${quoted(r)} ALTER COLUMN ${name(k.column)} SET NOT NULL;`,
+      remedy: `ALTER TABLE ${quoted(r)} ALTER COLUMN ${name(k.column)} SET NOT NULL; (fill the rows that have none first), or name another unique key`,
     }));
 
 const unique = (r: Relation, key: readonly KeyColumn[]): Problem[] => {

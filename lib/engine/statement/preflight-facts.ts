@@ -38,6 +38,8 @@ const Column = z.object({
   plain: z.string(),
   type_oid: z.string(),
   base_oid: z.string(),
+  /** The same, below a domain. */
+  base: z.string(),
   not_null: z.boolean(),
   may_update: z.boolean(),
   /** Made by the database: generated or identity. */

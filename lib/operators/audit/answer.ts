@@ -197,6 +197,6 @@ const keyOf = (policies: readonly Policy[], target: Target): readonly KeyColumn[
 
 const isThere = (table: TableName, key: readonly KeyColumn[], value: string): Query<boolean> =>
   query(
-    sql`select ${keyAsText('t', key)} as key from ${tableId(table)} t join ${keysAsRows(sql`array[${value}]::text[]`, key)} on ${isKey('t', key)} limit 1`,
+    sql`select ${keyAsText('t', key)} as key from ${tableId(table)} t join ${keysAsRows(sql`array[${value}]::text[]`, key, table)} on ${isKey('t', key)} limit 1`,
     (found) => rows(z.object({ key: z.string() }))(found).length > 0,
   );

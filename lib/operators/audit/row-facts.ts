@@ -156,7 +156,7 @@ const stateOf = (policy: Policy): Query<State> =>
   );
 
 const keyed = (policy: Policy, key: string): Sql =>
-  sql`join ${keysAsRows(sql`array[${key}]::text[]`, policy.key)} on ${isKey('t', policy.key)}`;
+  sql`join ${keysAsRows(sql`array[${key}]::text[]`, policy.key, policy.table)} on ${isKey('t', policy.key)}`;
 
 const labels = (policy: Policy): Sql => list(...tableLabels(policy.table).map(literal));
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { RequestError } from '../../platform/errors';
 import { oneRow, type Query, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
-import { id, list, literal, type Sql, sql, tableId, typed } from '../../platform/sql';
+import { id, keyValue, list, literal, type Sql, sql, tableId } from '../../platform/sql';
 import type { Holding } from './holdings';
 
 /** A table without an index on what names the subject is read to its end for each page. */
@@ -62,7 +62,7 @@ function pageOf(
 ): Query<z.output<typeof Page>> {
   const { table, key, columns, theirs, value } = holding;
   const keys = list(...key.map((k) => id('t', k.column)));
-  const behind = after === null ? null : list(...key.map((k, i) => typed(after[i] ?? null, k.type)));
+  const behind = after === null ? null : list(...key.map((k, i) => keyValue(after[i] ?? null, k)));
   const line = sql`jsonb_build_object(${list(...columns.slice(0, MOST_ARGUMENTS).map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`))})`;
   const more = columns.slice(MOST_ARGUMENTS);
   const rest =

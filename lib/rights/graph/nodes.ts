@@ -101,12 +101,15 @@ const NEEDS_LENGTH = /^(char|character|bit)$/i;
 
 /** The key as its policy declares it, else as the catalog has it; empty: no receipt could name a row. */
 export function keyOf({ policy, dependant, table }: Node): readonly KeyColumn[] {
-  if (policy) return policy.key;
-  if (dependant) return dependant.key;
-  return table.key.map((column) => {
-    const { type, plain } = table.columns.find((c) => c.name === column)!;
-    return { column, type: NEEDS_LENGTH.test(plain) ? type : plain };
-  });
+  const typeOf = (column: string) => {
+    const found = table.columns.find((c) => c.name === column);
+    return found && (NEEDS_LENGTH.test(found.plain) ? found.type : found.plain);
+  };
+  const declared = policy?.key ?? dependant?.key;
+  return (
+    declared?.map((k) => ({ ...k, type: k.type ?? typeOf(k.column) })) ??
+    table.key.map((column) => ({ column, type: typeOf(column) }))
+  );
 }
 
 /** The columns by which a hold on a person or an organization finds a row. */

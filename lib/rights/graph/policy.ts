@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Problem } from '../../platform/errors';
 import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table } from '../../platform/sql';
-import { forever, type Policy, PolicySchema } from '../../policies/contract';
+import { forever, type Policy, PolicySchema, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
 import { FOR_GOOD } from '../../policies/strategies';
 import { type ErasureMask, erasureMaskOf } from '../../policies/strategies/erasure-mask';
@@ -164,7 +164,11 @@ export function unfit(node: Node, kind: Change['kind']): Problem[] {
     ];
   }
   const text = keyOf(node).filter(
-    (k) => TEXT.test(k.type) && k.personal !== false && !line?.impersonal.includes(k.column),
+    (k) =>
+      k.type !== undefined &&
+      TEXT.test(k.type) &&
+      k.personal !== false &&
+      !line?.impersonal.includes(k.column),
   );
   return [
     ...text.map((k) => ({
@@ -181,5 +185,3 @@ export function unfit(node: Node, kind: Change['kind']): Problem[] {
       : []),
   ];
 }
-
-const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;

@@ -108,7 +108,7 @@ export class Copy {
     for (const d of goingDependants(policy)) {
       const asked = query(
         sql`select ${keyAsText('d', d.key)} as key, '' as clock, '[]'::jsonb as at, to_json(d)::text as row, ${filesIn('d', d.files)} as files
-        from ${keysAsRows(keys, policy.key)} join ${source(policy)} t on ${isKey('t', policy.key)} join ${tableId(d.table)} d on ${belongs(d, policy)}`,
+        from ${keysAsRows(keys, policy.key, policy.table)} join ${source(policy)} t on ${isKey('t', policy.key)} join ${tableId(d.table)} d on ${belongs(d, policy)}`,
         rows(Row),
       );
       await this.#pageOf(tableLabel(d.table), await askOne(this.services.database, asked, READING), d.files);

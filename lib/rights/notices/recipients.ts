@@ -30,7 +30,7 @@ export function recipientsOf(policy: Policy, tenants: readonly string[]): Query<
   return query(
     sql`select distinct on (1) ${tenant} as tenant, ${address} as address, ${zone} as zone,
       coalesce((select jsonb_agg(s.recipient) from retention.notice_stop s where s.tenant = ${tenant}), '[]') as stopped
-    from ${keysAsRows(asked, [owner])} join ${tableId(to.table ?? table)} r on ${isKey('r', [owner])}
+    from ${keysAsRows(asked, [owner], to.table ?? table)} join ${tableId(to.table ?? table)} r on ${isKey('r', [owner])}
     order by 1, ${address}`,
     rows(Recipient),
   );

@@ -159,6 +159,18 @@ it.each([
   },
 );
 
+it('a key without a declared type has that of its columns', async () => {
+  const db = await start();
+  await db.sql(`create table things (kind text, no bigint, at timestamptz, unique (kind, no));
+    alter table things alter kind set not null, alter no set not null;
+    create index on things (at, kind, no); grant select, update, delete on things to lapse_app;
+    insert into things select 'a', i, '${OLD}' from generate_series(1, 3) i;
+    create function nothing() returns trigger language plpgsql as $$ begin return old; end $$;
+    create trigger nothing before delete on things for each row execute function nothing()`);
+  const key = [{ column: 'kind', personal: false as const }, { column: 'no' }];
+  await expectRun('untyped-key', thingsPolicy({ key, scope: {}, knownTriggers: ['nothing'] }));
+});
+
 const TIERS: Partial<PolicyInput> = {
   rules: [
     { label: 'free', keepFor: days(30) },

@@ -1,7 +1,8 @@
-/** Clocks of every kind: what is no instant is never before a cutoff. */
+/** Clocks of every kind: what is no instant is never before a cutoff. Keys of every type: each is named exactly. */
 import type { Mutant } from '../mutant';
 
 const clocks = 'test/engine/run/clocks.test.ts';
+const keys = 'test/engine/statement/keys.test.ts';
 
 export const clockMutants: readonly Mutant[] = [
   {
@@ -59,5 +60,21 @@ export const clockMutants: readonly Mutant[] = [
     find: ' && !nodes.some((n) => /Sort$/.test(n))',
     replace: '',
     tests: [`${clocks}:an index`],
+  },
+  {
+    id: 'KY1',
+    promise: 'A key of text that may name a person is refused, also where its type is not declared.',
+    file: 'lib/engine/statement/preflight-columns.ts',
+    find: `    .filter((k) => k.personal !== false && TEXT.test(r.columns[k.column]!.base))`,
+    replace: `    .filter(() => false)`,
+    tests: [`${keys}:of text is refused`],
+  },
+  {
+    id: 'KY2',
+    promise: 'A domain over text is text.',
+    file: 'lib/engine/statement/preflight-columns.ts',
+    find: `TEXT.test(r.columns[k.column]!.base)`,
+    replace: `TEXT.test(r.columns[k.column]!.plain)`,
+    tests: [`${keys}:of text is refused`],
   },
 ];

@@ -1,5 +1,5 @@
 /** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
-import { allOf, id, list, raw, type Sql, sql, typed } from '../../../platform/sql';
+import { allOf, id, keyValue, list, raw, type Sql, sql, typed } from '../../../platform/sql';
 import { clockValue, scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import type { Position } from '../leg';
@@ -21,7 +21,7 @@ export const byClock = (policy: Policy): Sql => list(clockOf(policy), ...keyOf(p
 
 /** The key of a position, typed. */
 export const keyAt = (policy: Policy, position: Position): Sql[] =>
-  policy.key.map((k, i) => typed(position.key[i] ?? null, k.type));
+  policy.key.map((k, i) => keyValue(position.key[i] ?? null, k));
 
 /** `(clock, key) > (…)`; what begins with a clock leaves the key out instead of inventing a smallest one. */
 export function afterClock(policy: Policy, position: Position): Sql {

@@ -203,6 +203,12 @@ select
                             from pg_type t
                             where t.oid = a.atttypid
                           ),
+                          'base',
+                          (
+                            select format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null)
+                            from pg_type t
+                            where t.oid = a.atttypid
+                          ),
                           'may_update',
                           has_column_privilege(x.oid, a.attnum, 'UPDATE'),
                           'not_null',

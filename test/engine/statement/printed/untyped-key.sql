@@ -1,0 +1,742 @@
+-- one request
+
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹1›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true);
+
+with
+  picked as materialized (
+    select t.ctid as c, "t"."at" as clk, "t"."kind" as "k0", "t"."no" as "k1"
+    from only "public"."things" t
+    where "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+    order by "t"."at", "t"."kind", "t"."no"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:1›
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                and h.table_name in ('public.things')
+            )
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      jsonb_build_array("t"."kind"::text, "t"."no"::text)::text as key,
+      (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      left join (
+        select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
+        from (select * from "picked" order by clk desc, "k0" desc, "k1" desc limit 1) y
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                    and h.table_name in ('public.things')
+                )
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    x.keys,
+    null,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
+
+select
+  retention.confirm_batch (
+    ‹id-1›::uuid,
+    ‹1›::int,
+    (
+      (
+        select count(*)
+        from
+          only "public"."things" t
+          join (
+            select "r"."kind" as "k0", "r"."no" as "k1"
+            from
+              unnest(
+                (
+                  select keys
+                  from retention.receipt
+                  where run = ‹id-1›::uuid and seq = ‹1›::int
+                )
+              ) x
+              cross join lateral jsonb_populate_record(
+                null::"public"."things",
+                jsonb_build_object('kind'::text, (x::jsonb ->> 0), 'no'::text, (x::jsonb ->> 1))
+              ) r
+          ) kt on "t"."kind" = "kt"."k0"
+          and "t"."no" = "kt"."k1"
+      ) + 0
+    )
+  ) as confirmed,
+  (
+    with
+      l as materialized (
+        select
+          pid,
+          bool_or(not granted) as waits,
+          coalesce(bool_or(locktype = 'advisory' and classid = 7001 and granted), false) as ours
+        from pg_locks
+        where pid is not null
+        group by pid
+      )
+    select
+      jsonb_build_object(
+        'waiting',
+        count(*) filter (
+          where l.waits and pg_blocking_pids(l.pid) && (select array_agg(o.pid) from l o where o.ours)
+        ),
+        'sessions',
+        count(*) filter (where not l.ours),
+        'lag',
+        (select extract(epoch from max(r.replay_lag)) from pg_stat_replication r),
+        'progress',
+        jsonb_build_object(
+          'ended',
+          pg_snapshot_xmax(pg_current_snapshot())::text::bigint - (
+            select count(*)
+            from pg_snapshot_xip(pg_current_snapshot())
+          ) - case
+            when pg_current_xact_id_if_assigned() < pg_snapshot_xmax(pg_current_snapshot()) then 1
+            else 0
+          end,
+          'runs',
+          (
+            select
+              coalesce(
+                jsonb_object_agg(
+                  p.run_now,
+                  (select coalesce(max(c.seq), 0) from retention.receipt c where c.run = p.run_now)
+                ),
+                '{}'
+              )
+            from retention.policy_state p
+            where p.run_now is not null
+          )
+        )
+      )
+    from l join pg_stat_activity a using (pid)
+    where a.datname = current_database()
+  ) as pressure,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request
+
+-- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+
+with
+  picked as materialized (
+    select t.ctid as c, "t"."at" as clk, "t"."kind" as "k0", "t"."no" as "k1"
+    from only "public"."things" t
+    where
+      "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and ("t"."at", "t"."kind", "t"."no") > (‹2026-01-20 02:00:00+00›::timestamptz, ‹a›, ‹2›)
+    order by "t"."at", "t"."kind", "t"."no"
+    limit ‹2›::int
+  ),
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (array(select c from picked))
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+      and isfinite("t"."at")
+      and not (
+        case
+          when (
+            select exists (select 1 from retention.hold where released_at is null)
+          ) then (
+            exists (
+              select 1
+              from retention.hold h
+              where
+                h.released_at is null
+                and h.scope = 'item'
+                and h.subject = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                and h.table_name in ('public.things')
+            )
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.extension
+                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+          ) then exists (
+            select 1
+            from retention.extension e
+            where
+              e.table_name in ('public.things')
+              and e.row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          )
+          else false
+        end
+      )
+      and not (
+        case
+          when (
+            select
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+          ) then exists (
+            select 1
+            from retention.dead_letter
+            where
+              table_name in ('public.things')
+              and row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+              and (
+                state = 'discarded'
+                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+              )
+          )
+          else false
+        end
+      )
+      and not false
+    for update of t skip locked
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning
+      t.ctid as c,
+      jsonb_build_array("t"."kind"::text, "t"."no"::text)::text as key,
+      (0)::bigint as bytes
+  ),
+  queued as (select 1 where false),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(array_agg(key), '{}') as keys,
+      0 as dependants_deleted,
+      jsonb_build_object() as dependants,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  at as materialized (
+    select
+      x.n as picked,
+      0 as unknown,
+      jsonb_build_object('ended', not x.full_batch, 'clock', l.clock, 'key', coalesce(l.key, '[]')) as after
+    from
+      (select count(*)::int as n, (select count(*) from picked) >= ‹2›::int as full_batch from "picked") x
+      left join (
+        select clk::text as clock, jsonb_build_array("k0"::text, "k1"::text) as key
+        from (select * from "picked" order by clk desc, "k0" desc, "k1" desc limit 1) y
+      ) l on true
+  ),
+  stayed as materialized (
+    select
+      coalesce(
+        case
+          when (
+            case
+              when (
+                select exists (select 1 from retention.hold where released_at is null)
+              ) then (
+                exists (
+                  select 1
+                  from retention.hold h
+                  where
+                    h.released_at is null
+                    and h.scope = 'item'
+                    and h.subject = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                    and h.table_name in ('public.things')
+                )
+              )
+              else false
+            end
+          ) then 'held'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.extension
+                    where
+                      table_name in ('public.things')
+                      and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              ) then exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              else false
+            end
+          ) then 'extended'
+          when (
+            case
+              when (
+                select
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              ) then exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              else false
+            end
+          ) then 'dead_letter'
+          when false then 'referenced'
+          when (
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+          ) is not true then 'not_expired'
+        end,
+        'busy'
+      ) as reason,
+      count(*) as n
+    from only "public"."things" t
+    where
+      (select picked from at) <> (select count(*) from locked)
+      and t.ctid = any (array(select c from picked except all select c from locked))
+    group by 1
+  ),
+  seen as materialized (
+    select
+      at.picked,
+      coalesce(
+        (select jsonb_object_agg(reason, n) from stayed),
+        '{}'
+      ) || case when at.unknown > 0 then jsonb_build_object('unknown_rule', at.unknown) else '{}' end as kept,
+      at.after
+    from at
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    x.keys,
+    null,
+    x.dependants,
+    x.by_rule,
+    (select count(*) from locked),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
+
+select
+  retention.confirm_batch (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    (
+      (
+        select count(*)
+        from
+          only "public"."things" t
+          join (
+            select "r"."kind" as "k0", "r"."no" as "k1"
+            from
+              unnest(
+                (
+                  select keys
+                  from retention.receipt
+                  where run = ‹id-1›::uuid and seq = ‹2›::int
+                )
+              ) x
+              cross join lateral jsonb_populate_record(
+                null::"public"."things",
+                jsonb_build_object('kind'::text, (x::jsonb ->> 0), 'no'::text, (x::jsonb ->> 1))
+              ) r
+          ) kt on "t"."kind" = "kt"."k0"
+          and "t"."no" = "kt"."k1"
+      ) + 0
+    )
+  ) as confirmed,
+  extract(
+    epoch
+    from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz
+  )::float8 * 1000 as statement_ms;
+
+
+-- one request, READ ONLY
+
+select
+  (
+    exists (
+      select 1
+      from
+        (
+          select 1
+          from only "public"."things" t
+          where
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+            and not (
+              case
+                when (
+                  select exists (select 1 from retention.hold where released_at is null)
+                ) then (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                      and h.table_name in ('public.things')
+                  )
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.extension
+                      where
+                        table_name in ('public.things')
+                        and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                else false
+              end
+            )
+            and not (
+              case
+                when (
+                  select
+                    exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.things')
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = jsonb_build_array("t"."kind"::text, "t"."no"::text)::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                else false
+              end
+            )
+            and not false
+          order by "t"."at", "t"."kind", "t"."no"
+          limit 1
+        ) x
+    )
+  ) as left,
+  ‹2026-03-01T02:00:00.000Z›::timestamptz as as_of;
+
+
+-- one request
+
+select
+  retention.end_run (
+    ‹things›,
+    ‹id-1›::uuid,
+    ‹succeeded›,
+    ‹null›,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    ‹3›::bigint,
+    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
+    ‹within_sla›
+  );
+
+select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule
+from retention.run
+where id = ‹id-1›::uuid;
