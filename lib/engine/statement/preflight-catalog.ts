@@ -246,7 +246,8 @@ const RELATION = sql`jsonb_build_object('oid', x.oid::text, 'root', x.root::text
         where g.tgrelid = x.oid and (not g.tgisinternal or g.tgparentid <> 0) and g.tgenabled in ('O', 'A')
           and (g.tgparentid = 0 or fn.nspname = 'retention')), '[]'))`;
 
-const WALK = sql`coalesce(jsonb_path_query_array(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))."Node Type"'), '[]')`;
+const WALK = sql`(select coalesce(jsonb_agg(jsonb_build_object('node', n -> 'Node Type', 'filter', n -> 'Filter')), '[]')
+        from jsonb_path_query(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))') n)`;
 
 const FOREIGN_KEY = sql`jsonb_build_object('name', f.conname, 'at', f.conrelid::text, 'from', f.from_root::text, 'to', f.to_root::text,
       'columns', ${names(sql`f.conkey`, sql`f.conrelid`)}, 'to_columns', ${names(sql`f.confkey`, sql`f.confrelid`)}, 'on_delete', f.confdeltype)`;

@@ -95,6 +95,13 @@ const Fragment = z.object({
   calls: z.array(z.string()),
 });
 
+const PlanNode = z.object({
+  node: z.string(),
+  /** What is asked of each row that was read; null: nothing. */
+  filter: z.string().nullable(),
+});
+export type PlanNode = z.infer<typeof PlanNode>;
+
 export const CatalogFacts = z.object({
   role: z.string(),
   /** By it the database counts what a batch deletes. */
@@ -106,8 +113,8 @@ export const CatalogFacts = z.object({
   /** Oid of each declared type; null: there is none of that name. */
   types: z.record(z.string(), z.string().nullable()),
   fragments: z.record(z.string(), Fragment),
-  /** The kinds of nodes in the plan of each rule's walk; of tenants, of one. Empty: it cannot be planned. */
-  walks: z.record(z.string(), z.array(z.string())),
+  /** The nodes in the plan of each rule's walk; of tenants, of one. Empty: it cannot be planned. */
+  walks: z.record(z.string(), z.array(PlanNode)),
   /** Columns naming files that no index answers for. */
   files: Unfit,
   /** Only of a partitioned policy. */

@@ -8,7 +8,14 @@ import { name } from '../../platform/sql';
 import { indexed, isOneColumn } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { markOf } from '../../policies/going';
-import { type Catalog, type Check, type Index, quoted, type Relation } from './preflight-facts';
+import {
+  type Catalog,
+  type Check,
+  type Index,
+  type PlanNode,
+  quoted,
+  type Relation,
+} from './preflight-facts';
 
 export const clockIndexes: Check = ({ policy, governed, facts }) => {
   if (!governed) return [];
@@ -20,7 +27,7 @@ export const clockIndexes: Check = ({ policy, governed, facts }) => {
     const match = Object.entries(rule.match);
     const first = policy.tenants ? [policy.tenants.column] : match.map(([column]) => column);
     const isThere = isOneColumn(clock) && governed.indexes.some((i) => walks(i, policy, match, first, then));
-    if (isThere || isAnswered(facts.walks[n])) continue;
+    if (isThere || isAnswered(policy, facts.walks[n])) continue;
     const columns = [...first.map(name), indexed(clock), ...then.slice(1).map(name)].join(', ');
     problems.push({
       problem: `${quoted(governed)} has no index on (${columns}): each batch would read the whole table`,
@@ -31,9 +38,15 @@ export const clockIndexes: Check = ({ policy, governed, facts }) => {
   return problems;
 };
 
-/** As PostgreSQL itself plans it, where it finds the rows in their order by an index. */
-const isAnswered = (nodes: readonly string[] = []): boolean =>
-  nodes.some((n) => /^Index (Only )?Scan$/.test(n)) && !nodes.some((n) => /Sort$/.test(n));
+/** As PostgreSQL itself plans it: it finds the rows in their order by an index, and reads no others on the way. */
+function isAnswered(policy: Policy, nodes: readonly PlanNode[] = []): boolean {
+  const mark = markOf(policy);
+  const unmarked = mark === null ? [] : printed(mark).map((column) => `(t.${column} IS NULL)`);
+  return (
+    nodes.some((n) => /^Index (Only )?Scan$/.test(n.node)) &&
+    nodes.every((n) => !/Sort$/.test(n.node) && (n.filter === null || unmarked.includes(n.filter)))
+  );
+}
 
 /** Begins with `first` in any order, but for what its predicate settles, then the clock and the key in order. */
 function walks(

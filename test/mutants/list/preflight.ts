@@ -102,7 +102,7 @@ export const preflightMutants: readonly Mutant[] = [
     id: 'G19',
     promise: 'A key that may be NULL is refused.',
     file: 'lib/engine/statement/preflight-columns.ts',
-    find: '...notNull(r, key), ',
+    find: '    ...notNull(r, key),\n',
     replace: '',
     tests: [tables],
   },

@@ -442,9 +442,13 @@ select
         coalesce(
           jsonb_object_agg(
             w.part,
-            coalesce(
-              jsonb_path_query_array(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))."Node Type"'),
-              '[]'
+            (
+              select
+                coalesce(
+                  jsonb_agg(jsonb_build_object('node', n -> 'Node Type', 'filter', n -> 'Filter')),
+                  '[]'
+                )
+              from jsonb_path_query(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))') n
             )
           ),
           '{}'
