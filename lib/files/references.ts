@@ -48,7 +48,7 @@ export function unfitReferences(references: readonly FileReference[]): Sql {
   // By name: to_regclass raises in a schema that the role may not use, and that is to be said with the rest.
   return sql`coalesce((
     select jsonb_agg(jsonb_build_object('schema', w.s, 'table', w.t, 'column', w.c, 'there', r.oid is not null,
-      'may_use', x.may_use, 'may_read', x.may_read, 'indexed', x.indexed))
+      'in_parts', coalesce(r.relkind = 'p', false), 'may_use', x.may_use, 'may_read', x.may_read, 'indexed', x.indexed))
     from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) w(s text, t text, c text)
     left join (pg_class r join pg_namespace n on n.oid = r.relnamespace) on n.nspname = w.s and r.relname = w.t
     cross join lateral (select ${INDEXED} as indexed, coalesce(has_schema_privilege(n.oid, 'USAGE'), false) as may_use,
@@ -62,6 +62,8 @@ const UnfitReference = z.object({
   column: z.string(),
   /** Whether there is a table of that name. */
   there: z.boolean(),
+  /** It is partitioned: PostgreSQL builds none of its indexes concurrently. */
+  in_parts: z.boolean(),
   may_use: z.boolean(),
   may_read: z.boolean(),
   indexed: z.boolean(),
@@ -92,7 +94,7 @@ function judgeReference(r: z.infer<typeof UnfitReference>): Problem[] {
   };
   const index = {
     problem: `${of} has no index on ${path}, which names files: each file would scan it`,
-    remedy: `CREATE INDEX CONCURRENTLY ON ${of} (${path});`,
+    remedy: `CREATE INDEX${r.in_parts ? '' : ' CONCURRENTLY'} ON ${of} (${path});`,
   };
   return [...(r.may_use ? [] : [use]), ...(r.may_read ? [] : [read]), ...(r.indexed ? [] : [index])];
 }

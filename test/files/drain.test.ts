@@ -216,6 +216,18 @@ describe('the drain', () => {
     );
   });
 
+  it('builds no index of a partitioned table concurrently, which PostgreSQL cannot', async () => {
+    f = await files();
+    await f.db.sql('drop table pictures cascade');
+    await f.db.sql('create table pictures (id uuid, at timestamptz, file text) partition by hash (id)');
+    await f.db.sql('grant select on pictures to lapse_app');
+    const { message } = await f.drain();
+    const index = 'CREATE INDEX ON "public"."pictures" (retention.blob_path("file"));';
+    expect(message).toContain(index);
+    await f.db.sql(index);
+    expect(await f.drain()).toMatchObject({ outcome: 'succeeded' });
+  });
+
   it('refuses while a table that names files is not there, and says so', async () => {
     f = await files();
     await f.db.sql('alter table pictures rename to former_pictures');

@@ -48,14 +48,19 @@ function forbidden(catalog: Catalog, governed: Relation, part: string, message: 
     return lackingRights(tenants, tenants.may.select ? '' : 'SELECT from', 'SELECT');
   }
   const dependant = children.find((_, i) => part === `dependants.${i}`);
-  // These ask no other table, and what it takes to read them is said with the other rights.
-  const said = dependant ? [governed, dependant.relation] : part === 'match' ? [governed] : [];
+  // What it takes to read these is said with the other rights; another table that `where` asks is named once they may be.
+  const said = dependant ? [governed, dependant.relation] : part === 'label' ? [] : [governed];
   if (said.some((r) => r !== null && !isReadable(r))) return [];
-  const schema = /^permission denied for schema (.+)$/.exec(message)?.[1];
+  const [, kind, denied] = /^permission denied for (\w+) (.+)$/.exec(message) ?? [];
   return [
     {
       problem: `${FIELDS[part] ?? `${part}.references`} cannot be asked of ${quoted(governed)}: ${message} (${FORBIDDEN})`,
-      remedy: schema === undefined ? 'GRANT SELECT ON that table TO lapse_app;' : usageOf(schema),
+      remedy:
+        denied === undefined || kind === 'function'
+          ? `give lapse_app the right to read what ${FIELDS[part] ?? part} asks`
+          : kind === 'schema'
+            ? usageOf(denied)
+            : `GRANT SELECT ON ${name(denied)} TO lapse_app;`,
     },
   ];
 }

@@ -171,9 +171,28 @@ describe('a fragment that cannot stand', () => {
   it('asks for the right to read what it asks', async () => {
     const policy = await pinned();
     await e.db.sql('revoke select on pins from lapse_app');
-    expect(await refused(e, policy)).toContain(
-      'where cannot be asked of "public"."things": permission denied for table pins',
-    );
+    const said = await refused(e, policy);
+    expect(said).toContain('where cannot be asked of "public"."things": permission denied for table pins');
+    expect(said).toContain('GRANT SELECT ON "pins" TO lapse_app;');
+    // Once it may be read, PostgreSQL says that it is asked.
+    expect((await follow(e, policy)).join()).toContain('public.pins decides about rows');
+    expect(await follow(e, policy)).toEqual([]);
+  });
+
+  it('says once what right to the table itself is missing, with a statement that can be run', async () => {
+    const policy = await govern(e.db, { where: `t.note <> 'x'` });
+    await e.db.sql('revoke select on things from lapse_app');
+    const said = await refused(e, policy);
+    expect(said).toContain('GRANT SELECT, DELETE, UPDATE ("id") ON "public"."things" TO lapse_app;');
+    expect(said).not.toContain('where cannot be asked');
+    expect(await follow(e, policy)).toEqual([]);
+  });
+
+  it('says of a function that may not be called that a right to it is missing', async () => {
+    const policy = await govern(e.db, { where: 'is_shut(t.note)' });
+    await e.db.sql(`create function is_shut(note text) returns boolean language plpgsql immutable as $$ begin return true; end $$;
+      revoke execute on function is_shut(text) from public`);
+    expect(await refused(e, policy)).toContain('give lapse_app the right to read what where asks');
   });
 });
 
