@@ -1,0 +1,52 @@
+/**
+ * `npm run proof:shapes [-- --schemas N] [--seed S] [--only K]`: random schemas and data under policies of every kind, each
+ * refused with a remedy that works when it is followed, or emptied exactly as a second judgment says, which shares no code
+ * with the engine. `--only` plays one of them again and leaves its SQL. Ends with code 1 when anything is wrong.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startLocalCloud } from '../local-cloud';
+import { inWords, prove } from '../proof/shapes/proof';
+import { world } from '../proof/shapes/world';
+
+const { values } = parseArgs({
+  options: {
+    schemas: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string', multiple: true },
+    lanes: { type: 'string', default: '3' },
+    folder: { type: 'string', default: '.lapse/shapes-proof' },
+  },
+});
+const whole = (name: string, text: string, least: number): number => {
+  const n = Number(text);
+  if (Number.isInteger(n) && n >= least) return n;
+  console.error(`--${name} takes a whole number from ${least}`);
+  process.exit(2);
+};
+const only = values.only?.map((text) => whole('only', text, 0));
+const schemas = whole('schemas', values.schemas, 1);
+const options = {
+  seed: whole('seed', values.seed, 0),
+  numbers: only ?? Array.from({ length: schemas }, (_, i) => i),
+  lanes: whole('lanes', values.lanes, 1),
+  folder: values.folder,
+  keepAll: only !== undefined,
+  say: (line: string) => console.log(line),
+};
+const folder = await mkdtemp(join(tmpdir(), 'lapse-shapes-'));
+const cloud = await startLocalCloud({ folder, durable: false, contents: 'memory' });
+try {
+  const here = await world(cloud);
+  const began = performance.now();
+  const proof = await prove(here, options);
+  const lines = inWords(proof);
+  console.log(`seed ${options.seed}, ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  for (const line of lines) console.log(line);
+  process.exitCode = proof.trials.some((t) => t.verdict === 'wrong') ? 1 : 0;
+} finally {
+  await cloud.stop();
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,120 @@
+/** Holds what happened against what had to happen; each difference is a sentence. */
+import type { RunResult } from '../../../engine/run/result';
+import type { Preview } from '../../../platform/outcome';
+import type { Copy } from './copy';
+import type { Evidence } from './evidence';
+import { type Judgment, type Oracle, REASONS } from './oracle';
+
+export interface Happened {
+  readonly before: Copy;
+  readonly after: Copy;
+  readonly evidence: Evidence;
+  readonly runs: readonly Pick<RunResult, 'deleted' | 'dependantsDeleted' | 'filesQueued'>[];
+}
+
+/** Its figures say what the oracle says of the same rows. */
+export function unlikeDryRun(
+  judgment: Pick<Judgment, 'first' | 'firstAlong'>,
+  preview: Pick<Preview, 'complete' | 'expired' | 'kept' | 'dependants'> | undefined,
+): string[] {
+  if (!preview) return ['the dry run has no figures'];
+  const reasons = [...judgment.first.values()];
+  const expired = reasons.filter((r) => r === null).length;
+  const kept = REASONS.map((reason) => {
+    const wanted = reasons.filter((r) => r === reason).length;
+    return wanted === preview.kept[reason] ? '' : `kept ${reason} ${preview.kept[reason]}, not ${wanted}`;
+  });
+  const along = Object.keys({ ...judgment.firstAlong, ...preview.dependants }).map((label) => {
+    const [says, wanted] = [preview.dependants[label] ?? 0, judgment.firstAlong[label] ?? 0];
+    return says === wanted ? '' : `${says} rows of ${label} along, not ${wanted}`;
+  });
+  return [
+    preview.complete ? '' : 'it is not complete',
+    preview.expired === expired ? '' : `${preview.expired} rows, not ${expired}`,
+    ...kept,
+    ...along,
+  ]
+    .filter((x) => x !== '')
+    .map((x) => `dry run: ${x}`);
+}
+
+/** After the last run: rows, receipts, files and figures. */
+export function unlikeOracle(oracle: Oracle, judgment: Judgment, happened: Happened): string[] {
+  const { before, after, evidence } = happened;
+  const freed = [...judgment.either].filter((id) => !after.rows.has(id));
+  const gone = judgment.with(freed);
+  return [
+    ...unlikeRows(oracle.after(gone), before, after),
+    ...unlikeReceipts(gone, before, evidence),
+    ...unlike('in the outbox', oracle.files(gone), evidence.files),
+    ...unlikeFigures(oracle, gone, happened),
+  ];
+}
+
+function unlikeRows(wanted: ReturnType<Oracle['after']>, before: Copy, after: Copy): string[] {
+  const problems: string[] = [];
+  for (const [id, values] of wanted) {
+    const row = after.rows.get(id);
+    if (!row) {
+      problems.push(`${id} is gone and must be there`);
+      continue;
+    }
+    for (const [column, value] of Object.entries(values)) {
+      const now = row.values[column] ?? null;
+      if (now !== value) problems.push(`${id}: ${column} is ${now}, not ${value}`);
+    }
+  }
+  for (const id of after.rows.keys()) {
+    if (!wanted.has(id))
+      problems.push(`${id} is there${before.rows.has(id) ? ' and must be gone' : ', and nobody wrote it'}`);
+  }
+  return problems;
+}
+
+/** Each row that is gone is named once: by its key, or by the partition that went whole. */
+function unlikeReceipts(gone: ReadonlySet<string>, before: Copy, evidence: Evidence): string[] {
+  const { problems, whole } = wholeOf(before, evidence);
+  return [...problems, ...unlike('in receipts', [...gone], [...evidence.named, ...whole])];
+}
+
+/** Rows that went with a partition: those of it that no batch had deleted before. */
+export function wholeOf(before: Copy, { dropped, named }: Evidence): { whole: string[]; problems: string[] } {
+  const earlier = new Set(named);
+  const parts = dropped.map(({ leaf, rows }) => ({
+    leaf,
+    rows,
+    inside: [...before.rows.values()].filter((row) => row.leaf === leaf && !earlier.has(row.id)),
+  }));
+  return {
+    whole: parts.flatMap(({ inside }) => inside.map((row) => row.id)),
+    problems: parts.flatMap(({ leaf, rows, inside }) =>
+      inside.length === rows ? [] : [`the receipt of ${leaf} says ${rows} rows, it had ${inside.length}`],
+    ),
+  };
+}
+
+function unlikeFigures(oracle: Oracle, gone: ReadonlySet<string>, { runs, evidence }: Happened): string[] {
+  const sum = (of: (run: Happened['runs'][number]) => number) => runs.reduce((all, run) => all + of(run), 0);
+  const rows = sum((r) => r.deleted) + sum((r) => r.dependantsDeleted);
+  const files = sum((r) => r.filesQueued);
+  return [
+    rows === gone.size ? '' : `the runs say ${rows} rows went, ${gone.size} had to`,
+    files === oracle.files(gone).length
+      ? ''
+      : `the runs say ${files} files, ${oracle.files(gone).length} had to go`,
+    evidence.bytes === oracle.bytes(gone)
+      ? ''
+      : `the receipts say ${evidence.bytes} bytes, not ${oracle.bytes(gone)}`,
+  ].filter((x) => x !== '');
+}
+
+/** The same, each as often. */
+export function unlike(where: string, wanted: readonly string[], found: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const id of wanted) counts.set(id, (counts.get(id) ?? 0) + 1);
+  for (const id of found) counts.set(id, (counts.get(id) ?? 0) - 1);
+  return [...counts].flatMap(([id, n]) => {
+    if (n === 0) return [];
+    return n > 0 ? [`${id} is not ${where}`] : [`${id} is ${where}, ${-n} times too often`];
+  });
+}

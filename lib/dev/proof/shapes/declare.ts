@@ -1,0 +1,215 @@
+/** The policy of a shape as a developer would write it who knows the tables, and the mistakes such a developer makes. */
+import type { PolicyInput } from '../../../policies/contract';
+import type { Rolls } from './rolls';
+import { PREFIX } from './rows';
+import { type Clock, type Link, literal, quoted, type ShapeTable, tableOf } from './shape';
+import type { Draft } from './tables';
+
+export type Child = NonNullable<PolicyInput['dependants']>[number];
+export const POLICY = 'shapes';
+
+const TEXT = /^(text|character)/;
+
+export const keyOf = (t: ShapeTable, columns: readonly string[] = t.key) =>
+  columns.map((column) => {
+    const type = t.columns.find((c) => c.name === column)!.type;
+    return TEXT.test(type) ? { column, type, personal: false as const } : { column, type };
+  });
+
+const scopeOf = (t: ShapeTable) => ({
+  ...(t.organization ? { organization: t.organization } : {}),
+  ...(t.person ? { user: t.person } : {}),
+});
+
+const filesOf = (t: ShapeTable) =>
+  t.file
+    ? [
+        {
+          column: t.file,
+          ...(t.bytes ? { bytes: t.bytes } : {}),
+          fate: 'delete' as const,
+          prefix: PREFIX,
+        },
+      ]
+    : [];
+
+/** A trigger that takes other rows along is never one to be named. */
+const knownOf = (t: ShapeTable): string[] =>
+  t.trigger && t.trigger.kind !== 'deletes' ? [t.trigger.name] : [];
+
+export interface Declaring {
+  readonly tables: readonly ShapeTable[];
+  readonly links: readonly Link[];
+  readonly governed: Draft;
+  readonly keepSeconds: number;
+  readonly tenants: PolicyInput['tenants'];
+}
+
+function clockOf({ second, ...clock }: Clock): PolicyInput['clock'] {
+  if (!second) return clock;
+  return { ...clock, [second.counts]: [second.column] };
+}
+
+export function declare(rolls: Rolls, d: Declaring): PolicyInput {
+  const [governed] = d.tables;
+  const t = governed!;
+  const { clock } = t;
+  const keepFor = { seconds: d.keepSeconds };
+  const { kind, flag } = d.governed;
+  // A partition that is dropped whole can spare none of its rows.
+  const isWhole = t.partitions !== null;
+  const matched = kind !== null && !isWhole && d.tenants === undefined && rolls.chance(60);
+  const rules = d.tenants
+    ? [
+        { label: 'free', keepFor },
+        { label: 'pro', keepFor: { seconds: d.keepSeconds * 3 } },
+      ]
+    : matched
+      ? [
+          { label: 'short', keepFor, match: { [kind]: 'a' } },
+          {
+            label: 'long',
+            keepFor: { seconds: rolls.chance(30) ? null : d.keepSeconds * 2 },
+            match: { [kind]: 'b' },
+          },
+        ]
+      : [{ label: 'all', keepFor }];
+  return {
+    name: POLICY,
+    description: 'rows of a random schema',
+    justification: 'because a proof wants it so',
+    ground: 'proof',
+    schedule: { run: '0 2 * * *' },
+    table: { schema: t.schema, name: t.name },
+    key: keyOf(t),
+    clock: clockOf(clock!),
+    rules,
+    ...(flag && !isWhole && rolls.chance(70) ? { where: `t.${quoted(flag)} is not true` } : {}),
+    ...(d.tenants ? { tenants: d.tenants } : {}),
+    ...(t.partitions?.by === 'range' && t.partitions.column === clock!.column
+      ? { partitioned: { by: 'month' as const } }
+      : {}),
+    scope: scopeOf(t),
+    files: filesOf(t),
+    knownTriggers: knownOf(t),
+    dependants: dependantsOf(rolls, d),
+  };
+}
+
+function dependantsOf(rolls: Rolls, { tables, links }: Declaring): Child[] {
+  const governed = tables[0]!;
+  return links
+    .filter((l) => l.to === 0)
+    .flatMap((l) => {
+      const t = tables[l.from]!;
+      const references = governed.key.map((k) => l.columns[l.targets.indexOf(k)]!);
+      const fate = fateOf(rolls, l);
+      if (fate === null) return [];
+      const child: Child = {
+        table: { schema: t.schema, name: t.name },
+        key: keyOf(t),
+        references,
+        fate,
+        scope: scopeOf(t),
+        files: filesOf(t),
+        knownTriggers: l.from === 0 ? [] : knownOf(t),
+      };
+      return [child];
+    });
+}
+
+function fateOf(rolls: Rolls, l: Link): Child['fate'] | null {
+  // Nobody has to name what no foreign key names.
+  if (l.soft) return rolls.of(['delete', 'block', null] as const);
+  if (l.from === l.to) return 'block';
+  if (l.action === 'set null' || l.action === 'set default') return 'keep';
+  if (l.action === 'cascade') return 'delete';
+  return rolls.chance(60) ? 'delete' : 'block';
+}
+
+type Mistake = (rolls: Rolls, input: PolicyInput) => PolicyInput | null;
+
+const changeChild = (
+  rolls: Rolls,
+  input: PolicyInput,
+  change: (c: Child) => Child | null,
+): PolicyInput | null => {
+  const all = input.dependants ?? [];
+  if (all.length === 0) return null;
+  const at = rolls.upTo(all.length);
+  const changed = change(all[at]!);
+  if (changed === all[at]) return null;
+  return { ...input, dependants: all.flatMap((c, i) => (i === at ? (changed ? [changed] : []) : [c])) };
+};
+
+export const MISTAKES: Readonly<Record<string, Mistake>> = {
+  'forgotten branch': (r, p) => changeChild(r, p, () => null),
+  'wrong fate': (r, p) =>
+    changeChild(r, p, (c) => {
+      const fate = r.of((['delete', 'keep', 'block'] as const).filter((f) => f !== c.fate));
+      return { ...c, fate };
+    }),
+  'wrong order': (r, p) =>
+    changeChild(r, p, (c) =>
+      c.references.length > 1 ? { ...c, references: [...c.references].reverse() } : c,
+    ),
+  'wrong type of a key': (r, p) => {
+    const first = p.key[0]!;
+    const type = first.type === 'integer' ? 'bigint' : 'integer';
+    if (r.chance(50)) return { ...p, key: [{ ...first, type }, ...p.key.slice(1)] };
+    return changeChild(r, p, (c) => {
+      const [own, ...rest] = c.key;
+      return { ...c, key: [{ ...own!, type: own!.type === 'integer' ? 'bigint' : 'integer' }, ...rest] };
+    });
+  },
+  'wrong type of the clock': (_, p) => {
+    const { column, otherwise, orLater } = p.clock;
+    const same = {
+      column,
+      ...(otherwise ? { otherwise } : {}),
+      ...(orLater ? { orLater } : {}),
+      ...(p.clock.ahead ? { ahead: true as const } : {}),
+    };
+    if (p.partitioned) return null;
+    return {
+      ...p,
+      clock: {
+        ...same,
+        ...(p.clock.type === 'timestamptz' ? { type: 'timestamp', zone: 'UTC' } : { type: 'timestamptz' }),
+      },
+    };
+  },
+  'trigger not named': (_, p) => ((p.knownTriggers ?? []).length > 0 ? { ...p, knownTriggers: [] } : null),
+};
+
+/** What the developer forgot to do in the database. */
+export const OMISSIONS = ['index', 'grant', 'guard', 'index of files'] as const;
+
+/** The index by which a policy finds its rows, for each of its rules. */
+export function clockIndexes(t: ShapeTable, input: PolicyInput): string[] {
+  const { column, second } = t.clock!;
+  const counts = { otherwise: 'coalesce', orLater: 'greatest' };
+  const clock = second
+    ? `(${counts[second.counts]}(${quoted(column)}, ${quoted(second.column)}))`
+    : quoted(column);
+  const then = [clock, ...t.key.filter((k) => k !== column).map(quoted)];
+  const matched = input.rules.flatMap((r) => Object.keys(r.match ?? {}));
+  const first = input.tenants ? [input.tenants.column] : [...new Set(matched)];
+  return [`create index on ${tableOf(t)} (${[...first.map(quoted), ...then].join(', ')})`];
+}
+
+/** Organizations with a plan each: of those the tiers are. */
+const TENANTS = { schema: 'public', name: 'organizations_of_the_proof' };
+export const tenantsSql = (organizations: readonly string[]): string[] => [
+  `create table ${tableOf(TENANTS)} (id uuid primary key, plan text)`,
+  `insert into ${tableOf(TENANTS)} values ${organizations.map((o, i) => `(${literal(o)}, ${literal(['free', 'pro', 'other', 'free'][i % 4]!)})`).join(', ')}`,
+  `grant select on ${tableOf(TENANTS)} to lapse_app`,
+  `create trigger lapse_gate before insert or update or delete on ${tableOf(TENANTS)} for each statement execute function retention.gate()`,
+];
+
+export const tenantsOf = (column: string): NonNullable<PolicyInput['tenants']> => ({
+  table: TENANTS,
+  key: { column: 'id', type: 'uuid' },
+  column,
+  label: 'o.plan',
+});

@@ -1,0 +1,292 @@
+/**
+ * Does what a refusal says, as a developer would who reads it: runs the printed statements as the owner of the tables, and
+ * writes the printed line into the policy. What no reader understands is not followed, and the proof says so.
+ */
+import type { PolicyInput } from '../../../policies/contract';
+import type { Child } from './declare';
+import { keyOf } from './declare';
+import { labelOf, type Shape } from './shape';
+
+export interface Refusal {
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+export interface Followed {
+  readonly policy: PolicyInput;
+  readonly statements: readonly string[];
+}
+
+interface Reading extends Refusal {
+  readonly policy: PolicyInput;
+  readonly shape: Shape;
+}
+
+interface Reader {
+  /** In the table at the end of the proof. */
+  readonly kind: string;
+  readonly of: (r: Refusal) => boolean;
+  /** Null: not to be followed after all. */
+  readonly follow: (r: Reading) => Followed | null;
+}
+
+const run = ({ policy, remedy }: Reading): Followed | null => {
+  const statements = statementsIn(remedy);
+  return statements.length === 0 ? null : { policy, statements };
+};
+const declared = (policy: PolicyInput | null): Followed | null =>
+  policy === null ? null : { policy, statements: [] };
+
+const childrenOf = (policy: PolicyInput): Child[] => [...(policy.dependants ?? [])];
+const labelOfChild = (c: Child): string =>
+  labelOf({ schema: c.table.schema ?? 'public', name: c.table.name });
+
+/** Changes every dependant for which it is asked for; null where there is none. */
+function change(
+  policy: PolicyInput,
+  wanted: (c: Child) => boolean,
+  to: (c: Child) => Child,
+): PolicyInput | null {
+  const all = childrenOf(policy);
+  if (!all.some(wanted)) return null;
+  return { ...policy, dependants: all.map((c) => (wanted(c) ? to(c) : c)) };
+}
+
+const quotedWords = (text: string): string[] =>
+  [...text.matchAll(/'((?:[^'\\]|\\.)*)'/g)].map((m) => m[1]!.replaceAll("\\'", "'"));
+
+const READERS: readonly Reader[] = [
+  {
+    kind: 'a branch is not declared',
+    of: (r) => /references the table and is not declared/.test(r.problem),
+    follow: ({ policy, shape, problem, remedy }) => {
+      const at = shape.tables.find((t) => problem.startsWith(`${labelOf(t)} (`));
+      const list = /with references: \[(.*)\] and fate/.exec(remedy)?.[1];
+      if (!at || list === undefined) return null;
+      const fate = fateOf(shape, problem, remedy);
+      const child: Child = {
+        table: { schema: at.schema, name: at.name },
+        key: keyOf(at),
+        references: referencesOf(shape, list),
+        fate,
+        knownTriggers:
+          at === shape.tables[0] || !at.trigger || at.trigger.kind === 'deletes' ? [] : [at.trigger.name],
+        ...(at.organization || at.person
+          ? {
+              scope: {
+                ...(at.organization ? { organization: at.organization } : {}),
+                ...(at.person ? { user: at.person } : {}),
+              },
+            }
+          : {}),
+      };
+      return declared({ ...policy, dependants: [...childrenOf(policy), child] });
+    },
+  },
+  {
+    kind: 'columns in another order than the key',
+    of: (r) => /is declared in another order than the key/.test(r.problem),
+    follow: ({ policy, shape, problem, remedy }) => {
+      const list = /^declare references: \[(.*)\] of /.exec(remedy)?.[1];
+      if (list === undefined) return null;
+      const references = referencesOf(shape, list);
+      const same = (c: Child) => [...c.references].sort().join() === [...references].sort().join();
+      return declared(
+        change(
+          policy,
+          (c) => problem.startsWith(`${labelOfChild(c)} (`) && same(c),
+          (c) => ({ ...c, references }),
+        ),
+      );
+    },
+  },
+  {
+    kind: 'another type of a key',
+    of: (r) => /^(key|dependants\.\d+\.key): .* the policy says /.test(r.problem),
+    follow: ({ policy, problem, remedy }) => {
+      const [, column, type] = /\{ column: '(.*)', type: '(.*)' \}$/.exec(remedy) ?? [];
+      const i = /^dependants\.(\d+)/.exec(problem)?.[1];
+      if (column === undefined || type === undefined) return null;
+      const corrected = (key: PolicyInput['key']) =>
+        key.map((k) =>
+          k.column === column
+            ? { ...k, type, ...(/char|text/.test(type) ? { personal: false as const } : {}) }
+            : k,
+        );
+      if (i === undefined) return declared({ ...policy, key: corrected(policy.key) });
+      const child = childrenOf(policy)[Number(i)];
+      return declared(
+        change(
+          policy,
+          (c) => c === child,
+          (c) => ({ ...c, key: corrected(c.key) }),
+        ),
+      );
+    },
+  },
+  {
+    kind: 'another type of the clock',
+    of: (r) => r.remedy.startsWith('correct clock.type in the policy: '),
+    follow: ({ policy, remedy, shape }) => {
+      const { type: _, ...clock } = policy.clock;
+      const said = (word: string) => new RegExp(`${word}: '?([a-z]+)'?`).exec(remedy)?.[1];
+      const own = shape.tables[0]!.clock!;
+      // The zone, the unit and the digits only who knows the application can say.
+      const more = {
+        ...('zone' in own ? { zone: own.zone } : {}),
+        ...('unit' in own ? { unit: own.unit } : {}),
+        ...('digits' in own ? { digits: own.digits } : {}),
+        ...(said('numeric') ? { numeric: true as const } : {}),
+      };
+      const type = said('type');
+      if (type !== own.type) return null;
+      return declared({ ...policy, clock: { ...clock, ...more, type } as PolicyInput['clock'] });
+    },
+  },
+  {
+    kind: "'keep' where the foreign key does not let go",
+    of: (r) => /is declared 'keep', but foreign key/.test(r.problem),
+    follow: ({ policy, problem }) =>
+      declared(
+        change(
+          policy,
+          (c) => c.fate === 'keep' && problem.startsWith(`${labelOfChild(c)} is`),
+          (c) => ({ ...c, fate: 'delete' }),
+        ),
+      ),
+  },
+  {
+    kind: 'a table that refers to itself',
+    of: (r) => /refers to itself by/.test(r.problem),
+    follow: (r) => {
+      const governed = labelOf({ schema: r.policy.table.schema ?? 'public', name: r.policy.table.name });
+      const policy = change(
+        r.policy,
+        (c) => labelOfChild(c) === governed,
+        (c) => ({ ...c, fate: 'block' }),
+      );
+      return { policy: policy ?? r.policy, statements: statementsIn(r.remedy) };
+    },
+  },
+  {
+    kind: 'a trigger nobody named',
+    of: (r) => /^trigger .* is not declared/.test(r.problem),
+    follow: (r) => {
+      const named = r.shape.tables.flatMap((t) => (t.trigger ? [t.trigger] : []));
+      const at = /name it in (knownTriggers|dependants\.(\d+)\.knownTriggers) of the policy/.exec(r.remedy);
+      const trigger = named.find((t) => r.problem.includes(`"${t.name.replaceAll('"', '""')}"`));
+      // A reader of the code drops one that takes other rows along.
+      if (!trigger || trigger.kind === 'deletes' || !at) return run(r);
+      if (at[2] === undefined)
+        return declared({ ...r.policy, knownTriggers: [...(r.policy.knownTriggers ?? []), trigger.name] });
+      const child = childrenOf(r.policy)[Number(at[2])];
+      return declared(
+        change(
+          r.policy,
+          (c) => c === child,
+          (c) => ({ ...c, knownTriggers: [...(c.knownTriggers ?? []), trigger.name] }),
+        ),
+      );
+    },
+  },
+  {
+    kind: 'rows that would go or change unseen',
+    of: (r) => /would (go|change) with /.test(r.problem),
+    follow: run,
+  },
+  {
+    kind: "'block' where the foreign key gives way",
+    of: (r) => /is declared 'block', but foreign key/.test(r.problem),
+    follow: run,
+  },
+  {
+    kind: 'no foreign key says that it goes along',
+    of: (r) => /no foreign key says so/.test(r.problem),
+    follow: run,
+  },
+  { kind: 'no gate', of: (r) => /has no gate/.test(r.problem), follow: run },
+  { kind: 'no guard', of: (r) => /no guard: its rows could leave/.test(r.problem), follow: run },
+  {
+    kind: 'no index by the clock',
+    of: (r) => /each batch would read the whole table/.test(r.problem),
+    follow: run,
+  },
+  {
+    kind: 'no index on a reference',
+    of: (r) => /would scan that table|is not indexed/.test(r.problem),
+    follow: run,
+  },
+  { kind: 'no index on names of files', of: (r) => /each file would scan it/.test(r.problem), follow: run },
+  { kind: 'no grant to drop partitions', of: (r) => /to drop partitions of/.test(r.problem), follow: run },
+  {
+    kind: 'rights are missing',
+    of: (r) => /the role may not|cannot be read|permission denied/.test(r.problem),
+    follow: run,
+  },
+  {
+    kind: 'a key that may be NULL or is not unique',
+    of: (r) => /may be NULL|is not unique/.test(r.problem),
+    follow: run,
+  },
+];
+
+/** What no policy can govern: refused for good, and rightly, where the schema is of that kind. */
+const NEVER: Readonly<Record<NonNullable<Shape['never']>, RegExp>> = {
+  view: /is not a plain table \(relkind v\)/,
+  inheritance: /has inheriting tables/,
+  'row security': /has row-level security/,
+};
+
+export const isForGood = (shape: Shape, refusal: Refusal): boolean =>
+  shape.never !== null && NEVER[shape.never].test(refusal.problem);
+
+export const kindOf = (refusal: Refusal): string =>
+  Object.entries(NEVER).find(([, said]) => said.test(refusal.problem))?.[0] ??
+  READERS.find((reader) => reader.of(refusal))?.kind ??
+  refusal.problem.replaceAll(/"[^"]*"|\([^)]*\)/g, '…');
+
+export const follow = (reading: Reading): Followed | null =>
+  READERS.find((reader) => reader.of(reading))?.follow(reading) ?? null;
+
+/** A developer who reads "'delete', 'keep' or 'block'" takes what the foreign key does already. */
+function fateOf(shape: Shape, problem: string, remedy: string): Child['fate'] {
+  if (!remedy.includes("'delete'")) return 'block';
+  if (/lose their reference|get its default/.test(problem)) return 'keep';
+  return /would stop the deletion/.test(problem) && shape.number % 2 === 0 ? 'block' : 'delete';
+}
+
+/** Columns as the remedy lists them: 'a', 'b'; a name may hold any sign, also a quote. */
+function referencesOf(shape: Shape, list: string): string[] {
+  const link = shape.links.find((l) =>
+    permutations(l.columns).some((p) => p.map((c) => `'${c}'`).join(', ') === list),
+  );
+  const wanted = link && permutations(link.columns).find((p) => p.map((c) => `'${c}'`).join(', ') === list);
+  return wanted ? [...wanted] : quotedWords(list);
+}
+
+function permutations<T>(all: readonly T[]): T[][] {
+  if (all.length < 2) return [[...all]];
+  return all.flatMap((one, i) => permutations(all.filter((_, x) => x !== i)).map((rest) => [one, ...rest]));
+}
+
+const BEGINS = /\b(ALTER TABLE|CREATE|GRANT|DROP|SELECT retention\.|INSERT INTO retention\.)/;
+
+/** Each printed statement, from its first word to its semicolon; quotes may hold anything. */
+export function statementsIn(remedy: string): string[] {
+  const found: string[] = [];
+  for (let rest = remedy; ; ) {
+    const from = BEGINS.exec(rest)?.index;
+    if (from === undefined) return found;
+    let quote: string | null = null;
+    let to = from;
+    for (; to < rest.length; to += 1) {
+      const sign = rest[to]!;
+      if (quote) quote = sign === quote ? null : quote;
+      else if (sign === '"' || sign === "'") quote = sign;
+      else if (sign === ';') break;
+    }
+    if (to === rest.length) return found;
+    found.push(rest.slice(from, to));
+    rest = rest.slice(to + 1);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * One schema from its first line to its last row. Refused: what the refusal says is done, and again, until it is not. Then
+ * a dry run, and runs until nothing goes any more, held against the oracle.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Client } from 'pg';
+import type { RunResult } from '../../../engine/run/result';
+import { runPolicy } from '../../../engine/run/run';
+import { definePolicy, type Policy, type PolicyInput } from '../../../policies/contract';
+import { unlikeDryRun, unlikeOracle } from './compare';
+import { type Copy, copyOf } from './copy';
+import { evidenceOf } from './evidence';
+import { Oracle } from './oracle';
+import { follow, isForGood, kindOf, type Refusal } from './remedies';
+import { labelOf, type Shape } from './shape';
+import { OLD_LETTER } from './surroundings';
+import { NOW } from './times';
+import type { Place, World } from './world';
+import { disturb, unlikeInvariants } from './writer';
+import { written } from './written';
+
+export interface Trial {
+  readonly number: number;
+  /** `refused` also where it went as it had to once the refusal was followed. */
+  readonly verdict: 'exact' | 'refused' | 'wrong';
+  readonly forGood: boolean;
+  /** Kinds of what it was refused for. */
+  readonly refusals: readonly string[];
+  readonly problems: readonly string[];
+  /** All that was done, as SQL with remarks. */
+  readonly replay: readonly string[];
+  readonly rows: number;
+  readonly gone: number;
+}
+
+/** Each round may bring up what the one before hid. */
+const MOST_ROUNDS = 8;
+/** Rows that wait for others go in a later run. */
+const MOST_RUNS = 14;
+/** Sentences of one trial that are shown. */
+const MOST_PROBLEMS = 12;
+
+/** What a test does to a database so that the judgment has something to notice. */
+export interface Meddling {
+  readonly beforeRuns?: (owner: Client) => Promise<unknown>;
+  readonly afterRuns?: (owner: Client) => Promise<unknown>;
+}
+
+export async function attempt(world: World, shape: Shape, meddling: Meddling = {}): Promise<Trial> {
+  const place = await world.place();
+  const trial = new Attempt(shape, place, meddling);
+  try {
+    return await trial.run();
+  } catch (error) {
+    return trial.ended([
+      `stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    ]);
+  } finally {
+    await place.end();
+  }
+}
+
+class Attempt {
+  #input: PolicyInput;
+  readonly #replay: string[] = [];
+  readonly #refusals: string[] = [];
+  #forGood = false;
+  #rows = 0;
+  #gone = 0;
+
+  constructor(
+    private readonly shape: Shape,
+    private readonly place: Place,
+    private readonly meddling: Meddling,
+  ) {
+    this.#input = shape.policy;
+  }
+
+  async run(): Promise<Trial> {
+    const { owner } = this.place;
+    this.#say(`schema ${this.shape.number} of seed ${this.shape.seed}`);
+    if (this.shape.mistakes.length > 0) this.#say(`mistakes: ${this.shape.mistakes.join(', ')}`);
+    for (const statement of written(this.shape)) await this.#do(owner, statement);
+    const before = await copyOf(owner, null, NOW);
+    this.#rows = before.rows.size;
+    const dry = await this.#fit(before);
+    if (typeof dry === 'string') return this.ended([dry]);
+    if (this.#forGood || dry === null) return this.ended([]);
+    return this.ended(await this.#prove(definePolicy(this.#input), dry));
+  }
+
+  ended(problems: readonly string[]): Trial {
+    const verdict = problems.length > 0 ? 'wrong' : this.#refusals.length > 0 ? 'refused' : 'exact';
+    this.#say(`${verdict}\n${problems.join('\n')}`);
+    return {
+      number: this.shape.number,
+      verdict,
+      forGood: this.#forGood,
+      refusals: this.#refusals,
+      problems: problems.slice(0, MOST_PROBLEMS).map((p) => p.split('\n    at ')[0]!),
+      replay: this.#replay,
+      rows: this.#rows,
+      gone: this.#gone,
+    };
+  }
+
+  /** The dry run that nothing stands in the way of any more; null: refused for good; a sentence: what is wrong with that. */
+  async #fit(before: Copy): Promise<RunResult | string | null> {
+    const { owner } = this.place;
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const policy = definePolicy(this.#input);
+      this.#say(`policy: ${JSON.stringify(this.#input, null, 1)}`);
+      const dry = await this.#execute(policy, { dryRun: true });
+      const blockers = dry.preview?.blockers ?? [];
+      if (blockers.length === 0)
+        return dry.outcome === 'succeeded' ? dry : `the dry run ended ${dry.outcome}: ${dry.message}`;
+      if (round === 0) {
+        const real = await this.#execute(policy, {});
+        if (real.outcome !== 'errored' || real.reason !== 'preflight' || real.deleted > 0)
+          return `refused in the dry run, but the run was ${real.outcome} (${real.reason})`;
+        const now = await copyOf(owner, null, NOW);
+        if (now.rows.size !== before.rows.size) return 'refused, and yet rows are gone';
+      }
+      this.#refusals.push(...new Set(blockers.map(kindOf)));
+      for (const b of blockers) this.#say(`refused: ${b.problem}\n  remedy: ${b.remedy}`);
+      if (blockers.some((b) => isForGood(this.shape, b))) {
+        this.#forGood = true;
+        return null;
+      }
+      const unable = await this.#follow(blockers);
+      if (unable !== null) return unable;
+    }
+    return `still refused after ${MOST_ROUNDS} rounds of following what it says`;
+  }
+
+  async #follow(blockers: readonly Refusal[]): Promise<string | null> {
+    let followed = 0;
+    const unread: string[] = [];
+    const declared = this.#input;
+    const { shape } = this;
+    for (const b of blockers) {
+      // Places in the policy are those it had when it was refused.
+      const next = follow({ ...b, policy: this.#input, shape });
+      if (next === null) {
+        unread.push(`no remedy to follow: ${b.problem} (${b.remedy})`);
+        continue;
+      }
+      followed += 1;
+      this.#input = next.policy;
+      for (const statement of next.statements) {
+        const failed = await this.#do(this.place.owner, statement).catch((e: Error) => e.message);
+        // Two remedies may ask for the same.
+        if (failed && !/already exists|does not exist/.test(failed))
+          return `what the remedy prints fails: ${statement}: ${failed}`;
+      }
+    }
+    const isSame = declared === this.#input;
+    if (followed === 0) return unread.join('\n');
+    if (isSame) this.#say('only statements were run');
+    return null;
+  }
+
+  async #prove(policy: Policy, dry: RunResult): Promise<string[]> {
+    const { owner } = this.place;
+    const before = await copyOf(owner, policy, NOW);
+    const oracle = new Oracle({ copy: before, policy, at: NOW, keepers: keepersOf(this.shape) });
+    const judgment = oracle.judge();
+    const unlikeDry = unlikeDryRun(judgment, dry.preview);
+    await this.meddling.beforeRuns?.(owner);
+    const writer = this.shape.disturbed ? await disturb(this.place, this.shape, policy, before) : null;
+    const runs: RunResult[] = [];
+    for (;;) {
+      const run = await this.#execute(
+        policy,
+        this.shape.batchSize ? { batchSize: this.shape.batchSize } : {},
+      );
+      runs.push(run);
+      this.#say(
+        `run: ${run.outcome} ${run.reason ?? ''}: ${run.deleted} and ${run.dependantsDeleted} along; ${run.message}`,
+      );
+      if (run.outcome === 'errored' || run.outcome === 'skipped')
+        return [...unlikeDry, `refused while it ran: ${run.outcome}, ${run.reason}: ${run.message}`];
+      if (run.deleted === 0 && !writer?.isWriting()) break;
+      if (runs.length === MOST_RUNS) return [`still deleting after ${MOST_RUNS} runs`];
+      await this.#do(
+        owner,
+        `update retention.dead_letter set next_attempt_at = '2026-01-01Z' where sql_state <> '${OLD_LETTER}'`,
+      );
+    }
+    const wrote = await writer?.stop();
+    await this.meddling.afterRuns?.(owner);
+    const after = await copyOf(owner, policy, NOW);
+    const evidence = await evidenceOf(owner);
+    this.#gone = evidence.named.length;
+    if (wrote)
+      return [...unlikeDry, ...unlikeInvariants({ before, after, evidence, wrote, oracle, judgment })];
+    const first = runs[0]!;
+    const inOne = dry.preview!.expired === first.deleted || !judgment.isPlain;
+    return [
+      ...unlikeDry,
+      ...(inOne ? [] : [`the dry run says ${dry.preview!.expired} rows, the run deleted ${first.deleted}`]),
+      ...unlikeOracle(oracle, judgment, { before, after, evidence, runs }),
+    ];
+  }
+
+  #execute(policy: Policy, request: { dryRun?: boolean; batchSize?: number }): Promise<RunResult> {
+    return runPolicy(this.place.services(policy), policy, {
+      trigger: 'cron',
+      actor: 'cron',
+      correlationId: randomUUID(),
+      deadline: new Date(NOW.getTime() + 240_000),
+      dryRun: false,
+      ...request,
+    });
+  }
+
+  async #do(owner: Client, statement: string): Promise<void> {
+    this.#replay.push(`${statement};`);
+    await owner.query(statement);
+  }
+
+  #say(text: string): void {
+    this.#replay.push(
+      text
+        .split('\n')
+        .map((line) => `-- ${line}`)
+        .join('\n'),
+    );
+  }
+}
+
+const keepersOf = (shape: Shape): Map<string, string> =>
+  new Map(
+    shape.tables.flatMap((t) =>
+      t.trigger?.kind === 'keeps' ? [[`${labelOf(t)} ${t.trigger.name}`, t.columns[0]!.name] as const] : [],
+    ),
+  );
