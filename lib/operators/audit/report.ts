@@ -35,6 +35,10 @@ const Line = z.object({
   longest_seconds: z.coerce.number().nullable(),
   /** What was done to the rows that count as deleted, as their receipts call it. */
   actions: z.string().nullable(),
+  /** Runs by their duration against what the policy allows. */
+  within_sla: count,
+  warning: count,
+  breached: count,
   by_rule: z.record(z.string(), z.object({ deleted: count, bytes: count })),
 });
 type Line = z.infer<typeof Line>;
@@ -62,6 +66,16 @@ const REAL = sql`filter (where r.mode = 'delete')`;
 const total = (counted: Sql): Sql => sql`coalesce(sum(${counted}) ${REAL}, 0)`;
 const kept = (reason: string): Sql => total(sql`(r.kept ->> ${literal(reason)})::bigint`);
 
+const SLA = ['within_sla', 'warning', 'breached'] as const;
+
+/** From one action of the index to the next, and one receipt of each: not every receipt of the period. */
+const actionsOf = (policy: Sql, within: (instant: Sql) => Sql): Sql => sql`with recursive a(action) as (
+    select min(c.action) from retention.receipt c where c.policy = ${policy}
+    union all
+    select (select min(c.action) from retention.receipt c where c.policy = ${policy} and c.action > a.action) from a where a.action is not null
+  ) select string_agg(a.action, ', ' order by a.action) from a where a.action is not null and exists (
+    select 1 from retention.receipt c where c.policy = ${policy} and c.action = a.action and ${within(sql`c.committed_at`)})`;
+
 /** One line a policy that has ever run. */
 function linesOf({ from, to }: Period): Query<Line[]> {
   const within = (instant: Sql): Sql =>
@@ -79,8 +93,9 @@ function linesOf({ from, to }: Period): Query<Line[]> {
           (select count(*) from retention.dead_letter l where l.policy = s.policy and ${within(sql`l.created_at`)}) as dead_letters,
           ${utc(sql`min(r.started_at)`, 'ms')} as first_run, ${utc(sql`max(r.started_at)`, 'ms')} as last_run, max(r.duration_seconds) as longest_seconds,
           (select coalesce(sum(jsonb_array_length(d.value)), 0) from retention.receipt c cross join lateral jsonb_each(c.detached) d
-            where c.policy = s.policy and ${within(sql`c.committed_at`)}) as references_cleared,
-          (select string_agg(distinct c.action, ', ' order by c.action) from retention.receipt c where c.policy = s.policy and ${within(sql`c.committed_at`)}) as actions,
+            where c.policy = s.policy and c.detached <> '{}' and ${within(sql`c.committed_at`)}) as references_cleared,
+          (${actionsOf(sql`s.policy`, within)}) as actions,
+          ${list(...SLA.map((status) => sql`count(*) filter (where r.mode = 'delete' and r.sla_status = ${literal(status)}) as ${id(status)}`))},
           coalesce((
             select jsonb_object_agg(g.label, jsonb_build_object('deleted', g.deleted, 'bytes', g.bytes)) from (
               select e.key as label, sum((e.value ->> 'deleted')::bigint) as deleted, sum((e.value ->> 'bytes')::bigint) as bytes
