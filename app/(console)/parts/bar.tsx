@@ -5,6 +5,11 @@ import type { Permission } from '@/lib/platform/settings/roles';
 /** In the order of a night: what deletes, what comes, what waits, what is protected, what can be proved. */
 const PAGES: readonly { path: string; name: string; needs?: Permission }[] = [
   { path: '/', name: 'Policies' },
+  { path: '/calendar', name: 'Calendar' },
+  { path: '/why', name: 'Answer', needs: 'audit' },
+  { path: '/audit', name: 'Audit', needs: 'audit' },
+  { path: '/reports', name: 'Reports' },
+  { path: '/data-map', name: 'Data map' },
 ];
 
 const BADGES = { production: 'bg-production', preview: 'bg-preview', development: 'bg-preview' } as const;

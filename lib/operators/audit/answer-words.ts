@@ -7,7 +7,7 @@ import { periodInWords } from '../../policies/period';
 import type { Answer, Found, Gone } from './answer';
 import type { Explanation } from './explain-row';
 
-interface Fact {
+export interface Fact {
   readonly name: string;
   readonly text: string;
   /** The run it is about. */

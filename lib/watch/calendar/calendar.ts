@@ -52,6 +52,8 @@ export interface CalendarAsk {
   readonly policies: readonly Policy[];
   readonly days: number;
   readonly organization?: string | undefined;
+  /** Only this day of them is counted. */
+  readonly on?: string | undefined;
   /** Asked before each page of organizations. */
   inTime(): boolean;
 }
@@ -111,12 +113,12 @@ async function addLeg(
   services: Services,
   moments: readonly (Moment | null)[],
   found: PolicyCalendar,
-  { organization, inTime }: CalendarAsk,
+  { organization, on, inTime }: CalendarAsk,
 ): Promise<void> {
   const policy = moments.find((m) => m !== null)!.policy;
   if (!policy.tenants || organization !== undefined) {
     const only = policy.tenants ? { from: onlyTenant(organization!), tenants: 1 } : {};
-    return addSpans(services, moments, only, found, organization);
+    return addSpans(services, moments, { ...only, on }, found, organization);
   }
   let behind: string | null = null;
   for (;;) {
@@ -131,7 +133,7 @@ async function addLeg(
     );
     if (last === null) return;
     const from = behind === null ? undefined : behindTenant(behind);
-    await addSpans(services, moments, { from, tenants: TENANTS }, found);
+    await addSpans(services, moments, { from, tenants: TENANTS, on }, found);
     if (n < TENANTS) return;
     behind = last;
   }
@@ -143,12 +145,15 @@ const TENANTS = 100;
 async function addSpans(
   { database, clock }: Services,
   moments: readonly (Moment | null)[],
-  range: { from?: ReturnType<typeof onlyTenant> | undefined; tenants?: number },
+  {
+    on,
+    ...range
+  }: { from?: ReturnType<typeof onlyTenant> | undefined; tenants?: number; on?: string | undefined },
   found: PolicyCalendar,
   only?: string,
 ): Promise<void> {
   const spans = moments.flatMap((at, i) =>
-    at === null
+    at === null || (on !== undefined && found.days[i]!.date !== on)
       ? []
       : [
           {

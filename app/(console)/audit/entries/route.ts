@@ -1,0 +1,4 @@
+import { entriesRoute } from '@/lib/http/console/audit';
+
+export const maxDuration = 300;
+export const { GET } = entriesRoute();
