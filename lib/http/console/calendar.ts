@@ -97,7 +97,7 @@ export async function monthOf(services: Services, asked: MonthAsk): Promise<Mont
 }
 
 /** All of them, or the one that is named. Throws RequestError 404. */
-export function policiesOf({ policies }: Services, name: string | undefined): readonly Policy[] {
+function policiesOf({ policies }: Services, name: string | undefined): readonly Policy[] {
   if (name === undefined) return policies;
   const found = policies.filter((p) => p.name === name);
   if (found.length === 0)

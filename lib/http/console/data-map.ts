@@ -8,7 +8,7 @@ import { currentDrift } from '../../watch/drift/store';
 
 const LIMITS = { statementMs: 5_000, readOnly: true };
 
-export interface Finding {
+interface Finding {
   readonly kind: string;
   readonly subject: string;
   readonly problem: string;

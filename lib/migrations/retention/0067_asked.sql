@@ -5,6 +5,8 @@
 create index receipt_policy_action on retention.receipt (policy, action, committed_at);
 comment on index retention.receipt_policy_action is 'What was done under a policy, and whether within a period, for reports.';
 drop index retention.receipt_policy_committed_at;
+create index receipt_detached on retention.receipt (policy, committed_at) where detached <> '{}';
+comment on index retention.receipt_detached is 'The receipts of a period that took references away, for reports.';
 create index erasure_subject on retention.erasure using hash (subject);
 comment on index retention.erasure_subject is 'Every request there ever was about a subject.';
 create index erasure_identifiers on retention.erasure using gin (jsonb_path_query_array(identifiers, '$.*[*]'));
@@ -20,6 +22,7 @@ drop index retention.notice_part_goes_at;
 drop index retention.notice_recipient;
 drop index retention.erasure_identifiers;
 drop index retention.erasure_subject;
+drop index retention.receipt_detached;
 create index receipt_policy_committed_at on retention.receipt (policy, committed_at);
 comment on index retention.receipt_policy_committed_at is 'The receipts of a policy within a period, for lineage and reports.';
 drop index retention.receipt_policy_action;

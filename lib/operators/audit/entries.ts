@@ -9,7 +9,7 @@ import { allOf, constant, type Sql, sql, typed, utc } from '../../platform/sql';
 import type { Services } from '../../services';
 
 /** Entries of one page. */
-export const PAGE = 50;
+const PAGE = 50;
 /** Entries looked at for one page: tens of milliseconds of an index. */
 const STRETCH = 5_000;
 const LIMITS = { statementMs: 10_000, readOnly: true };

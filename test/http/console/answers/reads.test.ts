@@ -284,8 +284,8 @@ describe('the data map', () => {
     });
     await e.db.sql(
       `insert into retention.drift (id, kind, subject, problem, remedy, found_at, seen_at) values
-        ('1', 'foreign-key', 'public.b', 'no index', 'create index', now(), now()),
-        ('2', 'table', 'public.a', 'has no line', 'the line', now(), now())`,
+        ('0000000000000001', 'foreign-key', 'public.b', 'no index', 'create index', now(), now()),
+        ('0000000000000002', 'table', 'public.a', 'has no line', 'the line', now(), now())`,
     );
     const page = await dataMapPage({ ...s, dataMap });
     expect(page.findings.map((f) => f.subject)).toEqual(['public.a', 'public.b']);
