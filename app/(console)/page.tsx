@@ -1,74 +1,200 @@
-/** The start: what every policy does, when it last ran and how it went. Shows no row values and no personal data. */
+/** The start: five numbers that can each be bad, the answer box, and every policy, the worst first. No row values, no personal data. */
 import type { Metadata } from 'next';
+import { numbersOf } from '@/lib/http/console/numbers';
 import { isPreview } from '@/lib/http/console/place';
-import { type PolicyNow, policiesNow } from '@/lib/http/console/policies';
-import { reading } from '@/lib/http/console/reading';
-import { inWords } from '@/lib/policies/in-words';
+import { type PoliciesNow, type PolicyNow, policiesNow } from '@/lib/http/console/policies';
+import { type Read, reading } from '@/lib/http/console/reading';
+import { byWeight } from '@/lib/http/console/sentences';
+import { countOf, manyOf, spanOf } from '@/lib/http/console/words';
+import { waitingLetters } from '@/lib/operators/overdue';
+import { askOne } from '@/lib/platform/session';
+import { Bars } from './parts/bars';
 import { Act } from './parts/forms';
 import { Page, Section } from './parts/frame';
 import { Part } from './parts/notes';
-import { State } from './parts/state';
+import { DeletedInADay, KeptOnPurpose, PastItsDate, Proof, Waits } from './parts/numbers';
+import { Progress, State } from './parts/state';
+import { Stopped } from './parts/stopped';
 import { Table } from './parts/table';
-import { Ago, Time } from './parts/time';
+import { Ago } from './parts/time';
 import { type Visit, visit } from './visit';
 
 export const metadata: Metadata = { title: 'Policies' };
 
 export default async function Policies({ searchParams }: PageProps<'/'>) {
   const v = await visit('/', searchParams);
-  const now = await reading(v.services, 'The policies', () => policiesNow(v.services));
+  const { services: s } = v;
+  const [now, numbers, letters] = await Promise.all([
+    reading(s, 'The policies', () => policiesNow(s, s.policies)),
+    reading(s, 'The numbers', () => numbersOf(s)),
+    reading(s, 'What waits', () =>
+      askOne(s.reading, waitingLetters(v.now), { statementMs: 5_000, readOnly: true }),
+    ),
+  ]);
   return (
     <Page title="Policies" said={v.said} asOf={v.now}>
-      <Section id="policies" title="All policies">
-        <Part of={now}>{({ policies }) => <PolicyTable visit={v} policies={policies} />}</Part>
-      </Section>
+      <Part of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Part>
+      <div className="grid grid-cols-2 gap-3 *:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
+        <Part of={letters}>
+          {({ waiting }) => (
+            <Waits waiting={waiting.reduce((n, w) => n + w.open, 0)} oldest={null} now={v.now} />
+          )}
+        </Part>
+        {now.ok && <PastItsDate policies={now.value.policies} />}
+        <Part of={numbers}>
+          {({ gone, kept, proof }) => (
+            <>
+              <DeletedInADay of={gone} />
+              <KeptOnPurpose of={kept} />
+              <Proof of={proof} now={v.now} />
+            </>
+          )}
+        </Part>
+      </div>
+      {v.who.may('audit') && <AnswerBox />}
+      <PolicySection visit={v} now={now} />
     </Page>
   );
 }
 
+/** Answered by its own page: a plain form, so that it needs no script. */
+function AnswerBox() {
+  return (
+    <form
+      id="answer"
+      action="/why"
+      className="flex flex-wrap items-end gap-3 rounded-lg border border-line bg-surface p-4"
+    >
+      <label className="grid grow gap-1">
+        <span className="font-medium">Why was this kept or deleted?</span>
+        <input
+          name="id"
+          required
+          maxLength={500}
+          placeholder="Paste an id"
+          className="field"
+          autoComplete="off"
+        />
+      </label>
+      <button type="submit" className="button" data-primary="">
+        Answer
+      </button>
+    </form>
+  );
+}
+
+function PolicySection({ visit: v, now }: { visit: Visit; now: Read<PoliciesNow> }) {
+  return (
+    <Section id="policies" title="All policies">
+      <Part of={now}>
+        {({ policies, live }) => (
+          <>
+            {!live && (
+              <p role="alert">
+                ▲ Redis does not answer: what runs now is not known, and no run will start. Stop and pause
+                work all the same.
+              </p>
+            )}
+            <PolicyTable visit={v} policies={sorted(policies, v.asked.by)} />
+          </>
+        )}
+      </Part>
+    </Section>
+  );
+}
+
+const sorted = (policies: readonly PolicyNow[], by: string | undefined): readonly PolicyNow[] =>
+  [...policies].sort((a, b) =>
+    by === 'lateness'
+      ? (b.backlog?.seconds ?? -1) - (a.backlog?.seconds ?? -1)
+      : byWeight(a.state, b.state) || a.policy.name.localeCompare(b.policy.name),
+  );
+
 function PolicyTable({ visit: v, policies }: { visit: Visit; policies: readonly PolicyNow[] }) {
   return (
     <Table
-      caption="Policies and their last runs"
+      caption="Policies, the worst first"
       rows={policies}
       rowKey={({ policy }) => policy.name}
-      empty="No policy is declared. npm run adopt writes the first."
+      empty={
+        <>
+          No policy is declared yet. <code>npm run adopt</code> writes the first from your own database.
+        </>
+      }
       columns={[
-        { name: 'Policy', cell: ({ policy }) => policy.name },
-        { name: 'What goes', cell: ({ policy }) => inWords(policy).join('; ') },
+        { name: 'Policy', cell: ({ policy: { name } }) => <a href={`/policies/${name}`}>{name}</a> },
         { name: 'State', cell: (p) => <PolicyState of={p} /> },
-        { name: 'Last run', cell: ({ run }) => (run ? <Ago at={run.started_at} now={v.now} /> : 'never') },
-        { name: 'Next run', cell: ({ next }) => (next ? <Time at={next} /> : 'never') },
+        {
+          name: 'Past its date',
+          number: true,
+          cell: ({ backlog }) =>
+            backlog && (
+              <>
+                {countOf(backlog.waiting)}
+                {backlog.verdict !== 'clear' && backlog.seconds > 0 && (
+                  <span className="block text-sm text-quiet">{spanOf(backlog.seconds)} late</span>
+                )}
+              </>
+            ),
+        },
+        { name: 'Last runs', cell: (p) => <Nights of={p} /> },
+        { name: 'Next', cell: ({ facts: { next } }) => (next ? <Ago at={next} now={v.now} /> : 'never') },
         { name: 'Act', cell: (p) => <Switch visit={v} of={p} /> },
       ]}
     />
   );
 }
 
-const PolicyState = ({ of: { paused, run } }: { of: PolicyNow }) =>
-  paused ? (
-    <State mark="Ⅱ" word="Paused" tone="rest">
-      {paused.by}: {paused.why}
-    </State>
-  ) : (
-    <State mark="○" word={run?.outcome ?? 'Not run yet'} tone="rest">
-      {run?.reason}
-    </State>
-  );
+const PolicyState = ({ of: { state, share, runId, policy } }: { of: PolicyNow }) => (
+  <>
+    <State {...state}>{state.sentence}</State>
+    {share !== null && <Progress share={share} label={`${policy.name}: how far its run is`} />}
+    {state.tone === 'run' && runId && <a href={`/runs/${runId}`}>Watch the run</a>}
+  </>
+);
 
-function Switch({ visit: v, of: { policy, paused } }: { visit: Visit; of: PolicyNow }) {
+function Nights({ of: { nights, policy } }: { of: PolicyNow }) {
+  const sum = nights.reduce((a, b) => a + b, 0);
+  if (sum === 0) return null;
+  return (
+    <Bars
+      values={nights}
+      label={`${policy.name}: ${countOf(sum)} deleted in the last ${manyOf(nights.length, 'run')}, ${countOf(nights.at(-1)!)} in the newest`}
+    />
+  );
+}
+
+function Switch({ visit: v, of: { policy, facts, state } }: { visit: Visit; of: PolicyNow }) {
   if (isPreview(v.services.settings)) return null;
   const values = { policy: policy.name, back: '/' };
-  if (paused) {
-    return v.who.may('operate') ? (
-      <Act id={`resume-${policy.name}`} action="/acts/resume" values={values} label={`Resume ${policy.name}`}>
-        Resume
-      </Act>
-    ) : null;
-  }
-  return v.who.may('stop') ? (
-    <Act id={`pause-${policy.name}`} action="/acts/pause" values={values} label={`Pause ${policy.name}`}>
-      Pause
-    </Act>
-  ) : null;
+  return (
+    <span className="flex flex-wrap gap-2">
+      {state.word === 'Guarded' && v.who.may('audit') && (
+        <a href={`/policies/${policy.name}/approve`} className="button">
+          Review
+        </a>
+      )}
+      {facts.paused
+        ? v.who.may('operate') && (
+            <Act
+              id={`resume-${policy.name}`}
+              action="/acts/resume"
+              values={values}
+              label={`Resume ${policy.name}`}
+            >
+              Resume
+            </Act>
+          )
+        : v.who.may('stop') && (
+            <Act
+              id={`pause-${policy.name}`}
+              action="/acts/pause"
+              values={values}
+              label={`Pause ${policy.name}`}
+            >
+              Pause
+            </Act>
+          )}
+    </span>
+  );
 }

@@ -1,14 +1,48 @@
 /** The words for how a run ended, what it found and why a row stayed: the same in every record, answer and alert. */
 
+import type { ArchiveError, BlobFailure, DatabaseFailure } from './errors';
+
 /** `succeeded` drained · `interrupted` cursor kept · `skipped` nothing tried, no error · `errored` an alert is sent. */
 export type Outcome = 'succeeded' | 'interrupted' | 'skipped' | 'errored';
 export type Mode = 'delete' | 'dry_run';
 export type SlaStatus = 'within_sla' | 'warning' | 'breached';
 
+/**
+ * Why a run of a policy did not simply succeed. Every one has a sentence for the reader of the console
+ * (lib/http/console/sentences.ts): a new one without it does not compile.
+ */
+export type Reason =
+  | 'time'
+  /** The runner died; the next run closed its record. */
+  | 'lost'
+  | 'limit'
+  | 'rollout'
+  | 'approval'
+  | 'busy'
+  | 'unproved'
+  | 'lease'
+  | 'fenced'
+  | 'locked'
+  | 'paused'
+  | 'stopped'
+  | 'breaker'
+  | 'outbox'
+  | 'cooling'
+  | 'guarded'
+  | 'preflight'
+  | 'redis'
+  | `database.${DatabaseFailure}`
+  | `blob.${BlobFailure}`
+  | `archive.${ArchiveError['failure']}`
+  | typeof ROW_TOO_LARGE;
+
+/** One row alone is more than a file of an archive holds. */
+export const ROW_TOO_LARGE = 'archive.row_too_large';
+
 /** How a run ends, and the sentence that explains it. */
-export interface Ending {
+export interface Ending<Why extends string = Reason> {
   readonly outcome: Outcome;
-  readonly reason: string | null;
+  readonly reason: Why | null;
   readonly message: string;
 }
 

@@ -27,7 +27,7 @@ it('an operator closes an open breaker, on the record, and the next run works', 
   await things(e.db, [40 * DAY]);
   for (let run = 0; run < 3; run += 1) {
     const before = await readBreaker(services.redis, policy.name);
-    await feedBreaker(services.redis, policy.name, before, { outcome: 'errored', reason: 'database' });
+    await feedBreaker(services.redis, policy.name, before, { outcome: 'errored', reason: 'database.fatal' });
   }
   expect(await e.run(policy)).toMatchObject({ outcome: 'skipped', reason: 'breaker' });
   const close = { action: 'breaker.close', policy: 'things', reason: 'the index is there now' };

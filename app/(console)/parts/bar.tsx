@@ -18,7 +18,7 @@ export function Bar({ who, place }: { who: Who; place: Place }) {
   const isPreview = place.kind === 'preview';
   return (
     <header className={`border-b border-line ${isPreview ? 'bg-raised' : 'bg-surface'}`}>
-      <div className="mx-auto flex max-w-6xl flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2">
+      <div className="mx-auto flex max-w-6xl flex-wrap items-center gap-x-2 gap-y-1 px-4 py-2 sm:gap-x-4">
         <a href="/" className="flex min-h-11 items-center font-semibold text-ink">
           Lapse
         </a>

@@ -1,8 +1,6 @@
 /** A state: a mark, a word and a sentence; the color only repeats them. */
 import type { ReactNode } from 'react';
-
-/** `run`: at work · `good`: as it should be · `wait`: a person is needed · `bad`: failed · `rest`: nothing happens now. */
-export type Tone = 'run' | 'good' | 'wait' | 'bad' | 'rest';
+import type { Tone } from '@/lib/http/console/sentences';
 
 const COLORS: Record<Tone, string> = {
   run: 'text-run',
@@ -23,3 +21,8 @@ export function State(props: { mark: string; word: string; tone: Tone; children?
     </span>
   );
 }
+
+/** How much is done, of a total that is known. */
+export const Progress = ({ share, label }: { share: number; label: string }) => (
+  <progress value={share} max={1} aria-label={label} className="mt-1 block h-2 w-full max-w-60" />
+);

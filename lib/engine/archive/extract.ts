@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { LapseError } from '../../platform/errors';
+import { ROW_TOO_LARGE } from '../../platform/outcome';
 import { oneRow, type Query, query, rows } from '../../platform/query';
 import type { Asking } from '../../platform/session';
 import {
@@ -105,7 +106,7 @@ export async function* extract(
 class RowTooLargeError extends LapseError {
   constructor(policy: string) {
     super(
-      'archive.row_too_large',
+      ROW_TOO_LARGE,
       `a row of "${policy}" has more than ${MOST_BYTES} bytes with what goes along with it, too many to archive; nothing was deleted. Shorten it, extend it, or delete it by hand`,
     );
   }

@@ -1,6 +1,13 @@
 /** The ways a run ends, each with its message for the reader. */
-import { BlobError, DatabaseError, LapseError, PreflightError, RedisError } from '../../platform/errors';
-import type { Ending } from '../../platform/outcome';
+import {
+  ArchiveError,
+  BlobError,
+  DatabaseError,
+  LapseError,
+  PreflightError,
+  RedisError,
+} from '../../platform/errors';
+import { type Ending, type Reason, ROW_TOO_LARGE } from '../../platform/outcome';
 
 export const drained: Ending = {
   outcome: 'succeeded',
@@ -67,14 +74,20 @@ export function explain(error: unknown): Ending {
   if (error instanceof DatabaseError) {
     if (error.failure === 'busy')
       return { ...busy, message: `could not acquire the locks: ${error.message}` };
-    return { outcome: 'errored', reason: error.code, message: error.message };
+    return { outcome: 'errored', reason: `database.${error.failure}`, message: error.message };
   }
   if (error instanceof PreflightError || error instanceof RedisError) {
-    return { outcome: 'errored', reason: error.code, message: error.message };
+    const reason = error instanceof RedisError ? 'redis' : 'preflight';
+    return { outcome: 'errored', reason, message: error.message };
   }
-  if (error instanceof BlobError || (error instanceof LapseError && error.code.startsWith('archive.'))) {
-    const message = `rows could not be archived, so none of them was deleted: ${error.message}`;
-    return { outcome: 'errored', reason: error.code, message };
-  }
-  throw error;
+  const reason = whyNotArchived(error);
+  if (reason === null) throw error;
+  const message = `rows could not be archived, so none of them was deleted: ${(error as LapseError).message}`;
+  return { outcome: 'errored', reason, message };
+}
+
+function whyNotArchived(error: unknown): Reason | null {
+  if (error instanceof BlobError) return `blob.${error.failure}`;
+  if (error instanceof ArchiveError) return `archive.${error.failure}`;
+  return error instanceof LapseError && error.code === ROW_TOO_LARGE ? ROW_TOO_LARGE : null;
 }

@@ -15,7 +15,7 @@ import { Session } from './session';
 import { Tally } from './tally';
 
 export class Run {
-  readonly id = randomUUID();
+  readonly id: string;
   readonly version: string;
   readonly deadline: Deadline;
   readonly session: Session;
@@ -33,6 +33,7 @@ export class Run {
     readonly reason: 'retention' | 'erasure' = 'retention',
     log?: Logger,
   ) {
+    this.id = request.runId ?? randomUUID();
     this.version = versionOf(policy);
     this.deadline = new Deadline(() => services.clock(), request.deadline);
     this.session = new Session(services, policy.name, this.id, this.deadline);

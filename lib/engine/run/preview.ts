@@ -150,7 +150,8 @@ export class DryRun {
         message: `${nothing}. Before it may delete: ${what}`,
       };
     }
-    if (failure) return { outcome: 'errored', reason: failure.code, message: failure.message };
+    if (failure)
+      return { outcome: 'errored', reason: `database.${failure.failure}`, message: failure.message };
     if (!this.#found.complete) {
       const message = 'dry run: out of time, so these counts are what was seen until then';
       return { outcome: 'interrupted', reason: 'time', message };

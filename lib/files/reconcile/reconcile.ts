@@ -48,12 +48,12 @@ export async function reconcile(services: Services, request: ReconcileRequest): 
 export function nextScan({
   outcome,
   reason,
-}: Pick<Ending, 'outcome' | 'reason'>): Pick<JobResult, 'nextLook'> {
+}: Pick<Ending<string>, 'outcome' | 'reason'>): Pick<JobResult, 'nextLook'> {
   if (outcome === 'succeeded' || reason === 'recent') return { nextLook: 'daily' };
   return reason === 'no_files' ? { nextLook: null } : {};
 }
 
-async function compared(scan: Scan, { blob }: Services, request: ReconcileRequest): Promise<Ending> {
+async function compared(scan: Scan, { blob }: Services, request: ReconcileRequest): Promise<Ending<string>> {
   if (request.dryRun) return skipped('dry_run', 'dry run: nothing was compared or recorded');
   if (scan.isEmpty) return skipped('no_files', 'no policy names files');
   if (!blob) {
@@ -64,7 +64,7 @@ async function compared(scan: Scan, { blob }: Services, request: ReconcileReques
 }
 
 /** Throws what no service said. */
-function endingOf(error: unknown): Ending {
+function endingOf(error: unknown): Ending<string> {
   if (!(error instanceof LapseError)) throw error;
   const { code, message } = error;
   const mayPass =

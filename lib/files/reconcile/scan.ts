@@ -45,8 +45,12 @@ export interface ScanRequest {
   readonly trigger: 'cron' | 'manual';
 }
 
-export const skipped = (reason: string, message: string): Ending => ({ outcome: 'skipped', reason, message });
-const outOfTime: Ending = {
+export const skipped = (reason: string, message: string): Ending<string> => ({
+  outcome: 'skipped',
+  reason,
+  message,
+});
+const outOfTime: Ending<string> = {
   outcome: 'interrupted',
   reason: 'time',
   message: 'out of time; the next call continues from the cursor',
@@ -73,7 +77,7 @@ export class Scan {
     return this.#sources.length === 0;
   }
 
-  async compare(blob: Blob): Promise<Ending> {
+  async compare(blob: Blob): Promise<Ending<string>> {
     const { redis, clock } = this.services;
     const saved = await readScan(redis);
     if (!saved && (await this.#hasToWait())) return skipped('recent', 'the last scan is less than a day old');
@@ -96,7 +100,7 @@ export class Scan {
   }
 
   /** Every file below the prefixes: one that no row names is an orphan. */
-  async #listStage(place: Place, blob: Blob): Promise<Ending | null> {
+  async #listStage(place: Place, blob: Blob): Promise<Ending<string> | null> {
     const { database, policies } = this.services;
     const references = fileReferencesOf(policies);
     while (place.now.stage === 'list') {
@@ -147,7 +151,7 @@ export class Scan {
   }
 
   /** Every row that names a file: one that is not in the store is missing. */
-  async #checkStage(place: Place, blob: Blob): Promise<Ending | null> {
+  async #checkStage(place: Place, blob: Blob): Promise<Ending<string> | null> {
     const hosts = hostsOf(blob.bases);
     for (;;) {
       const { index, after } = place.now;
@@ -165,7 +169,7 @@ export class Scan {
     }
   }
 
-  async #end(place: Place): Promise<Ending> {
+  async #end(place: Place): Promise<Ending<string>> {
     const { database, redis, clock } = this.services;
     await endScan(database, place.scan, clock());
     await saveScan(redis, null);

@@ -1,0 +1,109 @@
+/** The five numbers: each can be bad, and each leads to its cure. */
+import type { ReactNode } from 'react';
+import type { Numbers } from '@/lib/http/console/numbers';
+import type { PolicyNow } from '@/lib/http/console/policies';
+import type { Tone } from '@/lib/http/console/sentences';
+import { agoOf, bytesOf, countOf, manyOf, spanOf } from '@/lib/http/console/words';
+
+const MARKS: Readonly<Record<Tone, string>> = { run: '▶', good: '✓', wait: '▲', bad: '✕', rest: '○' };
+const EDGES: Readonly<Record<Tone, string>> = {
+  run: 'border-run',
+  good: 'border-good',
+  wait: 'border-warn',
+  bad: 'border-bad',
+  rest: 'border-line',
+};
+
+export function Figure(props: { name: string; value: ReactNode; note: ReactNode; tone: Tone; href: string }) {
+  const { name, value, note, tone, href } = props;
+  return (
+    <a
+      href={href}
+      className={`grid gap-0.5 rounded-lg border border-l-4 bg-surface p-3 text-ink hover:bg-raised ${EDGES[tone]}`}
+    >
+      <span className="text-sm text-quiet">{name}</span>
+      <span className="text-2xl font-semibold tabular-nums">
+        <span aria-hidden="true" className="text-base">
+          {MARKS[tone]}{' '}
+        </span>
+        {value}
+      </span>
+      <span className="text-sm text-quiet">{note}</span>
+    </a>
+  );
+}
+
+/** Late by more than its schedule explains: lib/watch/backlog/forecast.ts. */
+const isBehind = ({ backlog }: PolicyNow): boolean => backlog !== null && backlog.verdict !== 'clear';
+
+export function PastItsDate({ policies }: { policies: readonly PolicyNow[] }) {
+  const waiting = policies.reduce((n, p) => n + (p.backlog?.waiting ?? 0), 0);
+  const behind = policies.filter(isBehind).sort((a, b) => b.backlog!.seconds - a.backlog!.seconds);
+  const never = behind.some((p) => p.backlog?.verdict === 'never');
+  const [worst] = behind;
+  return (
+    <Figure
+      name="Past its date, still here"
+      value={countOf(waiting)}
+      note={
+        worst
+          ? `${worst.policy.name} is ${spanOf(worst.backlog!.seconds)} late${never ? ' and does not catch up' : ''}`
+          : 'nothing is late'
+      }
+      tone={never ? 'bad' : worst ? 'wait' : 'good'}
+      href="/?by=lateness#policies"
+    />
+  );
+}
+
+export function DeletedInADay({ of: { rows, bytes, unusual, complete } }: { of: Numbers['gone'] }) {
+  return (
+    <Figure
+      name="Deleted in 24 h"
+      value={`${complete ? '' : 'at least '}${countOf(rows)}`}
+      note={unusual ? 'five times more or less than the day before' : `${bytesOf(bytes)} of files`}
+      tone={unusual ? 'wait' : rows > 0 ? 'good' : 'rest'}
+      href="/reports"
+    />
+  );
+}
+
+export function KeptOnPurpose({ of: { rows, holds, extensions } }: { of: Numbers['kept'] }) {
+  return (
+    <Figure
+      name="Kept on purpose"
+      value={countOf(rows)}
+      note={`${manyOf(holds, 'hold')}, ${manyOf(extensions, 'extension')}`}
+      tone={holds > 0 ? 'good' : 'rest'}
+      href="/holds"
+    />
+  );
+}
+
+export function Proof({ of: { verifiedAt, broken, entries }, now }: { of: Numbers['proof']; now: Date }) {
+  return (
+    <Figure
+      name="Proof"
+      value={broken ? 'broken' : verifiedAt ? 'unbroken' : 'not verified'}
+      note={
+        verifiedAt
+          ? `${manyOf(entries, 'entry', 'entries')}, verified ${agoOf(verifiedAt, now)}`
+          : 'audit-seal verifies it each night'
+      }
+      tone={broken ? 'bad' : verifiedAt ? 'good' : 'wait'}
+      href="/audit"
+    />
+  );
+}
+
+export function Waits({ waiting, oldest, now }: { waiting: number; oldest: Date | null; now: Date }) {
+  return (
+    <Figure
+      name="Waits for a person"
+      value={countOf(waiting)}
+      note={oldest ? `the oldest since ${agoOf(oldest, now).replace(' ago', '')}` : 'nothing waits'}
+      tone={waiting > 0 ? 'bad' : 'good'}
+      href="/attention"
+    />
+  );
+}

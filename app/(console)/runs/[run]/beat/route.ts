@@ -1,0 +1,3 @@
+import { beatRoute } from '@/lib/http/console/beat-route';
+
+export const { GET } = beatRoute();
