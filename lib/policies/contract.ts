@@ -154,6 +154,9 @@ const Guard = z.object({
 
 /** How long one partition is at most. */
 export const PARTITION_SPANS = ['day', 'week', 'month', 'quarter', 'year'] as const;
+/** Whole partitions may go: it is partitioned by range of the clock. */
+export const goesWhole = (policy: Pick<Policy, 'partitioned'>): boolean =>
+  policy.partitioned !== undefined && policy.partitioned.by !== 'other';
 const share = z.number().min(0).max(1);
 
 /** M6: what the data itself must be like; a measurement beyond any of these is reported (lib/watch/quality). */
@@ -202,8 +205,9 @@ export const PolicySchema = z.object({
   /**
    * The table is partitioned by range of the clock, a partition no longer than this. One that lies wholly before
    * the cutoff and whose every row may go is dropped; the rows of the others are walked as in any table.
+   * `other`: it is partitioned by another column, by list, by hash, or nested; no partition is dropped.
    */
-  partitioned: z.object({ by: z.enum(PARTITION_SPANS) }).optional(),
+  partitioned: z.object({ by: z.enum([...PARTITION_SPANS, 'other']) }).optional(),
   /** With tenants, `label` names each tenant's rule; a label no rule has keeps its rows and is reported. */
   tenants: z
     .object({
@@ -288,7 +292,7 @@ export function definePolicy(input: PolicyInput): Policy {
   problems.push(...strategyOf(p).problems(p));
   problems.push(...clockProblems(p.clock), ...atOnceBehind(p));
   problems.push(...noticeProblems(p));
-  if (p.partitioned) problems.push(...unfitForPartitions(p));
+  if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
     problems.push('consent.of: say which column of the table names the person, or scope.user');
   }
@@ -310,7 +314,7 @@ function detachProblems(policy: Policy, d: Dependant, field: string): string[] {
   const others = (d.clears ?? []).filter((c) => !d.references.includes(c));
   return [
     ...others.map((c) => `${field}.clears: ${c} is not one of its references`),
-    ...(policy.partitioned
+    ...(goesWhole(policy)
       ? [
           `${field}.fate: a partition is dropped whole, without a look at who refers to its rows; declare 'keep' or 'block'`,
         ]

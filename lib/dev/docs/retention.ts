@@ -6,7 +6,7 @@ import { EVIDENCE_DAYS, OWN_RECORDS } from '../../operators/records/periods';
 import { clockInWords } from '../../policies/clocks';
 import { consentOf } from '../../policies/consent';
 import type { contact } from '../../policies/contact';
-import type { PermanentTable, Policy } from '../../policies/contract';
+import { goesWhole, type PermanentTable, type Policy } from '../../policies/contract';
 import { goingDependants, ownFiles } from '../../policies/going';
 import { periodInWords } from '../../policies/in-words';
 import { purgeOf } from '../../policies/purge';
@@ -120,8 +120,8 @@ function howLong(p: Policy): string {
 
 function whatThen(p: Policy, purge: Policy | undefined): string {
   const when = scheduleInWords(p.schedule.run);
-  const what = p.partitioned
-    ? `a ${p.partitioned.by} at once where all of it is past its period, the rest row by row`
+  const what = goesWhole(p)
+    ? `a ${p.partitioned?.by} at once where all of it is past its period, the rest row by row`
     : 'row by row';
   const { words, grace } = strategyOf(p);
   const later =

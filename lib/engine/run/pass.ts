@@ -3,7 +3,9 @@ import type { Ending } from '../../platform/outcome';
 import { table } from '../../platform/sql';
 import { refersToItself } from '../../policies/going';
 import { leftBehind } from '../statement/drained';
+import { leftOnLeaves } from '../statement/leaf-by-leaf';
 import type { Leg } from '../statement/leg';
+import { onEachLeaf, onLeaves } from '../statement/partition';
 import type { Batches } from './batches';
 import type { Cursor } from './checkpoint';
 import { approvedGone, busy, drained, unproved } from './endings';
@@ -54,7 +56,11 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
     if (again > 0 && !(refersToItself(work.policy) && run.tally.deleted > before)) return busy;
     before = run.tally.deleted;
     run.tally.takeBack(sweep.kept);
-    sweep = new Sweep(pass, { isFirst: false });
+    // Partitions may have come, and gone, meanwhile.
+    const legsNow = work.policy.partitioned
+      ? (await onLeaves(work.policy, legs, run.session.reading)).map((l) => l.leg)
+      : pass.legs;
+    sweep = new Sweep({ ...pass, legs: legsNow }, { isFirst: false });
     const ending = await sweep.from({ leg: 0, position: null });
     if (ending) return ending;
   }
@@ -62,9 +68,11 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
 
 /** Whether a row that may go is left; null when the database could not say in time. */
 async function isAnyLeft({ run, work, asOf }: Pass, legs: readonly Leg[]): Promise<boolean | null> {
-  const looking = leftBehind(work.policy, legs, asOf);
+  const { reading } = run.session;
   try {
-    return await run.session.reading.askOne(looking, LOOK);
+    return work.policy.partitioned?.by === 'other'
+      ? await leftOnLeaves(await onEachLeaf(work.policy, legs, reading), asOf, reading)
+      : await reading.askOne(leftBehind(work.policy, legs, asOf), LOOK);
   } catch (error) {
     if (error instanceof DatabaseError && error.failure === 'timeout') return null;
     throw error;

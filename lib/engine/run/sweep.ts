@@ -1,16 +1,20 @@
 /** One walk through the legs of a pass: leg after leg, batch after batch, each followed by its checkpoint. */
 import { outboxFull } from '../../files/room';
+import { DatabaseError } from '../../platform/errors';
 import { type Ending, type Kept, noneKept } from '../../platform/outcome';
+import { table } from '../../platform/sql';
 import type { BatchResult } from '../statement/batch';
 import { within } from '../statement/divide';
 import { count } from '../statement/found';
 import type { Leg } from '../statement/leg';
+import { isThere } from '../statement/partition';
 import { byBlocks } from './by-blocks';
 import type { Cursor } from './checkpoint';
 import { divided, middleOf, mostUnderWay } from './divided';
 import { leaseLost, outOfTime } from './endings';
 import { type LegWalkRequest, type Low, type Sent, type Stop, walkLeg } from './leg-walk';
 import { startPace } from './pace';
+import { LOOK } from './session';
 import { type Stretch, Stretches, stretch } from './stretches';
 import type { Pass } from './under-way';
 import { progress } from './work';
@@ -50,8 +54,21 @@ export class Sweep {
     return this.#leaseIfLost();
   }
 
-  /** One leg to its end; null there. */
+  /** One leg to its end; null there. A partition that was dropped meanwhile has nothing left. */
   async #walk(index: number, start: Position): Promise<Stop | null> {
+    try {
+      return await this.#walkThere(index, start);
+    } catch (error) {
+      const { leaf } = this.pass.legs[index]!;
+      const isMissing = error instanceof DatabaseError && error.sqlState === '42P01';
+      if (!leaf || !isMissing || (await this.pass.run.session.reading.askOne(isThere(leaf), LOOK)))
+        throw error;
+      this.pass.run.log.info({ event: 'partition.gone', partition: table(leaf) }, 'a partition was dropped');
+      return null;
+    }
+  }
+
+  async #walkThere(index: number, start: Position): Promise<Stop | null> {
     const leg = this.pass.legs[index]!;
     let position = start;
     // What blocks have left, and what a later sweep comes back for, is little.

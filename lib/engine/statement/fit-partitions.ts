@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Problem } from '../../platform/errors';
 import { literal, type Sql, sql, tableId, tableLabel } from '../../platform/sql';
-import type { PARTITION_SPANS, Policy } from '../../policies/contract';
+import { goesWhole, type PARTITION_SPANS, type Policy } from '../../policies/contract';
 import { goingFiles } from '../../policies/going';
 
 const columns = z.array(z.string());
@@ -73,7 +73,7 @@ const isByClock: PartitionCheck = ({ policy, facts, here }) =>
     : [
         {
           problem: `${here} is not partitioned by range of its clock ${policy.clock.column} alone, but by (${facts.columns.join(', ')})`,
-          remedy: 'take `partitioned` out of the policy and govern a table that is',
+          remedy: "say so in the policy: partitioned: { by: 'other' }; its rows then go one by one",
         },
       ];
 
@@ -109,7 +109,8 @@ const mayBeDropped: PartitionCheck = ({ facts, here }) =>
       ];
 
 const isAsLong: PartitionCheck = ({ policy, facts, here }) => {
-  const span = policy.partitioned!.by;
+  const { by: span } = policy.partitioned!;
+  if (span === 'other') return [];
   if (facts.longest_days === null || facts.longest_days <= MOST_DAYS[span] + SLACK_DAYS) return [];
   return [
     {
@@ -138,15 +139,18 @@ const isGranted: PartitionCheck = ({ policy, facts: { grant }, here }) => {
   return [{ problem, remedy: grantOf(policy, wanted) }];
 };
 
-const CHECKS: readonly PartitionCheck[] = [isByClock, isOpen, isWhole, mayBeDropped, isAsLong, isGranted];
+/** What every partition needs; and what one needs beside, to be dropped whole. */
+const CHECKS: readonly PartitionCheck[] = [isOpen, isWhole];
+const CHECKS_TO_DROP: readonly PartitionCheck[] = [isByClock, mayBeDropped, isAsLong, isGranted];
 
 export function judgePartitioning(policy: Policy, kind: string, facts: Partitioning | null): Problem[] {
   const here = tableId(policy.table).text;
-  if (kind === 'p' && facts !== null) return CHECKS.flatMap((check) => check({ policy, facts, here }));
+  const checks = goesWhole(policy) ? [...CHECKS, ...CHECKS_TO_DROP] : CHECKS;
+  if (kind === 'p' && facts !== null) return checks.flatMap((check) => check({ policy, facts, here }));
   return [
     {
       problem: `${here} is not a partitioned table`,
-      remedy: `take \`partitioned\` out of the policy, or partition the table by range (${policy.clock.column})`,
+      remedy: 'take `partitioned` out of the policy',
     },
   ];
 }

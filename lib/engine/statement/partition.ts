@@ -9,8 +9,9 @@ import { oneRow, type Query, query, rows } from '../../platform/query';
 import type { Asking, Limits } from '../../platform/session';
 import { raw, sql, type TableName, tableId, typed } from '../../platform/sql';
 import { scaleOf } from '../../policies/clocks';
-import type { Policy } from '../../policies/contract';
+import { goesWhole, type Policy } from '../../policies/contract';
 import { BatchResult, type DatabaseRequest } from './batch';
+import { withDueRows } from './leaf-by-leaf';
 import { hasOneCutoff, type Leg, type RuleLeg } from './leg';
 import { inClock } from './predicate';
 
@@ -28,6 +29,19 @@ export type Partition = z.infer<typeof Partition>;
 
 export const partitionName = (partition: Partition): string =>
   `${partition.schema_name}.${partition.table_name}`;
+
+/** All of them, in the order of their names: nothing but its rows says what a partition holds. */
+const allPartitionsOf = (policy: Policy): Query<Partition[]> =>
+  query(
+    sql`select n.nspname as schema_name, c.relname as table_name, null::text as lower, null::text as upper, false as expired, 'other' as obstacle
+    from pg_partition_tree(to_regclass(${tableId(policy.table).text})) t join pg_class c on c.oid = t.relid
+    join pg_namespace n on n.oid = c.relnamespace where t.isleaf and t.level > 0 order by 1, 2`,
+    rows(Partition),
+  );
+
+const There = z.object({ there: z.boolean() }).transform((row) => row.there);
+export const isThere = (t: TableName): Query<boolean> =>
+  query(sql`select to_regclass(${tableId(t).text}) is not null as there`, oneRow(There));
 
 /** One row a Partition, oldest first: those that may hold a row before the cutoff. No cutoff: all of them. */
 function partitionsOf(policy: Policy, cutoff: string | null): Query<Partition[]> {
@@ -73,6 +87,15 @@ export interface LeafLeg {
 /** Each leg once a partition that may hold a row of it; as they are for a table without. */
 export async function onLeaves(policy: Policy, legs: readonly Leg[], reading: Asking): Promise<LeafLeg[]> {
   if (!policy.partitioned) return legs.map((leg) => ({ leg, partition: null }));
+  if (!goesWhole(policy)) {
+    const all = await onEachLeaf(policy, legs, reading);
+    // Of tenants each partition is asked by its batches; what is due does not depend on the instant of the others.
+    const [rules, others] = [
+      all.filter((l) => l.leg.kind !== 'tenants'),
+      all.filter((l) => l.leg.kind === 'tenants'),
+    ];
+    return [...(await withDueRows(rules, NO_INSTANT, reading)), ...others];
+  }
   const found: LeafLeg[] = [];
   for (const leg of legs) {
     const cutoff = hasOneCutoff(leg) ? leg.cutoff : null;
@@ -81,6 +104,23 @@ export async function onLeaves(policy: Policy, legs: readonly Leg[], reading: As
     }
   }
   return found;
+}
+
+const NO_INSTANT = 'infinity';
+
+/** Each leg on each partition there is, of a table that is partitioned in another way than by its clock. */
+export async function onEachLeaf(
+  policy: Policy,
+  legs: readonly Leg[],
+  reading: Asking,
+): Promise<(LeafLeg & { policy: Policy })[]> {
+  const partitions = await reading.askOne(allPartitionsOf(policy), CATALOG);
+  return legs.flatMap((leg) =>
+    partitions.map((partition) => {
+      const onIt = { ...leg, leaf: leafOf(policy, partition) };
+      return { leg: onIt, partition, policy: onLeaf(policy, onIt) };
+    }),
+  );
 }
 
 export interface DropRequest {

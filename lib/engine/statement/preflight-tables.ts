@@ -49,7 +49,7 @@ export const kindsOfTables: Check = (catalog) => {
       problem: `${quoted(governed)} is not a plain table (relkind ${governed.kind})`,
       remedy:
         governed.kind === 'p'
-          ? 'say so in the policy: partitioned: { by: … }, or name a plain table'
+          ? "say so in the policy: partitioned: { by: 'month' } (or another span) where it is by range of the clock, else { by: 'other' }"
           : 'name a plain table, or one that is partitioned',
     });
   }

@@ -1,5 +1,5 @@
 /** What a batch is asked to do, and what every statement of it is made from. */
-import { type Sql, sql } from '../../platform/sql';
+import { allOf, literal, type Sql, sql, type TableName, tableId } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { type Strategy, strategyOf } from '../../policies/strategies';
 import type { Blocks } from './heap';
@@ -61,5 +61,12 @@ export const batchOf = (request: BatchRequest): Batch => ({
 });
 
 /** Demands statement 2: without enter_batch, or with another batch's, nothing matches. */
-export const token = ({ request }: Batch): Sql =>
-  sql`current_setting('lapse.batch', true) = ${`${request.runId}:${request.seq}`}`;
+export const token = ({ request, policy }: Batch): Sql => {
+  const t: TableName = policy.table;
+  return allOf(
+    sql`current_setting('lapse.batch', true) = ${`${request.runId}:${request.seq}`}`,
+    // One that was detached meanwhile is no part of what the policy governs.
+    t.of &&
+      sql`(select pg_partition_root(to_regclass(${literal(tableId(t).text)})) = to_regclass(${literal(tableId(t.of).text)}))`,
+  );
+};

@@ -54,8 +54,12 @@ create or replace function retention.open_partitions(relation text) returns void
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 declare
   leaf regclass;
+  within regnamespace;
 begin
-  for leaf in select t.relid from pg_partition_tree(to_regclass(relation)) t where t.isleaf loop
+  for leaf, within in select t.relid, c.relnamespace from pg_partition_tree(to_regclass(relation)) t join pg_class c on c.oid = t.relid where t.isleaf loop
+    if not has_schema_privilege('lapse_app', within, 'USAGE') then
+      execute format('grant usage on schema %s to lapse_app', within);
+    end if;
     if not (has_table_privilege('lapse_app', leaf, 'SELECT') and has_any_column_privilege('lapse_app', leaf, 'UPDATE')
       and has_table_privilege('lapse_app', leaf, 'DELETE')) then
       execute format('grant select, update, delete on %s to lapse_app', leaf);
@@ -73,7 +77,7 @@ returns table (relation regclass, schema_name text, table_name text, kind text, 
 language sql stable security invoker set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$
   select c.oid::regclass, n.nspname::text, c.relname::text, c.relkind::text, i.inhparent is not distinct from parent::oid,
     nullif(b.m[1], 'MINVALUE'), nullif(b.m[2], 'MAXVALUE'),
-    has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'DELETE') and has_any_column_privilege(c.oid, 'UPDATE'),
+    has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'DELETE') and has_any_column_privilege(c.oid, 'UPDATE'),
     case
       when i.inhparent is distinct from parent::oid then 'nested'
       when b.bound = 'DEFAULT' then 'default'

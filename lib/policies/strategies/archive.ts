@@ -57,7 +57,7 @@ function problems({ subjects }: Archive, policy: Declared): string[] {
     ...(names && subjects === 'none'
       ? ['strategy.subjects: the rows belong to an organization or a user: see scope']
       : []),
-    ...(policy.partitioned
+    ...(policy.partitioned && policy.partitioned.by !== 'other'
       ? [
           'partitioned: a partition is dropped whole, without a look at its rows; leave it out, and they are archived row by row',
         ]

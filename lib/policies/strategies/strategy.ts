@@ -85,7 +85,7 @@ export interface Declared {
     readonly bytes?: string | undefined;
     readonly prefix?: string | undefined;
   }[];
-  readonly partitioned?: object | undefined;
+  readonly partitioned?: { readonly by: string } | undefined;
 }
 
 /** What a strategy may ask of the catalog's entry of its table. */

@@ -1,7 +1,11 @@
-/** Clocks of every kind: what is no instant is never before a cutoff. Keys of every type: each is named exactly. */
+/**
+ * Clocks of every kind: what is no instant is never before a cutoff. Keys of every type: each is named exactly. Partitions of
+ * every kind: only what is a part of the table is deleted from.
+ */
 import type { Mutant } from '../mutant';
 
 const clocks = 'test/engine/run/clocks.test.ts';
+const places = 'test/engine/run/partitions-other.test.ts';
 const keys = 'test/engine/statement/keys.test.ts';
 
 export const clockMutants: readonly Mutant[] = [
@@ -84,5 +88,29 @@ export const clockMutants: readonly Mutant[] = [
     find: `TEXT.test(r.columns[k.column]!.base)`,
     replace: `TEXT.test(r.columns[k.column]!.plain)`,
     tests: [`${keys}:of text is refused`],
+  },
+  {
+    id: 'PL1',
+    promise: 'From a partition that was detached while a run lasts nothing more is deleted.',
+    file: 'lib/engine/statement/request.ts',
+    find: '    t.of &&\n',
+    replace: '    false &&\n      t.of &&\n',
+    tests: [`${places}:while a run lasts`],
+  },
+  {
+    id: 'PL2',
+    promise: 'A partition in a schema that the role may not use is refused, with what opens it.',
+    file: 'lib/migrations/functions/partitions.sql',
+    find: `has_schema_privilege(n.oid, 'USAGE') and `,
+    replace: '',
+    tests: [`${places}:a table partitioned`],
+  },
+  {
+    id: 'PL3',
+    promise: 'What is left is looked for in every partition there is by then.',
+    file: 'lib/engine/run/pass.ts',
+    find: 'await leftOnLeaves(await onEachLeaf(work.policy, legs, reading), asOf, reading)',
+    replace: 'await leftOnLeaves([], asOf, reading)',
+    tests: [`${places}:while a run lasts`],
   },
 ];
