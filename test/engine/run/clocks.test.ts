@@ -347,3 +347,22 @@ it('an index counts where PostgreSQL itself walks by it: partial, of an expressi
   expect(await fits(`(${clock}), id`, `where state <> 'failed'`)).toBe(false);
   expect(await fits('state, (coalesce(at, deleted_at)), id')).toBe(false);
 });
+
+it('one index answers for the tenants of every rule', async () => {
+  await e.db.sql(`create table orgs (id uuid primary key, plan text); grant select on orgs to lapse_app;
+    create table things (id int primary key, org uuid, deleted_at timestamptz, at timestamptz);
+    grant select, delete, update (id) on things to lapse_app; select retention.protect('public.things')`);
+  const policy = thingsPolicy({
+    key: [{ column: 'id', type: 'integer' }],
+    scope: {},
+    clock: { column: 'deleted_at', otherwise: ['at'], type: 'timestamptz' },
+    tenants: { table: { name: 'orgs' }, key: { column: 'id', type: 'uuid' }, column: 'org', label: 'o.plan' },
+    rules: [
+      { label: 'forever', keepFor: { seconds: null } },
+      { label: 'free', keepFor: days(30) },
+      { label: 'pro', keepFor: days(90) },
+    ],
+  });
+  expect(await refused(e, policy)).toContain('has no index on ("org", (coalesce("deleted_at", "at")), "id")');
+  expect(await follow(e, policy)).toEqual([]);
+});
