@@ -1,9 +1,12 @@
 /** Holds what happened against what had to happen; each difference is a sentence. */
 import type { RunResult } from '../../../engine/run/result';
 import type { Preview } from '../../../platform/outcome';
+import type { Policy } from '../../../policies/contract';
 import type { Copy } from './copy';
+import { markOf } from './due';
 import type { Evidence } from './evidence';
-import { type Judgment, type Oracle, REASONS } from './oracle';
+import { handedOver } from './handed-over';
+import { type Ending, type Judgment, type Oracle, REASONS } from './oracle';
 
 export interface Happened {
   readonly before: Copy;
@@ -39,15 +42,26 @@ export function unlikeDryRun(
 }
 
 /** After the last run: rows, receipts, files and figures. */
-export function unlikeOracle(oracle: Oracle, judgment: Judgment, happened: Happened): string[] {
+export function unlikeOracle(
+  { oracle, judgment, policy }: { oracle: Oracle; judgment: Judgment; policy: Policy },
+  happened: Happened,
+): string[] {
   const { before, after, evidence } = happened;
-  const freed = [...judgment.either].filter((id) => !after.rows.has(id));
-  const gone = judgment.with(freed);
+  // Of rows that only go together some may have gone; a row that stays has its mark.
+  const mark = markOf(policy);
+  const went = (id: string) => {
+    const row = after.rows.get(id);
+    return row === undefined || (mark !== null && row.values[mark] !== null);
+  };
+  const ending = judgment.ending([...judgment.either].filter(went));
+  const wanted = handedOver(policy, before, ending.gone);
+  const detached = evidence.detached.filter((id) => !ending.gone.has(id));
   return [
-    ...unlikeRows(oracle.after(gone), before, after),
-    ...unlikeReceipts(gone, before, evidence),
-    ...unlike('in the outbox', oracle.files(gone), evidence.files),
-    ...unlikeFigures(oracle, gone, happened),
+    ...unlikeRows(oracle.after(ending), before, after),
+    ...unlikeReceipts(ending, before, evidence),
+    ...unlike('named as one that lost a reference', oracle.detached(ending), detached),
+    ...unlike('in the outbox', wanted.files, evidence.files),
+    ...unlikeFigures(ending, wanted, happened),
   ];
 }
 
@@ -61,7 +75,8 @@ function unlikeRows(wanted: ReturnType<Oracle['after']>, before: Copy, after: Co
     }
     for (const [column, value] of Object.entries(values)) {
       const now = row.values[column] ?? null;
-      if (now !== value) problems.push(`${id}: ${column} is ${now}, not ${value}`);
+      if (value === undefined ? now === null : now !== value)
+        problems.push(`${id}: ${column} is ${now}, not ${value === undefined ? 'set' : value}`);
     }
   }
   for (const id of after.rows.keys()) {
@@ -72,9 +87,9 @@ function unlikeRows(wanted: ReturnType<Oracle['after']>, before: Copy, after: Co
 }
 
 /** Each row that is gone is named once: by its key, or by the partition that went whole. */
-function unlikeReceipts(gone: ReadonlySet<string>, before: Copy, evidence: Evidence): string[] {
+function unlikeReceipts({ gone, changed }: Ending, before: Copy, evidence: Evidence): string[] {
   const { problems, whole } = wholeOf(before, evidence);
-  return [...problems, ...unlike('in receipts', [...gone], [...evidence.named, ...whole])];
+  return [...problems, ...unlike('in receipts', [...gone, ...changed], [...evidence.named, ...whole])];
 }
 
 /** Rows that went with a partition: those of it that no batch had deleted before. */
@@ -93,18 +108,19 @@ export function wholeOf(before: Copy, { dropped, named }: Evidence): { whole: st
   };
 }
 
-function unlikeFigures(oracle: Oracle, gone: ReadonlySet<string>, { runs, evidence }: Happened): string[] {
+function unlikeFigures(
+  { gone, changed }: Ending,
+  wanted: ReturnType<typeof handedOver>,
+  { runs, evidence }: Happened,
+): string[] {
   const sum = (of: (run: Happened['runs'][number]) => number) => runs.reduce((all, run) => all + of(run), 0);
   const rows = sum((r) => r.deleted) + sum((r) => r.dependantsDeleted);
+  const had = gone.size + changed.size;
   const files = sum((r) => r.filesQueued);
   return [
-    rows === gone.size ? '' : `the runs say ${rows} rows went, ${gone.size} had to`,
-    files === oracle.files(gone).length
-      ? ''
-      : `the runs say ${files} files, ${oracle.files(gone).length} had to go`,
-    evidence.bytes === oracle.bytes(gone)
-      ? ''
-      : `the receipts say ${evidence.bytes} bytes, not ${oracle.bytes(gone)}`,
+    rows === had ? '' : `the runs say ${rows} rows went, ${had} had to`,
+    files === wanted.files.length ? '' : `the runs say ${files} files, ${wanted.files.length} had to go`,
+    evidence.bytes === wanted.bytes ? '' : `the receipts say ${evidence.bytes} bytes, not ${wanted.bytes}`,
   ].filter((x) => x !== '');
 }
 

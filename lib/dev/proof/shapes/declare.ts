@@ -3,6 +3,7 @@ import type { PolicyInput } from '../../../policies/contract';
 import type { Rolls } from './rolls';
 import { PREFIX } from './rows';
 import { type Clock, type Link, literal, quoted, type ShapeTable, tableOf } from './shape';
+import { SHAPES } from './shapes';
 import type { Draft } from './tables';
 
 export type Child = NonNullable<PolicyInput['dependants']>[number];
@@ -10,11 +11,19 @@ export const POLICY = 'shapes';
 
 const TEXT = /^(text|character)/;
 
-export const keyOf = (t: ShapeTable, columns: readonly string[] = t.key) =>
-  columns.map((column) => {
-    const type = t.columns.find((c) => c.name === column)!.type;
-    return TEXT.test(type) ? { column, type, personal: false as const } : { column, type };
+/** With its types, or as the catalog has them. */
+export const keyOf = (t: ShapeTable, isTyped = true) =>
+  t.key.map((column) => {
+    const { type } = t.columns.find((c) => c.name === column)!;
+    return {
+      column,
+      ...(isTyped ? { type } : {}),
+      ...(TEXT.test(type) ? { personal: false as const } : {}),
+    };
   });
+
+/** A fragment holds no comment, and no end of a statement, also not in a name. */
+const MAY_STAND = /^(?!.*(;|--|\$\d))/;
 
 const scopeOf = (t: ShapeTable) => ({
   ...(t.organization ? { organization: t.organization } : {}),
@@ -43,6 +52,7 @@ export interface Declaring {
   readonly governed: Draft;
   readonly keepSeconds: number;
   readonly tenants: PolicyInput['tenants'];
+  readonly strategy: PolicyInput['strategy'];
 }
 
 function clockOf({ second, ...clock }: Clock): PolicyInput['clock'] {
@@ -81,10 +91,13 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
     ground: 'proof',
     schedule: { run: '0 2 * * *' },
     table: { schema: t.schema, name: t.name },
-    key: keyOf(t),
+    key: keyOf(t, rolls.chance(65)),
     clock: clockOf(clock!),
     rules,
-    ...(flag && !isWhole && rolls.chance(70) ? { where: `t.${quoted(flag)} is not true` } : {}),
+    ...(d.strategy ? { strategy: d.strategy } : {}),
+    ...(flag && !isWhole && MAY_STAND.test(flag) && rolls.chance(70)
+      ? { where: `t.${quoted(flag)} is not true` }
+      : {}),
     ...(d.tenants ? { tenants: d.tenants } : {}),
     ...(t.partitions?.by === 'range' && t.partitions.column === clock!.column
       ? { partitioned: { by: 'month' as const } }
@@ -103,13 +116,15 @@ function dependantsOf(rolls: Rolls, { tables, links }: Declaring): Child[] {
     .flatMap((l) => {
       const t = tables[l.from]!;
       const references = governed.key.map((k) => l.columns[l.targets.indexOf(k)]!);
-      const fate = fateOf(rolls, l);
+      const fate = fateOf(rolls, l, governed, t);
       if (fate === null) return [];
+      const clears = fate === 'set-null' ? clearsOf(rolls, references) : undefined;
       const child: Child = {
         table: { schema: t.schema, name: t.name },
-        key: keyOf(t),
+        key: keyOf(t, rolls.chance(65)),
         references,
         fate,
+        ...(clears ? { clears } : {}),
         scope: scopeOf(t),
         files: filesOf(t),
         knownTriggers: l.from === 0 ? [] : knownOf(t),
@@ -118,14 +133,24 @@ function dependantsOf(rolls: Rolls, { tables, links }: Declaring): Child[] {
     });
 }
 
-function fateOf(rolls: Rolls, l: Link): Child['fate'] | null {
+function fateOf(rolls: Rolls, l: Link, governed: ShapeTable, from: ShapeTable): Child['fate'] | null {
   // Nobody has to name what no foreign key names.
   if (l.soft) return rolls.of(['delete', 'block', null] as const);
-  if (l.from === l.to) return 'block';
-  if (l.action === 'set null' || l.action === 'set default') return 'keep';
-  if (l.action === 'cascade') return 'delete';
-  return rolls.chance(60) ? 'delete' : 'block';
+  const isNullable = l.columns.every((c) => !from.columns.find((x) => x.name === c)!.notNull);
+  // A partition is dropped whole, without a look at who refers to its rows.
+  const mayClear = isNullable && governed.partitions === null;
+  if (l.action === 'cascade') return l.from === l.to ? 'block' : 'delete';
+  if (l.from === l.to) return mayClear ? rolls.of(['block', 'set-null'] as const) : 'block';
+  if (l.action === 'set null' || l.action === 'set default')
+    return mayClear && rolls.chance(30) ? 'set-null' : 'keep';
+  return rolls.of(
+    mayClear ? (['delete', 'delete', 'block', 'set-null'] as const) : (['delete', 'block'] as const),
+  );
 }
+
+/** Of several columns one is enough. */
+const clearsOf = (rolls: Rolls, references: readonly string[]): string[] | undefined =>
+  references.length > 1 && rolls.chance(40) ? [rolls.of(references)] : undefined;
 
 type Mistake = (rolls: Rolls, input: PolicyInput) => PolicyInput | null;
 
@@ -146,12 +171,17 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   'forgotten branch': (r, p) => changeChild(r, p, () => null),
   'wrong fate': (r, p) =>
     changeChild(r, p, (c) => {
-      const fate = r.of((['delete', 'keep', 'block'] as const).filter((f) => f !== c.fate));
-      return { ...c, fate };
+      const { clears: _, ...rest } = c;
+      const fates = p.partitioned
+        ? (['delete', 'keep', 'block'] as const)
+        : (['delete', 'keep', 'block', 'set-null'] as const);
+      return { ...rest, fate: r.of(fates.filter((f) => f !== c.fate)) };
     }),
   'wrong order': (r, p) =>
     changeChild(r, p, (c) =>
-      c.references.length > 1 ? { ...c, references: [...c.references].reverse() } : c,
+      c.references.length > 1 && SHAPES.turnedReferences
+        ? { ...c, references: [...c.references].reverse() }
+        : c,
     ),
   'wrong type of a key': (r, p) => {
     const first = p.key[0]!;

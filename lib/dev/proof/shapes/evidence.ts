@@ -4,6 +4,8 @@ import type { Client } from 'pg';
 export interface Evidence {
   /** Table and key of every row that a receipt names, as often as one does. */
   readonly named: readonly string[];
+  /** The same of rows that stay and lost a reference. */
+  readonly detached: readonly string[];
   /** Partitions that were dropped whole, with how many rows. */
   readonly dropped: readonly { readonly leaf: string; readonly rows: number }[];
   /** `label key url`. */
@@ -16,6 +18,9 @@ export async function evidenceOf(db: Client): Promise<Evidence> {
     `select r.table_name || ' ' || k as id from retention.receipt r, unnest(retention.keys_of(r)) k where r.partition is null
      union all select d.key || ' ' || k from retention.receipt r, jsonb_each(r.dependants) d, jsonb_array_elements_text(d.value) k`,
   );
+  const { rows: detached } = await db.query<{ id: string }>(
+    `select d.key || ' ' || k as id from retention.receipt r, jsonb_each(r.detached) d, jsonb_array_elements_text(d.value) k`,
+  );
   const { rows: dropped } = await db.query<{ leaf: string; rows: string }>(
     `select r.partition ->> 'name' as leaf, r.deleted::text as rows from retention.receipt r where r.partition is not null`,
   );
@@ -27,6 +32,7 @@ export async function evidenceOf(db: Client): Promise<Evidence> {
   );
   return {
     named: named.map((n) => n.id),
+    detached: detached.map((d) => d.id),
     dropped: dropped.map((d) => ({ leaf: d.leaf, rows: Number(d.rows) })),
     files: files.map((f) => f.id),
     bytes: Number(sums[0]?.bytes),

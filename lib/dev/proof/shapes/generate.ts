@@ -5,7 +5,7 @@ import { addPartitions } from './partitions';
 import { Rolls } from './rolls';
 import { fill } from './rows';
 import { quoted, type Shape, type ShapeTable, tableOf } from './shape';
-import { SHAPES } from './shapes';
+import { strategyOf } from './strategies';
 import { surroundingsOf } from './surroundings';
 import { addClock, addFile, addKey, addOwners, Draft } from './tables';
 import { DAY } from './times';
@@ -39,6 +39,7 @@ export function generate(seed: number, number: number): Shape {
   const keepSeconds = rolls.of(drafts[0]!.clock?.ahead ? [0, 0, 30 * DAY] : periods);
   const never = rolls.chance(3) ? rolls.of(['view', 'inheritance', 'row security'] as const) : null;
   if (never === null) addPartitions(rolls, drafts);
+  const strategy = strategyOf(rolls, drafts[0]!);
   const links = linksOf(rolls, drafts);
   fill(rolls, drafts, links, owners, keepSeconds);
   if (never === null) addTriggers(rolls, drafts);
@@ -46,13 +47,10 @@ export function generate(seed: number, number: number): Shape {
   const tables: readonly ShapeTable[] = drafts;
   const governed = drafts[0]!;
   const tenants =
-    governed.organization &&
-    !governed.partitions &&
-    (!governed.clock?.second || SHAPES.tenantsWithTwoClocks) &&
-    rolls.chance(15)
+    governed.organization && !governed.partitions && rolls.chance(15)
       ? tenantsOf(governed.organization)
       : undefined;
-  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants });
+  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy });
   const wrong = mistaken(rolls, right);
   const after = [
     ...(mistakes.includes('index') ? [] : clockIndexes(governed, right)),

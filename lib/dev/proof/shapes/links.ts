@@ -72,7 +72,7 @@ function linkOf(
   });
   if (identifies) child.key = rolls.shuffled([...new Set([...columns, ...child.key])]);
   return {
-    name: `${child.name.slice(0, 40)}_fk${n}`,
+    name: child.names.next(`${child.name.slice(0, 20)}_fk${n}`),
     from,
     to,
     columns,

@@ -195,8 +195,8 @@ const READERS: readonly Reader[] = [
     follow: run,
   },
   {
-    kind: "'block' where the foreign key gives way",
-    of: (r) => /is declared 'block', but foreign key/.test(r.problem),
+    kind: "'block' or 'set-null' where the foreign key takes along",
+    of: (r) => /is declared '(block|set-null)', but foreign key/.test(r.problem),
     follow: run,
   },
   {
@@ -218,6 +218,31 @@ const READERS: readonly Reader[] = [
   },
   { kind: 'no index on names of files', of: (r) => /each file would scan it/.test(r.problem), follow: run },
   { kind: 'no grant to drop partitions', of: (r) => /to drop partitions of/.test(r.problem), follow: run },
+  {
+    kind: 'a reference that may not be NULL',
+    of: (r) => /is to become null, and may not be NULL/.test(r.problem),
+    follow: run,
+  },
+  {
+    kind: 'references that cannot be compared',
+    of: (r) => /\.references cannot be compared with /.test(r.problem),
+    // Said again, and better, where the foreign key is judged; where it is not, its own columns are the right ones.
+    follow: ({ policy, problem, shape }) => {
+      const child = childrenOf(policy)[Number(/^dependants\.(\d+)/.exec(problem)?.[1])];
+      const same = (columns: readonly string[]) =>
+        [...columns].sort().join() === [...(child?.references ?? [])].sort().join();
+      const link = shape.links.find((l) => same(l.columns));
+      if (!child || !link) return null;
+      const references = policy.key.map((k) => link.columns[link.targets.indexOf(k.column)] ?? '');
+      return declared(
+        change(
+          policy,
+          (c) => c === child,
+          (c) => ({ ...c, references }),
+        ),
+      );
+    },
+  },
   {
     kind: 'rights are missing',
     of: (r) => /the role may not|cannot be read|permission denied/.test(r.problem),

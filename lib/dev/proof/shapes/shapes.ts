@@ -2,6 +2,6 @@
 export const SHAPES = {
   /** Two foreign keys of one table that lead to the same table, both of which take rows along. */
   twoWaysToARow: false,
-  /** Organizations with periods of their own whose rows have a clock of two columns. */
-  tenantsWithTwoClocks: false,
+  /** References in another order than the key, which are also said to lack a foreign key. */
+  turnedReferences: false,
 } as const;

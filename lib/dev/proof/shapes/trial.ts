@@ -193,13 +193,13 @@ class Attempt {
     const evidence = await evidenceOf(owner);
     this.#gone = evidence.named.length;
     if (wrote)
-      return [...unlikeDry, ...unlikeInvariants({ before, after, evidence, wrote, oracle, judgment })];
+      return [...unlikeDry, ...unlikeInvariants({ before, after, evidence, wrote, judgment, policy })];
     const first = runs[0]!;
     const inOne = dry.preview!.expired === first.deleted || !judgment.isPlain;
     return [
       ...unlikeDry,
       ...(inOne ? [] : [`the dry run says ${dry.preview!.expired} rows, the run deleted ${first.deleted}`]),
-      ...unlikeOracle(oracle, judgment, { before, after, evidence, runs }),
+      ...unlikeOracle({ oracle, judgment, policy }, { before, after, evidence, runs }),
     ];
   }
 

@@ -68,10 +68,18 @@ export class Names {
   next(plain: string): string {
     const wanted = this.rolls.chance(this.oddPercent) ? odd(plain, this.rolls) : plain;
     let name = wanted;
-    for (let n = 2; this.#given.has(name.toLowerCase()); n += 1) name = `${wanted.slice(0, 60)}${n}`;
+    name = shortened(name, 63);
+    for (let n = 2; this.#given.has(name.toLowerCase()); n += 1) name = `${shortened(wanted, 60)}${n}`;
     this.#given.add(name.toLowerCase());
     return name;
   }
+}
+
+/** PostgreSQL keeps 63 bytes of a name. */
+function shortened(name: string, most: number): string {
+  let short = name;
+  while (Buffer.byteLength(short) > most) short = short.slice(0, -1);
+  return short;
 }
 
 const odd = (plain: string, rolls: Rolls): string =>

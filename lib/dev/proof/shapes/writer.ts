@@ -5,9 +5,10 @@
 import type { Client } from 'pg';
 import type { Policy } from '../../../policies/contract';
 import { unlike, wholeOf } from './compare';
-import type { Copy } from './copy';
+import type { CopiedRow, Copy } from './copy';
+import { markOf } from './due';
 import type { Evidence } from './evidence';
-import type { Judgment, Oracle } from './oracle';
+import type { Judgment } from './oracle';
 import { labelOf, literal, quoted, type Shape, tableOf } from './shape';
 import { written } from './times';
 import type { Place } from './world';
@@ -81,12 +82,12 @@ export interface Disturbed {
   readonly after: Copy;
   readonly evidence: Evidence;
   readonly wrote: Wrote;
-  readonly oracle: Oracle;
   readonly judgment: Judgment;
+  readonly policy: Policy;
 }
 
 /** No row is gone without a receipt, none is named that is there; nothing held, extended or young is gone, nor what was never due. */
-export function unlikeInvariants({ before, after, evidence, wrote, judgment }: Disturbed): string[] {
+export function unlikeInvariants({ before, after, evidence, wrote, judgment, policy }: Disturbed): string[] {
   const all = new Set([...before.rows.keys(), ...wrote.added]);
   const gone = [...all].filter((id) => !after.rows.has(id));
   const { whole, problems } = wholeOf(before, evidence);
@@ -94,9 +95,14 @@ export function unlikeInvariants({ before, after, evidence, wrote, judgment }: D
     const why = judgment.first.get(id);
     return why === 'held' || why === 'extended' || why === 'condition';
   };
+  // What stays and was changed is named too.
+  const mark = markOf(policy);
+  const isMarked = (row: CopiedRow | undefined) =>
+    mark !== null && row !== undefined && (row.values[mark] ?? null) !== null;
+  const changed = [...after.rows].filter(([id, row]) => isMarked(row) && !isMarked(before.rows.get(id)));
   return [
     ...problems,
-    ...unlike('in receipts', gone, [...evidence.named, ...whole]),
+    ...unlike('in receipts', [...gone, ...changed.map(([id]) => id)], [...evidence.named, ...whole]),
     ...[...wrote.young]
       .filter((id) => !after.rows.has(id))
       .map((id) => `${id} was given a young clock, and is gone`),
