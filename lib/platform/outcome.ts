@@ -49,7 +49,7 @@ export interface Ending<Why extends string = Reason> {
 /**
  * Why a picked row stayed. `condition`: the policy's `where` is not true for it. `unnoticed`: its organization was not
  * told in time. `busy`: locked by someone else, or changed while we looked. `changed`: not as it was archived; the next
- * batch archives it anew.
+ * batch archives it anew. `newest`: among the newest of its group, which stay. `one_of_period`: the one that stays of its period.
  */
 export const KEPT_REASONS = [
   'held',
@@ -58,6 +58,8 @@ export const KEPT_REASONS = [
   'referenced',
   'not_expired',
   'condition',
+  'newest',
+  'one_of_period',
   'unnoticed',
   'unknown_rule',
   'busy',
@@ -105,6 +107,8 @@ export const noneKept = (): Kept => ({
   referenced: 0,
   not_expired: 0,
   condition: 0,
+  newest: 0,
+  one_of_period: 0,
   unnoticed: 0,
   unknown_rule: 0,
   busy: 0,

@@ -13,6 +13,7 @@ import { Clock, clockProblems, isOneColumn } from './clocks';
 import { nextRun } from './next-run';
 import { Notice, noticeProblems } from './notice';
 import { Period } from './period';
+import { KeepAtLeast, sparedProblems, Thin } from './spared';
 import { StrategySchema, strategyOf } from './strategies';
 import { identifier } from './strategies/column';
 
@@ -202,6 +203,10 @@ export const PolicySchema = z.object({
    */
   judgedBy: z.array(Table).optional(),
   rules: z.array(Rule).min(1),
+  /** The newest rows of each group stay, whatever their age: e.g. of each document the last five versions. */
+  keepAtLeast: KeepAtLeast.optional(),
+  /** What is past its period is thinned out: one row of each day, week, month … stays, for as long as each tier says. */
+  thin: Thin.optional(),
   /**
    * The table is partitioned by range of the clock, a partition no longer than this. One that lies wholly before
    * the cutoff and whose every row may go is dropped; the rows of the others are walked as in any table.
@@ -291,7 +296,7 @@ export function definePolicy(input: PolicyInput): Policy {
   }
   problems.push(...strategyOf(p).problems(p));
   problems.push(...clockProblems(p.clock), ...atOnceBehind(p));
-  problems.push(...noticeProblems(p));
+  problems.push(...noticeProblems(p), ...sparedProblems(p));
   if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
     problems.push('consent.of: say which column of the table names the person, or scope.user');

@@ -24,6 +24,8 @@ export function policyReach(policy: Policy): string {
     tenants: policy.tenants ?? null,
     dependants: policy.dependants,
     files: policy.files,
+    keepAtLeast: policy.keepAtLeast,
+    thin: policy.thin,
     // Rows that wait for a notice may go without one when it is no longer required.
     noticeDays: policy.notice?.requiredDays,
   };

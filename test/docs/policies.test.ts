@@ -7,12 +7,14 @@ import * as consent from '@/docs/examples/consent';
 import * as dependants from '@/docs/examples/dependants';
 import * as files from '@/docs/examples/files';
 import * as mask from '@/docs/examples/mask';
+import * as newest from '@/docs/examples/newest';
 import * as notice from '@/docs/examples/notice';
 import * as orderReview from '@/docs/examples/order-review';
 import * as partitions from '@/docs/examples/partitions';
 import * as permanent from '@/docs/examples/permanent';
 import * as plainTable from '@/docs/examples/plain-table';
 import * as softDelete from '@/docs/examples/soft-delete';
+import * as thinned from '@/docs/examples/thinned';
 import { watchOrders } from '@/lib/orders/watch';
 import { registered, resolvePolicies } from '@/lib/policies';
 import { consentOf } from '@/lib/policies/consent';
@@ -42,7 +44,7 @@ const old = (days: number): string => `'${ago(days * DAY)}'::timestamptz`;
 
 it('shows every example as its file has it', () => {
   const shown = [...handbook.matchAll(/\]\((examples\/[a-z-]+\.ts)\):\n\n```ts\n([\s\S]*?)```/g)];
-  expect(shown.length).toBe(12);
+  expect(shown.length).toBe(14);
   for (const [, file, text] of shown) expect(text).toBe(readFileSync(`docs/${file}`, 'utf8'));
 });
 
@@ -97,6 +99,23 @@ const shapes: readonly Shape[] = [
     rows: `insert into uploads (user_id, attached_to, file, uploaded_at, note) values
       ('${U}', null, 'uploads/a-${'x'.repeat(30)}.png', ${old(4)}, 'goes'), ('${U}', null, null, ${old(2)}, 'stays'),
       ('${U}', '${U}', 'uploads/b-${'x'.repeat(30)}.png', ${old(4)}, 'stays')`,
+  },
+  {
+    example: 'newest',
+    policy: newest.versions,
+    table: 'document_versions',
+    rows: `insert into document_versions (document_id, saved_at, note)
+        select 1, ${old(200)} + n * interval '1 day', case when n < 3 then 'goes' else 'stays' end from generate_series(0, 7) n;
+      insert into document_versions (document_id, saved_at, note) values (2, ${old(4000)}, 'stays')`,
+  },
+  {
+    example: 'thinned',
+    policy: thinned.snapshots,
+    table: 'snapshots',
+    rows: `insert into snapshots (server_id, taken_at, note) values
+      (1, '2026-02-20 10:00Z', 'goes'), (1, '2026-02-20 22:59Z', 'stays'), (1, '2026-02-20 23:00Z', 'stays'), (2, '2026-02-20 10:00Z', 'stays'),
+      (1, '2025-12-01 10:00Z', 'goes'), (1, '2025-12-07 10:00Z', 'stays'), (1, '2015-12-01 10:00Z', 'goes'), (1, '2020-12-30 10:00Z', 'stays'),
+      (1, '2026-02-28 10:00Z', 'stays'), (1, '2026-02-28 11:00Z', 'stays')`,
   },
   {
     example: 'partitions',

@@ -10,6 +10,7 @@ import { goesWhole, type PermanentTable, type Policy } from '../../policies/cont
 import { goingDependants, ownFiles } from '../../policies/going';
 import { periodInWords } from '../../policies/in-words';
 import { purgeOf } from '../../policies/purge';
+import { sparedInWords } from '../../policies/spared';
 import { strategyOf } from '../../policies/strategies';
 
 export interface Declared {
@@ -140,6 +141,7 @@ function consequences(p: Policy): string[] {
     strategyOf(p).grace ? tables('delete') : goingDependants(p).map((d) => spoken(d.table.name))
   ).join(', ');
   if (going !== '') lines.push(`- **What goes with it.** ${capital(going)}.`);
+  for (const words of sparedInWords(p)) lines.push(`- **What stays all the same.** ${capital(words)}.`);
   if (files.some((f) => f.fate === 'delete'))
     lines.push('- **Files.** The files go too, as soon as nothing else uses them.');
   if (tables('keep', 'set-null').length > 0)

@@ -11,6 +11,7 @@ import { type Answers, oneRow, type Query, query, rows } from '../../platform/qu
 import { allOf, type Sql, sql, tableId } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { declaresTriggers } from '../../policies/going';
+import { ranksOf } from '../../policies/spared';
 import type { RuleLeg } from './leg';
 import { walkOf } from './legs';
 import { mayGo, staysBecause } from './predicate';
@@ -114,7 +115,7 @@ export function heapFacts(policy: Policy, leg: RuleLeg): HeapFacts {
 
 /**
  * Where a walk would end, and whether it is worthwhile. A policy that declares triggers keeps to the index, where each
- * row that went is looked for by its key.
+ * row that went is looked for by its key; one that spares rows, where what stays is counted batch by batch.
  */
 export function judgeHeap(
   policy: Policy,
@@ -127,7 +128,11 @@ export function judgeHeap(
   progress: Progress;
 } {
   return {
-    worthWhile: !declaresTriggers(policy) && size.rows > 0 && due / size.rows >= LEAST_SHARE,
+    worthWhile:
+      !declaresTriggers(policy) &&
+      ranksOf(policy).length === 0 &&
+      size.rows > 0 &&
+      due / size.rows >= LEAST_SHARE,
     end: size.blocks,
     filenode: size.filenode,
     progress: size.progress,

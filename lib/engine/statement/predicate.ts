@@ -27,6 +27,7 @@ import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
 import { clockOf } from './legs/columns';
 import type { Walk } from './legs/walk';
+import { spared } from './spared/judge';
 
 const DAY_SECONDS = 86_400;
 
@@ -163,6 +164,7 @@ export const mayGo = (w: Walk): Sql =>
     w.isExtendable && sql`\n      not ${extended(w.policy, w.asOf)}`,
     sql`\n      not ${deadLettered(w.policy, w.asOf)}`,
     sql`\n      not ${referenced(w.policy)}`,
+    ...spared(w).map(({ is }) => sql`\n      not ${is}`),
     notYetTold(w),
   );
 
@@ -171,9 +173,10 @@ export function staysBecause(w: Walk): Sql {
   const unheard = unnoticed(w);
   const when = (why: Sql, reason: string) => sql` when ${why} then ${literal(reason)}`;
   const none = sql``;
+  const spares = spared(w).reduce((all, { is, reason }) => sql`${all}${when(is, reason)}`, none);
   return sql`case${when(held(w), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
        ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w.policy), 'referenced')}
-       ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none}${unheard ? when(unheard, 'unnoticed') : none} end`;
+       ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none}${spares}${unheard ? when(unheard, 'unnoticed') : none} end`;
 }
 
 /** What rows are read from; of a partitioned table all partitions, so never by their place. */

@@ -9,6 +9,7 @@ import { name } from '../../platform/sql';
 import { clockColumns, scaleOf } from '../../policies/clocks';
 import { type Dependant, type Policy, TEXT } from '../../policies/contract';
 import { changedColumns } from '../../policies/going';
+import { groupColumns } from '../../policies/spared';
 import { strategyOf } from '../../policies/strategies';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
 
@@ -25,6 +26,7 @@ const columnsOf = (policy: Policy): string[] => [
   ...policy.rules.flatMap((rule) => Object.keys(rule.match)),
   ...(policy.tenants ? [policy.tenants.column] : []),
   ...changedColumns(policy),
+  ...groupColumns(policy),
   ...rest(policy),
 ];
 

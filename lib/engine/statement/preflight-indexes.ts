@@ -50,7 +50,7 @@ function isAnswered(policy: Policy, nodes: readonly PlanNode[] = []): boolean {
 }
 
 /** Begins with `first` in any order, but for what its predicate settles, then the clock and the key in order. */
-function walks(
+export function walks(
   index: Index,
   policy: Policy,
   match: readonly (readonly [string, string | number | boolean])[],
@@ -170,5 +170,5 @@ function looksUp(index: Index, columns: readonly string[]): boolean {
 }
 
 /** PostgreSQL builds none of a partitioned table concurrently. */
-const createIndex = (r: Relation, columns: string): string =>
+export const createIndex = (r: Relation, columns: string): string =>
   `CREATE INDEX${r.kind === 'p' ? '' : ' CONCURRENTLY'} ON ${quoted(r)} (${columns});`;

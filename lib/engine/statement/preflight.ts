@@ -15,6 +15,7 @@ import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
 import { references, referencesOfErasure } from './preflight-references';
+import { groups } from './preflight-spared';
 import {
   counted,
   guarded,
@@ -47,6 +48,7 @@ const CHECKS: readonly Check[] = [
   clockIndexes,
   referenceIndexes,
   references,
+  groups,
   detachable,
   fileIndexes,
   nothingFurther,
@@ -64,7 +66,7 @@ const CHECKS: readonly Check[] = [
  * so a reference need not refuse by itself.
  */
 export const CHECKS_OF_ERASURE: readonly Check[] = [
-  ...CHECKS.filter((check) => ![clockIndexes, clockType, references].includes(check)),
+  ...CHECKS.filter((check) => ![clockIndexes, clockType, groups, references].includes(check)),
   referencesOfErasure,
 ];
 

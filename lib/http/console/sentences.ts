@@ -103,6 +103,8 @@ const KEPT_BECAUSE: Readonly<Record<keyof Kept, string>> = {
   referenced: 'because other rows refer to them',
   not_expired: 'because they are not past their date',
   condition: 'because the policy’s condition is not true for them',
+  newest: 'because they are the newest of their group',
+  one_of_period: 'because one of each period stays',
   unnoticed: 'because their organization was not told in time',
   unknown_rule: 'because no rule of the policy names their case',
   busy: 'because someone else was changing them',

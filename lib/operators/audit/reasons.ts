@@ -6,6 +6,8 @@ import { rolloutMessage, stepOf } from '../../engine/guard/rollout';
 import { utcInWords } from '../../platform/in-words';
 import { clockInWords } from '../../policies/clocks';
 import { periodInWords } from '../../policies/period';
+import { newestInWords } from '../../policies/spared/newest';
+import { thinInWords } from '../../policies/spared/thinned';
 import { strategyOf } from '../../policies/strategies';
 import type { RowFacts } from './row-facts';
 
@@ -22,6 +24,8 @@ const WHY = [
   'cooling',
   'referenced',
   'condition',
+  'newest',
+  'one_of_period',
   'not_expired',
   'no_clock',
   'unknown_rule',
@@ -106,6 +110,14 @@ const SAY: Readonly<Record<Why, Say>> = {
   condition: (facts) =>
     isPast(facts) && !facts.judged!.meets
       ? 'it is past its period, and the condition of the policy is not true for it'
+      : null,
+  newest: (facts) =>
+    facts.judged?.stays === 'newest'
+      ? `it is past its period, and one of those that stay: ${newestInWords(facts.declared.keepAtLeast!)}`
+      : null,
+  one_of_period: (facts) =>
+    facts.judged?.stays === 'one_of_period'
+      ? `it is past its period, and the one of it that stays: ${thinInWords(facts.declared.thin!)}`
       : null,
   not_expired: (facts) =>
     facts.judged && facts.judged.expires_at !== null && facts.judged.past !== true && !isMarked(facts)

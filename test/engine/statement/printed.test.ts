@@ -298,6 +298,20 @@ async function withFiles(db: TestDatabase, changes: Partial<PolicyInput> = {}): 
   return policy;
 }
 
+it('rows that stay for the sake of their group are locked before the others go', async () => {
+  const db = await start();
+  await govern(db);
+  await db.sql('create index on things (org, at, id); alter table things alter org set not null');
+  await expired(db, 3);
+  await expectRun(
+    'spared',
+    thingsPolicy({
+      keepAtLeast: { newest: 1, per: ['org'] },
+      thin: { tiers: [{ keepOne: 'month', until: days(35) }] },
+    }),
+  );
+});
+
 it('references of what stays are taken away before the rows go', async () => {
   const db = await start();
   await govern(db);

@@ -3,6 +3,10 @@ import type { Mutant } from '../mutant';
 
 const statement = 'lib/engine/statement';
 const along = 'test/engine/statement/mask-along.test.ts';
+const spared = 'test/engine/statement/spared.test.ts';
+const races = 'test/engine/statement/spared-races.test.ts';
+const settle = `${statement}/spared/settle.ts`;
+const judge = `${statement}/spared/judge.ts`;
 const detach = 'test/engine/statement/detach.test.ts';
 
 export const fateMutants: readonly Mutant[] = [
@@ -94,5 +98,62 @@ export const fateMutants: readonly Mutant[] = [
     find: '({ column, to })), dependants },',
     replace: '({ column, to })) },',
     tests: [`${along}:without saying so`],
+  },
+  {
+    id: 'FT12',
+    promise: 'What stays of a group is looked for again after the rows that go were locked.',
+    file: `${statement}/shapes/spares.ts`,
+    find: 'between: [sparing(b, LOCKED_PLACES), ...(shape.between ?? [])],',
+    replace:
+      'between: [...(b.request.seq < 0 ? [sparing(b, LOCKED_PLACES)] : []), ...(shape.between ?? [])],',
+    tests: [`${spared}:between the look and the lock`],
+  },
+  {
+    id: 'FT13',
+    promise: 'What stays of a group is locked until the batch has ended.',
+    file: settle,
+    find: ' for share skip locked',
+    replace: '',
+    tests: [`${races}:the one row that a period keeps`],
+  },
+  {
+    id: 'FT15',
+    promise: 'Rows of equal clocks are told apart by their key.',
+    file: judge,
+    find: 'list(clockOf(policy, alias), ...keyOf(policy, alias));',
+    replace: 'list(clockOf(policy, alias));',
+    tests: [`${spared}:are told apart by the key`],
+  },
+  {
+    id: 'FT16',
+    promise: 'Rows that are marked already stand for none that stays.',
+    file: judge,
+    find: 'mark !== null && ',
+    replace: 'mark === alias && ',
+    tests: [`${spared}:do not count those that are marked`],
+  },
+  {
+    id: 'FT17',
+    promise: 'A time that comes twice lies in one day.',
+    file: judge,
+    find: "(policy, rank, 'n')} = ",
+    replace: "(policy, rank, 'n')} >= ",
+    tests: [`${spared}:whose midnight comes twice`, `${spared}:are those that plain SQL finds`],
+  },
+  {
+    id: 'FT18',
+    promise: 'Rows of no group are refused, and so is a group without an index.',
+    file: `${statement}/preflight.ts`,
+    find: '  groups,\n  detachable',
+    replace: '  detachable',
+    tests: [`${spared}:is refused where`],
+  },
+  {
+    id: 'FT19',
+    promise: 'Fewer that stay, or another tier, wait out the cooling-off.',
+    file: 'lib/policies/effective.ts',
+    find: '    keepAtLeast: policy.keepAtLeast,\n    thin: policy.thin,\n',
+    replace: '',
+    tests: [`${spared}:waits out the cooling-off`],
   },
 ];

@@ -510,8 +510,8 @@ export const runnerMutants: readonly Mutant[] = [
     id: 'B98',
     promise: 'A policy whose triggers may put rows back keeps to the index.',
     file: 'lib/engine/statement/heap.ts',
-    find: 'worthWhile: !declaresTriggers(policy) && ',
-    replace: 'worthWhile: ',
+    find: '!declaresTriggers(policy) &&',
+    replace: '',
     tests: [`${heap}:keeps to the index`],
   },
   {

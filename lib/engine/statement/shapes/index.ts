@@ -6,23 +6,31 @@
  * - places: rows are picked, judged and locked first, in the same statement, and deleted by their place.
  * - locked: the same, but they are locked in a statement of its own, so that the deleting one sees every child that
  *   exists: a locked parent gets no new ones (DELETION §2).
+ * - spares: either of these, and rows that may stay for the sake of their group are settled between the two.
  * - detaches: the same, and what stays loses its reference in statements between the two.
  */
 import { declaresTriggers, detachedDependants, goingDependants, rowsLeave } from '../../../policies/going';
 import type { Batch } from '../request';
+import { spared } from '../spared/judge';
 import { blocks } from './blocks';
 import { detaches } from './detaches';
 import { indexRange } from './index-range';
 import { locked } from './locked';
 import { places } from './places';
 import type { Shape } from './shape';
+import { spares } from './spares';
 
 export type { Shape };
 
 export function shapeOf(b: Batch): Shape {
   const { request, policy, strategy } = b;
-  if (detachedDependants(policy).length > 0) return detaches(b);
-  if (goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy))) return locked(b);
+  const detached = detachedDependants(policy).length > 0;
+  const isSparing = spared(b.walk).length > 0;
+  const locksFirst = goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy));
+  if (detached || isSparing || locksFirst) {
+    const shape = detached ? detaches(b) : locked(b);
+    return isSparing ? spares(b, shape) : shape;
+  }
   if (request.blocks && !request.blocks.skipLocked && rowsLeave(policy) && strategy.archive === null)
     return blocks(b);
   const range = mayGoByRange(b) ? b.walk.range(request.position, request.limit) : null;

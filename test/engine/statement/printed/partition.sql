@@ -519,6 +519,8 @@ select
               w.c,
               'there',
               r.oid is not null,
+              'in_parts',
+              coalesce(r.relkind = 'p', false),
               'may_use',
               x.may_use,
               'may_read',
@@ -736,6 +738,9 @@ with
         )
       )
       and current_setting('lapse.batch', true) = ‹id-1:2›
+      and (
+        select pg_partition_root(to_regclass('"public"."visits_2026_01"')) = to_regclass('"public"."visits"')
+      )
       and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
       and isfinite("t"."at")
       and not (
@@ -1134,6 +1139,9 @@ with
         )
       )
       and current_setting('lapse.batch', true) = ‹id-1:3›
+      and (
+        select pg_partition_root(to_regclass('"public"."visits_2026_01"')) = to_regclass('"public"."visits"')
+      )
       and "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
       and isfinite("t"."at")
       and not (
@@ -1567,7 +1575,7 @@ select
     ‹null›,
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹4›::bigint,
-    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
+    ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );
 

@@ -1287,7 +1287,7 @@ select
     ‹null›,
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
-    ‹{"held":0,"extended":0,"dead_letter":1,"referenced":1,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
+    ‹{"held":0,"extended":0,"dead_letter":1,"referenced":1,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );
 
@@ -1312,6 +1312,8 @@ select
             w.c,
             'there',
             r.oid is not null,
+            'in_parts',
+            coalesce(r.relkind = 'p', false),
             'may_use',
             x.may_use,
             'may_read',

@@ -1149,7 +1149,7 @@ select
     ‹null›,
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
-    ‹{"held":0,"extended":0,"dead_letter":1,"referenced":0,"not_expired":0,"condition":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
+    ‹{"held":0,"extended":0,"dead_letter":1,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );
 
@@ -1174,6 +1174,8 @@ select
             w.c,
             'there',
             r.oid is not null,
+            'in_parts',
+            coalesce(r.relkind = 'p', false),
             'may_use',
             x.may_use,
             'may_read',
