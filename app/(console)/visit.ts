@@ -20,8 +20,10 @@ export interface Visit {
 
 /** Null: nobody is signed in. For the frame; a page asks with `visit`. */
 export async function whoIs(): Promise<Who | null> {
+  // First: a build renders no page of the console, and has no settings to say so with.
+  const jar = await cookies();
   const s = services();
-  return whoHas((await cookies()).get(SESSION_COOKIE)?.value, s.settings, s.clock());
+  return whoHas(jar.get(SESSION_COOKIE)?.value, s.settings, s.clock());
 }
 
 /** Leads to the sign-in whoever is not signed in, and answers 403 to who has no role that may. */
