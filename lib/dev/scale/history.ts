@@ -28,6 +28,9 @@ const id = (kind: string, i = 'i'): string => `md5('${kind}' || ${i})::uuid`;
 /** `$1` the newest instant, `$2` and `$3` the slice, `$4` how many there are. */
 const at = `$1::timestamptz - make_interval(secs => ($4::int - i) * (${DAYS} * 86400.0 / $4::int))`;
 
+/** The numbers of a slice, each with its instant. */
+const SLICE_ROWS = `generate_series($2::int, $3::int) i cross join lateral (select ${at} as at) x`;
+
 /** Name of the table, how many rows, and the statement of a slice. */
 type Part = readonly [name: string, rows: number, text: string];
 
@@ -65,7 +68,6 @@ const names = (policies: readonly string[]): string =>
 function ran(history: History): Part[] {
   const { runs, policies, organizations } = history;
   const n = batches(history);
-  const slice = 'generate_series($2::int, $3::int) i';
   const deletes = `i % ${DRY} <> 0`;
   const deleted = `case when ${deletes} then ${n * KEYS} else 0 end`;
   return [
@@ -79,7 +81,7 @@ function ran(history: History): Part[] {
         case when ${deletes} then ${n} else 0 end, ${deleted}, ${deleted},
         case when ${deletes} then jsonb_build_object('all', jsonb_build_object('deleted', ${deleted}, 'bytes', 0)) else '{}' end,
         9, case when i % 40 = 1 then 'warning' else 'within_sla' end
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
     [
       'runs with receipts',
@@ -89,13 +91,13 @@ function ran(history: History): Part[] {
       select ${id('run')}, s, ${names(policies)}, 'v1', 'delete', 'cron', 'retention', x.at, 'public.' || ${names(policies)}, 3,
         (select string_agg(uuid_send(${id('key', `i || '/' || s || '/' || k`)}), ''::bytea order by k) from generate_series(1, ${KEYS}) k),
         jsonb_build_object('all', jsonb_build_object('deleted', ${KEYS}, 'bytes', 0)), ${KEYS}, ${KEYS}, ${KEYS}, x.at + make_interval(secs => s / 1000.0)
-      from ${slice} cross join lateral (select ${at} as at) x cross join generate_series(1, ${n}) s where ${deletes}`,
+      from ${SLICE_ROWS} cross join generate_series(1, ${n}) s where ${deletes}`,
     ],
     [
       'totals of organizations',
       runs,
       `insert into retention.tenant_total (run, tenant, label, deleted)
-      select ${id('run')}, ${id('organization', `(1 + i % ${organizations})`)}::text, 'all', ${KEYS} from ${slice} where ${deletes}`,
+      select ${id('run')}, ${id('organization', `(1 + i % ${organizations})`)}::text, 'all', ${KEYS} from ${SLICE_ROWS} where ${deletes}`,
     ],
     [
       'files',
@@ -103,14 +105,13 @@ function ran(history: History): Part[] {
       `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes, state, settled_as, created_at, updated_at, prefix)
       select ${id('run')}, 1, ${names(policies)}, 'public.' || ${names(policies)}, ${id('key', `i || '/1/1'`)}::text, 'artifacts/' || i, 100,
         case when i % 1000 = 3 then 'dead' else 'deleted' end, case when i % 1000 = 3 then null else 'deleted' end, x.at, x.at, 'artifacts/'
-      from ${slice} cross join lateral (select ${at} as at) x where ${deletes}`,
+      from ${SLICE_ROWS} where ${deletes}`,
     ],
   ];
 }
 
 function decided({ runs, organizations, policies }: History): Part[] {
-  const some = Math.max(200, Math.round(runs / 20));
-  const slice = 'generate_series($2::int, $3::int) i';
+  const some = Math.max(2_000, Math.round(runs / 20));
   const table = `'public.' || ${names(policies)}`;
   return [
     [
@@ -121,20 +122,20 @@ function decided({ runs, organizations, policies }: History): Part[] {
           else ${id('organization', `(1 + i % ${organizations})`)}::text || case when i > ${organizations} then i::text else '' end end,
         case when i % 3 = 0 then ${table} end, 'case ' || i, 'otto', x.at, case when i % 10 > 0 then 'anna' end,
         case when i % 10 > 0 then x.at + interval '1 day' end, case when i % 10 > 0 then 'settled' end
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
     [
       'extensions',
       some,
       `insert into retention.extension (table_name, row_key, keep_until, reason, extended_by, created_at)
-      select ${table}, ${id('extended')}::text, x.at + interval '30 days', 'asked', 'otto', x.at from ${slice} cross join lateral (select ${at} as at) x`,
+      select ${table}, ${id('extended')}::text, x.at + interval '30 days', 'asked', 'otto', x.at from ${SLICE_ROWS}`,
     ],
     [
       'dead letters',
       some,
       `insert into retention.dead_letter (policy, table_name, row_key, sql_state, state, next_attempt_at, created_at, updated_at)
       select ${names(policies)}, ${table}, ${id('letter')}::text, '23503', case when i % 100 = 5 then 'open' else 'resolved' end, x.at, x.at, x.at
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
     [
       'erasures',
@@ -142,26 +143,25 @@ function decided({ runs, organizations, policies }: History): Part[] {
       `insert into retention.erasure (scope, subject, reason, requested_by, requested_at, state, finished_at, identifiers)
       select 'user', ${id('user')}::text, 'asked', 'otto', x.at, case when i % 200 = 9 then 'requested' else 'done' end,
         case when i % 200 = 9 then null else x.at + interval '1 day' end, jsonb_build_object('email', jsonb_build_array(repeat(md5('h' || i), 2)))
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
     [
       'exports',
       some,
       `insert into retention.export (scope, subject, reason, requested_by, requested_at, state, expires_at)
-      select 'user', ${id('user')}::text, 'asked', 'otto', x.at, 'withdrawn', x.at + interval '7 days' from ${slice} cross join lateral (select ${at} as at) x`,
+      select 'user', ${id('user')}::text, 'asked', 'otto', x.at, 'withdrawn', x.at + interval '7 days' from ${SLICE_ROWS}`,
     ],
     [
       'incidents',
       some,
       `insert into retention.incident (cause, severity, message, opened_at, last_seen_at, times, recovered_at)
       select 'run.late ' || i, 'warning', 'late', x.at, x.at, 1, case when i % 400 = 7 then null else x.at end
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
   ];
 }
 
 function told({ organizations, policies }: History): Part[] {
-  const slice = 'generate_series($2::int, $3::int) i';
   const organization = `${id('organization')}::text`;
   return [
     [
@@ -169,14 +169,14 @@ function told({ organizations, policies }: History): Part[] {
       organizations,
       `insert into retention.notice (id, tenant, recipient, state, required, claimed_until, settled_at, sending, created_at)
       select ${id('notice')}, ${organization}, repeat(md5('r' || i), 2), 'delivered', true, x.at, x.at, false, x.at
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
     [
       'parts of messages',
       organizations,
       `insert into retention.notice_part (notice, policy, tenant, threshold_days, keep_seconds, since, before, found, digest, goes_at, announced_at, delivered_at)
       select ${id('notice')}, ${names(policies)}, ${organization}, 7, 2592000, '-infinity', x.at, 1, repeat('0', 64), x.at + interval '7 days', x.at, x.at
-      from ${slice} cross join lateral (select ${at} as at) x`,
+      from ${SLICE_ROWS}`,
     ],
   ];
 }

@@ -29,7 +29,7 @@ const HISTORY: readonly string[] = [
   ],
 ];
 /** Fewer rows are read in one go by any planner, and rightly. */
-const FEW = 100;
+const FEW = 1_000;
 
 interface Node {
   readonly 'Node Type': string;

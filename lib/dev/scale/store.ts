@@ -8,7 +8,7 @@ import { type Recorded, recorder } from './recorder';
 /** An operator with every role. */
 const ROLES = 'operator+approver+auditor';
 
-export interface Opened {
+interface Opened {
   readonly status: number;
   readonly ms: number;
   readonly asked: readonly Recorded[];

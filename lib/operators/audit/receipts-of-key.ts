@@ -46,7 +46,7 @@ const namesOwn = (
 const candidates = (names: readonly string[]) => sql`select i.receipt as id from retention.receipt_index i
     where i.marks && retention.marks_of(${names}::text[])
   union
-  select c.id from retention.run r join retention.receipt c on c.run = r.id
+  select c.id from retention.run r cross join lateral (select x.id from retention.receipt x where x.run = r.id offset 0) c
     where r.mode = 'delete' and r.indexed_at is null and (r.finished_at is null or r.batches > 0)`;
 
 const COLUMNS = sql`c.id, c.run, c.seq, c.policy, c.policy_version, c.action, c.actor, c.reason,

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { seedHistory } from '@/lib/dev/scale/history';
+import { scansOf } from '@/lib/dev/scale/plans';
+import { type Recorder, recorder } from '@/lib/dev/scale/recorder';
+import '@/lib/example/policies'; // its tables are the business of this store: this test goes with it
+import { lookAtChain } from '@/lib/http/console/audit';
+import { dayOf, monthOf } from '@/lib/http/console/calendar';
+import { dataMapPage } from '@/lib/http/console/data-map';
+import { numbersOf } from '@/lib/http/console/numbers';
+import { byHash, byId } from '@/lib/http/console/people';
+import { policiesNow } from '@/lib/http/console/policies';
+import { historyOf } from '@/lib/http/console/policy';
+import { runNow } from '@/lib/http/console/run';
+import { answerFor } from '@/lib/operators/audit/answer';
+import { answerInWords } from '@/lib/operators/audit/answer-words';
+import { readEntries } from '@/lib/operators/audit/entries';
+import { cleanupReport } from '@/lib/operators/audit/report';
+import { verify } from '@/lib/operators/audit/verify';
+import { createServices, type Services } from '@/lib/services';
+import { CONSOLE_ENV } from '@/test/support/console';
+import { type TestDatabase, testDatabase } from '@/test/support/database';
+
+/** Enough that an index is cheaper than the table. */
+const HISTORY = { runs: 3_000, receipts: 6_000, organizations: 3_000 };
+let db: TestDatabase;
+let record: Recorder;
+let owner: Client;
+let s: Services;
+
+beforeAll(async () => {
+  db = await testDatabase();
+  record = await recorder(db.env.NEON_HTTP_ENDPOINT!);
+  s = createServices({
+    ...db.env,
+    ...CONSOLE_ENV,
+    CRON_SECRET: 'a-secret-of-the-tests',
+    LOG_LEVEL: 'silent',
+    LAPSE_NAMESPACE: `plans-${randomUUID()}`,
+    NEON_HTTP_ENDPOINT: record.url,
+  });
+  await seedHistory(db.ownerUrl, { ...HISTORY, policies: s.policies.map((p) => p.name), asOf: s.clock() });
+  owner = new Client(db.ownerUrl);
+  await owner.connect();
+});
+afterAll(async () => {
+  await owner?.end();
+  await record?.stop();
+  await db?.stop();
+});
+
+const one = async (text: string): Promise<string> => String((await db.sql<{ x: string }>(text))[0]?.x);
+const KEY = 'select (retention.keys_of(c))[1] as x from retention.receipt c order by c.id desc limit 1';
+const RUN = `select id::text as x from retention.run where mode = 'delete' order by started_at desc limit 1`;
+const HASH = `select identifiers #>> '{email,0}' as x from retention.erasure limit 1`;
+const ORGANIZATION = `select subject as x from retention.hold where scope = 'organization' limit 1`;
+const tomorrow = () => new Date(s.clock().getTime() + 86_400_000).toISOString().slice(0, 10);
+const daysAgo = (n: number) => new Date(s.clock().getTime() - n * 86_400_000);
+
+it.each<[string, () => Promise<unknown>]>([
+  ['the answer for a key that went', async () => answerFor(s, { id: await one(KEY) })],
+  ['the answer for a key nobody knows', () => answerFor(s, { id: randomUUID() })],
+  [
+    'the answer for a key of one table',
+    async () => answerFor(s, { id: await one(KEY), table: 'public.artifacts' }),
+  ],
+  ['what is on record by an id', async () => byId(s, await one(ORGANIZATION))],
+  ['what is on record by a hash', async () => byHash(s, [await one(HASH)])],
+  ['the latest entries', () => readEntries(s, {})],
+  ['entries of an operator', () => readEntries(s, { actor: 'otto' })],
+  ['entries of an act by somebody', () => readEntries(s, { actor: 'nobody', action: 'run.sealed' })],
+  ['entries of a policy', () => readEntries(s, { policy: s.policies[0]!.name, before: 900 })],
+  ['entries of a day', () => readEntries(s, { day: tomorrow() })],
+  ['a look at the chain', () => lookAtChain(s)],
+  ['the report of a week', () => cleanupReport(s, { from: daysAgo(7), to: s.clock() })],
+  ['the calendar', () => monthOf(s, {})],
+  ['a day of the calendar', () => dayOf(s, { day: tomorrow() })],
+  ['the data map', () => dataMapPage(s)],
+  ['the numbers of the start page', () => numbersOf(s)],
+  ['the policies of the start page', () => policiesNow(s, s.policies)],
+  ['a policy', () => historyOf(s, s.policies[0]!.name)],
+  ['a run', async () => runNow(s, await one(RUN))],
+])('%s is read without reading history from end to end', async (_, read) => {
+  record.take();
+  await read();
+  const asked = record.take();
+  expect(asked.flat().length).toBeGreaterThan(0);
+  const scans = await scansOf(owner, asked);
+  expect(scans.map((x) => `${x.table}: ${x.statement}`)).toEqual([]);
+});
+
+it('a scan of history is seen where there is one', async () => {
+  const asked = [[{ query: 'select count(*) from retention.receipt where actor = $1', params: ['x'] }]];
+  expect(await scansOf(owner, asked)).toMatchObject([{ table: 'receipt' }]);
+});
+
+it('the runs and receipts that are seeded verify, and a key of them is answered with its proof', async () => {
+  const { complete, runs, problems } = await verify(s.reading);
+  expect([complete, runs]).toEqual([true, (HISTORY.runs * 24) / 25]);
+  // Its holds and erasures were written past the functions that record them.
+  expect(problems.filter((p) => p.kind !== 'without an entry')).toEqual([]);
+  const { found } = answerInWords(await answerFor(s, { id: await one(KEY) }));
+  expect(found[0]?.facts.find((f) => f.name === 'Receipt')?.text).toContain('✓ in the chain');
+});
