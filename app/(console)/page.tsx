@@ -3,15 +3,17 @@ import type { Metadata } from 'next';
 import { numbersOf } from '@/lib/http/console/numbers';
 import { isPreview } from '@/lib/http/console/place';
 import { type PoliciesNow, type PolicyNow, policiesNow } from '@/lib/http/console/policies';
-import { type Read, reading } from '@/lib/http/console/reading';
+import { reading } from '@/lib/http/console/reading';
 import { byWeight } from '@/lib/http/console/sentences';
 import { countOf, manyOf, spanOf } from '@/lib/http/console/words';
+import { READING } from '@/lib/operators/carry-out';
 import { waitingLetters } from '@/lib/operators/overdue';
 import { askOne } from '@/lib/platform/session';
+import { Ask } from './parts/ask';
 import { Bars } from './parts/bars';
 import { Act } from './parts/forms';
 import { Page, Section } from './parts/frame';
-import { Part } from './parts/notes';
+import { Later } from './parts/notes';
 import { DeletedInADay, KeptOnPurpose, PastItsDate, Proof, Waits } from './parts/numbers';
 import { Progress, State } from './parts/state';
 import { Stopped } from './parts/stopped';
@@ -24,24 +26,20 @@ export const metadata: Metadata = { title: 'Policies' };
 export default async function Policies({ searchParams }: PageProps<'/'>) {
   const v = await visit('/', searchParams);
   const { services: s } = v;
-  const [now, numbers, letters] = await Promise.all([
-    reading(s, 'The policies', () => policiesNow(s, s.policies)),
-    reading(s, 'The numbers', () => numbersOf(s)),
-    reading(s, 'What waits', () =>
-      askOne(s.reading, waitingLetters(v.now), { statementMs: 5_000, readOnly: true }),
-    ),
-  ]);
+  const now = reading(s, 'The policies', () => policiesNow(s, s.policies));
+  const numbers = reading(s, 'The numbers', () => numbersOf(s));
+  const waits = reading(s, 'What waits', () => askOne(s.reading, waitingLetters(v.now), READING));
   return (
     <Page title="Policies" said={v.said} asOf={v.now}>
-      <Part of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Part>
+      <Later of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Later>
       <div className="grid grid-cols-2 gap-3 *:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
-        <Part of={letters}>
+        <Later of={waits}>
           {({ waiting }) => (
             <Waits waiting={waiting.reduce((n, w) => n + w.open, 0)} oldest={null} now={v.now} />
           )}
-        </Part>
-        {now.ok && <PastItsDate policies={now.value.policies} />}
-        <Part of={numbers}>
+        </Later>
+        <Later of={now}>{({ policies }) => <PastItsDate policies={policies} />}</Later>
+        <Later of={numbers}>
           {({ gone, kept, proof }) => (
             <>
               <DeletedInADay of={gone} />
@@ -49,59 +47,27 @@ export default async function Policies({ searchParams }: PageProps<'/'>) {
               <Proof of={proof} now={v.now} />
             </>
           )}
-        </Part>
+        </Later>
       </div>
-      {v.who.may('audit') && <AnswerBox />}
-      <PolicySection visit={v} now={now} />
+      {v.who.may('audit') && <Ask />}
+      <Section id="policies" title="All policies">
+        <Later of={now}>{(all) => <PolicyList visit={v} all={all} />}</Later>
+      </Section>
     </Page>
   );
 }
 
-/** Answered by its own page: a plain form, so that it needs no script. */
-function AnswerBox() {
-  return (
-    <form
-      id="answer"
-      action="/why"
-      className="flex flex-wrap items-end gap-3 rounded-lg border border-line bg-surface p-4"
-    >
-      <label className="grid grow gap-1">
-        <span className="font-medium">Why was this kept or deleted?</span>
-        <input
-          name="id"
-          required
-          maxLength={500}
-          placeholder="Paste an id"
-          className="field"
-          autoComplete="off"
-        />
-      </label>
-      <button type="submit" className="button" data-primary="">
-        Answer
-      </button>
-    </form>
-  );
-}
-
-function PolicySection({ visit: v, now }: { visit: Visit; now: Read<PoliciesNow> }) {
-  return (
-    <Section id="policies" title="All policies">
-      <Part of={now}>
-        {({ policies, live }) => (
-          <>
-            {!live && (
-              <p role="alert">
-                ▲ Redis does not answer: what runs now is not known, and no run will start. Stop and pause
-                work all the same.
-              </p>
-            )}
-            <PolicyTable visit={v} policies={sorted(policies, v.asked.by)} />
-          </>
-        )}
-      </Part>
-    </Section>
-  );
-}
+const PolicyList = ({ visit: v, all: { policies, live } }: { visit: Visit; all: PoliciesNow }) => (
+  <>
+    {!live && (
+      <p role="alert">
+        ▲ Redis does not answer: what runs now is not known, and no run will start. Stop and pause work all
+        the same.
+      </p>
+    )}
+    <PolicyTable visit={v} policies={sorted(policies, v.asked.by)} />
+  </>
+);
 
 const sorted = (policies: readonly PolicyNow[], by: string | undefined): readonly PolicyNow[] =>
   [...policies].sort((a, b) =>

@@ -1,4 +1,4 @@
-/** A policy's rules as sentences, from the declaration itself: for the status page and the documents. */
+/** A policy's rules as sentences, from the declaration itself: for the console and the documents. */
 import { clockInWords } from './clocks';
 import type { Policy } from './contract';
 import { periodInWords } from './period';

@@ -6,6 +6,7 @@ import { archiveMutants } from './list/archive';
 import { auditMutants } from './list/audit';
 import { batchMutants } from './list/batch';
 import { clockMutants } from './list/clocks';
+import { consoleMutants } from './list/console';
 import { controlMutants } from './list/control';
 import { docsMutants } from './list/docs';
 import { driftMutants } from './list/drift';
@@ -44,6 +45,7 @@ const all: readonly Mutant[] = [
   ...rangeMutants,
   ...auditMutants,
   ...clockMutants,
+  ...consoleMutants,
   ...controlMutants,
   ...docsMutants,
   ...driftMutants,

@@ -77,7 +77,7 @@ export function Field(props: {
   );
 }
 
-const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 
 /** The name of what it is about, typed: only where more is deleted. */
 export const TypedName = ({ name, value, said }: { name: string; value: string; said: Said | null }) => (

@@ -1,5 +1,5 @@
 /** What stands where there is nothing to show: nothing yet, not read yet, or not read at all. */
-import type { ReactNode } from 'react';
+import { type ReactNode, Suspense } from 'react';
 import type { Read } from '@/lib/http/console/reading';
 
 /** Says what would be here and how it comes. */
@@ -7,7 +7,7 @@ export const Empty = ({ children }: { children: ReactNode }) => (
   <div className="rounded-md bg-raised p-4 text-quiet">{children}</div>
 );
 
-export const Loading = () => (
+const Loading = () => (
   <p data-loading="" className="p-4 text-quiet">
     …
   </p>
@@ -25,6 +25,20 @@ export const Failure = ({ what, reference }: { what: string; reference: string }
     </a>
   </div>
 );
+
+/**
+ * What is still being read, in its place as soon as it is there: the frame, and Stop all with it, is shown before. For pages that
+ * wait for more than a few rows.
+ */
+export const Later = <T,>(props: { of: Promise<Read<T>>; children: (value: T) => ReactNode }) => (
+  <Suspense fallback={<Loading />}>
+    <Arrived {...props} />
+  </Suspense>
+);
+
+async function Arrived<T>({ of, children }: { of: Promise<Read<T>>; children: (value: T) => ReactNode }) {
+  return <Part of={await of}>{children}</Part>;
+}
 
 /** What was read, or that it was not. */
 export function Part<T>({ of, children }: { of: Read<T>; children: (value: T) => ReactNode }) {

@@ -111,12 +111,17 @@ const KEPT_BECAUSE: Readonly<Record<keyof Kept, string>> = {
   changed: 'because they changed meanwhile',
 };
 
+const ofOne = (why: string): string =>
+  why.replace('they are', 'it is').replace('they ', 'it ').replace('their', 'its').replace('them', 'it');
+
 /** `3 kept because of a hold, 1 because other rows refer to them`; empty when nothing was. */
 export function keptInWords(kept: Readonly<Record<string, number>>): string {
   const parts = KEPT_REASONS.filter((reason) => (kept[reason] ?? 0) > 0).map(
     (reason) => [kept[reason]!, KEPT_BECAUSE[reason]] as const,
   );
-  return parts.map(([n, why], i) => `${countOf(n)}${i === 0 ? ' kept' : ''} ${why}`).join(', ');
+  return parts
+    .map(([n, why], i) => `${countOf(n)}${i === 0 ? ' kept' : ''} ${n === 1 ? ofOne(why) : why}`)
+    .join(', ');
 }
 
 /** Without rows that are no exception: not past their date. */

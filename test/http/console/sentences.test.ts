@@ -161,6 +161,9 @@ it('every reason why a row stayed has its words', () => {
   const each = Object.fromEntries(Object.keys(noneKept()).map((reason) => [reason, 2]));
   expect(keptInWords(each).split(', ')).toHaveLength(Object.keys(each).length);
   expect(keptInWords(noneKept())).toBe('');
+  expect(keptInWords({ not_expired: 1, busy: 2, unnoticed: 1 })).toBe(
+    '1 kept because it is not past its date, 1 because its organization was not told in time, 2 because someone else was changing them',
+  );
 });
 
 describe('a policy', () => {
