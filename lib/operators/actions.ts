@@ -3,11 +3,20 @@
  * unknown fields are refused. Each needs a reason, which goes into the audit chain, and a role that may take it.
  */
 import { z } from 'zod';
+import { STEPS } from '../engine/guard/rollout';
 import { RequestError } from '../platform/errors';
 import { demand, type Permission, type Role } from '../platform/settings/roles';
-import { giveApproval, withdrawApproval } from './approvals';
+import { giveApproval, raiseRollout, withdrawApproval } from './approvals';
 import type { Acting } from './carry-out';
-import { endExtension, placeHold, releaseHold, removeOverride, setExtension, setOverride } from './holds';
+import {
+  endExtension,
+  placeHold,
+  releaseHold,
+  removeOverride,
+  reviewHold,
+  setExtension,
+  setOverride,
+} from './holds';
 import { assignLetter, discardLetter, retryLetter, retryLetters } from './letters';
 import { removePermanent } from './permanent';
 import { restore } from './restore';
@@ -21,6 +30,7 @@ const policy = words(100);
 const id = z.uuid('must be the id of the entry, a UUID');
 /** An organization, a user or a row, as lib/operators/subject.ts reads it. */
 const key = Written;
+const instant = z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' });
 /** Its rows are still to come: without it, what covers no row is refused. */
 const force = z.boolean().default(false);
 /** What one statement changes within its time, and a drain works off in minutes. */
@@ -50,9 +60,11 @@ const ACTIONS = {
       subject: key,
       table: z.string().max(130).optional(),
       force,
+      reviewAt: instant.optional(),
     },
     placeHold,
   ),
+  'hold.review': action('operate', { id, reviewAt: instant }, (a, i) => reviewHold(a, i.id, i.reviewAt)),
   'hold.release': action('approve', { id }, (a, i) => releaseHold(a, i.id)),
   'extension.set': action(
     'operate',
@@ -60,7 +72,7 @@ const ACTIONS = {
       table: z.string().max(130),
       key,
       force,
-      keepUntil: z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with its zone' }),
+      keepUntil: instant,
     },
     setExtension,
   ),
@@ -104,6 +116,18 @@ const ACTIONS = {
     'approve',
     { policy, digest: z.string().regex(/^[0-9a-f]{64}$/, 'must be the 64 hex digits of a dry run') },
     giveApproval,
+  ),
+  'rollout.raise': action(
+    'approve',
+    {
+      policy,
+      version: words(64),
+      seen: z
+        .int()
+        .min(0)
+        .max(STEPS.length - 1, 'the rollout is over after it'),
+    },
+    raiseRollout,
   ),
   'approval.withdraw': action('stop', { id }, (a, i) => withdrawApproval(a, i.id)),
   'letter.retry': action('operate', letter, (a, i) => retryLetter(a, i.kind, letterId(i))),

@@ -97,6 +97,13 @@ export function refusal(error: unknown): unknown {
       'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
     );
   }
+  if (error.sqlState === 'LP024') {
+    return new RequestError(
+      409,
+      'second_person',
+      'more than 100,000 rows are approved by two people: one makes the dry run under their own name (the console: Make a preview), another approves it; nothing was changed',
+    );
+  }
   if (error.sqlState === 'LP023') {
     return new RequestError(
       409,

@@ -17,6 +17,8 @@ export interface HoldRequest {
   readonly subject: Written;
   readonly table?: string | undefined;
   readonly force?: boolean;
+  /** When somebody has to look whether it is still needed. */
+  readonly reviewAt?: string | undefined;
 }
 
 export interface Held extends Done {
@@ -49,7 +51,7 @@ export async function placeHold(by: Acting, request: HoldRequest): Promise<Held>
   const placed = await decideEach(
     acting,
     'place_hold',
-    reached.subjects.map((form) => [scope, form, table]),
+    reached.subjects.map((form) => [scope, form, table, typed(hold.reviewAt ?? null, 'timestamptz')]),
   );
   return {
     ...placed[0]!,
@@ -71,6 +73,13 @@ export async function releaseHold(acting: Acting, id: string): Promise<Done> {
     'there is no such hold in force, or you placed it yourself: releasing needs a second person',
     'id',
   );
+}
+
+/** Keeps a hold that was looked at, until the next look. */
+export async function reviewHold(acting: Acting, id: string, reviewAt: string): Promise<Done> {
+  const done = await decide(acting, 'review_hold', [typed(id, 'uuid'), typed(reviewAt, 'timestamptz')]);
+  if (done) return done;
+  throw new RequestError(409, 'not_in_force', 'there is no such hold in force', 'id');
 }
 
 export async function setExtension(

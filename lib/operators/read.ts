@@ -21,7 +21,7 @@ const PAGE = 200;
 const instant = (column: string): Sql => sql`${utc(id(column), 'ms')} as ${id(column)}`;
 
 const LISTS = {
-  holds: sql`select id, scope, subject, table_name, reason, placed_by, ${instant('placed_at')}, released_by, ${instant('released_at')}, release_reason
+  holds: sql`select id, scope, subject, table_name, reason, placed_by, ${instant('placed_at')}, released_by, ${instant('released_at')}, release_reason, ${instant('review_at')}
     from retention.hold order by released_at is not null, placed_at desc`,
   extensions: sql`select table_name, row_key, ${instant('keep_until')}, reason, extended_by from retention.extension order by keep_until desc`,
   overrides: sql`select policy, tenant, keep_seconds::float8 as keep_seconds, reason, set_by, ${instant('updated_at')}

@@ -13,6 +13,7 @@ import {
   cte,
   empty,
   id,
+  keyAsText,
   list,
   literal,
   type Sql,
@@ -81,6 +82,24 @@ export function comingUp(span: Span): Query<ComingUp[]> {
   );
 }
 
+const Key = z.object({ key: z.string(), more: z.boolean() });
+
+/** Keys of the rows of one organization among them that may go, in the order of the index; `more`: it was not looked at to its end. */
+export function keysComingUp(span: Span, organization: string): Query<z.infer<typeof Key>[]> {
+  const { policy } = span.at;
+  const w = walkOf(policy, span.at.leg, span.at.asOf);
+  const key = sql`, ${keyAsText('t', policy.key)} as key`;
+  const found = united([
+    passing(w, span, key),
+    ...(span.before ? [released(w, span.before, span, key)] : []),
+  ]);
+  return query(
+    sql`${withParts(...scopesOf(w, span))}select x.key, x.nth > ${constant(span.most)} as more
+  from (${found}) x where x.organization = ${organization} and x.stays is null order by x.nth, x.key`,
+    rows(Key),
+  );
+}
+
 /** Parts up to `w(label, cutoff, lower)`: each scope with its cutoff at both instants. */
 function scopesOf(w: Walk, { before, at, from, tenants = TENANT_WINDOW }: Span): Sql[] {
   const scopes = (body: Sql): Sql => cte('scopes', body, true);
@@ -123,25 +142,25 @@ const organizationOf = ({ tenants, scope }: Policy): Sql => {
 };
 
 /** Rows whose clock lies between the two cutoffs. */
-function passing(w: Walk, { most }: Span): Sql {
+function passing(w: Walk, { most }: Span, more: Sql = empty): Sql {
   const { policy } = w;
   const between = allOf(
     sql`${clockOf(policy)} >= ${inClock(policy, sql`w.lower`)}`,
     isBefore(policy, clockOf(policy), sql`w.cutoff`),
   );
   return sql`select ${organizationOf(policy)} as organization, t.nth,
-      case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays
+      case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays${more}
     from ${firstOf(w, between, most)}`;
 }
 
 /** Older rows, where there may be any: they may go now, and might not at the earlier instant. */
-function released(w: Walk, before: Moment, { most }: Span): Sql {
+function released(w: Walk, before: Moment, { most }: Span, more: Sql = empty): Sql {
   const { policy } = w;
   const older = isDue(policy, sql`w.lower`);
   const then = walkOf(before.policy, before.leg, before.asOf);
   const past = allOf(isPast(policy, sql`w.lower`), unmarked(policy));
   const might = mayGo({ ...then, cutoff: sql`w.lower`, past });
-  return sql`select ${organizationOf(policy)} as organization, t.nth, null::text as stays
+  return sql`select ${organizationOf(policy)} as organization, t.nth, null::text as stays${more}
     from ${firstOf(w, allOf(older, sql`(select ${somethingEnds(w, then)})`), most)}
     where ${mayGo(w)} and (${might}) is not true`;
 }

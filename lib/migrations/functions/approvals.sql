@@ -5,7 +5,10 @@ create or replace function retention.give_approval(who text, why text, p text, a
 returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  -- Ten times what the last step of a rollout lets go: more is a table, and a mistake in it nobody restores by hand.
+  most_alone constant bigint := 100000;
   a retention.approval;
+  maker text;
 begin
   insert into retention.approval (policy, version, preview, digest, as_of, expired, facts, expires_at, approved_by, reason, approved_at)
     select r.policy, r.policy_version, r.id, r.preview #>> '{approvable,digest}', r.as_of, (r.preview ->> 'expired')::bigint,
@@ -19,11 +22,33 @@ begin
     return;
   end if;
   -- What was asked for with CRON_SECRET has no known person behind it.
-  perform retention.refuse_same(who, (select actor from retention.run where id = a.preview));
+  select actor into maker from retention.run where id = a.preview;
+  perform retention.refuse_same(who, maker);
+  if a.expired > most_alone and retention.is_service(maker) then
+    raise exception 'lapse: more than % rows are approved by two people', most_alone using errcode = 'LP024';
+  end if;
   return query select * from retention.record_operator(who, 'approval.given', a.id::text, why, jsonb_build_object('policy', a.policy,
     'version', a.version, 'digest', a.digest, 'as_of', a.as_of, 'expired', a.expired, 'expires_at', a.expires_at));
 end $$;
-comment on function retention.give_approval(text, text, text, text) is 'Approves the dry run of this digest, which another operator or the schedule made.';
+comment on function retention.give_approval(text, text, text, text) is
+  'Approves the dry run of this digest, which another operator made or, up to 100,000 rows, the schedule.';
+
+-- `seen`: the step that was looked at, so that two people, or one who sends twice, raise it once.
+create or replace function retention.raise_rollout(who text, why text, p text, v text, seen int) returns setof retention.audit_entry
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  now_at int;
+begin
+  update retention.policy_version set clean_runs = clean_runs + 1
+    where policy = p and version = v and superseded_at is null and clean_runs = seen returning clean_runs into now_at;
+  if now_at is null then
+    return;
+  end if;
+  return query select * from retention.record_operator(who, 'rollout.raised', p, why,
+    jsonb_build_object('version', v, 'from', seen, 'to', now_at));
+end $$;
+comment on function retention.raise_rollout(text, text, text, text, int) is
+  'Takes one step of the rollout of the version in force without waiting for a clean run.';
 
 create or replace function retention.withdraw_approval(who text, why text, approval_id uuid)
 returns setof retention.audit_entry

@@ -32,11 +32,12 @@ to lapse_app;
 
 -- What a person decides, each with its entry of the chain and, once operators are bound, with the person's own token.
 grant execute on function
-  retention.place_hold, retention.release_hold, retention.set_extension, retention.end_extension,
+  retention.place_hold, retention.release_hold, retention.review_hold,
+  retention.set_extension, retention.set_extensions, retention.end_extension,
   retention.set_override, retention.remove_override, retention.note_restoration, retention.remove_permanent,
   retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
   retention.release_lease, retention.note_breaker_closed,
-  retention.give_approval, retention.withdraw_approval,
+  retention.give_approval, retention.withdraw_approval, retention.raise_rollout,
   retention.retry_letter, retention.retry_letters, retention.discard_letter, retention.assign_letter,
   retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
   retention.request_export, retention.link_export, retention.withdraw_export,

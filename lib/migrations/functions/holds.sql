@@ -2,18 +2,18 @@
 -- the chain, under the same name; the app has no other way. Returns the entry, or nothing when nothing applied.
 -- Waiting for the running batches is done by the trigger of each table.
 
-create or replace function retention.place_hold(who text, why text, kind text, whom text, relation text)
+create or replace function retention.place_hold(who text, why text, kind text, whom text, relation text, review timestamptz default null)
 returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   h retention.hold;
 begin
-  insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at)
-    values (kind, whom, relation, why, who, clock_timestamp()) returning * into h;
+  insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at, review_at)
+    values (kind, whom, relation, why, who, clock_timestamp(), review) returning * into h;
   return query select * from retention.record_operator(who, 'hold.placed', h.id::text, why,
-    jsonb_build_object('scope', h.scope, 'subject', h.subject, 'table', h.table_name));
+    jsonb_build_object('scope', h.scope, 'subject', h.subject, 'table', h.table_name, 'review_at', h.review_at));
 end $$;
-comment on function retention.place_hold(text, text, text, text, text) is 'Places a hold; when it returns, no older batch runs.';
+comment on function retention.place_hold(text, text, text, text, text, timestamptz) is 'Places a hold; when it returns, no older batch runs.';
 
 create or replace function retention.release_hold(who text, why text, hold_id uuid) returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -29,6 +29,20 @@ begin
     jsonb_build_object('scope', h.scope, 'subject', h.subject, 'table', h.table_name, 'placed_by', h.placed_by));
 end $$;
 comment on function retention.release_hold(text, text, uuid) is 'Releases a hold that somebody else placed.';
+
+-- Whoever looked says until when it may stay without another look. Lets nothing go, so that one person is enough.
+create or replace function retention.review_hold(who text, why text, hold_id uuid, next timestamptz) returns setof retention.audit_entry
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+  h retention.hold;
+begin
+  update retention.hold set review_at = next where id = hold_id and released_at is null returning * into h;
+  if h.id is null then
+    return;
+  end if;
+  return query select * from retention.record_operator(who, 'hold.reviewed', h.id::text, why, jsonb_build_object('review_at', h.review_at));
+end $$;
+comment on function retention.review_hold(text, text, uuid, timestamptz) is 'Keeps a hold that was looked at, and names the next day to look.';
 
 -- Keeping shorter than before counts only when `cooling` seconds have passed.
 create or replace function retention.set_extension(who text, why text, relation text, item text, until timestamptz, cooling double precision)
@@ -46,6 +60,16 @@ begin
     jsonb_build_object('keep_until', e.keep_until));
 end $$;
 comment on function retention.set_extension(text, text, text, text, timestamptz, double precision) is 'Keeps one row longer than its policy says.';
+
+-- All or none, each row with its entry: who asks later why a row is still here finds the entry by the row's key.
+create or replace function retention.set_extensions(
+  who text, why text, relation text, items text[], until timestamptz, cooling double precision
+) returns setof retention.audit_entry
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  select e.* from unnest(items) i cross join lateral retention.set_extension(who, why, relation, i, until, cooling) e
+$$;
+comment on function retention.set_extensions(text, text, text, text[], timestamptz, double precision) is
+  'Keeps these rows longer than their policy says.';
 
 create or replace function retention.end_extension(who text, why text, relation text, item text, cooling double precision)
 returns setof retention.audit_entry

@@ -86,7 +86,7 @@ async function calendarOf(services: Services, policy: Policy, ask: CalendarAsk):
 }
 
 /** Each leg once, with what it is at each run; null where there is none or nothing may go yet. */
-async function momentsOf(
+export async function momentsOf(
   services: Services,
   policy: Policy,
   runs: readonly Date[],

@@ -8,6 +8,8 @@ const cooling = 'test/engine/guard/cooling.test.ts';
 const mass = 'test/engine/guard/mass.test.ts';
 const rollout = 'test/engine/guard/rollout.test.ts';
 const preview = 'test/engine/run/preview.test.ts';
+const decisions = 'test/operators/decisions.test.ts';
+const extendDay = 'test/watch/calendar/extend-day.test.ts';
 const run = 'test/engine/run/run.test.ts';
 const faults = 'test/engine/run/faults.test.ts';
 
@@ -275,5 +277,45 @@ export const approvalMutants: readonly Mutant[] = [
     find: 'cursor.version === run.version && cursor.asOf <= this.#asOf',
     replace: 'cursor.asOf <= this.#asOf',
     tests: [run],
+  },
+  {
+    id: 'A34',
+    promise: 'More rows than one person may approve need a dry run that another one made by name.',
+    file: `${functions}/approvals.sql`,
+    find: 'if a.expired > most_alone and retention.is_service(maker) then',
+    replace: 'if false then',
+    tests: [decisions],
+  },
+  {
+    id: 'A35',
+    promise: 'A step of the rollout is raised once from the step that was looked at.',
+    file: `${functions}/approvals.sql`,
+    find: 'superseded_at is null and clean_runs = seen returning',
+    replace: 'superseded_at is null returning',
+    tests: [decisions],
+  },
+  {
+    id: 'A36',
+    promise: 'A hold that was released is not reviewed back into force.',
+    file: `${functions}/holds.sql`,
+    find: 'set review_at = next where id = hold_id and released_at is null',
+    replace: 'set review_at = next where id = hold_id',
+    tests: [decisions],
+  },
+  {
+    id: 'A37',
+    promise: 'What is kept of a day is what was looked at.',
+    file: 'lib/watch/calendar/extend-day.ts',
+    find: 'if (digest !== request.digest) {',
+    replace: `if (digest === '') {`,
+    tests: [extendDay],
+  },
+  {
+    id: 'A38',
+    promise: 'What is kept of a day is of the organization that was asked for.',
+    file: 'lib/engine/statement/spans.ts',
+    find: `where x.organization = \${organization} and x.stays is null`,
+    replace: `where x.stays is null and \${organization}::text <> ''`,
+    tests: [extendDay],
   },
 ];
