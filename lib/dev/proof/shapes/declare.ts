@@ -67,7 +67,7 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
   const keepFor = { seconds: d.keepSeconds };
   const { kind, flag } = d.governed;
   // A partition that is dropped whole can spare none of its rows.
-  const isWhole = t.partitions !== null;
+  const isWhole = t.partitions?.isByClock ?? false;
   const matched = kind !== null && !isWhole && d.tenants === undefined && rolls.chance(60);
   const rules = d.tenants
     ? [
@@ -99,9 +99,7 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
       ? { where: `t.${quoted(flag)} is not true` }
       : {}),
     ...(d.tenants ? { tenants: d.tenants } : {}),
-    ...(t.partitions?.by === 'range' && t.partitions.column === clock!.column
-      ? { partitioned: { by: 'month' as const } }
-      : {}),
+    ...(t.partitions ? { partitioned: { by: isWhole ? ('month' as const) : ('other' as const) } } : {}),
     scope: scopeOf(t),
     files: filesOf(t),
     knownTriggers: knownOf(t),
@@ -138,7 +136,7 @@ function fateOf(rolls: Rolls, l: Link, governed: ShapeTable, from: ShapeTable): 
   if (l.soft) return rolls.of(['delete', 'block', null] as const);
   const isNullable = l.columns.every((c) => !from.columns.find((x) => x.name === c)!.notNull);
   // A partition is dropped whole, without a look at who refers to its rows.
-  const mayClear = isNullable && governed.partitions === null;
+  const mayClear = isNullable && !governed.partitions?.isByClock;
   if (l.action === 'cascade') return l.from === l.to ? 'block' : 'delete';
   if (l.from === l.to) return mayClear ? rolls.of(['block', 'set-null'] as const) : 'block';
   if (l.action === 'set null' || l.action === 'set default')
@@ -172,9 +170,10 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   'wrong fate': (r, p) =>
     changeChild(r, p, (c) => {
       const { clears: _, ...rest } = c;
-      const fates = p.partitioned
-        ? (['delete', 'keep', 'block'] as const)
-        : (['delete', 'keep', 'block', 'set-null'] as const);
+      const fates =
+        p.partitioned && p.partitioned.by !== 'other'
+          ? (['delete', 'keep', 'block'] as const)
+          : (['delete', 'keep', 'block', 'set-null'] as const);
       return { ...rest, fate: r.of(fates.filter((f) => f !== c.fate)) };
     }),
   'wrong order': (r, p) =>
@@ -200,7 +199,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       ...(orLater ? { orLater } : {}),
       ...(p.clock.ahead ? { ahead: true as const } : {}),
     };
-    if (p.partitioned) return null;
+    if (p.partitioned && p.partitioned.by !== 'other') return null;
     return {
       ...p,
       clock: {
@@ -208,6 +207,10 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         ...(p.clock.type === 'timestamptz' ? { type: 'timestamp', zone: 'UTC' } : { type: 'timestamptz' }),
       },
     };
+  },
+  'partitions not named': (_, p) => {
+    const { partitioned, ...rest } = p;
+    return partitioned ? rest : null;
   },
   'trigger not named': (_, p) => ((p.knownTriggers ?? []).length > 0 ? { ...p, knownTriggers: [] } : null),
 };

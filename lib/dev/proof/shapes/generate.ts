@@ -38,7 +38,7 @@ export function generate(seed: number, number: number): Shape {
   const periods = [30 * DAY, 7 * DAY, 365 * DAY, 3600];
   const keepSeconds = rolls.of(drafts[0]!.clock?.ahead ? [0, 0, 30 * DAY] : periods);
   const never = rolls.chance(3) ? rolls.of(['view', 'inheritance', 'row security'] as const) : null;
-  if (never === null) addPartitions(rolls, drafts);
+  if (never === null) addPartitions(rolls, drafts, schemas);
   const strategy = strategyOf(rolls, drafts[0]!);
   const links = linksOf(rolls, drafts);
   fill(rolls, drafts, links, owners, keepSeconds);
@@ -47,7 +47,7 @@ export function generate(seed: number, number: number): Shape {
   const tables: readonly ShapeTable[] = drafts;
   const governed = drafts[0]!;
   const tenants =
-    governed.organization && !governed.partitions && rolls.chance(15)
+    governed.organization && !governed.partitions?.isByClock && rolls.chance(15)
       ? tenantsOf(governed.organization)
       : undefined;
   const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy });

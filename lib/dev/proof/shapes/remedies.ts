@@ -204,6 +204,15 @@ const READERS: readonly Reader[] = [
     of: (r) => /no foreign key says so/.test(r.problem),
     follow: run,
   },
+  {
+    kind: 'partitions nobody named',
+    of: (r) => r.remedy.startsWith('say so in the policy: partitioned: '),
+    follow: ({ policy, shape }) =>
+      declared({
+        ...policy,
+        partitioned: { by: shape.tables[0]!.partitions?.isByClock ? 'month' : 'other' },
+      }),
+  },
   { kind: 'no gate', of: (r) => /has no gate/.test(r.problem), follow: run },
   { kind: 'no guard', of: (r) => /no guard: its rows could leave/.test(r.problem), follow: run },
   {

@@ -35,10 +35,12 @@ export interface Trigger {
 }
 
 export interface Partitions {
-  readonly by: 'range' | 'list' | 'hash';
-  readonly column: string;
-  /** Name and bounds of each, as PostgreSQL takes them. */
-  readonly parts: readonly { readonly name: string; readonly bounds: string }[];
+  /** Behind `partition by`. */
+  readonly by: string;
+  /** By range of the clock alone: partitions may be dropped whole. */
+  readonly isByClock: boolean;
+  /** Statements that make them. */
+  readonly parts: readonly string[];
 }
 
 export type Clock = Counting & {

@@ -8,7 +8,7 @@ import type { ValueType } from './values';
 /** Undefined: they leave. */
 export function strategyOf(rolls: Rolls, draft: Draft): PolicyInput['strategy'] {
   // A partition is dropped whole: none of its rows could stay.
-  if (draft.partitions || !rolls.chance(14)) return undefined;
+  if (draft.partitions?.isByClock || !rolls.chance(14)) return undefined;
   const done = new Date(NOW.getTime() - 86_400_000).toISOString();
   const instant: ValueType = {
     sql: 'timestamp with time zone',

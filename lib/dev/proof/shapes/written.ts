@@ -22,13 +22,10 @@ function tableSql(t: ShapeTable): string[] {
     [quoted(c.name), c.type, c.more, c.notNull ? 'not null' : ''].filter((x) => x).join(' '),
   );
   const primary = t.keyKind === 'primary' ? [`primary key (${listed(t.key)})`] : [];
-  const by = t.partitions ? ` partition by ${t.partitions.by} (${quoted(t.partitions.column)})` : '';
+  const by = t.partitions ? ` partition by ${t.partitions.by}` : '';
   return [
     `create table ${tableOf(t)} (\n  ${[...columns, ...primary].join(',\n  ')}\n)${by}`,
-    ...(t.partitions?.parts ?? []).map(
-      (p) =>
-        `create table ${tableOf({ schema: t.schema, name: p.name })} partition of ${tableOf(t)} ${p.bounds}`,
-    ),
+    ...(t.partitions?.parts ?? []),
     ...(t.keyKind === 'index' ? [`create unique index on ${tableOf(t)} (${listed(t.key)})`] : []),
     ...t.uniques.map((u) => `alter table ${tableOf(t)} add unique (${listed(u)})`),
   ];
