@@ -210,6 +210,7 @@ const COLUMN = sql`jsonb_build_object('type', format_type(a.atttypid, a.atttypmo
         where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated),
       'generated', a.attgenerated <> '' or a.attidentity <> '',
       'unique', exists (select 1 from pg_index i where i.indrelid = x.oid and i.indisunique and ${OF_COLUMN}),
+      'primary', exists (select 1 from pg_index i where i.indrelid = x.oid and i.indisprimary and a.attnum = any(i.indkey::int2[])),
       'names_files', exists (select 1 from pg_index i
         where i.indrelid = x.oid and pg_get_expr(i.indexprs, i.indrelid) like '%blob_path(%' and ${OF_COLUMN}),
       'constraints', (select coalesce(jsonb_agg(jsonb_build_object('name', k.conname, 'kind', k.contype) order by k.conname), '[]')

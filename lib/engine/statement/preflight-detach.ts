@@ -41,11 +41,19 @@ export const detachable: Check = (catalog) =>
 function unfit(r: Relation, d: Dependant, column: string, found: Column, field: string): Problem[] {
   const [t, c] = [quoted(r), name(column)];
   const nullable = d.references.filter((x) => !(r.columns[x]?.not_null ?? true));
-  const instead =
-    nullable.length > 0 ? ` or declare clears: [${nullable.map((x) => `'${x}'`).join(', ')}]` : '';
+  const clears = `declare clears: [${nullable.map((x) => `'${x}'`).join(', ')}]`;
+  const instead = nullable.length > 0 ? ` or ${clears}` : '';
   const known = d.knownConstraints ?? [];
   return [
-    ...(found.not_null
+    ...(found.not_null && found.primary
+      ? [
+          {
+            problem: `${field}: ${c} of ${t} is to become null, and is part of the primary key`,
+            remedy: `${nullable.length > 0 ? clears : "declare 'delete' or 'block'"} in ${field} of the policy: no row can be without it`,
+          },
+        ]
+      : []),
+    ...(found.not_null && !found.primary
       ? [
           {
             problem: `${field}: ${c} of ${t} is to become null, and may not be NULL`,

@@ -46,6 +46,8 @@ const Column = z.object({
   generated: z.boolean(),
   /** Of a unique index, also within an expression. */
   unique: z.boolean(),
+  /** Of the primary key: it can never be NULL. */
+  primary: z.boolean(),
   /** An index answers for the canonical form of the files it names. */
   names_files: z.boolean(),
   /** CHECK (c), foreign keys of its own (f), exclusions (x). */

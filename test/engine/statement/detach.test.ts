@@ -330,3 +330,48 @@ it('a partitioned table, which loses whole partitions, takes no reference away',
     ),
   ).toThrow('dependants.0.fate: a partition is dropped whole');
 });
+
+it('asks for no null in a primary key: for columns that take one, or another fate', async () => {
+  await e.db.sql(`create table marks (org uuid, thing uuid references things, n int, primary key (thing, n));
+    create index on marks (thing); grant select, update (thing) on marks to lapse_app`);
+  const policy = ratings(
+    {},
+    {
+      table: { schema: 'public', name: 'marks' },
+      key: [{ column: 'thing' }, { column: 'n' }],
+    },
+  );
+  expect(await fitsDatabase(e, policy)).toEqual([
+    {
+      problem: 'dependants.0: "thing" of "public"."marks" is to become null, and is part of the primary key',
+      remedy: "declare 'delete' or 'block' in dependants.0 of the policy: no row can be without it",
+    },
+  ]);
+});
+
+it('names the column of a reference that can become null where another is part of the primary key', async () => {
+  await e.db.sql(`create table pairs (org uuid, id uuid, at timestamptz, primary key (org, id));
+    create index on pairs (at, org, id); grant select, update, delete on pairs to lapse_app; select retention.protect('public.pairs');
+    create table marks (org uuid, pair uuid, n int, primary key (org, n), foreign key (org, pair) references pairs);
+    create index on marks (org, pair); grant select, update (pair) on marks to lapse_app`);
+  const { scope: _, ...base } = thingsPolicy();
+  const policy = definePolicy({
+    ...base,
+    table: { name: 'pairs' },
+    key: [{ column: 'org' }, { column: 'id' }],
+    dependants: [
+      {
+        table: { name: 'marks' },
+        key: [{ column: 'org' }, { column: 'n' }],
+        references: ['org', 'pair'],
+        fate: 'set-null',
+      },
+    ],
+  });
+  const remedies = (await fitsDatabase(e, policy)).map((p) => p.remedy);
+  expect(remedies).toContain(
+    "declare clears: ['pair'] in dependants.0 of the policy: no row can be without it",
+  );
+  const [child] = policy.dependants;
+  expect(await fitsDatabase(e, { ...policy, dependants: [{ ...child!, clears: ['pair'] }] })).toEqual([]);
+});
