@@ -229,8 +229,22 @@ const READERS: readonly Reader[] = [
   { kind: 'no grant to drop partitions', of: (r) => /to drop partitions of/.test(r.problem), follow: run },
   {
     kind: 'a reference that may not be NULL',
-    of: (r) => /is to become null, and may not be NULL/.test(r.problem),
-    follow: run,
+    of: (r) => /is to become null, and (may not be NULL|is part of the primary key)/.test(r.problem),
+    follow: (r) => {
+      if (statementsIn(r.remedy).length > 0) return run(r);
+      const child = childrenOf(r.policy)[Number(/^dependants\.(\d+)/.exec(r.problem)?.[1])];
+      const list = /^declare clears: \[(.*?)\] in /.exec(r.remedy)?.[1];
+      const { clears: _, ...rest } = child ?? ({} as Child);
+      const changed: Child =
+        list === undefined ? { ...rest, fate: 'block' } : { ...rest, clears: quotedWords(list) };
+      return declared(
+        change(
+          r.policy,
+          (c) => c === child,
+          () => changed,
+        ),
+      );
+    },
   },
   {
     kind: 'references that cannot be compared',
