@@ -246,6 +246,12 @@ select
                                 )
                               )
                           ),
+                          'primary',
+                          exists (
+                            select 1
+                            from pg_index i
+                            where i.indrelid = x.oid and i.indisprimary and a.attnum = any (i.indkey::int2[])
+                          ),
                           'names_files',
                           exists (
                             select 1
