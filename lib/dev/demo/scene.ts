@@ -1,0 +1,236 @@
+/**
+ * A business with a month behind it and a morning ahead: what the console is looked at with. The nights are played by the
+ * real routes on a clock that is passed in, and what people did, by the real actions with their own tokens: nothing is
+ * written into Lapse's own tables. Afterwards there is a run of each outcome, a guard stop to approve, a hold, a dead letter,
+ * an order near its breach, erasures, an export, a table nobody decided about, and ids to ask about.
+ */
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { runPolicy } from '../../engine/run/run';
+import { seed } from '../../example/seed';
+import { takeAction } from '../../operators/actions';
+import { eraseSubject } from '../../rights/erase';
+import { exportSubject } from '../../rights/export/export';
+import { createServices, type Services } from '../../services';
+import { bindOperators } from '../operators';
+import { playJobs, playNights } from './scene-nights';
+import {
+  BEFORE,
+  CLOSING_ORGANIZATION,
+  CURIOUS_USER,
+  ERASED_USER,
+  HELD_ORGANIZATION,
+  HELD_USER,
+  LARGE_ORGANIZATION,
+  LAST_NIGHT,
+  MORNING,
+} from './scene-rows';
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+/** A month for the charts, and before it the first nights, which take what had lain there for long. */
+const NIGHTS = 33;
+/** Nights before the last when the dispute began. */
+const HELD_FOR = 12;
+/** Small enough for a minute, large enough for every share and usual size to mean something. */
+const ROWS = 12_000;
+/** After every policy of the night. */
+const NIGHT_IS_OVER_MS = 5 * HOUR_MS;
+
+export interface SceneOptions {
+  readonly ownerUrl: string;
+  /** The settings of an app on this database: `LocalCloud.env`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly now: Date;
+  readonly say?: (line: string) => void;
+}
+
+/** From the last night on. */
+const GUARDED = { LAPSE_MASS_DELETION_GUARD: 'on' } as const;
+
+const PEOPLE = ['alex', 'maria', 'otto'] as const;
+type Person = (typeof PEOPLE)[number];
+
+export interface Scene {
+  /** The settings of the app that shows it: with the hash of each token, and no token. */
+  readonly env: Readonly<Record<string, string>>;
+  /** In memory only. */
+  readonly tokens: Readonly<Record<Person, string>>;
+  /** Ids to ask about: of a row that went, one that a hold keeps, one that the guard stopped. */
+  readonly ask: { readonly deleted: string; readonly held: string; readonly guarded: string };
+}
+
+/** The database is migrated and has no rows. */
+export async function makeScene({ ownerUrl, env, now, say = () => undefined }: SceneOptions): Promise<Scene> {
+  const tokens = { alex: token(), maria: token(), otto: token() };
+  const settings = settingsOf(env, tokens);
+  await bindOperators(
+    ownerUrl,
+    PEOPLE.map((name) => ({ name, sha256: sha256(tokens[name]) })),
+  );
+  // What the door and the Blob client read from the environment alone.
+  Object.assign(process.env, settings);
+  const owner = new Client(ownerUrl);
+  await owner.connect();
+  owner.on('error', () => undefined);
+  const stage: Stage = { owner, settings, tokens, now };
+  try {
+    await seed(ownerUrl, { rows: ROWS, asOf: now });
+    await all(stage, BEFORE);
+    const lastMidnight = Math.floor((now.getTime() - NIGHT_IS_OVER_MS) / DAY_MS) * DAY_MS;
+    const night = (n: number) => new Date(lastMidnight - n * DAY_MS);
+    say(`${NIGHTS} nights of an app in production`);
+    await playNights(at(stage), night(NIGHTS - 1), NIGHTS - 1 - HELD_FOR);
+    await dispute(stage);
+    await playNights(at(stage), night(HELD_FOR), HELD_FOR);
+    await playJobs(at(stage), night(0));
+    say('last night: an import without dates, an index that is missing, a policy that is paused');
+    await all(stage, LAST_NIGHT);
+    await requests(stage);
+    await act(stage, 'maria', {
+      action: 'policy.pause',
+      policy: 'usage-events',
+      reason: 'finance checks the invoices of May',
+    });
+    await playNights(at(stage, GUARDED), night(0), 1);
+    await all(stage, MORNING);
+    await morning(stage);
+    await playJobs(at(stage, GUARDED), now);
+    return { env: { ...settings, ...GUARDED }, tokens, ask: await idsToAsk(stage) };
+  } finally {
+    await owner.end();
+  }
+}
+
+interface Stage {
+  readonly owner: Client;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly tokens: Scene['tokens'];
+  readonly now: Date;
+}
+
+const token = (): string => randomBytes(24).toString('hex');
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+function settingsOf(env: SceneOptions['env'], tokens: Scene['tokens']): Record<string, string> {
+  return {
+    ...env,
+    VERCEL_ENV: 'production',
+    CRON_SECRET: token(),
+    LAPSE_OPERATORS: PEOPLE.map((name) => `${name}:${sha256(tokens[name])}`).join(','),
+    LAPSE_RIGHTS_KEY: randomBytes(32).toString('hex'),
+    LAPSE_LINK_KEY: randomBytes(32).toString('hex'),
+    LAPSE_URL: 'http://127.0.0.1',
+    LAPSE_NAMESPACE: `scene-${randomBytes(4).toString('hex')}`,
+    LOG_LEVEL: 'silent',
+    // Its first runs take most of a table, as planned; what is new in the last night is for the guard.
+    LAPSE_PROGRESSIVE_ROLLOUT: 'off',
+    LAPSE_MASS_DELETION_GUARD: 'off',
+    LAPSE_COOLING_OFF_DAYS: '0',
+    // What is written beside the app is announced by no one.
+    LAPSE_SAFETY_LOOK_HOURS: '0',
+  };
+}
+
+/** Services whose clock is the play's. */
+const at =
+  ({ settings }: Stage, more: Record<string, string> = {}) =>
+  (clock: () => Date): Services => ({ ...createServices({ ...settings, ...more }), clock });
+
+const all = async ({ owner, now }: Stage, statements: readonly string[]): Promise<void> => {
+  for (const text of statements) await owner.query(text, text.includes('$1') ? [now.toISOString()] : []);
+};
+
+const act = (
+  { settings, tokens }: Stage,
+  operator: Person,
+  body: Record<string, unknown>,
+): Promise<unknown> =>
+  takeAction({ services: createServices(settings), operator, token: tokens[operator] }, body);
+
+/** A customer sues, another one has a contract of its own. */
+async function dispute(stage: Stage): Promise<void> {
+  const id = await idOf(stage, `select ${HELD_ORGANIZATION} as id`);
+  await act(stage, 'maria', {
+    action: 'hold.place',
+    scope: 'organization',
+    subject: id,
+    reason: 'HOLD-12: dispute about an invoice',
+  });
+  const tenant = await idOf(stage, `select ${LARGE_ORGANIZATION} as id`);
+  await act(stage, 'otto', {
+    action: 'override.set',
+    policy: 'artifacts',
+    tenant,
+    keepDays: 400,
+    reason: 'contract 88, paragraph 4',
+  });
+}
+
+/** Of people: one is done, one is delayed by the hold, one waits for a second operator; and a copy. */
+async function requests(stage: Stage): Promise<void> {
+  const { services, call } = calls(stage);
+  const asked = async (scope: 'user' | 'organization', text: string, by: Person, reason: string) => {
+    const subject = { scope, id: await idOf(stage, `select ${text} as id`) };
+    return { ...call(by), subject, reason };
+  };
+  await eraseSubject(services, {
+    ...(await asked('user', ERASED_USER, 'maria', 'request 4711')),
+    dryRun: false,
+  });
+  await eraseSubject(services, {
+    ...(await asked('user', HELD_USER, 'maria', 'request 4715')),
+    dryRun: false,
+  });
+  await eraseSubject(services, {
+    ...(await asked('organization', CLOSING_ORGANIZATION, 'otto', 'request 4712')),
+    dryRun: false,
+  });
+  await exportSubject(services, await asked('user', CURIOUS_USER, 'maria', 'request 4713'));
+}
+
+/** What people did since the last night: two previews, and a run by hand up to a limit. */
+async function morning(stage: Stage): Promise<void> {
+  const { services, call } = calls(stage);
+  const run = (name: string, more: { dryRun: boolean; limit?: number }) => {
+    const { token: _, ...asked } = call('otto');
+    return runPolicy(services, services.policies.find((p) => p.name === name)!, {
+      ...asked,
+      trigger: 'manual',
+      ...more,
+    });
+  };
+  await run('artifacts', { dryRun: true });
+  await run('render-jobs', { dryRun: true });
+  await run('quiz-responses', { dryRun: false, limit: 150 });
+}
+
+function calls(stage: Stage) {
+  const began = Date.now();
+  const services = at(stage, GUARDED)(() => new Date(stage.now.getTime() + Date.now() - began));
+  const call = (actor: Person) => ({
+    actor,
+    token: stage.tokens[actor],
+    correlationId: randomUUID(),
+    deadline: new Date(stage.now.getTime() + 5 * 60_000),
+  });
+  return { services, call };
+}
+
+async function idsToAsk(stage: Stage): Promise<Scene['ask']> {
+  const expired = `completed_at < $1::timestamptz - interval '31 days'`;
+  return {
+    deleted: await idOf(stage, `select md5('quiz5003')::uuid as id`),
+    held: await idOf(
+      stage,
+      `select id from quiz_responses where organization_id = ${HELD_ORGANIZATION} and ${expired} order by id limit 1`,
+    ),
+    guarded: await idOf(stage, `select md5('imported1')::uuid as id`),
+  };
+}
+
+async function idOf({ owner, now }: Stage, text: string): Promise<string> {
+  const { rows } = await owner.query<{ id: string }>(text, text.includes('$1') ? [now.toISOString()] : []);
+  if (!rows[0]) throw new Error(`the scene has no row for: ${text}`);
+  return rows[0].id;
+}
