@@ -58,13 +58,17 @@ function isAlive(file: string): boolean {
   }
 }
 
-async function nextBuild(log: (line: string) => void): Promise<void> {
+/** Builds a copy of the project in its own folder, whatever was built there before. */
+export const buildIn = (folder: string): Promise<void> => nextBuild(() => undefined, folder);
+
+async function nextBuild(log: (line: string) => void, folder = '.'): Promise<void> {
   log('building the app (about 15 seconds)');
   const child = spawn(process.execPath, [NEXT, 'build'], {
+    cwd: folder,
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  if (child.pid) writeFileSync(BUILDER, String(child.pid));
+  if (child.pid && folder === '.') writeFileSync(BUILDER, String(child.pid));
   let output = '';
   child.stdout.on('data', (d) => (output += d));
   child.stderr.on('data', (d) => (output += d));
@@ -97,14 +101,16 @@ export interface App {
   stop(kill?: boolean): Promise<void>;
 }
 
-/** Starts the app. Its log lines go to `onLine`. */
+/** Starts the app, as it was built in `folder`. Its log lines go to `onLine`. */
 export async function startApp(
   env: Record<string, string>,
   port: number,
   onLine: (line: string) => void,
+  folder = '.',
 ): Promise<App> {
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(process.execPath, [NEXT, 'start', '-p', String(port), '-H', '127.0.0.1'], {
+    cwd: folder,
     env: { ...process.env, ...env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

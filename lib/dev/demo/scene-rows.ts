@@ -25,6 +25,19 @@ export const BEFORE: readonly string[] = [
   `update orders set status = 'in_review', review_started_at = $1::timestamptz - interval '22 hours 48 minutes', amount_cents = 4900 where id = ${uuid('order1')}`,
   `update orders set status = 'in_review', review_started_at = $1::timestamptz - interval '3 hours', amount_cents = 12900 where id = ${uuid('order2')}`,
   `update orders set status = 'in_review', review_started_at = $1::timestamptz - interval '26 hours', amount_cents = 61900 where id = ${uuid('order4')}`,
+  // Nothing of who is to be erased is held.
+  ...[
+    'quiz_responses',
+    'generated_pdfs',
+    'render_jobs',
+    'artifacts',
+    'documents',
+    'usage_events',
+    'orders',
+  ].map(
+    (table) =>
+      `update ${table} set organization_id = ${uuid('organization8')} where user_id = ${ERASED_USER} and organization_id = ${HELD_ORGANIZATION}`,
+  ),
   // The application refuses to lose what somebody signed: the trigger is its own, and Lapse cannot know.
   `create function keep_signed() returns trigger language plpgsql as $$ begin
      if old.title like 'Signed %' then raise exception 'a signed document stays'; end if;

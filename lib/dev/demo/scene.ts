@@ -48,8 +48,17 @@ export interface SceneOptions {
 /** From the last night on. */
 const GUARDED = { LAPSE_MASS_DELETION_GUARD: 'on' } as const;
 
-const PEOPLE = ['alex', 'maria', 'otto'] as const;
-type Person = (typeof PEOPLE)[number];
+/** Who works there, with their roles as LAPSE_OPERATORS names them; without one: everything. */
+const PEOPLE = {
+  alex: '',
+  maria: '',
+  otto: 'operator',
+  anna: 'approver',
+  vera: 'viewer',
+  audra: 'auditor',
+} as const;
+export type Person = keyof typeof PEOPLE;
+const NAMES = Object.keys(PEOPLE) as Person[];
 
 export interface Scene {
   /** The settings of the app that shows it: with the hash of each token, and no token. */
@@ -62,13 +71,11 @@ export interface Scene {
 
 /** The database is migrated and has no rows. */
 export async function makeScene({ ownerUrl, env, now, say = () => undefined }: SceneOptions): Promise<Scene> {
-  const tokens = { alex: token(), maria: token(), otto: token() };
+  const tokens = Object.fromEntries(NAMES.map((name) => [name, token()])) as Record<Person, string>;
   const settings = settingsOf(env, tokens);
-  await bindOperators(
-    ownerUrl,
-    PEOPLE.map((name) => ({ name, sha256: sha256(tokens[name]) })),
-  );
+  await bindOperators(ownerUrl, createServices(settings).settings.operators);
   // What the door and the Blob client read from the environment alone.
+  const before = { ...process.env };
   Object.assign(process.env, settings);
   const owner = new Client(ownerUrl);
   await owner.connect();
@@ -80,9 +87,9 @@ export async function makeScene({ ownerUrl, env, now, say = () => undefined }: S
     const lastMidnight = Math.floor((now.getTime() - NIGHT_IS_OVER_MS) / DAY_MS) * DAY_MS;
     const night = (n: number) => new Date(lastMidnight - n * DAY_MS);
     say(`${NIGHTS} nights of an app in production`);
-    await playNights(at(stage), night(NIGHTS - 1), NIGHTS - 1 - HELD_FOR);
+    await playNights(at(stage), night(NIGHTS - 1), NIGHTS - 1 - HELD_FOR, now);
     await dispute(stage);
-    await playNights(at(stage), night(HELD_FOR), HELD_FOR);
+    await playNights(at(stage), night(HELD_FOR), HELD_FOR, now);
     await playJobs(at(stage), night(0));
     say('last night: an import without dates, an index that is missing, a policy that is paused');
     await all(stage, LAST_NIGHT);
@@ -92,12 +99,15 @@ export async function makeScene({ ownerUrl, env, now, say = () => undefined }: S
       policy: 'usage-events',
       reason: 'finance checks the invoices of May',
     });
-    await playNights(at(stage, GUARDED), night(0), 1);
+    // Also what is past of the night that is not over.
+    await playNights(at(stage, GUARDED), night(0), 2, now);
     await all(stage, MORNING);
     await morning(stage);
     await playJobs(at(stage, GUARDED), now);
     return { env: { ...settings, ...GUARDED }, tokens, ask: await idsToAsk(stage) };
   } finally {
+    for (const key of Object.keys(settings)) delete process.env[key];
+    Object.assign(process.env, before);
     await owner.end();
   }
 }
@@ -117,7 +127,10 @@ function settingsOf(env: SceneOptions['env'], tokens: Scene['tokens']): Record<s
     ...env,
     VERCEL_ENV: 'production',
     CRON_SECRET: token(),
-    LAPSE_OPERATORS: PEOPLE.map((name) => `${name}:${sha256(tokens[name])}`).join(','),
+    LAPSE_OPERATORS: NAMES.map((name) =>
+      [name, PEOPLE[name], sha256(tokens[name])].filter(Boolean).join(':'),
+    ).join(','),
+    LAPSE_SESSION_SECRET: token(),
     LAPSE_RIGHTS_KEY: randomBytes(32).toString('hex'),
     LAPSE_LINK_KEY: randomBytes(32).toString('hex'),
     LAPSE_URL: 'http://127.0.0.1',
@@ -141,12 +154,11 @@ const all = async ({ owner, now }: Stage, statements: readonly string[]): Promis
   for (const text of statements) await owner.query(text, text.includes('$1') ? [now.toISOString()] : []);
 };
 
-const act = (
-  { settings, tokens }: Stage,
-  operator: Person,
-  body: Record<string, unknown>,
-): Promise<unknown> =>
-  takeAction({ services: createServices(settings), operator, token: tokens[operator] }, body);
+function act({ settings, tokens }: Stage, operator: Person, body: Record<string, unknown>): Promise<unknown> {
+  const services = createServices(settings);
+  const { roles } = services.settings.operators.find((o) => o.name === operator)!;
+  return takeAction({ services, operator, roles, token: tokens[operator] }, body);
+}
 
 /** A customer sues, another one has a contract of its own. */
 async function dispute(stage: Stage): Promise<void> {

@@ -1,0 +1,85 @@
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PAGES, type PageOf, routes, titleOf } from './pages';
+import { type Console, LOOKS, type Look, openConsole, type Window } from './support/console';
+import { axeFaults, openAll, sidewaysScroll } from './support/look';
+
+/** Next and React are 131 of them. */
+const MOST_SCRIPT_KB = 140;
+
+let c: Console;
+const windows = new Map<string, Window>();
+beforeAll(async () => {
+  c = await openConsole();
+});
+afterAll(() => c?.stop());
+
+/** One window for each person and look: signing in is tested elsewhere. */
+async function windowFor({ who = 'alex' }: PageOf, look: Look): Promise<Window> {
+  const key = `${who} ${look}`;
+  const window = windows.get(key) ?? (await (who === null ? c.open(look) : c.as(who, look)));
+  windows.set(key, window);
+  return window;
+}
+
+async function goto(page: Page, of: PageOf): Promise<void> {
+  const answer = await page.goto((await of.at?.(c)) ?? of.route);
+  expect(answer?.status()).toBe(of.status ?? 200);
+  await page.waitForLoadState('networkidle');
+}
+
+it('every page of app is in the list of pages, and none that is not there', () => {
+  expect([...new Set(PAGES.map((p) => p.route))].sort()).toEqual(routes().sort());
+});
+
+describe.each(PAGES.map((p) => [titleOf(p), p] as const))('%s', (_, of) => {
+  it.each(Object.keys(LOOKS) as Look[])(
+    'has no fault of accessibility, breaks no content policy and does not scroll sideways: %s',
+    async (look) => {
+      const window = await windowFor(of, look);
+      const { page } = window;
+      await goto(page, of);
+      expect(await axeFaults(page)).toEqual([]);
+      expect(await sidewaysScroll(page)).toEqual([]);
+      // With everything unfolded that can be.
+      if ((await openAll(page)) > 0) {
+        expect(await axeFaults(page)).toEqual([]);
+        expect(await sidewaysScroll(page)).toEqual([]);
+      }
+      await eachDialog(page, async () => {
+        expect(await axeFaults(page)).toEqual([]);
+        expect(await sidewaysScroll(page)).toEqual([]);
+      });
+      expect(window.violations).toEqual([]);
+      expect(window.faults).toEqual([]);
+    },
+  );
+
+  it(`needs at most ${MOST_SCRIPT_KB} KB of script when it is loaded first`, async () => {
+    // A context of its own: nothing of it is in a cache.
+    const fresh = await (of.who === null ? c.open() : c.as(of.who ?? 'alex'));
+    const { page } = fresh;
+    const cdp = await fresh.context.newCDPSession(page);
+    await cdp.send('Network.setCacheDisabled', { cacheDisabled: true });
+    const sizes: Promise<number>[] = [];
+    page.on('requestfinished', (r) => {
+      if (r.resourceType() === 'script') sizes.push(r.sizes().then((s) => s.responseBodySize));
+    });
+    await goto(page, of);
+    const kilobytes = (await Promise.all(sizes)).reduce((sum, n) => sum + n, 0) / 1024;
+    await fresh.context.close();
+    expect(sizes.length).toBeGreaterThan(0);
+    expect(kilobytes).toBeLessThanOrEqual(MOST_SCRIPT_KB);
+  });
+});
+
+/** Each dialog as it is when it is open, one at a time. */
+async function eachDialog(page: Page, look: () => Promise<void>): Promise<void> {
+  const dialogs = await page.locator('dialog').all();
+  for (const dialog of dialogs) {
+    await dialog.evaluate((d) => (d as HTMLDialogElement).showModal());
+    await look();
+    await page.keyboard.press('Escape');
+    expect(await dialog.evaluate((d) => (d as HTMLDialogElement).open)).toBe(false);
+  }
+}

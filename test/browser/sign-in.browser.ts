@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Console, openConsole } from './support/console';
+import { axeFaults } from './support/look';
+
+let c: Console;
+beforeAll(async () => {
+  c = await openConsole();
+});
+afterAll(() => c?.stop());
+
+it('whoever is not signed in is led to the sign-in, and from there to where they wanted to go', async () => {
+  const { page } = await c.open();
+  await page.goto('/?of=a-link');
+  expect(new URL(page.url()).pathname).toBe('/sign-in');
+  await page.getByLabel('Operator token').fill(c.scene.tokens.vera);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL('**/?of=a-link');
+});
+
+it('a wrong token is refused in words, and opens nothing', async () => {
+  const window = await c.open('phone');
+  const { page } = window;
+  await page.goto('/sign-in');
+  await page.getByLabel('Operator token').fill('not-a-token-of-anyone');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  expect(await page.getByRole('alert').innerText()).toBe('No operator has this token.');
+  expect(await axeFaults(page)).toEqual([]);
+  expect(window.violations).toEqual([]);
+  await page.goto('/');
+  expect(new URL(page.url()).pathname).toBe('/sign-in');
+});
+
+it('signing out ends it, also for the button "back"', async () => {
+  const { page } = await c.as('vera');
+  await page.getByText('vera', { exact: true }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL('**/sign-in');
+  await page.goBack();
+  await page.reload();
+  expect(new URL(page.url()).pathname).toBe('/sign-in');
+});
+
+it('a chosen color scheme stays, whatever the system says', async () => {
+  const { page } = await c.as('vera', 'light');
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await background();
+  await page.getByText('vera', { exact: true }).click();
+  await page.getByRole('button', { name: 'dark' }).click();
+  await page.waitForLoadState('networkidle');
+  const dark = await background();
+  expect(dark).not.toBe(light);
+  await page.reload();
+  expect(await background()).toBe(dark);
+});
+
+it('removing a token ends its session at once, and no other', async () => {
+  const [anna, otto] = [await c.as('anna'), await c.as('otto')];
+  const left = c.env.LAPSE_OPERATORS!.split(',').filter((entry) => !entry.startsWith('anna:'));
+  await c.restart({ LAPSE_OPERATORS: left.join(',') });
+  await Promise.all([anna.page.reload(), otto.page.reload()]);
+  expect(new URL(anna.page.url()).pathname).toBe('/sign-in');
+  expect(new URL(otto.page.url()).pathname).toBe('/');
+});

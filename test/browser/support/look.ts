@@ -1,0 +1,50 @@
+/** What a page must be, whoever looks at it: every fault as a line to read. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { AxeResults } from 'axe-core';
+import type { Page } from 'playwright-core';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** WCAG 2.0 to 2.2, levels A and AA, and what is good practice beyond them. */
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+/** Faults of accessibility in what is visible now. */
+export async function axeFaults(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const { violations } = (await page.evaluate(
+    (values) =>
+      (globalThis as unknown as { axe: { run(of: Document, how: object): Promise<AxeResults> } }).axe.run(
+        document,
+        {
+          runOnly: { type: 'tag', values },
+          resultTypes: ['violations'],
+        },
+      ),
+    RULES,
+  )) as AxeResults;
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id} (${help}): ${target.join(' ')}: ${failureSummary}`),
+  );
+}
+
+/** What makes the page wider than its window. */
+export const sidewaysScroll = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    if (scrollWidth <= clientWidth) return [];
+    const wide = [...document.querySelectorAll('body *')].filter(
+      (e) => e.getBoundingClientRect().right > clientWidth + 1,
+    );
+    return [
+      `${scrollWidth} px wide in a window of ${clientWidth}`,
+      ...wide.slice(-3).map((e) => e.outerHTML.slice(0, 160)),
+    ];
+  });
+
+/** What a finger cannot hit: controls under 24 px (WCAG 2.2, 2.5.8) that are not within a line of text. */
+export const openAll = (page: Page): Promise<number> =>
+  page.evaluate(() => {
+    const folded = [...document.querySelectorAll('details:not([open])')];
+    for (const one of folded) one.setAttribute('open', '');
+    return folded.length;
+  });
