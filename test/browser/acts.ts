@@ -18,18 +18,36 @@ export interface ActOf {
   readonly state: (db: TestDatabase) => Promise<unknown>;
   /** Before it can be done. */
   readonly before?: (db: TestDatabase) => Promise<unknown>;
+  /** What has to be typed, by its label: the name that confirms it, and why. */
+  readonly typed?: Readonly<Record<string, string>>;
+  /** The field that must hold a name, letter by letter, and the words of the refusal. */
+  readonly confirm?: { readonly field: string; readonly label: string; readonly refusal: RegExp };
   /** What to do in the page until the form is visible, and what to press. */
   readonly open?: string;
-  readonly press: string;
+  readonly press: string | RegExp;
   /** The words of the answer. */
   readonly says: RegExp;
+  /** Done twice, there are two of it. */
+  readonly repeats?: boolean;
   /** What the answer says when it is done a second time. */
   readonly twice: RegExp;
 }
 
+const REASON = 'a test of the browser';
+
+/** As the owner of the database, which needs no token. */
+const stopped = (db: TestDatabase) => db.sql(`select * from retention.stop_all('maria', '${REASON}')`);
+const resumed = (db: TestDatabase) => db.sql(`select * from retention.resume_all('audra', '${REASON}')`);
+const paused = (policy: string) => (db: TestDatabase) =>
+  db.sql(`select * from retention.pause_policy('maria', '${REASON}', '${policy}')`);
+const going = (policy: string) => (db: TestDatabase) =>
+  db.sql(`select * from retention.resume_policy('audra', '${REASON}', '${policy}')`);
 const switches = (db: TestDatabase) =>
+  db.sql(`select (select stopped from retention.kill_switch) as stopped,
+    array(select policy from retention.policy_state where paused order by 1) as paused`);
+const runsOf = (policy: string, mode: string) => (db: TestDatabase) =>
   db.sql(
-    'select (select stopped from retention.kill_switch) as stopped, array(select policy from retention.policy_state where paused order by 1) as paused',
+    `select count(*)::int as n from retention.run where policy = '${policy}' and mode = '${mode}' and finished_at is not null`,
   );
 
 const SWITCHES: readonly ActOf[] = [
@@ -40,6 +58,7 @@ const SWITCHES: readonly ActOf[] = [
     notBy: 'vera',
     fields: async () => ({}),
     state: switches,
+    before: resumed,
     open: 'Stop all',
     press: 'Stop everything',
     says: /Everything is stopped: no batch is running any more/,
@@ -52,8 +71,8 @@ const SWITCHES: readonly ActOf[] = [
     notBy: 'anna',
     fields: async () => ({}),
     state: switches,
-    before: (db) => db.sql(`select * from retention.stop_all('maria', 'a test')`),
-    press: 'Let everything run',
+    before: stopped,
+    press: 'Let it run again',
     says: /Everything may run again/,
     twice: /Nothing was stopped for all/,
   },
@@ -64,25 +83,60 @@ const SWITCHES: readonly ActOf[] = [
     notBy: 'vera',
     fields: async () => ({ policy: 'magic-links' }),
     state: switches,
+    before: going('magic-links'),
     press: 'Pause magic-links',
     says: /magic-links is paused: no batch of it is running any more/,
     twice: /is paused already/,
   },
   {
     route: 'resume',
-    page: '/',
+    page: '/policies/render-jobs',
     by: 'otto',
     notBy: 'anna',
     fields: async () => ({ policy: 'render-jobs' }),
     state: switches,
-    before: (db) => db.sql(`select * from retention.pause_policy('maria', 'a test', 'render-jobs')`),
+    before: paused('render-jobs'),
     press: 'Resume render-jobs',
     says: /render-jobs is resumed/,
     twice: /is not paused/,
   },
 ];
 
-export const ACTS: readonly ActOf[] = [...SWITCHES];
+const RUNS: readonly ActOf[] = [
+  {
+    route: 'preview',
+    page: '/policies/generated-pdfs',
+    by: 'otto',
+    notBy: 'anna',
+    fields: async () => ({ policy: 'generated-pdfs' }),
+    state: runsOf('generated-pdfs', 'dry_run'),
+    press: 'Dry run of generated-pdfs: reads only',
+    says: /The dry run (is over|has begun)/,
+    repeats: true,
+    twice: /The dry run (is over|has begun)/,
+  },
+  {
+    route: 'run-now',
+    page: '/policies/generated-pdfs/run',
+    by: 'otto',
+    notBy: 'anna',
+    fields: async () => ({ policy: 'generated-pdfs', confirm: 'generated-pdfs', reason: REASON }),
+    state: runsOf('generated-pdfs', 'delete'),
+    typed: { 'Type generated-pdfs to confirm': 'generated-pdfs', Why: REASON },
+    confirm: {
+      field: 'confirm',
+      label: 'Type generated-pdfs to confirm',
+      refusal: /type generated-pdfs, letter by letter/,
+    },
+    press: /^Delete up to .* now$/,
+    says: /The run (is over|has begun)/,
+    // The second finds nothing left, or the first at work.
+    repeats: true,
+    twice: /The run (is over|has begun|did not begin)/,
+  },
+];
+
+export const ACTS: readonly ActOf[] = [...SWITCHES, ...RUNS];
 
 /** Change nothing but what this browser shows: they have tests of their own. */
 export const OWN_TESTS: readonly string[] = ['sign-in', 'sign-out', 'theme'];

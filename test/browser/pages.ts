@@ -16,10 +16,50 @@ export interface PageOf {
   readonly status?: number;
 }
 
+const lastRun =
+  (where: string) =>
+  async ({ db }: Console) => {
+    const [run] = await db.sql<{ id: string }>(
+      `select id from retention.run where ${where} order by started_at desc limit 1`,
+    );
+    return `/runs/${run!.id}`;
+  };
+const asked = (which: keyof Console['scene']['ask']) => (c: Console) => `/why?id=${c.scene.ask[which]}`;
+const inDays = (days: number) => () =>
+  `/calendar/${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}`;
+
 export const PAGES: readonly PageOf[] = [
   { route: '/' },
-  { route: '/sign-in', who: null },
+  { route: '/', who: 'vera', when: 'a viewer looks' },
   { route: '/', at: () => '/no-such-page', when: 'nothing is there', status: 404 },
+  { route: '/sign-in', who: null },
+  { route: '/policies/[policy]', at: () => '/policies/artifacts', when: 'the guard has stopped it' },
+  { route: '/policies/[policy]', at: () => '/policies/quiz-responses?days=10', when: 'asked what if' },
+  { route: '/policies/[policy]/run', at: () => '/policies/render-jobs/run' },
+  {
+    route: '/policies/[policy]/run',
+    at: () => '/policies/render-jobs/run',
+    who: 'vera',
+    when: 'the role is missing',
+    status: 403,
+  },
+  { route: '/runs/[run]', at: lastRun("policy = 'quiz-responses' and deleted > 0"), when: 'it deleted' },
+  { route: '/runs/[run]', at: lastRun("outcome = 'errored'"), when: 'it failed' },
+  {
+    route: '/runs/[run]',
+    at: lastRun("mode = 'dry_run' and policy = 'artifacts'"),
+    when: 'it was a dry run',
+  },
+  { route: '/calendar' },
+  { route: '/calendar/[day]', at: inDays(3) },
+  { route: '/why' },
+  { route: '/why', at: asked('deleted'), when: 'the row is gone' },
+  { route: '/why', at: asked('held'), when: 'a hold keeps the row' },
+  { route: '/why', at: asked('guarded'), when: 'the guard keeps the row' },
+  { route: '/why', at: () => '/why?id=5d1c1f4e-0000-4000-8000-000000000000', when: 'no one knows the id' },
+  { route: '/audit' },
+  { route: '/reports' },
+  { route: '/data-map' },
 ];
 
 export const titleOf = ({ route, when }: PageOf): string => (when ? `${route} when ${when}` : route);

@@ -83,13 +83,14 @@ export async function openConsole(
       return window;
     },
     restart: async (more = {}, folder) => {
-      await app.stop();
+      // At once: the connections that a browser keeps open would be waited for.
+      await app.stop(true);
       app = await startApp({ ...env, ...more }, port, (line) => log.push(line), folder);
     },
     stop: async () => {
       await Promise.all(windows.map((context) => context.close()));
       await browser.close();
-      await app.stop();
+      await app.stop(true);
       await db.stop();
     },
   };
