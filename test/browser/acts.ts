@@ -112,6 +112,7 @@ const RUNS: readonly ActOf[] = [
     state: runsOf('generated-pdfs', 'dry_run'),
     press: 'Dry run of generated-pdfs: reads only',
     says: /The dry run (is over|has begun)/,
+    before: resumed,
     repeats: true,
     twice: /The dry run (is over|has begun)/,
   },
@@ -131,6 +132,7 @@ const RUNS: readonly ActOf[] = [
     press: /^Delete up to .* now$/,
     says: /The run (is over|has begun)/,
     // The second finds nothing left, or the first at work.
+    before: resumed,
     repeats: true,
     twice: /The run (is over|has begun|did not begin)/,
   },

@@ -72,6 +72,7 @@ it('no single key acts', async () => {
 
 it('Enter in a typed form sends nothing until the name is right', async () => {
   const { page } = await c.as('otto');
+  await c.db.sql(`select * from retention.resume_all('audra', 'a test of the browser')`);
   await page.goto('/policies/render-jobs/run');
   const posts: string[] = [];
   page.on('request', (r) => r.method() === 'POST' && posts.push(r.url()));

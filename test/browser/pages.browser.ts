@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core';
+import type { Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PAGES, type PageOf, routes, titleOf } from './pages';
 import { type Console, LOOKS, type Look, openConsole, type Window } from './support/console';
@@ -56,19 +56,20 @@ describe.each(PAGES.map((p) => [titleOf(p), p] as const))('%s', (_, of) => {
   );
 
   it(`needs at most ${MOST_SCRIPT_KB} KB of script when it is loaded first`, async () => {
-    // A context of its own: nothing of it is in a cache.
-    const fresh = await (of.who === null ? c.open() : c.as(of.who ?? 'alex'));
-    const { page } = fresh;
-    const cdp = await fresh.context.newCDPSession(page);
+    const { page, context } = await windowFor(of, 'light');
+    const cdp = await context.newCDPSession(page);
     await cdp.send('Network.setCacheDisabled', { cacheDisabled: true });
     const sizes: Promise<number>[] = [];
-    page.on('requestfinished', (r) => {
+    const count = (r: Request) => {
       if (r.resourceType() === 'script') sizes.push(r.sizes().then((s) => s.responseBodySize));
-    });
+    };
+    page.on('requestfinished', count);
     await goto(page, of);
+    page.off('requestfinished', count);
+    await cdp.detach();
     const kilobytes = (await Promise.all(sizes)).reduce((sum, n) => sum + n, 0) / 1024;
-    await fresh.context.close();
     expect(sizes.length).toBeGreaterThan(0);
+    expect(kilobytes).toBeGreaterThan(50);
     expect(kilobytes).toBeLessThanOrEqual(MOST_SCRIPT_KB);
   });
 });

@@ -1,6 +1,6 @@
 /** Every page of the console, and where to find one of each in the scene: a page that is missing here fails the tests. */
-import { readdirSync } from 'node:fs';
 import type { Person } from '@/lib/dev/demo/scene';
+import { pagesOfConsole } from '@/lib/dev/scale/pages';
 import type { Console } from './support/console';
 
 export interface PageOf {
@@ -64,16 +64,5 @@ export const PAGES: readonly PageOf[] = [
 
 export const titleOf = ({ route, when }: PageOf): string => (when ? `${route} when ${when}` : route);
 
-/** What Next serves as pages: a folder in brackets is a group and no part of the address. */
-export const routes = (): string[] =>
-  readdirSync('app', { recursive: true, encoding: 'utf8' })
-    .map((file) => file.replaceAll('\\', '/'))
-    .filter((file) => /(^|\/)page\.tsx$/.test(file))
-    .map(
-      (file) =>
-        `/${file
-          .split('/')
-          .slice(0, -1)
-          .filter((part) => !/^\(.*\)$/.test(part))
-          .join('/')}`,
-    );
+/** Every page that Next serves. */
+export const routes = (): string[] => [...pagesOfConsole(), '/sign-in'];

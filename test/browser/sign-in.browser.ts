@@ -23,7 +23,7 @@ it('a wrong token is refused in words, and opens nothing', async () => {
   await page.goto('/sign-in');
   await page.getByLabel('Operator token').fill('not-a-token-of-anyone');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  expect(await page.getByRole('alert').innerText()).toBe('No operator has this token.');
+  expect(await page.locator('#refused').innerText()).toBe('No operator has this token.');
   expect(await axeFaults(page)).toEqual([]);
   expect(window.violations).toEqual([]);
   await page.goto('/');

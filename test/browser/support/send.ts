@@ -16,12 +16,13 @@ export async function send(page: Page, path: string, fields: Fields): Promise<Re
           form.append(Object.assign(document.createElement('input'), { type: 'hidden', name, value }));
         }
         document.body.append(form);
-        form.submit();
+        // Not at once: this call ends before its page does.
+        setTimeout(() => form.submit());
       },
       [path, fields] as const,
     ),
   ]);
-  await page.waitForLoadState();
+  await page.waitForLoadState('networkidle');
   return answer;
 }
 
