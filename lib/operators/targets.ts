@@ -4,7 +4,7 @@ import { RequestError } from '../platform/errors';
 import type { TableName } from '../platform/sql';
 import { tableLabel } from '../platform/sql';
 import type { Policy } from '../policies/contract';
-import { goingDependants } from '../policies/going';
+import { contentsOf, goingDependants } from '../policies/going';
 
 export type Scope = 'organization' | 'user';
 
@@ -16,7 +16,7 @@ export interface Target {
 }
 
 /** The governed table first, then what goes with its rows. */
-const tablesOf = (policy: Policy) => [policy, ...goingDependants(policy)];
+const tablesOf = (policy: Policy) => [policy, ...goingDependants(policy), ...contentsOf(policy)];
 
 export const scopeTargets = (policies: readonly Policy[], scope: Scope): Target[] =>
   policies.flatMap((policy) =>

@@ -106,6 +106,21 @@ const Dependant = z.object({
   knownTriggers: z.array(z.string()).optional(),
 });
 
+/** What a row refers to, e.g. a document's data: it goes when nothing refers to it any more. */
+const Content = z.object({
+  table: Table,
+  key: z.array(KeyOf).min(1),
+  /** Columns of the governed table that refer to its key, in the key's order; a list for each reference. */
+  references: z.array(z.array(identifier).min(1)).min(1),
+  fate: z.literal('with-last-reference'),
+  /** Every other table that refers to it, by a foreign key or not: while one of its rows does, it stays. */
+  sharedWith: z.array(z.object({ table: Table, columns: z.array(identifier).min(1) })).default([]),
+  scope: Scope.default({}),
+  files: z.array(FileColumn).default([]),
+  /** Names of its own triggers on DELETE that were reviewed and may stay. */
+  knownTriggers: z.array(z.string()).optional(),
+});
+
 /** Consents are kept elsewhere: a row each time somebody gave one, with when it was withdrawn. */
 const Consent = z.object({
   table: Table,
@@ -229,6 +244,7 @@ export const PolicySchema = z.object({
   /** The rows are kept on consent: whose was withdrawn, and not given again, goes whatever its age (lib/policies/consent.ts). */
   consent: Consent.optional(),
   dependants: z.array(Dependant).default([]),
+  contents: z.array(Content).optional(),
   files: z.array(FileColumn).default([]),
   /** G9: who is told before rows go, and whether they stay until then. */
   notice: Notice.optional(),
@@ -244,6 +260,7 @@ export type PolicyInput = z.input<typeof PolicySchema>;
 export type Policy = z.output<typeof PolicySchema>;
 export type Rule = Policy['rules'][number];
 export type Dependant = Policy['dependants'][number];
+export type Content = NonNullable<Policy['contents']>[number];
 export type FileColumn = Policy['files'][number];
 
 /** A table that must never expire (P4). */
@@ -296,7 +313,7 @@ export function definePolicy(input: PolicyInput): Policy {
   }
   problems.push(...strategyOf(p).problems(p));
   problems.push(...clockProblems(p.clock), ...atOnceBehind(p));
-  problems.push(...noticeProblems(p), ...sparedProblems(p));
+  problems.push(...noticeProblems(p), ...sparedProblems(p), ...contentProblems(p));
   if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
     problems.push('consent.of: say which column of the table names the person, or scope.user');
@@ -324,6 +341,39 @@ function detachProblems(policy: Policy, d: Dependant, field: string): string[] {
           `${field}.fate: a partition is dropped whole, without a look at who refers to its rows; declare 'keep' or 'block'`,
         ]
       : []),
+  ];
+}
+
+/** What cannot be exact of what the rows refer to. */
+function contentProblems(policy: Policy): string[] {
+  const contents = policy.contents ?? [];
+  if (contents.length === 0) return [];
+  const label = (t: { schema: string; name: string }) => `${t.schema}.${t.name}`;
+  const taken = [policy, ...policy.dependants, ...contents].map((x) => label(x.table));
+  const { stays, archive } = strategyOf(policy);
+  return [
+    ...contents.flatMap((c, i) => {
+      const lists = [...c.references, ...c.sharedWith.map((s) => s.columns)];
+      return [
+        ...personalKeys(`contents.${i}.key`, c.key),
+        ...(lists.every((columns) => columns.length === c.key.length)
+          ? []
+          : [`contents.${i}.references: each must list as many columns as its key has`]),
+        ...(taken.filter((t) => t === label(c.table)).length > 1
+          ? [
+              `contents.${i}.table: ${label(c.table)} stands here twice; list all references of the rows in one entry`,
+            ]
+          : []),
+      ];
+    }),
+    ...(stays
+      ? [`contents: rows that stay refer to them; ${strategyOf(policy).words.noun} lets none go`]
+      : []),
+    ...(archive ? ['contents: an archive does not hold them; leave them out, or delete without one'] : []),
+    ...(policy.partitioned ? ['contents: not of a partitioned table'] : []),
+    ...(policy.notice?.requiredDays === undefined
+      ? []
+      : ['contents: not with notice.requiredDays, by which rows of one content go at different times']),
   ];
 }
 

@@ -24,6 +24,7 @@ export function policyReach(policy: Policy): string {
     tenants: policy.tenants ?? null,
     dependants: policy.dependants,
     files: policy.files,
+    contents: policy.contents,
     keepAtLeast: policy.keepAtLeast,
     thin: policy.thin,
     // Rows that wait for a notice may go without one when it is no longer required.

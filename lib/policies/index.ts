@@ -65,6 +65,7 @@ export function registered(
     const touched = [
       policy.table,
       ...policy.dependants.filter((d) => d.fate === 'delete').map((d) => d.table),
+      ...(policy.contents ?? []).map((c) => c.table),
     ];
     for (const t of permanent) {
       if (touched.some((x) => x.schema === t.table.schema && x.name === t.table.name)) {

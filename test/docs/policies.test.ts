@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import * as byRule from '@/docs/examples/by-rule';
 import * as byTier from '@/docs/examples/by-tier';
 import * as consent from '@/docs/examples/consent';
+import * as contents from '@/docs/examples/contents';
 import * as dependants from '@/docs/examples/dependants';
 import * as files from '@/docs/examples/files';
 import * as mask from '@/docs/examples/mask';
@@ -44,7 +45,7 @@ const old = (days: number): string => `'${ago(days * DAY)}'::timestamptz`;
 
 it('shows every example as its file has it', () => {
   const shown = [...handbook.matchAll(/\]\((examples\/[a-z-]+\.ts)\):\n\n```ts\n([\s\S]*?)```/g)];
-  expect(shown.length).toBe(14);
+  expect(shown.length).toBe(15);
   for (const [, file, text] of shown) expect(text).toBe(readFileSync(`docs/${file}`, 'utf8'));
 });
 
@@ -99,6 +100,14 @@ const shapes: readonly Shape[] = [
     rows: `insert into uploads (user_id, attached_to, file, uploaded_at, note) values
       ('${U}', null, 'uploads/a-${'x'.repeat(30)}.png', ${old(4)}, 'goes'), ('${U}', null, null, ${old(2)}, 'stays'),
       ('${U}', '${U}', 'uploads/b-${'x'.repeat(30)}.png', ${old(4)}, 'stays')`,
+  },
+  {
+    example: 'contents',
+    policy: contents.documents,
+    table: 'closed_documents',
+    rows: `insert into document_data select from generate_series(1, 3); insert into drafts values (1, 2);
+      insert into closed_documents (data_id, preview_id, closed_at, note) values
+        (1, 2, ${old(366)}, 'goes'), (3, 1, ${old(367)}, 'goes'), (null, 3, ${old(364)}, 'stays')`,
   },
   {
     example: 'newest',

@@ -65,7 +65,8 @@ export async function engine(
 /** What its owner runs for each table that rows leave by a batch. */
 export async function protect(db: TestDatabase, policy: Policy): Promise<void> {
   const going = policy.dependants.filter((d) => d.fate === 'delete').map((d) => d.table);
-  const names = [policy.table, ...going].map(table);
+  const contents = (policy.contents ?? []).map((c) => c.table);
+  const names = [policy.table, ...going, ...contents].map(table);
   await db.sql(`select retention.protect(t) from unnest($1::text[]) t where to_regclass(t) is not null`, [
     names,
   ]);

@@ -3,7 +3,7 @@
  * changed, only by the `update`; everything else is said by its strategy (lib/policies/strategies).
  */
 import { allOf, anyOf, empty, id, list, type Sql, sql, table, tableId } from '../../platform/sql';
-import type { Dependant, Policy } from '../../policies/contract';
+import type { Content, Dependant, Policy } from '../../policies/contract';
 import { clearedColumns } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { belongs } from './files';
@@ -41,3 +41,8 @@ export function detachFromOne(same: readonly [Dependant, ...Dependant[]], policy
   return sql`update ${tableId(same[0].table)} d set ${list(...columns)} from only ${tableId(policy.table)} t
     where ${where} and ${allOf(anyOf(...same.map((d) => belongs(d, policy))), isSelf && sql`d.ctid <> t.ctid`)}`;
 }
+
+/** The contents `d` of rows `t` for which `where` is true; `using`: what they are joined to. */
+export const changeContent = (c: Content, policy: Policy, using: Sql, where: Sql, returning: Sql): Sql =>
+  sql`delete from only ${tableId(c.table)} d using ${using}, only ${tableId(policy.table)} t
+      where ${where} returning ${returning}`;

@@ -20,9 +20,10 @@ import {
   withParts,
 } from '../../platform/sql';
 import type { Dependant, Policy } from '../../policies/contract';
-import { goingDependants, ownFiles, rowsLeave } from '../../policies/going';
+import { contentsOf, goingDependants, ownFiles, rowsLeave } from '../../policies/going';
 import { unlikeAlong, versionOf } from './archived';
 import { change, changeChildren } from './change';
+import { contentsGone } from './contents';
 import { bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
 import type { Batch } from './request';
 import type { Shape } from './shapes';
@@ -32,6 +33,7 @@ export const deleting = (b: Batch, shape: Shape, answer = FIGURES): Sql => sql`$
   ...shape.lead,
   gone(b, shape),
   ...goingDependants(b.policy).map((d, i) => goneAlong(b, d, i, shape.rows)),
+  ...contentsGone(b.policy, shape.rows, self(b.policy)),
   unlikeAlong(b),
   queued(b),
   totals(b, shape),
@@ -84,12 +86,21 @@ const goneAlong = ({ request, policy }: Batch, d: Dependant, i: number, rows: Sq
     ),
   );
 
-const along = (policy: Policy): { label: Sql; relation: Sql; files: Dependant['files'] }[] =>
-  goingDependants(policy).map((d, i) => ({
+interface Along {
+  readonly label: Sql;
+  readonly relation: Sql;
+  readonly files: Dependant['files'];
+}
+
+/** What leaves another table with the rows: dependants, then what the rows were the last to refer to. */
+const along = (policy: Policy): Along[] => {
+  const named = (relation: string) => (d: Pick<Dependant, 'table' | 'files'>, i: number) => ({
     label: literal(tableLabel(d.table)),
-    relation: id(`d${i}`),
+    relation: id(`${relation}${i}`),
     files: d.files,
-  }));
+  });
+  return [...goingDependants(policy).map(named('d')), ...contentsOf(policy).map(named('c'))];
+};
 
 /** Part `queued`: a row for each file that was handed to the outbox. */
 function queued({ request, policy }: Batch): Sql {

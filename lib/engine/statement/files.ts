@@ -1,11 +1,19 @@
 /** The files a row names: which go with it, how they are counted, and how they reach the outbox. */
-import { allOf, empty, id, list, literal, raw, type Sql, sql, summed } from '../../platform/sql';
-import type { Dependant, FileColumn, Policy } from '../../policies/contract';
+import { allOf, anyOf, empty, id, list, literal, raw, type Sql, sql, summed } from '../../platform/sql';
+import type { Content, Dependant, FileColumn, Policy } from '../../policies/contract';
 import { goingFiles } from '../../policies/going';
 
 /** `d` is the dependant's row, `t` the governed one. */
 export const belongs = (d: Dependant, policy: Policy): Sql =>
   allOf(...d.references.map((column, i) => sql`${id('d', column)} = ${id('t', policy.key[i]!.column)}`));
+
+/** Whether row `alias` refers to content `d` by these columns. */
+export const refersBy = (content: Content, columns: readonly string[], alias: string): Sql =>
+  allOf(...columns.map((column, i) => sql`${id(alias, column)} = ${id('d', content.key[i]!.column)}`));
+
+/** Whether governed row `t` refers to content `d`. */
+export const refersTo = (content: Content): Sql =>
+  anyOf(...content.references.map((columns) => refersBy(content, columns, 't')));
 
 const named = (alias: string, f: FileColumn): Sql => sql`coalesce(${id(alias, f.column)}::text, '') <> ''`;
 

@@ -109,7 +109,12 @@ async function* pagesOf(look: Looking, leg: Leg, found: Found): AsyncGenerator<P
   while (look.inTime()) {
     const { only } = look;
     const { rowsSha256 } = found;
-    const asking = previewPage(look.policy, leg, position, look.asOf, { limit, rowsSha256, only });
+    const asking = previewPage(look.policy, leg, position, look.asOf, {
+      limit,
+      rowsSha256,
+      only,
+      legs: look.legs,
+    });
     let page: PreviewPage;
     try {
       page = await look.reading.askOne(asking, PAGE);

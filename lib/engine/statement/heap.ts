@@ -10,7 +10,7 @@ import { KEPT_REASONS } from '../../platform/outcome';
 import { type Answers, oneRow, type Query, query, rows } from '../../platform/query';
 import { allOf, type Sql, sql, tableId } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { declaresTriggers } from '../../policies/going';
+import { contentsOf, declaresTriggers } from '../../policies/going';
 import { ranksOf } from '../../policies/spared';
 import type { RuleLeg } from './leg';
 import { walkOf } from './legs';
@@ -130,7 +130,7 @@ export function judgeHeap(
   return {
     worthWhile:
       !declaresTriggers(policy) &&
-      ranksOf(policy).length === 0 &&
+      ranksOf(policy).length + contentsOf(policy).length === 0 &&
       size.rows > 0 &&
       due / size.rows >= LEAST_SHARE,
     end: size.blocks,

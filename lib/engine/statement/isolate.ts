@@ -20,7 +20,7 @@ import {
   typed,
   withParts,
 } from '../../platform/sql';
-import { goingDependants, namesFiles } from '../../policies/going';
+import { contentsOf, goingDependants, namesFiles } from '../../policies/going';
 import { enter } from './batch';
 import { change, changeChildren } from './change';
 import { childrenLeft, stillThere } from './confirm';
@@ -133,7 +133,7 @@ const PLACE = raw('$1');
 function attempt({ request, policy }: Batch): Sql {
   const key = keyAsText('t', policy.key);
   const row = sql`t.ctid = ${PLACE}`;
-  if (namesFiles(policy)) {
+  if (namesFiles(policy) || contentsOf(policy).length > 0) {
     const { blocks: _, ...single } = request;
     return deleting(
       batchOf(single),

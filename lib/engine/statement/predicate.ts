@@ -22,9 +22,9 @@ import {
 } from '../../platform/sql';
 import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
-import { detachedDependants, goingDependants } from '../../policies/going';
+import { contentsOf, detachedDependants, goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
-import { belongs } from './files';
+import { belongs, refersTo } from './files';
 import { clockOf } from './legs/columns';
 import type { Walk } from './legs/walk';
 import { spared } from './spared/judge';
@@ -86,7 +86,13 @@ export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sq
     (d) =>
       sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)} and ${anyOf(...holdsOn('d', d.scope, d.table, d.key))})`,
   );
-  return whenAny(anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...theirs, along));
+  const contents = contentsOf(policy).map(
+    (c) =>
+      sql`exists (select 1 from only ${tableId(c.table)} d where ${refersTo(c)} and ${anyOf(...holdsOn('d', c.scope, c.table, c.key))})`,
+  );
+  return whenAny(
+    anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...theirs, ...contents, along),
+  );
 }
 
 export function extended(policy: Policy, asOf: Sql): Sql {

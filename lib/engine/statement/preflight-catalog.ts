@@ -20,6 +20,7 @@ import {
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { goingDependants, rowsLeave } from '../../policies/going';
+import { contentPolicies } from './content-policies';
 import { belongs } from './files';
 import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
@@ -101,8 +102,18 @@ const typesOf = (policy: Policy): string[] => [
 /** Judged by lib/engine/statement/preflight.ts, whatever form it has. */
 const Answer = z.object({ facts: z.unknown() }).transform((row) => row.facts);
 
-/** CatalogFacts of lib/engine/statement/preflight-facts.ts. */
+/** CatalogFacts of lib/engine/statement/preflight-facts.ts; beside them, under `contents`, the same of each content of the policy. */
 export function catalogFacts(policy: Policy): Query<unknown> {
+  const contents = contentPolicies(policy);
+  if (contents.length === 0) return query(factsOf(policy), oneRow(Answer));
+  const each = list(...contents.map((content) => sql`(${factsOf(content)})`));
+  return query(
+    sql`select (${factsOf(policy)}) || jsonb_build_object('contents', jsonb_build_array(${each})) as facts`,
+    oneRow(Answer),
+  );
+}
+
+function factsOf(policy: Policy): Sql {
   const going = new Set<TableName>([
     ...(rowsLeave(policy) ? [policy.table] : []),
     ...goingDependants(policy).map((d) => d.table),
@@ -112,8 +123,7 @@ export function catalogFacts(policy: Policy): Query<unknown> {
   const partitioning = policy.partitioned
     ? sql`, 'partitioning', ${partitioningFacts(sql`(select oid from asked where n = 0)`)}`
     : empty;
-  return query(
-    sql`with recursive ${reach(given(asked))},
+  return sql`with recursive ${reach(given(asked))},
   ${asking(given(fragmentsOf(policy)))},
   ${walking(policy, given(walksOf(policy)))},
   ${looking}
@@ -129,9 +139,7 @@ export function catalogFacts(policy: Policy): Query<unknown> {
     'fragments', (select coalesce(jsonb_object_agg(q.part, ${FRAGMENT}), '{}') from plans q),
     'files', ${fileFacts(policy)}
     ${partitioning}
-  ) as facts`,
-    oneRow(Answer),
-  );
+  ) as facts`;
 }
 
 const rootOf = (oid: Sql): Sql => sql`coalesce(pg_partition_root(${oid})::oid, ${oid})`;

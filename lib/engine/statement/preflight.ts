@@ -3,13 +3,16 @@
  * judged here, and refused with the statement that fixes it, before the first delete (R13, DELETION §12).
  */
 
+import { z } from 'zod';
 import type { Problem } from '../../platform/errors';
 import type { PermanentTable, Policy } from '../../policies/contract';
-import { goingDependants, goingFiles, ownFiles } from '../../policies/going';
+import { contentsOf, goingDependants, goingFiles, ownFiles } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
+import { contentPolicies } from './content-policies';
 import { fileIndexes } from './fit-files';
 import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
+import { checksOfContent } from './preflight-contents';
 import { detachable } from './preflight-detach';
 import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
@@ -80,7 +83,8 @@ export function judgeFacts(
   const catalog = new Catalog(policy, CatalogFacts.parse(raw), permanent);
   const absent = tablesExist(catalog);
   // Without its own table there is nothing to judge.
-  const problems = catalog.governed ? [...absent, ...checks.flatMap((check) => check(catalog))] : absent;
+  const own = catalog.governed ? [...absent, ...checks.flatMap((check) => check(catalog))] : absent;
+  const problems = [...own, ...judgeContents(policy, raw, permanent)];
   const reported = new Set<string>();
   return problems.filter(({ remedy, problem }) => {
     // One index may answer for several rules and foreign keys: run twice, its statement would make two.
@@ -89,9 +93,30 @@ export function judgeFacts(
   });
 }
 
+const OfContents = z.object({ contents: z.array(z.unknown()).default([]) });
+
+/** What is asked of a table whose rows go with their last reference: as of one that is governed, but for its clock. */
+const CHECKS_OF_CONTENT = CHECKS_OF_ERASURE.filter(
+  (check) =>
+    ![keys, gates, judgesExist, fragments, functions, strategyFits, referencesOfErasure].includes(check),
+);
+
+function judgeContents(policy: Policy, raw: unknown, permanent: readonly PermanentTable[]): Problem[] {
+  const { contents } = OfContents.parse(raw);
+  return contentPolicies(policy).flatMap((content, i) => {
+    const catalog = new Catalog(content, CatalogFacts.parse(contents[i]), permanent);
+    const absent = tablesExist(catalog);
+    if (!catalog.governed) return absent;
+    const checks = [...CHECKS_OF_CONTENT, ...checksOfContent(policy, i)];
+    return [...absent, ...checks.flatMap((check) => check(catalog))];
+  });
+}
+
 /** Without a store, rows that name files are not deleted: their files would be orphaned. */
 export function judgeStore(policy: Policy, hasStore: boolean): Problem[] {
-  const names = ownFiles(policy).length + goingDependants(policy).flatMap((d) => goingFiles(d.files)).length;
+  const names =
+    ownFiles(policy).length +
+    [...goingDependants(policy), ...contentsOf(policy)].flatMap((d) => goingFiles(d.files)).length;
   if (hasStore) return [];
   if (strategyOf(policy).archive !== null) {
     return [

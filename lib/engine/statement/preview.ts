@@ -25,8 +25,9 @@ import {
   utc,
   withParts,
 } from '../../platform/sql';
-import type { Dependant, Policy } from '../../policies/contract';
-import { detachedDependants, goingDependants, ownFiles } from '../../policies/going';
+import type { Content, Dependant, Policy } from '../../policies/contract';
+import { contentsOf, detachedDependants, goingDependants, ownFiles } from '../../policies/going';
+import { contentsWith } from './contents';
 import { belongs, bytesOf, capped, filesOf } from './files';
 import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
@@ -70,6 +71,8 @@ interface PageOptions {
   readonly limit?: number;
   readonly rowsSha256?: string;
   readonly only?: Sql | undefined;
+  /** All legs of the policy: rows of others may refer to what a row of this one refers to. */
+  readonly legs?: readonly Leg[];
 }
 
 /** Takes the same arguments as a batch and reads what it would delete. */
@@ -78,7 +81,7 @@ export function previewPage(
   leg: Leg,
   position: Position | null,
   asOf: string,
-  { limit = pageOf(declared), rowsSha256 = NO_ROWS, only }: PageOptions = {},
+  { limit = pageOf(declared), rowsSha256 = NO_ROWS, only, legs = [leg] }: PageOptions = {},
 ): Query<PreviewPage> {
   const policy = onLeaf(declared, leg);
   const w = walkOf(policy, leg, asOf);
@@ -87,7 +90,10 @@ export function previewPage(
     progress(w, limit),
     judged(w, only),
     cte('stayed', sql`select stays as reason, count(*) as n from judged where stays is not null group by 1`),
-    going(policy),
+    going(
+      policy,
+      contentsOf(policy).map((c) => contentsWith(policy, c, legs, asOf)),
+    ),
   );
   return query(
     sql`${parts}select at.picked, ${REASONS} as kept, at.after,
@@ -123,18 +129,20 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
   );
 
 /** Part `going`: the judged rows that would go, with their dependants: rows, bytes and files, and a hash of the keys. */
-function going(policy: Policy): Sql {
-  const dependants = goingDependants(policy);
+/** `contents`: of each table that the rows refer to, those that would go with row `t`. */
+function going(policy: Policy, contents: readonly Sql[]): Sql {
+  const dependants = along(policy);
   const detached = detachedDependants(policy);
   if (dependants.length + detached.length === 0) {
     return cte('going', sql`select j.*, '[]'::jsonb as along from judged j where j.stays is null`, true);
   }
   const theirs = dependants.map((d, i) => {
     const key = keyAsText('d', d.key);
+    const those = contents[i - goingDependants(policy).length];
     return sql`cross join lateral (
       select count(*) as n, coalesce(sum(${bytesOf('d', d.files)}), 0) as bytes, coalesce(sum(${filesOf('d', d.files)}), 0) as files,
         ${hashOf(key)} as keys
-      from ${tableId(d.table)} d where ${belongs(d, policy)}
+      ${those ?? sql`from ${tableId(d.table)} d where ${belongs(d as Dependant, policy)}`}
     ) ${id(`d${i}`)}`;
   });
   const losing = detached.map((d, i) => {
@@ -174,10 +182,16 @@ const hashOf = (key: Sql): Sql =>
 const detachedIn = (policy: Policy): Sql => summedByTable(detachedDependants(policy), 'm');
 
 /** Rows of each dependants' table that would go along; a table declared twice is counted once for each reference. */
-const dependantCounts = (policy: Policy): Sql => summedByTable(goingDependants(policy), 'n');
+const dependantCounts = (policy: Policy): Sql => summedByTable(along(policy), 'n');
+
+/** Dependants that go, then what the rows are the last to refer to. */
+const along = (policy: Policy): readonly (Dependant | Content)[] => [
+  ...goingDependants(policy),
+  ...contentsOf(policy),
+];
 
 /** One object of all counts of part `going`, a column each. */
-function summedByTable(dependants: readonly Dependant[], column: string): Sql {
+function summedByTable(dependants: readonly Pick<Dependant, 'table'>[], column: string): Sql {
   const byTable = new Map<string, Sql[]>();
   for (const [i, d] of dependants.entries()) {
     const label = tableLabel(d.table);

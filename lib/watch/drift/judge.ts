@@ -56,7 +56,8 @@ const governing = (label: string, policies: readonly Policy[]): Policy[] =>
   policies.filter(
     (p) =>
       labelOf(p.table) === label ||
-      p.dependants.some((d) => d.fate === 'delete' && labelOf(d.table) === label),
+      p.dependants.some((d) => d.fate === 'delete' && labelOf(d.table) === label) ||
+      p.contents?.some((c) => labelOf(c.table) === label),
   );
 
 /** Tables from which a policy or an erasure takes rows: each is looked for in every table that refers to it. */
@@ -65,6 +66,7 @@ function losingRows({ policies, dataMap }: Declared): Set<string> {
   const taken = policies.flatMap((p) => [
     p.table,
     ...p.dependants.filter((d) => d.fate === 'delete').map((d) => d.table),
+    ...(p.contents ?? []).map((c) => c.table),
   ]);
   return new Set([...erased.map((line) => line.label), ...taken.map(labelOf)]);
 }

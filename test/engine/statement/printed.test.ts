@@ -312,6 +312,22 @@ it('rows that stay for the sake of their group are locked before the others go',
   );
 });
 
+it('what the rows refer to is locked, and goes with its last reference', async () => {
+  const db = await start();
+  await govern(db);
+  await db.sql(`create table blobs (id uuid primary key); grant select, delete, update (id) on blobs to lapse_app;
+    alter table things add data uuid references blobs; create index on things (data); select retention.protect('public.blobs')`);
+  await expired(db, 3);
+  await db.sql('insert into blobs select id from things; update things set data = id');
+  const key = [{ column: 'id', type: 'uuid' }];
+  await expectRun(
+    'contents',
+    thingsPolicy({
+      contents: [{ table: { name: 'blobs' }, key, references: [['data']], fate: 'with-last-reference' }],
+    }),
+  );
+});
+
 it('references of what stays are taken away before the rows go', async () => {
   const db = await start();
   await govern(db);

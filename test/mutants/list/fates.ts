@@ -7,6 +7,7 @@ const spared = 'test/engine/statement/spared.test.ts';
 const races = 'test/engine/statement/spared-races.test.ts';
 const settle = `${statement}/spared/settle.ts`;
 const judge = `${statement}/spared/judge.ts`;
+const contents = 'test/engine/statement/contents.test.ts';
 const detach = 'test/engine/statement/detach.test.ts';
 
 export const fateMutants: readonly Mutant[] = [
@@ -155,5 +156,54 @@ export const fateMutants: readonly Mutant[] = [
     find: '    keepAtLeast: policy.keepAtLeast,\n    thin: policy.thin,\n',
     replace: '',
     tests: [`${spared}:waits out the cooling-off`],
+  },
+  {
+    id: 'FT20',
+    promise: 'What the rows refer to is locked before it is asked who else refers to it.',
+    file: `${statement}/shapes/with-contents.ts`,
+    find: 'between: [lockingContents(b, LOCKED_PLACES), ...(shape.between ?? [])],',
+    replace:
+      'between: [...(b.request.seq < 0 ? [lockingContents(b, LOCKED_PLACES)] : []), ...(shape.between ?? [])],',
+    tests: [`${contents}:of two batches`, `${contents}:while someone else decides`],
+  },
+  {
+    id: 'FT21',
+    promise: 'A content stays while another row of the table refers to it.',
+    file: `${statement}/contents.ts`,
+    find: 'return anyOf(...own, ...sharing(content));',
+    replace: 'return anyOf(...own.slice(9), ...sharing(content));',
+    tests: [`${contents}:goes with the last row`],
+  },
+  {
+    id: 'FT22',
+    promise: 'A content stays while a row of another table refers to it.',
+    file: `${statement}/contents.ts`,
+    find: 'return anyOf(...own, ...sharing(content));',
+    replace: 'return anyOf(...own, ...sharing(content).slice(9));',
+    tests: [`${contents}:stays without one`],
+  },
+  {
+    id: 'FT23',
+    promise: 'A hold on a content keeps every row that refers to it.',
+    file: `${statement}/predicate.ts`,
+    find: '...theirs, ...contents, along)',
+    replace: '...theirs, ...contents.slice(9), along)',
+    tests: [`${contents}:a hold on it`],
+  },
+  {
+    id: 'FT24',
+    promise: 'Every foreign key that points at a content is declared.',
+    file: `${statement}/preflight-contents.ts`,
+    find: 'return [...undeclared, ...unheld(',
+    replace: 'return [...undeclared.slice(9), ...unheld(',
+    tests: [`${contents}:stays, by a foreign key`],
+  },
+  {
+    id: 'FT25',
+    promise: 'What refers to a content without a foreign key is behind a gate.',
+    file: `${statement}/preflight-contents.ts`,
+    find: 'catalog.policy.dependants.slice(0, content.sharedWith.length)',
+    replace: 'catalog.policy.dependants.slice(0, 0)',
+    tests: [`${contents}:stays without one`],
   },
 ];

@@ -6,8 +6,8 @@ export const walkMutants: readonly Mutant[] = [
     id: 'W01',
     promise: `A legal hold on a row that goes along keeps the row it belongs to.`,
     file: `lib/engine/statement/predicate.ts`,
-    find: `policy.table, policy.key), ...theirs, along)`,
-    replace: `policy.table, policy.key), along)`,
+    find: `policy.table, policy.key), ...theirs, ...contents, along)`,
+    replace: `policy.table, policy.key), ...contents, along)`,
     tests: ['test/engine/run/holds.test.ts'],
   },
   {

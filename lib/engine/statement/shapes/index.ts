@@ -6,10 +6,17 @@
  * - places: rows are picked, judged and locked first, in the same statement, and deleted by their place.
  * - locked: the same, but they are locked in a statement of its own, so that the deleting one sees every child that
  *   exists: a locked parent gets no new ones (DELETION §2).
- * - spares: either of these, and rows that may stay for the sake of their group are settled between the two.
+ * - with contents: either of these, and what the rows refer to is locked between the two.
+ * - spares: any of these, and rows that may stay for the sake of their group are settled between the two.
  * - detaches: the same, and what stays loses its reference in statements between the two.
  */
-import { declaresTriggers, detachedDependants, goingDependants, rowsLeave } from '../../../policies/going';
+import {
+  contentsOf,
+  declaresTriggers,
+  detachedDependants,
+  goingDependants,
+  rowsLeave,
+} from '../../../policies/going';
 import type { Batch } from '../request';
 import { spared } from '../spared/judge';
 import { blocks } from './blocks';
@@ -19,6 +26,7 @@ import { locked } from './locked';
 import { places } from './places';
 import type { Shape } from './shape';
 import { spares } from './spares';
+import { withContents } from './with-contents';
 
 export type { Shape };
 
@@ -26,10 +34,13 @@ export function shapeOf(b: Batch): Shape {
   const { request, policy, strategy } = b;
   const detached = detachedDependants(policy).length > 0;
   const isSparing = spared(b.walk).length > 0;
-  const locksFirst = goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy));
+  const hasContents = contentsOf(policy).length > 0;
+  const locksFirst =
+    hasContents || goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy));
   if (detached || isSparing || locksFirst) {
     const shape = detached ? detaches(b) : locked(b);
-    return isSparing ? spares(b, shape) : shape;
+    const settled = hasContents ? withContents(b, shape) : shape;
+    return isSparing ? spares(b, settled) : settled;
   }
   if (request.blocks && !request.blocks.skipLocked && rowsLeave(policy) && strategy.archive === null)
     return blocks(b);

@@ -16,12 +16,11 @@ import {
   type Sql,
   sql,
   tableId,
-  united,
-  withParts,
 } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import { type Rank, ranksOf } from '../../../policies/spared';
 import { clockOf, keyNames, namedKey } from '../legs/columns';
+import { lettingOut } from '../letting-out';
 import type { Batch } from '../request';
 import { inOrder, isLive, isOfGroup, periodOf, spared } from './judge';
 
@@ -86,40 +85,6 @@ export function sparing(b: Batch, places: Sql): Sql {
   const ranks = ranksOf(policy);
   const reasons = spared(walk).map(({ reason, is }) => sql` when ${is} then ${literal(reason)}`);
   const why = sql`case${reasons.reduce((all, r) => sql`${all}${r}`, empty)} else 'busy' end`;
-  const lost = cte(
-    'lost',
-    sql`select distinct x.c from (${united(ranks.map((_, i) => sql`select c from ${raw(`lost${i}`)}`))}) x`,
-    true,
-  );
-  const staying = cte(
-    'staying',
-    sql`
-      select l.c, l.label from unnest(${places}, nullif(current_setting('lapse.labels', true), '')::text[]) l(c, label)
-      where l.c not in (select c from lost)
-    `,
-    true,
-  );
-  const counted = cte(
-    'counted',
-    sql`
-      select ${why} as reason, count(*) as n from only ${tableId(policy.table)} t where t.ctid = any(array(select c from lost)) group by 1
-    `,
-    true,
-  );
-  const kept = cte(
-    'kept',
-    sql`
-      select coalesce(jsonb_object_agg(k.reason, k.n), '{}') as kept from (
-        select x.reason, sum(x.n) as n from (
-          select reason, n from counted
-          union all select key, value::bigint from jsonb_each_text(current_setting('lapse.seen')::jsonb -> 'kept')
-        ) x group by 1
-      ) k
-    `,
-  );
   const parts = ranks.flatMap((rank, i) => settling(b, rank, i, places));
-  return sql`${withParts(...parts, lost, staying, counted, kept)}select set_config('lapse.seen', jsonb_set(current_setting('lapse.seen')::jsonb, '{kept}', kept.kept)::text, true),
-    set_config('lapse.labels', coalesce((select array_agg(label)::text from staying), '{}'), true),
-    set_config('lapse.rows', coalesce((select array_agg(c)::text from staying), '{}'), true)
-  from kept`;
+  return lettingOut({ policy, places, parts, lost: ranks.map((_, i) => raw(`lost${i}`)), why });
 }

@@ -1,0 +1,88 @@
+/**
+ * Can what the rows refer to go with its last reference? A content is judged as a governed table of its own, which everything that
+ * refers to it keeps here: so every foreign key that points at it, as the catalog has it, is declared, indexed and readable, what
+ * refers to it without one has a gate, and the content's own triggers, rules, rights and guard are looked at.
+ */
+import type { Problem } from '../../platform/errors';
+import { name, tableLabel } from '../../platform/sql';
+import type { Content, Policy } from '../../policies/contract';
+import { contentsOf } from '../../policies/going';
+import { keys } from './preflight-columns';
+import { Catalog, type Check, label, quoted } from './preflight-facts';
+import { gates } from './preflight-gates';
+
+/** Asked of content number `i` of the policy. */
+export const checksOfContent = (policy: Policy, i: number): Check[] => {
+  const content = contentsOf(policy)[i]!;
+  const alone = (catalog: Catalog, dependants: Policy['dependants']) =>
+    new Catalog({ ...catalog.policy, dependants }, catalog.facts, catalog.permanent);
+  return [
+    (catalog) => keys(alone(catalog, [])),
+    (catalog) => gates(alone(catalog, catalog.policy.dependants.slice(0, content.sharedWith.length))),
+    (catalog) => declaredReferences(catalog, policy, content, `contents.${i}`),
+  ];
+};
+
+const same = (a: readonly string[], b: readonly string[]): boolean => a.join('\0') === b.join('\0');
+
+function declaredReferences(catalog: Catalog, policy: Policy, content: Content, field: string): Problem[] {
+  const { governed } = catalog;
+  if (!governed) return [];
+  const wanted = content.key.map((k) => k.column);
+  const known = catalog.pointingAt(governed).map((f) => {
+    const from = catalog.relation(f.from);
+    const columns = wanted.map((c) => f.columns[f.to_columns.indexOf(c)]);
+    return { f, from, columns: columns.every((c) => c !== undefined) ? columns : null };
+  });
+  const isOwn = (schema: string, table: string) =>
+    schema === policy.table.schema && table === policy.table.name;
+  const undeclared = known.flatMap(({ f, from, columns }): Problem[] => {
+    if (!from) return [];
+    if (columns === null || columns.length !== f.columns.length) {
+      return [
+        {
+          problem: `${field}: foreign key ${name(f.name)} of ${label(from)} refers to (${f.to_columns.join(', ')}) of ${label(governed)}, not to its key (${wanted.join(', ')})`,
+          remedy: `where all that refers to it refers to these columns, name them as the key in ${field}; else recreate ${name(f.name)} so that it refers to (${wanted.join(', ')})`,
+        },
+      ];
+    }
+    const mine = isOwn(from.schema, from.name);
+    const declared = mine
+      ? content.references.some((r) => same(r, columns))
+      : content.sharedWith.some(
+          (s) => s.table.schema === from.schema && s.table.name === from.name && same(s.columns, columns),
+        );
+    if (declared) return [];
+    const listed = `[${columns.map((c) => `'${c}'`).join(', ')}]`;
+    return [
+      {
+        problem: `${field}: ${label(from)} (${columns.join(', ')}) refers to ${label(governed)} and is not declared: its rows would be asked by nobody`,
+        remedy: mine
+          ? `add ${listed} to ${field}.references of the policy`
+          : `add { table: { schema: '${from.schema}', name: '${from.name}' }, columns: ${listed} } to ${field}.sharedWith of the policy`,
+      },
+    ];
+  });
+  return [...undeclared, ...unheld(catalog, policy, content, field)];
+}
+
+/** A row of the governed table that is written meanwhile would refer to nothing: only a foreign key refuses it. */
+function unheld(catalog: Catalog, policy: Policy, content: Content, field: string): Problem[] {
+  const governed = catalog.governed!;
+  const pointing = catalog.pointingAt(governed).map((f) => ({
+    from: catalog.relation(f.from),
+    columns: content.key.map((k) => f.columns[f.to_columns.indexOf(k.column)]),
+  }));
+  return content.references
+    .filter(
+      (r) =>
+        !pointing.some(
+          ({ from, columns }) =>
+            from && tableLabel(from) === tableLabel(policy.table) && same(r, columns.map(String)),
+        ),
+    )
+    .map((r) => ({
+      problem: `${field}: ${tableLabel(policy.table)} (${r.join(', ')}) refers to ${label(governed)} and no foreign key says so: a row written meanwhile would refer to nothing`,
+      remedy: `ALTER TABLE ${name(policy.table.schema)}.${name(policy.table.name)} ADD FOREIGN KEY (${r.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${content.key.map((k) => name(k.column)).join(', ')}) NOT VALID;`,
+    }));
+}
