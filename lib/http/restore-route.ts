@@ -55,7 +55,7 @@ const Asked = z
     message: 'name the policy that deleted the row of this key',
     path: ['policy'],
   });
-type Asked = z.output<typeof Asked>;
+export type Asked = Omit<z.output<typeof Asked>, 'action'>;
 const Decided = z.strictObject({
   action: z.enum(['confirm', 'resume', 'withdraw']),
   id: z.uuid('must be the id of the restore, a UUID'),
@@ -89,10 +89,15 @@ async function act(s: Services, body: Record<string, unknown>, call: RestoreCall
     const { state } = await withdrawRestore(s, id, why, call);
     return { id, state };
   }
-  return asked(s, checked(Asked, body), call);
+  return askRestore(s, checked(Asked, body), call);
 }
 
-async function asked(s: Services, body: Asked, call: RestoreCall): Promise<object> {
+/** Looks, or asks, for what a person wrote: run, organization or key. */
+export async function askRestore(
+  s: Services,
+  body: Asked,
+  call: RestoreCall,
+): Promise<Awaited<ReturnType<typeof restoreOne>>> {
   const order = { ...call, reason: body.reason, dryRun: body.dryRun, keepDays: body.keepDays };
   const policy = body.policy ?? null;
   if (body.run !== undefined)

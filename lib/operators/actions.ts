@@ -61,6 +61,7 @@ const ACTIONS = {
       table: z.string().max(130).optional(),
       force,
       reviewAt: instant.optional(),
+      once: z.uuid('must be a UUID').optional(),
     },
     placeHold,
   ),

@@ -80,6 +80,30 @@ const calling = (named: string, args: Args): Query<z.output<typeof Entry> | null
   );
 };
 
+/** What the functions of the schema refuse by a state of their own. */
+const OWN: Readonly<Record<string, ConstructorParameters<typeof RequestError>>> = {
+  LP015: [
+    409,
+    'second_person',
+    'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
+  ],
+  LP016: [
+    403,
+    'unproven',
+    'the database does not know this token as yours; nothing was changed. Its owner runs npm run migrate with LAPSE_OPERATORS as it is deployed',
+  ],
+  LP023: [
+    409,
+    'changed',
+    'the restore or its archive changed meanwhile (withdrawn, expired, or rows of it were erased); what was not restored by then was not: look again',
+  ],
+  LP024: [
+    409,
+    'second_person',
+    'more than 100,000 rows are approved by two people: one makes the dry run under their own name (the console: Make a preview), another approves it; nothing was changed',
+  ],
+};
+
 /** A constraint violation is the caller's mistake (4xx); a lock timeout is not. */
 export function refusal(error: unknown): unknown {
   if (!(error instanceof DatabaseError)) return error;
@@ -90,34 +114,8 @@ export function refusal(error: unknown): unknown {
       'a batch is still running; nothing was changed, ask again in a few seconds',
     );
   }
-  if (error.sqlState === 'LP015') {
-    return new RequestError(
-      409,
-      'second_person',
-      'another operator has to do this, not the one who stopped it or made the dry run; nothing was changed',
-    );
-  }
-  if (error.sqlState === 'LP024') {
-    return new RequestError(
-      409,
-      'second_person',
-      'more than 100,000 rows are approved by two people: one makes the dry run under their own name (the console: Make a preview), another approves it; nothing was changed',
-    );
-  }
-  if (error.sqlState === 'LP023') {
-    return new RequestError(
-      409,
-      'changed',
-      'the restore or its archive changed meanwhile (withdrawn, expired, or rows of it were erased); what was not restored by then was not: look again',
-    );
-  }
-  if (error.sqlState === 'LP016') {
-    return new RequestError(
-      403,
-      'unproven',
-      'the database does not know this token as yours; nothing was changed. Its owner runs npm run migrate with LAPSE_OPERATORS as it is deployed',
-    );
-  }
+  const own = OWN[error.sqlState ?? ''];
+  if (own) return new RequestError(...own);
   if (error.sqlState === '42501') {
     return new RequestError(
       409,

@@ -19,6 +19,8 @@ export interface HoldRequest {
   readonly force?: boolean;
   /** When somebody has to look whether it is still needed. */
   readonly reviewAt?: string | undefined;
+  /** Of the form that asks: sent again with it, it is refused. */
+  readonly once?: string | undefined;
 }
 
 export interface Held extends Done {
@@ -51,7 +53,11 @@ export async function placeHold(by: Acting, request: HoldRequest): Promise<Held>
   const placed = await decideEach(
     acting,
     'place_hold',
-    reached.subjects.map((form) => [scope, form, table, typed(hold.reviewAt ?? null, 'timestamptz')]),
+    reached.subjects.map((form) => [
+      ...[scope, form, table],
+      typed(hold.reviewAt ?? null, 'timestamptz'),
+      typed(hold.once ?? null, 'uuid'),
+    ]),
   );
   return {
     ...placed[0]!,

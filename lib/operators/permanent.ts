@@ -67,6 +67,11 @@ async function byAddress(
   return found(acting, table, field, [sql`null::text[]`, ...[hash, inner, outer].map((v) => sql`${v}`)]);
 }
 
+/** What the database and the audit chain know an address by; null while LAPSE_RIGHTS_KEY is not set. */
+export function addressHash([secret]: readonly string[], address: string): string | null {
+  return secret === undefined ? null : keyedHash(keyFor(secret, PURPOSE), plain(address));
+}
+
 /** As the function of the database has it: other letters than these have a lower case that depends on a language. */
 const plain = (address: string): string =>
   address.replace(/^ +| +$/g, '').replace(/[A-Z]/g, (c) => c.toLowerCase());

@@ -1,14 +1,14 @@
 /** The review queue for a person: who is next, time left, what waits for a decision. Pages by keyset; no personal data. */
 import { z } from 'zod';
 import { RequestError } from '../platform/errors';
-import { type Query, query } from '../platform/query';
-import { ask } from '../platform/session';
+import { maybeRow, type Query, query } from '../platform/query';
+import { ask, askOne } from '../platform/session';
 import type { OrderSettings } from '../platform/settings/orders';
 import { constant, id, raw, type Sql, sql, tableId, typed, utc } from '../platform/sql';
 import type { OrderReview } from '../policies/order-contract';
 import { declaredReview } from '../policies/order-review';
 import type { Services } from '../services';
-import { queueQuery } from './queue';
+import { type OrderQueue, queueQuery } from './queue';
 import { column, orderIs, orderKey, reviewTimes } from './sql';
 
 const PAGE = 100;
@@ -23,7 +23,8 @@ const Asked = z.strictObject({
     .optional(),
 });
 
-type List = z.infer<typeof Asked>['list'];
+export type OrderList = z.infer<typeof Asked>['list'];
+type List = OrderList;
 
 export async function listOrders(
   services: Services,
@@ -39,7 +40,21 @@ export async function listOrders(
       String(parsed.error.issues[0]?.path[0] ?? 'list'),
     );
   }
-  const { list, after } = parsed.data;
+  return readOrders(services, parsed.data, review);
+}
+
+export interface OrderPage {
+  readonly queue: OrderQueue;
+  readonly orders: readonly ListedOrder[];
+  readonly next: string | null;
+}
+
+/** A page of one list, and the whole queue in numbers. */
+export async function readOrders(
+  services: Services,
+  { list, after }: { readonly list: List; readonly after?: string | undefined },
+  review: OrderReview = declaredReview(services.orderReview),
+): Promise<OrderPage> {
   const now = services.clock();
   const { queue, page } = await ask(
     services.database,
@@ -52,12 +67,53 @@ export async function listOrders(
   return {
     queue,
     orders: page.map(({ next: _, ...order }) => order),
-    next: page.length === PAGE ? page.at(-1)?.next : null,
+    next: page.length === PAGE ? (page.at(-1)?.next ?? null) : null,
   };
 }
 
-/** Orders as they are shown; `next` is where the page after begins. */
-const Page = z.array(z.looseObject({ next: z.string() }));
+/** An order as it is shown; what only some lists say is left out in the others. */
+const Listed = z.object({
+  order: z.string(),
+  review_started_at: z.string().nullable(),
+  due_at: z.string().nullable(),
+  seconds_left: z.number().nullable(),
+  sla_status: z.enum(['without_start', 'breached', 'warning', 'within_sla']),
+  /** In the smallest unit of the currency; null where the order is gone. */
+  amount: z.number().nullable(),
+  currency: z.string().nullable(),
+  state: z.string().nullish(),
+  refused_because: z.string().nullish(),
+  refund_id: z.string().nullish(),
+  attempts: z.number().nullish(),
+  error_class: z.string().nullish(),
+  requested_by: z.string().nullish(),
+  reason: z.string().nullish(),
+  next_attempt_at: z.string().nullish(),
+  claimed_at: z.string().nullish(),
+});
+export type ListedOrder = z.output<typeof Listed>;
+
+const One = Listed.extend({ status: z.string() });
+export type OneOrder = z.output<typeof One>;
+
+/** One order with what became of its latest refund; null: there is none of this key. */
+export async function readOrder(
+  services: Services,
+  order: string,
+  review: OrderReview = declaredReview(services.orderReview),
+): Promise<OneOrder | null> {
+  const timing = timingOf(review, services.settings.orders, services.clock());
+  const one = sql`select ${orderKey(review)} as order, ${column(review, 'status')}::text as status, ${timing}, i.state, i.refused_because,
+      i.refund_id, i.attempts, i.error_class, i.requested_by, i.reason, ${utc(raw('i.next_attempt_at'))} as next_attempt_at,
+      ${utc(raw('i.claimed_at'))} as claimed_at
+    from ${tableId(review.table)} t left join lateral (select * from retention.refund_intent x where x.order_key = ${orderKey(review)}
+      order by x.claimed_at desc limit 1) i on true
+    where ${orderIs(review, order)}`;
+  return askOne(services.database, query(one, maybeRow(One)), LIMITS);
+}
+
+/** `next` is where the page after begins. */
+const Page = z.array(Listed.extend({ next: z.string() }));
 
 function pageOf(
   list: List,

@@ -1,11 +1,20 @@
+import { type ReactNode, Suspense } from 'react';
+import { attention } from '@/lib/http/console/attention';
 import type { Place } from '@/lib/http/console/place';
+import { reading } from '@/lib/http/console/reading';
 import type { Who } from '@/lib/http/console/session';
 import type { Permission } from '@/lib/platform/settings/roles';
+import { services } from '@/lib/services';
 
 /** In the order of a night: what deletes, what comes, what waits, what is protected, what can be proved. */
 const PAGES: readonly { path: string; name: string; needs?: Permission }[] = [
   { path: '/', name: 'Policies' },
   { path: '/calendar', name: 'Calendar' },
+  { path: '/attention', name: 'Attention' },
+  { path: '/holds', name: 'Holds', needs: 'audit' },
+  { path: '/erasures', name: 'Erasures', needs: 'audit' },
+  { path: '/restores', name: 'Archives', needs: 'audit' },
+  { path: '/orders', name: 'Orders', needs: 'audit' },
   { path: '/why', name: 'Answer', needs: 'audit' },
   { path: '/audit', name: 'Audit', needs: 'audit' },
   { path: '/reports', name: 'Reports' },
@@ -30,20 +39,40 @@ export function Bar({ who, place }: { who: Who; place: Place }) {
           {!isPreview && who.may('stop') && <StopAll />}
         </div>
         <nav aria-label="Pages" className="-mx-1 flex w-full gap-1 overflow-x-auto">
-          {PAGES.filter(({ needs }) => who.may(needs ?? 'look')).map(({ path, name }) => (
-            <a
-              key={path}
-              href={path}
-              className="flex min-h-11 items-center rounded-md px-2 whitespace-nowrap text-ink hover:bg-raised"
-            >
-              {name}
-            </a>
-          ))}
+          {PAGES.filter(({ needs }) => who.may(needs ?? 'look')).map(({ path, name }) =>
+            path === '/attention' ? (
+              // The bar, with Stop all, does not wait for it.
+              <Suspense key={path} fallback={<To path={path}>{name}</To>}>
+                <Attention path={path} name={name} />
+              </Suspense>
+            ) : (
+              <To key={path} path={path}>
+                {name}
+              </To>
+            ),
+          )}
         </nav>
       </div>
       {place.note && <p className="border-t border-line px-4 py-1 text-center text-sm">{place.note}</p>}
     </header>
   );
+}
+
+const To = ({ path, children }: { path: string; children: ReactNode }) => (
+  <a
+    href={path}
+    className="flex min-h-11 items-center rounded-md px-2 whitespace-nowrap text-ink hover:bg-raised"
+  >
+    {children}
+  </a>
+);
+
+/** How much waits for a person, from the page's own read; without it where it could not be read. */
+async function Attention({ path, name }: { path: string; name: string }) {
+  const s = services();
+  const found = await reading(s, 'What waits for a person', () => attention(s));
+  const waiting = found.ok ? found.value.waiting.length : 0;
+  return <To path={path}>{waiting > 0 ? `${name} (${waiting})` : name}</To>;
 }
 
 /** Two clicks, no JavaScript, no other page: it works while nothing else can be read. */

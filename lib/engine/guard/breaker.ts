@@ -77,6 +77,23 @@ export async function readBreaker(redis: RedisScripts, policy: string): Promise<
   };
 }
 
+// Without an end it would be open forever: the next run closes it.
+const OPEN = `local left = {}
+for i, key in ipairs(KEYS) do left[i] = redis.call('pttl', key) end
+return left`;
+
+/** Seconds until each of these policies is tried again; 0 for one whose breaker is closed. One command for all. */
+export async function openBreakers(
+  redis: RedisScripts,
+  policies: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  if (policies.length === 0) return new Map();
+  const keys = policies.map((policy) => keysOf(redis, policy)[0]!);
+  const left = (await redis.eval(OPEN, keys, [])) as number[];
+  const seconds = (ms: number) => (ms > 0 && ms <= LONGEST_OPEN_MS ? Math.ceil(ms / 1000) : 0);
+  return new Map(policies.map((policy, i) => [policy, seconds(Number(left[i]))]));
+}
+
 /** Closes it and forgets the failures. */
 export async function closeBreaker(redis: RedisScripts, policy: string): Promise<void> {
   await redis.eval(CLOSE, keysOf(redis, policy), []);

@@ -124,3 +124,9 @@ function parse(text: string | null): Cursor | null {
     return null;
   }
 }
+
+/** How long the lease of a policy still counts; 0: no run has it. */
+export async function leaseSeconds(redis: RedisScripts, policy: string): Promise<number> {
+  const left = Number(await redis.eval("return redis.call('pttl', KEYS[1])", [leaseKey(redis, policy)], []));
+  return left > 0 && left <= MOST_LEASE_MS ? Math.ceil(left / 1000) : 0;
+}

@@ -46,7 +46,7 @@ export const pageOf = (policy: Policy): number =>
 /** Where the hash of the rows begins. */
 export const NO_ROWS = '0'.repeat(64);
 /** Keys shown to the reader. */
-const SAMPLE = raw('10');
+const SAMPLE = raw('20');
 
 const count = z.coerce.number().int().nonnegative();
 export const PreviewPage = z.object({

@@ -2,18 +2,21 @@
 -- the chain, under the same name; the app has no other way. Returns the entry, or nothing when nothing applied.
 -- Waiting for the running batches is done by the trigger of each table.
 
-create or replace function retention.place_hold(who text, why text, kind text, whom text, relation text, review timestamptz default null)
-returns setof retention.audit_entry
+-- `once`: of the form that asks, so that one that is sent twice is refused by the key. Made a UUID of version 4, which readers check.
+create or replace function retention.place_hold(
+  who text, why text, kind text, whom text, relation text, review timestamptz default null, once uuid default null
+) returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   h retention.hold;
 begin
-  insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at, review_at)
-    values (kind, whom, relation, why, who, clock_timestamp(), review) returning * into h;
+  insert into retention.hold (id, scope, subject, table_name, reason, placed_by, placed_at, review_at)
+    values (coalesce(overlay(overlay(md5(once::text || ':' || whom) placing '4' from 13) placing '8' from 17)::uuid, gen_random_uuid()), kind, whom, relation, why, who, clock_timestamp(), review)
+    returning * into h;
   return query select * from retention.record_operator(who, 'hold.placed', h.id::text, why,
     jsonb_build_object('scope', h.scope, 'subject', h.subject, 'table', h.table_name, 'review_at', h.review_at));
 end $$;
-comment on function retention.place_hold(text, text, text, text, text, timestamptz) is 'Places a hold; when it returns, no older batch runs.';
+comment on function retention.place_hold(text, text, text, text, text, timestamptz, uuid) is 'Places a hold; when it returns, no older batch runs.';
 
 create or replace function retention.release_hold(who text, why text, hold_id uuid) returns setof retention.audit_entry
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -66,6 +69,7 @@ create or replace function retention.set_extensions(
   who text, why text, relation text, items text[], until timestamptz, cooling double precision
 ) returns setof retention.audit_entry
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  select retention.prove_operator(who);
   select e.* from unnest(items) i cross join lateral retention.set_extension(who, why, relation, i, until, cooling) e
 $$;
 comment on function retention.set_extensions(text, text, text, text[], timestamptz, double precision) is

@@ -181,7 +181,7 @@ export const controlMutants: readonly Mutant[] = [
     id: 'J22',
     promise: 'Who asked for a dry run does not approve it.',
     file: `${functions}/approvals.sql`,
-    find: '  perform retention.refuse_same(who, (select actor from retention.run where id = a.preview));\n',
+    find: '  perform retention.refuse_same(who, maker);\n',
     replace: '',
     tests: ['test/operators/duties.test.ts:who asked for a dry run'],
   },

@@ -1,0 +1,108 @@
+/** What waits for a person, the most urgent first: what, since when, who may act, and where. */
+import type { Metadata } from 'next';
+import { attention, urgency, type Waiting } from '@/lib/http/console/attention';
+import { reading } from '@/lib/http/console/reading';
+import { shareOf, spanOf } from '@/lib/http/console/words';
+import { whoMay } from '@/lib/platform/settings/roles';
+import { Page, Section } from '../parts/frame';
+import { Part } from '../parts/notes';
+import { State } from '../parts/state';
+import { Table } from '../parts/table';
+import { Ago } from '../parts/time';
+import { type Searched, type Visit, visit } from '../visit';
+
+export const metadata: Metadata = { title: 'Attention' };
+
+const KINDS: Record<Waiting['kind'], string> = {
+  guard: 'Guard stop',
+  order: 'Order review',
+  refund: 'Refund',
+  erasure: 'Erasure',
+  restore: 'Restore',
+  letter: 'Dead letters',
+  breaker: 'Breaker open',
+  hold: 'Hold to review',
+};
+
+export default async function Attention({ searchParams }: { searchParams: Searched }) {
+  const v = await visit('/attention', searchParams);
+  const found = await reading(v.services, 'What waits for a person', () => attention(v.services));
+  return (
+    <Page title="Attention" said={v.said} asOf={v.now}>
+      <Section id="waiting" title="Waits for a person">
+        <Part of={found}>
+          {({ waiting, unread }) => (
+            <>
+              {unread.map((what) => (
+                <p key={what} role="alert" className="text-bad">
+                  ✕ Not read: {what}.
+                </p>
+              ))}
+              <List visit={v} waiting={waiting} />
+            </>
+          )}
+        </Part>
+      </Section>
+    </Page>
+  );
+}
+
+function List({ visit: v, waiting }: { visit: Visit; waiting: readonly Waiting[] }) {
+  return (
+    <Table
+      caption="What waits for a person, the most urgent first"
+      rows={waiting}
+      rowKey={({ kind, id }) => `${kind} ${id}`}
+      empty="Nothing waits for a person. Guard stops, second persons, order reviews near their breach, erasures near their day, dead letters, open breakers and holds past their review would be here."
+      columns={[
+        { name: 'What', cell: (w) => <What of={w} now={v.now} /> },
+        { name: 'Waits since', cell: (w) => <Ago at={w.since} now={v.now} /> },
+        { name: 'Time left', cell: (w) => <Left of={w} now={v.now} /> },
+        { name: 'Who may act', cell: (w) => <Who of={w} /> },
+        {
+          name: 'Act',
+          cell: (w) => (
+            <a href={w.path} className="button" aria-label={`${w.act}: ${w.what}`}>
+              {w.act}
+            </a>
+          ),
+        },
+      ]}
+    />
+  );
+}
+
+const What = ({ of: w, now }: { of: Waiting; now: Date }) => (
+  <State
+    mark={urgency(w, now) >= 1 ? '✕' : '▲'}
+    word={KINDS[w.kind]}
+    tone={urgency(w, now) >= 1 ? 'bad' : 'wait'}
+  >
+    <span className="font-normal">{w.what}</span>
+  </State>
+);
+
+function Left({ of: w, now }: { of: Waiting; now: Date }) {
+  const seconds = (w.limit.getTime() - now.getTime()) / 1000;
+  const passed = Math.min(1, Math.max(0, urgency(w, now)));
+  return (
+    <span className="grid gap-1">
+      <span className={seconds <= 0 ? 'text-bad' : undefined}>
+        {seconds > 0 ? `${spanOf(seconds)} left` : `late by ${spanOf(-seconds)}`}
+      </span>
+      <progress
+        value={passed}
+        max={1}
+        aria-label={`${shareOf(passed)} of its time has passed`}
+        className="w-28"
+      />
+    </span>
+  );
+}
+
+const Who = ({ of: { needs, not } }: { of: Waiting }) => (
+  <>
+    {whoMay(needs)}
+    {not && `, not ${not}`}
+  </>
+);

@@ -1,0 +1,3 @@
+import { certificateRoute } from '@/lib/http/console/certificate';
+
+export const GET = certificateRoute();

@@ -1,0 +1,156 @@
+/** One request to erase: its clock, what became of it in each table, who decided what, and its certificate. */
+import type { Metadata } from 'next';
+import { type ErasureRequest, erasureOf, numberOf } from '@/lib/http/console/right';
+import { countOf, spanOf } from '@/lib/http/console/words';
+import { Facts, ForWhoMay, orNotFound, Reason } from '../../parts/deciding';
+import { Confirm, TypedName } from '../../parts/forms';
+import { Page, Section } from '../../parts/frame';
+import { Table } from '../../parts/table';
+import { Time } from '../../parts/time';
+import { type Visit, visit } from '../../visit';
+
+export const metadata: Metadata = { title: 'Erasure' };
+
+export default async function Erasure({ params, searchParams }: PageProps<'/erasures/[id]'>) {
+  const { id } = await params;
+  const v = await visit(`/erasures/${id}`, searchParams, 'audit');
+  const request = await orNotFound(erasureOf(v.services, id));
+  const isOpen = ['requested', 'confirmed', 'open'].includes(request.state);
+  return (
+    <Page title={`Erasure ${numberOf(request.id)}`} said={v.said} asOf={v.now}>
+      <About request={request} now={v.now} />
+      <Steps request={request} />
+      {request.state === 'requested' && <ConfirmIt visit={v} request={request} />}
+      {isOpen && <Withdraw visit={v} request={request} />}
+      <History request={request} />
+    </Page>
+  );
+}
+
+function About({ request: r, now }: { request: ErasureRequest; now: Date }) {
+  const left = (Date.parse(r.due_at) - now.getTime()) / 1000;
+  return (
+    <Section
+      id="request"
+      title={`${r.state[0]!.toUpperCase()}${r.state.slice(1)}`}
+      acts={
+        r.state === 'done' && (
+          <a
+            className="button"
+            href={`/erasures/${r.id}/certificate`}
+            download={`erasure-${numberOf(r.id)}.json`}
+          >
+            Certificate
+          </a>
+        )
+      }
+    >
+      <Facts
+        of={{
+          Of: `${r.scope === 'user' ? 'person' : 'organization'} ${r.subject}`,
+          Reason: r.reason,
+          'Asked for': (
+            <>
+              {r.requested_by}, <Time at={r.requested_at} />
+            </>
+          ),
+          'Confirmed by': r.confirmed_by,
+          'Withdrawn by': r.withdrawn_by,
+          Finished: r.finished_at && <Time at={r.finished_at} />,
+          'Time left':
+            r.days_left === null
+              ? null
+              : left > 0
+                ? `${spanOf(left)} left of 30 d`
+                : `late by ${spanOf(-left)}`,
+          'Rows found': r.rows_found === null ? 'more than could be counted' : countOf(r.rows_found),
+        }}
+      />
+    </Section>
+  );
+}
+
+const Steps = ({ request: { policies } }: { request: ErasureRequest }) => (
+  <Section id="receipt" title="Receipt per table">
+    <Table
+      caption="What became of the request in each table"
+      rows={policies}
+      rowKey={(p) => p.policy}
+      empty="Nothing was erased yet."
+      columns={[
+        { name: 'Table', cell: (p) => p.table ?? p.policy },
+        { name: 'Act', cell: (p) => p.action },
+        { name: 'Outcome', cell: (p) => (p.reason ? `${p.outcome}: ${p.reason}` : p.outcome) },
+        { name: 'Rows', number: true, cell: (p) => countOf(p.deleted) },
+        { name: 'With them', number: true, cell: (p) => countOf(p.dependantsDeleted) },
+        { name: 'Files', number: true, cell: (p) => countOf(p.files) },
+        {
+          name: 'Kept',
+          number: true,
+          cell: (p) => countOf(Object.values(p.kept).reduce((sum, n) => sum + n, 0)),
+        },
+      ]}
+    />
+  </Section>
+);
+
+function ConfirmIt({ visit: v, request: r }: { visit: Visit; request: ErasureRequest }) {
+  const own = r.requested_by === v.who.name ? 'You asked for it: another person confirms it.' : null;
+  const rows = r.rows_found === null ? 'more rows than could be counted' : `${countOf(r.rows_found)} rows`;
+  return (
+    <Section id="confirm" title={`Erase ${rows}?`}>
+      <ForWhoMay visit={v} needs="approve" not={own}>
+        <Confirm
+          id="confirm-erasure"
+          action="/acts/confirm-erasure"
+          values={{ id: r.id }}
+          consequences={[
+            `Everything of this ${r.scope === 'user' ? 'person' : 'organization'} goes now, whatever its age and plan; what is held waits for its release.`,
+            'It cannot be undone: copies in archives and exports go too.',
+          ]}
+          yes={`Erase ${rows}`}
+          no={{ text: 'Erase nothing', href: '/erasures' }}
+        >
+          <TypedName name="confirm" value={numberOf(r.id)} said={v.said} />
+          <Reason said={v.said} />
+        </Confirm>
+      </ForWhoMay>
+    </Section>
+  );
+}
+
+const Withdraw = ({ visit: v, request: r }: { visit: Visit; request: ErasureRequest }) => (
+  <Section id="withdraw" title="Withdraw the request">
+    <ForWhoMay visit={v} needs="operate">
+      <Confirm
+        id="withdraw-erasure"
+        action="/acts/withdraw-erasure"
+        values={{ id: r.id }}
+        consequences={['Nothing more of it is erased; what was erased before stays erased.']}
+        yes="Withdraw"
+        no={{ text: 'Let it go on', href: '/erasures' }}
+        danger={false}
+      >
+        <Reason said={v.said} />
+      </Confirm>
+    </ForWhoMay>
+  </Section>
+);
+
+const History = ({ request: { history } }: { request: ErasureRequest }) => (
+  <Section id="history" title="Who decided what">
+    <Table
+      caption="Entries of the audit chain about this request"
+      rows={history}
+      rowKey={({ entry }) => String(entry)}
+      empty="The audit chain has no entry of it."
+      columns={[
+        { name: 'Entry', cell: (h) => h.entry },
+        { name: 'When', cell: (h) => <Time at={h.at} /> },
+        { name: 'Who', cell: (h) => h.by },
+        { name: 'What', cell: (h) => h.action },
+        { name: 'Reason', cell: (h) => h.reason },
+      ]}
+    />
+  </Section>
+);

@@ -1,0 +1,40 @@
+/** Ends an extension: the row may go when the cooling-off is over. */
+import type { Metadata } from 'next';
+import { notFound } from 'next/navigation';
+import { ForWhoMay, Reason } from '../../parts/deciding';
+import { Confirm, TypedName } from '../../parts/forms';
+import { Page, Section } from '../../parts/frame';
+import { type Searched, visit } from '../../visit';
+
+export const metadata: Metadata = { title: 'End an extension' };
+
+export default async function EndExtension({ searchParams }: { searchParams: Searched }) {
+  const v = await visit('/extensions/end', searchParams, 'audit');
+  const { table, key } = v.asked;
+  if (table === undefined || key === undefined) notFound();
+  const days = Math.round(v.services.settings.guards.coolingOffSeconds / 86_400);
+  return (
+    <Page title="End the extension of 1 row?" said={v.said}>
+      <Section id="end" title={`${table}`}>
+        <ForWhoMay visit={v} needs="approve">
+          <Confirm
+            id="end-extension"
+            action="/acts/end-extension"
+            values={{ table, key }}
+            consequences={[
+              <>
+                Row <code>{key}</code> of {table} may be deleted as its policy says, when the cooling-off of{' '}
+                {days} days is over.
+              </>,
+            ]}
+            yes="End 1 extension"
+            no={{ text: 'Keep it extended', href: '/extensions' }}
+          >
+            <TypedName name="confirm" value={key} said={v.said} />
+            <Reason said={v.said} />
+          </Confirm>
+        </ForWhoMay>
+      </Section>
+    </Page>
+  );
+}

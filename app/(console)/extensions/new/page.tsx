@@ -1,0 +1,51 @@
+/** Keeps one row longer: it protects, so that a reason is enough. */
+import type { Metadata } from 'next';
+import { tableLabel } from '@/lib/platform/sql';
+import { ForWhoMay, Reason } from '../../parts/deciding';
+import { Confirm, Field } from '../../parts/forms';
+import { Page, Section } from '../../parts/frame';
+import { type Searched, visit } from '../../visit';
+
+export const metadata: Metadata = { title: 'Extend a row' };
+
+export default async function NewExtension({ searchParams }: { searchParams: Searched }) {
+  const v = await visit('/extensions/new', searchParams, 'operate');
+  const tables = [...new Set(v.services.policies.map((p) => tableLabel(p.table)))].sort();
+  return (
+    <Page title="Extend a row" said={v.said}>
+      <Section id="extend" title="Which row">
+        <ForWhoMay visit={v} needs="operate">
+          <Confirm
+            id="extend-row"
+            action="/acts/extend-row"
+            values={{}}
+            consequences={[
+              'The row stays until the day you name, whatever its policy says, and is deleted after it.',
+              'A shorter day than the one it has counts only after the cooling-off.',
+            ]}
+            yes="Extend the row"
+            no={{ text: 'Back to the extensions', href: '/extensions' }}
+            danger={false}
+          >
+            <Field
+              name="table"
+              label="Table"
+              said={v.said}
+              value={v.asked.table}
+              hint={`One of ${tables.join(', ')}.`}
+            />
+            <Field
+              name="key"
+              label="Key"
+              said={v.said}
+              value={v.asked.key}
+              hint="As the table has it; of several columns a JSON array."
+            />
+            <Field name="keepUntil" type="date" label="Keep until (UTC)" said={v.said} />
+            <Reason said={v.said} />
+          </Confirm>
+        </ForWhoMay>
+      </Section>
+    </Page>
+  );
+}

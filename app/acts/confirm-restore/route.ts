@@ -1,0 +1,4 @@
+import { confirmRestoreRoute } from '@/lib/http/console/right-acts';
+
+export const maxDuration = 300;
+export const { POST } = confirmRestoreRoute();

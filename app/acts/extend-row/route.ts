@@ -1,0 +1,4 @@
+import { setExtensionRoute } from '@/lib/http/console/hold-acts';
+
+export const maxDuration = 60;
+export const { POST } = setExtensionRoute();

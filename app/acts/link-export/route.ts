@@ -1,0 +1,4 @@
+import { linkExportRoute } from '@/lib/http/console/right-acts';
+
+export const maxDuration = 60;
+export const { POST } = linkExportRoute();

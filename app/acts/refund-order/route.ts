@@ -1,0 +1,4 @@
+import { refundRoute } from '@/lib/http/console/order-acts';
+
+export const maxDuration = 60;
+export const { POST } = refundRoute();

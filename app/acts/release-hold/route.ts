@@ -1,0 +1,4 @@
+import { releaseHoldRoute } from '@/lib/http/console/hold-acts';
+
+export const maxDuration = 60;
+export const { POST } = releaseHoldRoute();

@@ -1,0 +1,4 @@
+import { requestRestoreRoute } from '@/lib/http/console/right-acts';
+
+export const maxDuration = 300;
+export const { POST } = requestRestoreRoute();

@@ -1,0 +1,4 @@
+import { retryLetterRoute } from '@/lib/http/console/letter-acts';
+
+export const maxDuration = 60;
+export const { POST } = retryLetterRoute();

@@ -1,0 +1,4 @@
+import { withdrawErasureRoute } from '@/lib/http/console/right-acts';
+
+export const maxDuration = 60;
+export const { POST } = withdrawErasureRoute();
