@@ -10,12 +10,14 @@ export type Meaning = 'deleted' | 'expires' | 'ended' | 'happened' | 'made' | 'c
 
 export interface Clock {
   readonly column: string;
-  readonly type: ClockType;
+  readonly type: ClockType | 'epoch';
+  /** Of a number since 1970. */
+  readonly epoch?: { readonly unit: 'seconds' | 'milliseconds'; readonly numeric: boolean };
   readonly meaning: Meaning;
   readonly nullable: boolean;
 }
 
-/** Whole numbers that count seconds or milliseconds since 1970: the engine takes none as a clock. */
+/** Numbers that may count seconds or milliseconds since 1970: the rows say which. */
 export interface Epoch {
   readonly column: string;
 }
@@ -85,6 +87,18 @@ export function clocksOf(table: TableFacts): Clock[] {
 
 export const epochsOf = (table: TableFacts): Epoch[] =>
   table.columns.filter(isEpoch).map((c) => ({ column: c.name }));
+
+/** As the rows have shown it; undefined where they show no such number. */
+export function epochClock(
+  table: TableFacts,
+  column: string,
+  unit: 'seconds' | 'milliseconds' | null | undefined,
+): Clock | undefined {
+  const found = table.columns.find((c) => c.name === column);
+  if (!found || !unit) return undefined;
+  const epoch = { unit, numeric: found.plain === 'numeric' };
+  return { column, type: 'epoch', epoch, meaning: meaningOf(column), nullable: !found.not_null };
+}
 
 const isEpoch = (c: Column): boolean =>
   /^(bigint|integer|numeric)$/.test(c.plain) &&

@@ -51,14 +51,15 @@ function describe({ label }: Surveyed, { column, meaning }: Clock, seconds: numb
 function remarksOf(clock: Clock): NonNullable<NewPolicy['remarks']> {
   const empty = clock.nullable ? `${clock.column} is empty until a row is over: such rows stay` : '';
   const ahead = clock.meaning === 'expires' ? `${clock.column} lies ahead of now while a row is good` : '';
-  const quality = [empty, ahead].filter(Boolean).join('; ');
+  const zone = /^(timestamp|date)$/.test(clock.type)
+    ? `${clock.column} has no zone of its own; another one than UTC: zone`
+    : '';
+  const said = [zone, ahead].filter(Boolean).join('; ');
   return {
-    ...(clock.type === 'timestamptz'
-      ? {}
-      : { clock: `${clock.column} has no zone of its own; another one than UTC: zone` }),
+    ...(said === '' ? {} : { clock: said }),
     dependants:
       'As the foreign keys have it: delete goes with the row, keep lets go of it, block keeps it here.',
-    ...(quality === '' ? {} : { quality: `${quality}.` }),
+    ...(empty === '' ? {} : { quality: `${empty}.` }),
   };
 }
 

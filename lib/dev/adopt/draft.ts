@@ -5,9 +5,9 @@
 import type { PolicyInput } from '../../policies/contract';
 import type { ForeignKey, TableFacts } from './catalog';
 import type { Clock } from './clocks';
-import { isMadeToPass } from './clocks';
+import { epochClock, isMadeToPass } from './clocks';
 import { type Chosen, joinKey, keyColumns, keyOf, type Refusal, typeOf, withoutKey } from './keys';
-import { quoted, quotedTable } from './quoting';
+import { quotedTable } from './quoting';
 import type { Survey, Surveyed } from './survey';
 import { snake } from './words';
 
@@ -27,7 +27,9 @@ const SOME_DAYS = 365;
 export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}): Draft | Refusal {
   const { facts } = table;
   const { clock } = chosenBy;
-  const chosen = clock === undefined ? table.clocks[0] : table.clocks.find((c) => c.column === clock);
+  const chosen =
+    (clock === undefined ? table.clocks[0] : table.clocks.find((c) => c.column === clock)) ??
+    byNumber(table, clock);
   if (chosen === undefined) return withoutClock(table, clock);
   const columns = keyColumns(survey, facts);
   if (columns === null) return withoutKey(facts);
@@ -51,7 +53,7 @@ export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}):
       schedule: { run: '0 3 * * *' },
       table: facts.schema === 'public' ? { name: facts.name } : { schema: facts.schema, name: facts.name },
       key,
-      clock: { column: chosen.column, type: chosen.type },
+      clock: clockOf(chosen),
       rules: [{ label: 'all', keepFor: { seconds: SOME_DAYS * 86_400 } }],
       ...(partitioned ? { partitioned } : {}),
       ...(Object.keys(table.subjects).length > 0 ? { scope: table.subjects } : {}),
@@ -74,17 +76,20 @@ export const isProposal = (table: Surveyed, { meaning }: Clock): boolean => {
   );
 };
 
-function withoutClock({ facts, epochs, clocks, sample }: Surveyed, wanted?: string): Refusal {
+/** A number since 1970, where the rows show that it is one, and no other clock is there or asked for. */
+function byNumber({ facts, epochs, sample }: Surveyed, wanted?: string): Clock | undefined {
   const found = typeof sample === 'object' && sample !== null ? sample.epochs : new Map<string, null>();
-  const epoch = epochs.find((e) => wanted === undefined || e.column === wanted);
-  const unit = epoch && found.get(epoch.column);
-  if (epoch && unit) {
-    const seconds = `${quoted(epoch.column)}${unit === 'milliseconds' ? ' / 1000.0' : ''}`;
-    return {
-      problem: `${epoch.column} counts ${unit} since 1970: a clock is an instant`,
-      remedy: `ALTER TABLE ${quotedTable(facts)} ADD COLUMN ${quoted(`${epoch.column}_instant`)} timestamptz GENERATED ALWAYS AS (to_timestamp(${seconds})) STORED; (it writes the table anew), then --clock ${epoch.column}_instant`,
-    };
-  }
+  const epoch = epochs.find((e) => found.get(e.column) && (wanted === undefined || e.column === wanted));
+  return epoch && epochClock(facts, epoch.column, found.get(epoch.column));
+}
+
+function clockOf({ column, type, epoch, meaning }: Clock): PolicyInput['clock'] {
+  const ahead = meaning === 'expires' ? { ahead: true as const } : {};
+  if (type !== 'epoch') return { column, type, ...ahead };
+  return { column, type, unit: epoch!.unit, ...(epoch!.numeric ? { numeric: true as const } : {}), ...ahead };
+}
+
+function withoutClock({ facts, clocks }: Surveyed, wanted?: string): Refusal {
   if (wanted !== undefined) {
     return {
       problem: `${wanted} is no column that could start a clock`,
@@ -173,18 +178,19 @@ const SPANS = [
   ['year', 366.1],
 ] as const;
 
-/** By range of the clock alone; the preflight refuses any other as a whole table. */
+/** By range of the clock alone partitions go whole; of any other the rows go one by one. */
 function partitionedBy({ partitioned: p }: TableFacts, clock: Clock): PolicyInput['partitioned'] {
-  if (p === null || p.strategy !== 'r' || p.columns.join() !== clock.column) return undefined;
+  if (p === null) return undefined;
+  if (p.strategy !== 'r' || p.columns.join() !== clock.column || clock.type === 'epoch')
+    return { by: 'other' };
   const by = SPANS.find(([, most]) => (p.longest_days ?? 31) <= most)?.[0];
   return by && { by };
 }
 
-/** A clock that is empty until the row is over, or that lies ahead until then, is no fault of the data. */
+/** A clock that is empty until the row is over is no fault of the data. */
 function qualityOf(clock: Clock): Pick<PolicyInput, 'quality'> {
   const quality = {
     ...(clock.nullable ? { emptyClocks: null } : {}),
-    ...(clock.meaning === 'expires' ? { futureClocks: 1 } : {}),
   };
   return Object.keys(quality).length > 0 ? { quality } : {};
 }
@@ -192,7 +198,9 @@ function qualityOf(clock: Clock): Pick<PolicyInput, 'quality'> {
 function notesOf(table: Surveyed, clock: Clock): string[] {
   const elsewhere = table.files.filter((f) => f.where === 'elsewhere').map((f) => f.column);
   return [
-    ...(clock.type === 'timestamptz' ? [] : ['its clock has no time zone, and is read as UTC']),
+    ...(clock.type === 'timestamptz' || clock.type === 'epoch'
+      ? []
+      : ['its clock has no time zone, and is read as UTC']),
     ...(table.status.length > 0 && !/^(deleted|ended)$/.test(clock.meaning)
       ? [
           `rows of every ${table.status.map((c) => withLabels(table.facts, c)).join(', ')} would go: --where says which`,
