@@ -312,7 +312,7 @@ export function definePolicy(input: PolicyInput): Policy {
     }
   }
   problems.push(...strategyOf(p).problems(p));
-  problems.push(...clockProblems(p.clock), ...atOnceBehind(p));
+  problems.push(...clockProblems(p.clock), ...atOnceBehind(p), ...elsewhere(p));
   problems.push(...noticeProblems(p), ...sparedProblems(p), ...contentProblems(p));
   if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
@@ -376,6 +376,14 @@ function contentProblems(policy: Policy): string[] {
       : ['contents: not with notice.requiredDays, by which rows of one content go at different times']),
   ];
 }
+
+/** Rows whose clock is in another table are walked in the order of their key, with one period for each rule. */
+const elsewhere = ({ clock, tenants, partitioned, notice, contents }: Policy): string[] =>
+  clock.in
+    ? [tenants && 'tenants', partitioned && 'partitioned', notice && 'notice', contents && 'contents']
+        .filter((x) => typeof x === 'string')
+        .map((what) => `clock.in: not together with ${what}; copy the date into a column of the row`)
+    : [];
 
 /** What counts from when a row was made, and is kept for no time at all, would take every row there is. */
 const atOnceBehind = (policy: Policy): string[] =>

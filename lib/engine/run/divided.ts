@@ -36,6 +36,7 @@ const mayDivide = ({ run, work: { most, policy } }: Pass): boolean =>
   most.ending !== null &&
   most.rows > 2 * mostUnderWay(run.lanes) &&
   run.request.batchSize === undefined &&
+  policy.clock.in === undefined &&
   !refersToItself(policy);
 
 /** Rows that all lanes together can be about to delete. */
@@ -52,6 +53,6 @@ export async function middleOf(
   leg: Leg,
   { at, until }: Readonly<Stretch>,
 ): Promise<string | null> {
-  if (leg.kind !== 'rule' || at === null) return null;
+  if (leg.kind !== 'rule' || at === null || work.policy.clock.in) return null;
   return run.session.reading.askOne(middle(work.policy, { ...leg, ...(until ? { until } : {}) }, at), LOOK);
 }

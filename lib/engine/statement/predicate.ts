@@ -20,7 +20,7 @@ import {
   tableId,
   tableLabels,
 } from '../../platform/sql';
-import { scaleOf } from '../../policies/clocks';
+import { ofClock, scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { contentsOf, detachedDependants, goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
@@ -41,15 +41,19 @@ export const isBefore = (policy: Policy, clock: Sql, instant: Sql): Sql =>
   sql`${clock} < ${inClock(policy, instant)}`;
 
 /** What an index answers of the rows before an instant. */
-export function isDue(policy: Policy, instant: Sql): Sql {
-  const clock = clockOf(policy);
+export const isDue = (policy: Policy, instant: Sql): Sql =>
+  ofClock(policy.clock, 't', (clock) => dueBy(policy, clock, instant));
+
+function dueBy(policy: Policy, clock: Sql, instant: Sql): Sql {
   const { beginsBehindLow, low } = scaleOf(policy.clock);
   return allOf(beginsBehindLow && sql`${clock} > ${low}`, isBefore(policy, clock, instant));
 }
 
 /** That the row is before an instant: by its index, and by the value itself. */
 export const isPast = (policy: Policy, instant: Sql): Sql =>
-  allOf(isDue(policy, instant), scaleOf(policy.clock).isBefore(clockOf(policy), instant));
+  ofClock(policy.clock, 't', (clock) =>
+    allOf(dueBy(policy, clock, instant), scaleOf(policy.clock).isBefore(clock, instant)),
+  );
 
 export const isInstant = (policy: Policy): Sql => scaleOf(policy.clock).isInstant(clockOf(policy));
 

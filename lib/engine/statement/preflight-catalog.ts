@@ -25,14 +25,15 @@ import { belongs } from './files';
 import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
 import { byClock } from './legs/columns';
-import { isDue, unmarked } from './predicate';
+import { isDue, isPast, unmarked } from './predicate';
 
-/** Tables by name: the governed one, the dependants, the tenants' own, and those named in `judgedBy`. */
+/** Tables by name: the governed one, the dependants, the tenants' own, those named in `judgedBy`; at last that of the clock, where it is another. */
 const tablesOf = (policy: Policy): TableName[] => [
   policy.table,
   ...policy.dependants.map((d) => d.table),
   ...(policy.tenants ? [policy.tenants.table] : []),
   ...judgedBy(policy),
+  ...(policy.clock.in ? [policy.clock.in.table] : []),
 ];
 
 /** The tables that functions read which the preflight cannot look into. */
@@ -62,6 +63,7 @@ function fragmentsOf(policy: Policy): Record<string, string> {
       ? { label: sql`select '{}'::jsonb ->> (${raw(tenants.label)}) from ${tableId(tenants.table)} o` }
       : {}),
     ...(tenants && policy.notice ? { notice: recipients(policy.notice, tenants) } : {}),
+    ...(policy.clock.in ? { clock: sql`select 1 ${governed} where ${isPast(policy, SOME_TIME)}` } : {}),
     ...(matches.length > 0 ? { match: sql`select 1 ${governed} where ${anyOf(...matches)}` } : {}),
     ...Object.fromEntries(
       policy.dependants.map((d, i) => [
@@ -77,7 +79,7 @@ function fragmentsOf(policy: Policy): Record<string, string> {
 function walksOf(policy: Policy): Record<string, string> {
   const t = sql`only ${tableId(policy.table)}`;
   const walk = (...first: Sql[]) =>
-    inlined(sql`select 1 from ${t} t where ${allOf(...first, isDue(policy, SOME_TIME), unmarked(policy))}
+    inlined(sql`select 1 from ${t} t where ${allOf(...first, !policy.clock.in && isDue(policy, SOME_TIME), unmarked(policy))}
       order by ${byClock(policy)} limit 1`);
   const { tenants } = policy;
   // A value that the planner does not know.

@@ -64,7 +64,7 @@ const SPELLED: Record<string, string> = {
 };
 
 export const clockType: Check = ({ policy, governed }) =>
-  clockColumns(policy.clock).flatMap((c) => {
+  (policy.clock.in ? [] : clockColumns(policy.clock)).flatMap((c) => {
     const column = governed?.columns[c];
     if (!column || scaleOf(policy.clock).columns.includes(column.plain)) return [];
     const spelled = SPELLED[column.plain];

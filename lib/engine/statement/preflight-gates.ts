@@ -18,6 +18,7 @@ const FIELDS: Record<string, string> = {
   where: 'where',
   label: 'tenants.label',
   match: 'rules.match',
+  clock: 'clock.in',
   notice: 'notice.to',
 };
 /** Said better by the checks of tables and columns. */
@@ -110,7 +111,7 @@ const gateOf = (r: Relation): string =>
     ? `CREATE TRIGGER lapse_gate AFTER INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH ROW EXECUTE FUNCTION retention.gate();`
     : `CREATE TRIGGER lapse_gate BEFORE INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`;
 
-function isGated(catalog: Catalog, r: Relation): boolean {
+export function isGated(catalog: Catalog, r: Relation): boolean {
   const has = (x: Relation, eachRow: boolean) => {
     const own = x.triggers.filter(
       (t) =>

@@ -20,16 +20,20 @@ import {
 export const clockIndexes: Check = ({ policy, governed, facts }) => {
   if (!governed) return [];
   const { clock } = policy;
-  const then = [...new Set([clock.column, ...policy.key.map((k) => k.column)])];
+  const key = policy.key.map((k) => k.column);
+  // Of a clock in another table rows are walked in the order of their key.
+  const then = clock.in ? key : [...new Set([clock.column, ...key])];
   const problems: Problem[] = [];
   for (const [n, rule] of policy.rules.entries()) {
     if (rule.keepFor.seconds === null) continue;
     const match = Object.entries(rule.match);
     const first = policy.tenants ? [policy.tenants.column] : match.map(([column]) => column);
-    const isThere = isOneColumn(clock) && governed.indexes.some((i) => walks(i, policy, match, first, then));
+    const isThere =
+      (clock.in || isOneColumn(clock)) && governed.indexes.some((i) => walks(i, policy, match, first, then));
     // Of tenants there is one walk, whatever rule they are under.
     if (isThere || isAnswered(policy, facts.walks[policy.tenants ? 0 : n])) continue;
-    const columns = [...first.map(name), indexed(clock), ...then.slice(1).map(name)].join(', ');
+    const order = clock.in ? then.map(name) : [indexed(clock), ...then.slice(1).map(name)];
+    const columns = [...first.map(name), ...order].join(', ');
     problems.push({
       problem: `${quoted(governed)} has no index on (${columns}): each batch would read the whole table`,
       remedy: createIndex(governed, columns),
@@ -59,10 +63,11 @@ export function walks(
 ): boolean {
   if (index.method !== 'btree') return false;
   const settled = new Set<string>();
+  const compared = policy.clock.in ? first : [...first, policy.clock.column];
   for (const part of conjuncts(index.partial)) {
     const equal = match.find(([column, value]) => says(part, column, value));
     if (equal) settled.add(equal[0]);
-    else if (!isAlwaysSo(part, policy, [...first, policy.clock.column])) return false;
+    else if (!isAlwaysSo(part, policy, compared)) return false;
   }
   const open = first.filter((column) => !settled.has(column));
   const head = index.columns.slice(0, open.length);

@@ -14,6 +14,7 @@ import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
 import { checksOfContent } from './preflight-contents';
 import { detachable } from './preflight-detach';
+import { clockElsewhere } from './preflight-elsewhere';
 import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
@@ -44,6 +45,7 @@ const CHECKS: readonly Check[] = [
   identified,
   columnsExist,
   clockType,
+  clockElsewhere,
   strategyFits,
   keys,
   fragments,
@@ -69,7 +71,7 @@ const CHECKS: readonly Check[] = [
  * so a reference need not refuse by itself.
  */
 export const CHECKS_OF_ERASURE: readonly Check[] = [
-  ...CHECKS.filter((check) => ![clockIndexes, clockType, groups, references].includes(check)),
+  ...CHECKS.filter((check) => ![clockIndexes, clockType, clockElsewhere, groups, references].includes(check)),
   referencesOfErasure,
 ];
 

@@ -3,7 +3,7 @@
  * that asks which kind it is.
  */
 import { z } from 'zod';
-import { id, list, name, type Sql, sql } from '../../platform/sql';
+import { allOf, id, list, name, type Sql, sql, type TableName, tableId } from '../../platform/sql';
 import { identifier } from '../strategies/column';
 import { epoch } from './epoch';
 import { iso } from './iso';
@@ -16,6 +16,15 @@ const more = {
   otherwise: z.array(identifier).min(1).optional(),
   /** The latest of `column` and these counts. */
   orLater: z.array(identifier).min(1).optional(),
+  /** `column` is that of the row of another table that this one refers to: an item goes by the date of its order. */
+  in: z
+    .object({
+      table: z.object({ schema: identifier.default('public'), name: identifier }),
+      /** Columns of the row, and the unique key of the other table that they hold, in the same order. */
+      references: z.array(identifier).min(1),
+      key: z.array(identifier).min(1),
+    })
+    .optional(),
   /** It lies ahead while the row is good, as an expiry does: only then a rule may keep for no time at all (`atOnce()`). */
   ahead: z.literal(true).optional(),
 };
@@ -65,23 +74,39 @@ interface Columns {
   readonly column: string;
   readonly otherwise?: readonly string[] | undefined;
   readonly orLater?: readonly string[] | undefined;
+  readonly in?: Elsewhere | undefined;
+}
+interface Elsewhere {
+  readonly table: TableName;
+  readonly references: readonly string[];
+  readonly key: readonly string[];
 }
 
 /** The columns of the row that it reads. */
-export const clockColumns = ({ column, otherwise, orLater }: Columns): string[] => [
-  column,
-  ...(otherwise ?? orLater ?? []),
-];
+export const clockColumns = ({ column, otherwise, orLater, in: other }: Columns): string[] =>
+  other ? [...other.references] : [column, ...(otherwise ?? orLater ?? [])];
 
 /** One column says it alone: its statistics, and a partition's bounds, are the clock's. */
-export const isOneColumn = (clock: Columns): boolean => clockColumns(clock).length === 1;
+export const isOneColumn = (clock: Columns): boolean => !clock.in && clockColumns(clock).length === 1;
 
 /** The value of a row, as an index holds it. */
 export function clockValue(clock: Columns, alias: string): Sql {
+  if (clock.in) return sql`(select ${id(OTHER, clock.column)} ${fromOther(clock.in, alias)})`;
   const columns = clockColumns(clock).map((c) => id(alias, c));
   if (columns.length === 1) return columns[0]!;
   return clock.otherwise ? sql`coalesce(${list(...columns)})` : sql`greatest(${list(...columns)})`;
 }
+
+/** The row of the other table, which is one at most. */
+const OTHER = 'p';
+const fromOther = ({ table, references, key }: Elsewhere, alias: string): Sql =>
+  sql`from ${tableId(table)} ${id(OTHER)} where ${allOf(...key.map((k, i) => sql`${id(OTHER, k)} = ${id(alias, references[i]!)}`))}`;
+
+/** That a condition on the clock's value is true: of a clock in another table in a form that PostgreSQL joins. */
+export const ofClock = (clock: Columns, alias: string, condition: (value: Sql) => Sql): Sql =>
+  clock.in
+    ? sql`exists (select 1 ${fromOther(clock.in, alias)} and ${condition(id(OTHER, clock.column))})`
+    : condition(clockValue(clock, alias));
 
 /** As it stands in CREATE INDEX. */
 export function indexed(clock: Columns): string {
@@ -91,12 +116,14 @@ export function indexed(clock: Columns): string {
 }
 
 /** For people: `deleted_at, otherwise updated_at`. */
-export const clockInWords = ({ column, otherwise, orLater }: Columns): string =>
-  otherwise
-    ? [column, ...otherwise].join(', otherwise ')
-    : orLater
-      ? `the latest of ${[column, ...orLater].join(', ')}`
-      : column;
+export const clockInWords = ({ column, otherwise, orLater, in: other }: Columns): string =>
+  other
+    ? `${column} of ${other.table.name}`
+    : otherwise
+      ? [column, ...otherwise].join(', otherwise ')
+      : orLater
+        ? `the latest of ${[column, ...orLater].join(', ')}`
+        : column;
 
 /** What its declaration breaks, each naming the field. */
 export function clockProblems(clock: Clock): string[] {
@@ -104,6 +131,11 @@ export function clockProblems(clock: Clock): string[] {
   const columns = clockColumns(clock);
   if (clock.otherwise && clock.orLater)
     problems.push('clock.orLater: say either what counts otherwise, or the latest of several');
+  const other = clock.in;
+  if (other && (clock.otherwise || clock.orLater))
+    problems.push('clock.in: a clock in another table is one column of it');
+  if (other && other.references.length !== other.key.length)
+    problems.push('clock.in.references: must list as many columns as clock.in.key');
   if (new Set(columns).size < columns.length) problems.push('clock: names a column twice');
   if ((clock.type === 'timestamp' || clock.type === 'date') && !isZone(clock.zone)) {
     problems.push(`clock.zone: "${clock.zone}" is not a time zone`);

@@ -4,7 +4,7 @@
  * it stand in lib/engine/statement and ask only what is said here.
  */
 import type { Problem } from '../../platform/errors';
-import type { Sql } from '../../platform/sql';
+import type { Sql, TableName } from '../../platform/sql';
 import type { Period } from '../period';
 
 /** A row that stays in its table, changed, with its files. */
@@ -75,6 +75,9 @@ export interface Declared {
     readonly column: string;
     readonly otherwise?: readonly string[] | undefined;
     readonly orLater?: readonly string[] | undefined;
+    readonly in?:
+      | { readonly table: TableName; readonly references: readonly string[]; readonly key: readonly string[] }
+      | undefined;
   };
   readonly key: readonly { readonly column: string }[];
   readonly scope: { readonly organization?: string | undefined; readonly user?: string | undefined };

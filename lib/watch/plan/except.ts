@@ -67,7 +67,7 @@ function exceptBy(other: Policy, asOf: Date, coolingSeconds: number): Sql | unde
  * with a zone only: the others are compared in local time, and walk from their start.
  */
 function startOf(policy: Policy, other: Policy | null, leg: Leg, asOf: Date): Position | null {
-  if (!other || !hasOneCutoff(leg) || policy.clock.type !== 'timestamptz') return null;
+  if (!other || !hasOneCutoff(leg) || policy.clock.type !== 'timestamptz' || policy.clock.in) return null;
   if (policyReach(policy) !== policyReach(other)) return null;
   const seconds = other.rules.find((r) => r.label === leg.rule.label)?.keepFor.seconds;
   if (seconds == null) return null;

@@ -159,6 +159,18 @@ it.each([
   },
 );
 
+it('a clock in another table is asked of the row referred to', async () => {
+  const db = await start();
+  await db.sql(`create table things (id uuid primary key, parcel int);
+    create table parcels (id int primary key, sent_at timestamptz); grant select on parcels to lapse_app;
+    create trigger lapse_gate before update or delete on parcels for each statement execute function retention.gate();
+    grant select, update, delete on things to lapse_app; insert into parcels values (1, '${OLD}');
+    insert into things values ('${id(1)}', 1), ('${id(2)}', 1), ('${id(3)}', 2)`);
+  const parcel = { table: { name: 'parcels' }, references: ['parcel'], key: ['id'] };
+  const clock = { column: 'sent_at', type: 'timestamptz' as const, in: parcel };
+  await expectRun('clock-elsewhere', thingsPolicy({ clock, scope: {} }));
+});
+
 it('a key without a declared type has that of its columns', async () => {
   const db = await start();
   await db.sql(`create table things (kind text, no bigint, at timestamptz, unique (kind, no));

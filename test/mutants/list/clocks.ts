@@ -5,6 +5,7 @@
 import type { Mutant } from '../mutant';
 
 const clocks = 'test/engine/run/clocks.test.ts';
+const elsewhere = 'test/engine/run/clock-elsewhere.test.ts';
 const places = 'test/engine/run/partitions-other.test.ts';
 const keys = 'test/engine/statement/keys.test.ts';
 
@@ -112,5 +113,29 @@ export const clockMutants: readonly Mutant[] = [
     find: 'await leftOnLeaves(await onEachLeaf(work.policy, legs, reading), asOf, reading)',
     replace: 'await leftOnLeaves([], asOf, reading)',
     tests: [`${places}:while a run lasts`],
+  },
+  {
+    id: 'CE1',
+    promise: 'No change of a clock in another table passes by a running batch.',
+    file: 'lib/engine/statement/preflight-elsewhere.ts',
+    find: '  if (waits || isGated(catalog, r)) return [];',
+    replace: '  if (waits || isGated(catalog, r) || true) return [];',
+    tests: [`${elsewhere}:never misses a change`],
+  },
+  {
+    id: 'CE2',
+    promise: 'A row goes by the clock of one row of the other table, not of any of several.',
+    file: 'lib/engine/statement/preflight-elsewhere.ts',
+    find: '...isOne(r, clock.in), ',
+    replace: '',
+    tests: [`${elsewhere}:is refused where`],
+  },
+  {
+    id: 'CE3',
+    promise: 'A gate on single columns does not count where another trigger writes them.',
+    file: 'lib/engine/statement/preflight-elsewhere.ts',
+    find: '(!isWritten && columns',
+    replace: '(columns',
+    tests: [`${elsewhere}:demands the gate`],
   },
 ];

@@ -3,10 +3,22 @@ import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../.
 import type { Policy } from '../../../policies/contract';
 import type { RuleLeg } from '../leg';
 import { condition, inClock, instantOf, isDue, isPast, source, unmarked } from '../predicate';
-import { ahead, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
+import { ahead, byClock, clockOf, keyNames, namedKey, ofLast, pickedByKey, upToLast } from './columns';
 import { PLAIN_CURSOR, type Range, type Walk } from './walk';
 
+/** Of a clock in another table, in the order of the key alone: every row of the rule is looked at. */
 export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
+  const walk = walkByClock(policy, leg, asOf);
+  if (!policy.clock.in) return walk;
+  return {
+    ...walk,
+    columns: keyNames(policy),
+    picked: (position, limit) => [pickedByKey(policy, allOf(walk.own, unmarked(policy)), position, limit)],
+    range: () => null,
+  };
+}
+
+function walkByClock(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
   const cutoff = typed(leg.cutoff, 'timestamptz');
   const rows = sql`${source(policy)} t`;
   const match = Object.entries(leg.rule.match).map(([column, value]) => sql`${id('t', column)} = ${value}`);

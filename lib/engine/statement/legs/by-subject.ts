@@ -3,11 +3,11 @@
  * of one subject is what an erasure costs. Only holds keep a row, and what still refers to it. A row that stays, masked, is
  * theirs until it is.
  */
-import { allOf, cte, empty, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
+import { allOf, empty, list, type Sql, sql, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
-import type { Position, SubjectLeg } from '../leg';
+import type { SubjectLeg } from '../leg';
 import { source, unmarked } from '../predicate';
-import { keyAt, keyNames, keyOf, namedKey } from './columns';
+import { keyNames, keyOf, pickedByKey } from './columns';
 import { PLAIN_CURSOR, type Walk } from './walk';
 
 export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk {
@@ -35,7 +35,7 @@ export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk 
     columns: keyNames(policy),
     order: list(...keyOf(policy)),
     cursor: PLAIN_CURSOR,
-    picked: (position, limit) => [picked(policy, isTheirs, position, limit)],
+    picked: (position, limit) => [pickedByKey(policy, isTheirs, position, limit)],
     range: () => null,
     each: (what, where, then = empty) => sql`select ${what} from ${rows} where ${where}${then}`,
   };
@@ -44,16 +44,3 @@ export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk 
 const LABEL = 'erasure';
 /** Whatever its age. */
 const NEVER = sql`'infinity'::timestamptz`;
-
-const picked = (policy: Policy, isTheirs: Sql, position: Position | null, limit: number): Sql => {
-  const key = list(...keyOf(policy));
-  return cte(
-    'picked',
-    sql`
-    select ${list(sql`t.ctid as c`, sql`null::text as clk`, ...namedKey(policy))} from only ${tableId(policy.table)} t
-    where ${allOf(isTheirs, position && sql`(${key}) > (${list(...keyAt(policy, position))})`)}
-    order by ${key} limit ${typed(limit, 'int')}
-  `,
-    true,
-  );
-};

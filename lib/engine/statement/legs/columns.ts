@@ -1,5 +1,5 @@
 /** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
-import { allOf, id, keyValue, list, raw, type Sql, sql, typed } from '../../../platform/sql';
+import { allOf, cte, id, keyValue, list, raw, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import { clockValue, scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import type { Position } from '../leg';
@@ -16,11 +16,12 @@ export const keyNames = (policy: Policy): Sql[] => policy.key.map((_, i) => id(`
 export const namedKey = (policy: Policy): Sql[] =>
   keyOf(policy).map((column, i) => sql`${column} as ${keyNames(policy)[i]!}`);
 
-/** The index's order: clock, key. */
-export const byClock = (policy: Policy): Sql => list(clockOf(policy), ...keyOf(policy));
+/** The index's order: clock, key. Where the clock is in another table, the key alone. */
+export const byClock = (policy: Policy): Sql =>
+  policy.clock.in ? list(...keyOf(policy)) : list(clockOf(policy), ...keyOf(policy));
 
 /** The key of a position, typed. */
-export const keyAt = (policy: Policy, position: Position): Sql[] =>
+const keyAt = (policy: Policy, position: Position): Sql[] =>
   policy.key.map((k, i) => keyValue(position.key[i] ?? null, k));
 
 /** `(clock, key) > (…)`; what begins with a clock leaves the key out instead of inventing a smallest one. */
@@ -45,3 +46,17 @@ export const ofLast = (column: Sql): Sql => sql`(select ${column} from last)`;
 /** `(clock, key) <= (…)` of part `last`. */
 export const upToLast = (policy: Policy): Sql =>
   sql`(${byClock(policy)}) <= (${list(ofLast(raw('clk')), ...keyNames(policy).map(ofLast))})`;
+
+/** Part `picked` of a walk in the order of the key alone. */
+export function pickedByKey(policy: Policy, where: Sql, position: Position | null, limit: number): Sql {
+  const key = list(...keyOf(policy));
+  return cte(
+    'picked',
+    sql`
+    select ${list(sql`t.ctid as c`, sql`null::text as clk`, ...namedKey(policy))} from only ${tableId(policy.table)} t
+    where ${allOf(where, position && sql`(${key}) > (${list(...keyAt(policy, position))})`)}
+    order by ${key} limit ${typed(limit, 'int')}
+  `,
+    true,
+  );
+}
