@@ -55,30 +55,34 @@ function List({ visit: v, waiting }: { visit: Visit; waiting: readonly Waiting[]
       rowKey={({ kind, id }) => `${kind} ${id}`}
       empty="Nothing waits for a person. Guard stops, second persons, order reviews near their breach, erasures near their day, dead letters, open breakers and holds past their review would be here."
       columns={[
-        { name: 'What', cell: (w) => <What of={w} now={v.now} /> },
+        { name: 'What', cell: (w) => <What of={w} now={v.now} names={v.who.may('audit')} /> },
         { name: 'Waits since', cell: (w) => <Ago at={w.since} now={v.now} /> },
         { name: 'Time left', cell: (w) => <Left of={w} now={v.now} /> },
         { name: 'Who may act', cell: (w) => <Who of={w} /> },
         {
           name: 'Act',
-          cell: (w) => (
-            <a href={w.path} className="button" aria-label={`${w.act}: ${w.what}`}>
-              {w.act}
-            </a>
-          ),
+          cell: (w) =>
+            v.who.may('audit') && (
+              <a href={w.path} className="button" aria-label={`${w.act}: ${w.what}`}>
+                {w.act}
+              </a>
+            ),
         },
       ]}
     />
   );
 }
 
-const What = ({ of: w, now }: { of: Waiting; now: Date }) => (
+/** Whose sentence names a single record, or has the words of an operator: not for who only looks. */
+const SINGLE: readonly Waiting['kind'][] = ['order', 'refund', 'hold'];
+
+const What = ({ of: w, now, names }: { of: Waiting; now: Date; names: boolean }) => (
   <State
     mark={urgency(w, now) >= 1 ? '✕' : '▲'}
     word={KINDS[w.kind]}
     tone={urgency(w, now) >= 1 ? 'bad' : 'wait'}
   >
-    <span className="font-normal">{w.what}</span>
+    {(names || !SINGLE.includes(w.kind)) && <span className="font-normal">{w.what}</span>}
   </State>
 );
 

@@ -124,6 +124,12 @@ function Now({ visit: v, now }: { visit: Visit; now: Read<PoliciesNow> }) {
                   </a>
                 </p>
               )}
+              <p className="flex flex-wrap gap-x-4">
+                {v.who.may('audit') && <a href={`/policies/${p.policy.name}/approve`}>Preview to approve</a>}
+                <a href={`/policies/${p.policy.name}/rollout`}>Rollout</a>
+                <a href={`/policies/${p.policy.name}/breaker`}>Breaker</a>
+                <a href={`/policies/${p.policy.name}/lock`}>Lock</a>
+              </p>
               <p className="text-sm text-quiet">
                 Runs at <code>{p.policy.schedule.run}</code> (UTC)
                 {p.facts.next && `, next ${minuteOf(p.facts.next)}, ${agoOf(p.facts.next, v.now)}`}.

@@ -90,7 +90,11 @@ const beatOf = ({ record, live, state }: RunNow, at: Date): Beat => ({
 
 function Found({ run: r, preview: p }: { run: RunRecord; preview: NonNullable<RunRecord['preview']> }) {
   return (
-    <Section id="found" title="What it would delete">
+    <Section
+      id="found"
+      title="What it would delete"
+      acts={p.approvable && <a href={`/policies/${r.policy}/approve`}>Approve it…</a>}
+    >
       <p>
         {manyOf(p.expired, 'row')}, {manyOf(p.files, 'file')} of {bytesOf(p.bytes)}
         {p.oldest && p.newest && (
