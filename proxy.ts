@@ -18,6 +18,8 @@ export function proxy(request: NextRequest): Response {
   // Next reads the nonce from the request's own header and gives it to its scripts.
   const headers = new Headers(request.headers);
   headers.set('content-security-policy', policy);
+  // Always written, so that a caller's own never counts: the bar marks the page that is open.
+  headers.set('x-lapse-path', request.nextUrl.pathname);
   const response = NextResponse.next({ request: { headers } });
   response.headers.set('content-security-policy', policy);
   return response;

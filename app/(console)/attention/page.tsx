@@ -26,7 +26,7 @@ const KINDS: Record<Waiting['kind'], string> = {
 
 export default async function Attention({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/attention', searchParams);
-  const found = await reading(v.services, 'What waits for a person', () => attention(v.services));
+  const found = await whatWaits();
   return (
     <Page title="Attention" said={v.said} asOf={v.now}>
       <Section id="waiting" title="Waits for a person">

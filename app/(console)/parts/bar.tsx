@@ -1,10 +1,8 @@
 import { type ReactNode, Suspense } from 'react';
-import { attention } from '@/lib/http/console/attention';
 import type { Place } from '@/lib/http/console/place';
-import { reading } from '@/lib/http/console/reading';
 import type { Who } from '@/lib/http/console/session';
 import type { Permission } from '@/lib/platform/settings/roles';
-import { services } from '@/lib/services';
+import { whatWaits } from '../waiting';
 
 /** In the order of a night: what deletes, what comes, what waits, what is protected, what can be proved. */
 const PAGES: readonly { path: string; name: string; needs?: Permission }[] = [
@@ -23,7 +21,11 @@ const PAGES: readonly { path: string; name: string; needs?: Permission }[] = [
 
 const BADGES = { production: 'bg-production', preview: 'bg-preview', development: 'bg-preview' } as const;
 
-export function Bar({ who, place }: { who: Who; place: Place }) {
+/** Policies are also each policy and each run. */
+const isOpen = (path: string, at: string): boolean =>
+  path === '/' ? /^\/($|policies\/|runs\/)/.test(at) : at === path || at.startsWith(`${path}/`);
+
+export function Bar({ who, place, at }: { who: Who; place: Place; at: string }) {
   const isPreview = place.kind === 'preview';
   return (
     <header className={`border-b border-line ${isPreview ? 'bg-raised' : 'bg-surface'}`}>
@@ -36,17 +38,17 @@ export function Bar({ who, place }: { who: Who; place: Place }) {
         </span>
         <div className="ml-auto flex items-center gap-2">
           <You who={who} />
-          {!isPreview && who.may('stop') && <StopAll />}
+          {!isPreview && who.may('stop') && <StopAll at={at} />}
         </div>
         <nav aria-label="Pages" className="-mx-1 flex w-full gap-1 overflow-x-auto">
           {PAGES.filter(({ needs }) => who.may(needs ?? 'look')).map(({ path, name }) =>
             path === '/attention' ? (
               // The bar, with Stop all, does not wait for it.
-              <Suspense key={path} fallback={<To path={path}>{name}</To>}>
-                <Attention path={path} name={name} />
+              <Suspense key={path} fallback={<To {...{ path, at }}>{name}</To>}>
+                <Attention {...{ path, at, name }} />
               </Suspense>
             ) : (
-              <To key={path} path={path}>
+              <To key={path} {...{ path, at }}>
                 {name}
               </To>
             ),
@@ -58,25 +60,25 @@ export function Bar({ who, place }: { who: Who; place: Place }) {
   );
 }
 
-const To = ({ path, children }: { path: string; children: ReactNode }) => (
+const To = ({ path, at, children }: { path: string; at: string; children: ReactNode }) => (
   <a
     href={path}
-    className="flex min-h-11 items-center rounded-md px-2 whitespace-nowrap text-ink hover:bg-raised"
+    aria-current={isOpen(path, at) ? 'page' : undefined}
+    className="flex min-h-11 items-center rounded-md border-b-2 border-transparent px-2 whitespace-nowrap text-ink hover:bg-raised aria-[current=page]:border-ink aria-[current=page]:font-semibold"
   >
     {children}
   </a>
 );
 
 /** How much waits for a person, from the page's own read; without it where it could not be read. */
-async function Attention({ path, name }: { path: string; name: string }) {
-  const s = services();
-  const found = await reading(s, 'What waits for a person', () => attention(s));
+async function Attention({ path, at, name }: { path: string; at: string; name: string }) {
+  const found = await whatWaits();
   const waiting = found.ok ? found.value.waiting.length : 0;
-  return <To path={path}>{waiting > 0 ? `${name} (${waiting})` : name}</To>;
+  return <To {...{ path, at }}>{waiting > 0 ? `${name} (${waiting})` : name}</To>;
 }
 
 /** Two clicks, no JavaScript, no other page: it works while nothing else can be read. */
-function StopAll() {
+function StopAll({ at }: { at: string }) {
   return (
     <details className="relative">
       <summary className="button list-none" data-danger="">
@@ -88,6 +90,7 @@ function StopAll() {
         action="/acts/stop-all"
         className="absolute right-0 z-10 mt-2 grid w-80 max-w-[calc(100vw-2rem)] gap-3 rounded-lg border border-edge bg-surface p-4 shadow-lg"
       >
+        <input type="hidden" name="back" value={at} />
         <p>
           Every policy stops at its next batch, a tenth of a second later, and no order is refunded. Files
           already decided still go.

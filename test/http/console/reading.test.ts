@@ -1,0 +1,118 @@
+import { expect, it } from 'vitest';
+import { contentPolicy } from '@/lib/http/console/content-policy';
+import { placeOf } from '@/lib/http/console/place';
+import { reading } from '@/lib/http/console/reading';
+import { themeIn, themeRoute } from '@/lib/http/console/theme';
+import { agoOf, bytesOf, manyOf, shareOf, spanOf } from '@/lib/http/console/words';
+import { DatabaseError } from '@/lib/platform/errors';
+import { createLog } from '@/lib/platform/log';
+import { readSettings, type Settings } from '@/lib/platform/settings';
+import type { Services } from '@/lib/services';
+
+it('a part that cannot be read says so with a reference, which the log has, and never in the words of the database', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } });
+  const failed = await reading({ log }, 'The policies', async () => {
+    throw new Error('key (email)=(jane@example.com) exists');
+  });
+  expect(failed).toMatchObject({ ok: false, what: 'The policies' });
+  const reference = failed.ok ? '' : failed.reference;
+  expect(lines.join()).toContain(reference);
+  expect(JSON.stringify([failed, lines])).not.toContain('jane');
+  const own = await reading({ log }, 'It', async () => {
+    throw new DatabaseError('transient', null, 'PostgreSQL does not answer');
+  });
+  expect([own.ok, lines.at(-1)]).toEqual([false, expect.stringContaining('PostgreSQL does not answer')]);
+  expect(await reading({ log }, 'It', async () => 7)).toEqual({ ok: true, value: 7 });
+});
+
+const settings = (env: Record<string, string>): Settings =>
+  readSettings({
+    DATABASE_URL: 'postgresql://app:pw@host.example/db',
+    UPSTASH_REDIS_REST_URL: 'https://redis.example',
+    UPSTASH_REDIS_REST_TOKEN: 'token',
+    CRON_SECRET: 'sixteen-characters',
+    ...env,
+  });
+
+it.each([
+  [{ VERCEL_ENV: 'production' }, 'production', null],
+  [
+    { VERCEL_ENV: 'production', CLEANUP_DRY_RUN: '1' },
+    'production',
+    'Every run is a dry run (CLEANUP_DRY_RUN)',
+  ],
+  [{ VERCEL_ENV: 'preview' }, 'preview', 'Nothing can be deleted here'],
+  [{ VERCEL_ENV: 'preview', VERCEL_TARGET_ENV: 'staging' }, 'preview', 'Nothing can be deleted here'],
+  [{}, 'development', 'Every run is a dry run'],
+])(
+  'says which deployment it is, and where nothing is deleted: %j',
+  (env: Record<string, string>, kind, note) => {
+    const place = placeOf(settings(env));
+    expect(place.kind).toBe(kind);
+    if (note === null) expect(place.note).toBeNull();
+    else expect(place.note).toContain(note);
+  },
+);
+
+it('lets a browser run and style only what carries the nonce, and send forms only here', () => {
+  const policy = contentPolicy('abc', { NODE_ENV: 'production' });
+  for (const part of [
+    "default-src 'none'",
+    "script-src 'self' 'nonce-abc' 'strict-dynamic'",
+    "style-src 'self' 'nonce-abc'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+  ])
+    expect(policy.split('; ')).toContain(part);
+  expect(policy).not.toContain('unsafe');
+});
+
+it('colors are the reader’s own until they choose, and again when they take the choice back', async () => {
+  expect([themeIn('dark'), themeIn('light'), themeIn('"><script>'), themeIn(undefined)]).toEqual([
+    'dark',
+    'light',
+    undefined,
+    undefined,
+  ]);
+  const choose = async (theme: string, origin = 'http://lapse.test') => {
+    const request = new Request('http://lapse.test/acts/theme', {
+      method: 'POST',
+      headers: { origin, host: 'lapse.test', 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ theme, back: '/reports' }),
+    });
+    return themeRoute(() => ({}) as Services).POST(request);
+  };
+  const dark = await choose('dark');
+  expect([dark.headers.get('location'), dark.headers.getSetCookie()[0]]).toEqual([
+    '/reports',
+    expect.stringContaining('__Host-lapse-theme=dark; '),
+  ]);
+  expect((await choose('system')).headers.getSetCookie()[0]).toContain('Max-Age=0');
+  expect((await choose('dark', 'https://evil.example')).status).toBe(403);
+});
+
+it('numbers, sizes and spans are said as people read them', () => {
+  expect([manyOf(1, 'row'), manyOf(1204, 'row'), manyOf(2, 'batch', 'batches')]).toEqual([
+    '1 row',
+    '1,204 rows',
+    '2 batches',
+  ]);
+  expect([0, 999, 1_000, 11_340_000_000].map(bytesOf)).toEqual(['0 B', '999 B', '1 kB', '11.3 GB']);
+  expect(shareOf(5352 / 5593)).toBe('95.7 %');
+  expect([0, 59.9, 60, 3_660, 273_600, 900_000].map(spanOf)).toEqual([
+    '0 s',
+    '59 s',
+    '1 min',
+    '1 h 1 min',
+    '3 d 4 h',
+    '10 d',
+  ]);
+  const now = new Date('2026-11-22T14:00:00Z');
+  expect([
+    agoOf(new Date('2026-11-22T12:00:00Z'), now),
+    agoOf(new Date('2026-11-25T18:00:00Z'), now),
+  ]).toEqual(['2 h ago', 'in 3 d 4 h']);
+});
