@@ -28,7 +28,8 @@ function isOwn(origin: string | null, request: Request): boolean {
 
 /** A path of this site, for what leads back; anything else leads to the start. */
 export function ownPath(path: string | null | undefined): string {
-  if (!path?.startsWith('/')) return '/';
-  const url = new URL(path, 'http://console.invalid');
-  return url.host === 'console.invalid' && !/[\\\p{Cc}]/u.test(path) ? `${url.pathname}${url.search}` : '/';
+  if (!path?.startsWith('/') || /[\\\p{Cc}]/u.test(path)) return '/';
+  const { pathname, search } = new URL(path, 'http://console.invalid');
+  // Two slashes begin the name of another host, also those that are left of `/.//elsewhere`.
+  return pathname.startsWith('//') ? '/' : `${pathname}${search}`;
 }

@@ -118,6 +118,8 @@ describe('a page of another site', () => {
     for (const back of [
       'https://evil.example/',
       '//evil.example',
+      '/.//evil.example',
+      '/x/..//evil.example',
       '/\\evil.example',
       'javascript:alert(1)',
     ]) {

@@ -62,8 +62,11 @@ it('a form of another site signs no one in', async () => {
 });
 
 it('leads to no other site', async () => {
-  const answer = await post(STAFF.otto.token, {}, { back: '//evil.example/x' });
-  expect(answer.headers.get('location')).toBe('/');
+  for (const back of ['https://evil.example/x', '/.//evil.example/x', '/\\evil.example', '']) {
+    const answer = await post(STAFF.otto.token, {}, { back });
+    expect([back, answer.headers.get('location')]).toEqual([back, '/']);
+  }
+  expect((await post(STAFF.otto.token, {}, { back: '//evil.example/x' })).headers.get('location')).toBe('/x');
 });
 
 it('without a secret no one is signed in', async () => {

@@ -67,8 +67,8 @@ export const consoleMutants: readonly Mutant[] = [
     id: 'CO08',
     promise: 'An act leads back to no other site.',
     file: 'lib/http/console/same-origin.ts',
-    find: "return url.host === 'console.invalid' &&",
-    replace: 'return path.length > 0 &&',
+    find: "pathname.startsWith('//') ? '/' : ",
+    replace: '',
     tests: acts,
   },
   {
