@@ -6,9 +6,6 @@ import { type PoliciesNow, type PolicyNow, policiesNow } from '@/lib/http/consol
 import { reading } from '@/lib/http/console/reading';
 import { byWeight } from '@/lib/http/console/sentences';
 import { countOf, manyOf, spanOf } from '@/lib/http/console/words';
-import { READING } from '@/lib/operators/carry-out';
-import { waitingLetters } from '@/lib/operators/overdue';
-import { askOne } from '@/lib/platform/session';
 import { Ask } from './parts/ask';
 import { Bars } from './parts/bars';
 import { Act } from './parts/forms';
@@ -20,6 +17,7 @@ import { Stopped } from './parts/stopped';
 import { Table } from './parts/table';
 import { Ago } from './parts/time';
 import { type Visit, visit } from './visit';
+import { whatWaits } from './waiting';
 
 export const metadata: Metadata = { title: 'Policies' };
 
@@ -28,16 +26,12 @@ export default async function Policies({ searchParams }: PageProps<'/'>) {
   const { services: s } = v;
   const now = reading(s, 'The policies', () => policiesNow(s, s.policies));
   const numbers = reading(s, 'The numbers', () => numbersOf(s));
-  const waits = reading(s, 'What waits', () => askOne(s.reading, waitingLetters(v.now), READING));
+  const waits = whatWaits();
   return (
     <Page title="Policies" said={v.said} asOf={v.now}>
       <Later of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Later>
       <div className="grid grid-cols-2 gap-3 *:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
-        <Later of={waits}>
-          {({ waiting }) => (
-            <Waits waiting={waiting.reduce((n, w) => n + w.open, 0)} oldest={null} now={v.now} />
-          )}
-        </Later>
+        <Later of={waits}>{({ waiting }) => <Waits waiting={waiting} now={v.now} />}</Later>
         <Later of={now}>{({ policies }) => <PastItsDate policies={policies} />}</Later>
         <Later of={numbers}>
           {({ gone, kept, proof }) => (

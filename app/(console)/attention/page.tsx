@@ -1,7 +1,6 @@
 /** What waits for a person, the most urgent first: what, since when, who may act, and where. */
 import type { Metadata } from 'next';
-import { attention, urgency, type Waiting } from '@/lib/http/console/attention';
-import { reading } from '@/lib/http/console/reading';
+import { urgency, type Waiting } from '@/lib/http/console/attention';
 import { shareOf, spanOf } from '@/lib/http/console/words';
 import { whoMay } from '@/lib/platform/settings/roles';
 import { Page, Section } from '../parts/frame';
@@ -10,6 +9,7 @@ import { State } from '../parts/state';
 import { Table } from '../parts/table';
 import { Ago } from '../parts/time';
 import { type Searched, type Visit, visit } from '../visit';
+import { whatWaits } from '../waiting';
 
 export const metadata: Metadata = { title: 'Attention' };
 

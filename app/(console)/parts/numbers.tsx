@@ -1,5 +1,6 @@
 /** The five numbers: each can be bad, and each leads to its cure. */
 import type { ReactNode } from 'react';
+import type { Waiting } from '@/lib/http/console/attention';
 import type { Numbers } from '@/lib/http/console/numbers';
 import type { PolicyNow } from '@/lib/http/console/policies';
 import type { Tone } from '@/lib/http/console/sentences';
@@ -68,13 +69,17 @@ export function DeletedInADay({ of: { rows, bytes, unusual, complete } }: { of: 
   );
 }
 
-export function KeptOnPurpose({ of: { rows, holds, extensions } }: { of: Numbers['kept'] }) {
+export function KeptOnPurpose({ of: { rows, holds, extensions, late } }: { of: Numbers['kept'] }) {
   return (
     <Figure
       name="Kept on purpose"
       value={countOf(rows)}
-      note={`${manyOf(holds, 'hold')}, ${manyOf(extensions, 'extension')}`}
-      tone={holds > 0 ? 'good' : 'rest'}
+      note={
+        late > 0
+          ? `${manyOf(late, 'hold')} past ${late === 1 ? 'its' : 'their'} day of review`
+          : `${manyOf(holds, 'hold')}, ${manyOf(extensions, 'extension')}`
+      }
+      tone={late > 0 ? 'wait' : holds > 0 ? 'good' : 'rest'}
       href="/holds"
     />
   );
@@ -96,13 +101,16 @@ export function Proof({ of: { verifiedAt, broken, entries }, now }: { of: Number
   );
 }
 
-export function Waits({ waiting, oldest, now }: { waiting: number; oldest: Date | null; now: Date }) {
+export function Waits({ waiting, now }: { waiting: readonly Waiting[]; now: Date }) {
+  const oldest = waiting.map(({ since }) => since).sort((a, b) => a.getTime() - b.getTime())[0];
   return (
     <Figure
       name="Waits for a person"
-      value={countOf(waiting)}
-      note={oldest ? `the oldest since ${agoOf(oldest, now).replace(' ago', '')}` : 'nothing waits'}
-      tone={waiting > 0 ? 'bad' : 'good'}
+      value={countOf(waiting.length)}
+      note={
+        oldest ? `the oldest since ${spanOf((now.getTime() - oldest.getTime()) / 1000)}` : 'nothing waits'
+      }
+      tone={waiting.length > 0 ? 'bad' : 'good'}
       href="/attention"
     />
   );

@@ -6,7 +6,7 @@ import type { Client } from 'pg';
 const FOLDER = path.join('app', '(console)');
 
 /** As Next names them: `/calendar/[day]`. */
-const pagesOfConsole = (): string[] =>
+export const pagesOfConsole = (): string[] =>
   readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
     .map((file) => file.replaceAll(path.sep, '/'))
     .filter((file) => /(^|\/)page\.tsx$/.test(file))

@@ -25,13 +25,14 @@ const gone = (now: Date) =>
     oneRow(Gone),
   );
 
-const Kept = z.object({ holds: count, extensions: count, rows: count });
+const Kept = z.object({ holds: count, extensions: count, late: count, rows: count });
 /** Rows that the newest run of each policy met and left because of them; holds and extensions are few. */
 const kept = (now: Date) =>
   query(
     sql`select (select count(*) from retention.hold where released_at is null)::text as holds,
         (select count(*) from (select 1 from retention.extension where keep_until > ${now.toISOString()}::timestamptz limit ${constant(10_000)}) e)::text
           as extensions,
+        (select count(*) from retention.hold where released_at is null and review_at <= ${now.toISOString()}::timestamptz)::text as late,
         (select coalesce(sum(coalesce((r.kept ->> 'held')::numeric, 0) + coalesce((r.kept ->> 'extended')::numeric, 0)), 0)
           from retention.last_run l join retention.run r on r.id = l.run)::text as rows`,
     oneRow(Kept),
@@ -61,6 +62,8 @@ export interface Numbers {
     readonly rows: number;
     readonly holds: number;
     readonly extensions: number;
+    /** Holds whose day of review has come. */
+    readonly late: number;
   };
   readonly proof: {
     /** When the chain was last verified to its end. */
@@ -84,6 +87,7 @@ export async function numbersOf({ reading, clock }: Services): Promise<Numbers> 
       rows: found.kept.rows,
       holds: found.kept.holds,
       extensions: found.kept.extensions,
+      late: found.kept.late,
     },
     proof: {
       verifiedAt: found.proof?.worked_at ?? null,

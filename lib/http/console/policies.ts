@@ -1,9 +1,10 @@
 /**
  * Every policy as the start page shows it: what it is doing, whether it may, how its last runs went, what waits past its date,
- * when it comes next. One request to PostgreSQL and one to Redis, however long the history: of each policy the newest runs, by
+ * when it comes next. One request to PostgreSQL and two to Redis, however long the history: of each policy the newest runs, by
  * their index.
  */
 import { z } from 'zod';
+import { openBreakers } from '../../engine/guard/breaker';
 import { type Cursor, readProgress } from '../../engine/run/checkpoint';
 import { maybeRow, type Query, query, rows } from '../../platform/query';
 import { ask } from '../../platform/session';
@@ -125,14 +126,11 @@ export async function policiesNow(
     runs: newestRuns(policies),
     previews: newestPreviews(policies),
   };
-  const [answers, progress] = await Promise.all([
+  const names = policies.map((p) => p.name);
+  const [answers, progress, breakers] = await Promise.all([
     ask(reading, asked, LIMITS),
-    policies.length === 0
-      ? new Map()
-      : readProgress(
-          redis,
-          policies.map((p) => p.name),
-        ).catch(() => null),
+    policies.length === 0 ? new Map() : readProgress(redis, names).catch(() => null),
+    openBreakers(redis, names).catch(() => null),
   ]);
   return {
     stopped: answers.stopped,
@@ -145,7 +143,7 @@ export async function policiesNow(
         stopped: answers.stopped,
         paused: paused ? { by: paused.paused_by, why: paused.paused_reason, at: paused.paused_at } : null,
         live: liveOf(telling, progress?.get(policy.name)),
-        breaker: null,
+        breaker: breakerOf(breakers?.get(policy.name)),
         run:
           telling &&
           factsOf(
@@ -169,6 +167,8 @@ export async function policiesNow(
     }),
   };
 }
+
+const breakerOf = (secondsLeft = 0) => (secondsLeft > 0 ? { secondsLeft } : null);
 
 /** Under way only while the lease says so: a record that was never closed is a runner that died. */
 export function liveOf(

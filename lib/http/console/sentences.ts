@@ -2,6 +2,7 @@
  * One sentence for each state a policy or a run can be in: what happens, what will, and who must do something. Pure. Each reason
  * that the engine has stands here once: a new one without a sentence does not compile.
  */
+import { FAILURES } from '../../engine/guard/breaker';
 import {
   KEPT_REASONS,
   type Kept,
@@ -265,11 +266,8 @@ export interface PolicyFacts {
   readonly paused: { readonly by: string; readonly why: string; readonly at: Date | null } | null;
   /** Under way now, as its record and its checkpoint say. */
   readonly live: (Live & { readonly startedAt: Date }) | null;
-  readonly breaker: {
-    readonly open: boolean;
-    readonly failures: number;
-    readonly secondsLeft: number;
-  } | null;
+  /** Open: runs failed in a row, and it is tried again in so many seconds. */
+  readonly breaker: { readonly secondsLeft: number } | null;
   readonly run: RunFacts | null;
   readonly next: Date | null;
 }
@@ -290,9 +288,9 @@ export function policyState(facts: PolicyFacts, now: Date): State {
       `Paused by ${paused.by}${since}: “${paused.why}”. Nothing is deleted.`,
     );
   }
-  if (breaker?.open) {
+  if (breaker) {
     const again = clockOf(new Date(now.getTime() + breaker.secondsLeft * 1000));
-    const failed = `Failed ${manyOf(breaker.failures, 'time')} in a row${run?.reason ? ` (${run.reason})` : ''}.`;
+    const failed = `Failed ${FAILURES} times or more in a row${run?.reason ? ` (${run.reason})` : ''}.`;
     return state('▲', 'Breaker open', 'wait', `${failed} Tries again after ${again}.`);
   }
   if (run === null) {
