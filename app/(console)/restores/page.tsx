@@ -90,7 +90,7 @@ const Archives = ({ visit: v, entries }: { visit: Visit; entries: readonly Archi
       { name: 'Files', number: true, cell: (a) => countOf(a.files) },
       { name: 'Size', number: true, cell: (a) => bytesOf(a.bytes) },
       { name: 'Erased since', number: true, cell: (a) => countOf(a.dead_rows) },
-      { name: 'Kept until', cell: (a) => (a.expires_at ? <Time at={a.expires_at} /> : 'for ever') },
+      { name: 'Kept until', cell: (a) => (a.expires_at ? <Time at={a.expires_at} /> : 'forever') },
       {
         name: 'Act',
         cell: (a) =>

@@ -87,7 +87,7 @@ export const discardLetterRoute = (provide: () => Services = services) =>
         if ((await open(by, input)) === null) return GONE;
         await take(by, { action: 'letter.discard', ...input });
         const what = input.kind === 'row' ? 'The row stays in the database' : 'The file stays in the store';
-        return { text: `Discarded: ${what.toLowerCase()} for ever.`, to: `/letters?kind=${input.kind}` };
+        return { text: `Discarded: ${what.toLowerCase()} forever.`, to: `/letters?kind=${input.kind}` };
       },
     },
     provide,

@@ -72,7 +72,7 @@ it('is given to somebody by name, once, and to nobody who is no operator', async
   expect(await chain(e.db)).toEqual(['row.assigned otto']);
 });
 
-it('is discarded with a reason, once: the row stays for ever', async () => {
+it('is discarded with a reason, once: the row stays forever', async () => {
   const without = await send(s, discardLetterRoute, 'otto', of(open[2]!, { reason: '' }));
   expect(without.said).toMatchObject({ done: false, field: 'reason' });
   await refusesStrangers(s, e.db, discardLetterRoute, of(open[2]!));

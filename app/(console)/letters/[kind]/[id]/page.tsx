@@ -100,8 +100,8 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             values={values}
             consequences={[
               kind === 'row'
-                ? 'The row stays in the database for ever; no run tries it again.'
-                : 'The file stays in the store for ever.',
+                ? 'The row stays in the database forever; no run tries it again.'
+                : 'The file stays in the store forever.',
             ]}
             yes={`Discard 1 ${kind}`}
             no={back}
