@@ -304,9 +304,16 @@ describe('is refused before the first delete', () => {
 
   it.each([
     ['a reference nobody declared', { references: [['data']] }, `add ['preview'] to contents.0.references`],
+    [
+      'a foreign key to another column',
+      {},
+      'name them as the key in contents.0',
+      'alter table blobs add other int unique; create table odd (blob int references blobs (other)); create index on odd (blob); grant select on odd to lapse_app',
+    ],
     ['a table that is not there', { table: { schema: 'public', name: 'nothing' } }, 'create it'],
-  ])('where there is %s', async (_, content, remedy) => {
+  ])('where there is %s', async (_, content, remedy, alter?: string) => {
     await write([50, 1]);
+    if (alter) await e.db.sql(alter);
     expect((await fitsDatabase(e, docs(content as Partial<Content>))).map((p) => p.remedy)).toContainEqual(
       expect.stringContaining(remedy),
     );
