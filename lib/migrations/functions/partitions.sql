@@ -75,6 +75,13 @@ create or replace function retention.partitions(parent regclass)
 returns table (relation regclass, schema_name text, table_name text, kind text, direct boolean,
   lower_bound text, upper_bound text, may boolean, obstacle text)
 language sql stable security invoker set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$
+  -- Each read once, however many partitions there are: no index answers for either.
+  with referenced as materialized (select distinct f.confrelid as oid from pg_constraint f where f.contype = 'f'),
+  published as materialized (
+    select pc.oid from pg_publication_tables x join pg_namespace pn on pn.nspname = x.schemaname
+    join pg_class pc on pc.relnamespace = pn.oid and pc.relname = x.tablename
+    where exists (select 1 from pg_publication)
+  )
   select c.oid::regclass, n.nspname::text, c.relname::text, c.relkind::text, i.inhparent is not distinct from parent::oid,
     nullif(b.m[1], 'MINVALUE'), nullif(b.m[2], 'MAXVALUE'),
     has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'DELETE') and has_any_column_privilege(c.oid, 'UPDATE'),
@@ -83,11 +90,10 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp set t
       when b.bound = 'DEFAULT' then 'default'
       when c.relkind <> 'r' then 'foreign'
       when i.inhdetachpending then 'pending'
-      when exists (select 1 from pg_constraint f where f.contype = 'f' and f.confrelid in (c.oid, parent)) then 'referenced'
+      when c.oid in (select r.oid from referenced r) or parent::oid in (select r.oid from referenced r) then 'referenced'
       when exists (select 1 from pg_trigger g where g.tgrelid in (c.oid, parent) and not g.tgisinternal and g.tgenabled <> 'D'
         and (g.tgtype & 8) = 8 and g.tgfoid <> 'retention.guard_deletion()'::regprocedure) then 'trigger'
-      when exists (select 1 from pg_publication_tables x join pg_class pc on pc.relname = x.tablename and pc.relnamespace = x.schemaname::regnamespace
-        where pc.oid in (c.oid, parent)) then 'published'
+      when c.oid in (select p.oid from published p) or parent::oid in (select p.oid from published p) then 'published'
       when not exists (select 1 from pg_proc f where f.pronamespace = 'retention'::regnamespace and f.proname = 'drop_partition'
         and pg_has_role(f.proowner, c.relowner, 'USAGE')) then 'not_owned'
     end
