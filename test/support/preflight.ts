@@ -14,7 +14,9 @@ export async function refused(e: Engine, policy: Policy): Promise<string> {
 /** Runs, as the owner, every statement the preflight prints, and gives what is left to say. */
 export async function follow(e: Engine, policy: Policy): Promise<string[]> {
   for (const { remedy } of await fitsDatabase(e, policy)) {
-    const statement = /\b(ALTER|CREATE|GRANT|DROP|SELECT retention)[ .][^;]*;/.exec(remedy)?.[0];
+    const statement = /\b(ALTER|CREATE|GRANT|DROP|INSERT INTO retention|SELECT retention)[ .][^;]*;/.exec(
+      remedy,
+    )?.[0];
     if (statement) await e.db.sql(statement);
   }
   return (await fitsDatabase(e, policy)).map((p) => p.problem);

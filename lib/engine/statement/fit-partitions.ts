@@ -169,7 +169,8 @@ function grantOf(policy: Policy, wanted: Omit<NonNullable<Partitioning['grant']>
   const array = (values: readonly string[]) => text(`{${values.map((v) => JSON.stringify(v)).join(',')}}`);
   const maybe = (value: string | null) => (value === null ? 'null' : text(value));
   const periods = policy.rules.map((r) => r.keepFor.seconds).filter((s) => s !== null);
-  const seconds = periods.length > 0 ? Math.min(...periods) : 365 * 86_400;
+  // An age of none is no grant: a partition of expiries goes a second after its last one.
+  const seconds = periods.length > 0 ? Math.max(1, Math.min(...periods)) : 365 * 86_400;
   const columns = ['policy', 'zone', 'key_columns', 'organization_column', 'user_column', 'file_columns'];
   const values = [
     text(policy.name),

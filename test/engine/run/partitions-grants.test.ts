@@ -1,6 +1,6 @@
 /** What the owner grants, and that nothing a caller says reaches further. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { days, type Policy, type PolicyInput } from '@/lib/policies/contract';
+import { atOnce, days, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import { DAY, type Engine, engine, left, NOW } from '../../support/engine';
 import {
   addMonth,
@@ -14,6 +14,7 @@ import {
   visits,
   visitsPolicy,
 } from '../../support/partitioned';
+import { follow } from '../../support/preflight';
 
 let e: Engine;
 afterEach(() => e?.stop());
@@ -214,4 +215,16 @@ describe('an unfit table is refused, with what to run', () => {
   ])('at the start already, a policy whose %s a partition cannot keep to', (what, changes) => {
     expect(() => visitsPolicy(changes)).toThrow(what);
   });
+});
+
+it('prints a grant that can be run for rows that are kept for no time behind their expiry', async () => {
+  const policy = await begin({
+    clock: { column: 'at', type: 'timestamptz', ahead: true },
+    rules: [{ label: 'all', keepFor: atOnce() }],
+  });
+  await e.db.sql('delete from retention.partition_grant');
+  expect(await follow(e, policy)).toEqual([]);
+  await visits(e.db, EXPIRED, 3);
+  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+  expect(await exists(e.db, EXPIRED)).toBe(false);
 });
