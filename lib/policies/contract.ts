@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
 import type { KeyColumn, TableName } from '../platform/sql';
 import { Clock, clockProblems, isOneColumn } from './clocks';
+import { treeProblems } from './hanging';
 import { nextRun } from './next-run';
 import { Notice, noticeProblems } from './notice';
 import { Period } from './period';
@@ -89,8 +90,14 @@ const FileColumn = z
 const Dependant = z.object({
   table: Table,
   key: z.array(KeyOf).min(1),
-  /** Columns that reference the governed table's key, in the key's order. */
+  /** What it hangs on: another dependant whose rows go; the governed table unless given. */
+  via: Table.optional(),
+  /** Its columns that refer to a row there. */
   references: z.array(identifier).min(1),
+  /** The columns there, in the order of `references`: those of any unique key; that table's key unless given. */
+  refersTo: z.array(identifier).min(1).optional(),
+  /** `false`: no foreign key says so; a row that is written while its parent goes stays behind. */
+  foreignKey: z.literal(false).optional(),
   /**
    * `delete`: goes with the row. `keep`: stays (foreign key ON DELETE SET NULL). `set-null`: stays, and the batch itself
    * takes its reference away and names it in the receipt. `block`: keeps the row here.
@@ -301,11 +308,9 @@ export function definePolicy(input: PolicyInput): Policy {
   problems.push(...personalKeys('key', p.key));
   for (const [i, d] of p.dependants.entries()) {
     problems.push(...personalKeys(`dependants.${i}.key`, d.key));
-    if (d.references.length !== p.key.length) {
-      problems.push(`dependants.${i}.references: must list as many columns as the key has`);
-    }
     problems.push(...detachProblems(p, d, `dependants.${i}`));
   }
+  problems.push(...treeProblems(p, strategyOf(p).archive !== null));
   for (const [i, r] of p.quality.references.entries()) {
     if (r.columns.length !== r.key.length) {
       problems.push(`quality.references.${i}.key: must list as many columns as the reference has`);
@@ -371,6 +376,9 @@ function contentProblems(policy: Policy): string[] {
       : []),
     ...(archive ? ['contents: an archive does not hold them; leave them out, or delete without one'] : []),
     ...(policy.partitioned ? ['contents: not of a partitioned table'] : []),
+    ...(policy.dependants.some((d) => d.fate === 'delete' && label(d.table) === label(policy.table))
+      ? ['contents: not where rows of the table go with one another']
+      : []),
     ...(policy.notice?.requiredDays === undefined
       ? []
       : ['contents: not with notice.requiredDays, by which rows of one content go at different times']),

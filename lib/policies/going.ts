@@ -44,4 +44,4 @@ export const namesFiles = (policy: Policy): boolean =>
 
 /** Rows that keep one another: each sweep frees those that only the rows gone by it referred to. */
 export const refersToItself = (policy: Policy): boolean =>
-  policy.dependants.some((d) => d.fate === 'block' && table(d.table) === table(policy.table));
+  policy.dependants.some((d) => d.fate !== 'keep' && table(d.table) === table(policy.table));

@@ -63,7 +63,7 @@ export class Batches {
       const began = performance.now();
       const result = await settle(session.database, sent, services.backoff, () => deadline.hasTime());
       neighbors.after(result, performance.now() - began);
-      if (result.deleted === 0) this.#seqs.giveBack(request.seq);
+      if (result.deleted + result.dependants_deleted === 0) this.#seqs.giveBack(request.seq);
       tally.add(result);
       return result;
     } catch (error) {

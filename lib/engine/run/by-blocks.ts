@@ -1,6 +1,7 @@
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending, Kept } from '../../platform/outcome';
+import { goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import type { BatchResult } from '../statement/batch';
 import { DUE_CAP } from '../statement/drained';
@@ -50,6 +51,8 @@ export async function byBlocks(
 const isLarge = ({ work: { total } }: Pass): boolean => total === null || total > DUE_CAP;
 const isFree = ({ run, work }: Pass): boolean =>
   strategyOf(work.policy).archive === null &&
+  // A block may have any number of rows hanging on it.
+  goingDependants(work.policy).length === 0 &&
   work.most.rows === Number.POSITIVE_INFINITY &&
   run.request.batchSize === undefined;
 const isOfRows = (error: unknown): boolean =>

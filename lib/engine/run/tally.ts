@@ -7,6 +7,7 @@ export interface Counted {
   readonly picked: number;
   readonly kept: Partial<Kept>;
   readonly deleted?: number;
+  readonly dependants_deleted?: number;
   readonly files?: number;
   /** Receipts; one where anything was deleted, unless given. */
   readonly batches?: number;
@@ -23,8 +24,8 @@ export class Tally {
   #deleted = 0;
   #files = 0;
 
-  add({ picked, kept, deleted = 0, files = 0, batches = deleted > 0 ? 1 : 0 }: Counted): void {
-    this.#batches += batches;
+  add({ picked, kept, deleted = 0, dependants_deleted = 0, files = 0, batches }: Counted): void {
+    this.#batches += batches ?? (deleted + dependants_deleted > 0 ? 1 : 0);
     this.#picked += picked;
     this.#deleted += deleted;
     this.#files += files;

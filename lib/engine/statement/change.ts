@@ -2,7 +2,18 @@
  * What a batch does to its rows: the one place that deletes. A row leaves its table only by the `delete` here, and stays,
  * changed, only by the `update`; everything else is said by its strategy (lib/policies/strategies).
  */
-import { allOf, anyOf, empty, id, list, type Sql, sql, table, tableId } from '../../platform/sql';
+import {
+  allOf,
+  anyOf,
+  empty,
+  id,
+  list,
+  type Sql,
+  sql,
+  type TableName,
+  table,
+  tableId,
+} from '../../platform/sql';
 import type { Content, Dependant, Policy } from '../../policies/contract';
 import { clearedColumns } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
@@ -18,11 +29,13 @@ export function change(policy: Policy, where: Sql, returning: Sql, using?: Sql):
   return sql`update ${t} set ${changes} where ${where} returning ${returning}`;
 }
 
-/** The children `d` of the rows `t` for which `where` is true. */
-export const changeChildren = (d: Dependant, policy: Policy, where: Sql, returning?: Sql): Sql =>
-  sql`delete from ${tableId(d.table)} d using only ${tableId(policy.table)} t where ${where} and ${belongs(d, policy)}${
-    returning ? sql` returning ${returning}` : empty
-  }`;
+/** Rows `d` of a table that go along: those that `using` is joined to by `where`. */
+export const changeAlong = (of: TableName, using: Sql, where: Sql, returning: Sql): Sql =>
+  sql`delete from ${tableId(of)} d using ${using} where ${where} returning ${returning}`;
+
+/** Rows `d` of a table that stay and lose references: those at `k(o, c)`. */
+export const detachAt = (of: TableName, changes: Sql, k: Sql, returning: Sql): Sql =>
+  sql`update ${tableId(of)} d set ${changes} from ${k} where d.tableoid = k.o and d.ctid = k.c returning ${returning}`;
 
 /** Takes the reference away from the rows `d` that refer to the rows `t` for which `where` is true. */
 export const detachChildren = (d: Dependant, policy: Policy, where: Sql, returning: Sql): Sql =>

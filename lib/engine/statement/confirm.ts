@@ -35,7 +35,7 @@ export const confirming = (b: Batch): Sql => {
 };
 
 /** How many rows are there that should not be; null where the count says it. */
-function still({ request, policy, walk }: Batch): Sql {
+function still({ request, policy, strategy, walk }: Batch): Sql {
   if (isCounted(policy)) return sql`null`;
   const mine = sql`retention.receipt where run = ${typed(request.runId, 'uuid')} and seq = ${typed(request.seq, 'int')}`;
   const keys = sql`(select ${isUuid(policy.key) ? sql`retention.uuids_of(key_bytes)` : sql`keys`} from ${mine})`;
@@ -47,7 +47,9 @@ function still({ request, policy, walk }: Batch): Sql {
           select 1 from ${walk.rows} where ${within} and ${unindexed(expired(walk))}
         ) then (${stillThere(policy, keys, within)}) else 0 end)`;
   }
-  return sql`((${stillThere(policy, keys)}) + ${childrenLeft(policy, keys)})`;
+  // What a trigger kept of what goes along, the deleting statement itself has counted (shapes/tree.ts).
+  const children = strategy.archive === null ? empty : sql` + ${childrenLeft(policy, keys)}`;
+  return sql`((${stillThere(policy, keys)})${children})`;
 }
 
 /**

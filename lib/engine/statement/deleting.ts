@@ -19,23 +19,23 @@ import {
   united,
   withParts,
 } from '../../platform/sql';
-import type { Dependant, Policy } from '../../policies/contract';
-import { contentsOf, goingDependants, ownFiles, rowsLeave } from '../../policies/going';
+import type { Policy } from '../../policies/contract';
+import { contentsOf, ownFiles, rowsLeave } from '../../policies/going';
 import { unlikeAlong, versionOf } from './archived';
-import { change, changeChildren } from './change';
+import { change, changeAlong } from './change';
 import { contentsGone } from './contents';
 import { bytesOf, capped, ENTRY_COLUMNS, fileColumns, fileRows, MOST_BYTES } from './files';
 import type { Batch } from './request';
-import type { Shape } from './shapes';
+import type { Along, Shape } from './shapes/shape';
 
 /** `answer`: the deletion's figures unless given. */
 export const deleting = (b: Batch, shape: Shape, answer = FIGURES): Sql => sql`${withParts(
   ...shape.lead,
   gone(b, shape),
-  ...goingDependants(b.policy).map((d, i) => goneAlong(b, d, i, shape.rows)),
+  ...(shape.along ?? []).map((along, i) => goneAlong(b, along, i)),
   ...contentsGone(b.policy, shape.rows, self(b.policy)),
   unlikeAlong(b),
-  queued(b),
+  queued(b, shape),
   totals(b, shape),
   ...shape.seen,
   countsTenants(b.policy) && tenantTotals(b, shape),
@@ -69,45 +69,48 @@ const gone = ({ policy, walk }: Batch, { rows, using, labels }: Shape): Sql =>
     ),
   );
 
-const goneAlong = ({ request, policy }: Batch, d: Dependant, i: number, rows: Sql): Sql =>
+const goneAlong = ({ request, policy }: Batch, { place, using, where, root }: Along, i: number): Sql =>
   cte(
     `d${i}`,
-    changeChildren(
-      d,
-      policy,
-      rows,
+    changeAlong(
+      place.table,
+      using,
+      where,
       list(
-        sql`t.ctid as c`,
-        sql`${keyAsText('d', d.key)} as key`,
-        sql`(${bytesOf('d', d.files)})::bigint as bytes`,
+        sql`${root} as c`,
+        sql`${keyAsText('d', place.key)} as key`,
+        sql`(${bytesOf('d', place.files)})::bigint as bytes`,
         request.archived && sql`${versionOf('d')} as version`,
-        fileColumns(d.files, [{ alias: 'd', scope: d.scope, key: keyAsText('d', d.key) }, self(policy)]),
+        fileColumns(place.files, [
+          { alias: 'd', scope: place.scope, key: keyAsText('d', place.key) },
+          self(policy),
+        ]),
       ),
     ),
   );
 
-interface Along {
-  readonly label: Sql;
+interface Went {
+  readonly label: string;
   readonly relation: Sql;
-  readonly files: Dependant['files'];
+  readonly files: Along['place']['files'];
 }
 
 /** What leaves another table with the rows: dependants, then what the rows were the last to refer to. */
-const along = (policy: Policy): Along[] => {
-  const named = (relation: string) => (d: Pick<Dependant, 'table' | 'files'>, i: number) => ({
-    label: literal(tableLabel(d.table)),
+function along(policy: Policy, { along: those = [] }: Shape): Went[] {
+  const named = (relation: string) => (d: Pick<Along['place'], 'table' | 'files'>, i: number) => ({
+    label: tableLabel(d.table),
     relation: id(`${relation}${i}`),
     files: d.files,
   });
-  return [...goingDependants(policy).map(named('d')), ...contentsOf(policy).map(named('c'))];
-};
+  return [...those.map((a) => a.place).map(named('d')), ...contentsOf(policy).map(named('c'))];
+}
 
 /** Part `queued`: a row for each file that was handed to the outbox. */
-function queued({ request, policy }: Batch): Sql {
+function queued({ request, policy }: Batch, shape: Shape): Sql {
   const label = literal(tableLabel(policy.table));
   const files = [
     ...fileRows(sql`gone`, label, ownFiles(policy)),
-    ...along(policy).flatMap((d) => fileRows(d.relation, d.label, d.files, label)),
+    ...along(policy, shape).flatMap((d) => fileRows(d.relation, literal(d.label), d.files, label)),
   ];
   if (files.length === 0) return cte('queued', sql`select 1 where false`);
   const batch = list(typed(request.runId, 'uuid'), typed(request.seq, 'int'), typed(policy.name, 'text'));
@@ -120,9 +123,15 @@ function queued({ request, policy }: Batch): Sql {
 
 /** Part `totals`, one row. */
 function totals(b: Batch, shape: Shape): Sql {
-  const children = along(b.policy);
+  const children = along(b.policy, shape);
+  // A table that rows leave on several ways is named once.
   const keysOfAll = list(
-    ...children.map((d) => sql`${d.label}, coalesce((select jsonb_agg(key) from ${d.relation}), '[]')`),
+    ...[...new Set(children.map((d) => d.label))].map((label) => {
+      const keys = united(
+        children.filter((d) => d.label === label).map((d) => sql`select key from ${d.relation}`),
+      );
+      return sql`${literal(label)}, coalesce((select jsonb_agg(key) from (${keys}) k), '[]')`;
+    }),
   );
   const ofAll = (what: Sql) => summed(children.map((d) => sql`(select ${what} from ${d.relation})`));
   return cte(
@@ -145,24 +154,29 @@ function totals(b: Batch, shape: Shape): Sql {
 }
 
 /** Relation `(c, bytes, n)`: every row that went, by the place of the governed row it went with; `n` counts that row itself. */
-const went = (policy: Policy): Sql =>
+const went = (policy: Policy, shape: Shape): Sql =>
   united([
     sql`select c, bytes, 1 as n from gone`,
-    ...along(policy).map((d) => sql`select c, bytes, 0 as n from ${d.relation}`),
+    ...along(policy, shape).map((d) => sql`select c, bytes, 0 as n from ${d.relation}`),
   ]);
 
 /** The same with label, and tenant where there are tenants. */
-function labeled(policy: Policy, { labels }: Shape): Sql {
+function labeled(policy: Policy, shape: Shape): Sql {
   const tenant = countsTenants(policy) && sql`g.tenant`;
-  if (labels === 'gone') return sql`select ${list(sql`g.label`, tenant)}, g.bytes, 1 as n from gone g`;
-  return sql`select ${list(sql`l.label`, tenant)}, x.bytes, x.n from (${went(policy)}) x join gone g using (c) join locked l using (c)`;
+  if (shape.labels === 'gone') return sql`select ${list(sql`g.label`, tenant)}, g.bytes, 1 as n from gone g`;
+  if (shape.hasOwners)
+    return sql`select ${list(sql`g.label`, tenant)}, x.bytes, x.n from (${went(policy, shape)}) x join owners g using (c)`;
+  return sql`select ${list(sql`l.label`, tenant)}, x.bytes, x.n from (${went(policy, shape)}) x join gone g using (c) join locked l using (c)`;
 }
 
 /** A row that stays has another place after it was changed: it is counted from what was locked. */
-const labeledThere = (policy: Policy): Sql =>
+const labeledThere = (policy: Policy, shape: Shape): Sql =>
   united([
     sql`select label, 0::bigint as bytes, 1 as n from locked`,
-    ...along(policy).map((d) => sql`select l.label, d.bytes, 0 from ${d.relation} d join locked l using (c)`),
+    ...along(policy, shape).map(
+      (d) =>
+        sql`select l.label, d.bytes, 0 from ${d.relation} d join ${id(shape.hasOwners ? 'owners' : 'locked')} l using (c)`,
+    ),
   ]);
 
 function byRule({ policy, walk }: Batch, shape: Shape): Sql {
@@ -170,11 +184,16 @@ function byRule({ policy, walk }: Batch, shape: Shape): Sql {
   if (walk.ownLabel !== null) {
     const bytes = summed([
       sql`coalesce(sum(bytes), 0)`,
-      ...along(policy).map((d) => sql`(select coalesce(sum(bytes), 0) from ${d.relation})`),
+      ...along(policy, shape).map((d) => sql`(select coalesce(sum(bytes), 0) from ${d.relation})`),
     ]);
-    return sql`case when count(*) = 0 then '{}' else jsonb_build_object(${walk.label}, ${entry(sql`count(*)`, bytes)}) end`;
+    // Rows may go before the one they go with.
+    const none = summed([
+      sql`count(*)`,
+      ...(shape.hasOwners ? along(policy, shape).map((d) => sql`(select count(*) from ${d.relation})`) : []),
+    ]);
+    return sql`case when ${none} = 0 then '{}' else jsonb_build_object(${walk.label}, ${entry(sql`count(*)`, bytes)}) end`;
   }
-  const rows = rowsLeave(policy) ? labeled(policy, shape) : labeledThere(policy);
+  const rows = rowsLeave(policy) ? labeled(policy, shape) : labeledThere(policy, shape);
   const labels = sql`select x.label, sum(x.n) as n, coalesce(sum(x.bytes), 0) as bytes from (${rows}) x group by 1`;
   return sql`coalesce((select jsonb_object_agg(r.label, ${entry(sql`r.n`, sql`r.bytes`)}) from (${labels}) r), '{}')`;
 }

@@ -2,10 +2,13 @@
 import { allOf, anyOf, empty, id, list, literal, raw, type Sql, sql, summed } from '../../platform/sql';
 import type { Content, Dependant, FileColumn, Policy } from '../../policies/contract';
 import { goingFiles } from '../../policies/going';
+import { refersTo as columnsReferredTo } from '../../policies/hanging';
 
-/** `d` is the dependant's row, `t` the governed one. */
-export const belongs = (d: Dependant, policy: Policy): Sql =>
-  allOf(...d.references.map((column, i) => sql`${id('d', column)} = ${id('t', policy.key[i]!.column)}`));
+/** `d` is the dependant's row, `t` the one it refers to: of the governed table, or of what it hangs on. */
+export function belongs(d: Dependant, policy: Policy, child = 'd', parent = 't'): Sql {
+  const columns = columnsReferredTo(d, policy);
+  return allOf(...d.references.map((column, i) => sql`${id(child, column)} = ${id(parent, columns[i]!)}`));
+}
 
 /** Whether row `alias` refers to content `d` by these columns. */
 export const refersBy = (content: Content, columns: readonly string[], alias: string): Sql =>

@@ -22,14 +22,17 @@ import {
 } from '../../platform/sql';
 import { contentsOf, goingDependants, namesFiles } from '../../policies/going';
 import { enter } from './batch';
-import { change, changeChildren } from './change';
+import { change } from './change';
 import { childrenLeft, stillThere } from './confirm';
 import { deleting } from './deleting';
 import { detachingOne } from './detach';
+import { detachedAlong } from './detach-tree';
 import { mayGo } from './predicate';
 import { type Batch, type BatchRequest, batchOf } from './request';
-import { LOCKED_PLACES } from './shapes/locked';
-import { LOCKED_ROWS, pickAndLock } from './shapes/places';
+import { isTree } from './shapes';
+import { LOCKED_PLACES, locked } from './shapes/locked';
+import { pickAndLock } from './shapes/places';
+import { picking, tree, walking } from './shapes/tree';
 
 /** How many rows were set aside, and why: classes and constraints only, for a key may be personal data. */
 const Letters = z.object({
@@ -51,7 +54,7 @@ export function setAside(request: BatchRequest): SettingAside {
   const refused = cte(
     'refused',
     sql`
-      select r.* from retention.try_each(${LOCKED_PLACES}, ${inlined(attempt(b))}, ${inlined(still(b))}) r
+      select r.* from retention.try_each(${LOCKED_PLACES}, ${before(b)}, ${inlined(attempt(b))}, ${inlined(still(b))}) r
     `,
     true,
   );
@@ -66,7 +69,7 @@ export function setAside(request: BatchRequest): SettingAside {
   return {
     entered: enter(request),
     locked: query(
-      sql`${withParts(...pickAndLock(b))}
+      sql`${withParts(...pickAndLock(isTree(b) ? picking(b) : b))}
     select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`,
       nothing,
     ),
@@ -126,35 +129,48 @@ function letters(request: BatchRequest, before: readonly Sql[], rows: Sql): Quer
 /** The place of the row that is tried: a parameter of the text that retention.try_each executes. */
 const PLACE = raw('$1');
 
+/** Of a tree, what the batch would lock below one row. */
+function before(b: Batch): string | null {
+  if (!isTree(b)) return null;
+  return inlined(
+    sql`select set_config('lapse.rows', array[${PLACE}]::text, true), set_config('lapse.labels', '{attempt}', true), ${walking(b)}`,
+  );
+}
+
 /**
- * What the batch would do to one row. Where rows name files it is the batch's own deleting statement, so that a row whose
- * file cannot be queued is found out too. Answers with the row's key.
+ * What the batch would do to one row. With what goes along, or where rows name files, it is the batch's own deleting
+ * statement, so that a row whose file cannot be queued is found out too. Answers with the row's key.
  */
-function attempt({ request, policy }: Batch): Sql {
+function attempt(b: Batch): Sql {
+  const { request, policy } = b;
   const key = keyAsText('t', policy.key);
   const row = sql`t.ctid = ${PLACE}`;
-  if (namesFiles(policy) || contentsOf(policy).length > 0) {
-    const { blocks: _, ...single } = request;
+  const { blocks: _, ...single } = request;
+  const seen = [cte('seen', sql`select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after`)];
+  if (isTree(b)) {
+    // A trigger may keep what should have gone along; of a row that is taken apart, only some rows go now.
+    const shape = tree(batchOf(single));
+    const answer = sql`(select ${key} from only ${tableId(policy.table)} t where ${row} and (${shape.locked} = x.deleted))`;
+    return deleting(batchOf(single), { ...shape, lead: [...shape.lead, ...detachedAlong(b)], seen }, answer);
+  }
+  if (namesFiles(policy) || goingDependants(policy).length + contentsOf(policy).length > 0) {
+    const lead = [cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true)];
     return deleting(
       batchOf(single),
-      {
-        ...LOCKED_ROWS,
-        lead: [
-          cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true),
-          ...detachingOne(policy, row),
-        ],
-        seen: [cte('seen', sql`select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after`)],
-      },
+      { ...locked(batchOf(single)), lead: [...lead, ...detachingOne(policy, row)], seen },
       sql`(select key::text from gone)`,
     );
   }
-  const detached = detachingOne(policy, row);
-  const children = goingDependants(policy).map((d, i) => cte(`d${i}`, changeChildren(d, policy, row)));
-  return sql`${withParts(...detached, ...children)}${change(policy, row, key)}`;
+  return sql`${withParts(...detachingOne(policy, row))}${change(policy, row, key)}`;
 }
 
 /** Whether the row of key `$1` is there after it, or a child of it that a trigger kept. */
-function still({ policy }: Batch): Sql {
+function still(b: Batch): Sql {
+  const { policy } = b;
   const key = sql`array[$1::text]`;
+  if (isTree(b)) {
+    // What goes over several batches is there until the last of them.
+    return sql`select current_setting('lapse.state') = 'whole' and (${stillThere(policy, key)}) > 0`;
+  }
   return sql`select (${stillThere(policy, key)}) + ${childrenLeft(policy, key)} > 0`;
 }

@@ -7,7 +7,7 @@ import type { Database } from '../../platform/database';
 import { type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
 import { sql, tableLabel } from '../../platform/sql';
-import type { Policy } from '../../policies/contract';
+import type { Dependant, Policy } from '../../policies/contract';
 import { standsFor } from '../../policies/fingerprint';
 
 /** A few lookups in the catalog. */
@@ -36,11 +36,12 @@ export const rootsOf = (policy: Policy): Query<Root[]> | null =>
 export function withRoots(policy: Policy, found: readonly Root[] = []): Policy {
   const roots = new Map(found.map(({ label, schema, name }) => [label, { schema, name }]));
   if (!labelsOf(policy).some((label) => roots.has(label))) return policy;
+  const rootOf = (t: Dependant['table']) => roots.get(`${t.schema}.${t.name}`) ?? t;
   const seen = new Set<string>();
   const dependants = policy.dependants
-    .map((d) => ({ ...d, table: roots.get(`${d.table.schema}.${d.table.name}`) ?? d.table }))
+    .map((d) => ({ ...d, table: rootOf(d.table), ...(d.via ? { via: rootOf(d.via) } : {}) }))
     .filter((d) => {
-      const same = JSON.stringify([tableLabel(d.table), d.references, d.fate]);
+      const same = JSON.stringify([tableLabel(d.table), d.via, d.references, d.refersTo, d.fate]);
       return !seen.has(same) && seen.add(same);
     });
   const rooted = { ...policy, dependants };

@@ -54,6 +54,8 @@ export const Position = z.object({
   clock: z.string().nullable(),
   /** Empty, with a clock: that clock is still ahead, with every key. */
   key: z.array(z.string()),
+  /** The next row that may go has more than a batch below it, and is taken apart. */
+  apart: z.literal(true).optional(),
   /** Heap walk only: everything before this block is behind us; `clock` is null then. */
   block: z.number().int().nonnegative().optional(),
   /** Heap walk only: the first block that is not walked, and the file the blocks are in. */

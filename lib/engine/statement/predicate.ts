@@ -21,9 +21,11 @@ import {
   tableLabels,
 } from '../../platform/sql';
 import { ofClock, scaleOf } from '../../policies/clocks';
-import type { Policy } from '../../policies/contract';
-import { contentsOf, detachedDependants, goingDependants } from '../../policies/going';
+import type { Dependant, Policy } from '../../policies/contract';
+import { contentsOf, detachedDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
+import { hangingOn, type Place, treeOf } from '../../policies/tree';
+import { anyBelow, rowsBelow } from './below';
 import { belongs, refersTo } from './files';
 import { clockOf } from './legs/columns';
 import type { Walk } from './legs/walk';
@@ -86,33 +88,50 @@ export const whenAny = (
 
 /** G1: a hold on the row, on anything that would go or be changed with it, or on that through which it is reached. */
 export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sql {
-  const theirs = [...goingDependants(policy), ...detachedDependants(policy)].map(
-    (d) =>
-      sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)} and ${anyOf(...holdsOn('d', d.scope, d.table, d.key))})`,
+  const theirs = anyBelow(policy, (p, alias) =>
+    anyOf(...holdsOn(alias, p.scope, p.table, p.key), ...heldWhereDetached(policy, p, alias)),
   );
   const contents = contentsOf(policy).map(
     (c) =>
       sql`exists (select 1 from only ${tableId(c.table)} d where ${refersTo(c)} and ${anyOf(...holdsOn('d', c.scope, c.table, c.key))})`,
   );
+  const own = heldWhereDetached(policy, treeOf(policy).places[0]!, 't');
   return whenAny(
-    anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...theirs, ...contents, along),
+    anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...own, theirs, ...contents, along),
   );
 }
 
+/** Holds on what would lose its reference to a row of this place. */
+const heldWhereDetached = (policy: Policy, place: Place, alias: string): Sql[] =>
+  hangingOn(policy, place, detachedDependants(policy)).map(
+    (d) =>
+      sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)} and ${anyOf(...holdsOn('x', d.scope, d.table, d.key))})`,
+  );
+
+/** A row itself, or what goes with it, where another policy governs that. */
+function anyNamed(policy: Policy, isNamed: (labels: Sql, key: Sql) => Sql): Sql {
+  const own = isNamed(labels(policy.table), keyAsText('t', policy.key));
+  const theirs = anyBelow(policy, (p, alias) => isNamed(labels(p.table), keyAsText(alias, p.key)));
+  return theirs ? anyOf(own, theirs) : own;
+}
+
+/** Every table of which a row may go. */
+const allLabels = (policy: Policy): Sql => list(...treeOf(policy).places.map((p) => labels(p.table)));
+
 export function extended(policy: Policy, asOf: Sql): Sql {
-  const named = sql`table_name in (${labels(policy.table)})`;
-  return sql`(case when (select exists (select 1 from retention.extension where ${named} and keep_until > ${asOf}))
-      then exists (select 1 from retention.extension e where e.${named} and e.row_key = ${keyAsText('t', policy.key)} and e.keep_until > ${asOf})
-      else false end)`;
+  const isNamed = (of: Sql, key: Sql) =>
+    sql`exists (select 1 from retention.extension e where e.table_name in (${of}) and e.row_key = ${key} and e.keep_until > ${asOf})`;
+  return sql`(case when (select exists (select 1 from retention.extension where table_name in (${allLabels(policy)}) and keep_until > ${asOf}))
+      then ${anyNamed(policy, isNamed)} else false end)`;
 }
 
 /** A row that failed waits for its own next attempt; a discarded one stays for good. */
 export function deadLettered(policy: Policy, asOf: Sql): Sql {
-  const named = sql`table_name in (${labels(policy.table)})`;
   const waiting = sql`(state = 'discarded' or (state = 'open' and next_attempt_at > ${asOf}))`;
-  return sql`(case when (select exists (select 1 from retention.dead_letter where ${named} and ${waiting}))
-      then exists (select 1 from retention.dead_letter where ${named} and row_key = ${keyAsText('t', policy.key)} and ${waiting})
-      else false end)`;
+  const isNamed = (of: Sql, key: Sql) =>
+    sql`exists (select 1 from retention.dead_letter where table_name in (${of}) and row_key = ${key} and ${waiting})`;
+  return sql`(case when (select exists (select 1 from retention.dead_letter where table_name in (${allLabels(policy)}) and ${waiting}))
+      then ${anyNamed(policy, isNamed)} else false end)`;
 }
 
 /**
@@ -139,13 +158,29 @@ export function unnoticed({ policy, isExtendable, asOf, cutoff }: Walk): Sql | n
 
 const dayOf = (instant: Sql): Sql => sql`date_trunc('day', ${instant}, 'UTC')`;
 
-/** A declared dependant that keeps the row here. */
-export const referenced = (policy: Policy): Sql =>
-  anyOf(
-    ...policy.dependants
-      .filter((d) => d.fate === 'block')
-      .map((d) => sql`exists (select 1 from ${tableId(d.table)} d where ${belongs(d, policy)})`),
+const blocking = (policy: Policy): Dependant[] => policy.dependants.filter((d) => d.fate === 'block');
+
+/** What is declared to keep a row here, of a place of the tree. */
+const blocks = (policy: Policy, place: Place, alias: string): Sql[] =>
+  hangingOn(policy, place, blocking(policy)).map(
+    (d) => sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)})`,
   );
+
+/** A declared dependant keeps the row here, or one below it; or a row of the same table that would go with it may not go itself. */
+export function referenced(w: Walk): Sql {
+  const { policy } = w;
+  const tree = treeOf(policy);
+  const stays = sql`exists (select 1 from ${rowsBelow(policy)} b where b.n = 0
+        and not exists (select 1 from ${w.rows} where t.ctid = b.c and ${allOf(expired(w), notYetTold(w), ...spared(w).map(({ is }) => sql`not ${is}`))}))`;
+  return anyOf(
+    ...blocks(policy, tree.places[0]!, 't'),
+    anyBelow(policy, (place, alias) => {
+      const found = blocks(policy, place, alias);
+      return found.length === 0 ? null : anyOf(...found);
+    }),
+    tree.takesGoverned && stays,
+  );
+}
 
 /** Rows that are marked already would be looked at every night; null where none is ever marked. */
 export function unmarked(policy: Policy): Sql | null {
@@ -173,7 +208,7 @@ export const mayGo = (w: Walk): Sql =>
     sql`\n      not ${held(w)}`,
     w.isExtendable && sql`\n      not ${extended(w.policy, w.asOf)}`,
     sql`\n      not ${deadLettered(w.policy, w.asOf)}`,
-    sql`\n      not ${referenced(w.policy)}`,
+    sql`\n      not ${referenced(w)}`,
     ...spared(w).map(({ is }) => sql`\n      not ${is}`),
     notYetTold(w),
   );
@@ -185,7 +220,7 @@ export function staysBecause(w: Walk): Sql {
   const none = sql``;
   const spares = spared(w).reduce((all, { is, reason }) => sql`${all}${when(is, reason)}`, none);
   return sql`case${when(held(w), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
-       ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w.policy), 'referenced')}
+       ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w), 'referenced')}
        ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none}${spares}${unheard ? when(unheard, 'unnoticed') : none} end`;
 }
 

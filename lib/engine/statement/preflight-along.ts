@@ -1,46 +1,8 @@
-/**
- * What would go or change along with the rows a receipt names, unseen: by a foreign key of a dependant, at any depth,
- * or by a trigger of any table that a deletion reaches.
- */
-import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
 import { changedColumns, clearedColumns, rowsLeave } from '../../policies/going';
 import { detachedChildren } from './preflight-detach';
-import {
-  type Catalog,
-  type Check,
-  type ForeignKey,
-  label,
-  quoted,
-  type Relation,
-  type Trigger,
-} from './preflight-facts';
-import { withoutEffect } from './preflight-references';
+import { type Catalog, type Check, label, quoted, type Relation, type Trigger } from './preflight-facts';
 import { changedAlong } from './preflight-tables';
-
-/** A dependant's rows go by the batch; whatever goes by them, it would not know. */
-export const nothingFurther: Check = (catalog) => {
-  const seen = new Set<string>();
-  return catalog.going.flatMap(({ relation: d }) =>
-    catalog.pointingAt(d).flatMap((f) => {
-      const from = catalog.relation(f.from);
-      if (!from || seen.has(`${f.name} ${f.at}`) || f.on_delete === 'a' || f.on_delete === 'r') return [];
-      seen.add(`${f.name} ${f.at}`);
-      return [further(catalog, d, from, f)];
-    }),
-  );
-};
-
-function further(catalog: Catalog, d: Relation, from: Relation, f: ForeignKey): Problem {
-  const at = catalog.relation(f.at) ?? from;
-  const names = [from, ...(f.on_delete === 'c' ? below(catalog, from) : [])].map(label);
-  const what =
-    f.on_delete === 'c' ? `would go with ${label(d)} and be in no receipt` : `would change with ${label(d)}`;
-  return {
-    problem: `rows of ${[...new Set(names)].join(', ')} ${what}`,
-    remedy: `let them keep it instead: ${withoutEffect(at, f, d)} or give ${label(d)} a policy of its own and declare it 'block' here`,
-  };
-}
 
 /** Every table that cascades from this one, at any depth. */
 function below(catalog: Catalog, top: Relation): Relation[] {
@@ -96,7 +58,7 @@ const fires = (t: Trigger, on: Fired['on'], columns: readonly string[] | null): 
   (columns === null || t.columns.length === 0 || t.columns.some((c) => columns.includes(c)));
 
 function firing(catalog: Catalog): Fired[] {
-  const { policy, governed, going } = catalog;
+  const { policy, governed } = catalog;
   if (!governed) return [];
   const own = { relation: governed, known: policy.knownTriggers, field: 'knownTriggers' };
   const of = (r: Relation) => {
@@ -110,7 +72,9 @@ function firing(catalog: Catalog): Fired[] {
     rowsLeave(policy)
       ? { ...own, on: 'delete', columns: null }
       : { ...own, on: 'update', columns: changedColumns(policy) },
-    ...going.map(({ relation }) => ({ ...of(relation), on: 'delete' as const, columns: null })),
+    ...catalog.leaving
+      .filter((r) => r !== governed)
+      .map((relation) => ({ ...of(relation), on: 'delete' as const, columns: null })),
     ...detachedChildren(catalog).map(({ declared, relation }) => ({
       ...of(relation),
       on: 'update' as const,

@@ -20,6 +20,7 @@ import {
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { goingDependants, rowsLeave } from '../../policies/going';
+import { parentTable } from '../../policies/hanging';
 import { contentPolicies } from './content-policies';
 import { belongs } from './files';
 import { fileFacts } from './fit-files';
@@ -68,7 +69,7 @@ function fragmentsOf(policy: Policy): Record<string, string> {
     ...Object.fromEntries(
       policy.dependants.map((d, i) => [
         `dependants.${i}`,
-        sql`select 1 ${governed}, ${tableId(d.table)} d where ${belongs(d, policy)}`,
+        sql`select 1 from ${tableId(parentTable(d, policy))} t, ${tableId(d.table)} d where ${belongs(d, policy)}`,
       ]),
     ),
   };

@@ -15,9 +15,10 @@ import { type Catalog, type Check, type Column, quoted, type Relation } from './
 
 export const columnsExist: Check = ({ policy, governed, children }) => [
   ...missing(governed, columnsOf(policy), ''),
-  ...children.flatMap(({ declared, relation }, i) =>
-    missing(relation, columnsOfChild(declared), `dependants.${i} of `),
-  ),
+  ...children.flatMap(({ declared, relation, parent, refersTo }, i) => [
+    ...missing(relation, columnsOfChild(declared), `dependants.${i} of `),
+    ...(declared.refersTo ? missing(parent, refersTo, `dependants.${i}.refersTo of `) : []),
+  ]),
 ];
 
 const columnsOf = (policy: Policy): string[] => [

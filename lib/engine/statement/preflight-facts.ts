@@ -7,7 +7,8 @@ import { Unfit } from '../../files/references';
 import type { Problem } from '../../platform/errors';
 import { table, tableLabel } from '../../platform/sql';
 import type { Dependant, PermanentTable, Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { goingDependants, rowsLeave } from '../../policies/going';
+import { isDirect, parentTable, refersTo } from '../../policies/hanging';
 import { Partitioning } from './fit-partitions';
 
 const Index = z.object({
@@ -124,10 +125,13 @@ export const CatalogFacts = z.object({
 });
 export type CatalogFacts = z.infer<typeof CatalogFacts>;
 
-/** A declared dependant with its table, where that exists. */
+/** A declared dependant with its table and that of what it hangs on, where they exist. */
 export interface Child {
   readonly declared: Dependant;
   readonly relation: Relation | null;
+  readonly parent: Relation | null;
+  /** The columns of it that the dependant refers to. */
+  readonly refersTo: readonly string[];
 }
 
 /** The facts as the checks read them. */
@@ -145,11 +149,29 @@ export class Catalog {
   ) {
     this.#byOid = new Map(facts.relations.map((r) => [r.oid, r]));
     this.governed = this.declared(0);
-    this.children = policy.dependants.map((d, i) => ({ declared: d, relation: this.declared(1 + i) }));
+    this.children = policy.dependants.map((d, i) => ({
+      declared: d,
+      relation: this.declared(1 + i),
+      parent: this.#parent(d),
+      refersTo: refersTo(d, policy),
+    }));
     const going = goingDependants(policy);
     this.going = this.children.flatMap(({ declared, relation }) =>
       relation && going.includes(declared) ? [{ declared, relation }] : [],
     );
+  }
+
+  #parent(d: Dependant): Relation | null {
+    const { policy } = this;
+    if (isDirect(d, policy)) return this.governed;
+    const label = tableLabel(parentTable(d, policy));
+    return this.declared(1 + policy.dependants.findIndex((x) => tableLabel(x.table) === label));
+  }
+
+  /** Every table that rows leave, the governed one first. */
+  get leaving(): readonly Relation[] {
+    const own = this.governed && rowsLeave(this.policy) ? [this.governed] : [];
+    return [...new Set([...own, ...this.going.map((g) => g.relation)])];
   }
 
   /** The table asked for as number `n`. */

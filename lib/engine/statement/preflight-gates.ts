@@ -8,9 +8,11 @@ import type { Problem } from '../../platform/errors';
 import { name, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { rowsLeave } from '../../policies/going';
+import { isDirect, parentTable, refersTo } from '../../policies/hanging';
 import { judgedBy } from './preflight-catalog';
 import { detachedChildren } from './preflight-detach';
-import { type Catalog, type Check, label, quoted, type Relation } from './preflight-facts';
+import { type Catalog, type Check, type Child, label, quoted, type Relation } from './preflight-facts';
+import { isSame } from './preflight-references';
 import { lackingRights, usageOf } from './preflight-tables';
 
 /** What each part of the policy is called there. */
@@ -69,9 +71,15 @@ function forbidden(catalog: Catalog, governed: Relation, part: string, message: 
 const isReadable = (r: Relation): boolean => r.may.use && r.may.select;
 
 const unlike = (policy: Policy, part: string, message: string): Problem => ({
-  problem: `${part}.references cannot be compared with the key (${policy.key.map((k) => k.column).join(', ')}): ${message}`,
-  remedy: `correct ${part}.references in the policy, or give the columns the key's types`,
+  problem: `${part}.references cannot be compared with ${whatOf(policy, part)}: ${message}`,
+  remedy: `correct ${part}.references in the policy, or give the columns the same types`,
 });
+
+function whatOf(policy: Policy, part: string): string {
+  const d = policy.dependants[Number(part.split('.')[1])];
+  const to = d ? refersTo(d, policy) : [];
+  return `${d && !isDirect(d, policy) ? `(${to.join(', ')}) of ${tableLabel(parentTable(d, policy))}` : `the key (${to.join(', ')})`}`;
+}
 
 /** A function may read any table; only who wrote it knows. */
 export const functions: Check = ({ facts, policy }) => {
@@ -140,9 +148,8 @@ function deciding(catalog: Catalog): Set<Relation> {
   const first = 1 + policy.dependants.length;
   const others = (policy.tenants ? 1 : 0) + judgedBy(policy).length;
   for (let n = first; n < first + others; n += 1) add(catalog.declared(n));
-  for (const { declared, relation } of catalog.children) {
-    if (declared.fate === 'block' && relation && unguarded(catalog, relation, declared.references).length > 0)
-      add(relation);
+  for (const child of catalog.children) {
+    if (child.declared.fate === 'block' && unguarded(catalog, child).length > 0) add(child.relation);
   }
   return found;
 }
@@ -164,41 +171,53 @@ export const judgesExist: Check = (catalog) => {
 
 /** A row inserted while its parent goes would stay behind with its files in no outbox: only a foreign key refuses it. */
 export const noOrphans: Check = (catalog) => {
-  const { policy, governed, going } = catalog;
-  if (!governed) return [];
-  const along = going.map(({ declared, relation }) => ({ declared, relation, goes: true }));
-  const losing = detachedChildren(catalog).map(({ declared, relation }) => ({
-    declared,
-    relation,
-    goes: false,
-  }));
-  return [...along, ...losing].flatMap(({ declared, relation, goes }) =>
-    unguarded(catalog, relation, declared.references).map((leaf) => ({
+  const losing = detachedChildren(catalog).map((x) => x.declared);
+  const going = catalog.going.map((x) => x.declared);
+  return catalog.children.flatMap((child) => {
+    const { declared, parent, relation, refersTo: columns } = child;
+    const goes = going.includes(declared);
+    if (!parent || !relation || !(goes || losing.includes(declared))) return [];
+    // A foreign key of these columns that says something else is to be declared as what it is.
+    const other = catalog
+      .pointingAt(parent)
+      .some((f) => f.from === relation.root && f.columns.every((c) => declared.references.includes(c)));
+    const leaves = other && isPlain(relation) ? [] : unguarded(catalog, child);
+    if (leaves.length > 0 && declared.foreignKey === false) return ambiguous(parent, child, relation);
+    const [from, to] = [declared.references, columns].map((all) => all.map(name).join(', '));
+    const cascade = goes && (parent !== catalog.governed || rowsLeave(catalog.policy));
+    return leaves.map((leaf) => ({
       problem: goes
-        ? `${label(leaf)} goes with ${label(governed)} and no foreign key says so: a row written meanwhile would stay behind`
-        : `${label(leaf)} loses its reference to ${label(governed)} and no foreign key says that it has one: a row written meanwhile would refer to nothing`,
-      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${declared.references.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${policy.key.map((k) => name(k.column)).join(', ')})${goes && rowsLeave(policy) ? ' ON DELETE CASCADE' : ''} NOT VALID;`,
-    })),
-  );
+        ? `${label(leaf)} goes with ${label(parent)} and no foreign key says so: a row written meanwhile would stay behind (foreignKey: false in the policy accepts that)`
+        : `${label(leaf)} loses its reference to ${label(parent)} and no foreign key says that it has one: a row written meanwhile would refer to nothing`,
+      remedy: `ALTER TABLE ${quoted(leaf)} ADD FOREIGN KEY (${from}) REFERENCES ${quoted(parent)} (${to})${cascade ? ' ON DELETE CASCADE' : ''} NOT VALID;`,
+    }));
+  });
 };
 
-/** Where the references are not those of a foreign key: the table, or partitions of it. */
-function unguarded(catalog: Catalog, r: Relation, columns: readonly string[]): Relation[] {
-  const { policy, governed } = catalog;
-  if (!governed) return [];
-  const pairs = (to: readonly string[], from: readonly string[]) =>
-    from
-      .map((c, i) => `${c}\0${to[i]}`)
-      .sort()
-      .join('\0\0');
-  const wanted = pairs(
-    policy.key.map((k) => k.column),
-    columns,
+const isPlain = (r: Relation): boolean => r.kind === 'r';
+
+/** Without a foreign key nothing says that what is referred to is one row. */
+function ambiguous(parent: Relation, { refersTo }: Child, child: Relation): Problem[] {
+  const isOne = parent.indexes.some(
+    (i) => i.unique && i.partial === null && i.columns.every((c) => refersTo.includes(c)),
   );
+  if (isOne) return [];
+  return [
+    {
+      problem: `${label(child)} refers to (${refersTo.join(', ')}) of ${label(parent)}, which may be several rows: it would go with the first of them`,
+      remedy: `CREATE UNIQUE INDEX CONCURRENTLY ON ${quoted(parent)} (${refersTo.map(name).join(', ')});`,
+    },
+  ];
+}
+
+/** Where the references are not those of a foreign key: the table, or partitions of it. */
+function unguarded(catalog: Catalog, child: Child): Relation[] {
+  const { relation: r, parent } = child;
+  if (!parent || !r) return [];
   const at = new Set(
     catalog
-      .pointingAt(governed)
-      .filter((f) => pairs(f.to_columns, f.columns) === wanted)
+      .pointingAt(parent)
+      .filter((f) => isSame(child, f))
       .map((f) => f.at),
   );
   if (at.has(r.root)) return [];

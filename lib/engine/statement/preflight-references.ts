@@ -1,13 +1,20 @@
 /**
- * Is every foreign key that points at the governed table declared, and as what it is? A batch joins a dependant to
- * the policy's key, column by column: a key that points anywhere else would take other rows than are joined.
+ * Is every foreign key that points at a table rows leave declared, and as what it is? A batch joins a dependant to the columns
+ * it refers to, one by one: others would take other rows than are joined.
  */
 
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
-import type { Dependant, Policy } from '../../policies/contract';
-import { rowsLeave } from '../../policies/going';
-import { type Catalog, type Check, type ForeignKey, label, quoted, type Relation } from './preflight-facts';
+import type { Dependant } from '../../policies/contract';
+import {
+  type Catalog,
+  type Check,
+  type Child,
+  type ForeignKey,
+  label,
+  quoted,
+  type Relation,
+} from './preflight-facts';
 
 export const references: Check = (catalog) => judgeAll(catalog, judgeFate);
 
@@ -15,77 +22,118 @@ export const references: Check = (catalog) => judgeAll(catalog, judgeFate);
 export const referencesOfErasure: Check = (catalog) =>
   judgeAll(catalog, (d, governed, from, f) => (d.fate === 'block' ? [] : judgeFate(d, governed, from, f)));
 
-type Judging = (d: Dependant, governed: Relation, from: Relation, f: ForeignKey) => Problem[];
+type Judging = (d: Dependant, to: Relation, from: Relation, f: ForeignKey) => Problem[];
 
-function judgeAll(catalog: Catalog, fate: Judging): Problem[] {
-  const { policy, governed } = catalog;
-  if (!governed || !rowsLeave(policy)) return [];
-  return catalog.pointingAt(governed).flatMap((f) => {
-    const from = catalog.relation(f.from);
-    return from === null ? [] : judge(catalog, governed, from, f, fate);
-  });
-}
+/** Of every table that rows leave. */
+const judgeAll = (catalog: Catalog, fate: Judging): Problem[] =>
+  catalog.leaving.flatMap((to) =>
+    catalog.pointingAt(to).flatMap((f) => {
+      const from = catalog.relation(f.from);
+      return from === null ? [] : judge(catalog, to, from, f, fate);
+    }),
+  );
 
-function judge(
-  catalog: Catalog,
-  governed: Relation,
-  from: Relation,
-  f: ForeignKey,
-  fate: Judging,
-): Problem[] {
-  const { policy } = catalog;
+function judge(catalog: Catalog, to: Relation, from: Relation, f: ForeignKey, fate: Judging): Problem[] {
+  const candidates = catalog.children.filter(
+    (c) => c.relation?.root === f.from && c.parent?.root === to.root,
+  );
+  const declared = candidates.find((c) => isSame(c, f));
+  if (declared) return fate(declared.declared, to, from, f);
   const list = f.columns.join(', ');
-  const candidates = catalog.children.filter((c) => c.relation?.root === f.from).map((c) => c.declared);
-  const wanted = inKeyOrder(policy, f);
-  if (wanted === null) return [elsewhere(policy, governed, from, f)];
-  const declared = candidates.find((d) => same(d.references, wanted));
-  if (declared) return fate(declared, governed, from, f);
-  if (candidates.some((d) => same([...d.references].sort(), [...wanted].sort()))) {
+  const near = candidates.find((c) => sorted(c.declared.references) === sorted(f.columns));
+  if (near) {
     return [
       {
-        problem: `${label(from)} (${list}) is declared in another order than the key (${policy.key.map((k) => k.column).join(', ')}): its rows would be joined to other ones`,
-        remedy: `declare references: [${wanted.map((c) => `'${c}'`).join(', ')}] of ${label(from)} in the policy`,
+        problem: `${label(from)} (${list}) is declared to refer to (${near.refersTo.join(', ')}) of ${label(to)} by (${near.declared.references.join(', ')}), and ${name(f.name)} says (${f.to_columns.join(', ')}) by (${list}): its rows would be joined to other ones`,
+        remedy: `declare it in dependants of the policy as ${lineOf(catalog, to, from, f)}`,
       },
     ];
   }
   const effect = { c: 'go with the row', n: 'lose their reference', d: 'get its default' }[
     f.on_delete as string
   ];
+  const what = to === catalog.governed ? 'the table' : label(to);
   return [
     {
-      problem: `${label(from)} (${list}) references the table and is not declared: ${effect ? `its rows would ${effect}` : 'its rows would stop the deletion'}`,
-      remedy: `declare it in dependants of the policy with references: [${wanted.map((c) => `'${c}'`).join(', ')}] and fate ${from === governed ? "'block' or 'set-null'" : "'delete', 'keep', 'set-null' or 'block'"}`,
+      problem: `${label(from)} (${list}) references ${what} and is not declared: ${effect ? `its rows would ${effect}` : 'its rows would stop the deletion'}`,
+      remedy: `declare it in dependants of the policy as ${lineOf(catalog, to, from, f)}, or with another fate: ${FATES}`,
     },
   ];
 }
 
-const same = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && a.every((x, i) => x === b[i]);
+const FATES =
+  "'delete' (goes along), 'keep' or 'set-null' (stays and loses the reference) or 'block' (keeps the row here)";
 
-/** The referring columns in the order of the policy's key; null when the foreign key points at something else. */
-function inKeyOrder(policy: Policy, f: ForeignKey): string[] | null {
-  if (f.to_columns.length !== policy.key.length) return null;
-  const columns = policy.key.map((k) => f.columns[f.to_columns.indexOf(k.column)]);
-  return columns.every((c) => c !== undefined) ? columns : null;
+const sorted = (columns: readonly string[]): string => [...columns].sort().join('\0');
+const pairs = (columns: readonly string[], to: readonly string[]): string =>
+  sorted(columns.map((c, i) => `${c}\0${to[i]}`));
+
+/** The same columns referring to the same ones, in whatever order either lists them. */
+export const isSame = (c: Pick<Child, 'declared' | 'refersTo'>, f: ForeignKey): boolean =>
+  c.declared.references.length === f.columns.length &&
+  pairs(c.declared.references, c.refersTo) === pairs(f.columns, f.to_columns);
+
+/** The entry of `dependants` that says what this foreign key does. */
+function lineOf(
+  { policy, governed, children }: Catalog,
+  to: Relation,
+  from: Relation,
+  f: ForeignKey,
+): string {
+  const key = to === governed ? policy.key : children.find((c) => c.relation?.root === to.root)!.declared.key;
+  const ordered = key.map((k) => f.columns[f.to_columns.indexOf(k.column)]);
+  const isKey = ordered.length === f.columns.length && ordered.every((c) => c !== undefined);
+  const quote = (columns: readonly (string | undefined)[]) =>
+    `[${columns.map((c) => written(c ?? '…')).join(', ')}]`;
+  const fate = { a: 'delete', r: 'delete', c: 'delete', n: 'keep', d: 'keep' }[f.on_delete];
+  const tableOf = (r: Relation) =>
+    `{ ${r.schema === 'public' ? '' : `schema: ${written(r.schema)}, `}name: ${written(r.name)} }`;
+  return `{ ${[
+    `table: ${tableOf(from)}`,
+    to === governed ? null : `via: ${tableOf(to)}`,
+    `key: [${keyOf(from)}]`,
+    `references: ${quote(isKey ? ordered : f.columns)}`,
+    isKey ? null : `refersTo: ${quote(f.to_columns)}`,
+    `fate: '${fate}'`,
+  ]
+    .filter((x) => x !== null)
+    .join(', ')} }`;
 }
 
-function elsewhere(policy: Policy, governed: Relation, from: Relation, f: ForeignKey): Problem {
-  const key = f.to_columns.map((c) => `{ column: '${c}', type: '${governed.columns[c]?.plain ?? '…'}' }`);
-  return {
-    problem: `foreign key ${name(f.name)} of ${label(from)} refers to (${f.to_columns.join(', ')}), not to the policy's key (${policy.key.map((k) => k.column).join(', ')}): the rows that go with it would be other ones than are joined`,
-    remedy: `where all that refers to the table refers to these columns, name them as the key of the policy: key: [${key.join(', ')}]; else recreate ${name(f.name)} so that it refers to (${policy.key.map((k) => name(k.column)).join(', ')})`,
-  };
+/** As a string of TypeScript. */
+const written = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+
+/** Of the first unique index that names every row. */
+function keyOf(r: Relation): string {
+  const unique = r.indexes.find(
+    (i) => i.unique && i.partial === null && i.columns.every((c) => r.columns[c]?.not_null),
+  );
+  return (unique?.columns ?? ['…'])
+    .map((c) => {
+      const type = r.columns[c]?.plain ?? '…';
+      const personal = /^(text|character|citext|name)/.test(type) ? ', personal: false' : '';
+      return `{ column: ${written(c)}, type: ${written(type)}${personal} }`;
+    })
+    .join(', ');
 }
 
-function judgeFate(d: Dependant, governed: Relation, from: Relation, f: ForeignKey): Problem[] {
+function judgeFate(d: Dependant, to: Relation, from: Relation, f: ForeignKey): Problem[] {
   const letsGo = f.on_delete === 'n' || f.on_delete === 'd';
   const holdsBack = f.on_delete === 'a' || f.on_delete === 'r';
-  if (from === governed) return judgeSelf(d, from, f, holdsBack);
   if (d.fate === 'set-null' && f.on_delete === 'c') {
     return [
       {
         problem: `${label(from)} is declared 'set-null', but foreign key ${name(f.name)} takes its rows along`,
-        remedy: withoutEffect(from, f, governed),
+        remedy: withoutEffect(from, f, to),
+      },
+    ];
+  }
+  if (d.fate === 'keep' && from === to) {
+    return [
+      {
+        problem: `${label(from)} refers to itself by ${name(f.name)} and is declared 'keep': rows that go would change on the way`,
+        remedy:
+          "declare it 'set-null', 'block', or 'delete': a row goes with all below it once each of them may",
       },
     ];
   }
@@ -102,34 +150,13 @@ function judgeFate(d: Dependant, governed: Relation, from: Relation, f: ForeignK
     return [
       {
         problem: `${label(from)} is declared 'block', but foreign key ${name(f.name)} gives way: a row written meanwhile would ${letsGo ? 'lose its reference' : 'go along'}`,
-        remedy: withoutEffect(from, f, governed),
+        remedy: withoutEffect(from, f, to),
       },
     ];
   }
   return [];
 }
 
-/** Rows of one table that go in one statement may refer to each other: only those nothing refers to go, from the end. */
-function judgeSelf(d: Dependant, from: Relation, f: ForeignKey, holdsBack: boolean): Problem[] {
-  // What goes in one batch goes together; what stays has lost its reference before.
-  if (d.fate === 'set-null' && f.on_delete !== 'c') return [];
-  if (!holdsBack) {
-    return [
-      {
-        problem: `${label(from)} refers to itself by ${name(f.name)}: rows at any depth would go or change with the row and be in no receipt`,
-        remedy: `${withoutEffect(from, f, from)} and declare it 'block'`,
-      },
-    ];
-  }
-  if (d.fate === 'block') return [];
-  return [
-    {
-      problem: `${label(from)} refers to itself by ${name(f.name)} and is declared '${d.fate}'`,
-      remedy: "declare it 'block': rows that nothing refers to go first",
-    },
-  ];
-}
-
 /** The same foreign key, which then only refuses. */
-export const withoutEffect = (from: Relation, f: ForeignKey, to: Relation): string =>
+const withoutEffect = (from: Relation, f: ForeignKey, to: Relation): string =>
   `ALTER TABLE ${quoted(from)} DROP CONSTRAINT ${name(f.name)}, ADD CONSTRAINT ${name(f.name)} FOREIGN KEY (${f.columns.map(name).join(', ')}) REFERENCES ${quoted(to)} (${f.to_columns.map(name).join(', ')});`;

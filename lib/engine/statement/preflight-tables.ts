@@ -3,9 +3,11 @@
  * replaces a deletion? Of the governed table, the dependants, and every partition of either.
  */
 import type { Problem } from '../../platform/errors';
-import { name, table, text } from '../../platform/sql';
+import { name, table, tableLabel, text } from '../../platform/sql';
+import type { Dependant } from '../../policies/contract';
 import { changedColumns, detachedDependants, goingDependants, rowsLeave } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
+import { isLeaf, treeOf } from '../../policies/tree';
 import { judgePartitioning } from './fit-partitions';
 import {
   type Catalog,
@@ -16,6 +18,7 @@ import {
   type Relation,
   type Trigger,
 } from './preflight-facts';
+import { isSame } from './preflight-references';
 
 /** Without its table nothing else can be said of a policy. */
 export const tablesExist: Check = ({ policy, governed, children }) => [
@@ -133,29 +136,28 @@ export const noRules: Check = (catalog) => {
   );
 };
 
-/** Dependants that stay and whose foreign key changes them when the row goes; not those that keep the row here. */
+/** Dependants that stay and whose foreign key changes them when the row goes; not those that keep the row here, or go themselves. */
 export function changedAlong(catalog: Catalog): { relation: Relation; columns: string[] }[] {
-  const { governed, policy } = catalog;
-  if (!governed || !rowsLeave(policy)) return [];
-  return catalog.pointingAt(governed).flatMap((f) => {
-    const relation = catalog.relation(f.from);
-    const isChanged = (f.on_delete === 'n' || f.on_delete === 'd') && !keepsHere(catalog, f);
-    return relation && isChanged ? [{ relation, columns: f.columns }] : [];
-  });
+  return catalog.leaving.flatMap((to) =>
+    catalog.pointingAt(to).flatMap((f) => {
+      const relation = catalog.relation(f.from);
+      const isChanged = (f.on_delete === 'n' || f.on_delete === 'd') && !isSettled(catalog, to, f);
+      return relation && isChanged ? [{ relation, columns: f.columns }] : [];
+    }),
+  );
 }
 
-const keepsHere = ({ children }: Catalog, f: ForeignKey): boolean =>
+const isSettled = ({ children }: Catalog, to: Relation, f: ForeignKey): boolean =>
   children.some(
-    ({ declared, relation }) =>
-      declared.fate === 'block' &&
-      relation?.root === f.from &&
-      [...declared.references].sort().join('\0') === [...f.columns].sort().join('\0'),
+    (c) =>
+      c.declared.fate !== 'keep' && c.relation?.root === f.from && c.parent?.root === to.root && isSame(c, f),
   );
 
 export const identified: Check = (catalog) => {
-  const { governed, going } = catalog;
-  const deleting = [governed, ...going.map((g) => g.relation)].flatMap((r) => (r ? catalog.parts(r) : []));
-  return deleting
+  const { governed } = catalog;
+  const leaving = catalog.leaving.length > 0 ? catalog.leaving : governed ? [governed] : [];
+  return leaving
+    .flatMap((r) => catalog.parts(r))
     .filter((r) => r.unidentified)
     .map((r) => ({
       problem: `${quoted(r)} is published without a replica identity`,
@@ -201,13 +203,23 @@ export const rights: Check = (catalog) => {
   for (const { declared, relation: r } of children) {
     if (!r) continue;
     const deletes = goingDependants(policy).includes(declared);
-    const lacking = [!r.may.select && 'SELECT from', deletes && !r.may.delete && 'DELETE from'].filter(
-      (x) => x !== false,
-    );
-    say(r, lacking.join(', '), deletes ? 'SELECT, DELETE' : 'SELECT');
+    // What others hang on is locked before they are looked for.
+    const locks = deletes && r !== governed && hasBelow(catalog, declared);
+    const lacking = [
+      !r.may.select && 'SELECT from',
+      deletes && !r.may.delete && 'DELETE from',
+      locks && !r.may.update && 'UPDATE (which locking a row takes)',
+    ].filter((x) => x !== false);
+    const update = `, UPDATE (${declared.key.map((k) => name(k.column)).join(', ')})`;
+    say(r, lacking.join(', '), deletes ? `SELECT, DELETE${locks ? update : ''}` : 'SELECT');
   }
   return problems;
 };
+
+function hasBelow({ policy }: Catalog, d: Dependant): boolean {
+  const place = treeOf(policy).places.find((p) => tableLabel(p.table) === tableLabel(d.table));
+  return place !== undefined && !isLeaf(policy, place);
+}
 
 /** The net under every batch: the database's own count of what it deletes. */
 export const counted: Check = ({ facts }) =>
@@ -223,10 +235,7 @@ export const counted: Check = ({ facts }) =>
 
 /** A deletion fires the statement triggers of the table it names: so each partition needs its own, and the whole. */
 export const guarded: Check = (catalog) => {
-  const { policy, governed, going } = catalog;
-  if (!governed) return [];
-  const losing = [...(rowsLeave(policy) ? [governed] : []), ...going.map((g) => g.relation)];
-  return [...new Set(losing)].flatMap((r) => {
+  return catalog.leaving.flatMap((r) => {
     const open = catalog.parts(r).filter((x) => /^[rp]$/.test(x.kind) && !x.triggers.some(isGuard));
     // What guards the whole guards its partitions.
     return (open.length > 1 ? [r] : open).map((x) => ({

@@ -10,7 +10,7 @@ import { contentsOf, goingDependants, goingFiles, ownFiles } from '../../policie
 import { strategyOf } from '../../policies/strategies';
 import { contentPolicies } from './content-policies';
 import { fileIndexes } from './fit-files';
-import { nothingFurther, nothingPermanent, triggers } from './preflight-along';
+import { nothingPermanent, triggers } from './preflight-along';
 import { clockType, columnsExist, keys, strategyFits } from './preflight-columns';
 import { checksOfContent } from './preflight-contents';
 import { detachable } from './preflight-detach';
@@ -56,7 +56,6 @@ const CHECKS: readonly Check[] = [
   groups,
   detachable,
   fileIndexes,
-  nothingFurther,
   nothingPermanent,
   triggers,
   counted,

@@ -25,8 +25,11 @@ import {
   utc,
   withParts,
 } from '../../platform/sql';
-import type { Content, Dependant, Policy } from '../../policies/contract';
+import type { Dependant, Policy } from '../../policies/contract';
 import { contentsOf, detachedDependants, goingDependants, ownFiles } from '../../policies/going';
+import { parentTable } from '../../policies/hanging';
+import { type Place, placeOf, treeOf } from '../../policies/tree';
+import { furtherDown, number, parentOf } from './below';
 import { contentsWith } from './contents';
 import { belongs, bytesOf, capped, filesOf } from './files';
 import { type Leg, Position } from './leg';
@@ -90,7 +93,7 @@ export function previewPage(
     progress(w, limit),
     judged(w, only),
     cte('stayed', sql`select stays as reason, count(*) as n from judged where stays is not null group by 1`),
-    going(
+    ...going(
       policy,
       contentsOf(policy).map((c) => contentsWith(policy, c, legs, asOf)),
     ),
@@ -128,74 +131,130 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
     true,
   );
 
-/** Part `going`: the judged rows that would go, with their dependants: rows, bytes and files, and a hash of the keys. */
+/** Part `going`: the judged rows that would go, with what goes along or loses its reference: rows, bytes and files, and a hash of the keys. */
 /** `contents`: of each table that the rows refer to, those that would go with row `t`. */
-function going(policy: Policy, contents: readonly Sql[]): Sql {
-  const dependants = along(policy);
+function going(policy: Policy, contents: readonly Sql[]): Sql[] {
+  const places = treeOf(policy).places.filter((p) => p.n > 0);
   const detached = detachedDependants(policy);
-  if (dependants.length + detached.length === 0) {
-    return cte('going', sql`select j.*, '[]'::jsonb as along from judged j where j.stays is null`, true);
+  if (places.length + detached.length + contents.length === 0) {
+    return [cte('going', sql`select j.*, '[]'::jsonb as along from judged j where j.stays is null`, true)];
   }
-  const theirs = dependants.map((d, i) => {
-    const key = keyAsText('d', d.key);
-    const those = contents[i - goingDependants(policy).length];
-    return sql`cross join lateral (
-      select count(*) as n, coalesce(sum(${bytesOf('d', d.files)}), 0) as bytes, coalesce(sum(${filesOf('d', d.files)}), 0) as files,
-        ${hashOf(key)} as keys
-      ${those ?? sql`from ${tableId(d.table)} d where ${belongs(d as Dependant, policy)}`}
-    ) ${id(`d${i}`)}`;
-  });
-  const losing = detached.map((d, i) => {
-    const key = keyAsText('d', d.key);
-    return sql`cross join lateral (
-      select count(*) as n, ${hashOf(key)} as keys from ${tableId(d.table)} d where ${belongs(d, policy)}
-    ) ${id(`e${i}`)}`;
-  });
-  const each = (column: (d: Sql, i: Sql) => Sql) =>
-    dependants.map((_, i) => column(id(`d${i}`), raw(String(i))));
-  const sum = (column: string) => summed([id('j', column), ...each((d) => sql`${d}.${id(column)}`)]);
+  const along = [
+    ...places.map((p) => ({ d: id(`d${p.n}`), n: id(`n${p.n}`), what: sql`` })),
+    ...contents.map((_, i) => ({ d: id(`c${i}`), n: id(`o${i}`), what: sql`` })),
+  ];
+  const losing = detached.map((_, i) => ({ d: id(`e${i}`), n: id(`m${i}`), what: sql`, 'set-null'` }));
+  const both = [...along, ...losing];
+  const sum = (column: string) =>
+    summed([id('j', column), ...along.map(({ d }) => sql`coalesce(${d}.${id(column)}, 0)`)]);
+  const none = hashOf(sql`''`);
+  return [
+    below(policy),
+    ...places.map(alongBy),
+    ...contents.map((those, i) => contentBy(policy, those, i)),
+    ...detached.map((d, i) => losingBy(policy, d, i)),
+    cte(
+      'going',
+      sql`
+    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${list(...both.map(({ d, n }) => sql`coalesce(${d}.n, 0) as ${n}`))},
+      jsonb_build_array(${list(...both.map(({ d, what }) => sql`jsonb_build_array(coalesce(${d}.n, 0), coalesce(${d}.keys, ${none})${what})`))}) as along
+    from judged j
+    ${lines(...both.map(({ d }) => sql`left join ${d} on ${d}.r = j.n`))}
+    where j.stays is null
+  `,
+      true,
+    ),
+  ];
+}
+
+const hashOf = (keys: Sql): Sql => sql`encode(sha256(${keys}), 'hex')`;
+const hashOfAll = (key: Sql): Sql =>
+  hashOf(sql`coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')`);
+
+/** Part `below(n, o, c, r)`: the rows of the page that go and all that goes with them, each row once; governed rows are judged by themselves. */
+function below(policy: Policy): Sql {
+  const further = sql`
+      union
+      select x.n, x.o, x.c, x.r from b cross join lateral (${furtherDown(policy, raw('r'))}) x where x.n > 0`;
   return cte(
-    'going',
+    'below',
     sql`
-    select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${list(
-      ...each((d, i) => sql`${d}.n as n${i}`),
-      ...losing.map((_, i) => sql`${id(`e${i}`, 'n')} as ${id(`m${i}`)}`),
-    )},
-      jsonb_build_array(${list(
-        ...each((d) => sql`jsonb_build_array(${d}.n, ${d}.keys)`),
-        ...losing.map(
-          (_, i) => sql`jsonb_build_array(${id(`e${i}`, 'n')}, ${id(`e${i}`, 'keys')}, 'set-null')`,
-        ),
-      )}) as along
-    from judged j join only ${tableId(policy.table)} t on t.ctid = j.c
-    ${lines(...theirs, ...losing)}
-    where j.stays is null and t.ctid = any(array(select c from judged where stays is null))
+    with recursive b(n, o, c, r) as (
+      select 0, t.tableoid, j.c, j.n from judged j join only ${tableId(policy.table)} t on t.ctid = j.c where j.stays is null${treeOf(policy).branches.length > 0 ? further : sql``}
+    ) select n, o, c, min(r) as r from b group by n, o, c
   `,
     true,
   );
 }
 
-const hashOf = (key: Sql): Sql =>
-  sql`encode(sha256(coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')), 'hex')`;
+/** Part `d<n>(r, n, bytes, files, keys)`: the rows of one place by the governed row they go with. */
+const alongBy = (place: Place): Sql =>
+  cte(
+    `d${place.n}`,
+    sql`
+    select b.r, count(*) as n, coalesce(sum(${bytesOf('d', place.files)}), 0) as bytes, coalesce(sum(${filesOf('d', place.files)}), 0) as files,
+      ${hashOfAll(keyAsText('d', place.key))} as keys
+    from below b cross join lateral (select d.* from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c offset 0) d
+    where b.n = ${number(place)} group by b.r
+  `,
+    true,
+  );
+
+/** Part `c<i>(r, n, bytes, files, keys)`: what a row would be the last to refer to. */
+function contentBy(policy: Policy, those: Sql, i: number): Sql {
+  const { files, key } = contentsOf(policy)[i]!;
+  return cte(
+    `c${i}`,
+    sql`
+    select j.n as r, x.* from judged j join only ${tableId(policy.table)} t on t.ctid = j.c cross join lateral (
+      select count(*) as n, coalesce(sum(${bytesOf('d', files)}), 0) as bytes, coalesce(sum(${filesOf('d', files)}), 0) as files,
+        ${hashOfAll(keyAsText('d', key))} as keys
+      ${those}
+    ) x where j.stays is null
+  `,
+    true,
+  );
+}
+
+/** Part `e<i>(r, n, keys)`: the rows that lose one reference, but those that go themselves. */
+function losingBy(policy: Policy, d: Dependant, i: number): Sql {
+  const from = placeOf(policy, parentTable(d, policy))!;
+  const own = placeOf(policy, d.table);
+  const goes =
+    own &&
+    own.n > 0 &&
+    sql`not exists (select 1 from below y where y.n = ${number(own)} and y.o = d.tableoid and y.c = d.ctid)`;
+  return cte(
+    `e${i}`,
+    sql`
+    select b.r, count(*) as n, ${hashOfAll(keyAsText('d', d.key))} as keys
+    from below b ${parentOf(from, 'b')}
+      cross join lateral (select d.* from ${tableId(d.table)} d where ${allOf(belongs(d, policy, 'd', 'p'), goes)} offset 0) d
+    where b.n = ${number(from)} group by b.r
+  `,
+    true,
+  );
+}
 
 /** References that would be taken away, by table; of one that is named twice, each reference. */
-const detachedIn = (policy: Policy): Sql => summedByTable(detachedDependants(policy), 'm');
+const detachedIn = (policy: Policy): Sql =>
+  summedByTable(detachedDependants(policy).map((d, i) => ({ table: d.table, n: id(`m${i}`) })));
 
-/** Rows of each dependants' table that would go along; a table declared twice is counted once for each reference. */
-const dependantCounts = (policy: Policy): Sql => summedByTable(along(policy), 'n');
-
-/** Dependants that go, then what the rows are the last to refer to. */
-const along = (policy: Policy): readonly (Dependant | Content)[] => [
-  ...goingDependants(policy),
-  ...contentsOf(policy),
-];
+/** Rows of each table that would go along. */
+const dependantCounts = (policy: Policy): Sql =>
+  summedByTable([
+    ...treeOf(policy)
+      .places.filter((p) => p.n > 0)
+      .map((p) => ({ table: p.table, n: id(`n${p.n}`) })),
+    ...contentsOf(policy).map((c, i) => ({ table: c.table, n: id(`o${i}`) })),
+  ]);
 
 /** One object of all counts of part `going`, a column each. */
-function summedByTable(dependants: readonly Pick<Dependant, 'table'>[], column: string): Sql {
+function summedByTable(columns: readonly { table: Policy['table']; n: Sql }[]): Sql {
   const byTable = new Map<string, Sql[]>();
-  for (const [i, d] of dependants.entries()) {
-    const label = tableLabel(d.table);
-    byTable.set(label, [...(byTable.get(label) ?? []), sql`sum(${id(`${column}${i}`)})`]);
+  for (const { table, n } of columns) {
+    const label = tableLabel(table);
+    byTable.set(label, [...(byTable.get(label) ?? []), sql`sum(${n})`]);
   }
   const counts = [...byTable].map(([label, sums]) => sql`${literal(label)}, coalesce(${summed(sums)}, 0)`);
   return counts.length === 0

@@ -2,6 +2,7 @@
 import { allOf, literal, type Sql, sql, type TableName, tableId } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { type Strategy, strategyOf } from '../../policies/strategies';
+import { treeOf } from '../../policies/tree';
 import type { Blocks } from './heap';
 import type { Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
@@ -20,6 +21,8 @@ export interface BatchRequest {
   readonly byRange?: boolean;
   /** At most so many of them go, the first in the order of the walk; the next batch looks at the rest again. */
   readonly most?: number;
+  /** Of rows that others hang on: at most so many of all tables go. */
+  readonly mostRows?: number;
   readonly asOf: string;
   readonly actor: string;
   readonly reason: string;
@@ -30,6 +33,21 @@ export interface BatchRequest {
   readonly blocks?: Blocks;
   /** Whether its answer brings news of others (pressure.ts). */
   readonly asksForPressure?: boolean;
+}
+
+/** So many rows of all tables a governed row may have on average, until they bound the batch. */
+const ROWS_A_ROW = 10;
+/** As many as a receipt may name (lib/engine/run/pace.ts). */
+const MOST_ROWS = 40_000;
+/** Rows that refer to their own table may be a chain, of which each is a level of its own. */
+const MOST_IN_CIRCLES = 2_000;
+export function mostRowsOf({
+  policy,
+  mostRows,
+  limit,
+}: Pick<BatchRequest, 'policy' | 'mostRows' | 'limit'>): number {
+  const most = treeOf(policy).isCircular ? MOST_IN_CIRCLES : MOST_ROWS;
+  return mostRows ?? Math.min(most, ROWS_A_ROW * limit);
 }
 
 /** Rows as they were when they were archived: only these may go, and only unchanged. */

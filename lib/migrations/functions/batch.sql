@@ -108,9 +108,10 @@ $$;
 comment on function retention.tables_in(jsonb, text) is 'Each table of a count, with how many rows it lost or got.';
 
 -- Tries each row in a block of its own and undoes it: says who refuses, deletes nothing (DELETION §6). Without a
--- search_path of its own: the table's triggers must find what they find in the batch. `attempt` answers with the row's
--- key, `still` whether that key, or what should have gone with it, is there after all: a trigger may keep a row in silence.
-create or replace function retention.try_each(places tid[], attempt text, still text)
+-- search_path of its own: the table's triggers must find what they find in the batch. `before`, where there is any, comes in
+-- front of it. `attempt` answers with the row's key, `still` whether that key, or what should have gone with it, is there
+-- after all: a trigger may keep a row in silence.
+create or replace function retention.try_each(places tid[], before text, attempt text, still text)
 returns table (place tid, sql_state text, constraint_name text)
 language plpgsql volatile security invoker as $$
 declare
@@ -119,6 +120,9 @@ declare
 begin
   foreach place in array places loop
     begin
+      if before is not null then
+        execute before using place;
+      end if;
       execute attempt into gone using place;
       kept := gone is null;
       if not kept then
@@ -141,7 +145,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function retention.try_each(tid[], text, text) is
+comment on function retention.try_each(tid[], text, text, text) is
   'Which of these rows refuse an attempt, or stay in spite of it (LP007), and why; each attempt is undone, nothing is changed.';
 
 create or replace function retention.resolve_letters() returns trigger

@@ -23,6 +23,7 @@ import {
 } from '../../platform/sql';
 import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
+import { parentTable, refersTo } from '../../policies/hanging';
 import { MOST_KEYS } from './measurement';
 
 /** 16 MB at the most: under a tenth of a second warm, a second or two from a cold disk. */
@@ -130,8 +131,8 @@ export const rowReferencesOf = (policy: Policy): RowReference[] => [
     from: d.table,
     key: d.key,
     columns: d.references,
-    to: policy.table,
-    target: policy.key.map((k) => k.column),
+    to: parentTable(d, policy),
+    target: refersTo(d, policy),
   })),
   ...policy.quality.references.map((r) => ({
     from: policy.table,

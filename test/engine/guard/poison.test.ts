@@ -190,7 +190,7 @@ test.each(['40P01', '53100', '55P03', '57014', '58030', '08006'])(
     await e.db.sql(`create function short() returns trigger language plpgsql as $$ begin
       raise exception 'not now' using errcode = '${state}'; end $$`);
     await e.db.sql('create trigger short before delete on things for each row execute function short()');
-    const trying = e.db.sql(`select * from retention.try_each(array(select ctid from things),
+    const trying = e.db.sql(`select * from retention.try_each(array(select ctid from things), null,
       'delete from things t where t.ctid = $1 returning id::text', 'select exists (select 1 from things where id::text = $1)')`);
     await expect(trying).rejects.toMatchObject({ code: state });
   },

@@ -38,7 +38,7 @@ async function docs(noteMore = '', onDelete = 'on delete cascade'): Promise<void
 
 describe('a governed table that refers to itself', () => {
   it.each(['cascade', 'set null', 'set default'])(
-    'is refused on delete %s, declared or not',
+    'is refused on delete %s unless its rows are declared to go',
     async (action) => {
       await e.db.sql(
         `create table folder (id int primary key, parent int references folder on delete ${action}, at timestamptz)`,
@@ -51,14 +51,15 @@ describe('a governed table that refers to itself', () => {
       ]);
       const bare = policy({ table: { name: 'folder' } });
       expect(await refused(e, bare)).toContain('public.folder (parent) references the table');
-      for (const fate of ['delete', 'keep', 'block'] as const) {
-        const tree = policy({ table: { name: 'folder' }, dependants: [child('folder', ['parent'], fate)] });
-        expect(await refused(e, tree)).toContain('refers to itself');
-      }
+      const kept = policy({ table: { name: 'folder' }, dependants: [child('folder', ['parent'], 'keep')] });
+      expect(await refused(e, kept)).toContain(
+        'refers to itself by "folder_parent_fkey" and is declared \'keep\'',
+      );
       const blocked = policy({
         table: { name: 'folder' },
         dependants: [child('folder', ['parent'], 'block')],
       });
+      expect(await refused(e, blocked)).toContain("is declared 'block', but foreign key");
       expect(await follow(e, blocked)).toEqual([]);
       expect(await e.run(blocked)).toMatchObject({
         outcome: 'succeeded',
@@ -78,8 +79,6 @@ describe('a governed table that refers to itself', () => {
       [old],
     );
     await e.db.sql('insert into folder values (7, null, $1), (8, 7, $2)', [old, ago(0)]);
-    const deleting = policy({ table: { name: 'folder' }, dependants: [child('folder', ['parent'])] });
-    expect(await refused(e, deleting)).toContain("declare it 'block'");
     const tree = policy({ table: { name: 'folder' }, dependants: [child('folder', ['parent'], 'block')] });
     expect(await e.run(tree)).toMatchObject({ outcome: 'succeeded', deleted: 6 });
     expect(await named(e)).toEqual([1, 2, 3, 4, 5, 6].map((n) => `public.folder ${n}`));
@@ -87,53 +86,67 @@ describe('a governed table that refers to itself', () => {
 });
 
 describe('what a dependant would take along', () => {
-  it('is refused where the dependant refers to itself', async () => {
-    await docs(', reply_to int references note on delete cascade');
-    await e.db.sql('create index on note (reply_to)');
-    await e.db.sql('insert into note values (21, 2, 10)');
-    expect(await refused(e, notes)).toContain('rows of public.note would go with public.note');
-  });
-
-  it.each(['set null', 'set default'])(
-    'is refused where it would change rows on delete %s',
+  it.each(['cascade', 'set null', 'set default', 'no action', 'restrict'])(
+    'is refused on delete %s until it is declared, also where the dependant refers to itself',
     async (action) => {
-      await docs();
+      await docs(`, reply_to int references note on delete ${action}`);
       await e.db.sql(`create table seen (id int primary key, note int references note on delete ${action})`);
-      await e.db.sql('create index on seen (note)');
-      expect(await refused(e, notes)).toContain('rows of public.seen would change with public.note');
-      expect(await follow(e, notes)).toEqual([]);
+      await e.db.sql('create index on note (reply_to); create index on seen (note)');
+      await e.db.sql(
+        'grant select, update, delete on seen to lapse_app; insert into note values (21, 2, 10)',
+      );
+      const fate = action.startsWith('set') ? 'keep' : 'delete';
+      const said = await refused(e, notes);
+      const line = (table: string, column: string, f: string) =>
+        `{ table: { name: '${table}' }, via: { name: 'note' }, key: [{ column: 'id', type: 'integer' }], references: ['${column}'], fate: '${f}' }`;
+      expect(said).toContain(line('note', 'reply_to', fate));
+      expect(said).toContain(line('seen', 'note', fate));
+      const via = { via: { name: 'note' } };
+      const whole = policy({
+        table: { name: 'doc' },
+        dependants: [
+          child('note', ['doc']),
+          child('note', ['reply_to'], 'delete', via),
+          child('seen', ['note'], fate, via),
+        ],
+      });
+      expect(await follow(e, whole)).toEqual([]);
+      expect(await e.run(whole)).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 2 });
     },
   );
 
-  it('is refused at any depth, also without a foreign key between dependant and governed table', async () => {
-    await e.db.sql('create table doc (id int primary key, at timestamptz)');
-    await e.db.sql('create table note (id int primary key, doc int)');
+  it('is refused at any depth, one branch after the other', async () => {
+    await docs();
     await e.db.sql('create table version (id int primary key, note int references note on delete cascade)');
     await e.db.sql(
       'create table page (id int primary key, version int references version on delete cascade)',
     );
-    await e.db.sql(
-      'create index on doc (at, id); create index on note (doc); create index on version (note); create index on page (version)',
+    await e.db.sql('create index on version (note); create index on page (version)');
+    await e.db.sql('insert into version values (100, 10); insert into page values (1000, 100)');
+    expect(await refused(e, notes)).toContain(
+      'public.version (note) references public.note and is not declared: its rows would go with the row',
     );
-    await e.db.sql('grant select, update, delete on doc, note to lapse_app');
-    await e.db.sql('insert into doc values (1, $1)', [old]);
-    await e.db.sql(
-      'insert into note values (10, 1); insert into version values (100, 10); insert into page values (1000, 100)',
-    );
-    const said = await refused(e, notes);
-    expect(said).toContain(
-      'rows of public.version, public.page would go with public.note and be in no receipt',
-    );
-    expect(said).toContain(
-      'FOREIGN KEY ("doc") REFERENCES "public"."doc" ("id") ON DELETE CASCADE NOT VALID;',
-    );
-    expect(await follow(e, notes)).toEqual([]);
-    // What the foreign key now only refuses keeps its row, set aside with the reason.
-    expect(await e.run(notes)).toMatchObject({ outcome: 'succeeded', deleted: 0 });
-    expect(await e.db.sql('select row_key, sql_state, constraint_name from retention.dead_letter')).toEqual([
-      { row_key: '1', sql_state: '23503', constraint_name: 'version_note_fkey' },
-    ]);
+    const versions = child('version', ['note'], 'delete', { via: { name: 'note' } });
+    const further = policy({ table: { name: 'doc' }, dependants: [child('note', ['doc']), versions] });
+    const said = await refused(e, further);
+    expect(said).toContain('public.page (version) references public.version and is not declared');
+    expect(said).toContain('GRANT SELECT, DELETE ON "public"."version" TO lapse_app;');
     expect(await left(e.db, 'page')).toBe(1);
+  });
+
+  it('takes the right to lock what others hang on', async () => {
+    await docs();
+    await e.db.sql('create table version (id int primary key, note int references note on delete cascade)');
+    await e.db.sql(
+      'create index on version (note); revoke update on note from lapse_app; grant select, delete on version to lapse_app',
+    );
+    const versions = child('version', ['note'], 'delete', { via: { name: 'note' } });
+    const whole = policy({ table: { name: 'doc' }, dependants: [child('note', ['doc']), versions] });
+    expect(await refused(e, whole)).toContain(
+      'GRANT SELECT, DELETE, UPDATE ("id") ON "public"."note" TO lapse_app;',
+    );
+    expect(await follow(e, whole)).toEqual([]);
+    expect(await e.run(whole)).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 1 });
   });
 
   it.skipIf(permanentTables.length === 0)('is refused into a permanent table at any depth', async () => {

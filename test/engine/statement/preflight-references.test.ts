@@ -31,12 +31,23 @@ async function invoices(): Promise<void> {
 }
 const lines = { table: { name: 'line' }, key: id, references: ['inv_number'], fate: 'delete' as const };
 
-it('refuses a foreign key to another column than the key: children of a live row are not joined to a dead one', async () => {
+it('refuses a foreign key to another column than is declared: children of a live row are not joined to a dead one', async () => {
   await invoices();
   const byId = policy({ table: { name: 'inv' }, key: id, dependants: [lines] });
   const said = await refused(e, byId);
-  expect(said).toContain("refers to (number), not to the policy's key (id)");
-  expect(said).toContain("key: [{ column: 'number', type: 'integer' }]");
+  expect(said).toContain(
+    'is declared to refer to (id) of public.inv by (inv_number), and "line_inv_number_fkey" says (number)',
+  );
+  expect(said).toContain("references: ['inv_number'], refersTo: ['number'], fate: 'delete'");
+  expect(said).not.toContain('ADD FOREIGN KEY');
+  const asSaid = policy({
+    table: { name: 'inv' },
+    key: id,
+    dependants: [{ ...lines, refersTo: ['number'] }],
+  });
+  expect(await e.run(asSaid)).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 1 });
+  expect(await named(e)).toEqual(['public.inv 7', 'public.line 10']);
+  expect(await e.db.sql('select id from line order by id')).toEqual([{ id: 20 }, { id: 30 }]);
 });
 
 it('deletes exactly the children once the key is the column they refer to', async () => {

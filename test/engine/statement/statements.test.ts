@@ -87,9 +87,9 @@ describe('the deciding statement deletes nothing', () => {
 
   it('of rows that another batch has locked', async () => {
     const order = await begun(await withNotes());
-    const { entered, locked, deleted } = batch(order).queries;
+    const { entered, locked, compared, deleted } = batch(order).queries;
     await own.sql('begin');
-    for (const s of [session(5_000), entered, locked!]) await send(s);
+    for (const s of [session(5_000), entered, locked!, compared!]) await send(s);
     expect(await send(batch({ ...order, seq: 2 }).queries.deleted)).toMatchObject([{ deleted: '0' }]);
     expect(await send(deleted)).toMatchObject([{ deleted: '2' }]);
     await own.sql('rollback');
@@ -102,13 +102,13 @@ describe('the deciding statement deletes nothing', () => {
       `insert into retention.hold (scope, subject, reason, placed_by) values ('user', $1, 'matter', 'alice')`,
       [owner],
     );
-    const { entered, locked, deleted, confirmed } = batch(order).queries;
+    const { entered, locked, compared, deleted, confirmed } = batch(order).queries;
     await own.sql('begin');
     for (const s of [session(5_000), entered, locked!]) await send(s);
     await e.db.sql('insert into notes (thing, author) select id, $1::uuid from things order by at limit 1', [
       owner,
     ]);
-    for (const s of [deleted, confirmed]) await send(s);
+    for (const s of [compared!, deleted, confirmed]) await send(s);
     await own.sql('commit');
     expect(await left(e.db)).toBe(1);
     expect(await e.db.sql('select author from notes')).toEqual([{ author: owner }]);

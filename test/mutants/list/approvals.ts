@@ -34,8 +34,8 @@ export const approvalMutants: readonly Mutant[] = [
     id: 'A03',
     promise: 'What is hashed of a row is what goes along with it, too.',
     file: `lib/engine/statement/preview.ts`,
-    find: `jsonb_build_array(\${d}.n, \${d}.keys)`,
-    replace: `jsonb_build_array(\${d}.n)`,
+    find: `jsonb_build_array(coalesce(\${d}.n, 0), coalesce(\${d}.keys, \${none})\${what})`,
+    replace: `jsonb_build_array(coalesce(\${d}.n, 0)\${what})`,
     tests: [approval],
   },
   {

@@ -44,8 +44,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B06',
     promise: 'A hold on the organization or user that only a dependant names keeps the row it belongs to.',
     file: `lib/engine/statement/predicate.ts`,
-    find: `holdsOn('d', d.scope, d.table`,
-    replace: `holdsOn('d', {}, d.table`,
+    find: `holdsOn(alias, p.scope, p.table`,
+    replace: `holdsOn(alias, {}, p.table`,
     tests: ['test/engine/run/holds.test.ts:that only it names'],
   },
   {
@@ -140,8 +140,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B39',
     promise: 'The files of rows that go along are queued.',
     file: `lib/engine/statement/deleting.ts`,
-    find: `...along(policy).flatMap((d) => fileRows(`,
-    replace: `...along(policy).slice(0, 0).flatMap((d) => fileRows(`,
+    find: `...along(policy, shape).flatMap((d) => fileRows(`,
+    replace: `...along(policy, shape).slice(0, 0).flatMap((d) => fileRows(`,
     tests: [
       'test/files/artifacts.test.ts:exactly as an independent count says',
       'test/files/in-force.test.ts',
@@ -222,9 +222,9 @@ export const batchMutants: readonly Mutant[] = [
   {
     id: 'B52',
     promise: 'A child that a trigger keeps stops the batch of its parent.',
-    file: `lib/engine/statement/confirm.ts`,
-    find: `((\${stillThere(policy, keys)}) + \${childrenLeft(policy, keys)})`,
-    replace: `((\${stillThere(policy, keys)}))`,
+    file: `lib/engine/statement/shapes/tree.ts`,
+    find: `((select count(*) from locked) + \${stayedBehind(grown, along)})`,
+    replace: `(select count(*) from locked)`,
     tests: [`${byTrigger}:sets aside a row whose child`],
   },
   {

@@ -47,7 +47,7 @@ export const erasureMutants: readonly Mutant[] = [
     id: 'ER06',
     promise: 'A row goes only when nothing refers to it any more, also where a reference would cascade.',
     file: 'lib/engine/statement/shapes/locked.ts',
-    find: `b.walk.locksFirst && sql\`not \${referenced(b.policy)}\``,
+    find: `b.walk.locksFirst && sql\`not \${referenced(b.walk)}\``,
     replace: `false`,
     tests: ['test/rights/graph.test.ts:a row written while'],
   },

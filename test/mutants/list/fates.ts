@@ -31,8 +31,8 @@ export const fateMutants: readonly Mutant[] = [
     id: 'FT03',
     promise: 'A hold on a row keeps its reference, and what it refers to.',
     file: `${statement}/predicate.ts`,
-    find: '[...goingDependants(policy), ...detachedDependants(policy)].map(',
-    replace: 'goingDependants(policy).map(',
+    find: 'policy.key), ...own, theirs, ...contents, along)',
+    replace: 'policy.key), theirs, ...contents, along)',
     tests: [`${detach}:a hold on a row`],
   },
   {
@@ -47,8 +47,8 @@ export const fateMutants: readonly Mutant[] = [
     id: 'FT05',
     promise: 'What loses its reference has a foreign key, or a row written meanwhile would refer to nothing.',
     file: `${statement}/preflight-gates.ts`,
-    find: '[...along, ...losing].flatMap(',
-    replace: '[...along, ...losing].filter((x) => x.goes).flatMap(',
+    find: '!(goes || losing.includes(declared))',
+    replace: '!goes',
     tests: [`${detach}:no foreign key says so`],
   },
   {
@@ -87,9 +87,9 @@ export const fateMutants: readonly Mutant[] = [
   {
     id: 'FT10',
     promise: 'A table from which rows go along has its guard, also where the row itself stays.',
-    file: `${statement}/preflight-tables.ts`,
-    find: '...(rowsLeave(policy) ? [governed] : []), ...going.map((g) => g.relation)',
-    replace: '...(rowsLeave(policy) ? [governed, ...going.map((g) => g.relation)] : [])',
+    file: `${statement}/preflight-facts.ts`,
+    find: '[...own, ...this.going.map((g) => g.relation)]',
+    replace: '[...own, ...(own.length > 0 ? this.going.map((g) => g.relation) : [])]',
     tests: [`${along}:they are not guarded`],
   },
   {
@@ -186,8 +186,8 @@ export const fateMutants: readonly Mutant[] = [
     id: 'FT23',
     promise: 'A hold on a content keeps every row that refers to it.',
     file: `${statement}/predicate.ts`,
-    find: '...theirs, ...contents, along)',
-    replace: '...theirs, ...contents.slice(9), along)',
+    find: 'theirs, ...contents, along)',
+    replace: 'theirs, ...contents.slice(9), along)',
     tests: [`${contents}:a hold on it`],
   },
   {

@@ -208,7 +208,11 @@ export class Oracle {
     if (rows.some((row) => this.#copy.extended.has(row.id))) return 'extended';
     if (rows.some((row) => this.#copy.lettered.has(row.id))) return 'dead_letter';
     const isBlocked = this.#block.some((r) => rows.some((row) => r.to(row).some((d) => !gone.has(d.id))));
-    if (isBlocked) return 'referenced';
+    // A governed row below it goes only where it may itself.
+    const waits = rows.some(
+      (row) => row.id !== root.id && row.table === root.table && !(isDue(row, this.j) && row.condition),
+    );
+    if (isBlocked || waits) return 'referenced';
     return root.condition ? null : 'condition';
   }
 
@@ -263,7 +267,8 @@ export class Oracle {
 
   #counted(roots: readonly CopiedRow[]): Record<string, number> {
     const ids = new Set(roots.flatMap((row) => [...this.#closure(row)]));
-    for (const row of roots) ids.delete(row.id);
+    const governed = labelOf(this.#policy.table);
+    for (const id of ids) if (this.#copy.rows.get(id)!.table === governed) ids.delete(id);
     const counts: Record<string, number> = {};
     for (const id of ids) {
       const { table } = this.#copy.rows.get(id)!;

@@ -2,6 +2,7 @@
  * Does what a refusal says, as a developer would who reads it: runs the printed statements as the owner of the tables, and
  * writes the printed line into the policy. What no reader understands is not followed, and the proof says so.
  */
+import { runInNewContext } from 'node:vm';
 import type { PolicyInput } from '../../../policies/contract';
 import type { Child } from './declare';
 import { keyOf } from './declare';
@@ -58,45 +59,44 @@ const quotedWords = (text: string): string[] =>
 const READERS: readonly Reader[] = [
   {
     kind: 'a branch is not declared',
-    of: (r) => /references the table and is not declared/.test(r.problem),
+    of: (r) => /references .* and is not declared: its rows would/.test(r.problem),
     follow: ({ policy, shape, problem, remedy }) => {
-      const at = shape.tables.find((t) => problem.startsWith(`${labelOf(t)} (`));
-      const list = /with references: \[(.*)\] and fate/.exec(remedy)?.[1];
-      if (!at || list === undefined) return null;
-      const fate = fateOf(shape, problem, remedy);
+      const printed = lineIn(remedy);
+      const at = shape.tables.find((t) => printed && labelOfChild(printed) === labelOf(t));
+      if (!at || !printed) return null;
+      const own = childrenOf(policy).find((c) => c.fate === 'delete' && labelOfChild(c) === labelOf(at));
+      const isGoverned = at === shape.tables[0];
+      const known = isGoverned || !at.trigger || at.trigger.kind === 'deletes' ? [] : [at.trigger.name];
+      const scope = {
+        ...(at.organization ? { organization: at.organization } : {}),
+        ...(at.person ? { user: at.person } : {}),
+      };
       const child: Child = {
-        table: { schema: at.schema, name: at.name },
-        key: keyOf(at),
-        references: referencesOf(shape, list),
-        fate,
-        knownTriggers:
-          at === shape.tables[0] || !at.trigger || at.trigger.kind === 'deletes' ? [] : [at.trigger.name],
-        ...(at.organization || at.person
-          ? {
-              scope: {
-                ...(at.organization ? { organization: at.organization } : {}),
-                ...(at.person ? { user: at.person } : {}),
-              },
-            }
-          : {}),
+        ...printed,
+        key: isGoverned ? policy.key : (own?.key ?? keyOf(at)),
+        fate: fateOf(shape, problem, printed.fate),
+        knownTriggers: known,
+        ...(isGoverned ? {} : own ? { scope: own.scope, files: own.files } : { scope }),
       };
       return declared({ ...policy, dependants: [...childrenOf(policy), child] });
     },
   },
   {
-    kind: 'columns in another order than the key',
-    of: (r) => /is declared in another order than the key/.test(r.problem),
-    follow: ({ policy, shape, problem, remedy }) => {
-      const list = /^declare references: \[(.*)\] of /.exec(remedy)?.[1];
-      if (list === undefined) return null;
-      const references = referencesOf(shape, list);
-      const same = (c: Child) => [...c.references].sort().join() === [...references].sort().join();
+    kind: 'columns that refer to others than is declared',
+    of: (r) => /is declared to refer to .*: its rows would be joined to other ones/.test(r.problem),
+    follow: ({ policy, remedy }) => {
+      const printed = lineIn(remedy);
+      if (!printed) return null;
+      const place = (c: Child) => JSON.stringify([labelOfChild(c), c.via ?? null]);
+      const same = (c: Child) =>
+        place(c) === place(printed) &&
+        [...c.references].sort().join() === [...printed.references].sort().join();
       return declared(
-        change(
-          policy,
-          (c) => problem.startsWith(`${labelOfChild(c)} (`) && same(c),
-          (c) => ({ ...c, references }),
-        ),
+        change(policy, same, ({ refersTo: _, ...c }) => ({
+          ...c,
+          references: printed.references,
+          ...(printed.refersTo ? { refersTo: printed.refersTo } : {}),
+        })),
       );
     },
   },
@@ -157,16 +157,15 @@ const READERS: readonly Reader[] = [
   },
   {
     kind: 'a table that refers to itself',
-    of: (r) => /refers to itself by/.test(r.problem),
-    follow: (r) => {
-      const governed = labelOf({ schema: r.policy.table.schema ?? 'public', name: r.policy.table.name });
-      const policy = change(
-        r.policy,
-        (c) => labelOfChild(c) === governed,
-        (c) => ({ ...c, fate: 'block' }),
-      );
-      return { policy: policy ?? r.policy, statements: statementsIn(r.remedy) };
-    },
+    of: (r) => /refers to itself by .* and is declared 'keep'/.test(r.problem),
+    follow: (r) =>
+      declared(
+        change(
+          r.policy,
+          (c) => c.fate === 'keep' && r.problem.startsWith(`${labelOfChild(c)} refers`),
+          (c) => ({ ...c, fate: 'delete', files: [], scope: {} }),
+        ),
+      ),
   },
   {
     kind: 'a trigger nobody named',
@@ -188,11 +187,6 @@ const READERS: readonly Reader[] = [
         ),
       );
     },
-  },
-  {
-    kind: 'rows that would go or change unseen',
-    of: (r) => /would (go|change) with /.test(r.problem),
-    follow: run,
   },
   {
     kind: "'block' or 'set-null' where the foreign key takes along",
@@ -296,25 +290,17 @@ export const kindOf = (refusal: Refusal): string =>
 export const follow = (reading: Reading): Followed | null =>
   READERS.find((reader) => reader.of(reading))?.follow(reading) ?? null;
 
-/** A developer who reads "'delete', 'keep' or 'block'" takes what the foreign key does already. */
-function fateOf(shape: Shape, problem: string, remedy: string): Child['fate'] {
-  if (!remedy.includes("'delete'")) return 'block';
-  if (/lose their reference|get its default/.test(problem)) return 'keep';
-  return /would stop the deletion/.test(problem) && shape.number % 2 === 0 ? 'block' : 'delete';
+/** A developer takes what is printed, or what the foreign key does already. */
+function fateOf(shape: Shape, problem: string, printed: Child['fate']): Child['fate'] {
+  return /would stop the deletion/.test(problem) && shape.number % 2 === 0 ? 'block' : printed;
 }
 
-/** Columns as the remedy lists them: 'a', 'b'; a name may hold any sign, also a quote. */
-function referencesOf(shape: Shape, list: string): string[] {
-  const link = shape.links.find((l) =>
-    permutations(l.columns).some((p) => p.map((c) => `'${c}'`).join(', ') === list),
-  );
-  const wanted = link && permutations(link.columns).find((p) => p.map((c) => `'${c}'`).join(', ') === list);
-  return wanted ? [...wanted] : quotedWords(list);
-}
-
-function permutations<T>(all: readonly T[]): T[][] {
-  if (all.length < 2) return [[...all]];
-  return all.flatMap((one, i) => permutations(all.filter((_, x) => x !== i)).map((rest) => [one, ...rest]));
+/** The printed entry of dependants, which is an expression of JavaScript; its names may hold any sign. */
+function lineIn(remedy: string): Child | null {
+  const line = /declare it in dependants of the policy as (\{.*\})(?:, or with another fate:.*)?$/.exec(
+    remedy,
+  )?.[1];
+  return line === undefined ? null : (runInNewContext(`(${line})`) as Child);
 }
 
 const BEGINS = /\b(ALTER TABLE|CREATE|GRANT|DROP|SELECT retention\.|INSERT INTO retention\.)/;

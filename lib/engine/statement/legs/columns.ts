@@ -33,10 +33,10 @@ export function afterClock(policy: Policy, position: Position): Sql {
 
 /** What is ahead of a position, in a stretch that ends before a clock. */
 export const ahead = (policy: Policy, position: Position | null, until: string | undefined): Sql | null =>
-  position === null && until === undefined
+  (position === null || position.clock === null) && until === undefined
     ? null
     : allOf(
-        position && afterClock(policy, position),
+        position !== null && position.clock !== null && afterClock(policy, position),
         until !== undefined && sql`${clockOf(policy)} < ${typed(until, clockType(policy))}`,
       );
 
@@ -54,7 +54,7 @@ export function pickedByKey(policy: Policy, where: Sql, position: Position | nul
     'picked',
     sql`
     select ${list(sql`t.ctid as c`, sql`null::text as clk`, ...namedKey(policy))} from only ${tableId(policy.table)} t
-    where ${allOf(where, position && sql`(${key}) > (${list(...keyAt(policy, position))})`)}
+    where ${allOf(where, position && position.key.length > 0 && sql`(${key}) > (${list(...keyAt(policy, position))})`)}
     order by ${key} limit ${typed(limit, 'int')}
   `,
     true,

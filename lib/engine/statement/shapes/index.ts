@@ -9,6 +9,7 @@
  * - with contents: either of these, and what the rows refer to is locked between the two.
  * - spares: any of these, and rows that may stay for the sake of their group are settled between the two.
  * - detaches: the same, and what stays loses its reference in statements between the two.
+ * - tree: the same for rows that others hang on, which are locked level by level.
  */
 import {
   contentsOf,
@@ -26,12 +27,14 @@ import { locked } from './locked';
 import { places } from './places';
 import type { Shape } from './shape';
 import { spares } from './spares';
+import { tree } from './tree';
 import { withContents } from './with-contents';
 
 export type { Shape };
 
 export function shapeOf(b: Batch): Shape {
   const { request, policy, strategy } = b;
+  if (isTree(b)) return tree(b);
   const detached = detachedDependants(policy).length > 0;
   const isSparing = spared(b.walk).length > 0;
   const hasContents = contentsOf(policy).length > 0;
@@ -47,6 +50,10 @@ export function shapeOf(b: Batch): Shape {
   const range = mayGoByRange(b) ? b.walk.range(request.position, request.limit) : null;
   return range ? indexRange(b, range) : places(b);
 }
+
+/** Whether other rows go with its own. */
+export const isTree = ({ policy, strategy }: Batch): boolean =>
+  goingDependants(policy).length > 0 && strategy.archive === null;
 
 /**
  * Rows that a trigger keeps in silence show only against those that were locked. A batch that is limited locks its rows one

@@ -1,9 +1,12 @@
 /**
  * As by places, but the rows are locked in a statement of its own, so that the deleting one sees every child that
- * exists: a locked parent gets no new ones (DELETION §2).
+ * exists: a locked parent gets no new ones (DELETION §2). For what is archived, and for erasures.
  */
+
 import { allOf, cte, empty, list, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import { goingDependants } from '../../../policies/going';
 import { leavesChanged } from '../archived';
+import { belongs } from '../files';
 import { held, referenced } from '../predicate';
 import { type Batch, token } from '../request';
 import { LOCKED_ROWS, pickAndLock, seen } from './places';
@@ -11,17 +14,26 @@ import type { Shape } from './shape';
 
 export const locked = (b: Batch): Shape => ({
   ...LOCKED_ROWS,
-  first: sql`${withParts(...pickAndLock(b), ...seen(b))}
+  first: lockFirst(b),
+  second: leavesChanged(b, LOCKED_PLACES),
+  lead: [lockedAgain(b)],
+  along: goingDependants(b.policy).map((d) => ({
+    place: d,
+    using: sql`only ${tableId(b.policy.table)} t`,
+    where: allOf(LOCKED_ROWS.rows, belongs(d, b.policy)),
+    root: sql`t.ctid`,
+  })),
+  seen: [SEEN_BEFORE],
+});
+
+/** Picks, judges and locks, and leaves what it found to the next statement. */
+export const lockFirst = (b: Batch): Sql => sql`${withParts(...pickAndLock(b), ...seen(b))}
   select ${list(
     sql`set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true)`,
     b.walk.ownLabel === null &&
       sql`set_config('lapse.labels', coalesce((select array_agg(label)::text from locked), '{}'), true)`,
     sql`set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
-  )}`,
-  second: leavesChanged(b, LOCKED_PLACES),
-  lead: [lockedAgain(b)],
-  seen: [SEEN_BEFORE],
-});
+  )}`;
 
 /** A child with a held owner, or one that keeps the row here, may have come after its parent was locked. */
 export function lockedAgain(b: Batch): Sql {
@@ -31,7 +43,7 @@ export function lockedAgain(b: Batch): Sql {
     ? sql`
     join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid`
     : empty;
-  const isFree = allOf(sql`not ${held(b.walk)}`, b.walk.locksFirst && sql`not ${referenced(b.policy)}`);
+  const isFree = allOf(sql`not ${held(b.walk)}`, b.walk.locksFirst && sql`not ${referenced(b.walk)}`);
   return cte(
     'locked',
     sql`

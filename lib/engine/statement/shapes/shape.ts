@@ -1,6 +1,16 @@
 /** What the shapes of a batch differ in, and nothing else: the deleting statement itself (deleting.ts) is the same for all. */
 import type { Sql } from '../../../platform/sql';
+import type { Place } from '../../../policies/tree';
 import type { Batch } from '../request';
+
+/** Rows `d` of one table that go with others: those that `using` is joined to by `where`. */
+export interface Along {
+  readonly place: Omit<Place, 'n'>;
+  readonly using: Sql;
+  readonly where: Sql;
+  /** The place of the governed row `t` each goes with. */
+  readonly root: Sql;
+}
 
 export interface Shape {
   /** Settings of the transaction behind its locks, as `set_config(…)`. */
@@ -16,8 +26,11 @@ export interface Shape {
   /** Which rows `t` go, and what `t` is joined to. */
   readonly rows: Sql;
   readonly using?: Sql;
+  readonly along?: readonly Along[];
   /** Where each row that goes has a label of its own: the relation that has it, by the row's place `c`. */
   readonly labels: 'locked' | 'gone';
+  /** A part `owners(c, label, tenant)` leads: rows may go before the one they go with. */
+  readonly hasOwners?: true;
   /** How many were judged and locked; `x` are the totals of what went. */
   readonly locked: Sql;
   /** Parts up to `seen(picked, kept, after)`, which has one row; may read `totals`. */

@@ -405,7 +405,10 @@ with
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       (select count(*) from "c0") as dependants_deleted,
-      jsonb_build_object('public.blobs', coalesce((select jsonb_agg(key) from "c0"), '[]')) as dependants,
+      jsonb_build_object(
+        'public.blobs',
+        coalesce((select jsonb_agg(key) from (select key from "c0") k), '[]')
+      ) as dependants,
       least(
         coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "c0"),
         9007199254740991

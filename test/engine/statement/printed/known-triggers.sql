@@ -293,7 +293,7 @@ select
               where run = ‹id-1›::uuid and seq = ‹1›::int
             )::uuid[]
           )
-      ) + 0
+      )
     )
   ) as confirmed,
   (
@@ -643,7 +643,7 @@ select
               where run = ‹id-1›::uuid and seq = ‹2›::int
             )::uuid[]
           )
-      ) + 0
+      )
     )
   ) as confirmed,
   extract(

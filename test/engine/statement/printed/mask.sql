@@ -356,7 +356,7 @@ select
             )::uuid[]
           )
           and "t"."masked_at" is null
-      ) + 0
+      )
     )
   ) as confirmed,
   (
@@ -727,7 +727,7 @@ select
             )::uuid[]
           )
           and "t"."masked_at" is null
-      ) + 0
+      )
     )
   ) as confirmed,
   extract(

@@ -36,7 +36,9 @@ select
     ‹1›::int,
     ‹hash›
   ),
-  set_config('lapse.entered', clock_timestamp()::text, true);
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_mergejoin', 'off', true);
 
 with
   picked as materialized (
@@ -111,15 +113,33 @@ with
               exists (
                 select 1
                 from retention.extension
-                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                where
+                  table_name in ('public.things', 'public.notes')
+                  and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
-          ) then exists (
-            select 1
-            from retention.extension e
-            where
-              e.table_name in ('public.things')
-              and e.row_key = "t"."id"::text
-              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          ) then (
+            exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.notes')
+                    and e.row_key = "d"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            )
           )
           else false
         end
@@ -132,27 +152,46 @@ with
                 select 1
                 from retention.dead_letter
                 where
-                  table_name in ('public.things')
+                  table_name in ('public.things', 'public.notes')
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                   )
               )
-          ) then exists (
-            select 1
-            from retention.dead_letter
-            where
-              table_name in ('public.things')
-              and row_key = "t"."id"::text
-              and (
-                state = 'discarded'
-                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-              )
+          ) then (
+            exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                )
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.notes')
+                    and row_key = "d"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
     for update of t skip locked
   ),
   at as materialized (
@@ -229,16 +268,32 @@ with
                     select 1
                     from retention.extension
                     where
-                      table_name in ('public.things')
+                      table_name in ('public.things', 'public.notes')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              ) then (
+                exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                or exists (
+                  select 1
+                  from "public"."notes" d
+                  where
+                    "d"."thing" = "t"."id"
+                    and exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.notes')
+                        and e.row_key = "d"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                )
               )
               else false
             end
@@ -251,27 +306,46 @@ with
                     select 1
                     from retention.dead_letter
                     where
-                      table_name in ('public.things')
+                      table_name in ('public.things', 'public.notes')
                       and (
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
+              ) then (
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                or exists (
+                  select 1
+                  from "public"."notes" d
+                  where
+                    "d"."thing" = "t"."id"
+                    and exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.notes')
+                        and row_key = "d"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                )
               )
               else false
             end
           ) then 'dead_letter'
-          when (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then 'referenced'
+          when (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then 'referenced'
           when (
             "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
             and isfinite("t"."at")
@@ -300,74 +374,207 @@ select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
+select
+  retention.lock_tree (
+    '"public"."things"',
+    ‹[{"from":0,"to":1,"table":"\"public\".\"notes\"","leaf":true,"lock":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4 for update) d limit $4) y","look":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4) d limit $4) y","count":"select count(*) from (select 1 from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4) d limit $4) y"}]›::jsonb,
+    ‹20›::bigint
+  );
+
 with
-  locked as materialized (
-    select t.ctid as c, ‹all›::text as label
+  clear as materialized (
+    select t.ctid as c
     from only "public"."things" t
     where
       t.ctid = any (current_setting('lapse.rows')::tid[])
-      and current_setting('lapse.batch', true) = ‹id-1:1›
       and not (
-        case
-          when (
-            select exists (select 1 from retention.hold where released_at is null)
-          ) then (
-            exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = "t"."id"::text
-                and h.table_name in ('public.things')
-            )
-            or exists (
-              select 1
-              from "public"."notes" d
-              where
-                "d"."thing" = "t"."id"
-                and (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "d"."id"::text
+                        and h.table_name in ('public.notes')
+                    )
                   )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "d"."id"::text
-                      and h.table_name in ('public.notes')
-                  )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things', 'public.notes')
+                    and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 )
+            ) then (
+              exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.notes')
+                      and e.row_key = "d"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              )
             )
-          )
-          else false
-        end
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things', 'public.notes')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            ) then (
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.notes')
+                      and row_key = "d"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              )
+            )
+            else false
+          end
+        )
       )
   ),
+  tree as materialized (
+    select x.n, x.o, x.c, x.r
+    from
+      unnest(
+        nullif(current_setting('lapse.tree_n', true), '')::int[],
+        nullif(current_setting('lapse.tree_o', true), '')::oid[],
+        nullif(current_setting('lapse.tree_c', true), '')::tid[],
+        nullif(current_setting('lapse.tree_r', true), '')::tid[]
+      ) x (n, o, c, r)
+    where
+      current_setting('lapse.batch', true) = ‹id-1:1›
+      and x.r in (select c from clear)
+  ),
+  owners as materialized (
+    select distinct on (x.c) x.c, ‹all›::text as label
+    from
+      (
+        select u.c, u.c as r, u.label
+        from unnest(current_setting('lapse.rows')::tid[], null::text[]) u (c, label)
+        union all
+        select g.c, g.r, null
+        from tree g
+        where g.n = 0
+      ) x
+      left join unnest(current_setting('lapse.rows')::tid[], null::text[]) l (c, label) on l.c = x.r
+      join only "public"."things" t on t.ctid = x.c
+  ),
+  locked as materialized (select x.c, w.label from tree x join owners w using (c) where x.n = 0),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   d0 as (
-    delete from "public"."notes" d using only "public"."things" t
-    where t.ctid = any (array(select c from locked)) and "d"."thing" = "t"."id"
+    delete from "public"."notes" d using (
+      select x.r, p.*
+      from
+        tree x
+        cross join lateral (
+          select p.*
+          from "public"."things" p
+          where p.tableoid = "x"."o" and p.ctid = "x"."c"
+          offset 0
+        ) p
+      where x.n = 0
+    ) x
+    cross join lateral (select t.* from only "public"."things" t where t.ctid = x.r offset 0) t
+    where "d"."thing" = "x"."id"
     returning
-      t.ctid as c,
+      x.r as c,
       "d"."id"::text as key,
       (
         (
@@ -434,14 +641,17 @@ with
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       (select count(*) from "d0") as dependants_deleted,
-      jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,
+      jsonb_build_object(
+        'public.notes',
+        coalesce((select jsonb_agg(key) from (select key from "d0") k), '[]')
+      ) as dependants,
       least(
         coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "d0"),
         9007199254740991
       )::bigint as bytes,
       (select count(*) from queued) as files,
       case
-        when count(*) = 0 then '{}'
+        when count(*) + (select count(*) from "d0") = 0 then '{}'
         else jsonb_build_object(
           ‹all›::text,
           jsonb_build_object(
@@ -458,8 +668,19 @@ with
     from gone
   ),
   seen as materialized (
-    select s.picked, s.kept, s.after
-    from jsonb_to_record(current_setting('lapse.seen')::jsonb) s (picked int, kept jsonb, after jsonb)
+    select
+      case w.state when 'whole' then s.picked else (select count(*)::int from locked) end as picked,
+      case w.state when 'whole' then s.kept else '{}' end as kept,
+      case w.state
+        when 'whole' then s.after
+        else ‹{"clock":null,"key":[],"ended":false}›::jsonb || case w.state
+          when 'apart' then '{"apart": true}'
+          else '{}'
+        end::jsonb
+      end as after
+    from
+      jsonb_to_record(current_setting('lapse.seen')::jsonb) s (picked int, kept jsonb, after jsonb)
+      cross join (select current_setting('lapse.state') as state) w
   )
 select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
 from
@@ -476,7 +697,7 @@ from
     x.keys,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    ((select count(*) from locked) + 0),
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -502,7 +723,7 @@ select
               where run = ‹id-1›::uuid and seq = ‹1›::int
             )::uuid[]
           )
-      ) + 0
+      )
     )
   ) as confirmed,
   (
@@ -642,15 +863,33 @@ with
               exists (
                 select 1
                 from retention.extension
-                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                where
+                  table_name in ('public.things', 'public.notes')
+                  and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
-          ) then exists (
-            select 1
-            from retention.extension e
-            where
-              e.table_name in ('public.things')
-              and e.row_key = "t"."id"::text
-              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          ) then (
+            exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.notes')
+                    and e.row_key = "d"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            )
           )
           else false
         end
@@ -663,27 +902,46 @@ with
                 select 1
                 from retention.dead_letter
                 where
-                  table_name in ('public.things')
+                  table_name in ('public.things', 'public.notes')
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                   )
               )
-          ) then exists (
-            select 1
-            from retention.dead_letter
-            where
-              table_name in ('public.things')
-              and row_key = "t"."id"::text
-              and (
-                state = 'discarded'
-                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-              )
+          ) then (
+            exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                )
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.notes')
+                    and row_key = "d"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
     for update of t skip locked
   ),
   at as materialized (
@@ -760,16 +1018,32 @@ with
                     select 1
                     from retention.extension
                     where
-                      table_name in ('public.things')
+                      table_name in ('public.things', 'public.notes')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              ) then (
+                exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+                or exists (
+                  select 1
+                  from "public"."notes" d
+                  where
+                    "d"."thing" = "t"."id"
+                    and exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.notes')
+                        and e.row_key = "d"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                )
               )
               else false
             end
@@ -782,27 +1056,46 @@ with
                     select 1
                     from retention.dead_letter
                     where
-                      table_name in ('public.things')
+                      table_name in ('public.things', 'public.notes')
                       and (
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
+              ) then (
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+                or exists (
+                  select 1
+                  from "public"."notes" d
+                  where
+                    "d"."thing" = "t"."id"
+                    and exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.notes')
+                        and row_key = "d"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                )
               )
               else false
             end
           ) then 'dead_letter'
-          when (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then 'referenced'
+          when (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then 'referenced'
           when (
             "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
             and isfinite("t"."at")
@@ -831,7 +1124,9 @@ select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
--- as before: with locked as materialized ( select t.ctid as c, ?::text as
+-- as before: select retention.lock_tree('"public"."things"', ?::jsonb, ?:
+
+-- as before: with clear as materialized (select t.ctid as c from only "pu
 
 select
   retention.confirm_batch (
@@ -849,7 +1144,7 @@ select
               where run = ‹id-1›::uuid and seq = ‹2›::int
             )::uuid[]
           )
-      ) + 0
+      )
     )
   ) as confirmed,
   extract(
@@ -860,7 +1155,15 @@ select
 
 -- one request
 
--- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹2›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true);
 
 with
   picked as materialized (
@@ -940,15 +1243,33 @@ with
               exists (
                 select 1
                 from retention.extension
-                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                where
+                  table_name in ('public.things', 'public.notes')
+                  and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
-          ) then exists (
-            select 1
-            from retention.extension e
-            where
-              e.table_name in ('public.things')
-              and e.row_key = "t"."id"::text
-              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          ) then (
+            exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.notes')
+                    and e.row_key = "d"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            )
           )
           else false
         end
@@ -961,27 +1282,46 @@ with
                 select 1
                 from retention.dead_letter
                 where
-                  table_name in ('public.things')
+                  table_name in ('public.things', 'public.notes')
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                   )
               )
-          ) then exists (
-            select 1
-            from retention.dead_letter
-            where
-              table_name in ('public.things')
-              and row_key = "t"."id"::text
-              and (
-                state = 'discarded'
-                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-              )
+          ) then (
+            exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                )
+            )
+            or exists (
+              select 1
+              from "public"."notes" d
+              where
+                "d"."thing" = "t"."id"
+                and exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.notes')
+                    and row_key = "d"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
     for update of t skip locked
   )
 select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true);
@@ -989,7 +1329,8 @@ select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked)
 with
   refused as materialized (
     select r.*
-    from retention.try_each (current_setting('lapse.rows')::tid[], ‹statement 1›, ‹statement 2›) r
+    from
+      retention.try_each (current_setting('lapse.rows')::tid[], ‹statement 1›, ‹statement 2›, ‹statement 3›) r
   ),
   rows as (
     select "t"."id"::text as key, r.sql_state, r.constraint_name
@@ -1024,18 +1365,210 @@ from
   );
 
 -- statement 1 of the one above
+select
+  set_config('lapse.rows', array[‹1›]::text, true),
+  set_config('lapse.labels', '{attempt}', true),
+  retention.lock_tree (
+    '"public"."things"',
+    '[{"from":0,"to":1,"table":"\"public\".\"notes\"","leaf":true,"lock":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest(‹1›::oid[], ‹2›::tid[], ‹3›::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit ‹4› for update) d limit ‹4›) y","look":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest(‹1›::oid[], ‹2›::tid[], ‹3›::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit ‹4›) d limit ‹4›) y","count":"select count(*) from (select 1 from unnest(‹1›::oid[], ‹2›::tid[], ‹3›::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit ‹4›) d limit ‹4›) y"}]'::jsonb,
+    '20'::bigint
+  );
+
+-- statement 2 of the one above
 with
-  locked as materialized (select ‹1› as c, 'attempt'::text as label),
+  clear as materialized (
+    select t.ctid as c
+    from only "public"."things" t
+    where
+      t.ctid = any (current_setting('lapse.rows')::tid[])
+      and not (
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "d"."id"::text
+                        and h.table_name in ('public.notes')
+                    )
+                  )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things', 'public.notes')
+                    and keep_until > '2026-03-01T02:00:00.000Z'::timestamptz
+                )
+            ) then (
+              exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > '2026-03-01T02:00:00.000Z'::timestamptz
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.notes')
+                      and e.row_key = "d"."id"::text
+                      and e.keep_until > '2026-03-01T02:00:00.000Z'::timestamptz
+                  )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things', 'public.notes')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > '2026-03-01T02:00:00.000Z'::timestamptz)
+                    )
+                )
+            ) then (
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > '2026-03-01T02:00:00.000Z'::timestamptz)
+                  )
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.notes')
+                      and row_key = "d"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > '2026-03-01T02:00:00.000Z'::timestamptz)
+                      )
+                  )
+              )
+            )
+            else false
+          end
+        )
+      )
+  ),
+  tree as materialized (
+    select x.n, x.o, x.c, x.r
+    from
+      unnest(
+        nullif(current_setting('lapse.tree_n', true), '')::int[],
+        nullif(current_setting('lapse.tree_o', true), '')::oid[],
+        nullif(current_setting('lapse.tree_c', true), '')::tid[],
+        nullif(current_setting('lapse.tree_r', true), '')::tid[]
+      ) x (n, o, c, r)
+    where
+      current_setting('lapse.batch', true) = 'id-1:2'
+      and x.r in (select c from clear)
+  ),
+  owners as materialized (
+    select distinct on (x.c) x.c, 'all'::text as label
+    from
+      (
+        select u.c, u.c as r, u.label
+        from unnest(current_setting('lapse.rows')::tid[], null::text[]) u (c, label)
+        union all
+        select g.c, g.r, null
+        from tree g
+        where g.n = 0
+      ) x
+      left join unnest(current_setting('lapse.rows')::tid[], null::text[]) l (c, label) on l.c = x.r
+      join only "public"."things" t on t.ctid = x.c
+  ),
+  locked as materialized (select x.c, w.label from tree x join owners w using (c) where x.n = 0),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   d0 as (
-    delete from "public"."notes" d using only "public"."things" t
-    where t.ctid = any (array(select c from locked)) and "d"."thing" = "t"."id"
+    delete from "public"."notes" d using (
+      select x.r, p.*
+      from
+        tree x
+        cross join lateral (
+          select p.*
+          from "public"."things" p
+          where p.tableoid = "x"."o" and p.ctid = "x"."c"
+          offset 0
+        ) p
+      where x.n = 0
+    ) x
+    cross join lateral (select t.* from only "public"."things" t where t.ctid = x.r offset 0) t
+    where "d"."thing" = "x"."id"
     returning
-      t.ctid as c,
+      x.r as c,
       "d"."id"::text as key,
       (
         (
@@ -1102,14 +1635,17 @@ with
       count(*) as deleted,
       coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
       (select count(*) from "d0") as dependants_deleted,
-      jsonb_build_object('public.notes', coalesce((select jsonb_agg(key) from "d0"), '[]')) as dependants,
+      jsonb_build_object(
+        'public.notes',
+        coalesce((select jsonb_agg(key) from (select key from "d0") k), '[]')
+      ) as dependants,
       least(
         coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "d0"),
         9007199254740991
       )::bigint as bytes,
       (select count(*) from queued) as files,
       case
-        when count(*) = 0 then '{}'
+        when count(*) + (select count(*) from "d0") = 0 then '{}'
         else jsonb_build_object(
           'all'::text,
           jsonb_build_object(
@@ -1126,7 +1662,12 @@ with
     from gone
   ),
   seen as (select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after)
-select (select key::text from gone)
+select
+  (
+    select "t"."id"::text
+    from only "public"."things" t
+    where t.ctid = ‹1› and (((select count(*) from locked) + 0) = x.deleted)
+  )
 from
   totals x
   cross join seen s
@@ -1141,7 +1682,7 @@ from
     x.keys,
     x.dependants,
     x.by_rule,
-    (select count(*) from locked),
+    ((select count(*) from locked) + 0),
     x.deleted,
     x.dependants_deleted,
     x.files,
@@ -1151,8 +1692,10 @@ from
     s.after
   ) r;
 
--- statement 2 of the one above
-select (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
+-- statement 3 of the one above
+select
+  current_setting('lapse.state') = 'whole'
+  and (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) > 0;
 
 
 -- one request, READ ONLY
@@ -1226,16 +1769,32 @@ select
                       select 1
                       from retention.extension
                       where
-                        table_name in ('public.things')
+                        table_name in ('public.things', 'public.notes')
                         and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                     )
-                ) then exists (
-                  select 1
-                  from retention.extension e
-                  where
-                    e.table_name in ('public.things')
-                    and e.row_key = "t"."id"::text
-                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then (
+                  exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = "t"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+                  or exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.extension e
+                        where
+                          e.table_name in ('public.notes')
+                          and e.row_key = "d"."id"::text
+                          and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      )
+                  )
                 )
                 else false
               end
@@ -1248,27 +1807,46 @@ select
                       select 1
                       from retention.dead_letter
                       where
-                        table_name in ('public.things')
+                        table_name in ('public.things', 'public.notes')
                         and (
                           state = 'discarded'
                           or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                         )
                     )
-                ) then exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
+                ) then (
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+                  or exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.notes')
+                          and row_key = "d"."id"::text
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      )
+                  )
                 )
                 else false
               end
             )
-            and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id"))
+            and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
           order by "t"."at", "t"."id"
           limit 1
         ) x

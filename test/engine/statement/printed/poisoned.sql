@@ -293,7 +293,7 @@ select
               where run = ‹id-1›::uuid and seq = ‹1›::int
             )::uuid[]
           )
-      ) + 0
+      )
     )
   ) as confirmed,
   (
@@ -643,7 +643,7 @@ select
               where run = ‹id-1›::uuid and seq = ‹2›::int
             )::uuid[]
           )
-      ) + 0
+      )
     )
   ) as confirmed,
   extract(
@@ -761,7 +761,7 @@ select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked)
 with
   refused as materialized (
     select r.*
-    from retention.try_each (current_setting('lapse.rows')::tid[], ‹statement 1›, ‹statement 2›) r
+    from retention.try_each (current_setting('lapse.rows')::tid[], ‹null›, ‹statement 1›, ‹statement 2›) r
   ),
   rows as (
     select "t"."id"::text as key, r.sql_state, r.constraint_name

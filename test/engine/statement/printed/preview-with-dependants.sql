@@ -124,16 +124,32 @@ with
                   select 1
                   from retention.extension
                   where
-                    table_name in ('public.things')
+                    table_name in ('public.things', 'public.notes')
                     and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 )
-            ) then exists (
-              select 1
-              from retention.extension e
-              where
-                e.table_name in ('public.things')
-                and e.row_key = "t"."id"::text
-                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            ) then (
+              exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.notes')
+                      and e.row_key = "d"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              )
             )
             else false
           end
@@ -146,27 +162,46 @@ with
                   select 1
                   from retention.dead_letter
                   where
-                    table_name in ('public.things')
+                    table_name in ('public.things', 'public.notes')
                     and (
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
                 )
-            ) then exists (
-              select 1
-              from retention.dead_letter
-              where
-                table_name in ('public.things')
-                and row_key = "t"."id"::text
-                and (
-                  state = 'discarded'
-                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                )
+            ) then (
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.notes')
+                      and row_key = "d"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              )
             )
             else false
           end
         )
-        and not (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then null
+        and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then null
         else coalesce(
           case
             when (
@@ -227,16 +262,32 @@ with
                       select 1
                       from retention.extension
                       where
-                        table_name in ('public.things')
+                        table_name in ('public.things', 'public.notes')
                         and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                     )
-                ) then exists (
-                  select 1
-                  from retention.extension e
-                  where
-                    e.table_name in ('public.things')
-                    and e.row_key = "t"."id"::text
-                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then (
+                  exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = "t"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+                  or exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.extension e
+                        where
+                          e.table_name in ('public.notes')
+                          and e.row_key = "d"."id"::text
+                          and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      )
+                  )
                 )
                 else false
               end
@@ -249,27 +300,46 @@ with
                       select 1
                       from retention.dead_letter
                       where
-                        table_name in ('public.things')
+                        table_name in ('public.things', 'public.notes')
                         and (
                           state = 'discarded'
                           or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                         )
                     )
-                ) then exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
+                ) then (
+                  exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+                  or exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.notes')
+                          and row_key = "d"."id"::text
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      )
+                  )
                 )
                 else false
               end
             ) then 'dead_letter'
-            when (exists (select 1 from "public"."pins" d where "d"."thing" = "t"."id")) then 'referenced'
+            when (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then 'referenced'
             when (
               "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
               and isfinite("t"."at")
@@ -284,58 +354,97 @@ with
     where t.ctid = any (array(select c from picked))
   ),
   stayed as (select stays as reason, count(*) as n from judged where stays is not null group by 1),
+  below as materialized (
+    with recursive
+      b (n, o, c, r) as (
+        select 0, t.tableoid, j.c, j.n
+        from judged j join only "public"."things" t on t.ctid = j.c
+        where j.stays is null
+        union
+        select x.n, x.o, x.c, x.r
+        from
+          b
+          cross join lateral (
+            select 1 as n, d.o, d.c, b.r
+            from
+              (select 1) one
+              cross join lateral (
+                select p.*
+                from "public"."things" p
+                where p.tableoid = "b"."o" and p.ctid = "b"."c"
+                offset 0
+              ) p
+              cross join lateral (
+                select d.tableoid as o, d.ctid as c
+                from "public"."notes" d
+                where "d"."thing" = "p"."id"
+                offset 0
+              ) d
+            where b.n = 0
+          ) x
+        where x.n > 0
+      )
+    select n, o, c, min(r) as r
+    from b
+    group by n, o, c
+  ),
+  d1 as materialized (
+    select
+      b.r,
+      count(*) as n,
+      coalesce(
+        sum(
+          (
+            case
+              when coalesce("d"."file"::text, '') <> '' then coalesce(
+                (
+                  case
+                    when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000)
+                  end
+                ),
+                0
+              )
+              else 0
+            end
+          )
+        ),
+        0
+      ) as bytes,
+      coalesce(sum((case when coalesce("d"."file"::text, '') <> '' then 1 else 0 end)), 0) as files,
+      encode(
+        sha256(
+          coalesce(
+            string_agg(sha256(convert_to("d"."id"::text, 'UTF8')), '' order by "d"."id"::text collate "C"),
+            ''
+          )
+        ),
+        'hex'
+      ) as keys
+    from
+      below b
+      cross join lateral (
+        select d.*
+        from "public"."notes" d
+        where d.tableoid = b.o and d.ctid = b.c
+        offset 0
+      ) d
+    where b.n = 1
+    group by b.r
+  ),
   going as materialized (
     select
       j.n,
       j.label,
       j.key,
       j.clk,
-      "j"."bytes" + "d0"."bytes" as bytes,
-      "j"."files" + "d0"."files" as files,
-      "d0".n as n0,
-      jsonb_build_array(jsonb_build_array("d0".n, "d0".keys)) as along
-    from
-      judged j
-      join only "public"."things" t on t.ctid = j.c
-      cross join lateral (
-        select
-          count(*) as n,
-          coalesce(
-            sum(
-              (
-                case
-                  when coalesce("d"."file"::text, '') <> '' then coalesce(
-                    (
-                      case
-                        when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000)
-                      end
-                    ),
-                    0
-                  )
-                  else 0
-                end
-              )
-            ),
-            0
-          ) as bytes,
-          coalesce(sum((case when coalesce("d"."file"::text, '') <> '' then 1 else 0 end)), 0) as files,
-          encode(
-            sha256(
-              coalesce(
-                string_agg(
-                  sha256(convert_to("d"."id"::text, 'UTF8')),
-                  ''
-                  order by "d"."id"::text collate "C"
-                ),
-                ''
-              )
-            ),
-            'hex'
-          ) as keys
-        from "public"."notes" d
-        where "d"."thing" = "t"."id"
-      ) "d0"
-    where j.stays is null and t.ctid = any (array(select c from judged where stays is null))
+      "j"."bytes" + coalesce("d1"."bytes", 0) as bytes,
+      "j"."files" + coalesce("d1"."files", 0) as files,
+      coalesce("d1".n, 0) as "n1",
+      jsonb_build_array(
+        jsonb_build_array(coalesce("d1".n, 0), coalesce("d1".keys, encode(sha256(''), 'hex')))
+      ) as along
+    from judged j left join "d1" on "d1".r = j.n
+    where j.stays is null
   )
 select
   at.picked,
@@ -367,7 +476,7 @@ select
     ),
     '{}'
   ) as by_rule,
-  (select jsonb_build_object('public.notes', coalesce(sum("n0"), 0)) from going) as dependants,
+  (select jsonb_build_object('public.notes', coalesce(sum("n1"), 0)) from going) as dependants,
   '{}'::jsonb as detached,
   retention.chain_rows (
     ‹hash›::text,

@@ -74,9 +74,9 @@ with
             )
             or exists (
               select 1
-              from "public"."ratings" d
+              from "public"."ratings" x
               where
-                "d"."thing" = "t"."id"
+                "x"."thing" = "t"."id"
                 and (
                   exists (
                     select 1
@@ -84,7 +84,7 @@ with
                     where
                       h.released_at is null
                       and h.scope = 'item'
-                      and h.subject = "d"."id"::text
+                      and h.subject = "x"."id"::text
                       and h.table_name in ('public.ratings')
                   )
                 )
@@ -186,9 +186,9 @@ with
                 )
                 or exists (
                   select 1
-                  from "public"."ratings" d
+                  from "public"."ratings" x
                   where
-                    "d"."thing" = "t"."id"
+                    "x"."thing" = "t"."id"
                     and (
                       exists (
                         select 1
@@ -196,7 +196,7 @@ with
                         where
                           h.released_at is null
                           and h.scope = 'item'
-                          and h.subject = "d"."id"::text
+                          and h.subject = "x"."id"::text
                           and h.table_name in ('public.ratings')
                       )
                     )
@@ -317,9 +317,9 @@ with
             )
             or exists (
               select 1
-              from "public"."ratings" d
+              from "public"."ratings" x
               where
-                "d"."thing" = "t"."id"
+                "x"."thing" = "t"."id"
                 and (
                   exists (
                     select 1
@@ -327,7 +327,7 @@ with
                     where
                       h.released_at is null
                       and h.scope = 'item'
-                      and h.subject = "d"."id"::text
+                      and h.subject = "x"."id"::text
                       and h.table_name in ('public.ratings')
                   )
                 )
@@ -401,9 +401,9 @@ with
             )
             or exists (
               select 1
-              from "public"."ratings" d
+              from "public"."ratings" x
               where
-                "d"."thing" = "t"."id"
+                "x"."thing" = "t"."id"
                 and (
                   exists (
                     select 1
@@ -411,7 +411,7 @@ with
                     where
                       h.released_at is null
                       and h.scope = 'item'
-                      and h.subject = "d"."id"::text
+                      and h.subject = "x"."id"::text
                       and h.table_name in ('public.ratings')
                   )
                 )
@@ -586,9 +586,9 @@ with
             )
             or exists (
               select 1
-              from "public"."ratings" d
+              from "public"."ratings" x
               where
-                "d"."thing" = "t"."id"
+                "x"."thing" = "t"."id"
                 and (
                   exists (
                     select 1
@@ -596,7 +596,7 @@ with
                     where
                       h.released_at is null
                       and h.scope = 'item'
-                      and h.subject = "d"."id"::text
+                      and h.subject = "x"."id"::text
                       and h.table_name in ('public.ratings')
                   )
                 )
@@ -698,9 +698,9 @@ with
                 )
                 or exists (
                   select 1
-                  from "public"."ratings" d
+                  from "public"."ratings" x
                   where
-                    "d"."thing" = "t"."id"
+                    "x"."thing" = "t"."id"
                     and (
                       exists (
                         select 1
@@ -708,7 +708,7 @@ with
                         where
                           h.released_at is null
                           and h.scope = 'item'
-                          and h.subject = "d"."id"::text
+                          and h.subject = "x"."id"::text
                           and h.table_name in ('public.ratings')
                       )
                     )
@@ -849,9 +849,9 @@ select
                   )
                   or exists (
                     select 1
-                    from "public"."ratings" d
+                    from "public"."ratings" x
                     where
-                      "d"."thing" = "t"."id"
+                      "x"."thing" = "t"."id"
                       and (
                         exists (
                           select 1
@@ -859,7 +859,7 @@ select
                           where
                             h.released_at is null
                             and h.scope = 'item'
-                            and h.subject = "d"."id"::text
+                            and h.subject = "x"."id"::text
                             and h.table_name in ('public.ratings')
                         )
                       )

@@ -330,7 +330,7 @@ select
             )::uuid[]
           )
           and "t"."deleted_at" is null
-      ) + 0
+      )
     )
   ) as confirmed,
   (
@@ -685,7 +685,7 @@ select
             )::uuid[]
           )
           and "t"."deleted_at" is null
-      ) + 0
+      )
     )
   ) as confirmed,
   extract(

@@ -285,7 +285,7 @@ select
               ) r
           ) kt on "t"."kind" = "kt"."k0"
           and "t"."no" = "kt"."k1"
-      ) + 0
+      )
     )
   ) as confirmed,
   (
@@ -624,7 +624,7 @@ select
               ) r
           ) kt on "t"."kind" = "kt"."k0"
           and "t"."no" = "kt"."k1"
-      ) + 0
+      )
     )
   ) as confirmed,
   extract(
