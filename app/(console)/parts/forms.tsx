@@ -1,6 +1,6 @@
 /**
  * Forms of acts. Stopping is a button alone. What deletes more is typed: `Confirm` is a page of its own, which works in any
- * browser and without JavaScript; a `Dialog` is its short cut. The server checks all of it again.
+ * browser and without JavaScript. The server checks all of it again.
  */
 import { type ReactNode, useId } from 'react';
 import type { Said } from '@/lib/http/console/said';
@@ -128,39 +128,5 @@ export function Confirm(props: {
         </button>
       </div>
     </form>
-  );
-}
-
-/**
- * Opened by a button without JavaScript, where the browser can; `href` is the same on a page of its own, for all others.
- * Escape closes it, and the focus goes back to where it was.
- */
-export function Dialog(props: {
-  id: string;
-  title: string;
-  href: string;
-  open: ReactNode;
-  children: ReactNode;
-}) {
-  const { id, title, href, open, children } = props;
-  return (
-    <>
-      <button type="button" className="button dialog-opener" {...{ command: 'show-modal', commandfor: id }}>
-        {open}
-      </button>
-      <a href={href} className="button dialog-page">
-        {open}
-      </a>
-      <dialog
-        id={id}
-        aria-labelledby={`${id}-title`}
-        className="m-auto w-full max-w-xl rounded-lg border border-edge bg-surface p-5 text-ink"
-      >
-        <h2 id={`${id}-title`} className="mb-3">
-          {title}
-        </h2>
-        {children}
-      </dialog>
-    </>
   );
 }

@@ -14,7 +14,7 @@ const Loading = () => (
 );
 
 /** This part alone was not read; the rest of the page stands, and so does Stop all. */
-export const Failure = ({ what, reference }: { what: string; reference: string }) => (
+const Failure = ({ what, reference }: { what: string; reference: string }) => (
   <div role="alert" className="rounded-md border-l-4 border-bad bg-raised p-4">
     <p>
       ✕ {what} could not be read. Nothing was changed. Reference: <code>{reference}</code>, in the log of this

@@ -15,7 +15,7 @@ const EDGES: Readonly<Record<Tone, string>> = {
   rest: 'border-line',
 };
 
-export function Figure(props: { name: string; value: ReactNode; note: ReactNode; tone: Tone; href: string }) {
+function Figure(props: { name: string; value: ReactNode; note: ReactNode; tone: Tone; href: string }) {
   const { name, value, note, tone, href } = props;
   return (
     <a

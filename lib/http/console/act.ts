@@ -31,7 +31,7 @@ export interface By {
 }
 
 /** A sentence for the page that comes after; `to`: another page than `back`. */
-export type Happened = string | { readonly text: string; readonly to: string };
+type Happened = string | { readonly text: string; readonly to: string };
 
 export interface Act<F extends z.ZodType> {
   readonly needs: Permission;

@@ -10,7 +10,7 @@ import {
   type Reason,
   type ROW_TOO_LARGE,
 } from '../../platform/outcome';
-import { clockOf, countOf, manyOf, minuteOf, shareOf, spanOf } from './words';
+import { clockOf, countOf, manyOf, minuteOf, spanOf } from './words';
 
 /** `run`: at work · `good`: as it should be · `wait`: a person is needed · `bad`: failed · `rest`: nothing happens now. */
 export type Tone = 'run' | 'good' | 'wait' | 'bad' | 'rest';
@@ -306,10 +306,6 @@ export function policyState(facts: PolicyFacts, now: Date): State {
   }
   return ended(run);
 }
-
-/** Of how many, for the guard's stop: `5,352 of 5,593 rows (95.7 %)`. */
-export const shareInWords = (n: number, of: number): string =>
-  of > 0 ? `${countOf(n)} of ${countOf(of)} rows (${shareOf(n / of)})` : manyOf(n, 'row');
 
 /** Worst first: what needs a person, what failed, what runs, what rests, what is well. */
 const WEIGHT: Readonly<Record<Tone, number>> = { bad: 0, wait: 1, run: 2, rest: 3, good: 4 };
