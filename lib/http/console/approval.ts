@@ -74,11 +74,18 @@ const Run = z.object({
 });
 type Run = z.output<typeof Run>;
 
+/**
+ * A run `r` of the policy's own, by which a stop is judged: an erasure runs under the policy's name too, always by hand. One by
+ * hand that took nothing says nothing either way.
+ */
+export const OF_ITS_OWN: Sql = sql`(r.reason = 'guarded' or r.trigger <> 'manual' or coalesce(
+    (select c.reason from retention.receipt c where c.run = r.id order by c.seq limit 1), 'erasure') <> 'erasure')`;
+
 const latestRun = (policy: string, which: Sql): Query<Run | null> =>
   query(
     sql`select id::text, ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`as_of`, 'ms')} as as_of, policy_version as version, reason,
         deleted::text, by_rule from (select * from retention.run where policy = ${policy} order by started_at desc limit 500) r
-      where mode = 'delete' and finished_at is not null and ${which} order by started_at desc limit 1`,
+      where mode = 'delete' and finished_at is not null and ${OF_ITS_OWN} and ${which} order by started_at desc limit 1`,
     maybeRow(Run),
   );
 

@@ -11,6 +11,7 @@ import { ask } from '../../platform/session';
 import type { Permission } from '../../platform/settings/roles';
 import { constant, sql, utc } from '../../platform/sql';
 import type { Services } from '../../services';
+import { OF_ITS_OWN } from './approval';
 import { manyOf } from './words';
 
 /** Of each kind; more than a person works off before looking again. */
@@ -84,10 +85,10 @@ const guards = (policies: readonly string[]): Query<z.output<typeof Guard>[]> =>
   query(
     sql`select p.policy, (select min(g.started_at) from (
           select y.started_at, sum(case when y.reason = 'guarded' then 0 else 1 end) over (order by y.started_at desc) as others
-          from (select x.started_at, x.reason from retention.run x where x.policy = p.policy and x.mode = 'delete'
-            order by x.started_at desc limit ${constant(MOST)}) y) g where g.others = 0) as since
+          from (select r.started_at, r.reason from retention.run r where r.policy = p.policy and r.mode = 'delete' and ${OF_ITS_OWN}
+            order by r.started_at desc limit ${constant(MOST)}) y) g where g.others = 0) as since
       from jsonb_array_elements_text(${JSON.stringify(policies)}::jsonb) p(policy)
-      cross join lateral (select r.reason from retention.run r where r.policy = p.policy and r.mode = 'delete'
+      cross join lateral (select r.reason from retention.run r where r.policy = p.policy and r.mode = 'delete' and ${OF_ITS_OWN}
         order by r.started_at desc limit 1) last
       where last.reason = 'guarded' and not exists (select from retention.approval a where a.policy = p.policy
         and a.done_at is null and a.voided_at is null and (a.used_at is not null or a.expires_at > retention.clock()))`,

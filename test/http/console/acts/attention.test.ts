@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { closeBreaker, feedBreaker } from '@/lib/engine/guard/breaker';
 import { attention, urgency } from '@/lib/http/console/attention';
 import type { Policy } from '@/lib/policies/contract';
+import { eraseSubject } from '@/lib/rights/erase';
 import type { Services } from '@/lib/services';
 import { CONSOLE_ENV } from '@/test/support/console';
 import { withoutRedis } from '@/test/support/deciding';
@@ -45,6 +46,22 @@ it('a guard stop waits from the first of its nights on, until it is approved or 
   expect(await kinds()).toEqual([]);
   expect(await e.at(later(1.8), policy)).toMatchObject({ outcome: 'succeeded' });
   expect(await kinds()).toEqual([]);
+});
+
+it('an erasure under the policy’s name does not hide a guard stop', async () => {
+  await aged(e, 1, 100, 30);
+  await e.db.sql('update things set person = gen_random_uuid()');
+  await e.analyze();
+  expect(await e.at(NOW, policy)).toMatchObject({ reason: 'guarded' });
+  const [row] = await e.db.sql<{ person: string }>('select person::text from things limit 1');
+  const asked = { reason: 'request 3', dryRun: false, actor: 'otto', correlationId: 'x' };
+  const deadline = new Date(NOW.getTime() + 240_000);
+  const services = { ...s, dataMap: [] };
+  await eraseSubject(services, { ...asked, deadline, subject: { scope: 'user', id: row!.person } });
+  expect(
+    await e.db.sql("select 1 from retention.run where trigger = 'manual' and mode = 'delete'"),
+  ).toHaveLength(1);
+  expect(await kinds()).toContain('guard things');
 });
 
 it('lists what waits for a second person, dead letters, breakers and overdue holds, the most urgent first', async () => {
