@@ -129,13 +129,23 @@ describe('what is not exact is wrong:', () => {
     const judgment = {
       first: new Map([['a 1', null] as const, ['a 2', 'held'] as const]),
       firstAlong: { b: 2 },
+      firstDetached: { c: 1 },
     };
-    const right = { complete: true, expired: 1, kept: { ...noneKept(), held: 1 }, dependants: { b: 2 } };
+    const right = {
+      complete: true,
+      expired: 1,
+      kept: { ...noneKept(), held: 1 },
+      dependants: { b: 2 },
+      detached: { c: 1 },
+    };
     expect(unlikeDryRun(judgment, right)).toEqual([]);
     expect(unlikeDryRun(judgment, { ...right, expired: 2 })).toEqual(['dry run: 2 rows, not 1']);
     expect(unlikeDryRun(judgment, { ...right, kept: noneKept() })).toEqual(['dry run: kept held 0, not 1']);
     expect(unlikeDryRun(judgment, { ...right, dependants: {} })).toEqual([
       'dry run: 0 rows of b along, not 2',
+    ]);
+    expect(unlikeDryRun(judgment, { ...right, detached: { c: 2 } })).toEqual([
+      'dry run: 2 references of c taken away, not 1',
     ]);
     expect(unlikeDryRun(judgment, { ...right, complete: false })).toEqual(['dry run: it is not complete']);
   });

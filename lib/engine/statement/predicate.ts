@@ -23,6 +23,7 @@ import {
 import { ofClock, scaleOf } from '../../policies/clocks';
 import type { Dependant, Policy } from '../../policies/contract';
 import { contentsOf, detachedDependants } from '../../policies/going';
+import { sameTable } from '../../policies/hanging';
 import { strategyOf } from '../../policies/strategies';
 import { hangingOn, type Place, treeOf } from '../../policies/tree';
 import { anyBelow, rowsBelow } from './below';
@@ -101,11 +102,11 @@ export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sq
   );
 }
 
-/** Holds on what would lose its reference to a row of this place. */
+/** Holds on what would lose its reference to a row of this place; of the governed table also by the policy's own scope. */
 const heldWhereDetached = (policy: Policy, place: Place, alias: string): Sql[] =>
   hangingOn(policy, place, detachedDependants(policy)).map(
     (d) =>
-      sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)} and ${anyOf(...holdsOn('x', d.scope, d.table, d.key))})`,
+      sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)} and ${anyOf(...holdsOn('x', sameTable(d.table, policy.table) ? { ...policy.scope, ...d.scope } : d.scope, d.table, d.key))})`,
   );
 
 /** A row itself, or what goes with it, where another policy governs that. */

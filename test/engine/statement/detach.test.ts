@@ -375,3 +375,27 @@ it('names the column of a reference that can become null where another is part o
   const [child] = policy.dependants;
   expect(await fitsDatabase(e, { ...policy, dependants: [{ ...child!, clears: ['pair'] }] })).toEqual([]);
 });
+
+it('a row held by its organization keeps its reference to a row of the same table, which stays for it', async () => {
+  await e.db.sql(
+    'alter table things add column before uuid references things; create index on things (before)',
+  );
+  await e.db.sql('grant update (before) on things to lapse_app');
+  const [old, young] = await things(e.db, [40 * DAY, DAY]);
+  const org = '00000000-0000-4000-8000-00000000000f';
+  await e.db.sql('update things set before = $1::uuid, org = $2::uuid where id = $3::uuid', [
+    old,
+    org,
+    young,
+  ]);
+  await e.db.sql(
+    `insert into retention.hold (scope, subject, reason, placed_by) values ('organization', $1, 'a case', 'counsel')`,
+    [org],
+  );
+  // Its organization is the policy's own to say, not that of the reference.
+  const policy = ratings({}, { table: { schema: 'public', name: 'things' }, references: ['before'] });
+  expect(await fitsDatabase(e, policy)).toEqual([]);
+  expect((await e.run(policy, { dryRun: true })).preview).toMatchObject({ expired: 0, kept: { held: 1 } });
+  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 0 });
+  expect(await left(e.db)).toBe(2);
+});

@@ -15,10 +15,12 @@ export interface Happened {
   readonly runs: readonly Pick<RunResult, 'deleted' | 'dependantsDeleted' | 'filesQueued'>[];
 }
 
+type Counts = Readonly<Record<string, number>>;
+
 /** Its figures say what the oracle says of the same rows. */
 export function unlikeDryRun(
-  judgment: Pick<Judgment, 'first' | 'firstAlong'>,
-  preview: Pick<Preview, 'complete' | 'expired' | 'kept' | 'dependants'> | undefined,
+  judgment: Pick<Judgment, 'first' | 'firstAlong' | 'firstDetached'>,
+  preview: Pick<Preview, 'complete' | 'expired' | 'kept' | 'dependants' | 'detached'> | undefined,
 ): string[] {
   if (!preview) return ['the dry run has no figures'];
   const reasons = [...judgment.first.values()];
@@ -27,15 +29,17 @@ export function unlikeDryRun(
     const wanted = reasons.filter((r) => r === reason).length;
     return wanted === preview.kept[reason] ? '' : `kept ${reason} ${preview.kept[reason]}, not ${wanted}`;
   });
-  const along = Object.keys({ ...judgment.firstAlong, ...preview.dependants }).map((label) => {
-    const [says, wanted] = [preview.dependants[label] ?? 0, judgment.firstAlong[label] ?? 0];
-    return says === wanted ? '' : `${says} rows of ${label} along, not ${wanted}`;
-  });
+  const unlikeCounts = (what: string, wanted: Counts, says: Counts) =>
+    Object.keys({ ...wanted, ...says }).map((label) => {
+      const [n, must] = [says[label] ?? 0, wanted[label] ?? 0];
+      return n === must ? '' : `${n} ${what.replace('…', label)}, not ${must}`;
+    });
   return [
     preview.complete ? '' : 'it is not complete',
     preview.expired === expired ? '' : `${preview.expired} rows, not ${expired}`,
     ...kept,
-    ...along,
+    ...unlikeCounts('rows of … along', judgment.firstAlong, preview.dependants),
+    ...unlikeCounts('references of … taken away', judgment.firstDetached, preview.detached),
   ]
     .filter((x) => x !== '')
     .map((x) => `dry run: ${x}`);

@@ -18,6 +18,10 @@ export interface CopiedRow {
   readonly instant: bigint | null;
   /** What its clock says, as it stands there. */
   readonly clock: string | null;
+  /** Of the governed table: where it stands among all rows in the order of the clock and the key. */
+  readonly place: number;
+  /** Of each tier of `thin`: the period of the calendar it lies in, and when that ends. */
+  readonly periods: readonly { readonly begins: string; readonly ends: bigint }[];
   /** Whether the policy's `where` is true of it. */
   readonly condition: boolean;
 }
@@ -129,13 +133,14 @@ async function rowsOf(db: Client, t: TableFacts, policy: Policy | null): Promise
           `${timeOf(policy)} as instant`,
           `${clockOf(policy)}::text as clock`,
           `(${policy.where ?? 'true'}) is true as condition`,
+          ...periodsOf(policy),
         ]
       : []),
   ];
   const { rows } = await db.query<Record<string, string | boolean | null>>(
-    `select ${parts.join(', ')} from ${tableOf(t)} t`,
+    `select ${parts.join(', ')} from ${tableOf(t)} t${isGoverned ? ` order by ${[clockOf(policy), ...key.map((k) => `t.${quoted(k)}`)].join(', ')}` : ''}`,
   );
-  return rows.map((row) => {
+  return rows.map((row, place) => {
     const values = Object.fromEntries(t.columns.map((c, i) => [c, (row[`c${i}`] ?? null) as string | null]));
     const text = keyText(key.map((k) => values[k] ?? null));
     return {
@@ -146,6 +151,8 @@ async function rowsOf(db: Client, t: TableFacts, policy: Policy | null): Promise
       leaf: String(row.leaf),
       instant: policy && isGoverned ? microseconds(row.instant as string | null, policy) : null,
       clock: (row.clock ?? null) as string | null,
+      place,
+      periods: isGoverned ? periodsIn(row, policy) : [],
       condition: row.condition !== false,
     };
   });
@@ -174,6 +181,29 @@ function timeOf(policy: Policy): string {
   }[clock.type];
   return `case when isfinite(${c}) then (extract(epoch from ${at}) * 1000000)::bigint::text end`;
 }
+
+const LENGTHS = { day: '1 day', week: '7 days', month: '1 month', quarter: '3 months', year: '1 year' };
+
+function periodsOf(policy: Policy): string[] {
+  const { clock, thin } = policy;
+  const c = clockOf(policy);
+  const zone = literal('zone' in clock ? clock.zone : (thin?.zone ?? 'UTC'));
+  const local = clock.type === 'timestamptz' ? `(${c} at time zone ${zone})` : `${c}::timestamp`;
+  return (thin?.tiers ?? []).flatMap(({ keepOne }, i) => {
+    const begins = `date_trunc('${keepOne}', ${local})`;
+    const ends = `extract(epoch from ((${begins} + interval '${LENGTHS[keepOne]}') at time zone ${zone})) * 1000000`;
+    return [
+      `case when isfinite(${c}) then ${begins}::text end as begins${i}`,
+      `case when isfinite(${c}) then (${ends})::bigint::text end as ends${i}`,
+    ];
+  });
+}
+
+const periodsIn = (row: Record<string, string | boolean | null>, { thin }: Policy) =>
+  (thin?.tiers ?? []).map((_, i) => ({
+    begins: String(row[`begins${i}`]),
+    ends: BigInt(String(row[`ends${i}`] ?? 0)),
+  }));
 
 /** 1971 and the year 10000: a number of seconds or milliseconds beyond them stands for something else. */
 const [FIRST, END] = [31_536_000_000_000n, 253_402_300_800_000_000n];

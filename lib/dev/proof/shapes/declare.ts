@@ -1,9 +1,9 @@
 /** The policy of a shape as a developer would write it who knows the tables, and the mistakes such a developer makes. */
 import type { PolicyInput } from '../../../policies/contract';
+import type { Sparing } from './groups';
 import type { Rolls } from './rolls';
 import { PREFIX } from './rows';
 import { type Clock, type Link, literal, quoted, type ShapeTable, tableOf } from './shape';
-import { SHAPES } from './shapes';
 import type { Draft } from './tables';
 
 export type Child = NonNullable<PolicyInput['dependants']>[number];
@@ -53,6 +53,7 @@ export interface Declaring {
   readonly keepSeconds: number;
   readonly tenants: PolicyInput['tenants'];
   readonly strategy: PolicyInput['strategy'];
+  readonly sparing: Sparing;
 }
 
 function clockOf({ second, ...clock }: Clock): PolicyInput['clock'] {
@@ -95,6 +96,7 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
     clock: clockOf(clock!),
     rules,
     ...(d.strategy ? { strategy: d.strategy } : {}),
+    ...d.sparing,
     ...(flag && !isWhole && MAY_STAND.test(flag) && rolls.chance(70)
       ? { where: `t.${quoted(flag)} is not true` }
       : {}),
@@ -107,42 +109,70 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
   };
 }
 
+/** Every reference to a table that rows leave, level by level. */
 function dependantsOf(rolls: Rolls, { tables, links }: Declaring): Child[] {
-  const governed = tables[0]!;
-  return links
-    .filter((l) => l.to === 0)
-    .flatMap((l) => {
-      const t = tables[l.from]!;
-      const references = governed.key.map((k) => l.columns[l.targets.indexOf(k)]!);
-      const fate = fateOf(rolls, l, governed, t);
-      if (fate === null) return [];
-      const clears = fate === 'set-null' ? clearsOf(rolls, references) : undefined;
-      const child: Child = {
-        table: { schema: t.schema, name: t.name },
-        key: keyOf(t, rolls.chance(65)),
-        references,
-        fate,
-        ...(clears ? { clears } : {}),
-        scope: scopeOf(t),
-        files: filesOf(t),
-        knownTriggers: l.from === 0 ? [] : knownOf(t),
-      };
-      return [child];
-    });
+  const children: Child[] = [];
+  const going = new Set([0]);
+  const keys = tables.map((t) => keyOf(t, rolls.chance(65)));
+  const declared = new Set<Link>();
+  for (let more = true; more; ) {
+    more = false;
+    for (const l of links.filter((x) => going.has(x.to) && !declared.has(x))) {
+      declared.add(l);
+      const fate = fateOf(rolls, l, tables);
+      if (fate === null) continue;
+      children.push(childOf(rolls, l, fate, tables, keys));
+      if (fate !== 'delete') continue;
+      going.add(l.from);
+      more = true;
+    }
+  }
+  return children;
 }
 
-function fateOf(rolls: Rolls, l: Link, governed: ShapeTable, from: ShapeTable): Child['fate'] | null {
+function childOf(
+  rolls: Rolls,
+  l: Link,
+  fate: Child['fate'],
+  tables: readonly ShapeTable[],
+  keys: readonly PolicyInput['key'][],
+): Child {
+  const [t, parent] = [tables[l.from]!, tables[l.to]!];
+  const isKey = [...l.targets].sort().join() === [...parent.key].sort().join();
+  const references = isKey ? parent.key.map((k) => l.columns[l.targets.indexOf(k)]!) : [...l.columns];
+  const clears = fate === 'set-null' ? clearsOf(rolls, references) : undefined;
+  // Of the governed table they are the policy's own.
+  const isGoverned = l.from === 0;
+  return {
+    table: { schema: t.schema, name: t.name },
+    ...(l.to === 0 ? {} : { via: { schema: parent.schema, name: parent.name } }),
+    key: keys[l.from]!,
+    references,
+    ...(isKey ? {} : { refersTo: [...l.targets] }),
+    ...(l.soft && fate === 'delete' && rolls.chance(50) ? { foreignKey: false as const } : {}),
+    fate,
+    ...(clears ? { clears } : {}),
+    ...(isGoverned ? {} : { scope: scopeOf(t), files: filesOf(t), knownTriggers: knownOf(t) }),
+  };
+}
+
+function fateOf(rolls: Rolls, l: Link, tables: readonly ShapeTable[]): Child['fate'] | null {
   // Nobody has to name what no foreign key names.
   if (l.soft) return rolls.of(['delete', 'block', null] as const);
+  const [governed, from] = [tables[0]!, tables[l.from]!];
   const isNullable = l.columns.every((c) => !from.columns.find((x) => x.name === c)!.notNull);
   // A partition is dropped whole, without a look at who refers to its rows.
   const mayClear = isNullable && !governed.partitions?.isByClock;
-  if (l.action === 'cascade') return l.from === l.to ? 'block' : 'delete';
-  if (l.from === l.to) return mayClear ? rolls.of(['block', 'set-null'] as const) : 'block';
-  if (l.action === 'set null' || l.action === 'set default')
+  // Rows of a partitioned table cannot go with one another.
+  const mayGo = l.from !== 0 || governed.partitions === null;
+  const goes = mayGo ? ('delete' as const) : ('block' as const);
+  if (l.action === 'cascade') return goes;
+  if (l.action === 'set null' || l.action === 'set default') {
+    if (l.from === l.to) return mayClear ? 'set-null' : goes;
     return mayClear && rolls.chance(30) ? 'set-null' : 'keep';
+  }
   return rolls.of(
-    mayClear ? (['delete', 'delete', 'block', 'set-null'] as const) : (['delete', 'block'] as const),
+    mayClear ? [goes, goes, 'block' as const, 'set-null' as const] : [goes, goes, 'block' as const],
   );
 }
 
@@ -162,8 +192,25 @@ const changeChild = (
   const at = rolls.upTo(all.length);
   const changed = change(all[at]!);
   if (changed === all[at]) return null;
-  return { ...input, dependants: all.flatMap((c, i) => (i === at ? (changed ? [changed] : []) : [c])) };
+  return withoutLoose({
+    ...input,
+    dependants: all.flatMap((c, i) => (i === at ? (changed ? [changed] : []) : [c])),
+  });
 };
+
+/** Whoever forgets a branch forgets what hangs on it. */
+function withoutLoose(input: PolicyInput): PolicyInput {
+  const all = input.dependants ?? [];
+  const name = (t: { schema?: string | undefined; name: string }) => `${t.schema ?? 'public'}.${t.name}`;
+  const going = new Set([name(input.table)]);
+  for (let size = 0; size < going.size; ) {
+    size = going.size;
+    for (const c of all)
+      if (c.fate === 'delete' && going.has(name(c.via ?? input.table))) going.add(name(c.table));
+  }
+  const left = all.filter((c) => going.has(name(c.via ?? input.table)));
+  return { ...input, dependants: left };
+}
 
 export const MISTAKES: Readonly<Record<string, Mistake>> = {
   'forgotten branch': (r, p) => changeChild(r, p, () => null),
@@ -174,13 +221,14 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         p.partitioned && p.partitioned.by !== 'other'
           ? (['delete', 'keep', 'block'] as const)
           : (['delete', 'keep', 'block', 'set-null'] as const);
+      // Rows of a partitioned table cannot go with one another.
+      const isOwn = c.table.name === p.table.name && p.partitioned;
+      if (isOwn) return c;
       return { ...rest, fate: r.of(fates.filter((f) => f !== c.fate)) };
     }),
   'wrong order': (r, p) =>
     changeChild(r, p, (c) =>
-      c.references.length > 1 && SHAPES.turnedReferences
-        ? { ...c, references: [...c.references].reverse() }
-        : c,
+      c.references.length > 1 ? { ...c, references: [...c.references].reverse() } : c,
     ),
   'wrong type of a key': (r, p) => {
     const first = p.key[0]!;

@@ -1,5 +1,7 @@
 /** One random shape: the same seed and number, the same shape. */
+
 import { clockIndexes, declare, MISTAKES, OMISSIONS, POLICY, tenantsOf, tenantsSql } from './declare';
+import { sparingOf } from './groups';
 import { linksOf } from './links';
 import { addPartitions } from './partitions';
 import { Rolls } from './rolls';
@@ -40,6 +42,7 @@ export function generate(seed: number, number: number): Shape {
   const never = rolls.chance(3) ? rolls.of(['view', 'inheritance', 'row security'] as const) : null;
   if (never === null) addPartitions(rolls, drafts, schemas);
   const strategy = strategyOf(rolls, drafts[0]!);
+  const sparing = sparingOf(rolls, drafts[0]!, keepSeconds);
   const links = linksOf(rolls, drafts);
   fill(rolls, drafts, links, owners, keepSeconds);
   if (never === null) addTriggers(rolls, drafts);
@@ -50,7 +53,7 @@ export function generate(seed: number, number: number): Shape {
     governed.organization && !governed.partitions?.isByClock && rolls.chance(15)
       ? tenantsOf(governed.organization)
       : undefined;
-  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy });
+  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy, sparing });
   const wrong = mistaken(rolls, right);
   const after = [
     ...(mistakes.includes('index') ? [] : clockIndexes(governed, right)),

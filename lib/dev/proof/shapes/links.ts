@@ -1,7 +1,6 @@
 /** What refers to what: children at any depth, more than one way to a row, a table's own rows, circles, and back. */
 import type { Rolls } from './rolls';
 import type { Action, Link } from './shape';
-import { SHAPES } from './shapes';
 import type { Draft } from './tables';
 
 const ACTIONS: readonly Action[] = [
@@ -32,7 +31,7 @@ export function linksOf(rolls: Rolls, drafts: readonly Draft[]): LinkDraft[] {
     add(i, first);
     // A second way to the same row, or to another.
     const second = rolls.chance(20) ? rolls.upTo(i) : null;
-    if (second !== null && (second !== first || SHAPES.twoWaysToARow)) add(i, second);
+    if (second !== null) add(i, second);
   }
   if (rolls.chance(18)) {
     const own = rolls.upTo(drafts.length);
@@ -55,7 +54,8 @@ function linkOf(
 ): LinkDraft {
   const [child, parent] = [drafts[from]!, drafts[to]!];
   const action = rolls.of(actions);
-  const targets = rolls.shuffled(parent.key);
+  const unique = parent.uniques.length > 0 && rolls.chance(30) ? parent.uniques[0]! : parent.key;
+  const targets = rolls.shuffled(unique);
   const gives = action === 'set null' || action === 'set default';
   // Some children are named by the row they belong to.
   const identifies =

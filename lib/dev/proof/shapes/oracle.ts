@@ -11,9 +11,18 @@ import { type CopiedRow, type Copy, type ForeignKey, keyText } from './copy';
 import { isBeforeAll, isDue, type Judged } from './due';
 import { type Dependant, distinct, type Edge, edgeOf, nameOf, References } from './graph';
 import { labelOf } from './shape';
+import { type Spared, sparedRows } from './spared';
 import { KEPT_EVERY } from './triggers';
 
-export const REASONS = ['held', 'extended', 'dead_letter', 'referenced', 'condition'] as const;
+export const REASONS = [
+  'held',
+  'extended',
+  'dead_letter',
+  'referenced',
+  'condition',
+  'newest',
+  'one_of_period',
+] as const;
 type Reason = (typeof REASONS)[number] | 'no clock';
 
 /** Rows that left, and governed rows that stay and were changed. */
@@ -27,6 +36,8 @@ export interface Judgment {
   readonly first: ReadonlyMap<string, Reason | null>;
   /** Rows that would go along with those that may go at once, by their table. */
   readonly firstAlong: Readonly<Record<string, number>>;
+  /** References that would be taken away, by the table of the rows that have them. */
+  readonly firstDetached: Readonly<Record<string, number>>;
   /** Nothing waits and nothing fails: all goes in one pass. */
   readonly isPlain: boolean;
   /** Governed rows that only go together with one another: how many of them go depends on the batch. */
@@ -58,12 +69,14 @@ export class Oracle {
   readonly #block: readonly References[];
   readonly #refusing: readonly References[];
   readonly #lets: readonly LettingGo[];
+  readonly #spared: ReadonlyMap<string, Spared>;
   readonly #kept: (row: CopiedRow) => boolean;
 
   constructor(private readonly j: Judging) {
     const { copy, policy, keepers } = j;
     this.#copy = copy;
     this.#policy = policy;
+    this.#spared = sparedRows(j);
     const { strategy } = policy;
     this.#leaves = strategy.kind !== 'mask' && strategy.kind !== 'soft-delete';
     const takes = this.#leaves || ('dependants' in strategy && strategy.dependants === 'go');
@@ -131,7 +144,8 @@ export class Oracle {
     );
     return {
       first,
-      firstAlong: this.#counted(free),
+      firstAlong: this.#goingWith(free),
+      firstDetached: this.#detachedFrom(free),
       isPlain: isPlain && either.size === 0,
       either,
       ending: (also) => ({
@@ -213,7 +227,8 @@ export class Oracle {
       (row) => row.id !== root.id && row.table === root.table && !(isDue(row, this.j) && row.condition),
     );
     if (isBlocked || waits) return 'referenced';
-    return root.condition ? null : 'condition';
+    if (!root.condition) return 'condition';
+    return this.#spared.get(root.id) ?? null;
   }
 
   #isHeld(row: CopiedRow): boolean {
@@ -265,15 +280,49 @@ export class Oracle {
     return new Set(left.map((row) => row.id));
   }
 
-  #counted(roots: readonly CopiedRow[]): Record<string, number> {
-    const ids = new Set(roots.flatMap((row) => [...this.#closure(row)]));
-    const governed = labelOf(this.#policy.table);
-    for (const id of ids) if (this.#copy.rows.get(id)!.table === governed) ids.delete(id);
-    const counts: Record<string, number> = {};
-    for (const id of ids) {
-      const { table } = this.#copy.rows.get(id)!;
-      counts[table] = (counts[table] ?? 0) + 1;
+  /** What goes with rows of one rule, and of one partition; a row that hangs on several is counted with each of them. */
+  #walks(roots: readonly CopiedRow[]): Set<string>[] {
+    const walks = new Map<string, Set<string>>();
+    for (const root of roots) {
+      const walk = `${labelOfRule(root, this.#policy)} ${root.leaf}`;
+      const ids = walks.get(walk) ?? new Set<string>();
+      for (const id of this.#closure(root)) ids.add(id);
+      walks.set(walk, ids);
     }
-    return counts;
+    return [...walks.values()];
+  }
+
+  /** Rows that go along, by their table. */
+  #goingWith(roots: readonly CopiedRow[]): Record<string, number> {
+    const rows = this.#walks(roots).flatMap((ids) => [...ids].map((id) => this.#copy.rows.get(id)!));
+    return counted(rows.filter((row) => row.table !== labelOf(this.#policy.table)));
+  }
+
+  /** References that are taken away, by the table of the rows that have them; a dependant that goes itself has none. */
+  #detachedFrom(roots: readonly CopiedRow[]): Record<string, number> {
+    const governed = labelOf(this.#policy.table);
+    const named = this.#lets.filter((l) => l.isNamed);
+    return counted(
+      this.#walks(roots).flatMap((ids) =>
+        [...ids].flatMap((id) =>
+          named
+            .flatMap((l) => l.references.to(this.#copy.rows.get(id)!))
+            .filter((row) => row.table === governed || !ids.has(row.id)),
+        ),
+      ),
+    );
   }
 }
+
+function counted(rows: readonly CopiedRow[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { table } of rows) counts[table] = (counts[table] ?? 0) + 1;
+  return counts;
+}
+
+/** Tenants are walked one after the other whatever their rule. */
+const labelOfRule = (row: CopiedRow, { rules, tenants }: Policy): string =>
+  tenants
+    ? ''
+    : (rules.find((r) => Object.entries(r.match).every(([c, value]) => row.values[c] === String(value)))
+        ?.label ?? '');

@@ -215,6 +215,11 @@ const READERS: readonly Reader[] = [
     follow: run,
   },
   {
+    kind: 'no index on a group',
+    of: (r) => /would be held against its whole group/.test(r.problem),
+    follow: run,
+  },
+  {
     kind: 'no index on a reference',
     of: (r) => /would scan that table|is not indexed/.test(r.problem),
     follow: run,

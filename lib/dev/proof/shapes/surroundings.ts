@@ -20,9 +20,9 @@ export function surroundingsOf(rolls: Rolls, among: Among): string[] {
     const times = 1 + rolls.upTo(2);
     for (let i = 0; i < times; i += 1) statements.push(holdOf(rolls, among));
   }
-  const [governed] = among.tables;
-  if (rolls.chance(20)) statements.push(extensionOf(rolls, governed!));
-  if (rolls.chance(12)) statements.push(letterOf(rolls, governed!, among.policy));
+  const any = () => rolls.of(rolls.chance(50) ? among.tables.slice(0, 1) : among.tables);
+  if (rolls.chance(20)) statements.push(extensionOf(rolls, any()));
+  if (rolls.chance(12)) statements.push(letterOf(rolls, any(), among.policy));
   return statements;
 }
 
