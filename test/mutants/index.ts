@@ -33,6 +33,7 @@ import { recordMutants } from './list/records';
 import { roleMutants } from './list/roles';
 import { runnerMutants } from './list/runner';
 import { subjectMutants } from './list/subjects';
+import { treeMutants } from './list/tree';
 import { walkMutants } from './list/walk';
 import { watchMutants } from './list/watch';
 import type { Mutant } from './mutant';
@@ -71,6 +72,7 @@ const all: readonly Mutant[] = [
   ...preflightMutants,
   ...runnerMutants,
   ...subjectMutants,
+  ...treeMutants,
   ...walkMutants,
   ...watchMutants,
 ];
