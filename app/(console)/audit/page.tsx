@@ -6,7 +6,7 @@ import { countOf } from '@/lib/http/console/words';
 import { type AuditEntry, type EntriesAsk, readEntries } from '@/lib/operators/audit/entries';
 import { Ask } from '../parts/ask';
 import { Page, Section } from '../parts/frame';
-import { Part } from '../parts/notes';
+import { Later, Part } from '../parts/notes';
 import { State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
 import { Time } from '../parts/time';
@@ -40,7 +40,9 @@ export default async function Audit({ searchParams }: PageProps<'/audit'>) {
             receipts.
           </p>
         ) : (
-          <Verified visit={v} />
+          <Later of={reading(v.services, 'The chain', () => lookAtChain(v.services))}>
+            {(found) => <Look of={found} />}
+          </Later>
         )}
       </Section>
       <Section
@@ -61,11 +63,6 @@ export default async function Audit({ searchParams }: PageProps<'/audit'>) {
       </Section>
     </Page>
   );
-}
-
-async function Verified({ visit: v }: { visit: Visit }) {
-  const look = await reading(v.services, 'The chain', () => lookAtChain(v.services));
-  return <Part of={look}>{(found) => <Look of={found} />}</Part>;
 }
 
 function Look({ of: { entries, head, complete, problems } }: { of: ChainLook }) {

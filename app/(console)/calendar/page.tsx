@@ -4,7 +4,7 @@ import { DAYS, type Month, monthOf } from '@/lib/http/console/calendar';
 import { reading } from '@/lib/http/console/reading';
 import { RequestError } from '@/lib/platform/errors';
 import { Page, Section } from '../parts/frame';
-import { Empty, Part } from '../parts/notes';
+import { Empty, Later } from '../parts/notes';
 import { Time } from '../parts/time';
 import { type Visit, visit } from '../visit';
 import { CalendarFilter } from './filter';
@@ -40,7 +40,11 @@ export default async function Calendar({ searchParams }: PageProps<'/calendar'>)
         policy={policy}
         organization={org}
       />
-      <OfMonth visit={v} query={query} />
+      <Section id="month" title={`The next ${DAYS} days`}>
+        <Later of={reading(v.services, 'The calendar', () => asked(v))}>
+          {(found) => <OfMonth found={found} query={query} />}
+        </Later>
+      </Section>
     </Page>
   );
 }
@@ -60,24 +64,14 @@ async function asked({ services, asked: { policy, org, again } }: Visit): Promis
   }
 }
 
-async function OfMonth({ visit: v, query }: { visit: Visit; query: string }) {
-  const month = await reading(v.services, 'The calendar', () => asked(v));
-  return (
-    <Section id="month" title={`The next ${DAYS} days`}>
-      <Part of={month}>
-        {(found) =>
-          'refused' in found ? (
-            <p role="alert" className="text-bad">
-              ✕ {found.refused}
-            </p>
-          ) : (
-            <Shown month={found} query={query} />
-          )
-        }
-      </Part>
-    </Section>
+const OfMonth = ({ found, query }: { found: Asked; query: string }) =>
+  'refused' in found ? (
+    <p role="alert" className="text-bad">
+      ✕ {found.refused}
+    </p>
+  ) : (
+    <Shown month={found} query={query} />
   );
-}
 
 function Shown({ month, query }: { month: Month; query: string }) {
   return (

@@ -81,7 +81,7 @@ async function OfId({ visit: v, id, table }: { visit: Visit; id: string; table: 
           </p>
         ) : (
           <>
-            <InWords answer={value.answer} />
+            <InWords answer={value.answer} mayExtend={v.who.may('operate')} />
             <AboutSomebody record={value.record} who={id} />
             <Keep answer={value.answer} id={id} table={table} />
           </>
@@ -93,7 +93,7 @@ async function OfId({ visit: v, id, table }: { visit: Visit; id: string; table: 
 
 const MARKS = { deleted: '✓', kept: 'Ⅱ', going: '▶' } as const;
 
-function InWords({ answer }: { answer: Answer }) {
+function InWords({ answer, mayExtend }: { answer: Answer; mayExtend: boolean }) {
   const { found, never } = answerInWords(answer);
   if (never) {
     return (
@@ -108,6 +108,13 @@ function InWords({ answer }: { answer: Answer }) {
     <Section key={f.sentence} id={`answer-${i + 1}`} title={`${MARKS[f.kind]} ${f.headline}`}>
       <p>{f.sentence}</p>
       <Facts facts={f.facts} />
+      {mayExtend && f.extendable && (
+        <p>
+          <a className="button" href={`/extensions/new?${new URLSearchParams(f.extendable)}`}>
+            Extend…<span className="sr-only"> this row</span>
+          </a>
+        </p>
+      )}
     </Section>
   ));
 }

@@ -69,7 +69,7 @@ async function fill(ownerUrl: string): Promise<void> {
   const owner = new Client(ownerUrl);
   await owner.connect();
   await owner.query(
-    `insert into organizations (id, name, owner_id) select md5('organization' || i)::uuid, 'Organization ' || i, (select id from users order by id limit 1)
+    `insert into organizations (id, name, owner_id) select gen_random_uuid(), 'Organization ' || i, (select id from users order by id limit 1)
       from generate_series(1, $1::int) i on conflict do nothing`,
     [organizations],
   );

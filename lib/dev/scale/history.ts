@@ -23,8 +23,9 @@ const DAYS = 400;
 /** One run in so many is a dry run, and has no receipts. */
 const DRY = 25;
 
-/** A uuid that depends on its kind and number only. */
-const id = (kind: string, i = 'i'): string => `md5('${kind}' || ${i})::uuid`;
+/** A uuid (version 4 by its form) that depends on its kind and number only. */
+const id = (kind: string, i = 'i'): string =>
+  `overlay(overlay(md5('${kind}' || ${i}) placing '4' from 13) placing '8' from 17)::uuid`;
 /** `$1` the newest instant, `$2` and `$3` the slice, `$4` how many there are. */
 const at = `$1::timestamptz - make_interval(secs => ($4::int - i) * (${DAYS} * 86400.0 / $4::int))`;
 

@@ -27,6 +27,12 @@ const WAYS: Readonly<Record<string, readonly string[]>> = {
   ],
   '/reports': ['', '?from=:month&to=:day'],
   '/calendar': ['', '?policy=:policy'],
+  '/holds': ['', '?released=1'],
+  '/letters': ['?kind=row', '?kind=file', '?kind=row&policy=:policy'],
+  '/restores': ['', '?policy=:policy', '?run=:run', '?organization=:organization', '?key=:key'],
+  '/extensions/end': ['?table=:table&key=:extended'],
+  '/extensions/new': ['?table=:table&key=:extended'],
+  '/erasures': ['', '?settled=1'],
 };
 
 /** An example of each parameter that stands in an address, from the history itself. */
@@ -41,6 +47,12 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   day: `select to_char(now() at time zone 'UTC' + interval '1 day', 'YYYY-MM-DD') as x`,
   month: `select to_char(now() at time zone 'UTC' - interval '29 days', 'YYYY-MM-DD') as x`,
   hold: `select id::text as x from retention.hold where released_at is null order by placed_at limit 1`,
+  kind: `select 'row' as x`,
+  organization: `select subject as x from retention.hold where scope = 'organization' order by placed_at limit 1`,
+  table: `select table_name as x from retention.extension order by keep_until desc limit 1`,
+  extended: `select row_key as x from retention.extension order by keep_until desc limit 1`,
+  restore: `select id::text as x from retention.restore order by requested_at limit 1`,
+  order: `select order_key as x from retention.order_step order by order_key limit 1`,
   letter: `select id::text as x from retention.dead_letter where state = 'open' order by created_at limit 1`,
   erasure: `select id::text as x from retention.erasure order by requested_at desc limit 1`,
 };
@@ -52,6 +64,8 @@ const IDS: Readonly<Record<string, string>> = {
   letters: 'letter',
   erasures: 'erasure',
   policies: 'policy',
+  restores: 'restore',
+  orders: 'order',
 };
 
 export interface Visit {

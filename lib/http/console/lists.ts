@@ -10,7 +10,8 @@ import { type Page, pageOf } from './keyset';
 const LIMITS: Limits = { statementMs: 5_000, readOnly: true };
 
 const instant = (column: string, as = column): Sql => sql`${utc(id(column), 'ms')} as ${id(as)}`;
-const uuidAt = (column: string) => ({ at: id(column), id: id('id'), type: 'uuid' as const });
+/** Of the table as `x`: a plain name would mean the text that is answered, by which no index is in order. */
+const uuidAt = (column: string) => ({ at: id('x', column), id: id('x', 'id'), type: 'uuid' as const });
 
 export const HoldRow = z.object({
   id: z.string(),
@@ -40,7 +41,7 @@ export async function holds(
   const where = released ? sql`released_at is not null` : sql`released_at is null`;
   const asked = pageOf(
     HoldRow,
-    { select: HOLD, from: sql`retention.hold`, where },
+    { select: HOLD, from: sql`retention.hold x`, where },
     uuidAt('placed_at'),
     after,
   );
@@ -55,7 +56,7 @@ export async function holdOf(s: Services, hold: string): Promise<HoldRow | null>
   const where = sql`id = ${hold}::uuid`;
   const asked = pageOf(
     HoldRow,
-    { select: HOLD, from: sql`retention.hold`, where },
+    { select: HOLD, from: sql`retention.hold x`, where },
     uuidAt('placed_at'),
     undefined,
   );
@@ -79,7 +80,7 @@ export const extensions = (s: Services, after?: string): Promise<Page<ExtensionR
       ExtensionRow,
       {
         select: sql`table_name, row_key, ${instant('keep_until')}, reason, extended_by`,
-        from: sql`retention.extension`,
+        from: sql`retention.extension x`,
         where: sql`keep_until > ${s.clock().toISOString()}::timestamptz`,
       },
       uuidAt('keep_until'),
@@ -109,14 +110,14 @@ const LETTERS: Record<LetterKind, { select: Sql; from: Sql; where: Sql; by: 'uui
     row: {
       select: sql`id::text, policy, table_name, row_key, attempts, sql_state as error, constraint_name, ${instant('next_attempt_at')},
       assigned_to, ${instant('created_at')}`,
-      from: sql`retention.dead_letter`,
+      from: sql`retention.dead_letter x`,
       where: sql`state = 'open'`,
       ...{ by: 'uuid', at: 'created_at' },
     },
     file: {
       select: sql`id::text, policy, table_name, row_key, attempts, error_class as error, null::text as constraint_name,
       null::text as next_attempt_at, assigned_to, ${instant('created_at')}`,
-      from: sql`retention.outbox`,
+      from: sql`retention.outbox x`,
       where: sql`state = 'dead'`,
       ...{ by: 'bigint', at: 'updated_at' },
     },
@@ -130,7 +131,7 @@ export function letters(
 ): Promise<Page<Letter>> {
   const { select, from, where, by, at } = LETTERS[kind];
   const of = policy === undefined ? where : sql`${where} and policy = ${policy}`;
-  const place = { at: id(at), id: id('id'), type: by, oldestFirst: true };
+  const place = { at: id('x', at), id: id('x', 'id'), type: by, oldestFirst: true };
   return askOne(s.reading, pageOf(Letter, { select, from, where: of }, place, after), LIMITS);
 }
 
@@ -138,7 +139,7 @@ export function letters(
 export async function letterOf(s: Services, kind: LetterKind, letter: string): Promise<Letter | null> {
   const { select, from, where, by, at } = LETTERS[kind];
   const one = sql`${where} and id = ${typed(letter, by)}`;
-  const place = { at: id(at), id: id('id'), type: by };
+  const place = { at: id('x', at), id: id('x', 'id'), type: by };
   const page = await askOne(
     s.reading,
     pageOf(Letter, { select, from, where: one }, place, undefined),
@@ -214,7 +215,7 @@ export const exportRows = (s: Services, after?: string): Promise<Page<ExportRow>
       {
         select: sql`id::text, scope, state, reason, requested_by, ${instant('requested_at')}, ${instant('expires_at')},
           row_count::text as rows, file_count::text as files, byte_count::text as bytes`,
-        from: sql`retention.export`,
+        from: sql`retention.export x`,
         where: sql`true`,
       },
       uuidAt('requested_at'),

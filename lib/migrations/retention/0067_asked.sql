@@ -16,6 +16,8 @@ create index erasure_identifiers on retention.erasure using gin (jsonb_path_quer
 comment on index retention.erasure_identifiers is 'The requests about who has an address, by its keyed hash.';
 create index notice_recipient on retention.notice using hash (recipient);
 comment on index retention.notice_recipient is 'The messages to an address, by its keyed hash.';
+create index dead_letter_created on retention.dead_letter (policy, created_at);
+comment on index retention.dead_letter_created is 'How many letters of a policy came in a period, for reports.';
 create index hold_open on retention.hold (placed_at) where released_at is null;
 comment on index retention.hold_open is 'The holds in force, and whether there is any.';
 create index extension_keep_until on retention.extension (keep_until, table_name);
@@ -28,6 +30,7 @@ comment on index retention.notice_part_goes_at is 'What was announced of each da
 drop index retention.notice_part_goes_at;
 drop index retention.extension_keep_until;
 drop index retention.hold_open;
+drop index retention.dead_letter_created;
 drop index retention.notice_recipient;
 drop index retention.erasure_identifiers;
 drop index retention.erasure_subject;

@@ -19,6 +19,8 @@ interface FoundInWords {
   readonly headline: string;
   readonly sentence: string;
   readonly facts: readonly Fact[];
+  /** The row, while it is there and has a date that can be put off. */
+  readonly extendable: { readonly table: string; readonly key: string } | null;
 }
 
 interface AnswerInWords {
@@ -53,12 +55,13 @@ export function answerAsText(answer: Answer): string {
 function presentInWords(found: Found): FoundInWords[] {
   if (found.here.length > 0) return found.here.filter((h) => h.present).map((h) => explained(found, h));
   const sentence = `Row ${found.key} of ${found.table} has no date of its own: it goes with the row it belongs to, under ${found.along.join(', ')}.`;
-  return [{ kind: 'kept', headline: 'Still here', sentence, facts: [] }];
+  return [{ kind: 'kept', headline: 'Still here', sentence, facts: [], extendable: null }];
 }
 
 function explained(found: Found, here: Explanation): FoundInWords {
   const row = `Row ${found.key} of ${found.table}`;
   const [, ...others] = here.reasons;
+  const extendable = here.expiresAt === null ? null : { table: found.table, key: found.key };
   const facts: Fact[] = [
     { name: 'Policy', text: `${here.policy}${here.rule === null ? '' : `, rule ${here.rule}`}` },
     { name: 'Its date', text: here.clock === null ? 'none' : utcInWords(here.clock) },
@@ -70,20 +73,20 @@ function explained(found: Found, here: Explanation): FoundInWords {
     const next =
       here.goesAt === null ? 'with the next run' : `with the next run, on ${utcInWords(here.goesAt)}`;
     const sentence = `${row} is past its date and goes ${next}, unless it is held or extended.`;
-    return { kind: 'going', headline: 'Goes with the next run', sentence, facts };
+    return { kind: 'going', headline: 'Goes with the next run', sentence, facts, extendable };
   }
   if (here.goesAt !== null && here.status === 'not_expired') {
     const told = here.toldAt === null ? '' : ` Its organization was told on ${utcInWords(here.toldAt)}.`;
     const headline = `Goes on ${utcInWords(here.goesAt)}`;
     const sentence = `${row} is kept until ${utcInWords(here.expiresAt!)} and goes on ${utcInWords(here.goesAt)}, unless it is held or extended.${told}`;
-    return { kind: 'going', headline, sentence, facts };
+    return { kind: 'going', headline, sentence, facts, extendable };
   }
   const past = here.reasons.some(
     (r) => r.why === 'not_expired' || r.why === 'no_clock' || r.why === 'for_ever',
   );
   const since = !past && here.expiresAt !== null ? `Past its date since ${utcInWords(here.expiresAt)}. ` : '';
   const sentence = `${row} is still here. ${since}${sentenceOf(here.message)}`;
-  return { kind: 'kept', headline: 'Still here', sentence, facts };
+  return { kind: 'kept', headline: 'Still here', sentence, facts, extendable };
 }
 
 const sentenceOf = (message: string): string =>
@@ -105,7 +108,8 @@ function goneInWords(found: Found, gone: Gone): FoundInWords {
   const why = gone.reason === 'retention' ? 'its period was over' : gone.reason;
   const along = gone.as_dependant && !gone.detached ? ' along with the row it belonged to' : '';
   const sentence = `Row ${found.key} of ${found.table} ${verb}${along} on ${at}, by policy ${gone.policy}: ${why}.`;
-  return { kind: 'deleted', headline: `${headline} on ${at}`, sentence, facts: factsOf(found, gone) };
+  const facts = factsOf(found, gone);
+  return { kind: 'deleted', headline: `${headline} on ${at}`, sentence, facts, extendable: null };
 }
 
 function factsOf(found: Found, gone: Gone): Fact[] {

@@ -25,7 +25,7 @@ import type { Services } from '../../services';
 import { type Spelled, spell } from '../spelling';
 import { readParts } from '../subject';
 import { allTargets, type Target } from '../targets';
-import { clockIn, type Explanation, explainUnder, LIMITS } from './explain-row';
+import { absentUnder, clockIn, type Explanation, explainUnder, LIMITS } from './explain-row';
 import { holdsOn, type PastHold, type Proof, proofsOf } from './proof';
 import { type Deletion, receiptsAnywhere, receiptsOf } from './receipts-of-key';
 
@@ -84,9 +84,17 @@ export async function answerFor(
   const gone = (label: string): Gone[] =>
     (receipts.get(label) ?? []).map((d) => ({ ...d, proof: proofs.get(`${d.run} ${d.seq}`)! }));
   const of = (label: string) => ({ deletions: gone(label), holds: holds.filter((h) => h.table === label) });
+  const there = await askEach(
+    services.database,
+    fits.map((s) => isThere(s.target.table, keyOf(policies, s.target), s.subject!)),
+    LIMITS,
+  );
   const looked = await pMap(
     fits,
-    async (s) => ({ ...(await lookIn(services, policies, s)), ...of(tableLabel(s.target.table)) }),
+    async (s, i) => ({
+      ...(await lookIn(services, policies, s, there[i]!)),
+      ...of(tableLabel(s.target.table)),
+    }),
     { concurrency: AT_ONCE },
   );
   const elsewhere = [...receipts.keys()].filter((t) => !fits.some((s) => tableLabel(s.target.table) === t));
@@ -172,28 +180,28 @@ function clockOr(name: string, policy: Policy): string | null {
   }
 }
 
-/** The row itself, under each policy that governs its table; of a table that only goes along, whether it is there. */
+/** The row itself, where it is there, under each policy that governs its table. */
 async function lookIn(
   services: Services,
   policies: readonly Policy[],
   { target, subject }: Spelled,
+  present: boolean,
 ): Promise<Omit<Found, 'deletions' | 'holds'>> {
   const table = tableLabel(target.table);
   const key = subject!;
   const governing = policies.filter((p) => tableLabel(p.table) === table);
-  const here = await pMap(governing, (p) => explainUnder(services, p, key), { concurrency: AT_ONCE });
+  const here = await pMap(governing, (p) => (present ? explainUnder(services, p, key) : absentUnder(p)), {
+    concurrency: AT_ONCE,
+  });
   const along = policies
     .filter((p) => p.dependants.some((d) => tableLabel(d.table) === table))
     .map((p) => p.name);
-  const present =
-    here.length > 0
-      ? here.some((h) => h.present)
-      : await askOne(services.database, isThere(target.table, keyOf(policies, target), key), LIMITS);
   return { table, key, present, here, along };
 }
 
 const keyOf = (policies: readonly Policy[], target: Target): readonly KeyColumn[] =>
-  policies.flatMap((p) => p.dependants).find((d) => tableLabel(d.table) === tableLabel(target.table))!.key;
+  policies.flatMap((p) => [p, ...p.dependants]).find((d) => tableLabel(d.table) === tableLabel(target.table))!
+    .key;
 
 const isThere = (table: TableName, key: readonly KeyColumn[], value: string): Query<boolean> =>
   query(

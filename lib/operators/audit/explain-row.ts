@@ -102,19 +102,20 @@ export function clockIn(key: string, policies: readonly Policy[]): string | null
   return parts?.[policy!.key.findIndex((k) => k.column === policy!.clock.column)] ?? null;
 }
 
+export const absentUnder = ({ name: policy }: Policy): Explanation => {
+  const nothing = { rule: null, clock: null, expiresAt: null, goesAt: null, toldAt: null, reasons: [] };
+  return { policy, present: false, status: 'absent', message: 'not in the table', ...nothing };
+};
+
 /** `key` as PostgreSQL prints it. */
 export async function explainUnder(services: Services, declared: Policy, key: string): Promise<Explanation> {
   const facts = await factsOf(services, declared, key);
   const { there, judged } = facts;
-  const policy = declared.name;
-  if (!there) {
-    const nothing = { rule: null, clock: null, expiresAt: null, goesAt: null, toldAt: null, reasons: [] };
-    return { policy, present: false, status: 'absent', message: 'not in the table', ...nothing };
-  }
+  if (!there) return absentUnder(declared);
   const reasons = reasonsOf(facts);
   const [first] = reasons;
   return {
-    policy,
+    policy: declared.name,
     present: true,
     status: first?.why ?? 'due',
     message: first?.message ?? 'it has expired and goes with the next run',

@@ -5,9 +5,20 @@ import { seedHistory } from '@/lib/dev/scale/history';
 import { scansOf } from '@/lib/dev/scale/plans';
 import { type Recorder, recorder } from '@/lib/dev/scale/recorder';
 import '@/lib/example/policies'; // its tables are the business of this store: this test goes with it
+import { attention } from '@/lib/http/console/attention';
 import { lookAtChain } from '@/lib/http/console/audit';
 import { dayOf, monthOf } from '@/lib/http/console/calendar';
 import { dataMapPage } from '@/lib/http/console/data-map';
+import {
+  archives,
+  erasures,
+  exportRows,
+  extensions,
+  holds,
+  letters,
+  notices,
+  restores,
+} from '@/lib/http/console/lists';
 import { numbersOf } from '@/lib/http/console/numbers';
 import { byHash, byId } from '@/lib/http/console/people';
 import { policiesNow } from '@/lib/http/console/policies';
@@ -40,7 +51,11 @@ beforeAll(async () => {
     LAPSE_NAMESPACE: `plans-${randomUUID()}`,
     NEON_HTTP_ENDPOINT: record.url,
   });
-  await seedHistory(db.ownerUrl, { ...HISTORY, policies: s.policies.map((p) => p.name), asOf: s.clock() });
+  await seedHistory(db.ownerUrl, {
+    ...HISTORY,
+    policies: s.policies.slice(0, 3).map((p) => p.name),
+    asOf: s.clock(),
+  });
   owner = new Client(db.ownerUrl);
   await owner.connect();
 });
@@ -80,6 +95,18 @@ it.each<[string, () => Promise<unknown>]>([
   ['the numbers of the start page', () => numbersOf(s)],
   ['the policies of the start page', () => policiesNow(s, s.policies)],
   ['a policy', () => historyOf(s, s.policies[0]!.name)],
+  ['what waits for a person', () => attention(s)],
+  ['holds in force', () => holds(s, { released: false })],
+  ['holds that were released', () => holds(s, { released: true })],
+  ['erasures under way', () => erasures(s, { settled: false })],
+  ['erasures that are settled', () => erasures(s, { settled: true })],
+  ['extensions', () => extensions(s)],
+  ['open letters of rows', () => letters(s, 'row')],
+  ['open letters of files', () => letters(s, 'file')],
+  ['exports', () => exportRows(s)],
+  ['archives of a policy', () => archives(s, { policy: s.policies[0]!.name })],
+  ['restores', () => restores(s)],
+  ['messages', () => notices(s)],
   ['a run', async () => runNow(s, await one(RUN))],
 ])('%s is read without reading history from end to end', async (_, read) => {
   record.take();
@@ -96,10 +123,10 @@ it('a scan of history is seen where there is one', async () => {
 });
 
 it('the runs and receipts that are seeded verify, and a key of them is answered with its proof', async () => {
-  const { complete, runs, problems } = await verify(s.reading);
-  expect([complete, runs]).toEqual([true, (HISTORY.runs * 24) / 25]);
-  // Its holds and erasures were written past the functions that record them.
-  expect(problems.filter((p) => p.kind !== 'without an entry')).toEqual([]);
+  // A page of the chain with its runs; the holds of this history were written past the functions that record them.
+  let pages = 0;
+  const { runs, problems } = await verify(s.reading, { inTime: () => pages++ < 1 });
+  expect([runs, problems]).toEqual([1_000, []]);
   const { found } = answerInWords(await answerFor(s, { id: await one(KEY) }));
   expect(found[0]?.facts.find((f) => f.name === 'Receipt')?.text).toContain('✓ in the chain');
 });
