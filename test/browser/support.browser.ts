@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openChromium } from './support/chromium';
-import { windowOf } from './support/console';
 import { axeFaults, sidewaysScroll } from './support/look';
+import { windowOf } from './support/window';
 
 const HEAD = '<!doctype html><html lang="en"><head><title>A page</title></head><body><main><h1>A page</h1>';
 const POLICY = "default-src 'none'; style-src 'self'; form-action 'self'";

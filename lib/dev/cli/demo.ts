@@ -1,9 +1,11 @@
 /**
  * `npm run demo -- [--rows N] [--port P] [--exit]`: the main job from nothing, on this machine: the local
  * cloud, the schema, the rows, the built app, and every cron route called over HTTP as Vercel calls it, first
- * dry, then for real. Ends with code 1 when a single row is not where it should be.
+ * dry, then for real. Ends with code 1 when a single row is not where it should be. Then the console, on a store of its own that
+ * has a month behind it; `--exit` ends before that.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
@@ -11,11 +13,13 @@ import { Client } from 'pg';
 import { seed } from '../../example/seed';
 import { policies } from '../../policies';
 import { build, freePort, startApp } from '../demo/app';
+import type * as Scene from '../demo/scene';
 import { differences, isKnown, remember } from '../demo/truth';
 import { startLocalCloud } from '../local-cloud';
 import { migrate } from '../migrate';
 
 const DATABASE = 'lapse_demo';
+const CONSOLE_DATABASE = 'lapse_demo_console';
 /** Small enough that the largest policy is seen to stop and to resume. */
 const BUDGET_SECONDS = 1;
 /** A policy that is not drained after so many runs is stuck. */
@@ -63,7 +67,6 @@ async function main(): Promise<void> {
   await seed(ownerUrl, { rows, asOf: new Date() });
 
   await build((line) => say(`     ${line}`));
-  const token = randomBytes(24).toString('base64url');
   const port = values.port ? Number(values.port) : await freePort();
   const app = await startApp(
     {
@@ -71,8 +74,6 @@ async function main(): Promise<void> {
       VERCEL_ENV: 'production',
       CRON_SECRET: randomBytes(24).toString('hex'),
       LAPSE_NAMESPACE: `demo-${Date.now()}`,
-      LAPSE_OPERATORS: `demo:${createHash('sha256').update(token).digest('hex')}`,
-      LAPSE_SESSION_SECRET: randomBytes(36).toString('base64'),
       // The guard rails would rightly stop a first run that deletes most of a table, and then let 10 rows go.
       LAPSE_MASS_DELETION_GUARD: 'off',
       LAPSE_PROGRESSIVE_ROLLOUT: 'off',
@@ -132,7 +133,40 @@ async function main(): Promise<void> {
   }
   say('Every expired row is gone, no other; each is named in exactly one receipt; each dry run was exact.');
   if (values.exit) await close(0);
-  say(`The console is at ${app.url}; sign in with ${token}. Ctrl-C stops everything.`);
+  await app.stop();
+  await showConsole(port);
+}
+
+/** What an operator sees on a morning, with a token that was made now and is kept nowhere: `alex` may do everything that one person may. */
+async function showConsole(port: number): Promise<void> {
+  say('The console, on another store: a month of nights is played, and what went wrong in the last one');
+  await cloud.dropDatabase(CONSOLE_DATABASE);
+  await cloud.createDatabase(CONSOLE_DATABASE);
+  const ownerUrl = cloud.ownerUrl(CONSOLE_DATABASE);
+  await migrate(ownerUrl, { sets: ['retention', 'example'], direction: 'up' });
+  // Sentry's package shows most of its names to `require` only, and the routes use them.
+  const { makeScene } = createRequire(import.meta.url)('../demo/scene.ts') as typeof Scene;
+  const scene = await makeScene({
+    ownerUrl,
+    env: cloud.env(CONSOLE_DATABASE),
+    now: new Date(),
+    say: (line) => say(`     ${line}`),
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const app = await startApp(
+    { ...scene.env, LAPSE_URL: url },
+    port,
+    (line) => values.verbose && say(`     ${line}`),
+  );
+  closing.push(() => app.stop());
+  say(`
+  console   ${app.url}
+  token     ${scene.tokens.alex}   (alex, operator and approver; shown once, stored nowhere)
+  ask why   ${scene.ask.deleted}   (deleted)
+            ${scene.ask.held}   (kept by a hold)
+            ${scene.ask.guarded}   (kept: the guard stopped its policy, which waits for an approval)
+
+Ctrl-C stops everything.`);
 }
 
 async function drain(
