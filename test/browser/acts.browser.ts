@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACTS, type ActOf, actRoutes, OWN_TESTS } from './acts';
 import { type Console, openConsole, type Window } from './support/console';
@@ -13,14 +13,24 @@ afterAll(() => c?.stop());
 
 const path = ({ route }: ActOf): string => `/acts/${route}`;
 
-/** In the page, as its readers do it. */
-async function doIt(page: Page, act: ActOf): Promise<void> {
-  await page.goto(act.page);
+/** Opens the page of an act, and its form. */
+async function open(page: Page, act: ActOf): Promise<Locator> {
+  await page.goto(typeof act.page === 'string' ? act.page : await act.page(c.db));
   await page.waitForLoadState('networkidle');
   if (act.open) await page.getByText(act.open, { exact: true }).first().click();
-  for (const [label, text] of Object.entries(act.typed ?? {}))
-    await page.getByLabel(label, { exact: true }).fill(text);
-  await page.getByRole('button', { name: act.press, exact: true }).click();
+  return act.form ? page.locator(`#${act.form}`) : page.locator('body');
+}
+
+async function fill(form: Locator, act: ActOf): Promise<void> {
+  for (const [label, text] of Object.entries((await act.typed?.(c.db)) ?? {}))
+    await form.getByLabel(label, { exact: true }).fill(text);
+}
+
+/** In the page, as its readers do it. */
+async function doIt(page: Page, act: ActOf): Promise<void> {
+  const form = await open(page, act);
+  await fill(form, act);
+  await form.getByRole('button', { name: act.press, exact: true }).click();
   await page.locator('#said').waitFor();
 }
 
@@ -30,8 +40,50 @@ const cleanAfter = async (window: Window): Promise<void> => {
   expect(window.faults).toEqual([]);
 };
 
-it('every act of app is in the list of acts, and none that is not there', () => {
-  expect([...ACTS.map((a) => a.route), ...OWN_TESTS].sort()).toEqual(actRoutes().sort());
+/** The chain has an entry of whatever an operator changed. */
+const entries = () => c.db.sql('select count(*)::int as n from retention.audit_entry');
+
+describe('every address of an act', () => {
+  const routes = actRoutes().filter((route) => !OWN_TESTS.includes(route));
+
+  it('is one that these tests know where it stands here', () => {
+    expect(ACTS.map((a) => a.route).filter((route) => !routes.includes(route))).toEqual([]);
+    expect(routes.length).toBeGreaterThan(20);
+  });
+
+  it('refuses a viewer who posts to it, and changes nothing', async () => {
+    const before = await entries();
+    const { page } = await c.as('vera');
+    for (const route of routes)
+      expect([route, (await send(page, `/acts/${route}`, {})).status()]).toEqual([route, 403]);
+    expect(await entries()).toEqual(before);
+  });
+
+  it('refuses a form of another site, whoever is signed in, and changes nothing', async () => {
+    const before = await entries();
+    const { page } = await c.as('alex');
+    for (const route of routes)
+      expect([route, (await sendFromElsewhere(page, `${c.app.url}/acts/${route}`, {})).status()]).toEqual([
+        route,
+        403,
+      ]);
+    expect(await entries()).toEqual(before);
+  });
+
+  it('leads who is not signed in to the sign-in, and changes nothing', async () => {
+    const before = await entries();
+    const { page } = await c.open();
+    await page.goto('/sign-in');
+    for (const route of routes) {
+      const answer = await send(page, `/acts/${route}`, {});
+      expect([route, answer.status(), answer.headers().location]).toEqual([
+        route,
+        303,
+        expect.stringMatching(/^\/sign-in\?back=/),
+      ]);
+    }
+    expect(await entries()).toEqual(before);
+  });
 });
 
 describe.each(ACTS.map((a) => [a.route, a] as const))('%s', (_, act) => {
@@ -50,7 +102,7 @@ describe.each(ACTS.map((a) => [a.route, a] as const))('%s', (_, act) => {
     await act.before?.(c.db);
     const fields = await act.fields(c.db);
     const { page } = await c.as(act.by);
-    await page.goto(act.page);
+    await open(page, act);
     await send(page, path(act), fields);
     const after = await act.state(c.db);
     const answer = await send(page, path(act), fields);
@@ -67,22 +119,41 @@ describe.each(ACTS.map((a) => [a.route, a] as const))('%s', (_, act) => {
       const window = await c.as(act.by);
       const { page } = window;
       const { field, label, refusal } = act.confirm!;
-      await page.goto(act.page);
-      for (const [name, text] of Object.entries(act.typed ?? {}))
-        await page.getByLabel(name, { exact: true }).fill(text);
-      await page.getByLabel(label, { exact: true }).fill('another-name');
+      const form = await open(page, act);
+      await fill(form, act);
+      await form.getByLabel(label).fill('another-name');
       const posts: string[] = [];
       page.on('request', (r) => r.method() === 'POST' && posts.push(r.url()));
-      await page.getByRole('button', { name: act.press, exact: true }).click();
+      await form.getByRole('button', { name: act.press, exact: true }).click();
       expect(await page.locator('input:invalid, textarea:invalid').count()).toBeGreaterThan(0);
       expect(posts).toEqual([]);
       await send(page, path(act), { ...(await act.fields(c.db)), [field]: 'another-name' });
       expect(await page.locator('#said').innerText()).toMatch(refusal);
-      expect(await page.getByLabel(label, { exact: true }).inputValue()).toBe('another-name');
+      expect(
+        await page
+          .locator(act.form ? `#${act.form}` : 'body')
+          .getByLabel(label)
+          .inputValue(),
+      ).toBe('another-name');
       expect(await act.state(c.db)).toEqual(before);
       await cleanAfter(window);
     },
   );
+
+  it.runIf(act.stale)('is refused when what it was bound to has changed since it was read', async () => {
+    await act.before?.(c.db);
+    const window = await c.as(act.by);
+    const form = await open(window.page, act);
+    await fill(form, act);
+    const before = await act.state(c.db);
+    await act.stale!.change(c.db);
+    await form.getByRole('button', { name: act.press, exact: true }).click();
+    await window.page.locator('#said').waitFor();
+    expect(await window.page.locator('#said').innerText()).toMatch(/Not done/);
+    expect(await window.page.locator('#said').innerText()).toMatch(act.stale!.refusal);
+    expect(await act.state(c.db)).toEqual(before);
+    await cleanAfter(window);
+  });
 
   it('is refused from another site, and nothing is changed', async () => {
     await act.before?.(c.db);
@@ -112,7 +183,7 @@ describe.each(ACTS.map((a) => [a.route, a] as const))('%s', (_, act) => {
       await act.before?.(c.db);
       const before = await act.state(c.db);
       const { page } = await c.as(act.notBy!);
-      await page.goto(act.page);
+      await open(page, { ...act, open: undefined });
       expect(await page.locator(`form[action="${path(act)}"]`).count()).toBe(0);
       const answer = await send(page, path(act), await act.fields(c.db));
       expect(answer.status()).toBe(403);

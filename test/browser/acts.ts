@@ -1,4 +1,7 @@
-/** Every act of the console, with a form that does it in the scene, and what the database says of it: a route that is missing here fails the tests. */
+/**
+ * Acts as their readers do them: the form that does each in the scene, and what the database says of it. Every route of an act, whether
+ * it is here or not, is posted to from elsewhere and by who may not (acts.browser.ts).
+ */
 import { readdirSync } from 'node:fs';
 import type { Person } from '@/lib/dev/demo/scene';
 import type { TestDatabase } from '../support/database';
@@ -7,7 +10,9 @@ export interface ActOf {
   /** Its folder below app/acts. */
   readonly route: string;
   /** The page whose form it is. */
-  readonly page: string;
+  readonly page: string | ((db: TestDatabase) => Promise<string>);
+  /** The id of the form, where a page has several of its words. */
+  readonly form?: string;
   /** Who may. */
   readonly by: Person;
   /** Who may not; null where everyone may who is signed in. */
@@ -19,9 +24,11 @@ export interface ActOf {
   /** Before it can be done. */
   readonly before?: (db: TestDatabase) => Promise<unknown>;
   /** What has to be typed, by its label: the name that confirms it, and why. */
-  readonly typed?: Readonly<Record<string, string>>;
+  readonly typed?: (db: TestDatabase) => Promise<Readonly<Record<string, string>>>;
+  /** What the form stands for changes after it was read; and the words of the refusal. */
+  readonly stale?: { readonly change: (db: TestDatabase) => Promise<unknown>; readonly refusal: RegExp };
   /** The field that must hold a name, letter by letter, and the words of the refusal. */
-  readonly confirm?: { readonly field: string; readonly label: string; readonly refusal: RegExp };
+  readonly confirm?: { readonly field: string; readonly label: RegExp; readonly refusal: RegExp };
   /** What to do in the page until the form is visible, and what to press. */
   readonly open?: string;
   readonly press: string | RegExp;
@@ -123,10 +130,10 @@ const RUNS: readonly ActOf[] = [
     notBy: 'anna',
     fields: async () => ({ policy: 'generated-pdfs', confirm: 'generated-pdfs', reason: REASON }),
     state: runsOf('generated-pdfs', 'delete'),
-    typed: { 'Type generated-pdfs to confirm': 'generated-pdfs', Why: REASON },
+    typed: async () => ({ 'Type generated-pdfs to confirm': 'generated-pdfs', Why: REASON }),
     confirm: {
       field: 'confirm',
-      label: 'Type generated-pdfs to confirm',
+      label: /^Type .* to confirm$/,
       refusal: /type generated-pdfs, letter by letter/,
     },
     press: /^Delete up to .* now$/,
@@ -138,7 +145,91 @@ const RUNS: readonly ActOf[] = [
   },
 ];
 
-export const ACTS: readonly ActOf[] = [...SWITCHES, ...RUNS];
+const one = async (db: TestDatabase, text: string): Promise<Record<string, string>> =>
+  (await db.sql<Record<string, string>>(text))[0]!;
+const preview = (db: TestDatabase) =>
+  one(
+    db,
+    `select preview->'approvable'->>'digest' as digest from retention.run where policy = 'artifacts' and mode = 'dry_run' order by started_at desc limit 1`,
+  );
+const hold = (db: TestDatabase) =>
+  one(db, 'select id, reason from retention.hold order by placed_at limit 1');
+const letter = (db: TestDatabase) => one(db, `select id from retention.dead_letter limit 1`);
+
+const DECISIONS: readonly ActOf[] = [
+  {
+    route: 'approve',
+    page: '/policies/artifacts/approve',
+    form: 'approve-preview',
+    by: 'anna',
+    notBy: 'vera',
+    fields: async (db) => ({
+      policy: 'artifacts',
+      confirm: 'artifacts',
+      reason: REASON,
+      ...(await preview(db)),
+    }),
+    state: (db) => db.sql('select count(*)::int as n from retention.approval where withdrawn_at is null'),
+    before: async (db) => {
+      await resumed(db);
+      for (const { id } of await db.sql<{ id: string }>(
+        'select id from retention.approval where withdrawn_at is null',
+      ))
+        await db.sql(`select * from retention.withdraw_approval('audra', '${REASON}', $1::uuid)`, [id]);
+    },
+    typed: async () => ({ 'Type artifacts to confirm': 'artifacts', Reason: REASON }),
+    confirm: { field: 'confirm', label: /^Type .* to confirm$/, refusal: /artifacts/ },
+    stale: {
+      // A version of the rule that the preview was not made by.
+      change: (db) =>
+        db.sql(
+          `update retention.run set version = 'another' where mode = 'dry_run' and policy = 'artifacts'`,
+        ),
+      refusal: /preview/,
+    },
+    press: /^Approve [\d,]+ rows$/,
+    says: /Approved: the next run of artifacts deletes these [\d,]+ rows/,
+    twice: /has approved this preview already/,
+  },
+  {
+    route: 'release-hold',
+    page: async (db) => `/holds/${(await hold(db)).id}`,
+    form: 'release-hold',
+    by: 'anna',
+    notBy: 'otto',
+    fields: async (db) => {
+      const { id, reason } = await hold(db);
+      return { id: id!, confirm: reason!, reason: REASON };
+    },
+    state: (db) => db.sql('select count(*)::int as n from retention.hold where released_at is not null'),
+    before: (db) =>
+      db.sql('update retention.hold set released_at = null, released_by = null, release_reason = null'),
+    typed: async (db) => {
+      const { reason } = await hold(db);
+      return { [`Type ${reason} to confirm`]: reason!, Reason: REASON };
+    },
+    confirm: { field: 'confirm', label: /^Type .* to confirm$/, refusal: /HOLD-12/ },
+    press: /^Release /,
+    says: /Released: what ".*" kept may go at the next run/,
+    twice: /has released this hold already/,
+  },
+  {
+    route: 'assign-letter',
+    page: async (db) => `/letters/row/${(await letter(db)).id}`,
+    form: 'assign-letter',
+    by: 'otto',
+    notBy: 'anna',
+    fields: async (db) => ({ kind: 'row', id: (await letter(db)).id!, to: 'maria', reason: REASON }),
+    state: (db) => db.sql('select assigned_to from retention.dead_letter'),
+    before: (db) => db.sql('update retention.dead_letter set assigned_to = null'),
+    typed: async () => ({ Operator: 'maria', Reason: REASON }),
+    press: 'Assign',
+    says: /maria looks after it now/,
+    twice: /maria looks after it already/,
+  },
+];
+
+export const ACTS: readonly ActOf[] = [...SWITCHES, ...RUNS, ...DECISIONS];
 
 /** Change nothing but what this browser shows: they have tests of their own. */
 export const OWN_TESTS: readonly string[] = ['sign-in', 'sign-out', 'theme'];

@@ -32,6 +32,14 @@ const lastRun =
     );
     return `/runs/${run!.id}`;
   };
+const first =
+  (path: string, text: string) =>
+  async ({ db }: Shown) => {
+    const [found] = await db.sql<{ id: string }>(text);
+    return `${path}/${found!.id}`;
+  };
+/** No archive is kept in the scene: what is there is a page that says so. */
+const NONE = '5d1c1f4e-0000-4000-8000-000000000000';
 const asked = (which: keyof Scene['ask']) => (c: Shown) => `/why?id=${c.scene.ask[which]}`;
 const inDays = (days: number) => () =>
   `/calendar/${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}`;
@@ -75,6 +83,46 @@ export const PAGES: readonly PageOf[] = [
   { route: '/why', at: asked('held'), when: 'a hold keeps the row', picture: 'why' },
   { route: '/why', at: asked('guarded'), when: 'the guard keeps the row' },
   { route: '/why', at: () => '/why?id=5d1c1f4e-0000-4000-8000-000000000000', when: 'no one knows the id' },
+  { route: '/attention', picture: 'attention' },
+  { route: '/policies/[policy]/approve', at: () => '/policies/artifacts/approve', picture: 'approve' },
+  { route: '/policies/[policy]/breaker', at: () => '/policies/webhook-events/breaker' },
+  { route: '/policies/[policy]/lock', at: () => '/policies/artifacts/lock' },
+  { route: '/policies/[policy]/rollout', at: () => '/policies/artifacts/rollout' },
+  { route: '/holds', picture: 'holds' },
+  { route: '/holds/new' },
+  {
+    route: '/holds/[id]',
+    at: first('/holds', 'select id from retention.hold where released_at is null limit 1'),
+    picture: 'hold',
+  },
+  { route: '/extensions' },
+  { route: '/extensions/new' },
+  { route: '/extensions/day' },
+  { route: '/extensions/end' },
+  { route: '/erasures', picture: 'erasures' },
+  { route: '/erasures/new' },
+  {
+    route: '/erasures/[id]',
+    at: first('/erasures', "select id from retention.erasure where reason = 'request 4715'"),
+    picture: 'erasure',
+  },
+  { route: '/exports', picture: 'exports' },
+  { route: '/exports/new' },
+  { route: '/restores', picture: 'restores' },
+  { route: '/restores/new' },
+  { route: '/restores/[id]', at: () => `/restores/${NONE}`, when: 'there is none', status: 404 },
+  { route: '/orders', picture: 'orders' },
+  {
+    route: '/orders/[order]',
+    at: first('/orders', "select id from orders where status = 'in_review' limit 1"),
+  },
+  { route: '/letters', picture: 'letters' },
+  {
+    route: '/letters/[kind]/[id]',
+    at: first('/letters/row', 'select id from retention.dead_letter limit 1'),
+  },
+  { route: '/notices' },
+  { route: '/blacklist' },
   { route: '/audit', picture: 'audit' },
   { route: '/reports', picture: 'reports' },
   { route: '/data-map', picture: 'data-map' },
