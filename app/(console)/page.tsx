@@ -1,5 +1,6 @@
 /** The start: five numbers that can each be bad, the answer box, and every policy, the worst first. No row values, no personal data. */
 import type { Metadata } from 'next';
+import { firstSteps } from '@/lib/http/console/first-steps';
 import { numbersOf } from '@/lib/http/console/numbers';
 import { isPreview } from '@/lib/http/console/place';
 import { type PoliciesNow, type PolicyNow, policiesNow } from '@/lib/http/console/policies';
@@ -8,6 +9,7 @@ import { byWeight } from '@/lib/http/console/sentences';
 import { countOf, manyOf, spanOf } from '@/lib/http/console/words';
 import { Ask } from './parts/ask';
 import { Bars } from './parts/bars';
+import { FirstSteps } from './parts/first-steps';
 import { Act } from './parts/forms';
 import { Page, Section } from './parts/frame';
 import { Later } from './parts/notes';
@@ -27,9 +29,11 @@ export default async function Policies({ searchParams }: PageProps<'/'>) {
   const now = reading(s, 'The policies', () => policiesNow(s, s.policies));
   const numbers = reading(s, 'The numbers', () => numbersOf(s));
   const waits = whatWaits();
+  const steps = reading(s, 'How far this installation is', () => firstSteps(s));
   return (
     <Page title="Policies" said={v.said} asOf={v.now}>
       <Later of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Later>
+      <FirstSteps of={steps} />
       <div className="grid grid-cols-2 gap-3 *:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
         <Later of={waits}>{({ waiting }) => <Waits waiting={waiting} now={v.now} />}</Later>
         <Later of={now}>{({ policies }) => <PastItsDate policies={policies} />}</Later>

@@ -1,13 +1,19 @@
 /** The way to the first run, ticked off by what the database says; gone when a policy has run. */
-import { type FirstStep, firstSteps } from '@/lib/http/console/first-steps';
-import { reading } from '@/lib/http/console/reading';
-import type { Visit } from '../visit';
+import { Suspense } from 'react';
+import type { FirstStep } from '@/lib/http/console/first-steps';
+import type { Read } from '@/lib/http/console/reading';
 import { Section } from './frame';
 import { Part } from './notes';
 
-export async function FirstSteps({ visit: v }: { visit: Visit }) {
-  const found = await reading(v.services, 'How far this installation is', () => firstSteps(v.services));
-  return <Part of={found}>{(steps) => steps && <Steps steps={steps} />}</Part>;
+/** Most installations have no such step left: nothing stands in its place while it is read. */
+export const FirstSteps = (props: { of: Promise<Read<readonly FirstStep[] | null>> }) => (
+  <Suspense fallback={null}>
+    <Known {...props} />
+  </Suspense>
+);
+
+async function Known({ of }: { of: Promise<Read<readonly FirstStep[] | null>> }) {
+  return <Part of={await of}>{(steps) => steps && <Steps steps={steps} />}</Part>;
 }
 
 function Steps({ steps }: { steps: readonly FirstStep[] }) {

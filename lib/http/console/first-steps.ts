@@ -33,7 +33,9 @@ const factsOf = (policies: readonly Policy[]) =>
   );
 
 /** Null: a policy has run, and there is nothing left to begin with. */
-export async function firstSteps(s: Pick<Services, 'reading' | 'policies'>): Promise<readonly FirstStep[] | null> {
+export async function firstSteps(
+  s: Pick<Services, 'reading' | 'policies'>,
+): Promise<readonly FirstStep[] | null> {
   const facts = await readFacts(s);
   return facts.ran ? null : stepsOf(facts, s.policies);
 }
@@ -52,7 +54,10 @@ async function readFacts({ reading, policies }: Pick<Services, 'reading' | 'poli
 /** undefined_table, invalid_schema_name, undefined_object (a role), insufficient_privilege (of a schema that is not open yet). */
 const MISSING = ['42P01', '3F000', '42704', '42501'];
 
-export function stepsOf({ schema, tables, dry, ran }: StepFacts, policies: readonly Policy[]): readonly FirstStep[] {
+export function stepsOf(
+  { schema, tables, dry, ran }: StepFacts,
+  policies: readonly Policy[],
+): readonly FirstStep[] {
   const name = policies[0]?.name ?? '<policy>';
   return [
     {
