@@ -20,7 +20,7 @@ export interface FirstStep {
 
 const LIMITS = { statementMs: 5_000, readOnly: true } as const;
 const Facts = z.object({ tables: z.boolean(), dry: z.boolean(), ran: z.boolean() });
-export type StepFacts = { readonly schema: boolean } & z.output<typeof Facts>;
+type StepFacts = { readonly schema: boolean } & z.output<typeof Facts>;
 
 /** Of each policy the newest run of a kind, by its index. */
 const factsOf = (policies: readonly Policy[]) =>
@@ -54,10 +54,7 @@ async function readFacts({ reading, policies }: Pick<Services, 'reading' | 'poli
 /** undefined_table, invalid_schema_name, undefined_object (a role), insufficient_privilege (of a schema that is not open yet). */
 const MISSING = ['42P01', '3F000', '42704', '42501'];
 
-export function stepsOf(
-  { schema, tables, dry, ran }: StepFacts,
-  policies: readonly Policy[],
-): readonly FirstStep[] {
+function stepsOf({ schema, tables, dry, ran }: StepFacts, policies: readonly Policy[]): readonly FirstStep[] {
   const name = policies[0]?.name ?? '<policy>';
   return [
     {
