@@ -39,7 +39,7 @@ it('why a row is gone is answered within 30 seconds of the sign-in', async () =>
   await page.goto('/');
   await page.getByLabel('Operator token').fill(c.scene.tokens.audra);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByPlaceholder('Paste an id').fill(c.scene.ask.deleted);
+  await page.getByRole('textbox', { name: /Paste an id/ }).fill(c.scene.ask.deleted);
   await page.getByRole('button', { name: 'Answer' }).click();
   await page
     .getByText(/Deleted on /)

@@ -24,7 +24,7 @@ it('without JavaScript one signs in, gets an answer and stops everything', async
   c = await openConsole();
   const { page } = await c.as('anna', 'phone', { javaScript: false });
   expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('Policies');
-  await page.getByPlaceholder('Paste an id').fill(c.scene.ask.deleted);
+  await page.getByRole('textbox', { name: /Paste an id/ }).fill(c.scene.ask.deleted);
   await page.getByRole('button', { name: 'Answer' }).click();
   await page
     .getByText(/Deleted on /)

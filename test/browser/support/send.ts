@@ -9,6 +9,8 @@ type Fields = Readonly<Record<string, string>>;
 export async function send(page: Page, path: string, fields: Fields): Promise<Response> {
   const [answer] = await Promise.all([
     page.waitForResponse((r) => r.request().method() === 'POST' && new URL(r.url()).pathname === path),
+    // Of the page that the answer is, or leads to.
+    page.waitForEvent('load'),
     page.evaluate(
       ([action, given]) => {
         const form = Object.assign(document.createElement('form'), { method: 'post', action });
@@ -22,7 +24,6 @@ export async function send(page: Page, path: string, fields: Fields): Promise<Re
       [path, fields] as const,
     ),
   ]);
-  await page.waitForLoadState('networkidle');
   return answer;
 }
 
