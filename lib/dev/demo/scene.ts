@@ -104,6 +104,7 @@ export async function makeScene({ ownerUrl, env, now, say = () => undefined }: S
     await all(stage, MORNING);
     await morning(stage);
     await playJobs(at(stage, GUARDED), now);
+    await stoppedAgain(stage);
     return { env: { ...settings, ...GUARDED }, tokens, ask: await idsToAsk(stage) };
   } finally {
     for (const key of Object.keys(settings)) delete process.env[key];
@@ -215,6 +216,14 @@ async function morning(stage: Stage): Promise<void> {
   await run('artifacts', { dryRun: true });
   await run('render-jobs', { dryRun: true });
   await run('quiz-responses', { dryRun: false, limit: 150 });
+}
+
+/** What the guard stopped in the night, it stops when it is tried again. */
+async function stoppedAgain(stage: Stage): Promise<void> {
+  const { services, call } = calls(stage);
+  const { token: _, ...asked } = call('otto');
+  const artifacts = services.policies.find((p) => p.name === 'artifacts')!;
+  await runPolicy(services, artifacts, { ...asked, trigger: 'manual', dryRun: false });
 }
 
 function calls(stage: Stage) {
