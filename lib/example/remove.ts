@@ -29,8 +29,8 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     JSON.stringify({
       ...(JSON.parse(text.replace(/^ *"lib\/example.*\n/m, '')) as object),
       ignoreExportsUsedInFile: true,
-      ignoreIssues: { 'lib/dev/**': ['exports'] },
-      ignoreDependencies: ['cli-progress', '@types/cli-progress'],
+      ignoreIssues: { 'lib/dev/**': ['exports'], 'test/browser/**': ['exports'] },
+      ignoreDependencies: ['cli-progress', '@types/cli-progress', 'sharp'],
     }),
   'lib/dev/cli/fill.ts':
     () => `/** What \`npm run local\` and \`npm run dev\` make of a new database: Lapse's own schema. */
