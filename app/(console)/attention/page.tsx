@@ -52,7 +52,7 @@ function List({ visit: v, waiting }: { visit: Visit; waiting: readonly Waiting[]
     <Table
       caption="What waits for a person, the most urgent first"
       rows={waiting}
-      rowKey={({ kind, id }) => `${kind} ${id}`}
+      rowKey={({ kind }, index) => `${kind} ${index}`}
       empty="Nothing waits for a person. Guard stops, second persons, order reviews near their breach, erasures near their day, dead letters, open breakers and holds past their review would be here."
       columns={[
         { name: 'What', cell: (w) => <What of={w} now={v.now} names={v.who.may('audit')} /> },

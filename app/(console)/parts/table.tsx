@@ -13,7 +13,8 @@ export function Table<T>(props: {
   caption: string;
   columns: readonly Column<T>[];
   rows: readonly T[];
-  rowKey: (row: T) => string;
+  /** Goes to the browser with the page, also where no cell shows it. */
+  rowKey: (row: T, index: number) => string;
   /** What would be here, and how it comes. */
   empty: ReactNode;
 }) {
@@ -33,8 +34,8 @@ export function Table<T>(props: {
         </tr>
       </thead>
       <tbody>
-        {rows.map((row) => (
-          <tr key={rowKey(row)}>
+        {rows.map((row, index) => (
+          <tr key={rowKey(row, index)}>
             <th scope="row">{first?.cell(row)}</th>
             {rest.map(({ name, number, cell }) => (
               <td key={name} data-label={name} data-number={number || undefined}>
