@@ -169,23 +169,20 @@ const DECISIONS: readonly ActOf[] = [
       reason: REASON,
       ...(await preview(db)),
     }),
-    state: (db) => db.sql('select count(*)::int as n from retention.approval where withdrawn_at is null'),
+    state: (db) => db.sql('select count(*)::int as n from retention.approval'),
     before: async (db) => {
       await resumed(db);
-      for (const { id } of await db.sql<{ id: string }>(
-        'select id from retention.approval where withdrawn_at is null',
-      ))
-        await db.sql(`select * from retention.withdraw_approval('audra', '${REASON}', $1::uuid)`, [id]);
+      // A preview is approved once.
+      await db.sql('delete from retention.approval');
     },
     typed: async () => ({ 'Type artifacts to confirm': 'artifacts', Reason: REASON }),
     confirm: { field: 'confirm', label: /^Type .* to confirm$/, refusal: /artifacts/ },
     stale: {
-      // A version of the rule that the preview was not made by.
+      // The time of the preview is over.
       change: (db) =>
-        db.sql(
-          `update retention.run set version = 'another' where mode = 'dry_run' and policy = 'artifacts'`,
-        ),
-      refusal: /preview/,
+        db.sql(`update retention.run set preview = jsonb_set(preview, '{approvable,expiresAt}', '"2020-01-01T00:00:00Z"')
+          where mode = 'dry_run' and policy = 'artifacts'`),
+      refusal: /is not the one you looked at/,
     },
     press: /^Approve [\d,]+ rows$/,
     says: /Approved: the next run of artifacts deletes these [\d,]+ rows/,
