@@ -26,6 +26,13 @@ const policy: Policy = noticed({
       fate: 'delete',
       files: [{ column: 'scan', fate: 'keep' }],
     },
+    {
+      table: { name: 'remarks' },
+      via: { name: 'notes' },
+      key: [{ column: 'id', type: 'bigint' }],
+      references: ['note'],
+      fate: 'delete',
+    },
   ],
 });
 
@@ -37,7 +44,8 @@ beforeAll(async () => {
   await organizations(e.db, noticed());
   await e.db.sql(`alter table things add column file text, add column bytes bigint;
     create table notes (id bigint generated always as identity primary key, thing uuid, thing_at timestamptz, text text, scan text);
-    grant select on notes to lapse_app`);
+    create table remarks (id bigint generated always as identity primary key, note bigint);
+    grant select on notes, remarks to lapse_app`);
   services = { ...e.services, policies: [policy] };
 }, 60_000);
 afterAll(async () => {
@@ -88,6 +96,9 @@ it('has every row once over many pages, what goes along, and each file once with
      ) insert into notes (thing, thing_at, text, scan) select id, at, 'n', case when note like 'line 1%' and length(note) < 12 then 'scans/b.txt' end from t where note < 'line 2'`,
     [ORGS.acme, NOW],
   );
+  await e.db.sql(
+    'insert into remarks (note) select id from notes union all select min(id) from notes union all select -1',
+  );
   await e.db.sql(`insert into things (org, at) values ($1, $2)`, [
     ORGS.bolt,
     new Date(NOW.getTime() - 40 * DAY * 1000),
@@ -113,6 +124,7 @@ it('has every row once over many pages, what goes along, and each file once with
   expect(new Set(rows.map((r) => r.org))).toEqual(new Set([ORGS.acme]));
   const notes = await e.db.sql(`select count(*)::int as n from notes`);
   expect(manifest.tables['public.notes']!.rows).toBe(notes[0]!.n);
+  expect(manifest.tables['public.remarks']!.rows).toBe(Number(notes[0]!.n) + 1);
   expect(manifest.files.map((f) => [f.name, f.bytes]).sort()).toEqual([
     ['files/scans/b.txt', 7],
     ['files/things/a.bin', 3_000_000],
@@ -133,7 +145,7 @@ it('breaks off, without a manifest, when it cannot be read to its end', async ()
 });
 
 it('of what has gone altogether is only a manifest that says so', async () => {
-  await e.db.sql('delete from notes; delete from things');
+  await e.db.sql('delete from remarks; delete from notes; delete from things');
   const found = await entriesOf(new Copy(services, await announced()).stream());
   expect([...found.keys()]).toEqual(['manifest.json']);
   expect(JSON.parse(found.get('manifest.json')!.toString())).toMatchObject({ tables: {}, files: [] });

@@ -2,6 +2,7 @@
 import { type KeyColumn, tableLabel } from '../../platform/sql';
 import type { Dependant, FileColumn, Policy } from '../../policies/contract';
 import type { DataMap, Handling, MappedTable } from '../../policies/data-map-contract';
+import { parentTable, refersTo } from '../../policies/hanging';
 import type { Catalog, Reference, Table } from './catalog';
 
 /** What happens to a row that is reached; null: nothing was decided that would change it. */
@@ -81,13 +82,16 @@ export const isUndecided = ({ line, policy, dependant }: Node): boolean =>
   line === null ? policy === null && dependant === null : line.decision.kind === 'undecided';
 
 /** How the policy of the table that is referred to declares this reference; null where it does not. */
-export function declaredAs(to: Node, r: Reference): Dependant['fate'] | null {
-  const { policy } = to;
-  const wanted = policy?.key.map((k) => r.columns[r.to_columns.indexOf(k.column)]).join('\0');
-  const declared = policy?.dependants.find(
-    (d) => tableLabel(d.table) === r.from && d.references.join('\0') === wanted,
-  );
-  return declared?.fate ?? null;
+export function declaredAs({ label, policy }: Node, r: Reference): Dependant['fate'] | null {
+  if (policy === null) return null;
+  const isThis = (d: Dependant) =>
+    tableLabel(d.table) === r.from &&
+    tableLabel(parentTable(d, policy)) === label &&
+    d.references.join('\0') ===
+      refersTo(d, policy)
+        .map((column) => r.columns[r.to_columns.indexOf(column)])
+        .join('\0');
+  return policy.dependants.find(isThis)?.fate ?? null;
 }
 
 export const filesOfNode = ({ policy, dependant }: Node): readonly FileColumn[] =>

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type Pack, pack } from 'tar-stream';
 import { z } from 'zod';
-import { belongs } from '../../engine/statement/files';
+import { number, rowsBelow } from '../../engine/statement/below';
 import { afterClock, byClock, clockOf } from '../../engine/statement/legs/columns';
 import { source } from '../../engine/statement/predicate';
 import { NO_ROWS } from '../../engine/statement/preview';
@@ -29,7 +29,7 @@ import {
 } from '../../platform/sql';
 import { clockInWords } from '../../policies/clocks';
 import type { FileColumn } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { treeOf } from '../../policies/tree';
 import type { Services } from '../../services';
 import { writeFile } from '../tar';
 import { type Announcement, rowsOf } from './acts';
@@ -105,13 +105,20 @@ export class Copy {
   async #dependants(page: readonly Row[]): Promise<void> {
     const { policy } = this.about;
     const keys = sql`array(select jsonb_array_elements_text(${JSON.stringify(page.map((r) => r.key))}::jsonb))`;
-    for (const d of goingDependants(policy)) {
+    const below = treeOf(policy).places.filter((place) => place.n > 0);
+    for (const place of below) {
+      // By its place, a row once, however many ways lead to it.
+      const found = sql`select distinct on (b.o, b.c) ${keyAsText('d', place.key)} as key, to_json(d)::text as row, ${filesIn('d', place.files)} as files
+        from ${keysAsRows(keys, policy.key, policy.table)} join ${source(policy)} t on ${isKey('t', policy.key)}
+          cross join lateral ${rowsBelow(policy)} b
+          cross join lateral (select d.* from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c offset 0) d
+        where b.n = ${number(place)}`;
       const asked = query(
-        sql`select ${keyAsText('d', d.key)} as key, '' as clock, '[]'::jsonb as at, to_json(d)::text as row, ${filesIn('d', d.files)} as files
-        from ${keysAsRows(keys, policy.key, policy.table)} join ${source(policy)} t on ${isKey('t', policy.key)} join ${tableId(d.table)} d on ${belongs(d, policy)}`,
+        sql`select x.key, '' as clock, '[]'::jsonb as at, x.row, x.files from (${found}) x`,
         rows(Row),
       );
-      await this.#pageOf(tableLabel(d.table), await askOne(this.services.database, asked, READING), d.files);
+      const page = await askOne(this.services.database, asked, READING);
+      await this.#pageOf(tableLabel(place.table), page, place.files);
     }
   }
 
