@@ -104,40 +104,79 @@ function withoutClock({ facts, clocks }: Surveyed, wanted?: string): Refusal {
   };
 }
 
-const FATES = { c: 'delete', n: 'keep', d: 'keep', a: 'block', r: 'block' } as const;
+const FATES: Record<ForeignKey['on_delete'], Fate> = {
+  ...{ c: 'delete', n: 'keep', d: 'keep', a: 'block', r: 'block' },
+};
 
-/** What refers to its rows, and what its foreign key does with that; by the roots of partitions, each once. */
+type Declared = NonNullable<PolicyInput['dependants']>[number];
+type Fate = Declared['fate'];
+
+/** A table whose rows go, and the columns by which it is known to go. */
+interface Going {
+  readonly facts: TableFacts;
+  readonly key: readonly string[];
+}
+
+/**
+ * What refers to its rows, and what its foreign key does with that; also what refers to rows that go along, at any depth; by
+ * the roots of partitions, each once.
+ */
 function dependantsOf(
   survey: Survey,
   facts: TableFacts,
   key: readonly string[],
   chosen: Chosen,
-): NonNullable<PolicyInput['dependants']> | Refusal {
-  const found = new Map<string, NonNullable<PolicyInput['dependants']>[number]>();
-  for (const f of survey.pointingAt(facts)) {
-    const from = survey.named(f.from);
-    const references = inOrder(f, key);
-    // The preflight says it better: it knows which key to name.
-    if (from === undefined || references === null) continue;
-    const own = keyColumns(survey, from);
-    if (own === null) {
-      return {
-        problem: `${from.schema}.${from.name} refers to it and has no key of its own: a receipt could not name its rows`,
-        remedy: joinKey(from),
-      };
+): Declared[] | Refusal {
+  const found = new Map<string, Declared>();
+  const going: Going[] = [{ facts, key }];
+  for (const parent of going) {
+    for (const f of survey.pointingAt(parent.facts)) {
+      const from = survey.named(f.from);
+      if (from === undefined) continue;
+      const own = namesOf(survey, from, chosen);
+      if ('problem' in own) return own;
+      const fate = FATES[f.on_delete];
+      const hangs = hanging(f, parent, parent.facts === facts);
+      found.set(`${f.from}\0${JSON.stringify(hangs)}\0${fate}`, {
+        table: nameOf(from),
+        key: own,
+        ...hangs,
+        fate,
+      });
+      const isNew = !going.some((g) => g.facts === from);
+      if (fate === 'delete' && isNew) going.push({ facts: from, key: own.map((k) => k.column) });
     }
-    const surveyed = survey.tables.find((t) => t.facts === from);
-    const types = surveyed ? keyOf(surveyed, own, chosen) : own.map((c) => typeOf(from, c));
-    if ('problem' in types) return types;
-    const fate = FATES[f.on_delete];
-    found.set(`${f.from}\0${references.join('\0')}\0${fate}`, {
-      table: from.schema === 'public' ? { name: from.name } : { schema: from.schema, name: from.name },
-      key: types,
-      references,
-      fate,
-    });
   }
   return [...found.values()];
+}
+
+const nameOf = ({ schema, name }: TableFacts): Declared['table'] =>
+  schema === 'public' ? { name } : { schema, name };
+
+/** Its key as a receipt would name its rows. */
+function namesOf(survey: Survey, from: TableFacts, chosen: Chosen): Declared['key'] | Refusal {
+  const own = keyColumns(survey, from);
+  if (own === null) {
+    return {
+      problem: `${from.schema}.${from.name} refers to it and has no key of its own: a receipt could not name its rows`,
+      remedy: joinKey(from),
+    };
+  }
+  const surveyed = survey.tables.find((t) => t.facts === from);
+  return surveyed ? keyOf(surveyed, own, chosen) : own.map((c) => typeOf(from, c));
+}
+
+/** By the parent's key in its order, or by the unique columns that it refers to instead. */
+function hanging(
+  f: ForeignKey,
+  { facts, key }: Going,
+  isGoverned: boolean,
+): Pick<Declared, 'via' | 'references' | 'refersTo'> {
+  const ordered = inOrder(f, key);
+  return {
+    ...(isGoverned ? {} : { via: nameOf(facts) }),
+    ...(ordered ? { references: ordered } : { references: [...f.columns], refersTo: [...f.to_columns] }),
+  };
 }
 
 function inOrder(f: ForeignKey, key: readonly string[]): string[] | null {

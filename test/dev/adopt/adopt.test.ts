@@ -74,8 +74,8 @@ it(
       code: 1,
       said: expect.stringContaining('no table lessons'),
     });
-    const tree = adopt('--table', 'studio.folders', '--keep', '30d', '--yes', ...ANSWERS);
-    expect(tree).toMatchObject({ code: 1, said: expect.stringContaining('refers to itself') });
+    const kept = adopt('--table', 'studio.outbox', '--keep', '30d', '--yes', ...ANSWERS);
+    expect(kept).toMatchObject({ code: 1, said: expect.stringContaining('trigger "keep"') });
     expect(adopt('--table', 'Lesson', '--keep', '30d', ...ANSWERS)).toMatchObject({
       code: 1,
       said: expect.stringContaining('--yes'),

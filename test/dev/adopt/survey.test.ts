@@ -40,6 +40,7 @@ describe('a database seen for the first time', () => {
       'office.letters',
       'site.django_admin_log',
       'site.django_session',
+      'studio.folders',
       'studio.recordings',
       'studio.usage_events',
     ]);
@@ -57,13 +58,7 @@ describe('a database seen for the first time', () => {
   });
 
   it('refuses what the engine would refuse, in its words and with its remedy', () => {
-    expect(of('refused').sort()).toEqual([
-      'office.unsubscribed',
-      'studio.folders',
-      'studio.login_attempts',
-      'studio.outbox',
-    ]);
-    expect(refusal('studio.folders')).toMatch(/refers to itself[\s\S]*ALTER TABLE/);
+    expect(of('refused').sort()).toEqual(['office.unsubscribed', 'studio.login_attempts', 'studio.outbox']);
     expect(refusal('studio.login_attempts')).toMatch(/row-level security[\s\S]*BYPASSRLS/);
     expect(refusal('office.unsubscribed')).toMatch(/key email[\s\S]*names no person/);
     expect(refusal('studio.outbox')).toMatch(/trigger "keep"[\s\S]*knownTriggers/);

@@ -46,7 +46,7 @@ describe('dry run', () => {
         estimatedRuns: 1,
       },
     });
-    expect(dry.preview?.sampleKeys).toHaveLength(10);
+    expect(dry.preview?.sampleKeys).toHaveLength(20);
     expect(dry.preview?.oldest).toBe(ago(52 * DAY).replace('000Z', '000000Z'));
     expect(await left(e.db)).toBe(30);
     expect(await e.db.sql('select 1 from retention.receipt')).toEqual([]);
