@@ -23,8 +23,18 @@ const keyOf = (alias: string, key: readonly KeyColumn[]): string => {
   return columns.length === 1 ? columns[0]! : `jsonb_build_array(${columns.join(', ')})::text`;
 };
 
-const refersTo = (d: Dependant, policy: Policy): string =>
-  d.references.map((c, i) => `d.${quoted(c)} = t.${quoted(policy.key[i]!.column)}`).join(' and ');
+/** That row `d` of a dependant hangs on row `t` of the governed table, through whatever lies between. */
+function refersTo(d: Dependant, policy: Policy, alias = 'd', depth = 1): string {
+  const { via } = d;
+  const isOf = (x: Dependant) => x.table.schema === via?.schema && x.table.name === via.name;
+  const parents = via === undefined ? [] : going(policy).filter((x) => x !== d && isOf(x));
+  const above = via === undefined ? 't' : `p${depth}`;
+  const columns = d.refersTo ?? (parents[0] ?? policy).key.map((k) => k.column);
+  const same = d.references.map((c, i) => `${alias}.${quoted(c)} = ${above}.${quoted(columns[i]!)}`);
+  if (via === undefined) return same.join(' and ');
+  const further = parents.map((p) => refersTo(p, policy, above, depth + 1));
+  return `exists (select 1 from ${quotedTable(via)} ${above} where ${same.join(' and ')} and (${further.join(' or ')}))`;
+}
 
 function instantOf(clock: Policy['clock']): string {
   const column = `t.${quoted(clock.column)}`;
