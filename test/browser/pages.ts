@@ -98,7 +98,7 @@ export const PAGES: readonly PageOf[] = [
   { route: '/extensions' },
   { route: '/extensions/new' },
   { route: '/extensions/day' },
-  { route: '/extensions/end' },
+  { route: '/extensions/end', when: 'no extension is named', status: 404 },
   { route: '/erasures', picture: 'erasures' },
   { route: '/erasures/new' },
   {
