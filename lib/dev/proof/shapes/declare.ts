@@ -110,7 +110,7 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
 }
 
 /** Every reference to a table that rows leave, level by level. */
-function dependantsOf(rolls: Rolls, { tables, links }: Declaring): Child[] {
+function dependantsOf(rolls: Rolls, { tables, links, strategy }: Declaring): Child[] {
   const children: Child[] = [];
   const going = new Set([0]);
   const keys = tables.map((t) => keyOf(t, rolls.chance(65)));
@@ -119,7 +119,7 @@ function dependantsOf(rolls: Rolls, { tables, links }: Declaring): Child[] {
     more = false;
     for (const l of links.filter((x) => going.has(x.to) && !declared.has(x))) {
       declared.add(l);
-      const fate = fateOf(rolls, l, tables);
+      const fate = fateOf(rolls, l, tables, strategy !== undefined);
       if (fate === null) continue;
       children.push(childOf(rolls, l, fate, tables, keys));
       if (fate !== 'delete') continue;
@@ -156,15 +156,15 @@ function childOf(
   };
 }
 
-function fateOf(rolls: Rolls, l: Link, tables: readonly ShapeTable[]): Child['fate'] | null {
+function fateOf(rolls: Rolls, l: Link, tables: readonly ShapeTable[], stays: boolean): Child['fate'] | null {
   // Nobody has to name what no foreign key names.
   if (l.soft) return rolls.of(['delete', 'block', null] as const);
   const [governed, from] = [tables[0]!, tables[l.from]!];
   const isNullable = l.columns.every((c) => !from.columns.find((x) => x.name === c)!.notNull);
   // A partition is dropped whole, without a look at who refers to its rows.
   const mayClear = isNullable && !governed.partitions?.isByClock;
-  // Rows of a partitioned table cannot go with one another.
-  const mayGo = l.from !== 0 || governed.partitions === null;
+  // Rows of a partitioned table cannot go with one another, nor rows with one that stays.
+  const mayGo = l.from !== 0 || (governed.partitions === null && !stays);
   const goes = mayGo ? ('delete' as const) : ('block' as const);
   if (l.action === 'cascade') return goes;
   if (l.action === 'set null' || l.action === 'set default') {
@@ -180,7 +180,7 @@ function fateOf(rolls: Rolls, l: Link, tables: readonly ShapeTable[]): Child['fa
 const clearsOf = (rolls: Rolls, references: readonly string[]): string[] | undefined =>
   references.length > 1 && rolls.chance(40) ? [rolls.of(references)] : undefined;
 
-type Mistake = (rolls: Rolls, input: PolicyInput) => PolicyInput | null;
+type Mistake = (rolls: Rolls, input: PolicyInput, links: readonly Link[]) => PolicyInput | null;
 
 const changeChild = (
   rolls: Rolls,
@@ -226,9 +226,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       if (isOwn) return c;
       return { ...rest, fate: r.of(fates.filter((f) => f !== c.fate)) };
     }),
-  'wrong order': (r, p) =>
+  // Where no foreign key says otherwise, nobody could tell.
+  'wrong order': (r, p, links) =>
     changeChild(r, p, (c) =>
-      c.references.length > 1 ? { ...c, references: [...c.references].reverse() } : c,
+      c.references.length > 1 &&
+      links.some((l) => !l.soft && [...l.columns].sort().join() === [...c.references].sort().join())
+        ? { ...c, references: [...c.references].reverse() }
+        : c,
     ),
   'wrong type of a key': (r, p) => {
     const first = p.key[0]!;
@@ -247,7 +251,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
       ...(orLater ? { orLater } : {}),
       ...(p.clock.ahead ? { ahead: true as const } : {}),
     };
-    if (p.partitioned && p.partitioned.by !== 'other') return null;
+    // What is thinned out says more about its clock.
+    if (p.thin || (p.partitioned && p.partitioned.by !== 'other')) return null;
     return {
       ...p,
       clock: {

@@ -54,7 +54,7 @@ export function generate(seed: number, number: number): Shape {
       ? tenantsOf(governed.organization)
       : undefined;
   const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy, sparing });
-  const wrong = mistaken(rolls, right);
+  const wrong = mistaken(rolls, right, links);
   const after = [
     ...(mistakes.includes('index') ? [] : clockIndexes(governed, right)),
     ...(tenants ? tenantsSql(owners.organizations) : []),
@@ -95,10 +95,14 @@ function omit(rolls: Rolls, drafts: readonly Draft[]): string[] {
   return [what];
 }
 
-function mistaken(rolls: Rolls, right: Shape['policy']): Pick<Shape, 'policy' | 'mistakes'> {
+function mistaken(
+  rolls: Rolls,
+  right: Shape['policy'],
+  links: Shape['links'],
+): Pick<Shape, 'policy' | 'mistakes'> {
   if (!rolls.chance(22)) return { policy: right, mistakes: [] };
   const [name, make] = rolls.of(Object.entries(MISTAKES));
-  const policy = make(rolls, right);
+  const policy = make(rolls, right, links);
   return policy === null ? { policy: right, mistakes: [] } : { policy, mistakes: [name] };
 }
 
