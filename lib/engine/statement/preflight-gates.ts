@@ -180,8 +180,8 @@ export const noOrphans: Check = (catalog) => {
     // A foreign key of these columns that says something else is to be declared as what it is.
     const other = catalog
       .pointingAt(parent)
-      .some((f) => f.from === relation.root && f.columns.every((c) => declared.references.includes(c)));
-    const leaves = other && isPlain(relation) ? [] : unguarded(catalog, child);
+      .some((f) => f.at === relation.root && f.columns.every((c) => declared.references.includes(c)));
+    const leaves = other ? [] : unguarded(catalog, child);
     if (leaves.length > 0 && declared.foreignKey === false) return ambiguous(parent, child, relation);
     const [from, to] = [declared.references, columns].map((all) => all.map(name).join(', '));
     const cascade = goes && (parent !== catalog.governed || rowsLeave(catalog.policy));
@@ -193,8 +193,6 @@ export const noOrphans: Check = (catalog) => {
     }));
   });
 };
-
-const isPlain = (r: Relation): boolean => r.kind === 'r';
 
 /** Without a foreign key nothing says that what is referred to is one row. */
 function ambiguous(parent: Relation, { refersTo }: Child, child: Relation): Problem[] {

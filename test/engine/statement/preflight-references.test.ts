@@ -185,3 +185,20 @@ it('asks for the index and the foreign key of each partition that lacks them', a
   expect(said).toContain('ALTER TABLE "public"."payment_a" ADD FOREIGN KEY ("rental")');
   expect(await follow(e, rentals)).toEqual([]);
 });
+
+it('prints no foreign key of partitions where the whole has one of the same columns that says something else', async () => {
+  await e.db.sql('create table cp (tenant int, id int, at timestamptz, primary key (tenant, id))');
+  await e.db.sql(`create table cc (tenant int, id int, parent int, primary key (tenant, id),
+    foreign key (tenant, parent) references cp (tenant, id) on delete cascade) partition by hash (tenant);
+    create table cc_0 partition of cc for values with (modulus 1, remainder 0);
+    create index on cp (at, tenant, id); create index on cc (tenant, parent)`);
+  const key = [{ column: 'tenant', type: 'integer' }, ...id];
+  const turned = policy({
+    table: { name: 'cp' },
+    key,
+    dependants: [{ table: { name: 'cc' }, key, references: ['parent', 'tenant'], fate: 'delete' }],
+  });
+  const said = await refused(e, turned);
+  expect(said).toContain("references: ['tenant', 'parent']");
+  expect(said).not.toContain('ADD FOREIGN KEY');
+});
