@@ -206,4 +206,13 @@ export const fateMutants: readonly Mutant[] = [
     replace: 'catalog.policy.dependants.slice(0, 0)',
     tests: [`${contents}:stays without one`],
   },
+  {
+    id: 'FT26',
+    promise:
+      'A row held by its organization is not changed, however the reference to its own table is declared.',
+    file: `${statement}/predicate.ts`,
+    find: '? { ...policy.scope, ...d.scope } : d.scope',
+    replace: '? d.scope : d.scope',
+    tests: [`${detach}:a row held by its organization`],
+  },
 ];

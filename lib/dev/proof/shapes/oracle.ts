@@ -223,9 +223,8 @@ export class Oracle {
     if (rows.some((row) => this.#copy.lettered.has(row.id))) return 'dead_letter';
     const isBlocked = this.#block.some((r) => rows.some((row) => r.to(row).some((d) => !gone.has(d.id))));
     // A governed row below it goes only where it may itself.
-    const waits = rows.some(
-      (row) => row.id !== root.id && row.table === root.table && !(isDue(row, this.j) && row.condition),
-    );
+    const mayGo = (row: CopiedRow) => isDue(row, this.j) && row.condition && !this.#spared.has(row.id);
+    const waits = rows.some((row) => row.id !== root.id && row.table === root.table && !mayGo(row));
     if (isBlocked || waits) return 'referenced';
     if (!root.condition) return 'condition';
     return this.#spared.get(root.id) ?? null;
