@@ -18,7 +18,7 @@ import {
 import type { Dependant, Policy } from '../../policies/contract';
 import { clearedColumns, detachedDependants } from '../../policies/going';
 import { parentTable, sameTable } from '../../policies/hanging';
-import { placeOf } from '../../policies/tree';
+import { placeOf, treeOf } from '../../policies/tree';
 import { childrenOf, number, parentOf } from './below';
 import { detachAt } from './change';
 import type { Batch } from './request';
@@ -39,7 +39,9 @@ function groups(policy: Policy): [Dependant, ...Dependant[]][] {
 export function detachingAlong(b: Batch): Sql[] {
   const tables = groups(b.policy);
   if (tables.length === 0) return [];
-  const parts = withParts(clear(b), treeOfRows(b));
+  // Rows of the governed table below it are judged by what the walk asks.
+  const lead = treeOf(b.policy).takesGoverned ? b.walk.lead : [];
+  const parts = withParts(...lead, clear(b), treeOfRows(b));
   const kept = ['n', 'o', 'c', 'r'].map(
     (x) =>
       sql`set_config(${literal(`lapse.tree_${x}`)}, coalesce((select array_agg(${id(x)} order by n, o, c)::text from tree), '{}'), true)`,
@@ -49,7 +51,7 @@ export function detachingAlong(b: Batch): Sql[] {
     ...tables.map((same) => {
       const label = literal(tableLabel(same[0].table));
       const changed = cte('changed', changing(b.policy, same));
-      return sql`${withParts(clear(b), treeOfRows(b), changed)}select set_config('lapse.detached', (s.far || case when count(x.key) = 0 then '{}'
+      return sql`${withParts(...lead, clear(b), treeOfRows(b), changed)}select set_config('lapse.detached', (s.far || case when count(x.key) = 0 then '{}'
       else jsonb_build_object(${label}, jsonb_agg(x.key order by x.key)) end)::text, true)
   from (select coalesce(nullif(${setting('detached')}, ''), '{}')::jsonb as far) s
     left join (select c.key from changed c cross join generate_series(1, c.n)) x on true group by s.far`;

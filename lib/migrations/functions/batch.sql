@@ -139,7 +139,7 @@ begin
       when others then
         get stacked diagnostics sql_state = returned_sqlstate, constraint_name = constraint_name;
         -- A lock or a shortage is no row's fault: the whole request may be sent again.
-        if sql_state ~ '^(40|53|55P|57|58|08|XX|LP)' then raise; end if;
+        if sql_state ~ '^(40|53|55P|57|58|08|XX|LP(?!007))' then raise; end if;
         constraint_name := nullif(constraint_name, '');
         return next;
     end;

@@ -87,6 +87,10 @@ declare
   it record;
 begin
   if deleted_rows + deleted_along = 0 and whole_partition is null then
+    -- Nothing went of what was to go: what the batch changed before would be in no receipt.
+    if locked_rows > 0 then
+      raise exception 'lapse: of % rows that were to go a trigger kept all', locked_rows using errcode = 'LP007';
+    end if;
     return;
   end if;
   if retention.entered(r, s) is null then

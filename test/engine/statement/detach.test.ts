@@ -399,3 +399,72 @@ it('a row held by its organization keeps its reference to a row of the same tabl
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 0 });
   expect(await left(e.db)).toBe(2);
 });
+
+it('takes no reference away from a row that a trigger keeps, also where it is the only one of its batch', async () => {
+  await withRatings();
+  const [kept, gone] = await things(e.db, [41 * DAY, 40 * DAY]);
+  await e.db.sql(`update things set note = 'keep' where id = $1::uuid`, [kept]);
+  await e.db.sql(`create function keep() returns trigger language plpgsql as $$ begin
+    if old.note = 'keep' then return null; end if; return old; end $$;
+    create trigger keep before delete on things for each row execute function keep()`);
+  await rate([kept!, gone!]);
+  const policy = ratings({ knownTriggers: ['keep'] });
+  expect(await e.run(policy, { batchSize: 1 })).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  expect(await e.db.sql('select thing::text from ratings where thing is not null')).toEqual([
+    { thing: kept },
+  ]);
+  expect(await e.db.sql('select row_key, sql_state from retention.dead_letter')).toEqual([
+    { row_key: kept, sql_state: 'LP007' },
+  ]);
+});
+
+it('a row of a tenant goes with the governed rows below it, and what refers to them loses its reference', async () => {
+  await withRatings();
+  await e.db.sql(`create table orgs (id uuid primary key, plan text); grant select on orgs to lapse_app;
+    create trigger lapse_gate before insert or update or delete on orgs for each statement execute function retention.gate();
+    alter table things add column before uuid references things; create index on things (before); create index on things (org, at, id)`);
+  const org = '00000000-0000-4000-8000-00000000000f';
+  await e.db.sql(`insert into orgs values ($1::uuid, 'free')`, [org]);
+  const [top, below] = await things(e.db, [41 * DAY, 40 * DAY]);
+  await e.db.sql('update things set org = $1::uuid', [org]);
+  await e.db.sql('update things set before = $1::uuid where id = $2::uuid', [top, below]);
+  await rate([top!, below!]);
+  const base = ratings();
+  const policy = definePolicy({
+    ...base,
+    tenants: { table: { name: 'orgs' }, key: { column: 'id', type: 'uuid' }, column: 'org', label: 'o.plan' },
+    rules: [{ label: 'free', keepFor: { seconds: 30 * DAY } }],
+    dependants: [
+      ...base.dependants,
+      { table: { name: 'things' }, key: id, references: ['before'], fate: 'delete' },
+    ],
+  });
+  expect(await fitsDatabase(e, policy)).toEqual([]);
+  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+  expect(await e.db.sql('select 1 from ratings where thing is not null')).toEqual([]);
+});
+
+it('sets aside the one row that a trigger keeps where a whole tree goes with it, and takes no reference away', async () => {
+  await withRatings();
+  await e.db.sql(`create table notes (id int primary key, thing uuid references things on delete cascade);
+    create table lines (id int primary key, note int references notes on delete cascade);
+    create index on notes (thing); create index on lines (note);
+    grant select, update, delete on notes, lines to lapse_app; select retention.protect('public.notes'); select retention.protect('public.lines');
+    create function keep() returns trigger language plpgsql as $$ begin return null; end $$;
+    create trigger keep before delete on things for each row execute function keep()`);
+  const [kept] = await things(e.db, [41 * DAY]);
+  await rate([kept!]);
+  const base = ratings({ knownTriggers: ['keep'] });
+  const key = [{ column: 'id', type: 'integer' }];
+  const policy = definePolicy({
+    ...base,
+    dependants: [
+      ...base.dependants,
+      { table: { name: 'notes' }, key, references: ['thing'], fate: 'delete' },
+      { table: { name: 'lines' }, via: { name: 'notes' }, key, references: ['note'], fate: 'delete' },
+    ],
+  });
+  expect(await fitsDatabase(e, policy)).toEqual([]);
+  expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 0, kept: { dead_letter: 1 } });
+  expect(await e.db.sql('select 1 from ratings where thing is null')).toEqual([]);
+});

@@ -247,8 +247,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B55',
     promise: 'A lock or a shortage blames no row.',
     file: `${functions}/batch.sql`,
-    find: "if sql_state ~ '^(40|53|55P|57|58|08|XX|LP)' then raise; end if;",
-    replace: "if sql_state ~ '^(40|58|08|XX|LP)' then raise; end if;",
+    find: "if sql_state ~ '^(40|53|55P|57|58|08|XX|LP(?!007))' then raise; end if;",
+    replace: "if sql_state ~ '^(40|58|08|XX|LP(?!007))' then raise; end if;",
     tests: [`${poison}:blames no row`],
   },
   {

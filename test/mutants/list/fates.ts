@@ -215,4 +215,12 @@ export const fateMutants: readonly Mutant[] = [
     replace: '? d.scope : d.scope',
     tests: [`${detach}:a row held by its organization`],
   },
+  {
+    id: 'FT27',
+    promise: 'A batch of which a trigger keeps every row changes nothing.',
+    file: 'lib/migrations/functions/receipts.sql',
+    find: 'if locked_rows > 0 then',
+    replace: 'if false then',
+    tests: [`${detach}:takes no reference away from a row that a trigger keeps`],
+  },
 ];
