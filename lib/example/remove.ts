@@ -29,8 +29,12 @@ const REWRITTEN: Readonly<Record<string, (text: string) => string>> = {
     JSON.stringify({
       ...(JSON.parse(text.replace(/^ *"lib\/example.*\n/m, '')) as object),
       ignoreExportsUsedInFile: true,
-      ignoreIssues: { 'lib/dev/**': ['exports'], 'test/browser/**': ['exports'] },
-      ignoreDependencies: ['cli-progress', '@types/cli-progress', 'sharp'],
+      ignoreIssues: { 'lib/dev/**': ['exports'] },
+      ignoreDependencies: [
+        ...['cli-progress', '@types/cli-progress', 'playwright-core', 'axe-core', 'sharp'],
+        // Taken by its PostCSS plugin.
+        'tailwindcss',
+      ],
     }),
   'lib/dev/cli/fill.ts':
     () => `/** What \`npm run local\` and \`npm run dev\` make of a new database: Lapse's own schema. */
@@ -45,7 +49,7 @@ export const fill: ((ownerUrl: string) => Promise<unknown>) | undefined = undefi
 /** Everything else that needs the example must be in one of these: nothing that is deployed is removed by accident. */
 const MAY_GO = /^(lib\/(example|dev)|test)\//;
 /** Files in these folders are removed when nothing outside them leads to them any more. */
-const WORKSHOP = /^lib\/dev\/(demo|bench|proof)\//;
+const WORKSHOP = /^(lib\/dev\/(demo|bench|proof|scale)|test\/browser)\//;
 
 remove();
 
