@@ -310,7 +310,8 @@ export function definePolicy(input: PolicyInput): Policy {
     problems.push(...personalKeys(`dependants.${i}.key`, d.key));
     problems.push(...detachProblems(p, d, `dependants.${i}`));
   }
-  problems.push(...treeProblems(p, strategyOf(p).archive !== null));
+  const { archive, stays } = strategyOf(p);
+  problems.push(...treeProblems(p, { archives: archive !== null, stays: stays !== null }));
   for (const [i, r] of p.quality.references.entries()) {
     if (r.columns.length !== r.key.length) {
       problems.push(`quality.references.${i}.key: must list as many columns as the reference has`);

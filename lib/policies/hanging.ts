@@ -47,11 +47,15 @@ export const refersTo = (d: Hanging, policy: Governing): readonly string[] =>
   d.refersTo ?? (parentOf(d, policy)?.key ?? []).map((k) => k.column);
 
 /** What keeps a declaration from being a tree, each naming its field. */
-export function treeProblems(policy: Declared, archives: boolean): string[] {
+export function treeProblems(
+  policy: Declared,
+  { archives, stays }: { readonly archives: boolean; readonly stays: boolean },
+): string[] {
   const problems = policy.dependants.flatMap((d, i) => hangs(policy, d, i));
   if (problems.length > 0) return problems;
   problems.push(...policy.dependants.flatMap((d, i) => sameEverywhere(policy, d, i)));
   problems.push(...unreached(policy));
+  if (stays) problems.push(...policy.dependants.flatMap((d, i) => staysItself(policy, d, i)));
   const deep = policy.dependants.findIndex((d) => d.fate === 'delete' && isDeep(d, policy));
   if (archives && deep >= 0) {
     problems.push(
@@ -78,6 +82,14 @@ function hangs(policy: Declared, d: Hanging, i: number): string[] {
       ]
     : [`dependants.${i}.refersTo: must list as many columns as references`];
 }
+
+/** A row that is only marked takes no other row of its table along. */
+const staysItself = (policy: Declared, d: Hanging, i: number): string[] =>
+  d.fate === 'delete' && sameTable(d.table, policy.table)
+    ? [
+        `dependants.${i}: rows that stay, marked or masked, do not go with one another; declare the reference 'block'`,
+      ]
+    : [];
 
 /** A table is one place, however many references lead to it. */
 function sameEverywhere(policy: Declared, d: Hanging, i: number): string[] {

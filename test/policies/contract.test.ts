@@ -32,6 +32,36 @@ describe('a declaration that could delete the wrong thing is refused when the pr
     ['a resumption that never comes', { schedule: { run: '0 2 * * *', resume: '0 24 * * *' } }, 'schedule'],
     ['a zone nobody knows', { clock: { column: 'at', type: 'timestamp', zone: 'Mars/Olympus' } }, 'zone'],
     [
+      'rows that stay, and go with one another',
+      {
+        strategy: { kind: 'soft-delete', column: 'gone_at', purgeAfter: days(30), dependants: 'go' },
+        dependants: [
+          {
+            table: { name: 'things' },
+            key: [{ column: 'id', type: 'uuid' }],
+            references: ['part_of'],
+            fate: 'delete',
+          },
+        ],
+      },
+      "dependants.0: rows that stay, marked or masked, do not go with one another; declare the reference 'block'",
+    ],
+    [
+      'a dependant of a table whose rows do not go',
+      {
+        dependants: [
+          {
+            table: { name: 'lines' },
+            via: { name: 'notes' },
+            key: [{ column: 'id', type: 'int4' }],
+            references: ['note'],
+            fate: 'delete',
+          },
+        ],
+      },
+      'dependants.0.via: public.notes is no table whose rows go',
+    ],
+    [
       'two rules for one row',
       {
         rules: [
