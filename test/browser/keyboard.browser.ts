@@ -53,6 +53,8 @@ it('everything is stopped by the keyboard alone, early on the page, with the foc
 
 it('the link in front skips the bar', async () => {
   const { page } = await c.as('vera');
+  // With everything on it that comes behind the frame.
+  await page.waitForLoadState('networkidle');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
