@@ -13,6 +13,7 @@ import { type Sql, sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { versionOf } from '../../policies/fingerprint';
 import type { Services } from '../../services';
+import { OF_ITS_OWN } from './own-runs';
 import { policyNamed } from './policy';
 import { countOf } from './words';
 
@@ -73,13 +74,6 @@ const Run = z.object({
   by_rule: z.record(z.string(), z.object({ deleted: count })),
 });
 type Run = z.output<typeof Run>;
-
-/**
- * A run `r` of the policy's own, by which a stop is judged: an erasure runs under the policy's name too, always by hand. One by
- * hand that took nothing says nothing either way.
- */
-export const OF_ITS_OWN: Sql = sql`(r.reason = 'guarded' or r.trigger <> 'manual' or coalesce(
-    (select c.reason from retention.receipt c where c.run = r.id order by c.seq limit 1), 'erasure') <> 'erasure')`;
 
 const latestRun = (policy: string, which: Sql): Query<Run | null> =>
   query(

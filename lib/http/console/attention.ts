@@ -11,7 +11,7 @@ import { ask } from '../../platform/session';
 import type { Permission } from '../../platform/settings/roles';
 import { constant, sql, utc } from '../../platform/sql';
 import type { Services } from '../../services';
-import { OF_ITS_OWN } from './approval';
+import { OF_ITS_OWN } from './own-runs';
 import { manyOf } from './words';
 
 /** Of each kind; more than a person works off before looking again. */

@@ -12,6 +12,7 @@ import { constant, type Sql, sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
+import { OF_ITS_OWN } from './own-runs';
 import { type Live, type PolicyFacts, policyState, type RunFacts, type State } from './sentences';
 
 /** Of the chart, and of what is looked through for the last run that deletes. */
@@ -34,6 +35,8 @@ const RunRow = z.object({
   deleted: count,
   batches: count,
   kept: z.record(z.string(), count),
+  /** An erasure's, or one by hand that took nothing: says nothing of how the policy stands. */
+  aside: z.boolean(),
 });
 type RunRow = z.output<typeof RunRow>;
 
@@ -42,7 +45,8 @@ const newestRuns = (policies: readonly Policy[]): Query<RunRow[]> =>
   query(
     sql`select r.* from ${named(policies)} cross join lateral (
         select id::text, policy, mode, outcome, reason, ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`finished_at`, 'ms')} as finished_at,
-          deleted::text, batches, kept from retention.run where policy = p.policy order by run.started_at desc limit ${constant(NIGHTS)}
+          deleted::text, batches, kept, (outcome = 'succeeded') is true and ${OF_ITS_OWN} is not true as aside
+        from retention.run r where policy = p.policy order by r.started_at desc limit ${constant(NIGHTS)}
       ) r`,
     rows(RunRow),
   );
@@ -137,7 +141,8 @@ export async function policiesNow(
     live: progress !== null,
     policies: policies.map((policy) => {
       const runs = answers.runs.filter((r) => r.policy === policy.name);
-      const telling = runs.find((r) => r.mode === 'delete') ?? runs[0] ?? null;
+      const deleting = runs.filter((r) => r.mode === 'delete');
+      const telling = deleting.find((r) => !r.aside) ?? deleting[0] ?? runs[0] ?? null;
       const paused = answers.states.find((s) => s.policy === policy.name);
       const facts: PolicyFacts = {
         stopped: answers.stopped,

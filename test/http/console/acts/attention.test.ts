@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { closeBreaker, feedBreaker } from '@/lib/engine/guard/breaker';
 import { attention, urgency } from '@/lib/http/console/attention';
+import { policiesNow } from '@/lib/http/console/policies';
 import type { Policy } from '@/lib/policies/contract';
 import { eraseSubject } from '@/lib/rights/erase';
 import type { Services } from '@/lib/services';
@@ -62,6 +63,7 @@ it('an erasure under the policy’s name does not hide a guard stop', async () =
     await e.db.sql("select 1 from retention.run where trigger = 'manual' and mode = 'delete'"),
   ).toHaveLength(1);
   expect(await kinds()).toContain('guard things');
+  expect((await policiesNow(s, [policy])).policies[0]!.state.word).toBe('Guarded');
 });
 
 it('lists what waits for a second person, dead letters, breakers and overdue holds, the most urgent first', async () => {
