@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Database, Statement } from '@/lib/platform/database';
+import { DatabaseError } from '@/lib/platform/errors';
 import { days, type Policy, type PolicyInput } from '@/lib/policies/contract';
 import {
   ago,
@@ -152,6 +153,26 @@ function beforeBatch(n: number, act: () => Promise<unknown>) {
   return (policy: Policy) =>
     runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 3 }));
 }
+
+it('a run deletes although the database could not say in time how many rows are due, and not after any other failure', async () => {
+  const policy = await made('by list');
+  await e.db.sql(`insert into things select i, 'eu', $1 from generate_series(1, 4) i`, [ago(40 * DAY)]);
+  const inner = e.services.database;
+  let [asked, failure]: [number, 'fatal' | 'timeout'] = [0, 'fatal'];
+  const database: Database = {
+    transaction(statements, options) {
+      if (!statements.some((s: Statement) => s.text.includes('select count(*)::text as n from (')))
+        return inner.transaction(statements, options);
+      asked += 1;
+      return Promise.reject(new DatabaseError(failure, 'XX000', 'PostgreSQL XX000'));
+    },
+  };
+  const run = () => runPolicy({ ...e.services, database }, policy, runRequest(NOW));
+  expect(await run()).toMatchObject({ outcome: 'errored', deleted: 0 });
+  failure = 'timeout';
+  expect(await run()).toMatchObject({ outcome: 'succeeded', deleted: 4 });
+  expect(asked).toBe(2);
+});
 
 describe('while a run lasts', () => {
   it('a partition that was detached keeps the rows it still has', async () => {
