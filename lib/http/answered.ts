@@ -39,7 +39,7 @@ export function answered(
         script,
       });
       if (error instanceof RequestError) refused(error, log);
-      else await flushed(async () => failed(error, script, correlationId, log));
+      else await flushed(async () => failed(error, { script, correlationId }, log));
       return answerError(error, correlationId);
     }
   };
@@ -55,11 +55,16 @@ function refused(error: RequestError, log: Logger): void {
 }
 
 /** An error that Lapse did not word itself may contain row values: only its class is passed on. */
-function failed(error: unknown, script: string, correlationId: string, log: Logger): void {
+export function failed(
+  error: unknown,
+  { script, correlationId }: { readonly script: string; readonly correlationId: string },
+  log: Logger,
+  event = 'request.failed',
+): void {
   capture(error, { policy: script, correlationId });
   const own = error instanceof LapseError;
   log.error(
-    { event: 'request.failed', error_code: own ? error.code : 'internal' },
+    { event, error_code: own ? error.code : 'internal' },
     own ? error.message : `unexpected ${error instanceof Error ? error.name : typeof error}`,
   );
 }

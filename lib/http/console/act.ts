@@ -7,13 +7,12 @@
 import type { z } from 'zod';
 import type { Acting } from '../../operators/carry-out';
 import { limitRate } from '../../operators/rate';
-import { DatabaseError, LapseError, RequestError } from '../../platform/errors';
+import { DatabaseError, RequestError } from '../../platform/errors';
 import { MAX_DURATION_SECONDS } from '../../platform/jobs';
 import { announceWork, EVERY_JOB } from '../../platform/looks';
-import { capture } from '../../platform/sentry';
 import { demand, type Permission } from '../../platform/settings/roles';
 import { type Services, services } from '../../services';
-import { answered, flushed, type Handler } from '../answered';
+import { answered, failed, flushed, type Handler } from '../answered';
 import { cookieIn } from './cookies';
 import { type Fields, readForm } from './form';
 import { isPreview } from './place';
@@ -116,9 +115,7 @@ function refused(error: unknown, { services: { log }, correlationId }: By, typed
     log.info({ event: 'act.refused', error_code: error.code, field: error.field }, error.code);
     return { done: false, text: error.message, ...(error.field ? { field: error.field } : {}), typed: kept };
   }
-  capture(error, { policy: 'console', correlationId });
-  const message = error instanceof LapseError ? error.message : 'unexpected error';
-  log.error({ event: 'act.failed' }, message);
+  failed(error, { script: 'console', correlationId }, log, 'act.failed');
   const unknown = error instanceof DatabaseError && error.failure === 'unknown';
   const outcome = unknown
     ? 'The answer was lost: this may have been done or not; look before you try again.'

@@ -1,8 +1,7 @@
 /** One part of a page, read: when it fails, the part says so and the rest of the page stands. */
 import { randomUUID } from 'node:crypto';
-import { LapseError } from '../../platform/errors';
-import { capture } from '../../platform/sentry';
 import type { Services } from '../../services';
+import { failed } from '../answered';
 
 export type Read<T> =
   | { readonly ok: true; readonly value: T }
@@ -19,10 +18,9 @@ export async function reading<T>(
     return { ok: true, value: await work() };
   } catch (error) {
     const reference = randomUUID();
-    capture(error, { policy: 'console', correlationId: reference });
-    // Words that Lapse did not choose may hold a row's values.
-    const message = error instanceof LapseError ? error.message : 'unexpected error';
-    log.error({ correlation_id: reference, script: 'console', event: 'read.failed', what }, message);
+    const script = 'console';
+    const own = log.child({ correlation_id: reference, script, what });
+    failed(error, { script, correlationId: reference }, own, 'read.failed');
     return { ok: false, what, reference };
   }
 }

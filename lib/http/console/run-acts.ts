@@ -9,7 +9,7 @@ import { words } from '../../operators/words';
 import { RequestError } from '../../platform/errors';
 import { MAX_DURATION_SECONDS } from '../../platform/jobs';
 import { type Services, services } from '../../services';
-import { flushed } from '../answered';
+import { failed, flushed } from '../answered';
 import { deadlineOf } from '../deadline';
 import { actRoute, type By } from './act';
 import { policyNamed } from './policy';
@@ -71,8 +71,16 @@ async function begin(by: By, behind: Behind, { name, dryRun }: Order): Promise<{
   const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
   const order = { trigger: 'manual', actor: who.name, correlationId, deadline, dryRun, runId } as const;
   const run = flushed(() => runPolicy(s, policy, order));
-  behind(() => run.catch(() => undefined));
+  let isAnswered = false;
+  behind(() =>
+    run.catch(async (error: unknown) => {
+      // Until then it is the act that fails, and says so itself.
+      if (isAnswered)
+        await flushed(async () => failed(error, { script: name, correlationId }, s.log, 'run.failed'));
+    }),
+  );
   const over = await Promise.race([run, afterMs(AT_ONCE_MS)]);
+  isAnswered = true;
   const what = dryRun ? 'The dry run' : 'The run';
   // Nothing is recorded of a run that was not let begin: the page of its policy says why.
   if (over?.runId === null)

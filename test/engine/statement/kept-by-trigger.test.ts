@@ -99,7 +99,7 @@ it("sets aside a row whose child a dependant's trigger keeps: it would refer to 
   expect([await left(e.db), await left(e.db, 'notes')]).toEqual([1, 1]);
 });
 
-it('of an archived row, a child that a trigger kept is counted: the row goes not without it', async () => {
+it('counts the children of a key that are still there, as a batch that archives asks', async () => {
   const policy = await govern(e.db, {
     knownTriggers: ['keep'],
     dependants: [
