@@ -15,18 +15,18 @@ import { jobRoute } from '@/lib/http/job-route';
 import { sealAudit } from '@/lib/operators/audit/seal';
 import { watchOrders } from '@/lib/orders/watch';
 import type { JobRequest } from '@/lib/platform/job';
-import { sentryOptions } from '@/lib/platform/sentry';
 import { policies } from '@/lib/policies';
 import { resumeErasures } from '@/lib/rights/erase';
 import type { Services } from '@/lib/services';
 import { measureQuality } from '@/lib/watch/quality/job';
 import { type PrivateCloud, privateCloud } from './support/cloud';
 import { type Engine, engine, NOW } from './support/engine';
-import { type Envelopes, envelopes } from './support/envelopes';
+import { type Envelopes, envelopes, type SentryClient, sentryInto } from './support/envelopes';
 import { OPERATORS, TOKENS } from './support/operators';
 
 const SECRET = 'a-secret-of-the-tests';
 let sink: Envelopes;
+let sentry: SentryClient;
 let cloud: PrivateCloud;
 let stripe: LocalStripe;
 let e: Engine;
@@ -57,11 +57,10 @@ beforeAll(async () => {
   await peoplePlaces();
   const rows = await e.db.sql('select email, name from users');
   people = rows.flatMap((r) => [String(r.email), String(r.name)]).map((x) => x.toLowerCase());
-  Sentry.init(sentryOptions({ SENTRY_DSN: sink.dsn, VERCEL_ENV: 'production' }));
+  sentry = sentryInto(sink);
 });
 afterAll(async () => {
-  await Sentry.close(1_000);
-  Sentry.getCurrentScope().setClient(undefined);
+  await sentry.stop();
   vi.unstubAllEnvs();
   await Promise.all([sink.stop(), cloud.stop(), stripe.stop(), e.stop()]);
 });

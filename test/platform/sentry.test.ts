@@ -6,18 +6,18 @@ import { noneKept } from '@/lib/platform/outcome';
 import { scrubEvent } from '@/lib/platform/scrub';
 import { capture, checkIn, flush, sentryOptions } from '@/lib/platform/sentry';
 import { NOW, thingsPolicy } from '../support/engine';
-import { type Envelopes, envelopes } from '../support/envelopes';
+import { type Envelopes, envelopes, type SentryClient, sentryInto } from '../support/envelopes';
 
 const PERSON = 'somebody@example.com';
 let sink: Envelopes;
+let sentry: SentryClient;
 
 beforeEach(async () => {
   sink = await envelopes();
-  Sentry.init(sentryOptions({ SENTRY_DSN: sink.dsn, VERCEL_ENV: 'production' }));
+  sentry = sentryInto(sink);
 });
 afterEach(async () => {
-  await Sentry.close(1_000);
-  Sentry.getCurrentScope().setClient(undefined);
+  await sentry.stop();
   await sink.stop();
 });
 
@@ -178,8 +178,9 @@ it('what an event carries beside its code is removed, whatever put it there', ()
 });
 
 it('is silent without a DSN: the run continues without waiting', async () => {
-  await Sentry.close(1_000);
+  await sentry.stop();
   Sentry.init(sentryOptions({ VERCEL_ENV: 'production' }));
+  expect(Sentry.getClient()?.getDsn()).toBeUndefined();
   expect(await checkIn(monitor, fired('0 2 * * *'), async () => result('errored'))).toMatchObject({
     outcome: 'errored',
   });

@@ -2,6 +2,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
+import * as Sentry from '@sentry/nextjs';
+import { sentryOptions } from '@/lib/platform/sentry';
 
 export interface Envelopes {
   /** Everything that came so far. */
@@ -39,5 +41,24 @@ export async function envelopes(): Promise<Envelopes> {
         server.close(() => done());
         server.closeAllConnections();
       }),
+  };
+}
+
+export interface SentryClient {
+  stop(): Promise<void>;
+}
+
+/**
+ * Sentry as production starts it, sending to these envelopes. Its `init` does nothing while a client of an earlier
+ * test is there, closed or not: that one would swallow every event, so none may be left behind.
+ */
+export function sentryInto(sink: Envelopes): SentryClient {
+  if (Sentry.getClient()) throw new Error('an earlier test left its Sentry client behind');
+  Sentry.init(sentryOptions({ SENTRY_DSN: sink.dsn, VERCEL_ENV: 'production' }));
+  return {
+    stop: async () => {
+      await Sentry.close(1_000);
+      Sentry.getCurrentScope().setClient(undefined);
+    },
   };
 }

@@ -1,11 +1,10 @@
 import * as Sentry from '@sentry/nextjs';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { sendersOf, transportOptions } from '@/lib/platform/alerts/channels';
-import { sentryOptions } from '@/lib/platform/sentry';
 import { readSettings } from '@/lib/platform/settings';
-import { envelopes } from '../../support/envelopes';
+import { envelopes, sentryInto } from '../../support/envelopes';
 
 it.each([
   ['smtp://user:secret@mail.example:587', true],
@@ -65,7 +64,7 @@ const sendersFor = (env: Record<string, string>) =>
 
 it('Sentry is told of an incident by its cause, of what is over as no error, and of no person', async () => {
   const sink = await envelopes();
-  Sentry.init(sentryOptions({ SENTRY_DSN: sink.dsn, VERCEL_ENV: 'production' }));
+  onTestFinished(sentryInto(sink).stop);
   const { sentry } = sendersFor({ SENTRY_DSN: sink.dsn });
   await sentry?.({ ...ALERT, moment: 'critical' });
   await sentry?.({ ...ALERT, moment: 'recovered', recoveredAt: '2026-03-01T01:00:00.000Z' });
@@ -75,7 +74,6 @@ it('Sentry is told of an incident by its cause, of what is over as no error, and
   expect(sink.text).toContain('"policy":"things"');
   expect(sink.text).toContain('over: run.late:things');
   for (const level of ['error', 'info', 'warning']) expect(sink.text).toContain(`"level":"${level}"`);
-  await Sentry.close();
   await sink.stop();
 });
 
