@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Problem } from '../platform/errors';
+import { indexStatement } from '../platform/index-statement';
 import type { TableName } from '../platform/sql';
 import { anyOf, id, name, type Sql, sql, table, tableId, tableLabel } from '../platform/sql';
 import type { Policy } from '../policies/contract';
@@ -62,7 +63,7 @@ const UnfitReference = z.object({
   column: z.string(),
   /** Whether there is a table of that name. */
   there: z.boolean(),
-  /** It is partitioned: PostgreSQL builds none of its indexes concurrently. */
+  /** It is partitioned. */
   in_parts: z.boolean(),
   may_use: z.boolean(),
   may_read: z.boolean(),
@@ -74,7 +75,8 @@ export const Unfit = z.array(UnfitReference);
 export const judgeReferences = (unfit: z.infer<typeof Unfit>): Problem[] => unfit.flatMap(judgeReference);
 
 function judgeReference(r: z.infer<typeof UnfitReference>): Problem[] {
-  const of = table({ schema: r.schema, name: r.table });
+  const at = { schema: r.schema, name: r.table };
+  const of = table(at);
   if (!r.there) {
     return [
       {
@@ -94,7 +96,7 @@ function judgeReference(r: z.infer<typeof UnfitReference>): Problem[] {
   };
   const index = {
     problem: `${of} has no index on ${path}, which names files: each file would scan it`,
-    remedy: `CREATE INDEX${r.in_parts ? '' : ' CONCURRENTLY'} ON ${of} (${path});`,
+    remedy: indexStatement({ table: at, isPartitioned: r.in_parts, columns: path }),
   };
   return [...(r.may_use ? [] : [use]), ...(r.may_read ? [] : [read]), ...(r.indexed ? [] : [index])];
 }

@@ -46,6 +46,20 @@ export const parentTable = (d: Hanging, policy: Governing): TableName =>
 export const refersTo = (d: Hanging, policy: Governing): readonly string[] =>
   d.refersTo ?? (parentOf(d, policy)?.key ?? []).map((k) => k.column);
 
+interface ForeignKey {
+  readonly columns: readonly string[];
+  readonly to_columns: readonly string[];
+}
+
+/** The columns of a foreign key in the order of a key that it refers to; null where it refers to other columns. */
+export function inOrderOf(
+  key: readonly string[],
+  { columns, to_columns }: ForeignKey,
+): readonly string[] | null {
+  const ordered = key.flatMap((column) => columns[to_columns.indexOf(column)] ?? []);
+  return ordered.length === key.length && columns.length === key.length ? ordered : null;
+}
+
 /** What keeps a declaration from being a tree, each naming its field. */
 export function treeProblems(
   policy: Declared,

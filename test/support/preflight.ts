@@ -17,7 +17,10 @@ export async function follow(e: Engine, policy: Policy): Promise<string[]> {
     const statement = /\b(ALTER|CREATE|GRANT|DROP|INSERT INTO retention|SELECT retention)[ .][^;]*;/.exec(
       remedy,
     )?.[0];
-    if (statement) await e.db.sql(statement);
+    if (!statement) continue;
+    const answer = await e.db.sql(statement);
+    if (statement.includes('index_statements'))
+      for (const { index_statements } of answer) await e.db.sql(String(index_statements));
   }
   return (await fitsDatabase(e, policy)).map((p) => p.problem);
 }

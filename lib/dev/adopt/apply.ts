@@ -3,7 +3,7 @@
  * in a transaction. One that fails does not keep the others from running; all of them may be run again.
  */
 import { Client } from 'pg';
-import type { Step } from './judge';
+import { RUN_EACH, type Step } from './judge';
 
 /** Longer than a busy table's statements take; a lock that is waited for makes others wait behind it. */
 const LOCK_MS = 10_000;
@@ -38,14 +38,24 @@ export async function apply(
 
 async function run(client: Client, statement: string): Promise<string | null> {
   try {
-    await dropUnfinished(client, statement);
-    await client.query(statement);
+    for (const one of await answeredBy(client, statement)) {
+      await dropUnfinished(client, one);
+      await client.query(one);
+    }
     return null;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code === undefined) throw error;
     return `${message} (${code})`;
   }
+}
+
+/** The statement itself, or those it answers. */
+async function answeredBy(client: Client, statement: string): Promise<string[]> {
+  if (!statement.endsWith(RUN_EACH)) return [statement];
+  const asked = statement.slice(0, -RUN_EACH.length);
+  const { rows } = await client.query<string[]>({ text: asked, rowMode: 'array' });
+  return rows.flat();
 }
 
 /** A build that was interrupted leaves an index that answers nothing, and whose name is taken. */

@@ -3,6 +3,7 @@
  * itself does with that. Period, reason and ground are a person's. Whether it holds is asked of the engine's preflight.
  */
 import type { PolicyInput } from '../../policies/contract';
+import { inOrderOf } from '../../policies/hanging';
 import type { ForeignKey, TableFacts } from './catalog';
 import type { Clock } from './clocks';
 import { epochClock, isMadeToPass } from './clocks';
@@ -172,17 +173,11 @@ function hanging(
   { facts, key }: Going,
   isGoverned: boolean,
 ): Pick<Declared, 'via' | 'references' | 'refersTo'> {
-  const ordered = inOrder(f, key);
+  const ordered = inOrderOf(key, f);
   return {
     ...(isGoverned ? {} : { via: nameOf(facts) }),
-    ...(ordered ? { references: ordered } : { references: [...f.columns], refersTo: [...f.to_columns] }),
+    ...(ordered ? { references: [...ordered] } : { references: [...f.columns], refersTo: [...f.to_columns] }),
   };
-}
-
-function inOrder(f: ForeignKey, key: readonly string[]): string[] | null {
-  if (f.to_columns.length !== key.length) return null;
-  const columns = key.map((c) => f.columns[f.to_columns.indexOf(c)]);
-  return columns.every((c) => c !== undefined) ? columns : null;
 }
 
 /** Files that stayed behind their rows would be orphaned. */

@@ -142,7 +142,7 @@ const RIGHTS = `select c.oid::text, n.nspname || '.' || c.relname as label, n.ns
 
 /** Statements that add a right, an index, a gate or a guard; they change no row and no column. */
 const ADDS =
-  /^(GRANT |CREATE INDEX |CREATE TRIGGER lapse_gate |SELECT retention\.(protect|open_partitions)\(|INSERT INTO retention\.partition_grant )/;
+  /^(GRANT |CREATE INDEX |CREATE TRIGGER lapse_gate |SELECT retention\.(protect|open_partitions|index_statements)\(|INSERT INTO retention\.partition_grant )/;
 
 function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgment {
   const steps: Step[] = [];
@@ -165,7 +165,7 @@ function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgme
 const nameOfLogin = (logins: CatalogAnswer['logins']): string =>
   logins.length === 1 ? quoted(logins[0]!.name) : "<the app's login>";
 
-/** Run twice, it does the same as once: an index gets a name, a trigger is replaced. */
+/** Run twice, it does the same as once: an index gets a name, a trigger is replaced, and what a function answers is what is missing. */
 export function repeatable(statement: string): string {
   const index = /^CREATE INDEX( CONCURRENTLY)? ON ("(?:[^"]|"")+"\.("(?:[^"]|"")+")) \((.*)\);$/.exec(
     statement,
@@ -174,8 +174,12 @@ export function repeatable(statement: string): string {
     const [, concurrently = '', table, bare = '', columns = ''] = index;
     return `CREATE INDEX${concurrently} IF NOT EXISTS ${indexName(bare, columns)} ON ${table} (${columns});`;
   }
+  if (statement.startsWith('SELECT retention.index_statements(')) return statement.replace(/;$/, RUN_EACH);
   return statement.replace(/^CREATE TRIGGER /, 'CREATE OR REPLACE TRIGGER ');
 }
+
+/** By psql: what the statement answers are statements, and each is run by itself. */
+export const RUN_EACH = ' \\gexec';
 
 /** As long as a name may be (63 bytes); what is cut off is told apart by its sum. */
 function indexName(table: string, columns: string): string {

@@ -2,7 +2,7 @@
  * The one SQL file that a database owner runs for the policies: grants, indexes, gates, guards and partition grants, each
  * below its why. It grows; what stands in it is never changed, and run twice it does the same as once.
  */
-import type { Step } from './judge';
+import { RUN_EACH, type Step } from './judge';
 
 export const SQL_FILE = 'lib/migrations/adopt.sql';
 
@@ -34,7 +34,7 @@ export function grown(file: string | null, needs: readonly Needs[]): { text: str
   return { text, added };
 }
 
-/** The statements in their order, each with the comment above it. A statement ends with the line that ends with `;`. */
+/** The statements in their order, each with the comment above it. A statement ends with the line that ends with `;`, or that says to run what it answers. */
 export function stepsOf(text: string): Step[] {
   const steps: Step[] = [];
   let why = '';
@@ -45,7 +45,7 @@ export function stepsOf(text: string): Step[] {
       continue;
     }
     statement += `${statement === '' ? '' : '\n'}${line}`;
-    if (!line.trimEnd().endsWith(';')) continue;
+    if (![';', RUN_EACH].some((end) => line.trimEnd().endsWith(end))) continue;
     steps.push({ statement, why });
     statement = '';
     why = '';

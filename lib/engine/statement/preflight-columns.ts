@@ -12,6 +12,7 @@ import { changedColumns } from '../../policies/going';
 import { groupColumns } from '../../policies/spared';
 import { strategyOf } from '../../policies/strategies';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
+import { createIndex } from './preflight-indexes';
 
 export const columnsExist: Check = ({ policy, governed, children }) => [
   ...missing(governed, columnsOf(policy), ''),
@@ -155,12 +156,10 @@ const unique = (r: Relation, key: readonly KeyColumn[]): Problem[] => {
     return [];
   }
   const list = columns.map(name).join(', ');
-  // PostgreSQL builds none of a partitioned table concurrently.
-  const how = r.kind === 'p' ? '' : ' CONCURRENTLY';
   return [
     {
       problem: `the key (${list}) of ${quoted(r)} is not unique: a receipt could not name a row`,
-      remedy: `CREATE UNIQUE INDEX${how} ON ${quoted(r)} (${list});`,
+      remedy: createIndex(r, list, true),
     },
   ];
 };

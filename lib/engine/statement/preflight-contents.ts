@@ -7,6 +7,7 @@ import type { Problem } from '../../platform/errors';
 import { name, tableLabel } from '../../platform/sql';
 import type { Content, Policy } from '../../policies/contract';
 import { contentsOf } from '../../policies/going';
+import { inOrderOf } from '../../policies/hanging';
 import { keys } from './preflight-columns';
 import { Catalog, type Check, label, quoted } from './preflight-facts';
 import { gates } from './preflight-gates';
@@ -30,15 +31,13 @@ function declaredReferences(catalog: Catalog, policy: Policy, content: Content, 
   if (!governed) return [];
   const wanted = content.key.map((k) => k.column);
   const known = catalog.pointingAt(governed).map((f) => {
-    const from = catalog.relation(f.from);
-    const columns = wanted.map((c) => f.columns[f.to_columns.indexOf(c)]);
-    return { f, from, columns: columns.every((c) => c !== undefined) ? columns : null };
+    return { f, from: catalog.relation(f.from), columns: inOrderOf(wanted, f) };
   });
   const isOwn = (schema: string, table: string) =>
     schema === policy.table.schema && table === policy.table.name;
   const undeclared = known.flatMap(({ f, from, columns }): Problem[] => {
     if (!from) return [];
-    if (columns === null || columns.length !== f.columns.length) {
+    if (columns === null) {
       return [
         {
           problem: `${field}: foreign key ${name(f.name)} of ${label(from)} refers to (${f.to_columns.join(', ')}) of ${label(governed)}, not to its key (${wanted.join(', ')})`,
@@ -71,14 +70,17 @@ function unheld(catalog: Catalog, policy: Policy, content: Content, field: strin
   const governed = catalog.governed!;
   const pointing = catalog.pointingAt(governed).map((f) => ({
     from: catalog.relation(f.from),
-    columns: content.key.map((k) => f.columns[f.to_columns.indexOf(k.column)]),
+    columns: inOrderOf(
+      content.key.map((k) => k.column),
+      f,
+    ),
   }));
   return content.references
     .filter(
       (r) =>
         !pointing.some(
           ({ from, columns }) =>
-            from && tableLabel(from) === tableLabel(policy.table) && same(r, columns.map(String)),
+            from && columns && tableLabel(from) === tableLabel(policy.table) && same(r, columns),
         ),
     )
     .map((r) => ({

@@ -8,6 +8,7 @@ import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { type Catalog, type Check, quoted, type Relation } from './preflight-facts';
 import { isGated } from './preflight-gates';
+import { createIndex } from './preflight-indexes';
 import { lackingRights } from './preflight-tables';
 
 type Elsewhere = NonNullable<Policy['clock']['in']>;
@@ -53,7 +54,7 @@ function isOne(r: Relation, { key }: Elsewhere): Problem[] {
   return [
     {
       problem: `(${columns}) of ${quoted(r)} is not unique: a row could go by the clock of any of several`,
-      remedy: `CREATE UNIQUE INDEX CONCURRENTLY ON ${quoted(r)} (${columns});`,
+      remedy: createIndex(r, columns, true),
     },
   ];
 }

@@ -12,6 +12,7 @@ import { isDirect, parentTable, refersTo } from '../../policies/hanging';
 import { judgedBy } from './preflight-catalog';
 import { detachedChildren } from './preflight-detach';
 import { type Catalog, type Check, type Child, label, quoted, type Relation } from './preflight-facts';
+import { createIndex } from './preflight-indexes';
 import { isSame } from './preflight-references';
 import { lackingRights, usageOf } from './preflight-tables';
 
@@ -203,7 +204,7 @@ function ambiguous(parent: Relation, { refersTo }: Child, child: Relation): Prob
   return [
     {
       problem: `${label(child)} refers to (${refersTo.join(', ')}) of ${label(parent)}, which may be several rows: it would go with the first of them`,
-      remedy: `CREATE UNIQUE INDEX CONCURRENTLY ON ${quoted(parent)} (${refersTo.map(name).join(', ')});`,
+      remedy: createIndex(parent, refersTo.map(name).join(', '), true),
     },
   ];
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Problem } from '../../platform/errors';
+import { indexStatement } from '../../platform/index-statement';
 import { name } from '../../platform/sql';
 import { indexed, isOneColumn } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
@@ -157,12 +158,16 @@ export const referenceIndexes: Check = (catalog) => {
   return problems;
 };
 
-/** The tables in which no index answers: the table itself, or partitions of it. */
+/** The tables in which no index answers: the table itself, where it is partitioned and more than a few parts have none, or these. */
 function unserved(catalog: Catalog, r: Relation, columns: readonly string[]): Relation[] {
   const answers = (x: Relation) => x.indexes.some((i) => looksUp(i, columns));
   if (answers(r)) return [];
-  return r.kind === 'p' ? catalog.leaves(r).filter((leaf) => !answers(leaf)) : [r];
+  if (r.kind !== 'p') return [r];
+  const leaves = catalog.leaves(r).filter((leaf) => !answers(leaf));
+  return leaves.length > FEW ? [r] : leaves;
 }
+/** Each of them gets a line. */
+const FEW = 3;
 
 function looksUp(index: Index, columns: readonly string[]): boolean {
   const head = index.columns.slice(0, columns.length);
@@ -174,6 +179,5 @@ function looksUp(index: Index, columns: readonly string[]): boolean {
   );
 }
 
-/** PostgreSQL builds none of a partitioned table concurrently. */
-export const createIndex = (r: Relation, columns: string): string =>
-  `CREATE INDEX${r.kind === 'p' ? '' : ' CONCURRENTLY'} ON ${quoted(r)} (${columns});`;
+export const createIndex = (r: Relation, columns: string, isUnique = false): string =>
+  indexStatement({ table: r, isPartitioned: r.kind === 'p', columns, isUnique });

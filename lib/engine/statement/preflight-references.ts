@@ -6,6 +6,7 @@
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
 import type { Dependant } from '../../policies/contract';
+import { inOrderOf } from '../../policies/hanging';
 import {
   type Catalog,
   type Check,
@@ -81,10 +82,11 @@ function lineOf(
   f: ForeignKey,
 ): string {
   const key = to === governed ? policy.key : children.find((c) => c.relation?.root === to.root)!.declared.key;
-  const ordered = key.map((k) => f.columns[f.to_columns.indexOf(k.column)]);
-  const isKey = ordered.length === f.columns.length && ordered.every((c) => c !== undefined);
-  const quote = (columns: readonly (string | undefined)[]) =>
-    `[${columns.map((c) => written(c ?? '…')).join(', ')}]`;
+  const ordered = inOrderOf(
+    key.map((k) => k.column),
+    f,
+  );
+  const quote = (columns: readonly string[]) => `[${columns.map(written).join(', ')}]`;
   const fate = { a: 'delete', r: 'delete', c: 'delete', n: 'keep', d: 'keep' }[f.on_delete];
   const tableOf = (r: Relation) =>
     `{ ${r.schema === 'public' ? '' : `schema: ${written(r.schema)}, `}name: ${written(r.name)} }`;
@@ -92,8 +94,8 @@ function lineOf(
     `table: ${tableOf(from)}`,
     to === governed ? null : `via: ${tableOf(to)}`,
     `key: [${keyOf(from)}]`,
-    `references: ${quote(isKey ? ordered : f.columns)}`,
-    isKey ? null : `refersTo: ${quote(f.to_columns)}`,
+    `references: ${quote(ordered ?? f.columns)}`,
+    ordered ? null : `refersTo: ${quote(f.to_columns)}`,
     `fate: '${fate}'`,
   ]
     .filter((x) => x !== null)

@@ -2,7 +2,7 @@
 import { type KeyColumn, tableLabel } from '../../platform/sql';
 import type { Dependant, FileColumn, Policy } from '../../policies/contract';
 import type { DataMap, Handling, MappedTable } from '../../policies/data-map-contract';
-import { parentTable, refersTo } from '../../policies/hanging';
+import { inOrderOf, parentTable, refersTo } from '../../policies/hanging';
 import type { Catalog, Reference, Table } from './catalog';
 
 /** What happens to a row that is reached; null: nothing was decided that would change it. */
@@ -87,10 +87,7 @@ export function declaredAs({ label, policy }: Node, r: Reference): Dependant['fa
   const isThis = (d: Dependant) =>
     tableLabel(d.table) === r.from &&
     tableLabel(parentTable(d, policy)) === label &&
-    d.references.join('\0') ===
-      refersTo(d, policy)
-        .map((column) => r.columns[r.to_columns.indexOf(column)])
-        .join('\0');
+    d.references.join('\0') === inOrderOf(refersTo(d, policy), r)?.join('\0');
   return policy.dependants.find(isThis)?.fate ?? null;
 }
 

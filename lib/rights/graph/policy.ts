@@ -8,6 +8,7 @@ import type { Problem } from '../../platform/errors';
 import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table } from '../../platform/sql';
 import { forever, type Policy, PolicySchema, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
+import { inOrderOf } from '../../policies/hanging';
 import { FOR_GOOD } from '../../policies/strategies';
 import { type ErasureMask, erasureMaskOf } from '../../policies/strategies/erasure-mask';
 import type { Catalog, Reference } from './catalog';
@@ -85,6 +86,7 @@ function dependantsOf(
   { references }: Catalog,
 ): Policy['dependants'] {
   if (change.kind !== 'delete') return [];
+  const key = keyOf(node).map((k) => k.column);
   return references
     .filter((r) => r.to === node.label)
     .map((r) => {
@@ -93,7 +95,8 @@ function dependantsOf(
       return {
         table: { schema, name },
         key: keyOf(from).map((k) => ({ ...k, personal: false as const })),
-        references: inOrderOf(node, r),
+        // What refers to other columns than the key is refused by the preflight, in its words.
+        references: [...(inOrderOf(key, r) ?? r.columns)],
         fate: letsGo(from, r) ? ('keep' as const) : ('block' as const),
         scope: scopeOf(from),
         files: [],
@@ -105,13 +108,6 @@ function dependantsOf(
 /** The database takes the reference away, and nothing personal stays behind: nobody detaches it first. */
 const letsGo = (from: Node, r: Reference): boolean =>
   (r.on_delete === 'n' || r.on_delete === 'd') && from.action === null && !detaches(from, r.columns);
-
-const inOrderOf = (node: Node, r: Reference): string[] => {
-  const key = keyOf(node).map((k) => k.column);
-  const ordered = key.map((column) => r.columns[r.to_columns.indexOf(column)]);
-  // What refers to other columns than the key is refused by the preflight, in its words.
-  return ordered.every((c) => c !== undefined) && ordered.length === r.columns.length ? ordered : r.columns;
-};
 
 /** One hash for one value in one table: the same column of two tables cannot be held against each other. */
 const purposeOf = (label: string): string =>

@@ -3,7 +3,8 @@
  * Judged from what was read, without a database.
  */
 
-import { name, table as sqlName } from '../../platform/sql';
+import { indexStatement } from '../../platform/index-statement';
+import { name } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import type { DataMap, MappedTable, TableInput } from '../../policies/data-map-contract';
 import { inputOf, lineOf } from '../../policies/data-map-line';
@@ -150,8 +151,12 @@ const unindexed = (table: Table, f: Table['unindexed'][number]): Finding => ({
   kind: 'foreign-key',
   subject: `${table.label}.${f.name}`,
   problem: `foreign key ${f.name} of ${table.label} is not indexed: each row that goes from ${f.to} would scan that table`,
-  // PostgreSQL builds none of a partitioned table concurrently. In the words of the preflight, so that each is reported once.
-  remedy: `CREATE INDEX${table.partitioned ? '' : ' CONCURRENTLY'} ON ${sqlName(table)} (${f.columns.map(name).join(', ')});`,
+  // In the words of the preflight, so that each is reported once.
+  remedy: indexStatement({
+    table,
+    isPartitioned: table.partitioned,
+    columns: f.columns.map(name).join(', '),
+  }),
 });
 
 /** What a line says of its table and its policy, and what is there. */

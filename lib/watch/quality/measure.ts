@@ -1,6 +1,7 @@
 /** Measures one policy's data. A measurement that fails or runs out of time is `unknown` and spoils no other. */
 import { z } from 'zod';
 import { LapseError } from '../../platform/errors';
+import { indexStatement } from '../../platform/index-statement';
 import { oneRow, query } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import type { TableName } from '../../platform/sql';
@@ -136,7 +137,11 @@ async function duplicatesOf(m: Measuring, about: About, columns: readonly string
   const statement = (indexed ? duplicatesByIndex : duplicatesWithin)(m.policy, columns, own.pages, m.moment);
   const count = await askOne(m.services.database, query(statement, oneRow(Count)), LIMITS);
   if (indexed || !sampled) return [counted(about, count, 0, sampled)];
-  const index = `CREATE INDEX CONCURRENTLY ON ${table(m.policy.table)} (${columns.map(name).join(', ')});`;
+  const index = indexStatement({
+    table: m.policy.table,
+    isPartitioned: m.policy.partitioned !== undefined,
+    columns: columns.map(name).join(', '),
+  });
   return [
     counted(about, count, 0, sampled, { remedy: `only duplicates within the sample are seen: ${index}` }),
   ];

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { apply } from '@/lib/dev/adopt/apply';
+import { repeatable } from '@/lib/dev/adopt/judge';
+import { grown, stepsOf } from '@/lib/dev/adopt/sql-file';
 import { type TestDatabase, testDatabase } from '@/test/support/database';
 
 let db: TestDatabase;
@@ -42,4 +45,35 @@ it('says which statement failed, runs the others, and may be run again', async (
     expect(second!.error).toBeNull();
   }
   expect(await valid('lapse_letters_n')).toBe(true);
+});
+
+it('runs what a statement answers, each by itself, and nothing when it is run again', async () => {
+  await db.sql(
+    `create table visits (id int, n int) partition by hash (id); create table visits_0 partition of visits for values with (modulus 1, remainder 0)`,
+  );
+  await db.sql('create schema if not exists retention');
+  await db.sql(readFileSync('lib/migrations/functions/indexes.sql', 'utf8'));
+  const { text } = grown(null, [
+    {
+      policy: 'visits',
+      steps: [
+        {
+          statement: repeatable(`SELECT retention.index_statements('"public"."visits"', '"n"');`),
+          why: 'no index',
+        },
+      ],
+    },
+  ]);
+  const [step] = stepsOf(text);
+  expect(step!.statement).toMatch(/\) \\gexec$/);
+  for (const _ of [1, 2]) expect((await run(step!.statement)).map((d) => d.error)).toEqual([null]);
+  expect(
+    await db.sql(
+      'select indrelid::regclass::text as t, indisvalid as valid from pg_index where indrelid::regclass::text ~ $1 order by 1',
+      ['^visits'],
+    ),
+  ).toEqual([
+    { t: 'visits', valid: true },
+    { t: 'visits_0', valid: true },
+  ]);
 });

@@ -148,7 +148,7 @@ class Attempt {
       followed += 1;
       this.#input = next.policy;
       for (const statement of next.statements) {
-        const failed = await this.#do(this.place.owner, statement).catch((e: Error) => e.message);
+        const failed = await this.#owns(statement).catch((e: Error) => e.message);
         // Two remedies may ask for the same.
         if (failed && !/already exists|does not exist/.test(failed))
           return `what the remedy prints fails: ${statement}: ${failed}`;
@@ -212,6 +212,14 @@ class Attempt {
       dryRun: false,
       ...request,
     });
+  }
+
+  /** A printed statement; one that answers with statements, and those. */
+  async #owns(statement: string): Promise<void> {
+    const { owner } = this.place;
+    if (!statement.startsWith('SELECT retention.index_statements(')) return this.#do(owner, statement);
+    const { rows } = await owner.query<string[]>({ text: statement, rowMode: 'array' });
+    for (const [one] of rows) await this.#do(owner, one!.replace(/;$/, ''));
   }
 
   async #do(owner: Client, statement: string): Promise<void> {
