@@ -68,6 +68,50 @@ export const KEPT_REASONS = [
 type KeptReason = (typeof KEPT_REASONS)[number];
 export type Kept = Record<KeptReason, number>;
 
+/**
+ * Rows that stay, as a batch counts them: by reason alone, or, where a row of a table below keeps them, by both:
+ * `{"held": 3, "held by public.invoices": 9}`. Each row stands under one name.
+ */
+export type KeptBy = Readonly<Record<string, number>>;
+/** Of the rows that stay for a reason, how many are kept by a row below them, by its table. */
+export type KeptBelow = Partial<Record<KeptReason, Record<string, number>>>;
+
+/** Between a reason and a table; no reason has a blank in it. */
+const BY = ' by ';
+
+export function keptName(name: string): { readonly reason: KeptReason; readonly by: string | null } | null {
+  const [first] = name.split(BY, 1);
+  const reason = KEPT_REASONS.find((known) => known === first);
+  if (reason === undefined) return null;
+  return { reason, by: name === reason ? null : name.slice(reason.length + BY.length) };
+}
+
+export const keptUnder = (reason: string, table: string): string => `${reason}${BY}${table}`;
+
+/** Whatever keeps them. A reason that only another version knows is left out. */
+export function keptTotals(counts: KeptBy): Kept {
+  const totals = noneKept();
+  for (const [name, n] of Object.entries(counts)) {
+    const kept = keptName(name);
+    if (kept) totals[kept.reason] += n;
+  }
+  return totals;
+}
+
+export function keptBelow(counts: KeptBy): KeptBelow {
+  const below: KeptBelow = {};
+  for (const [name, n] of Object.entries(counts)) {
+    const kept = keptName(name);
+    if (kept?.by && n !== 0) below[kept.reason] = { ...below[kept.reason], [kept.by]: n };
+  }
+  return below;
+}
+
+/** Adds counts to others. */
+export function addKept(to: Record<string, number>, counts: KeptBy): void {
+  for (const [name, n] of Object.entries(counts)) to[name] = (to[name] ?? 0) + n;
+}
+
 /** What a dry run found (R9). Counts are exact when `complete`, else what was seen until time ran out. */
 export interface Preview {
   readonly complete: boolean;
@@ -76,6 +120,7 @@ export interface Preview {
   readonly files: number;
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
   readonly kept: Kept;
+  readonly keptBelow: KeptBelow;
   /** Rows that would be deleted with those, by table. */
   readonly dependants: Record<string, number>;
   /** References that would be set to null with those, by the table of the rows that have them and stay. */

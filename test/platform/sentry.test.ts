@@ -43,6 +43,7 @@ const result = (outcome: RunResult['outcome']): RunResult => ({
   bytesFreed: 0,
   byRule: {},
   kept: noneKept(),
+  keptBelow: {},
   requests: { postgres: 1, redis: 1 },
   slaStatus: 'within_sla',
 });

@@ -26,6 +26,7 @@ export function resultOf(
     bytesFreed: 0,
     byRule: {},
     kept: tally.kept,
+    keptBelow: tally.keptBelow,
     requests: { postgres: session.database.requests, redis: session.redis.commands },
     slaStatus: run.slaStatus(finishedAt),
     ...known,

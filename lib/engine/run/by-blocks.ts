@@ -1,6 +1,6 @@
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
-import type { Ending, Kept } from '../../platform/outcome';
+import type { Ending } from '../../platform/outcome';
 import { goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import type { BatchResult } from '../statement/batch';
@@ -139,7 +139,7 @@ function logBlocks({ run, work }: Pass, result: BatchResult | null, block: numbe
 /** The proof behind a heap walk, and the count of what stays. */
 async function proved(pass: Pass, leg: RuleLeg, end: number): Promise<Ending | null> {
   const { run, work, asOf } = pass;
-  const left = new Map<keyof Kept | null, number>();
+  const left = new Map<string | null, number>();
   const isDone = await lookThrough({
     end,
     lanes: run.lanes,

@@ -95,7 +95,7 @@ export class Run {
 
   /** How its record ends. */
   end({ outcome, reason }: Ending, finishedAt: Date): RunEnd {
-    const { picked, kept } = this.tally;
+    const { picked, kept, keptBelow } = this.tally;
     const sla = this.slaStatus(finishedAt);
     return {
       policy: this.policy.name,
@@ -105,6 +105,7 @@ export class Run {
       finishedAt,
       picked,
       kept,
+      keptBelow,
       slaStatus: sla,
     };
   }

@@ -164,8 +164,20 @@ export class DryRun {
   }
 
   #preview(ending: Ending): Preview {
-    const { expired, bytes, files, byRule, kept, dependants, detached, rowsSha256, sample, oldest, newest } =
-      this.#found;
+    const {
+      expired,
+      bytes,
+      files,
+      byRule,
+      kept,
+      keptBelow,
+      dependants,
+      detached,
+      rowsSha256,
+      sample,
+      oldest,
+      newest,
+    } = this.#found;
     const counts = { expired, bytes, files, byRule, dependants, rowsSha256 };
     const expiresAt = expiryOf(this.#asOf);
     const named = { policy: this.#policy.name, version: this.run.version, asOf: this.#asOf, expiresAt };
@@ -176,6 +188,7 @@ export class DryRun {
       ...counts,
       detached,
       kept,
+      keptBelow,
       blockers: this.#blockers,
       partitions: this.#partitions,
       sampleKeys: sample,
@@ -194,6 +207,7 @@ export class DryRun {
       ...(this.#path ? { path: this.#path } : {}),
       picked: this.#found.picked,
       kept: preview.kept,
+      keptBelow: preview.keptBelow,
       preview,
     });
   }

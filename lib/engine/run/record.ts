@@ -1,7 +1,7 @@
 /** Table retention.run, and the fence in retention.policy_state that goes with a run. */
 import { z } from 'zod';
 import type { Database } from '../../platform/database';
-import type { Kept, Outcome, Preview, SlaStatus } from '../../platform/outcome';
+import type { Kept, KeptBelow, Outcome, Preview, SlaStatus } from '../../platform/outcome';
 import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { type Sql, sql, typed, utc } from '../../platform/sql';
@@ -48,12 +48,13 @@ export interface RunEnd {
   readonly finishedAt: Date;
   readonly picked: number;
   readonly kept: Partial<Kept>;
+  readonly keptBelow: KeptBelow;
   readonly slaStatus: SlaStatus;
 }
 
 const ending = (r: RunEnd): Sql =>
   sql`retention.end_run(${r.policy}, ${r.runId}::uuid, ${r.outcome}, ${r.reason}, ${r.finishedAt.toISOString()}::timestamptz,
-    ${r.picked}::bigint, ${JSON.stringify(r.kept)}::jsonb, ${r.slaStatus})`;
+    ${r.picked}::bigint, ${JSON.stringify(r.kept)}::jsonb, ${r.slaStatus}, ${JSON.stringify(r.keptBelow)}::jsonb)`;
 
 /** Ends the run and returns the counts of its receipts, which are the truth. */
 export async function endRun(database: Database, end: RunEnd): Promise<RunTotals> {

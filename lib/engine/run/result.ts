@@ -1,7 +1,7 @@
 /** What a run answers: the same object in the HTTP answer, the log and the record. */
 
 import type { DrainResult } from '../../files/drain';
-import type { Kept, Mode, Outcome, Preview, SlaStatus } from '../../platform/outcome';
+import type { Kept, KeptBelow, Mode, Outcome, Preview, SlaStatus } from '../../platform/outcome';
 
 export interface RunResult {
   readonly policy: string;
@@ -27,6 +27,8 @@ export interface RunResult {
   readonly bytesFreed: number;
   readonly byRule: Record<string, { deleted: number; bytes: number }>;
   readonly kept: Kept;
+  /** Of `kept`, what another row keeps, below it or one that refers to it: by reason and by its table. */
+  readonly keptBelow: KeptBelow;
   /** Requests sent to PostgreSQL and commands sent to Redis by this run. */
   readonly requests: { postgres: number; redis: number };
   readonly slaStatus: SlaStatus;

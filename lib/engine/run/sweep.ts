@@ -1,7 +1,7 @@
 /** One walk through the legs of a pass: leg after leg, batch after batch, each followed by its checkpoint. */
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
-import { type Ending, type Kept, noneKept } from '../../platform/outcome';
+import { addKept, type Ending } from '../../platform/outcome';
 import { table } from '../../platform/sql';
 import type { BatchResult } from '../statement/batch';
 import { within } from '../statement/divide';
@@ -30,7 +30,7 @@ export interface Place {
 
 export class Sweep {
   /** Rows that were looked at and stay. */
-  readonly kept: Kept = noneKept();
+  readonly kept: Record<string, number> = {};
   readonly #pace;
   readonly #isFirst: boolean;
   #slowestMs = 0;
@@ -142,7 +142,7 @@ export class Sweep {
   async #follow(index: number, low: Low | null, { result, limit, seq, tookMs }: Sent): Promise<void> {
     const { run, work, trail, legs } = this.pass;
     this.#steer(result, limit, tookMs);
-    for (const [reason, n] of Object.entries(result.kept)) this.kept[reason as keyof Kept] += n ?? 0;
+    addKept(this.kept, result.kept);
     // The checkpoint travels while the next batch runs; its answer is read before the one after.
     const next = low === null ? index + 1 : index;
     trail.leave(next, low?.at ?? null, legs[next]);
@@ -169,7 +169,7 @@ export class Sweep {
   /** After the last approved row nothing goes any more; what stays is still counted, as in the dry run. */
   async #lookOn(index: number, position: Position): Promise<Ending | null> {
     const { run, work, asOf, legs } = this.pass;
-    const { picked, kept, complete } = await count({
+    const { picked, stayed, complete } = await count({
       policy: work.policy,
       legs: legs.slice(index),
       from: (leg) => (leg === legs[index] ? position : null),
@@ -178,7 +178,7 @@ export class Sweep {
       inTime: () => run.deadline.hasTime(),
     });
     if (!complete) return outOfTime;
-    run.tally.add({ picked, kept });
+    run.tally.add({ picked, kept: stayed });
     return null;
   }
 

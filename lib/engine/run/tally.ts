@@ -1,11 +1,18 @@
 /** What a run has done so far, as its answer, its record and its checkpoints say it. */
-import { type Kept, noneKept } from '../../platform/outcome';
+import {
+  addKept,
+  type Kept,
+  type KeptBelow,
+  type KeptBy,
+  keptBelow,
+  keptTotals,
+} from '../../platform/outcome';
 import type { RunResult } from './result';
 
 /** What a batch or a look adds. */
 export interface Counted {
   readonly picked: number;
-  readonly kept: Partial<Kept>;
+  readonly kept: KeptBy;
   readonly deleted?: number;
   readonly dependants_deleted?: number;
   readonly files?: number;
@@ -18,7 +25,7 @@ export type Path = NonNullable<RunResult['path']>;
 
 export class Tally {
   #path: Path = 'index';
-  readonly #kept: Kept = noneKept();
+  readonly #kept: Record<string, number> = {};
   #batches = 0;
   #picked = 0;
   #deleted = 0;
@@ -29,12 +36,12 @@ export class Tally {
     this.#picked += picked;
     this.#deleted += deleted;
     this.#files += files;
-    for (const [reason, n] of Object.entries(kept)) this.#kept[reason as keyof Kept] += n ?? 0;
+    addKept(this.#kept, kept);
   }
 
   /** Rows that a sweep looked at and kept are looked at again by the next one. */
-  takeBack(kept: Kept): void {
-    for (const [reason, n] of Object.entries(kept)) this.#kept[reason as keyof Kept] -= n;
+  takeBack(kept: KeptBy): void {
+    for (const [name, n] of Object.entries(kept)) addKept(this.#kept, { [name]: -n });
   }
 
   /** The way that says most of how rows were found. */
@@ -66,6 +73,11 @@ export class Tally {
   }
 
   get kept(): Kept {
-    return { ...this.#kept };
+    return keptTotals(this.#kept);
+  }
+
+  /** Of those, what a row below keeps. */
+  get keptBelow(): KeptBelow {
+    return keptBelow(this.#kept);
   }
 }

@@ -6,13 +6,13 @@
  * what that does to a row (change.ts), and the look after it (confirm.ts).
  */
 import { z } from 'zod';
-import { KEPT_REASONS } from '../../platform/outcome';
 import { type Answers, nothing, oneRow, type Query, query } from '../../platform/query';
 import { list, literal, type Sql, sql } from '../../platform/sql';
 import { strategyOf } from '../../policies/strategies';
 import { namesArchive } from './archived';
 import { confirming } from './confirm';
 import { deleting } from './deleting';
+import { KeptCounts } from './keeping';
 import { Position } from './leg';
 import { Pressure } from './pressure';
 import { type Batch, type BatchRequest, batchOf } from './request';
@@ -28,7 +28,7 @@ const Deleted = z.object({
   files: count,
   bytes: count,
   by_rule: z.record(z.string(), z.object({ deleted: count, bytes: count })),
-  kept: z.partialRecord(z.enum(KEPT_REASONS), count),
+  kept: KeptCounts,
   /** `ended`: this leg has nothing after what was picked. */
   after: Position.extend({ ended: z.boolean() }),
 });

@@ -6,6 +6,7 @@
 import {
   allOf,
   anyOf,
+  empty,
   id,
   list,
   raw,
@@ -49,16 +50,47 @@ function anyInCircles(tree: Tree, policy: Policy, asked: Asked): Sql | null {
   const found = given(
     tree.places.map((place) => {
       const isOne = asked(place, 'd');
-      return (
-        isOne &&
-        sql`(b.n = ${number(place)} and exists (select 1 from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c and ${isOne}))`
-      );
+      return isOne && isAt(place, isOne);
     }),
   );
   return found.length === 0
     ? null
     : sql`exists (select 1 from ${rowsBelow(policy)} b where ${anyOf(...found)})`;
 }
+
+/** What is asked of a row of a place, question by question, each with what a `true` is called. */
+export type Questions = (
+  place: Place,
+  alias: string,
+) => readonly { readonly called: Sql; readonly is: Sql }[];
+
+/** What the first question is called that is true of any row below `t`, in the order of the places; null where nothing is asked. */
+export function firstBelow(policy: Policy, questions: Questions): Sql | null {
+  const tree = treeOf(policy);
+  const all = tree.places.flatMap((place) =>
+    questions(place, 'd').map(({ called, is }, i) => ({ place, called, is, i })),
+  );
+  if (tree.isCircular) return all.length === 0 ? null : firstInCircles(policy, all);
+  const whens = all.flatMap(({ place, called, i }) => {
+    const isAny = anyBelow(policy, (p, alias) => (p === place ? questions(p, alias)[i]!.is : null));
+    return isAny ? [sql` when ${isAny} then ${called}`] : [];
+  });
+  return whens.length === 0 ? null : sql`case${joined(whens)} end`;
+}
+
+function firstInCircles(
+  policy: Policy,
+  all: readonly { readonly place: Place; readonly called: Sql; readonly is: Sql }[],
+): Sql {
+  const whens = all.map(({ place, is }, i) => sql` when ${isAt(place, is)} then ${raw(String(i + 1))}`);
+  return sql`(select (array[${list(...all.map((x) => x.called))}])[min(case${joined(whens)} end)] from ${rowsBelow(policy)} b)`;
+}
+
+/** Whether row `b(n, o, c)` is one of this place of which `is` is true. */
+const isAt = (place: Place, is: Sql): Sql =>
+  sql`(b.n = ${number(place)} and exists (select 1 from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c and ${is}))`;
+
+const joined = (parts: readonly Sql[]): Sql => parts.reduce((all, next) => sql`${all}${next}`, empty);
 
 export const number = (place: Place): Sql => raw(String(place.n));
 

@@ -3,7 +3,7 @@
  * approval, of an erasure before it is confirmed, of a plan, and of what a run looks at after its last approved row.
  */
 import { DatabaseError } from '../../platform/errors';
-import { type Kept, noneKept } from '../../platform/outcome';
+import { addKept, type Kept, type KeptBelow, keptBelow, keptTotals } from '../../platform/outcome';
 import type { Asking } from '../../platform/session';
 import type { Sql } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
@@ -26,12 +26,22 @@ export class Found {
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }> = {};
   readonly dependants: Record<string, number> = {};
   readonly detached: Record<string, number> = {};
-  readonly kept: Kept = noneKept();
+  /** As the pages count them. */
+  readonly stayed: Record<string, number> = {};
   rowsSha256 = NO_ROWS;
   /** Keys of the first rows that would go, and the oldest and newest of their clocks. */
   sample: readonly string[] = [];
   oldest: string | null = null;
   newest: string | null = null;
+
+  get kept(): Kept {
+    return keptTotals(this.stayed);
+  }
+
+  /** Of those, what a row below keeps. */
+  get keptBelow(): KeptBelow {
+    return keptBelow(this.stayed);
+  }
 
   add(page: PreviewPage): void {
     this.picked += page.picked;
@@ -53,7 +63,7 @@ export class Found {
     for (const [table, n] of Object.entries(page.detached)) {
       this.detached[table] = (this.detached[table] ?? 0) + n;
     }
-    for (const [why, n] of Object.entries(page.kept)) this.kept[why as keyof Kept] += n ?? 0;
+    addKept(this.stayed, page.kept);
     if (this.sample.length === 0) this.sample = page.sample;
     if (page.oldest && (!this.oldest || page.oldest < this.oldest)) this.oldest = page.oldest;
     if (page.newest && (!this.newest || page.newest > this.newest)) this.newest = page.newest;

@@ -6,15 +6,15 @@
  */
 import { z } from 'zod';
 import type { Row } from '../../platform/database';
-import { KEPT_REASONS } from '../../platform/outcome';
 import { type Answers, oneRow, type Query, query, rows } from '../../platform/query';
 import { allOf, type Sql, sql, tableId } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { contentsOf, declaresTriggers } from '../../policies/going';
 import { ranksOf } from '../../policies/spared';
+import { staysBecause } from './keeping';
 import type { RuleLeg } from './leg';
 import { walkOf } from './legs';
-import { mayGo, staysBecause } from './predicate';
+import { mayGo } from './predicate';
 import { PROGRESS, Progress } from './pressure';
 
 /** Worth it from this share of the table on: below, most blocks hold nothing that may go. */
@@ -43,7 +43,7 @@ export const withinBlocks = (blocks: { from: number; to: number | null }): Sql =
     blocks.to === null ? null : sql`t.ctid < ${`(${blocks.to},0)`}::text::tid`,
   );
 
-const Left = z.object({ reason: z.enum(KEPT_REASONS).nullable(), n: z.coerce.number() });
+const Left = z.object({ reason: z.string().nullable(), n: z.coerce.number() });
 
 /**
  * What is before the cutoff in these blocks, counted by reason; `reason` null: it may go. `to` null: to

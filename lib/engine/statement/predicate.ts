@@ -67,7 +67,12 @@ export const instantOf = (policy: Policy): Sql => scaleOf(policy.clock).instant(
 const labels = (t: TableName): Sql => list(...tableLabels(t).map(literal));
 
 /** Legal holds on the row itself, by organization, user or item. */
-function holdsOn(alias: string, scope: Scope, of: TableName, key: readonly KeyColumn[]): (Sql | null)[] {
+export function holdsOn(
+  alias: string,
+  scope: Scope,
+  of: TableName,
+  key: readonly KeyColumn[],
+): (Sql | null)[] {
   const inForce = (by: string, subject: Sql, more?: Sql) =>
     sql`exists (select 1 from retention.hold h where ${allOf(sql`h.released_at is null`, sql`h.scope = ${literal(by)}`, sql`h.subject = ${subject}`, more)})`;
   return [
@@ -81,59 +86,80 @@ function holdsOn(alias: string, scope: Scope, of: TableName, key: readonly KeyCo
 export const heldItself = (alias: string, scope: Scope, of: TableName, key: readonly KeyColumn[]): Sql =>
   whenAny(anyOf(...holdsOn(alias, scope, of, key)));
 
+export const ANY_HOLD = sql`(select exists (select 1 from retention.hold where released_at is null))`;
+
 /** Asked of a row only while there is any hold at all. */
-export const whenAny = (
-  isHeld: Sql,
-): Sql => sql`(case when (select exists (select 1 from retention.hold where released_at is null))
+export const whenAny = (isHeld: Sql): Sql => sql`(case when ${ANY_HOLD}
       then ${isHeld} else false end)`;
 
 /** G1: a hold on the row, on anything that would go or be changed with it, or on that through which it is reached. */
 export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sql {
   const theirs = anyBelow(policy, (p, alias) =>
-    anyOf(...holdsOn(alias, p.scope, p.table, p.key), ...heldWhereDetached(policy, p, alias)),
+    anyOf(...holdsOn(alias, p.scope, p.table, p.key), ...heldWhereDetached(policy, p, alias).map(isTrue)),
   );
-  const contents = contentsOf(policy).map(
-    (c) =>
-      sql`exists (select 1 from only ${tableId(c.table)} d where ${refersTo(c)} and ${anyOf(...holdsOn('d', c.scope, c.table, c.key))})`,
-  );
-  const own = heldWhereDetached(policy, treeOf(policy).places[0]!, 't');
+  const contents = heldByContents(policy).map(isTrue);
+  const own = heldWhereDetached(policy, treeOf(policy).places[0]!, 't').map(isTrue);
   return whenAny(
     anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...own, theirs, ...contents, along),
   );
 }
 
+/** What keeps a row, and whose rows do. */
+export interface Keeper {
+  readonly by: TableName;
+  readonly is: Sql;
+}
+const isTrue = ({ is }: Keeper): Sql => is;
+
+/** Holds on what row `t` refers to and may be the last to. */
+export const heldByContents = (policy: Policy): Keeper[] =>
+  contentsOf(policy).map((c) => ({
+    by: c.table,
+    is: sql`exists (select 1 from only ${tableId(c.table)} d where ${refersTo(c)} and ${anyOf(...holdsOn('d', c.scope, c.table, c.key))})`,
+  }));
+
 /** Holds on what would lose its reference to a row of this place; of the governed table also by the policy's own scope. */
-const heldWhereDetached = (policy: Policy, place: Place, alias: string): Sql[] =>
-  hangingOn(policy, place, detachedDependants(policy)).map(
-    (d) =>
-      sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)} and ${anyOf(...holdsOn('x', sameTable(d.table, policy.table) ? { ...policy.scope, ...d.scope } : d.scope, d.table, d.key))})`,
-  );
+export const heldWhereDetached = (policy: Policy, place: Place, alias: string): Keeper[] =>
+  hangingOn(policy, place, detachedDependants(policy)).map((d) => ({
+    by: d.table,
+    is: sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)} and ${anyOf(...holdsOn('x', sameTable(d.table, policy.table) ? { ...policy.scope, ...d.scope } : d.scope, d.table, d.key))})`,
+  }));
+
+/** Lapse's own records that name rows one by one. */
+export interface Naming {
+  /** Whether any row of the policy's tables is named: else none is asked for. */
+  readonly any: Sql;
+  /** Whether a row of this table is. */
+  is(alias: string, of: Pick<Place, 'table' | 'key'>): Sql;
+}
 
 /** A row itself, or what goes with it, where another policy governs that. */
-function anyNamed(policy: Policy, isNamed: (labels: Sql, key: Sql) => Sql): Sql {
-  const own = isNamed(labels(policy.table), keyAsText('t', policy.key));
-  const theirs = anyBelow(policy, (p, alias) => isNamed(labels(p.table), keyAsText(alias, p.key)));
-  return theirs ? anyOf(own, theirs) : own;
+function anyNamed(policy: Policy, { any, is }: Naming): Sql {
+  const own = is('t', policy);
+  const theirs = anyBelow(policy, (p, alias) => is(alias, p));
+  return sql`(case when ${any}\n      then ${theirs ? anyOf(own, theirs) : own} else false end)`;
 }
 
 /** Every table of which a row may go. */
 const allLabels = (policy: Policy): Sql => list(...treeOf(policy).places.map((p) => labels(p.table)));
 
-export function extended(policy: Policy, asOf: Sql): Sql {
-  const isNamed = (of: Sql, key: Sql) =>
-    sql`exists (select 1 from retention.extension e where e.table_name in (${of}) and e.row_key = ${key} and e.keep_until > ${asOf})`;
-  return sql`(case when (select exists (select 1 from retention.extension where table_name in (${allLabels(policy)}) and keep_until > ${asOf}))
-      then ${anyNamed(policy, isNamed)} else false end)`;
-}
+export const extensions = (policy: Policy, asOf: Sql): Naming => ({
+  any: sql`(select exists (select 1 from retention.extension where table_name in (${allLabels(policy)}) and keep_until > ${asOf}))`,
+  is: (alias, { table, key }) =>
+    sql`exists (select 1 from retention.extension e where e.table_name in (${labels(table)}) and e.row_key = ${keyAsText(alias, key)} and e.keep_until > ${asOf})`,
+});
+export const extended = (policy: Policy, asOf: Sql): Sql => anyNamed(policy, extensions(policy, asOf));
 
 /** A row that failed waits for its own next attempt; a discarded one stays for good. */
-export function deadLettered(policy: Policy, asOf: Sql): Sql {
+export function deadLetters(policy: Policy, asOf: Sql): Naming {
   const waiting = sql`(state = 'discarded' or (state = 'open' and next_attempt_at > ${asOf}))`;
-  const isNamed = (of: Sql, key: Sql) =>
-    sql`exists (select 1 from retention.dead_letter where table_name in (${of}) and row_key = ${key} and ${waiting})`;
-  return sql`(case when (select exists (select 1 from retention.dead_letter where table_name in (${allLabels(policy)}) and ${waiting}))
-      then ${anyNamed(policy, isNamed)} else false end)`;
+  return {
+    any: sql`(select exists (select 1 from retention.dead_letter where table_name in (${allLabels(policy)}) and ${waiting}))`,
+    is: (alias, { table, key }) =>
+      sql`exists (select 1 from retention.dead_letter where table_name in (${labels(table)}) and row_key = ${keyAsText(alias, key)} and ${waiting})`,
+  };
 }
+export const deadLettered = (policy: Policy, asOf: Sql): Sql => anyNamed(policy, deadLetters(policy, asOf));
 
 /**
  * G9: no delivered message has told the row's organization of it in time. A message of one day counts from the day on that lies
@@ -162,24 +188,29 @@ const dayOf = (instant: Sql): Sql => sql`date_trunc('day', ${instant}, 'UTC')`;
 const blocking = (policy: Policy): Dependant[] => policy.dependants.filter((d) => d.fate === 'block');
 
 /** What is declared to keep a row here, of a place of the tree. */
-const blocks = (policy: Policy, place: Place, alias: string): Sql[] =>
-  hangingOn(policy, place, blocking(policy)).map(
-    (d) => sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)})`,
-  );
+export const blocks = (policy: Policy, place: Place, alias: string): Keeper[] =>
+  hangingOn(policy, place, blocking(policy)).map((d) => ({
+    by: d.table,
+    is: sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)})`,
+  }));
+
+/** Null where no row of the governed table goes with another. */
+export function staysBelow(w: Walk): Sql | null {
+  if (!treeOf(w.policy).takesGoverned) return null;
+  return sql`exists (select 1 from ${rowsBelow(w.policy)} b where b.n = 0
+        and not exists (select 1 from ${w.rows} where t.ctid = b.c and ${allOf(expired(w), notYetTold(w), ...spared(w).map(({ is }) => sql`not ${is}`))}))`;
+}
 
 /** A declared dependant keeps the row here, or one below it; or a row of the same table that would go with it may not go itself. */
 export function referenced(w: Walk): Sql {
   const { policy } = w;
-  const tree = treeOf(policy);
-  const stays = sql`exists (select 1 from ${rowsBelow(policy)} b where b.n = 0
-        and not exists (select 1 from ${w.rows} where t.ctid = b.c and ${allOf(expired(w), notYetTold(w), ...spared(w).map(({ is }) => sql`not ${is}`))}))`;
   return anyOf(
-    ...blocks(policy, tree.places[0]!, 't'),
+    ...blocks(policy, treeOf(policy).places[0]!, 't').map(isTrue),
     anyBelow(policy, (place, alias) => {
-      const found = blocks(policy, place, alias);
+      const found = blocks(policy, place, alias).map(isTrue);
       return found.length === 0 ? null : anyOf(...found);
     }),
-    tree.takesGoverned && stays,
+    staysBelow(w),
   );
 }
 
@@ -213,17 +244,6 @@ export const mayGo = (w: Walk): Sql =>
     ...spared(w).map(({ is }) => sql`\n      not ${is}`),
     notYetTold(w),
   );
-
-/** Why a row that was picked stays: one of KEPT_REASONS, the weightiest first. Null when it may go. */
-export function staysBecause(w: Walk): Sql {
-  const unheard = unnoticed(w);
-  const when = (why: Sql, reason: string) => sql` when ${why} then ${literal(reason)}`;
-  const none = sql``;
-  const spares = spared(w).reduce((all, { is, reason }) => sql`${all}${when(is, reason)}`, none);
-  return sql`case${when(held(w), 'held')}${w.isExtendable ? when(extended(w.policy, w.asOf), 'extended') : none}
-       ${when(deadLettered(w.policy, w.asOf), 'dead_letter')}${when(referenced(w), 'referenced')}
-       ${when(sql`(${w.past}) is not true`, 'not_expired')}${w.condition ? when(sql`${w.condition} is not true`, 'condition') : none}${spares}${unheard ? when(unheard, 'unnoticed') : none} end`;
-}
 
 /** What rows are read from; of a partitioned table all partitions, so never by their place. */
 export const source = (policy: Policy): Sql =>

@@ -5,7 +5,6 @@
  * the same hash means the same rows, however the pages fall (G3).
  */
 import { z } from 'zod';
-import { KEPT_REASONS } from '../../platform/outcome';
 import { oneRow, type Query, query } from '../../platform/query';
 import {
   allOf,
@@ -32,11 +31,12 @@ import { type Place, placeOf, treeOf } from '../../policies/tree';
 import { furtherDown, number, parentOf } from './below';
 import { contentsWith } from './contents';
 import { belongs, bytesOf, capped, filesOf } from './files';
+import { KeptCounts, staysBecause } from './keeping';
 import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
 import { onLeaf } from './partition';
 import { progress, REASONS } from './pick';
-import { mayGo, staysBecause } from './predicate';
+import { mayGo } from './predicate';
 
 /** Rows a page: large enough that the request costs little, small enough to stay well under a second. */
 const PREVIEW_PAGE = 20_000;
@@ -55,7 +55,7 @@ const count = z.coerce.number().int().nonnegative();
 export const PreviewPage = z.object({
   picked: count,
   by_rule: z.record(z.string(), z.object({ expired: count, bytes: count, files: count })),
-  kept: z.partialRecord(z.enum(KEPT_REASONS), count),
+  kept: KeptCounts,
   /** Rows that would go along, by their table. */
   dependants: z.record(z.string(), count),
   /** References that would be taken away, by the table of the rows that have them. */

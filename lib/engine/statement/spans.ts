@@ -4,7 +4,6 @@
  * older ones that something kept until now: an extension that ends, a second attempt, a notice that has had its time.
  */
 import { z } from 'zod';
-import { KEPT_REASONS } from '../../platform/outcome';
 import { oneRow, type Query, query, rows } from '../../platform/query';
 import {
   allOf,
@@ -25,21 +24,12 @@ import {
   withParts,
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { KeptReason, staysBecause } from './keeping';
 import { hasOneCutoff, type Leg, type Position, type TenantsLeg } from './leg';
 import { type Walk, walkOf } from './legs';
 import { byClock, clockOf } from './legs/columns';
 import { TENANT_WINDOW, tenantsOf } from './legs/tenants';
-import {
-  inClock,
-  isBefore,
-  isDue,
-  isInstant,
-  isPast,
-  mayGo,
-  source,
-  staysBecause,
-  unmarked,
-} from './predicate';
+import { inClock, isBefore, isDue, isInstant, isPast, mayGo, source, unmarked } from './predicate';
 
 /** A leg at an instant, with the periods that count then. */
 export interface Moment {
@@ -62,7 +52,7 @@ export interface Span {
 export const ComingUp = z.object({
   organization: z.string().nullable(),
   /** Null: they may go. */
-  stays: z.enum(KEPT_REASONS).nullable(),
+  stays: KeptReason.nullable(),
   n: z.coerce.number().int(),
   /** There are more than were looked at. */
   more: z.boolean(),

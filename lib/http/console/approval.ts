@@ -13,6 +13,7 @@ import { type Sql, sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { versionOf } from '../../policies/fingerprint';
 import type { Services } from '../../services';
+import { KeptBelowRecord } from './kept';
 import { OF_ITS_OWN } from './own-runs';
 import { policyNamed } from './policy';
 import { countOf } from './words';
@@ -38,6 +39,8 @@ const Preview = z.object({
   by_rule: Rules,
   dependants: z.record(z.string(), count),
   kept: z.record(z.string(), count),
+  /** A dry run of before says none. */
+  kept_below: KeptBelowRecord.nullable(),
   samples: z.array(z.string()),
   oldest: z.string().nullable(),
   newest: z.string().nullable(),
@@ -53,7 +56,7 @@ const newestPreview = (policy: string): Query<FrozenPreview | null> =>
   query(
     sql`select r.id::text, r.actor as made_by, ${utc(sql`r.started_at`, 'ms')} as made_at, r.policy_version as version,
         r.preview ->> 'expired' as expired, r.preview ->> 'bytes' as bytes, r.preview ->> 'files' as files, r.preview -> 'byRule' as by_rule,
-        r.preview -> 'dependants' as dependants, r.preview -> 'kept' as kept, r.preview -> 'sampleKeys' as samples,
+        r.preview -> 'dependants' as dependants, r.preview -> 'kept' as kept, r.preview -> 'keptBelow' as kept_below, r.preview -> 'sampleKeys' as samples,
         r.preview ->> 'oldest' as oldest, r.preview ->> 'newest' as newest, r.preview #>> '{approvable,digest}' as digest,
         r.preview #>> '{approvable,expiresAt}' as expires_at,
         (select a.approved_by from retention.approval a where a.digest = r.preview #>> '{approvable,digest}') as approved_by

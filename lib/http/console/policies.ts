@@ -12,6 +12,7 @@ import { constant, type Sql, sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
+import { KeptBelowRecord } from './kept';
 import { OF_ITS_OWN } from './own-runs';
 import { type Live, type PolicyFacts, policyState, type RunFacts, type State } from './sentences';
 
@@ -35,6 +36,7 @@ const RunRow = z.object({
   deleted: count,
   batches: count,
   kept: z.record(z.string(), count),
+  kept_below: KeptBelowRecord,
   /** An erasure's, or one by hand that took nothing: says nothing of how the policy stands. */
   aside: z.boolean(),
 });
@@ -45,7 +47,7 @@ const newestRuns = (policies: readonly Policy[]): Query<RunRow[]> =>
   query(
     sql`select r.* from ${named(policies)} cross join lateral (
         select id::text, policy, mode, outcome, reason, ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`finished_at`, 'ms')} as finished_at,
-          deleted::text, batches, kept, (outcome = 'succeeded') is true and ${OF_ITS_OWN} is not true as aside
+          deleted::text, batches, kept, kept_below, (outcome = 'succeeded') is true and ${OF_ITS_OWN} is not true as aside
         from retention.run r where policy = p.policy order by r.started_at desc limit ${constant(NIGHTS)}
       ) r`,
     rows(RunRow),
@@ -192,7 +194,7 @@ export function liveOf(
 
 const factsOf = (run: RunRow, found: z.output<typeof Found> | undefined): RunFacts => ({
   ...{ mode: run.mode, outcome: run.outcome, reason: run.reason, deleted: run.deleted, batches: run.batches },
-  ...{ startedAt: run.started_at, finishedAt: run.finished_at, kept: run.kept },
+  ...{ startedAt: run.started_at, finishedAt: run.finished_at, kept: run.kept, keptBelow: run.kept_below },
   wouldGo:
     (run.mode === 'dry_run' || run.reason === 'guarded') && found
       ? { rows: found.expired, runs: found.runs }

@@ -12,6 +12,7 @@ import type { Policy } from '../../policies/contract';
 import { periodsOf, withPeriods } from '../../policies/effective';
 import type { Services } from '../../services';
 import { COUNT_CAP, measure } from '../../watch/backlog/measure';
+import { KeptBelowRecord } from './kept';
 import { NIGHTS } from './policies';
 
 const RUNS_A_PAGE = 20;
@@ -36,6 +37,7 @@ const Run = z.object({
   deleted: count,
   batches: count,
   kept: z.record(z.string(), count),
+  kept_below: KeptBelowRecord,
   expired: count.nullable(),
   runs: count.nullable(),
 });
@@ -55,7 +57,7 @@ const olderThan = (before: z.output<typeof Key> | null): Sql =>
 const page = (policy: string, before: z.output<typeof Key> | null): Query<ListedRun[]> =>
   query(
     sql`select id::text, mode, outcome, reason, actor, ${utc(sql`started_at`)} as started, ${utc(sql`started_at`, 'ms')} as started_at,
-        ${utc(sql`finished_at`, 'ms')} as finished_at, deleted::text, batches, kept, preview ->> 'expired' as expired, preview ->> 'estimatedRuns' as runs
+        ${utc(sql`finished_at`, 'ms')} as finished_at, deleted::text, batches, kept, kept_below, preview ->> 'expired' as expired, preview ->> 'estimatedRuns' as runs
       from retention.run r where policy = ${policy} and ${olderThan(before)}
       -- By the columns, which an index has in this order: a plain name would mean the texts that are answered.
       order by r.started_at desc, r.id desc limit ${constant(RUNS_A_PAGE + 1)}`,

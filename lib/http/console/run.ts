@@ -5,6 +5,7 @@ import { maybeRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { constant, sql, utc } from '../../platform/sql';
 import type { Services } from '../../services';
+import { KeptBelowRecord } from './kept';
 import { liveOf } from './policies';
 import { ended, type Live, type RunFacts, running, type State, secondsLeft } from './sentences';
 
@@ -36,6 +37,7 @@ const Run = z.object({
   bytes: count,
   by_rule: z.record(z.string(), z.object({ deleted: count, bytes: count })),
   kept: z.record(z.string(), count),
+  kept_below: KeptBelowRecord,
   sealed_at: at.nullable(),
   preview: z
     .object({
@@ -61,7 +63,7 @@ const runById = (id: string): Query<RunRecord | null> =>
   query(
     sql`select id::text, policy, mode, trigger, actor, outcome, reason, policy_version as version, ${utc(sql`as_of`, 'ms')} as as_of,
         ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`finished_at`, 'ms')} as finished_at, deleted::text,
-        dependants_deleted::text as dependants, ${BATCHES_SO_FAR} as batches, files_queued::text as files, bytes_freed::text as bytes, by_rule, kept,
+        dependants_deleted::text as dependants, ${BATCHES_SO_FAR} as batches, files_queued::text as files, bytes_freed::text as bytes, by_rule, kept, kept_below,
         ${utc(sql`sealed_at`, 'ms')} as sealed_at, preview
       from retention.run where id = ${id}::uuid`,
     maybeRow(Run),
@@ -136,7 +138,7 @@ const beatOf = (id: string): Query<z.output<typeof Ending> | null> =>
   query(
     sql`select id::text, policy, mode, trigger, actor, outcome, reason, policy_version as version, ${utc(sql`as_of`, 'ms')} as as_of,
         ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`finished_at`, 'ms')} as finished_at, deleted::text, '0' as dependants, ${BATCHES_SO_FAR} as batches,
-        '0' as files, '0' as bytes, '{}'::jsonb as by_rule, kept, null as sealed_at
+        '0' as files, '0' as bytes, '{}'::jsonb as by_rule, kept, kept_below, null as sealed_at
       from retention.run where id = ${id}::uuid`,
     maybeRow(Ending),
   );
@@ -182,6 +184,7 @@ const factsOf = (r: RunRecord): RunFacts => ({
     deleted: r.deleted,
     batches: r.batches,
     kept: r.kept,
+    keptBelow: r.kept_below,
   },
   ...{ startedAt: r.started_at, finishedAt: r.finished_at },
   wouldGo: r.preview ? { rows: r.preview.expired, runs: r.preview.estimatedRuns } : null,

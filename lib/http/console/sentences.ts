@@ -6,6 +6,7 @@ import { FAILURES } from '../../engine/guard/breaker';
 import {
   KEPT_REASONS,
   type Kept,
+  type KeptBelow,
   type Outcome,
   type Reason,
   type ROW_TOO_LARGE,
@@ -32,6 +33,7 @@ export interface RunFacts {
   readonly deleted: number;
   readonly batches: number;
   readonly kept: Readonly<Record<string, number>>;
+  readonly keptBelow: KeptBelow;
   /** Of a dry run, or by the newest one where the guard stopped: what would go, and in how many runs. */
   readonly wouldGo: { readonly rows: number; readonly runs: number } | null;
 }
@@ -115,20 +117,25 @@ const KEPT_BECAUSE: Readonly<Record<keyof Kept, string>> = {
 const ofOne = (why: string): string =>
   why.replace('they are', 'it is').replace('they ', 'it ').replace('their', 'its').replace('them', 'it');
 
-/** `3 kept because of a hold, 1 because other rows refer to them`; empty when nothing was. */
-export function keptInWords(kept: Readonly<Record<string, number>>): string {
+/** `3 kept because of a hold (2 by rows of public.note), 1 because other rows refer to them`; empty when nothing was. */
+export function keptInWords(kept: Readonly<Record<string, number>>, below: KeptBelow = {}): string {
   const parts = KEPT_REASONS.filter((reason) => (kept[reason] ?? 0) > 0).map(
-    (reason) => [kept[reason]!, KEPT_BECAUSE[reason]] as const,
+    (reason) => [kept[reason]!, KEPT_BECAUSE[reason], byWhose(below[reason])] as const,
   );
   return parts
-    .map(([n, why], i) => `${countOf(n)}${i === 0 ? ' kept' : ''} ${n === 1 ? ofOne(why) : why}`)
+    .map(([n, why, by], i) => `${countOf(n)}${i === 0 ? ' kept' : ''} ${n === 1 ? ofOne(why) : why}${by}`)
     .join(', ');
 }
 
+const byWhose = (tables: Readonly<Record<string, number>> = {}): string => {
+  const said = Object.entries(tables).map(([table, n]) => `${countOf(n)} by rows of ${table}`);
+  return said.length === 0 ? '' : ` (${said.join(', ')})`;
+};
+
 /** Without rows that are no exception: not past their date. */
-function exceptions(kept: Readonly<Record<string, number>>): string {
+function exceptions({ kept, keptBelow }: RunFacts): string {
   const { not_expired: _, ...rest } = kept;
-  return keptInWords(rest);
+  return keptInWords(rest, keptBelow);
 }
 
 type Told = (run: RunFacts) => Pick<State, 'mark' | 'word' | 'tone' | 'sentence'>;
@@ -242,7 +249,7 @@ export function ended(run: RunFacts): State {
       : state('◐', 'Ended', 'wait', `Ended because of ${run.reason}. ${gone(run)}`);
   }
   const at = clockOf(run.finishedAt ?? run.startedAt);
-  const kept = exceptions(run.kept);
+  const kept = exceptions(run);
   if (run.deleted > 0) {
     const with_ = `${countOf(run.deleted)} deleted at ${at}${kept ? `, ${kept}` : ''}`;
     return state('✓', 'Drained', 'good', `Nothing past its date is left. ${with_}.`);

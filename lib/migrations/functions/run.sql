@@ -43,7 +43,7 @@ comment on function retention.begin_run(text, uuid, text, timestamptz, text, tex
 -- Counts come from the receipts: they are right also when the runner died before it could tell. Sums of bytes, which
 -- rows claim, stop at the largest whole number that every reader takes.
 create or replace function retention.close_run(
-  r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text
+  r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text, below jsonb default null
 ) returns void language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 begin
   update retention.run set
@@ -51,7 +51,7 @@ begin
     duration_seconds = extract(epoch from greatest(at, started_at) - started_at),
     batches = t.batches, deleted = t.deleted, dependants_deleted = t.dependants, files_queued = t.files,
     bytes_freed = t.bytes, by_rule = t.by_rule,
-    picked = coalesce(looked_at, t.picked), kept = coalesce(stayed, '{}')
+    picked = coalesce(looked_at, t.picked), kept = coalesce(stayed, '{}'), kept_below = coalesce(below, '{}')
   from (
     select count(*) as batches, coalesce(sum(c.deleted), 0) as deleted,
       coalesce(sum(c.dependants_deleted), 0) as dependants, coalesce(sum(c.files), 0) as files,
@@ -67,12 +67,12 @@ begin
   ) t
   where run.id = r and run.finished_at is null;
 end $$;
-comment on function retention.close_run(uuid, text, text, timestamptz, bigint, jsonb, text) is
+comment on function retention.close_run(uuid, text, text, timestamptz, bigint, jsonb, text, jsonb) is
   'Ends a run''s record with counts taken from its receipts.';
 
 -- Ends a run: no batch of it can commit afterwards.
 create or replace function retention.end_run(
-  p text, r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text
+  p text, r uuid, how text, why text, at timestamptz, looked_at bigint, stayed jsonb, sla text, below jsonb default null
 ) returns void language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   -- A run of another policy may still be deleting: it is not this caller's to end.
@@ -80,9 +80,9 @@ begin
     return;
   end if;
   update retention.policy_state set run_now = null where policy = p and run_now = r;
-  perform retention.close_run(r, how, why, at, looked_at, stayed, sla);
+  perform retention.close_run(r, how, why, at, looked_at, stayed, sla, below);
 end $$;
-comment on function retention.end_run(text, uuid, text, text, timestamptz, bigint, jsonb, text) is
+comment on function retention.end_run(text, uuid, text, text, timestamptz, bigint, jsonb, text, jsonb) is
   'Takes the right to delete from the run, waiting for a batch still under way, then ends its record.';
 
 -- What a dry run found: Lapse's own record, never a deletion.
@@ -93,8 +93,8 @@ create or replace function retention.record_preview(
 begin
   insert into retention.policy_state (policy) values (p) on conflict do nothing;
   insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of,
-      started_at, finished_at, outcome, reason, preview, kept, duration_seconds, sla_status)
-    values (r, p, 'dry_run', how, who, correlation, 0, v, counted_from, started, finished, ended, why, seen, stayed,
+      started_at, finished_at, outcome, reason, preview, kept, kept_below, duration_seconds, sla_status)
+    values (r, p, 'dry_run', how, who, correlation, 0, v, counted_from, started, finished, ended, why, seen, stayed, coalesce(seen -> 'keptBelow', '{}'),
       extract(epoch from finished - started), sla);
 end $$;
 comment on function retention.record_preview(text, uuid, text, timestamptz, timestamptz, timestamptz, text, text, text, text, text, jsonb, jsonb, text) is

@@ -4,6 +4,7 @@
  */
 import { rolloutMessage, stepOf } from '../../engine/guard/rollout';
 import { utcInWords } from '../../platform/in-words';
+import { tableLabel } from '../../platform/sql';
 import { clockInWords } from '../../policies/clocks';
 import { periodInWords } from '../../policies/period';
 import { newestInWords } from '../../policies/spared/newest';
@@ -70,12 +71,12 @@ const SAY: Readonly<Record<Why, Say>> = {
   held: ({ there }) => {
     if (!there?.held) return null;
     const [hold] = there.holds;
-    if (!hold) return 'a legal hold keeps it, by a row that would go with it';
+    if (!hold || there.held.by !== null) return `a legal hold keeps it, by ${rowBelow(there.held)}`;
     return `a legal hold keeps it: "${hold.reason}", placed by ${hold.placed_by} on ${utcInWords(hold.placed_at)}, on ${hold.scope === 'item' ? 'this row' : `its ${hold.scope}`} (hold ${hold.id})`;
   },
   extended: ({ there }) =>
     there?.extended
-      ? `its retention was extended${there.extension ? ` until ${utcInWords(there.extension.keep_until)} by ${there.extension.extended_by}: "${there.extension.reason}"` : ''}`
+      ? `${there.extended.by === null ? 'its retention' : `the retention of ${rowBelow(there.extended)}`} was extended${there.extension ? ` until ${utcInWords(there.extension.keep_until)} by ${there.extension.extended_by}: "${there.extension.reason}"` : ''}`
       : null,
   guarded: ({ state }) =>
     state.last_reason === 'guarded'
@@ -85,6 +86,8 @@ const SAY: Readonly<Record<Why, Say>> = {
   dead_letter: ({ there }) => {
     if (!there?.dead_letter) return null;
     const { letter } = there;
+    if (there.dead_letter.by !== null)
+      return `${rowBelow(there.dead_letter)} could not be deleted, and is a dead letter`;
     const error = letter ? ` (${letter.constraint_name ?? letter.sql_state})` : '';
     return letter?.state === 'discarded'
       ? `it could not be deleted${error}, and somebody decided that it stays`
@@ -105,18 +108,22 @@ const SAY: Readonly<Record<Why, Say>> = {
       : null;
   },
   cooling,
-  referenced: (facts) =>
-    facts.judged?.stays === 'referenced' ? 'a row of a declared dependant keeps it here' : null,
+  referenced: ({ judged, declared }) => {
+    if (judged?.stays?.reason !== 'referenced') return null;
+    return judged.stays.by === tableLabel(declared.table)
+      ? 'a row of its own table that would go with it may not go itself'
+      : `a row of ${judged.stays.by} refers to it, or to a row that would go with it, and keeps it here`;
+  },
   condition: (facts) =>
     isPast(facts) && !facts.judged!.meets
       ? 'it is past its period, and the condition of the policy is not true for it'
       : null,
   newest: (facts) =>
-    facts.judged?.stays === 'newest'
+    facts.judged?.stays?.reason === 'newest'
       ? `it is past its period, and one of those that stay: ${newestInWords(facts.declared.keepAtLeast!)}`
       : null,
   one_of_period: (facts) =>
-    facts.judged?.stays === 'one_of_period'
+    facts.judged?.stays?.reason === 'one_of_period'
       ? `it is past its period, and the one of it that stays: ${thinInWords(facts.declared.thin!)}`
       : null,
   not_expired: (facts) =>
@@ -135,6 +142,10 @@ const SAY: Readonly<Record<Why, Say>> = {
     return judged.expires_at === null ? 'its rule keeps forever' : null;
   },
 };
+
+/** In another policy's table, or in one that has none. */
+const rowBelow = ({ by }: { readonly by: string | null }): string =>
+  by === null ? 'a row that would go with it' : `a row of ${by} that would go or change with it`;
 
 function pausedBy({
   stopped_by,

@@ -4,22 +4,20 @@
  */
 import { z } from 'zod';
 import { type AdmissionFacts, admissionFacts } from '../../engine/guard/facts';
+import { deadLetteredBy, extendedBy, heldBy, staysBecause } from '../../engine/statement/keeping';
 import { type Leg, legsOf } from '../../engine/statement/leg';
 import { walkOf } from '../../engine/statement/legs';
 import { clockOf } from '../../engine/statement/legs/columns';
 import {
-  deadLettered,
-  extended,
-  held,
   instantOf,
   isBefore,
   isInstant,
   isPast,
   mayGo,
   source,
-  staysBecause,
   unnoticed,
 } from '../../engine/statement/predicate';
+import { keptName } from '../../platform/outcome';
 import { maybeRow, oneRow, type Query, query, rows } from '../../platform/query';
 import { ask } from '../../platform/session';
 import {
@@ -46,10 +44,16 @@ import type { Services } from '../../services';
 /** A few look-ups by key, and the judging of one row. */
 const LIMITS = { statementMs: 10_000, readOnly: true };
 
+/** Whether a reason keeps it, and where another row does, by whose table. */
+const By = z
+  .string()
+  .nullable()
+  .transform((name) => (name === null ? null : keptName(name)));
+
 const Judged = z.object({
   label: z.string().nullable(),
   clock: z.string().nullable(),
-  stays: z.string().nullable(),
+  stays: By,
   may_go: z.boolean(),
   finite: z.boolean().nullable(),
   past: z.boolean().nullable(),
@@ -84,9 +88,9 @@ const Hold = z.object({
 });
 const Present = z.object({
   clock: z.string().nullable(),
-  held: z.boolean(),
-  extended: z.boolean(),
-  dead_letter: z.boolean(),
+  held: By,
+  extended: By,
+  dead_letter: By,
   marked: z.string().nullable(),
   organization: z.string().nullable(),
   /** Those on the row, its organization or its user; a hold on what goes with it is not among them. */
@@ -178,8 +182,8 @@ function presence(policy: Policy, key: string, asOfText: string): Query<Present 
     );
   const tenant = policy.tenants ? sql`${id('t', policy.tenants.column)}::text` : organization;
   return query(
-    sql`select ${utc(instantOf(policy))} as clock, ${held({ policy, held: null })} as held, ${extended(policy, asOf)} as extended,
-      ${deadLettered(policy, asOf)} as dead_letter, ${mark === null ? sql`null` : utc(id('t', mark))} as marked,
+    sql`select ${utc(instantOf(policy))} as clock, ${heldBy({ policy, held: null })} as held, ${extendedBy(policy, asOf)} as extended,
+      ${deadLetteredBy(policy, asOf)} as dead_letter, ${mark === null ? sql`null` : utc(id('t', mark))} as marked,
       ${tenant} as organization,
       coalesce((select jsonb_agg(${HOLD} order by h.placed_at) from retention.hold h where h.released_at is null
         and h.subject in (${organization}, ${user}, ${key}) and (${theirs('h')}

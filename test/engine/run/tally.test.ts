@@ -10,6 +10,20 @@ it('adds up batches and looks, and counts as batches those that deleted', () => 
   expect(tally.kept).toMatchObject({ held: 7, busy: 1, referenced: 4, extended: 0 });
 });
 
+it('says of what stays how much a row below keeps, by its table', () => {
+  const tally = new Tally();
+  tally.add({ picked: 9, kept: { held: 2, 'held by public.note': 3, 'referenced by public.pin': 1 } });
+  tally.add({ picked: 3, kept: { 'held by public.note': 1, 'held by a by b.c': 2 } });
+  expect(tally.kept).toMatchObject({ held: 8, referenced: 1 });
+  expect(tally.keptBelow).toEqual({
+    held: { 'public.note': 4, 'a by b.c': 2 },
+    referenced: { 'public.pin': 1 },
+  });
+  tally.takeBack({ 'held by public.note': 4, held: 1 });
+  expect(tally.kept).toMatchObject({ held: 3 });
+  expect(tally.keptBelow).toEqual({ held: { 'a by b.c': 2 }, referenced: { 'public.pin': 1 } });
+});
+
 it('counts a partition that was dropped as a batch, also when it was empty', () => {
   const tally = new Tally();
   tally.add({ picked: 0, deleted: 0, files: 0, kept: {}, batches: 1 });

@@ -1,5 +1,6 @@
 /** Rows go with everything that hangs on them, at any depth, or they stay; each row that goes is named once. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RunResult } from '@/lib/engine/run/result';
 import type { Policy } from '@/lib/policies/contract';
 import { type Engine, engine, fitsDatabase, protect } from '../../support/engine';
 import { named } from '../../support/preflight';
@@ -36,6 +37,12 @@ const OF_FIRST = [
   ...['public.version 100', 'public.version 101', 'public.version 110'],
 ];
 
+/** Its record says the same of the rows that stay. */
+async function expectRecorded(id: string, { kept, keptBelow }: Pick<RunResult, 'kept' | 'keptBelow'>) {
+  const recorded = await e.db.sql('select kept, kept_below from retention.run where id = $1::uuid', [id]);
+  expect(recorded).toEqual([{ kept, kept_below: keptBelow }]);
+}
+
 /** A dry run and a run, which say the same; gives the run. */
 async function both(policy: Policy) {
   await protect(e.db, policy);
@@ -47,6 +54,9 @@ async function both(policy: Policy) {
   const along = Object.values(dry.preview?.dependants ?? {}).reduce((a, b) => a + b, 0);
   expect(along).toBe(real.dependantsDeleted);
   expect(dry.preview?.kept).toEqual(real.kept);
+  expect(dry.preview?.keptBelow).toEqual(real.keptBelow);
+  await expectRecorded(dry.runId!, dry);
+  await expectRecorded(real.runId!, real);
   return { dry, real };
 }
 
@@ -252,6 +262,13 @@ describe('rows that refer to their own table', () => {
     );
     const { real } = await both(policy());
     expect(real).toMatchObject({ deleted: 3, kept: { held: 3, referenced: 2 } });
+    expect(real.keptBelow).toEqual({ held: { 'public.note': 3 }, referenced: { 'public.doc': 2 } });
+    await e.db.sql(
+      "insert into retention.hold (scope, subject, table_name, reason, placed_by) values ('item', '2', 'public.doc', 'r', 'alice')",
+    );
+    // 3 by its note; 2 itself; 1 by 2, which is nearer to it in the policy than a note.
+    const again = await both(policy());
+    expect(again.real.keptBelow).toMatchObject({ held: { 'public.note': 1, 'public.doc': 1 } });
     expect(await named(e)).toEqual([
       'public.doc 13',
       'public.doc 21',
@@ -340,6 +357,7 @@ describe('at any level', () => {
     await hold('organization', 'held');
     const { real } = await both(treePolicy(scoped));
     expect(real).toMatchObject({ deleted: 0, kept: { held: 1 } });
+    expect(real.keptBelow).toEqual({ held: { [`public.${table}`]: 1 } });
     await e.db.sql('delete from retention.hold');
     expect((await both(treePolicy(scoped))).real).toMatchObject({ deleted: 1, dependantsDeleted: 8 });
   });
@@ -351,7 +369,34 @@ describe('at any level', () => {
   ])('a hold on one %s keeps the root', async (table, key) => {
     await levels();
     await hold('item', key, `public.${table}`);
-    expect((await both(treePolicy(scoped))).real).toMatchObject({ deleted: 0, kept: { held: 1 } });
+    const { real } = await both(treePolicy(scoped));
+    expect(real).toMatchObject({ deleted: 0, kept: { held: 1 } });
+    expect(real.keptBelow).toEqual({ held: { [`public.${table}`]: 1 } });
+  });
+
+  it('the row itself is said first, then the levels in the order in which the policy names them', async () => {
+    await levels();
+    await e.db.sql(
+      `insert into doc values (3, '${OLD}', 'a'), (4, '${OLD}', 'b'); insert into note values (30, 3, 'a'), (40, 4, 'a'); insert into version values (300, 30, 'a')`,
+    );
+    for (const [key, of] of [
+      ['1', 'doc'],
+      ['1000', 'page'],
+      ['300', 'version'],
+      ['30', 'note'],
+    ])
+      await hold('item', key!, `public.${of}`);
+    const { real } = await both(treePolicy(scoped));
+    expect(real).toMatchObject({ deleted: 1, kept: { held: 2 } });
+    expect(real.keptBelow).toEqual({ held: { 'public.note': 1 } });
+    // Each row stands under one name, in the receipt as well.
+    expect(await e.db.sql('select kept from retention.receipt')).toEqual([
+      { kept: { held: 1, 'held by public.note': 1 } },
+    ]);
+    await e.db.sql("delete from retention.hold where subject in ('1', '30')");
+    expect((await both(treePolicy(scoped))).real.keptBelow).toEqual({
+      held: { 'public.page': 1, 'public.version': 1 },
+    });
   });
 
   it.each([
@@ -364,13 +409,17 @@ describe('at any level', () => {
       `insert into retention.extension (table_name, row_key, keep_until, reason, extended_by) values ($1, $2, '2030-01-01', 'test', 'alice')`,
       [`public.${table}`, key],
     );
-    expect((await both(treePolicy(scoped))).real).toMatchObject({ deleted: 0, kept: { extended: 1 } });
+    const { real } = await both(treePolicy(scoped));
+    expect(real).toMatchObject({ deleted: 0, kept: { extended: 1 } });
+    expect(real.keptBelow).toEqual({ extended: { [`public.${table}`]: 1 } });
     await e.db.sql('delete from retention.extension');
     await e.db.sql(
       `insert into retention.dead_letter (policy, table_name, row_key, sql_state, next_attempt_at, state) values ('other', $1, $2, '23503', '2030-01-01', 'open')`,
       [`public.${table}`, key],
     );
-    expect((await both(treePolicy(scoped))).real).toMatchObject({ deleted: 0, kept: { dead_letter: 1 } });
+    const later = (await both(treePolicy(scoped))).real;
+    expect(later).toMatchObject({ deleted: 0, kept: { dead_letter: 1 } });
+    expect(later.keptBelow).toEqual({ dead_letter: { [`public.${table}`]: 1 } });
   });
 
   it.each(['note', 'version', 'page'])(
@@ -380,7 +429,9 @@ describe('at any level', () => {
       await e.db.sql(`create table pin (id int primary key, at_row int references ${table}); create index on pin (at_row);
       grant select on pin to lapse_app; insert into pin select 1, max(id) from ${table} where id not in (20, 200, 2000)`);
       const blocked = treePolicy([...scoped, on('pin', table, 'at_row', { fate: 'block' })]);
-      expect((await both(blocked)).real).toMatchObject({ deleted: 0, kept: { referenced: 1 } });
+      const { real } = await both(blocked);
+      expect(real).toMatchObject({ deleted: 0, kept: { referenced: 1 } });
+      expect(real.keptBelow).toEqual({ referenced: { 'public.pin': 1 } });
       await e.db.sql('delete from pin');
       expect((await both(blocked)).real).toMatchObject({ deleted: 1 });
     },

@@ -22,6 +22,7 @@ const run = (of: Partial<RunFacts>): RunFacts => ({
   deleted: 0,
   batches: 0,
   kept: {},
+  keptBelow: {},
   wouldGo: null,
   ...of,
 });
@@ -163,6 +164,14 @@ it('every reason why a row stayed has its words', () => {
   expect(keptInWords(noneKept())).toBe('');
   expect(keptInWords({ not_expired: 1, busy: 2, unnoticed: 1 })).toBe(
     '1 kept because it is not past its date, 1 because its organization was not told in time, 2 because someone else was changing them',
+  );
+  expect(
+    keptInWords(
+      { held: 12, referenced: 1 },
+      { held: { 'public.invoices': 9 }, referenced: { 'public.pin': 1 } },
+    ),
+  ).toBe(
+    '12 kept because of a hold (9 by rows of public.invoices), 1 because other rows refer to it (1 by rows of public.pin)',
   );
 });
 

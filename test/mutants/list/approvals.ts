@@ -257,7 +257,7 @@ export const approvalMutants: readonly Mutant[] = [
   {
     id: 'A31',
     promise: 'Rows that the condition spares are told from rows that are not old enough.',
-    file: `lib/engine/statement/predicate.ts`,
+    file: `lib/engine/statement/keeping.ts`,
     find: `is not true\`, 'condition')`,
     replace: `is not true\`, 'not_expired')`,
     tests: [preview],

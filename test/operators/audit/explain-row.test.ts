@@ -113,7 +113,62 @@ it('names a clock that is not set, a rule that keeps forever, a condition that i
       },
     ],
   });
-  expect((await of(id, blocked)).here).toMatchObject([{ status: 'referenced' }]);
+  expect((await of(id, blocked)).here).toMatchObject([
+    {
+      status: 'referenced',
+      message: 'a row of public.notes refers to it, or to a row that would go with it, and keeps it here',
+    },
+  ]);
+});
+
+it('says by whose rows it is kept: those of a table whose rows would go with it', async () => {
+  const [id, parent] = await things(e.db, [4000 * DAY, 4000 * DAY]);
+  await e.db.sql(`create table notes (id int primary key, thing uuid references things); grant select on notes to lapse_app;
+    alter table things add parent uuid references things`);
+  await e.db.sql('insert into notes values (7, $1::uuid)', [id]);
+  const declared = thingsPolicy({
+    dependants: [
+      {
+        table: { name: 'notes' },
+        key: [{ column: 'id', type: 'int' }],
+        references: ['thing'],
+        fate: 'delete',
+      },
+      {
+        table: { name: 'things' },
+        key: [{ column: 'id', type: 'uuid' }],
+        references: ['parent'],
+        fate: 'delete',
+      },
+    ],
+  });
+  const said = async (sql: string) => {
+    await e.db.sql(sql);
+    return (await of(id, declared)).here[0]?.reasons.map((r) => r.message);
+  };
+  const [hold, extension, letter] = ['hold', 'extension', 'dead_letter'].map(
+    (t) => `delete from retention.${t};`,
+  );
+  expect(
+    await said(
+      `insert into retention.hold (scope, subject, table_name, reason, placed_by) values ('item', '7', 'public.notes', 'r', 'alice')`,
+    ),
+  ).toEqual(['a legal hold keeps it, by a row of public.notes that would go or change with it']);
+  expect(
+    await said(
+      `${hold} insert into retention.extension (table_name, row_key, keep_until, reason, extended_by) values ('public.notes', '7', '2030-01-01', 'r', 'alice')`,
+    ),
+  ).toEqual(['the retention of a row of public.notes that would go or change with it was extended']);
+  expect(
+    await said(
+      `${extension} insert into retention.dead_letter (policy, table_name, row_key, sql_state, next_attempt_at) values ('other', 'public.notes', '7', '23503', '2030-01-01')`,
+    ),
+  ).toEqual([
+    'a row of public.notes that would go or change with it could not be deleted, and is a dead letter',
+  ]);
+  expect(
+    await said(`${letter} update things set parent = '${id}', at = now() where id = '${parent}'`),
+  ).toEqual(['a row of its own table that would go with it may not go itself']);
 });
 
 it('says that deletion is paused, or was stopped by a guard rail', async () => {

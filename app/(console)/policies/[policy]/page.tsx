@@ -344,6 +344,7 @@ function RunState({ run: r, now }: { run: ListedRun; now: Date }) {
       deleted: r.deleted,
       batches: r.batches,
       kept: r.kept,
+      keptBelow: r.kept_below,
     },
     ...{ startedAt: r.started_at, finishedAt: r.finished_at },
     wouldGo: r.mode === 'dry_run' ? { rows: r.expired ?? 0, runs: r.runs ?? 0 } : null,

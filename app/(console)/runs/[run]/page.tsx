@@ -7,6 +7,7 @@ import { reading } from '@/lib/http/console/reading';
 import { type Beat, type RunNow, type RunRecord, runNow, shareOf } from '@/lib/http/console/run';
 import { keptInWords, secondsLeft } from '@/lib/http/console/sentences';
 import { bytesOf, countOf, manyOf, spanOf } from '@/lib/http/console/words';
+import { keptBelow, keptTotals } from '@/lib/platform/outcome';
 import { Act } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Empty, Part } from '../../parts/notes';
@@ -89,6 +90,7 @@ const beatOf = ({ record, live, state }: RunNow, at: Date): Beat => ({
 });
 
 function Found({ run: r, preview: p }: { run: RunRecord; preview: NonNullable<RunRecord['preview']> }) {
+  const kept = keptInWords(r.kept, r.kept_below);
   return (
     <Section
       id="found"
@@ -128,13 +130,13 @@ function Found({ run: r, preview: p }: { run: RunRecord; preview: NonNullable<Ru
           { name: 'Size', number: true, cell: ([, x]) => bytesOf(x.bytes) },
         ]}
       />
-      {keptInWords(r.kept) && <p>It would leave {keptInWords(r.kept)}.</p>}
+      {kept && <p>It would leave {kept}.</p>}
     </Section>
   );
 }
 
 function Gone({ now: { record: r, filesWaiting } }: { now: RunNow }) {
-  const kept = keptInWords(r.kept);
+  const kept = keptInWords(r.kept, r.kept_below);
   return (
     <Section id="gone" title="What went, and what stayed">
       {r.outcome === null ? (
@@ -179,7 +181,7 @@ const Batches = ({ now: { batches, record } }: { now: RunNow }) => (
         { name: 'At', cell: ({ at }) => <Time at={at} seconds /> },
         { name: 'Rows', number: true, cell: (b) => countOf(b.deleted) },
         { name: 'Files', number: true, cell: (b) => countOf(b.files) },
-        { name: 'Kept', cell: (b) => keptInWords(b.kept) },
+        { name: 'Kept', cell: (b) => keptInWords(keptTotals(b.kept), keptBelow(b.kept)) },
         { name: 'Receipt', cell: () => (record.sealed_at ? '✓ sealed' : 'sealed at the end of the run') },
       ]}
     />

@@ -3,9 +3,10 @@
  * snapshot, so that a batch is bounded by its size whatever is held, and the cursor comes from what was looked at.
  */
 import { allOf, cte, literal, type Sql, sql, typed } from '../../../platform/sql';
+import { staysBecause } from '../keeping';
 import type { Range } from '../legs';
 import { at, REASONS } from '../pick';
-import { mayGo, staysBecause } from '../predicate';
+import { mayGo } from '../predicate';
 import { type Batch, token } from '../request';
 import type { Shape } from './shape';
 import { WAITS_SHORTLY } from './waiting';

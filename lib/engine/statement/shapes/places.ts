@@ -2,8 +2,9 @@
 import { allOf, cte, raw, type Sql, sql, typed } from '../../../platform/sql';
 import { asArchived, changedSince } from '../archived';
 import { unindexed, withinBlocks } from '../heap';
+import { staysBecause } from '../keeping';
 import { cutShort, progress, REASONS } from '../pick';
-import { mayGo, staysBecause } from '../predicate';
+import { mayGo } from '../predicate';
 import { type Batch, token } from '../request';
 import { seenInBlocks } from './blocks';
 import type { Shape } from './shape';

@@ -666,7 +666,8 @@ select
         ‹2026-03-01T02:00:00.000Z›::timestamptz,
         ‹0›::bigint,
         ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-        ‹within_sla›
+        ‹within_sla›,
+        ‹{}›::jsonb
       )::text
     end
   ) is not null as ended;

@@ -175,39 +175,40 @@ with
         from
           (
             select
-              case
-                when (
+              coalesce(
+                (
                   case
                     when (
                       select exists (select 1 from retention.hold where released_at is null)
-                    ) then (
-                      exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'organization'
-                          and h.subject = "t"."org"::text
-                      )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                      )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'item'
-                          and h.subject = "t"."id"::text
-                          and h.table_name in ('public.things')
-                      )
-                    )
-                    else false
+                    ) then case
+                      when (
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'organization'
+                            and h.subject = "t"."org"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'item'
+                            and h.subject = "t"."id"::text
+                            and h.table_name in ('public.things')
+                        )
+                      ) then 'held'
+                    end
                   end
-                ) then 'held'
-                when (
+                ),
+                (
                   case
                     when (
                       select
@@ -218,18 +219,19 @@ with
                             table_name in ('public.things')
                             and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                         )
-                    ) then exists (
-                      select 1
-                      from retention.extension e
-                      where
-                        e.table_name in ('public.things')
-                        and e.row_key = "t"."id"::text
-                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                    )
-                    else false
+                    ) then case
+                      when exists (
+                        select 1
+                        from retention.extension e
+                        where
+                          e.table_name in ('public.things')
+                          and e.row_key = "t"."id"::text
+                          and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      ) then 'extended'
+                    end
                   end
-                ) then 'extended'
-                when (
+                ),
+                (
                   case
                     when (
                       select
@@ -246,26 +248,28 @@ with
                               )
                             )
                         )
-                    ) then exists (
-                      select 1
-                      from retention.dead_letter
-                      where
-                        table_name in ('public.things')
-                        and row_key = "t"."id"::text
-                        and (
-                          state = 'discarded'
-                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                        )
-                    )
-                    else false
+                    ) then case
+                      when exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.things')
+                          and row_key = "t"."id"::text
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      ) then 'dead_letter'
+                    end
                   end
-                ) then 'dead_letter'
-                when false then 'referenced'
-                when (
-                  "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                  and isfinite("t"."at")
-                ) is not true then 'not_expired'
-              end as reason,
+                ),
+                case
+                  when (
+                    "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                    and isfinite("t"."at")
+                  ) is not true then 'not_expired'
+                end
+              ) as reason,
               count(*) as n
             from only "public"."things" t
             where
@@ -560,39 +564,40 @@ with
         from
           (
             select
-              case
-                when (
+              coalesce(
+                (
                   case
                     when (
                       select exists (select 1 from retention.hold where released_at is null)
-                    ) then (
-                      exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'organization'
-                          and h.subject = "t"."org"::text
-                      )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                      )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'item'
-                          and h.subject = "t"."id"::text
-                          and h.table_name in ('public.things')
-                      )
-                    )
-                    else false
+                    ) then case
+                      when (
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'organization'
+                            and h.subject = "t"."org"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'item'
+                            and h.subject = "t"."id"::text
+                            and h.table_name in ('public.things')
+                        )
+                      ) then 'held'
+                    end
                   end
-                ) then 'held'
-                when (
+                ),
+                (
                   case
                     when (
                       select
@@ -603,18 +608,19 @@ with
                             table_name in ('public.things')
                             and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                         )
-                    ) then exists (
-                      select 1
-                      from retention.extension e
-                      where
-                        e.table_name in ('public.things')
-                        and e.row_key = "t"."id"::text
-                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                    )
-                    else false
+                    ) then case
+                      when exists (
+                        select 1
+                        from retention.extension e
+                        where
+                          e.table_name in ('public.things')
+                          and e.row_key = "t"."id"::text
+                          and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      ) then 'extended'
+                    end
                   end
-                ) then 'extended'
-                when (
+                ),
+                (
                   case
                     when (
                       select
@@ -631,26 +637,28 @@ with
                               )
                             )
                         )
-                    ) then exists (
-                      select 1
-                      from retention.dead_letter
-                      where
-                        table_name in ('public.things')
-                        and row_key = "t"."id"::text
-                        and (
-                          state = 'discarded'
-                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                        )
-                    )
-                    else false
+                    ) then case
+                      when exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.things')
+                          and row_key = "t"."id"::text
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      ) then 'dead_letter'
+                    end
                   end
-                ) then 'dead_letter'
-                when false then 'referenced'
-                when (
-                  "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                  and isfinite("t"."at")
-                ) is not true then 'not_expired'
-              end as reason,
+                ),
+                case
+                  when (
+                    "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                    and isfinite("t"."at")
+                  ) is not true then 'not_expired'
+                end
+              ) as reason,
               count(*) as n
             from only "public"."things" t
             where
@@ -833,7 +841,8 @@ select
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-    ‹within_sla›
+    ‹within_sla›,
+    ‹{}›::jsonb
   );
 
 select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule

@@ -182,26 +182,27 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                ) then 'held'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -212,18 +213,19 @@ with
                       table_name in ('public.things')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then 'extended'
+              end
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -237,32 +239,34 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            exists (
-              select 1
-              from "public"."parcels" "p"
-              where
-                "p"."id" = "t"."parcel"
-                and "p"."sent_at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                and isfinite("p"."sent_at")
-            )
-          ) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when (
+              exists (
+                select 1
+                from "public"."parcels" "p"
+                where
+                  "p"."id" = "t"."parcel"
+                  and "p"."sent_at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("p"."sent_at")
+              )
+            ) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -502,26 +506,27 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                ) then 'held'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -532,18 +537,19 @@ with
                       table_name in ('public.things')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then 'extended'
+              end
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -557,32 +563,34 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            exists (
-              select 1
-              from "public"."parcels" "p"
-              where
-                "p"."id" = "t"."parcel"
-                and "p"."sent_at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-                and isfinite("p"."sent_at")
-            )
-          ) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when (
+              exists (
+                select 1
+                from "public"."parcels" "p"
+                where
+                  "p"."id" = "t"."parcel"
+                  and "p"."sent_at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("p"."sent_at")
+              )
+            ) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -742,7 +750,8 @@ select
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":1,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-    ‹within_sla›
+    ‹within_sla›,
+    ‹{}›::jsonb
   );
 
 select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule

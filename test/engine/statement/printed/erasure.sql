@@ -279,47 +279,48 @@ with
         )
         and not false then null
         else coalesce(
-          case
-            when (
+          coalesce(
+            (
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "t"."id"::text
-                      and h.table_name in ('public.things')
-                  )
-                  or (
+                ) then case
+                  when (
                     exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                    )
+                    or exists (
                       select 1
                       from retention.hold h
                       where
                         h.released_at is null
-                        and h.scope = 'organization'
-                        and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                        and h.scope = 'item'
+                        and h.subject = "t"."id"::text
+                        and h.table_name in ('public.things')
                     )
-                    or false
-                  )
-                )
-                else false
+                    or (
+                      exists (
+                        select 1
+                        from retention.hold h
+                        where
+                          h.released_at is null
+                          and h.scope = 'organization'
+                          and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                      )
+                      or false
+                    )
+                  ) then 'held'
+                end
               end
-            ) then 'held'
-            when (
+            ),
+            (
               case
                 when (
                   select
@@ -333,23 +334,25 @@ with
                           or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                         )
                     )
-                ) then exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
-                )
-                else false
+                ) then case
+                  when exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  ) then 'dead_letter'
+                end
               end
-            ) then 'dead_letter'
-            when false then 'referenced'
-            when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
-          end,
+            ),
+            case
+              when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
+            end
+          ),
           'busy'
         )
       end as stays
@@ -656,44 +659,45 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'organization'
-                    and h.subject = ‹00000000-0000-4000-8000-000000000100›
-                )
-              )
-              else false
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'organization'
+                      and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                  )
+                ) then 'held'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -707,23 +711,25 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -921,7 +927,8 @@ select
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-    ‹within_sla›
+    ‹within_sla›,
+    ‹{}›::jsonb
   );
 
 select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule

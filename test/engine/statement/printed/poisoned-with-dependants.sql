@@ -209,58 +209,63 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    "d"."thing" = "t"."id"
-                    and (
-                      exists (
-                        select 1
-                        from retention.hold h
-                        where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
-                      )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'item'
-                          and h.subject = "d"."id"::text
-                          and h.table_name in ('public.notes')
-                      )
+              ) then coalesce(
+                case
+                  when (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
                     )
-                )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "t"."id"::text
+                        and h.table_name in ('public.things')
+                    )
+                  ) then 'held'
+                end,
+                case
+                  when exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and (
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'item'
+                            and h.subject = "d"."id"::text
+                            and h.table_name in ('public.notes')
+                        )
+                      )
+                  ) then 'held by public.notes'
+                end
               )
-              else false
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -271,34 +276,37 @@ with
                       table_name in ('public.things', 'public.notes')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then (
-                exists (
-                  select 1
-                  from retention.extension e
-                  where
-                    e.table_name in ('public.things')
-                    and e.row_key = "t"."id"::text
-                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    "d"."thing" = "t"."id"
-                    and exists (
-                      select 1
-                      from retention.extension e
-                      where
-                        e.table_name in ('public.notes')
-                        and e.row_key = "d"."id"::text
-                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                    )
-                )
+              ) then coalesce(
+                case
+                  when exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = "t"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  ) then 'extended'
+                end,
+                case
+                  when exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.extension e
+                        where
+                          e.table_name in ('public.notes')
+                          and e.row_key = "d"."id"::text
+                          and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      )
+                  ) then 'extended by public.notes'
+                end
               )
-              else false
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -312,45 +320,56 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then (
-                exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    "d"."thing" = "t"."id"
-                    and exists (
-                      select 1
-                      from retention.dead_letter
-                      where
-                        table_name in ('public.notes')
-                        and row_key = "d"."id"::text
-                        and (
-                          state = 'discarded'
-                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                        )
-                    )
-                )
+              ) then coalesce(
+                case
+                  when exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  ) then 'dead_letter'
+                end,
+                case
+                  when exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.notes')
+                          and row_key = "d"."id"::text
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      )
+                  ) then 'dead_letter by public.notes'
+                end
               )
-              else false
             end
-          ) then 'dead_letter'
-          when (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when exists (
+              select 1
+              from "public"."pins" x
+              where "x"."thing" = "t"."id"
+            ) then 'referenced by public.pins'
+          end,
+          case
+            when (
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
+            ) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -959,58 +978,63 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    "d"."thing" = "t"."id"
-                    and (
-                      exists (
-                        select 1
-                        from retention.hold h
-                        where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
-                      )
-                      or exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'item'
-                          and h.subject = "d"."id"::text
-                          and h.table_name in ('public.notes')
-                      )
+              ) then coalesce(
+                case
+                  when (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
                     )
-                )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "t"."id"::text
+                        and h.table_name in ('public.things')
+                    )
+                  ) then 'held'
+                end,
+                case
+                  when exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and (
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                        )
+                        or exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'item'
+                            and h.subject = "d"."id"::text
+                            and h.table_name in ('public.notes')
+                        )
+                      )
+                  ) then 'held by public.notes'
+                end
               )
-              else false
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -1021,34 +1045,37 @@ with
                       table_name in ('public.things', 'public.notes')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then (
-                exists (
-                  select 1
-                  from retention.extension e
-                  where
-                    e.table_name in ('public.things')
-                    and e.row_key = "t"."id"::text
-                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    "d"."thing" = "t"."id"
-                    and exists (
-                      select 1
-                      from retention.extension e
-                      where
-                        e.table_name in ('public.notes')
-                        and e.row_key = "d"."id"::text
-                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                    )
-                )
+              ) then coalesce(
+                case
+                  when exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = "t"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  ) then 'extended'
+                end,
+                case
+                  when exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.extension e
+                        where
+                          e.table_name in ('public.notes')
+                          and e.row_key = "d"."id"::text
+                          and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                      )
+                  ) then 'extended by public.notes'
+                end
               )
-              else false
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -1062,45 +1089,56 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then (
-                exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
-                )
-                or exists (
-                  select 1
-                  from "public"."notes" d
-                  where
-                    "d"."thing" = "t"."id"
-                    and exists (
-                      select 1
-                      from retention.dead_letter
-                      where
-                        table_name in ('public.notes')
-                        and row_key = "d"."id"::text
-                        and (
-                          state = 'discarded'
-                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                        )
-                    )
-                )
+              ) then coalesce(
+                case
+                  when exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  ) then 'dead_letter'
+                end,
+                case
+                  when exists (
+                    select 1
+                    from "public"."notes" d
+                    where
+                      "d"."thing" = "t"."id"
+                      and exists (
+                        select 1
+                        from retention.dead_letter
+                        where
+                          table_name in ('public.notes')
+                          and row_key = "d"."id"::text
+                          and (
+                            state = 'discarded'
+                            or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                          )
+                      )
+                  ) then 'dead_letter by public.notes'
+                end
               )
-              else false
             end
-          ) then 'dead_letter'
-          when (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when exists (
+              select 1
+              from "public"."pins" x
+              where "x"."thing" = "t"."id"
+            ) then 'referenced by public.pins'
+          end,
+          case
+            when (
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
+            ) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -1866,7 +1904,8 @@ select
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
     ‹{"held":0,"extended":0,"dead_letter":1,"referenced":1,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-    ‹within_sla›
+    ‹within_sla›,
+    ‹{"referenced":{"public.pins":1}}›::jsonb
   );
 
 select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule

@@ -204,36 +204,37 @@ with
         )
         and not false then null
         else coalesce(
-          case
-            when (
+          coalesce(
+            (
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "t"."id"::text
-                      and h.table_name in ('public.things')
-                  )
-                )
-                else false
+                ) then case
+                  when (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "t"."id"::text
+                        and h.table_name in ('public.things')
+                    )
+                  ) then 'held'
+                end
               end
-            ) then 'held'
-            when (
+            ),
+            (
               case
                 when (
                   select
@@ -244,18 +245,19 @@ with
                         table_name in ('public.things')
                         and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                     )
-                ) then exists (
-                  select 1
-                  from retention.extension e
-                  where
-                    e.table_name in ('public.things')
-                    and e.row_key = "t"."id"::text
-                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
-                else false
+                ) then case
+                  when exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = "t"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  ) then 'extended'
+                end
               end
-            ) then 'extended'
-            when (
+            ),
+            (
               case
                 when (
                   select
@@ -269,23 +271,23 @@ with
                           or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                         )
                     )
-                ) then exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
-                )
-                else false
+                ) then case
+                  when exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  ) then 'dead_letter'
+                end
               end
-            ) then 'dead_letter'
-            when false then 'referenced'
-            when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired'
-          end,
+            ),
+            case when ("t"."at" < w.cutoff and isfinite("t"."at")) is not true then 'not_expired' end
+          ),
           'busy'
         )
       end as stays
@@ -363,7 +365,7 @@ select
     ‹id-2›,
     ‹succeeded›,
     ‹null›,
-    ‹{"complete":true,"expired":2,"bytes":0,"files":0,"byRule":{"free":{"expired":2,"bytes":0,"files":0}},"dependants":{},"rowsSha256":"15b0fc81b8c165163a47e57657163a7133e70618358c34667ec0c6f88f09a4b7","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000002"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"aa4c5e6f9d587f451de4d6f62d17b03c75eb3ae77a971cc45325556ce5d29fa4","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
+    ‹{"complete":true,"expired":2,"bytes":0,"files":0,"byRule":{"free":{"expired":2,"bytes":0,"files":0}},"dependants":{},"rowsSha256":"15b0fc81b8c165163a47e57657163a7133e70618358c34667ec0c6f88f09a4b7","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"keptBelow":{},"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000002"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"aa4c5e6f9d587f451de4d6f62d17b03c75eb3ae77a971cc45325556ce5d29fa4","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );

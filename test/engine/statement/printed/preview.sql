@@ -136,36 +136,37 @@ with
         )
         and not false then null
         else coalesce(
-          case
-            when (
+          coalesce(
+            (
               case
                 when (
                   select exists (select 1 from retention.hold where released_at is null)
-                ) then (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                  )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "t"."id"::text
-                      and h.table_name in ('public.things')
-                  )
-                )
-                else false
+                ) then case
+                  when (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "t"."id"::text
+                        and h.table_name in ('public.things')
+                    )
+                  ) then 'held'
+                end
               end
-            ) then 'held'
-            when (
+            ),
+            (
               case
                 when (
                   select
@@ -176,18 +177,19 @@ with
                         table_name in ('public.things')
                         and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                     )
-                ) then exists (
-                  select 1
-                  from retention.extension e
-                  where
-                    e.table_name in ('public.things')
-                    and e.row_key = "t"."id"::text
-                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
-                else false
+                ) then case
+                  when exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.things')
+                      and e.row_key = "t"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  ) then 'extended'
+                end
               end
-            ) then 'extended'
-            when (
+            ),
+            (
               case
                 when (
                   select
@@ -201,26 +203,28 @@ with
                           or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                         )
                     )
-                ) then exists (
-                  select 1
-                  from retention.dead_letter
-                  where
-                    table_name in ('public.things')
-                    and row_key = "t"."id"::text
-                    and (
-                      state = 'discarded'
-                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                    )
-                )
-                else false
+                ) then case
+                  when exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.things')
+                      and row_key = "t"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  ) then 'dead_letter'
+                end
               end
-            ) then 'dead_letter'
-            when false then 'referenced'
-            when (
-              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-              and isfinite("t"."at")
-            ) is not true then 'not_expired'
-          end,
+            ),
+            case
+              when (
+                "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                and isfinite("t"."at")
+              ) is not true then 'not_expired'
+            end
+          ),
           'busy'
         )
       end as stays
@@ -297,7 +301,7 @@ select
     ‹id-2›,
     ‹succeeded›,
     ‹null›,
-    ‹{"complete":true,"expired":2,"bytes":0,"files":0,"byRule":{"all":{"expired":2,"bytes":0,"files":0}},"dependants":{},"rowsSha256":"c9fd01554dd40ba2dae2ca6dec9281d6022868a9db621d977d29c34a36dd5af7","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000002"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"acde246cd45d19692a9a9421aa1f6445105cbe2ae96a44ab0da46b6037ea277c","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
+    ‹{"complete":true,"expired":2,"bytes":0,"files":0,"byRule":{"all":{"expired":2,"bytes":0,"files":0}},"dependants":{},"rowsSha256":"c9fd01554dd40ba2dae2ca6dec9281d6022868a9db621d977d29c34a36dd5af7","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"keptBelow":{},"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000002"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"acde246cd45d19692a9a9421aa1f6445105cbe2ae96a44ab0da46b6037ea277c","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );

@@ -159,32 +159,34 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-                or exists (
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                ) then 'held'
+                when exists (
                   select 1
                   from "public"."ratings" x
                   where
@@ -200,12 +202,11 @@ with
                           and h.table_name in ('public.ratings')
                       )
                     )
-                )
-              )
-              else false
+                ) then 'held by public.ratings'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -216,18 +217,19 @@ with
                       table_name in ('public.things')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then 'extended'
+              end
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -241,26 +243,28 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when (
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
+            ) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -671,32 +675,34 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-                or exists (
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                ) then 'held'
+                when exists (
                   select 1
                   from "public"."ratings" x
                   where
@@ -712,12 +718,11 @@ with
                           and h.table_name in ('public.ratings')
                       )
                     )
-                )
-              )
-              else false
+                ) then 'held by public.ratings'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -728,18 +733,19 @@ with
                       table_name in ('public.things')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then 'extended'
+              end
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -753,26 +759,28 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-        end,
+          ),
+          case
+            when (
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
+            ) is not true then 'not_expired'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -938,7 +946,8 @@ select
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹2›::bigint,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-    ‹within_sla›
+    ‹within_sla›,
+    ‹{}›::jsonb
   );
 
 select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule

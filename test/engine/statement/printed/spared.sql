@@ -161,36 +161,37 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                ) then 'held'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -201,18 +202,19 @@ with
                       table_name in ('public.things')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then 'extended'
+              end
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -226,69 +228,71 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-          when (
-            (
-              select count(*)
-              from
-                (
-                  select 1
-                  from only "public"."things" n
-                  where
-                    "n"."org" = "t"."org"
-                    and isfinite("n"."at")
-                    and ("n"."at", "n"."id") > ("t"."at", "t"."id")
-                  order by "n"."at" asc, "n"."id" asc
-                  limit 1
-                ) n
-            ) < 1
-          ) then 'newest'
-          when (
-            (
-              (date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month') at time zone 'UTC'
-            ) > ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => 3024000)
-            and (
-              select count(*)
-              from
-                (
-                  select 1
-                  from only "public"."things" n
-                  where
-                    "n"."at" >= (
-                      date_trunc('month', ("t"."at" at time zone 'UTC')) at time zone 'UTC'
-                    ) - interval '3 hours'
-                    and "n"."at" <= (
-                      (
-                        date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month'
-                      ) at time zone 'UTC'
-                    ) + interval '3 hours'
-                    and date_trunc('month', ("n"."at" at time zone 'UTC')) = date_trunc('month', ("t"."at" at time zone 'UTC'))
-                    and isfinite("n"."at")
-                    and ("n"."at", "n"."id") > ("t"."at", "t"."id")
-                  order by "n"."at" asc, "n"."id" asc
-                  limit 1
-                ) n
-            ) < 1
-          ) then 'one_of_period'
-        end,
+          ),
+          case
+            when (
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
+            ) is not true then 'not_expired'
+            when (
+              (
+                select count(*)
+                from
+                  (
+                    select 1
+                    from only "public"."things" n
+                    where
+                      "n"."org" = "t"."org"
+                      and isfinite("n"."at")
+                      and ("n"."at", "n"."id") > ("t"."at", "t"."id")
+                    order by "n"."at" asc, "n"."id" asc
+                    limit 1
+                  ) n
+              ) < 1
+            ) then 'newest'
+            when (
+              (
+                (date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month') at time zone 'UTC'
+              ) > ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => 3024000)
+              and (
+                select count(*)
+                from
+                  (
+                    select 1
+                    from only "public"."things" n
+                    where
+                      "n"."at" >= (
+                        date_trunc('month', ("t"."at" at time zone 'UTC')) at time zone 'UTC'
+                      ) - interval '3 hours'
+                      and "n"."at" <= (
+                        (
+                          date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month'
+                        ) at time zone 'UTC'
+                      ) + interval '3 hours'
+                      and date_trunc('month', ("n"."at" at time zone 'UTC')) = date_trunc('month', ("t"."at" at time zone 'UTC'))
+                      and isfinite("n"."at")
+                      and ("n"."at", "n"."id") > ("t"."at", "t"."id")
+                    order by "n"."at" asc, "n"."id" asc
+                    limit 1
+                  ) n
+              ) < 1
+            ) then 'one_of_period'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -778,36 +782,37 @@ with
   stayed as materialized (
     select
       coalesce(
-        case
-          when (
+        coalesce(
+          (
             case
               when (
                 select exists (select 1 from retention.hold where released_at is null)
-              ) then (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-                )
-                or exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'item'
-                    and h.subject = "t"."id"::text
-                    and h.table_name in ('public.things')
-                )
-              )
-              else false
+              ) then case
+                when (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+                  )
+                  or exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'item'
+                      and h.subject = "t"."id"::text
+                      and h.table_name in ('public.things')
+                  )
+                ) then 'held'
+              end
             end
-          ) then 'held'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -818,18 +823,19 @@ with
                       table_name in ('public.things')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
-              ) then exists (
-                select 1
-                from retention.extension e
-                where
-                  e.table_name in ('public.things')
-                  and e.row_key = "t"."id"::text
-                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.things')
+                    and e.row_key = "t"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                ) then 'extended'
+              end
             end
-          ) then 'extended'
-          when (
+          ),
+          (
             case
               when (
                 select
@@ -843,69 +849,71 @@ with
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
                   )
-              ) then exists (
-                select 1
-                from retention.dead_letter
-                where
-                  table_name in ('public.things')
-                  and row_key = "t"."id"::text
-                  and (
-                    state = 'discarded'
-                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                  )
-              )
-              else false
+              ) then case
+                when exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and row_key = "t"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                ) then 'dead_letter'
+              end
             end
-          ) then 'dead_letter'
-          when false then 'referenced'
-          when (
-            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-            and isfinite("t"."at")
-          ) is not true then 'not_expired'
-          when (
-            (
-              select count(*)
-              from
-                (
-                  select 1
-                  from only "public"."things" n
-                  where
-                    "n"."org" = "t"."org"
-                    and isfinite("n"."at")
-                    and ("n"."at", "n"."id") > ("t"."at", "t"."id")
-                  order by "n"."at" asc, "n"."id" asc
-                  limit 1
-                ) n
-            ) < 1
-          ) then 'newest'
-          when (
-            (
-              (date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month') at time zone 'UTC'
-            ) > ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => 3024000)
-            and (
-              select count(*)
-              from
-                (
-                  select 1
-                  from only "public"."things" n
-                  where
-                    "n"."at" >= (
-                      date_trunc('month', ("t"."at" at time zone 'UTC')) at time zone 'UTC'
-                    ) - interval '3 hours'
-                    and "n"."at" <= (
-                      (
-                        date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month'
-                      ) at time zone 'UTC'
-                    ) + interval '3 hours'
-                    and date_trunc('month', ("n"."at" at time zone 'UTC')) = date_trunc('month', ("t"."at" at time zone 'UTC'))
-                    and isfinite("n"."at")
-                    and ("n"."at", "n"."id") > ("t"."at", "t"."id")
-                  order by "n"."at" asc, "n"."id" asc
-                  limit 1
-                ) n
-            ) < 1
-          ) then 'one_of_period'
-        end,
+          ),
+          case
+            when (
+              "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+              and isfinite("t"."at")
+            ) is not true then 'not_expired'
+            when (
+              (
+                select count(*)
+                from
+                  (
+                    select 1
+                    from only "public"."things" n
+                    where
+                      "n"."org" = "t"."org"
+                      and isfinite("n"."at")
+                      and ("n"."at", "n"."id") > ("t"."at", "t"."id")
+                    order by "n"."at" asc, "n"."id" asc
+                    limit 1
+                  ) n
+              ) < 1
+            ) then 'newest'
+            when (
+              (
+                (date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month') at time zone 'UTC'
+              ) > ‹2026-03-01T02:00:00.000Z›::timestamptz - make_interval(secs => 3024000)
+              and (
+                select count(*)
+                from
+                  (
+                    select 1
+                    from only "public"."things" n
+                    where
+                      "n"."at" >= (
+                        date_trunc('month', ("t"."at" at time zone 'UTC')) at time zone 'UTC'
+                      ) - interval '3 hours'
+                      and "n"."at" <= (
+                        (
+                          date_trunc('month', ("t"."at" at time zone 'UTC')) + interval '1 month'
+                        ) at time zone 'UTC'
+                      ) + interval '3 hours'
+                      and date_trunc('month', ("n"."at" at time zone 'UTC')) = date_trunc('month', ("t"."at" at time zone 'UTC'))
+                      and isfinite("n"."at")
+                      and ("n"."at", "n"."id") > ("t"."at", "t"."id")
+                    order by "n"."at" asc, "n"."id" asc
+                    limit 1
+                  ) n
+              ) < 1
+            ) then 'one_of_period'
+          end
+        ),
         'busy'
       ) as reason,
       count(*) as n
@@ -1095,7 +1103,8 @@ select
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹3›::bigint,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":1,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
-    ‹within_sla›
+    ‹within_sla›,
+    ‹{}›::jsonb
   );
 
 select batches, deleted::text, dependants_deleted::text, files_queued::text, bytes_freed::text, by_rule

@@ -1,6 +1,7 @@
 /** A run that the guard stopped, as a person needs to see it: the frozen preview, what is different, and three ways to go on. */
 import type { Metadata } from 'next';
 import { type FrozenPreview, type GuardStop, guardStop } from '@/lib/http/console/approval';
+import { keptInWords } from '@/lib/http/console/sentences';
 import { bytesOf, countOf, manyOf, minuteOf, shareOf, spanOf } from '@/lib/http/console/words';
 import { tableLabel } from '@/lib/platform/sql';
 import { Facts, ForWhoMay, link, mayAct, orNotFound, Reason } from '../../../parts/deciding';
@@ -142,7 +143,7 @@ function Preview({ visit: v, stop, preview }: { visit: Visit; stop: GuardStop; p
 }
 
 function Seen({ preview, now, isVoid }: { preview: FrozenPreview; now: Date; isVoid: string }) {
-  const kept = Object.entries(preview.kept).filter(([, n]) => n > 0);
+  const kept = keptInWords(preview.kept, preview.kept_below ?? {});
   const along = Object.entries(preview.dependants).filter(([, n]) => n > 0);
   return (
     <Facts
@@ -151,10 +152,7 @@ function Seen({ preview, now, isVoid }: { preview: FrozenPreview; now: Date; isV
         Files: `${countOf(preview.files)}, ${bytesOf(preview.bytes)}`,
         'With them':
           along.length > 0 ? along.map(([table, n]) => `${countOf(n)} of ${table}`).join(', ') : null,
-        Kept:
-          kept.length > 0
-            ? kept.map(([why, n]) => `${countOf(n)} ${why.replaceAll('_', ' ')}`).join(', ')
-            : null,
+        'Would stay': kept || null,
         'Oldest and newest': preview.oldest
           ? `${minuteOf(new Date(preview.oldest))} and ${minuteOf(new Date(preview.newest ?? preview.oldest))}`
           : null,
