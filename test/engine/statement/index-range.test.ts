@@ -313,7 +313,7 @@ describe('a range says and does the same as locking each row', () => {
     }
     expect([...seen].sort()).toEqual(
       [
-        ...['condition', 'dead_letter', 'extended', 'held', 'not_expired', 'referenced'],
+        ...['condition', 'dead_letter', 'extended', 'held', 'not_expired', 'referenced by public.notes'],
         ...(how === 'by one rule' ? [] : ['unknown_rule']),
       ].sort(),
     );

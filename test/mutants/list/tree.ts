@@ -33,10 +33,10 @@ export const treeMutants: readonly Mutant[] = [
   },
   {
     id: 'TR04',
-    promise: 'Of the levels that keep a row the first that the policy names is said, and only those that do.',
-    file: 'lib/engine/statement/below.ts',
-    find: 'p === place ? questions(p, alias)[i]!.is : null',
-    replace: 'p.n <= place.n ? (questions(p, alias)[i]?.is ?? null) : null',
+    promise: 'A row that is kept by itself is not said to be kept by one below it.',
+    file: 'lib/engine/statement/keeping.ts',
+    find: 'coalesce(${first}, ${deeper})',
+    replace: 'coalesce(${deeper}, ${first})',
     tests: [`${tree}:is said first`],
   },
 ];
