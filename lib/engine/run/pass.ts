@@ -1,7 +1,6 @@
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { table } from '../../platform/sql';
-import { refersToItself } from '../../policies/going';
 import { leftBehind } from '../statement/drained';
 import { leftOnLeaves } from '../statement/leaf-by-leaf';
 import type { Leg } from '../statement/leg';
@@ -41,7 +40,7 @@ export async function runPass(
   return (await sweep.from(resumedAt(left, from))) ?? provedToEnd(pass, legs, sweep);
 }
 
-/** Looks whether anything is left. Rows that were locked, or moved behind the sweep, get another from the start. */
+/** Looks whether anything is left. Rows that were locked, or moved behind the sweep, get another from the start, while sweeps delete. */
 async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Promise<Ending> {
   const { run, work, proved } = pass;
   let sweep = swept;
@@ -52,8 +51,8 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
     if (isLeft === null) return unproved;
     if (!isLeft) return drained;
     if (work.most.ending === null && run.tally.deleted >= work.most.rows) return approvedGone;
-    // Each sweep frees the rows that only those gone by it referred to, so sweeps continue while they delete.
-    if (again > 0 && !(refersToItself(work.policy) && run.tally.deleted > before)) return busy;
+    // Each sweep frees the rows that only those gone by it referred to, and what else went along with them.
+    if (again > 0 && run.tally.deleted === before) return busy;
     before = run.tally.deleted;
     run.tally.takeBack(sweep.kept);
     // Partitions may have come, and gone, meanwhile.
