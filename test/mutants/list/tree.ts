@@ -35,8 +35,8 @@ export const treeMutants: readonly Mutant[] = [
     id: 'TR04',
     promise: 'A row that is kept by itself is not said to be kept by one below it.',
     file: 'lib/engine/statement/keeping.ts',
-    find: 'coalesce(${first}, ${deeper})',
-    replace: 'coalesce(${deeper}, ${first})',
+    find: `coalesce(\${first}, \${deeper})`,
+    replace: `coalesce(\${deeper}, \${first})`,
     tests: [`${tree}:is said first`],
   },
 ];
