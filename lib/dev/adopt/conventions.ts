@@ -64,25 +64,15 @@ export function technicalBecause(table: TableFacts, isSupabase: boolean): string
 
 const USERS = new Set(['user', 'account', 'customer', 'person', 'profile', 'member', 'client', 'contact']);
 const ORGANIZATIONS = new Set([
-  ...[
-    'organization',
-    'organization',
-    'org',
-    'tenant',
-    'workspace',
-    'team',
-    'company',
-    'store',
-    'shop',
-    'site',
-    'project',
-  ],
+  ...['organization', 'org', 'tenant', 'workspace', 'team', 'company', 'store', 'shop', 'site', 'project'],
 ]);
 /** Who wrote a row is not whom it is about; it is taken where nothing else names a user. */
 const USER_COLUMNS =
   /^(user|account|customer|owner|author|member|person|profile|client|viewer|created_by|sender|recipient)(_?(id|uuid|uid))?$/;
 const ORGANIZATION_COLUMNS =
   /^(organi[sz]ation|org|tenant|workspace|team|company|store|shop)_?(id|uuid|uid)$/;
+
+const american = (word: string): string => word.replace(/^organi[sz]/, 'organiz');
 
 export interface Subjects {
   readonly organization?: string;
@@ -100,7 +90,10 @@ export function subjectsOf(
       const to = nameOf(f.to);
       const last = to === undefined ? undefined : wordsOf(to).at(-1);
       return (
-        f.from === table.oid && f.columns.length === 1 && last !== undefined && tables.has(singular(last))
+        f.from === table.oid &&
+        f.columns.length === 1 &&
+        last !== undefined &&
+        tables.has(american(singular(last)))
       );
     });
     // A bare `sender` may be an address, unless a foreign key says that it is somebody.

@@ -8,6 +8,7 @@ import type { ForeignKey, TableFacts } from './catalog';
 import type { Clock } from './clocks';
 import { epochClock, isMadeToPass } from './clocks';
 import { type Chosen, joinKey, keyColumns, keyOf, type Refusal, typeOf, withoutKey } from './keys';
+import { mayRefer } from './may-refer';
 import { quotedTable } from './quoting';
 import type { Survey, Surveyed } from './survey';
 import { snake } from './words';
@@ -62,7 +63,7 @@ export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}):
       ...(files.length > 0 ? { files } : {}),
       ...qualityOf(chosen),
     },
-    notes: notesOf(table, chosen),
+    notes: [...notesOf(table, chosen), ...mayRefer(survey, facts, columns)],
   };
 }
 
@@ -105,6 +106,7 @@ function withoutClock({ facts, clocks }: Surveyed, wanted?: string): Refusal {
   };
 }
 
+/** Of a reference of a table to itself the batch takes the name out: by its foreign key a row that goes would change on the way. */
 const FATES: Record<ForeignKey['on_delete'], Fate> = {
   ...{ c: 'delete', n: 'keep', d: 'keep', a: 'block', r: 'block' },
 };
@@ -136,7 +138,7 @@ function dependantsOf(
       if (from === undefined) continue;
       const own = namesOf(survey, from, chosen);
       if ('problem' in own) return own;
-      const fate = FATES[f.on_delete];
+      const fate = f.from === f.to && f.on_delete === 'n' ? 'set-null' : FATES[f.on_delete];
       const hangs = hanging(f, parent, parent.facts === facts);
       found.set(`${f.from}\0${JSON.stringify(hangs)}\0${fate}`, {
         table: nameOf(from),

@@ -23,6 +23,9 @@ export interface Judgment {
   readonly refused: readonly Problem[];
 }
 
+/** `justification` is what `--reason` says. */
+const BY_HAND =
+  'where justification, ground or rules are named, say --reason, --ground or --keep otherwise; else write this policy by hand';
 const GROUP = 'lapse_app';
 const JUDGE_MS = 20_000;
 
@@ -38,7 +41,7 @@ export async function judge(
   } catch (error) {
     return {
       steps: [],
-      refused: [{ problem: (error as Error).message, remedy: 'write this policy by hand' }],
+      refused: [{ problem: (error as Error).message, remedy: BY_HAND }],
     };
   }
   try {

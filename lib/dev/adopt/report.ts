@@ -116,14 +116,15 @@ function grouped(notes: readonly string[][]): string[] {
 const NAMED = 2;
 
 function along(dependants: NonNullable<Judged['draft']['input']['dependants']>): string {
-  const tables = (fate: string) => [
-    ...new Set(dependants.filter((d) => d.fate === fate).map((d) => d.table.name)),
+  const tables = (...fates: string[]) => [
+    ...new Set(dependants.filter((d) => fates.includes(d.fate)).map((d) => d.table.name)),
   ];
+  const letting = tables('keep', 'set-null');
   const going = tables('delete');
   const more = going.length > NAMED ? ` and ${going.length - NAMED} more` : '';
   return [
     ...(going.length > 0 ? [`${going.slice(0, NAMED).join(', ')}${more}`] : []),
-    ...(tables('keep').length > 0 ? [`${tables('keep').length} let go`] : []),
+    ...(letting.length > 0 ? [`${letting.length} let go`] : []),
     ...(tables('block').length > 0 ? [`${tables('block').length} may keep it`] : []),
   ].join('; ');
 }

@@ -21,7 +21,7 @@ async function main(): Promise<number> {
   const url = flags.database ?? process.env.MIGRATION_DATABASE_URL ?? process.env.DATABASE_URL;
   if (!url) {
     console.error(
-      'set MIGRATION_DATABASE_URL, or say --database postgresql://owner:password@host/name: it is only read',
+      'set MIGRATION_DATABASE_URL, or say --database postgresql://owner:password@host/name: only --apply changes it',
     );
     return 2;
   }
