@@ -66,6 +66,23 @@ const FRACTION = { us: '.US', ms: '.MS', s: '' } as const;
 export const utc = (instant: Sql, digits: keyof typeof FRACTION = 'us'): Sql =>
   sql`to_char(${instant} at time zone 'UTC', ${literal(`${ISO}${FRACTION[digits]}"Z"`)})`;
 
+/** PostgreSQL passes at most a hundred arguments to a function. */
+const MOST_ARGUMENTS = 100;
+
+function inParts(called: string, items: readonly Sql[], most: number): Sql {
+  const calls = Array.from({ length: Math.max(1, Math.ceil(items.length / most)) }, (_, i) => {
+    return sql`${raw(called)}(${list(...items.slice(i * most, (i + 1) * most))})`;
+  });
+  return calls.length === 1 ? calls[0]! : sql`(${join(calls, ' || ')})`;
+}
+
+/** A JSON object of any number of entries, each `name, value`. */
+export const jsonObject = (entries: readonly Sql[]): Sql =>
+  inParts('jsonb_build_object', entries, MOST_ARGUMENTS / 2);
+
+/** A JSON array of any number of items. */
+export const jsonArray = (items: readonly Sql[]): Sql => inParts('jsonb_build_array', items, MOST_ARGUMENTS);
+
 /** The key as one text: the value itself, or a JSON array of the values as text. */
 export function keyAsText(alias: string, key: readonly KeyColumn[]): Sql {
   const columns = key.map((k) => sql`${id(alias, k.column)}::text`);

@@ -8,6 +8,7 @@ import {
   empty,
   id,
   isUuid,
+  jsonObject,
   keyAsText,
   list,
   literal,
@@ -125,14 +126,12 @@ function queued({ request, policy }: Batch, shape: Shape): Sql {
 function totals(b: Batch, shape: Shape): Sql {
   const children = along(b.policy, shape);
   // A table that rows leave on several ways is named once.
-  const keysOfAll = list(
-    ...[...new Set(children.map((d) => d.label))].map((label) => {
-      const keys = united(
-        children.filter((d) => d.label === label).map((d) => sql`select key from ${d.relation}`),
-      );
-      return sql`${literal(label)}, coalesce((select jsonb_agg(key) from (${keys}) k), '[]')`;
-    }),
-  );
+  const keysOfAll = [...new Set(children.map((d) => d.label))].map((label) => {
+    const keys = united(
+      children.filter((d) => d.label === label).map((d) => sql`select key from ${d.relation}`),
+    );
+    return sql`${literal(label)}, coalesce((select jsonb_agg(key) from (${keys}) k), '[]')`;
+  });
   const ofAll = (what: Sql) => summed(children.map((d) => sql`(select ${what} from ${d.relation})`));
   return cte(
     'totals',
@@ -143,7 +142,7 @@ function totals(b: Batch, shape: Shape): Sql {
         ? sql`coalesce(string_agg(uuid_send(key), ''::bytea), '') as keys`
         : sql`coalesce(array_agg(key), '{}') as keys`,
       sql`${ofAll(sql`count(*)`)} as dependants_deleted`,
-      sql`jsonb_build_object(${keysOfAll}) as dependants`,
+      sql`${jsonObject(keysOfAll)} as dependants`,
       sql`${capped(sql`coalesce(sum(bytes), 0) + ${ofAll(sql`coalesce(sum(bytes), 0)`)}`)} as bytes`,
       sql`(select count(*) from queued) as files`,
       sql`${byRule(b, shape)} as by_rule`,

@@ -10,6 +10,8 @@ import {
   allOf,
   cte,
   id,
+  jsonArray,
+  jsonObject,
   keyAsText,
   lines,
   list,
@@ -157,7 +159,7 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
       'going',
       sql`
     select j.n, j.label, j.key, j.clk, ${sum('bytes')} as bytes, ${sum('files')} as files, ${list(...both.map(({ d, n }) => sql`coalesce(${d}.n, 0) as ${n}`))},
-      jsonb_build_array(${list(...both.map(({ d, what }) => sql`jsonb_build_array(coalesce(${d}.n, 0), coalesce(${d}.keys, ${none})${what})`))}) as along
+      ${jsonArray(both.map(({ d, what }) => sql`jsonb_build_array(coalesce(${d}.n, 0), coalesce(${d}.keys, ${none})${what})`))} as along
     from judged j
     ${lines(...both.map(({ d }) => sql`left join ${d} on ${d}.r = j.n`))}
     where j.stays is null
@@ -257,7 +259,5 @@ function summedByTable(columns: readonly { table: Policy['table']; n: Sql }[]): 
     byTable.set(label, [...(byTable.get(label) ?? []), sql`sum(${n})`]);
   }
   const counts = [...byTable].map(([label, sums]) => sql`${literal(label)}, coalesce(${summed(sums)}, 0)`);
-  return counts.length === 0
-    ? sql`'{}'::jsonb`
-    : sql`(select jsonb_build_object(${list(...counts)}) from going)`;
+  return counts.length === 0 ? sql`'{}'::jsonb` : sql`(select ${jsonObject(counts)} from going)`;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { RequestError } from '../../platform/errors';
 import { oneRow, type Query, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
-import { id, keyValue, list, literal, type Sql, sql, tableId } from '../../platform/sql';
+import { id, jsonObject, keyValue, list, literal, type Sql, sql, tableId } from '../../platform/sql';
 import type { Holding } from './holdings';
 
 /** A table without an index on what names the subject is read to its end for each page. */
@@ -63,15 +63,10 @@ function pageOf(
   const { table, key, columns, theirs, value } = holding;
   const keys = list(...key.map((k) => id('t', k.column)));
   const behind = after === null ? null : list(...key.map((k, i) => keyValue(after[i] ?? null, k)));
-  const line = sql`jsonb_build_object(${list(...columns.slice(0, MOST_ARGUMENTS).map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`))})`;
-  const more = columns.slice(MOST_ARGUMENTS);
-  const rest =
-    more.length === 0
-      ? sql``
-      : sql` || jsonb_build_object(${list(...more.map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`))})`;
+  const line = jsonObject(columns.map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`));
   return query(
     sql`with page as materialized (
-      select jsonb_build_array(${list(...key.map((k) => sql`${id('t', k.column)}::text`))}) as key, (${line}${rest})::text as line,
+      select jsonb_build_array(${list(...key.map((k) => sql`${id('t', k.column)}::text`))}) as key, (${line})::text as line,
         to_jsonb(${filesIn(holding)}) as files
       from ${tableId(table)} t where ${theirs}${behind === null ? sql`` : sql` and (${keys}) > (${behind})`}
       order by ${keys} limit ${size}::int
@@ -81,9 +76,6 @@ function pageOf(
     oneRow(Page),
   );
 }
-
-/** A function takes at most a hundred arguments: a name and a value each. */
-const MOST_ARGUMENTS = 50;
 
 /** Names that mean one file below the column's prefix, whatever the host. */
 const filesIn = ({ files }: Holding): Sql =>
