@@ -1,6 +1,6 @@
 /** How a history is written: slice by slice inside the database, each row from its number alone, so that the same numbers give the same history. */
 
-export interface Governed {
+interface Governed {
   /** Of the policy. */
   readonly name: string;
   /** schema.table */

@@ -55,7 +55,7 @@ const Node: z.ZodType<Node> = z.lazy(() =>
 const Explained = z.object({ 'Query Text': z.string(), Plan: Node });
 type Explained = z.output<typeof Explained>;
 
-export interface Scan {
+interface Scan {
   readonly table: string;
   readonly statement: string;
   /** Sequential, or so many rows by an index. */
