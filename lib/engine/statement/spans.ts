@@ -136,10 +136,12 @@ const organizationOf = ({ tenants, scope }: Policy): Sql => {
 /** Rows whose clock lies between the two cutoffs. */
 function passing(w: Walk, { most }: Span, more: Sql = empty): Sql {
   const { policy } = w;
-  const between = allOf(
-    sql`${clockOf(policy)} >= ${inClock(policy, sql`w.lower`)}`,
-    isBefore(policy, clockOf(policy), sql`w.cutoff`),
-  );
+  const between = policy.clock.orLaterIn
+    ? allOf(isPast(policy, sql`w.cutoff`), sql`not (${isPast(policy, sql`w.lower`)})`)
+    : allOf(
+        sql`${clockOf(policy)} >= ${inClock(policy, sql`w.lower`)}`,
+        isBefore(policy, clockOf(policy), sql`w.cutoff`),
+      );
   return sql`select ${organizationOf(policy)} as organization, t.nth,
       case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays${more}
     from ${firstOf(w, between, most)}`;
@@ -148,7 +150,8 @@ function passing(w: Walk, { most }: Span, more: Sql = empty): Sql {
 /** Older rows, where there may be any: they may go now, and might not at the earlier instant. */
 function released(w: Walk, before: Moment, { most }: Span, more: Sql = empty): Sql {
   const { policy } = w;
-  const older = isDue(policy, sql`w.lower`);
+  // Those that passed in between are counted already.
+  const older = (policy.clock.orLaterIn ? isPast : isDue)(policy, sql`w.lower`);
   const then = walkOf(before.policy, before.leg, before.asOf);
   const past = allOf(isPast(policy, sql`w.lower`), unmarked(policy));
   const might = mayGo({ ...then, cutoff: sql`w.lower`, past });

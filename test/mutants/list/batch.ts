@@ -20,8 +20,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B03',
     promise: 'A child with a held owner that came after its parent was locked keeps the parent.',
     file: `lib/engine/statement/shapes/locked.ts`,
-    find: `allOf(sql\`not \${held(b.walk)}\`, b.walk`,
-    replace: `allOf(b.walk`,
+    find: `    sql\`not \${held(b.walk)}\`,\n`,
+    replace: '',
     tests: [statements],
   },
   {

@@ -35,7 +35,7 @@ export const lockFirst = (b: Batch): Sql => sql`${withParts(...pickAndLock(b), .
     sql`set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
   )}`;
 
-/** A child with a held owner, or one that keeps the row here, may have come after its parent was locked. */
+/** A child with a held owner, one that keeps the row here or makes it young again, may have come before its parent was locked. */
 export function lockedAgain(b: Batch): Sql {
   const { walk } = b;
   const each = walk.ownLabel === null;
@@ -43,7 +43,11 @@ export function lockedAgain(b: Batch): Sql {
     ? sql`
     join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid`
     : empty;
-  const isFree = allOf(sql`not ${held(b.walk)}`, b.walk.locksFirst && sql`not ${referenced(b.walk)}`);
+  const isFree = allOf(
+    sql`not ${held(b.walk)}`,
+    b.walk.locksFirst && sql`not ${referenced(b.walk)}`,
+    b.policy.clock.orLaterIn && walk.takes,
+  );
   return cte(
     'locked',
     sql`

@@ -30,6 +30,7 @@ export function clear(b: Batch): Sql {
     walk.isExtendable && extended(policy, walk.asOf),
     deadLettered(policy, walk.asOf),
     (walk.locksFirst || grown.takesGoverned) && referenced(walk),
+    policy.clock.orLaterIn && sql`(${walk.takes} is not true)`,
   );
   const those = (where: Sql) =>
     sql`select t.ctid as c from only ${tableId(policy.table)} t where t.ctid = any(${LOCKED_PLACES})${where}`;
