@@ -75,7 +75,7 @@ export async function byOneDelete(owner: Client, cutoff: string): Promise<WayFig
 }
 
 /** One core is left to the client and to everybody else; with two cores a second lane still gains. */
-const LANES = [1, 2, 3].filter((lanes) => lanes <= Math.max(2, availableParallelism() - 1));
+export const LANES = [1, 2, 3].filter((lanes) => lanes <= Math.max(2, availableParallelism() - 1));
 
 const byLapse = (path: 'index' | 'heap', lanes: number): Way => ({
   name: `Lapse, ${path}, ${lanes} lane${lanes === 1 ? '' : 's'}`,

@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- [--quick] [--only NAME] [--rows N] [--rounds N] [--cores N] [--database URL] [--folder DIR] [--json FILE]`:
+ * `npm run bench -- [--quick] [--only NAME,…] [--rows N] [--rounds N] [--cores N] [--database URL] [--folder DIR] [--json FILE]`:
  * deletes the same backlog in every way, on fresh copies of the same table on the same server, one after the other, each
  * round in another order (the median counts); then shows how the speed holds as things around it change. `--only ways`
- * is the first part alone; any scene's name another. A benchmark, not a test: nothing depends on its figures.
+ * is the first part alone; any scene's name another; several are parted by commas. A benchmark, not a test: nothing depends on its figures.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -26,9 +26,9 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-const chosen = scenes.find((s) => s.only !== undefined && s.only === values.only);
-const only = chosen?.name ?? values.only;
-const rowsGiven = values.rows ?? String(chosen?.leastRows ?? (values.quick ? 200_000 : 1_000_000));
+const only = values.only?.split(',').map((name) => scenes.find((s) => s.only === name)?.name ?? name);
+const alone = only?.length === 1 ? scenes.find((s) => s.name === only[0]) : undefined;
+const rowsGiven = values.rows ?? String(alone?.leastRows ?? (values.quick ? 200_000 : 1_000_000));
 const roundsGiven = values.rounds ?? (values.quick ? '1' : '3');
 for (const [name, given] of Object.entries({
   rows: rowsGiven,
@@ -38,13 +38,13 @@ for (const [name, given] of Object.entries({
   if (!/^[1-9]\d*$/.test(given)) refuse(`--${name} takes a whole number from 1`);
 }
 const names = ['ways', ...scenes.map((s) => s.name)];
-if (only !== undefined && !names.includes(only)) refuse(`--only takes one of ${names.join(', ')}`);
+if (only?.some((name) => !names.includes(name))) refuse(`--only takes some of ${names.join(', ')}`);
 if (values.cores !== undefined && values.database !== undefined) {
   refuse('--cores pins the server that the bench starts, not the one of --database: leave one out');
 }
 if (values.cores !== undefined) pinTo(Number(values.cores));
 
-const isWanted = (name: string) => only === undefined || only === name;
+const isWanted = (name: string) => only === undefined || only.includes(name);
 const rows = Number(rowsGiven);
 const rounds = Number(roundsGiven);
 

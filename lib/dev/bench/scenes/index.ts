@@ -11,6 +11,7 @@ import { reader } from './reader';
 import type { Scene } from './scene';
 import { tenTimes } from './ten-times';
 import { tenants } from './tenants';
+import { tree } from './tree';
 import { trickle } from './trickle';
 
 export const scenes: readonly Scene[] = [
@@ -25,6 +26,7 @@ export const scenes: readonly Scene[] = [
   tenants,
   files,
   dependants,
+  tree,
   archive,
   idle,
 ];
