@@ -15,6 +15,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'lock_tree',
       'take_apart',
       'leave_tree',
+      'refuse_more',
       'try_each',
       'set_aside',
       'partitions',

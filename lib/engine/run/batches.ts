@@ -12,7 +12,7 @@ import { settle, settleAs } from './settle';
 import type { Work } from './work';
 
 /** What a batch walks: so many rows from a position, or some blocks. */
-type Part = Pick<BatchRequest, 'position' | 'limit' | 'most' | 'blocks' | 'byRange'>;
+type Part = Pick<BatchRequest, 'position' | 'limit' | 'most' | 'blocks' | 'rowsOfEach' | 'byRange'>;
 /** A partition, and the most rows it may have. */
 type Whole = Pick<DropRequest, 'leg' | 'partition' | 'most' | 'statementTimeoutMs'>;
 

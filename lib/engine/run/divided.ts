@@ -1,5 +1,6 @@
 /** Whether a leg is walked in lanes, and the stretches they take. */
 import { refersToItself } from '../../policies/going';
+import { treeOf } from '../../policies/tree';
 import { borders, middle } from '../statement/divide';
 import { DUE_CAP } from '../statement/drained';
 import type { Leg, Position } from '../statement/leg';
@@ -11,13 +12,18 @@ import type { Pass } from './under-way';
 
 /** So that none is idle while the last of the others is still at work. */
 const STRETCHES_A_LANE = 4;
-/** First batches of a stretch. With fewer it ends before batches have grown to their size, and each costs as much again. */
+/**
+ * First batches of a stretch. With fewer it ends before batches have grown to their size, and each costs as much again. A row
+ * with others below it counts as one of each table: batches of such rows are large sooner.
+ */
 const LEAST_BATCHES = 25;
 
 /** In the order of the walk, and together the whole of what is ahead. */
 export async function divided(pass: Pass, leg: Leg, position: Position | null): Promise<readonly Stretch[]> {
   const { run, work } = pass;
-  const rows = LEAST_BATCHES * run.services.settings.batchSize;
+  const rows = Math.ceil(
+    (LEAST_BATCHES * run.services.settings.batchSize) / treeOf(work.policy).places.length,
+  );
   const most = mayDivide(pass) ? mostOf(pass, rows) : 1;
   if (most < 2 || leg.kind === 'subject') return [stretch(position, null)];
   const asked = borders(onLeaf(work.policy, leg), leg, position, { most, rows });

@@ -34,8 +34,8 @@ export async function settleAs<Q extends Queries, R extends BatchResult>(
     });
   } catch (error) {
     // It is known not to have committed, so the other form has the same number.
-    if (asked.instead === undefined || !isBusy(error)) throw error;
-    const { instead: _, ...other } = asked.instead();
+    if (!isForOther(asked, error)) throw error;
+    const { instead: _, ...other } = asked.instead!.ask();
     return settleAs(database, request, other, backoff, inTime);
   }
 }
@@ -58,8 +58,15 @@ async function attempt<Q extends Queries, R extends BatchResult>(
   }
 }
 
-const isBusy = (error: unknown): boolean => error instanceof DatabaseError && error.failure === 'busy';
+/** Whether it is asked again in another form, not again in this one. */
+function isForOther({ instead }: DatabaseRequest<Queries, BatchResult>, error: unknown): boolean {
+  if (instead === undefined || !(error instanceof DatabaseError)) return false;
+  if (instead.when === 'busy') return error.failure === 'busy';
+  return error.failure === 'timeout' || error.sqlState === TOO_MANY;
+}
 
-/** What met a locked row is asked again in another form, where there is one, not again in this one. */
-const maySettle = ({ instead }: DatabaseRequest<Queries, BatchResult>, error: unknown): boolean =>
-  error instanceof DatabaseError && error.mayPass && !(instead !== undefined && isBusy(error));
+/** Raised by retention.refuse_more. */
+const TOO_MANY = 'LP017';
+
+const maySettle = (asked: DatabaseRequest<Queries, BatchResult>, error: unknown): boolean =>
+  error instanceof DatabaseError && error.mayPass && !isForOther(asked, error);

@@ -8,6 +8,7 @@ import { within } from '../statement/divide';
 import { count } from '../statement/found';
 import type { Leg } from '../statement/leg';
 import { isThere } from '../statement/partition';
+import { HEADROOM } from '../statement/request';
 import { byBlocks } from './by-blocks';
 import type { Cursor } from './checkpoint';
 import { divided, middleOf, mostUnderWay } from './divided';
@@ -34,6 +35,8 @@ export class Sweep {
   readonly #pace;
   readonly #isFirst: boolean;
   #slowestMs = 0;
+  /** How many rows of all tables went with each governed one in the last batch of a tree; the next is planned by it. */
+  #rowsOfEach: number | undefined;
 
   constructor(
     private readonly pass: Pass,
@@ -114,12 +117,13 @@ export class Sweep {
 
   /** Sends one batch. Null: it did not go; what kept it has been set aside, or the next takes fewer rows. */
   async #send(leg: Leg, next: Stretch): Promise<Sent | null> {
-    const { run, batches, asOf, trail } = this.pass;
-    const limit = Math.min(this.#pace.next(run.neighbors.bounds), next.fewer ?? Number.POSITIVE_INFINITY);
+    const { batches, asOf, trail } = this.pass;
+    const limit = Math.min(this.#limit, next.fewer ?? Number.POSITIVE_INFINITY);
     // What is limited is what goes, not what is looked at: rows that stay would make a step of ten thousand batches.
     const most = this.#room < limit ? { most: this.#room } : {};
     await batches.stillFit();
-    const part = { position: next.at, limit, ...most, byRange: true };
+    const each = this.#rowsOfEach === undefined ? {} : { rowsOfEach: this.#rowsOfEach };
+    const part = { position: next.at, limit, ...most, ...each, byRange: true };
     const request = batches.next(within(leg, next.until), asOf, part);
     const began = performance.now();
     try {
@@ -136,6 +140,14 @@ export class Sweep {
       }
       return null;
     }
+  }
+
+  /** Rows for the next batch, and so many that those of all tables together are half of what it may take. */
+  get #limit(): number {
+    const { bounds } = this.pass.run.neighbors;
+    const rows = this.#pace.next(bounds);
+    if (this.#rowsOfEach === undefined) return rows;
+    return Math.max(1, Math.min(rows, Math.floor(bounds.mostRows / (HEADROOM * this.#rowsOfEach))));
   }
 
   /** What follows a batch: the size of the next, its checkpoint, its line in the log, and a rest where others need one. */
@@ -162,6 +174,8 @@ export class Sweep {
   #steer(result: BatchResult, limit: number, tookMs: number): void {
     const { neighbors } = this.pass.run;
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
+    if (result.deleted > 0 && result.dependants_deleted > 0)
+      this.#rowsOfEach = 1 + result.dependants_deleted / result.deleted;
     if (neighbors.pressBy(result)) this.#pace.giveWay();
     else if (result.picked >= limit) this.#pace.took(limit, result.statement_ms ?? tookMs, neighbors.bounds);
   }

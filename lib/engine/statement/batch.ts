@@ -17,6 +17,7 @@ import { Position } from './leg';
 import { Pressure } from './pressure';
 import { type Batch, type BatchRequest, batchOf } from './request';
 import { type Shape, shapeOf } from './shapes';
+import type { Instead } from './shapes/shape';
 
 export type { BatchRequest };
 
@@ -91,17 +92,17 @@ export interface DatabaseRequest<Q, R> {
   readonly queries: Q;
   result(answers: Answers<Q>): R;
   fromReceipt(receipt: BatchResult): R;
-  /** The same in another form, where a row that others have locked keeps it from going in this one. */
-  readonly instead?: () => DatabaseRequest<Q, R>;
+  readonly instead?: Instead<() => DatabaseRequest<Q, R>>;
 }
 
 export function batch(request: BatchRequest): DatabaseRequest<BatchQueries, BatchResult> {
   const b = batchOf(request);
   const shape = shapeOf(b);
+  const { instead } = shape;
   return {
     queries: batchQueries(b, shape),
     result: ({ deleted, confirmed }) => ({ ...deleted, ...confirmed }),
     fromReceipt: (receipt) => receipt,
-    ...(shape.instead ? { instead: () => batch(shape.instead!) } : {}),
+    ...(instead ? { instead: { ...instead, ask: () => batch(instead.ask) } } : {}),
   };
 }

@@ -21,7 +21,7 @@ import {
   withParts,
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { contentsOf, ownFiles, rowsLeave } from '../../policies/going';
+import { contentsOf, goingFiles, ownFiles, rowsLeave } from '../../policies/going';
 import { unlikeAlong, versionOf } from './archived';
 import { change, changeAlong } from './change';
 import { contentsGone } from './contents';
@@ -41,7 +41,13 @@ export const deleting = (b: Batch, shape: Shape, answer = FIGURES): Sql => sql`$
   ...shape.seen,
   countsTenants(b.policy) && tenantTotals(b, shape),
 )}select ${answer}
-  from totals x cross join seen s${unlikeAlong(b) ? sql` cross join unlike` : empty} cross join lateral ${receipt(b, shape)} r`;
+  from totals x cross join seen s${unlikeAlong(b) ? sql` cross join unlike` : empty}${bound(shape)} cross join lateral ${receipt(b, shape)} r`;
+
+/** Rows that nobody has counted before are counted now, and all of them stay where there were too many. */
+const bound = ({ most }: Shape): Sql =>
+  most === undefined
+    ? empty
+    : sql` cross join lateral retention.refuse_more(x.deleted + x.dependants_deleted, ${typed(most, 'bigint')}) m`;
 
 /** What a batch says of itself. */
 const FIGURES = sql`s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after`;
@@ -96,6 +102,9 @@ interface Went {
   readonly files: Along['place']['files'];
 }
 
+/** Whether its rows name files that go, with their size. */
+const hasBytes = ({ files }: Went): boolean => goingFiles(files).some((f) => f.bytes !== undefined);
+
 /** What leaves another table with the rows: dependants, then what the rows were the last to refer to. */
 function along(policy: Policy, { along: those = [] }: Shape): Went[] {
   const named = (relation: string) => (d: Pick<Along['place'], 'table' | 'files'>, i: number) => ({
@@ -133,6 +142,9 @@ function totals(b: Batch, shape: Shape): Sql {
     return sql`${literal(label)}, coalesce((select jsonb_agg(key) from (${keys}) k), '[]')`;
   });
   const ofAll = (what: Sql) => summed(children.map((d) => sql`(select ${what} from ${d.relation})`));
+  const bytesOfAll = summed(
+    children.filter(hasBytes).map((d) => sql`(select coalesce(sum(bytes), 0) from ${d.relation})`),
+  );
   return cte(
     'totals',
     sql`
@@ -143,7 +155,7 @@ function totals(b: Batch, shape: Shape): Sql {
         : sql`coalesce(array_agg(key), '{}') as keys`,
       sql`${ofAll(sql`count(*)`)} as dependants_deleted`,
       sql`${jsonObject(keysOfAll)} as dependants`,
-      sql`${capped(sql`coalesce(sum(bytes), 0) + ${ofAll(sql`coalesce(sum(bytes), 0)`)}`)} as bytes`,
+      sql`${capped(sql`coalesce(sum(bytes), 0) + ${bytesOfAll}`)} as bytes`,
       sql`(select count(*) from queued) as files`,
       sql`${byRule(b, shape)} as by_rule`,
     )} from gone
@@ -183,7 +195,9 @@ function byRule({ policy, walk }: Batch, shape: Shape): Sql {
   if (walk.ownLabel !== null) {
     const bytes = summed([
       sql`coalesce(sum(bytes), 0)`,
-      ...along(policy, shape).map((d) => sql`(select coalesce(sum(bytes), 0) from ${d.relation})`),
+      ...along(policy, shape)
+        .filter(hasBytes)
+        .map((d) => sql`(select coalesce(sum(bytes), 0) from ${d.relation})`),
     ]);
     // Rows may go before the one they go with.
     const none = summed([

@@ -41,7 +41,7 @@ export function detachingAlong(b: Batch): Sql[] {
   if (tables.length === 0) return [];
   // Rows of the governed table below it are judged by what the walk asks.
   const lead = treeOf(b.policy).takesGoverned ? b.walk.lead : [];
-  const parts = withParts(...lead, clear(b), treeOfRows(b));
+  const parts = withParts(...lead, clear(b), treeOfRows(b, 'clear'));
   const kept = ['n', 'o', 'c', 'r'].map(
     (x) =>
       sql`set_config(${literal(`lapse.tree_${x}`)}, coalesce((select array_agg(${id(x)} order by n, o, c)::text from tree), '{}'), true)`,
@@ -51,7 +51,7 @@ export function detachingAlong(b: Batch): Sql[] {
     ...tables.map((same) => {
       const label = literal(tableLabel(same[0].table));
       const changed = cte('changed', changing(b.policy, same));
-      return sql`${withParts(...lead, clear(b), treeOfRows(b), changed)}select set_config('lapse.detached', (s.far || case when count(x.key) = 0 then '{}'
+      return sql`${withParts(...lead, clear(b), treeOfRows(b, 'clear'), changed)}select set_config('lapse.detached', (s.far || case when count(x.key) = 0 then '{}'
       else jsonb_build_object(${label}, jsonb_agg(x.key order by x.key)) end)::text, true)
   from (select coalesce(nullif(${setting('detached')}, ''), '{}')::jsonb as far) s
     left join (select c.key from changed c cross join generate_series(1, c.n)) x on true group by s.far`;

@@ -18,7 +18,6 @@ import { clockElsewhere } from './preflight-elsewhere';
 import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
-import { clockBelow } from './preflight-later';
 import { references, referencesOfErasure } from './preflight-references';
 import { groups } from './preflight-spared';
 import {
@@ -47,7 +46,6 @@ const CHECKS: readonly Check[] = [
   columnsExist,
   clockType,
   clockElsewhere,
-  clockBelow,
   strategyFits,
   keys,
   fragments,
@@ -72,9 +70,7 @@ const CHECKS: readonly Check[] = [
  * so a reference need not refuse by itself.
  */
 export const CHECKS_OF_ERASURE: readonly Check[] = [
-  ...CHECKS.filter(
-    (check) => ![clockIndexes, clockType, clockElsewhere, clockBelow, groups, references].includes(check),
-  ),
+  ...CHECKS.filter((check) => ![clockIndexes, clockType, clockElsewhere, groups, references].includes(check)),
   referencesOfErasure,
 ];
 

@@ -23,6 +23,8 @@ export interface BatchRequest {
   readonly most?: number;
   /** Of rows that others hang on: at most so many of all tables go. */
   readonly mostRows?: number;
+  /** Of these: how many of all tables went with each in the batches before. Unless given what goes is counted first. */
+  readonly rowsOfEach?: number;
   readonly asOf: string;
   readonly actor: string;
   readonly reason: string;
@@ -35,8 +37,10 @@ export interface BatchRequest {
   readonly asksForPressure?: boolean;
 }
 
-/** So many rows of all tables a governed row may have on average, until they bound the batch. */
+/** So many rows of all tables a governed row may have on average, until they bound the batch; then more of those before. */
 const ROWS_A_ROW = 10;
+/** Governed rows differ in what hangs on them. */
+export const HEADROOM = 2;
 /** As many as a receipt may name (lib/engine/run/pace.ts). */
 const MOST_ROWS = 40_000;
 /** Rows that refer to their own table may be a chain, of which each is a level of its own. */
@@ -44,10 +48,11 @@ const MOST_IN_CIRCLES = 2_000;
 export function mostRowsOf({
   policy,
   mostRows,
+  rowsOfEach = 0,
   limit,
-}: Pick<BatchRequest, 'policy' | 'mostRows' | 'limit'>): number {
+}: Pick<BatchRequest, 'policy' | 'mostRows' | 'rowsOfEach' | 'limit'>): number {
   const most = treeOf(policy).isCircular ? MOST_IN_CIRCLES : MOST_ROWS;
-  return mostRows ?? Math.min(most, ROWS_A_ROW * limit);
+  return mostRows ?? Math.min(most, Math.ceil(Math.max(ROWS_A_ROW, HEADROOM * rowsOfEach) * limit));
 }
 
 /** Rows as they were when they were archived: only these may go, and only unchanged. */

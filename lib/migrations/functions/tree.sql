@@ -40,13 +40,21 @@ begin
           execute step ->> 'count' into found_rows using fo, fc, fr, most - total + 1;
         else
           execute step ->> 'lock' into fo, fc, fr using fo, fc, fr, most - total + 1;
-          -- Each row once, however many ways lead to it.
-          select ns || array_agg((step ->> 'to')::int), os || array_agg(x.o), cs || array_agg(x.c), rs || array_agg(x.r), count(*)
-            into ns, os, cs, rs, found_rows
-            from (
-              select distinct on (y.o, y.c) y.o, y.c, y.r from unnest(fo, fc, fr) y(o, c, r)
-              where (y.o, y.c) not in (select k.o, k.c from unnest(ns, os, cs) k(n, o, c) where k.n = (step ->> 'to')::int)
-            ) x;
+          if (step ->> 'once')::boolean then
+            found_rows := coalesce(cardinality(fo), 0);
+            ns := ns || array_fill((step ->> 'to')::int, array[found_rows::int]);
+            os := os || fo;
+            cs := cs || fc;
+            rs := rs || fr;
+          else
+            -- Each row once, however many ways lead to it.
+            select ns || array_agg((step ->> 'to')::int), os || array_agg(x.o), cs || array_agg(x.c), rs || array_agg(x.r), count(*)
+              into ns, os, cs, rs, found_rows
+              from (
+                select distinct on (y.o, y.c) y.o, y.c, y.r from unnest(fo, fc, fr) y(o, c, r)
+                where (y.o, y.c) not in (select k.o, k.c from unnest(ns, os, cs) k(n, o, c) where k.n = (step ->> 'to')::int)
+              ) x;
+          end if;
         end if;
         total := total + found_rows;
         exit when total > most;
@@ -63,7 +71,7 @@ begin
     roots := roots[1:(cardinality(roots) + 1) / 2];
   end loop;
   if state = 'apart' then
-    perform retention.leave_tree(state, roots, labels, '{}', '{}', '{}', '{}');
+    perform retention.leave_tree(state, '{}', '{}', '{}', '{}', '{}', '{}');
   else
     perform retention.leave_tree(state, roots, labels, ns, os, cs, rs);
   end if;
@@ -157,3 +165,13 @@ begin
 end $$;
 comment on function retention.leave_tree(text, tid[], text[], int[], oid[], tid[], tid[]) is
   'Leaves what was found to the statement that deletes it.';
+
+create or replace function retention.refuse_more(gone bigint, most bigint) returns void
+language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
+begin
+  if gone > most then
+    raise exception 'lapse: % rows would go, of which a batch may take %', gone, most using errcode = 'LP017';
+  end if;
+end $$;
+comment on function retention.refuse_more(bigint, bigint) is
+  'Stops a batch whose rows were not counted before they went, where they are more than it may take.';

@@ -130,8 +130,8 @@ export const approvalMutants: readonly Mutant[] = [
     id: 'A15',
     promise: 'Where rows stay, a step looks at full batches.',
     file: 'lib/engine/run/sweep.ts',
-    find: 'Math.min(this.#pace.next(run.neighbors.bounds), next.fewer',
-    replace: 'Math.min(this.#pace.next(run.neighbors.bounds), this.#room, next.fewer',
+    find: 'Math.min(this.#limit, next.fewer',
+    replace: 'Math.min(this.#limit, this.#room, next.fewer',
     tests: [rollout],
   },
   {

@@ -20,8 +20,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B03',
     promise: 'A child with a held owner that came after its parent was locked keeps the parent.',
     file: `lib/engine/statement/shapes/locked.ts`,
-    find: `    sql\`not \${held(b.walk)}\`,\n`,
-    replace: '',
+    find: `    held(walk),\n    walk.isExtendable`,
+    replace: `    walk.isExtendable`,
     tests: [statements],
   },
   {
@@ -207,8 +207,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B50',
     promise: 'What was locked is deleted only in the transaction that entered this very batch.',
     file: `lib/engine/statement/shapes/locked.ts`,
-    find: `where t.ctid = any(\${LOCKED_PLACES}) and \${token(b)} and`,
-    replace: `where t.ctid = any(\${LOCKED_PLACES}) and`,
+    find: `sql\` and \${token(b)}\${isFree}\``,
+    replace: `isFree`,
     tests: [statements],
   },
   {

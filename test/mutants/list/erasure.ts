@@ -47,8 +47,8 @@ export const erasureMutants: readonly Mutant[] = [
     id: 'ER06',
     promise: 'A row goes only when nothing refers to it any more, also where a reference would cascade.',
     file: 'lib/engine/statement/shapes/locked.ts',
-    find: `b.walk.locksFirst && sql\`not \${referenced(b.walk)}\``,
-    replace: `false`,
+    find: `(walk.locksFirst || grown.takesGoverned) && referenced(walk),`,
+    replace: `grown.takesGoverned && referenced(walk),`,
     tests: ['test/rights/graph.test.ts:a row written while'],
   },
   {

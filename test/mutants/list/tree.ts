@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant';
 
 const tree = 'test/engine/statement/tree.test.ts';
+const bounds = 'test/engine/statement/tree-bounds.test.ts';
 
 export const treeMutants: readonly Mutant[] = [
   {
@@ -38,5 +39,46 @@ export const treeMutants: readonly Mutant[] = [
     find: `coalesce(\${first}, \${deeper})`,
     replace: `coalesce(\${deeper}, \${first})`,
     tests: [`${tree}:is said first`],
+  },
+  {
+    id: 'TR20',
+    promise:
+      'Rows that were not counted before they went are counted then, and stay where they are too many.',
+    file: 'lib/engine/statement/deleting.ts',
+    find: `\${bound(shape)} cross join lateral`,
+    replace: ' cross join lateral',
+    tests: [`${bounds}:lets nothing go where the deletion finds more`],
+  },
+  {
+    id: 'TR21',
+    promise: 'A batch of too many rows is asked again in the form that counts first.',
+    file: 'lib/engine/run/settle.ts',
+    find: "error.failure === 'timeout' || error.sqlState === TOO_MANY",
+    replace: "error.failure === 'timeout'",
+    tests: [`${bounds}:lets nothing go where the deletion finds more`],
+  },
+  {
+    id: 'TR22',
+    promise: 'A batch that was not counted and took too long is asked again in the form that counts first.',
+    file: 'lib/engine/run/settle.ts',
+    find: "error.failure === 'timeout' || error.sqlState === TOO_MANY",
+    replace: 'error.sqlState === TOO_MANY',
+    tests: [`${bounds}:counts first where one that was not counted took too long`],
+  },
+  {
+    id: 'TR23',
+    promise: 'A batch that was too large is counted when it is asked again.',
+    file: 'lib/engine/statement/shapes/tree.ts',
+    find: 'ask: { ...counted, mostRows: most } } };',
+    replace: 'ask: { ...request, mostRows: most } } };',
+    tests: [`${bounds}:lets nothing go where the deletion finds more`],
+  },
+  {
+    id: 'TR24',
+    promise: 'The first batch of a tree, of which nothing is known, is counted.',
+    file: 'lib/engine/run/sweep.ts',
+    find: '#rowsOfEach: number | undefined;',
+    replace: '#rowsOfEach: number | undefined = 1;',
+    tests: [`${bounds}:counts the first`],
   },
 ];

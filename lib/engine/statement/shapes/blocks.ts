@@ -16,7 +16,7 @@ export const blocks = (b: Batch): Shape => ({
   labels: 'gone',
   locked: sql`x.deleted`,
   seen: [seenInBlocks(b, sql`deleted::int`, 'totals')],
-  instead: { ...b.request, blocks: { ...b.request.blocks!, skipLocked: true } },
+  instead: { when: 'busy', ask: { ...b.request, blocks: { ...b.request.blocks!, skipLocked: true } } },
 });
 
 /** What stays is counted by the look through all blocks that follows every heap walk. */

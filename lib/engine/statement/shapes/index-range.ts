@@ -23,7 +23,7 @@ export const indexRange = (b: Batch, range: Range): Shape => ({
     stayed(b, range),
     cte('seen', sql`select at.picked, ${REASONS} as kept, at.after from at`, true),
   ],
-  instead: { ...b.request, byRange: false },
+  instead: { when: 'busy', ask: { ...b.request, byRange: false } },
 });
 
 /**

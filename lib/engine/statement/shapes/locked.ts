@@ -3,26 +3,23 @@
  * exists: a locked parent gets no new ones (DELETION §2). For what is archived, and for erasures.
  */
 
-import { allOf, cte, empty, list, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import { allOf, anyOf, cte, empty, list, type Sql, sql, tableId, withParts } from '../../../platform/sql';
+import type { Dependant } from '../../../policies/contract';
 import { goingDependants } from '../../../policies/going';
+import { treeOf } from '../../../policies/tree';
 import { leavesChanged } from '../archived';
 import { belongs } from '../files';
-import { held, referenced } from '../predicate';
+import { deadLettered, extended, held, referenced } from '../predicate';
 import { type Batch, token } from '../request';
 import { LOCKED_ROWS, pickAndLock, seen } from './places';
-import type { Shape } from './shape';
+import type { Along, Shape } from './shape';
 
 export const locked = (b: Batch): Shape => ({
   ...LOCKED_ROWS,
   first: lockFirst(b),
   second: leavesChanged(b, LOCKED_PLACES),
   lead: [lockedAgain(b)],
-  along: goingDependants(b.policy).map((d) => ({
-    place: d,
-    using: sql`only ${tableId(b.policy.table)} t`,
-    where: allOf(LOCKED_ROWS.rows, belongs(d, b.policy)),
-    root: sql`t.ctid`,
-  })),
+  along: goingDependants(b.policy).map((d) => belowRows(b, d, d)),
   seen: [SEEN_BEFORE],
 });
 
@@ -35,33 +32,49 @@ export const lockFirst = (b: Batch): Sql => sql`${withParts(...pickAndLock(b), .
     sql`set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true)`,
   )}`;
 
-/** A child with a held owner, one that keeps the row here or makes it young again, may have come before its parent was locked. */
+/** What refers to a locked row, whatever was written since it was locked. */
+export const belowRows = ({ policy }: Batch, place: Along['place'], declared: Dependant): Along => ({
+  place,
+  using: sql`only ${tableId(policy.table)} t`,
+  where: allOf(LOCKED_ROWS.rows, belongs(declared, policy)),
+  root: sql`t.ctid`,
+});
+
+/** Part `locked(c, label)`: the locked rows that may still go. */
 export function lockedAgain(b: Batch): Sql {
   const { walk } = b;
-  const each = walk.ownLabel === null;
-  const labels = each
-    ? sql`
-    join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid`
-    : empty;
-  const isFree = allOf(
-    sql`not ${held(b.walk)}`,
-    b.walk.locksFirst && sql`not ${referenced(b.walk)}`,
-    b.policy.clock.orLaterIn && walk.takes,
+  if (walk.ownLabel !== null) return stillFree(b, 'locked', sql`t.ctid as c, ${walk.label} as label`);
+  const labels = sql` join unnest(${LOCKED_PLACES}, current_setting('lapse.labels')::text[]) l(c, label) on l.c = t.ctid`;
+  return stillFree(b, 'locked', sql`t.ctid as c, l.label`, labels);
+}
+
+/**
+ * Those of the locked rows that nothing keeps which came below them before they were locked. Where rows may be reached in
+ * several ways, none is, if one is not: what it was to take along might go with another.
+ */
+export function stillFree(b: Batch, called: string, columns: Sql, joined = empty): Sql {
+  const { walk, policy } = b;
+  const grown = treeOf(policy);
+  const isKept = anyOf(
+    held(walk),
+    walk.isExtendable && extended(policy, walk.asOf),
+    deadLettered(policy, walk.asOf),
+    (walk.locksFirst || grown.takesGoverned) && referenced(walk),
   );
-  return cte(
-    'locked',
-    sql`
-    select t.ctid as c, ${each ? sql`l.label` : walk.label} as label from only ${tableId(b.policy.table)} t${labels}
-    where t.ctid = any(${LOCKED_PLACES}) and ${token(b)} and ${isFree}
-  `,
-    true,
-  );
+  const those = (what: Sql, more: Sql, where: Sql) =>
+    sql`select ${what} from only ${tableId(policy.table)} t${more} where t.ctid = any(${LOCKED_PLACES})${where}`;
+  const isForked =
+    grown.isCircular || new Set(grown.branches.map((x) => x.place)).size < grown.branches.length;
+  const isFree = isForked
+    ? sql` and not exists (${those(sql`1`, empty, sql` and ${isKept}`)})`
+    : sql` and not ${isKept}`;
+  return cte(called, those(columns, joined, sql` and ${token(b)}${isFree}`), true);
 }
 
 /** What the statement before has locked. */
 export const LOCKED_PLACES = sql`current_setting('lapse.rows')::tid[]`;
 
-const SEEN_BEFORE = cte(
+export const SEEN_BEFORE = cte(
   'seen',
   sql`
     select s.picked, s.kept, s.after from jsonb_to_record(current_setting('lapse.seen')::jsonb) s(picked int, kept jsonb, after jsonb)

@@ -12,6 +12,13 @@ export interface Along {
   readonly root: Sql;
 }
 
+/** What to ask instead where a batch cannot go in this form. */
+export interface Instead<T> {
+  /** A row is met that others have locked, where such rows are not stepped over; or more would go, or for longer, than a batch may take. */
+  readonly when: 'busy' | 'overrun';
+  readonly ask: T;
+}
+
 export interface Shape {
   /** Settings of the transaction behind its locks, as `set_config(…)`. */
   readonly settings?: readonly Sql[];
@@ -35,6 +42,7 @@ export interface Shape {
   readonly locked: Sql;
   /** Parts up to `seen(picked, kept, after)`, which has one row; may read `totals`. */
   readonly seen: readonly Sql[];
-  /** What to ask instead when a row that others have locked is met: nothing where such rows are stepped over. */
-  readonly instead?: Batch['request'];
+  /** More rows of all tables than this roll the batch back; unless given they were counted before. */
+  readonly most?: number;
+  readonly instead?: Instead<Batch['request']>;
 }

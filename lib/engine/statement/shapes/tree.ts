@@ -22,48 +22,50 @@ import {
   typed,
   united,
 } from '../../../platform/sql';
-import { contentsOf, mayStay } from '../../../policies/going';
+import { contentsOf, detachedDependants, mayStay } from '../../../policies/going';
 import { type Branch, isLeaf, type Place, type Tree, treeOf } from '../../../policies/tree';
 import { childrenOf, number, parentOf } from '../below';
 import { lockingContents } from '../contents';
 import { detachingAlong } from '../detach-tree';
 import { belongs } from '../files';
-import { type Batch, mostRowsOf } from '../request';
+import { type Batch, type BatchRequest, mostRowsOf } from '../request';
 import { spared } from '../spared/judge';
 import { sparing } from '../spared/settle';
-import { LOCKED_PLACES, lockFirst } from './locked';
+import { belowRows, LOCKED_PLACES, lockedAgain, lockFirst, SEEN_BEFORE } from './locked';
 import type { Along, Shape } from './shape';
 import { clear, treeOfRows } from './tree-rows';
 
 export function tree(b: Batch): Shape {
   const grown = treeOf(b.policy);
-  const isApart = isTakenApart(b);
-  const walk = sql`select ${walking(b)}`;
+  const steps = stepsOf(b);
+  const walks = isTakenApart(b) || steps.length > 0 || detachedDependants(b.policy).length > 0;
   const settling = [
     spared(b.walk).length > 0 && sparing(b, LOCKED_PLACES),
     contentsOf(b.policy).length > 0 && lockingContents(b, LOCKED_PLACES),
+    walks && sql`select ${walking(b)}`,
   ].filter((x) => x !== false);
-  const [second, ...between] = [...settling, walk];
-  const along = grown.places.filter((p) => p.n > 0).flatMap((p) => alongOf(b, grown, p, isApart));
+  const [second = null, ...between] = settling;
+  const along = grown.places.filter((p) => p.n > 0).flatMap((p) => alongOf(b, grown, p));
   return {
-    settings: PINNED,
+    settings: [...PINNED, ...(isTrusted(b) ? [takesNoLonger(b)] : [])],
     first: lockFirst(picking(b)),
-    second: second!,
+    second,
     between: [...between, ...detachingAlong(b)],
-    lead: [
-      ...(treeOf(b.policy).takesGoverned ? b.walk.lead : []),
-      clear(b),
-      treeOfRows(b),
-      owners(b),
-      LOCKED,
-    ],
+    ...leading(b, walks),
     rows: sql`t.ctid = any(array(select c from locked))`,
     along,
-    hasOwners: true,
     labels: 'locked',
     locked: sql`((select count(*) from locked) + ${stayedBehind(grown, along)})`,
-    seen: [seen(b)],
+    seen: [walks ? seen(b) : SEEN_BEFORE],
+    ...(isTrusted(b) ? uncounted(b.request) : {}),
   };
+}
+
+/** Parts in front of the deletion, of which `locked(c, label)` are the governed rows that go, or are changed. */
+function leading(b: Batch, walks: boolean): Pick<Shape, 'lead' | 'hasOwners'> {
+  if (isPlain(b)) return { lead: [lockedAgain(b), ...(walks ? [treeOfRows(b, 'locked')] : [])] };
+  const lead = [clear(b), treeOfRows(b, 'clear'), owners(b), LOCKED];
+  return { lead: [...(treeOf(b.policy).takesGoverned ? b.walk.lead : []), ...lead], hasOwners: true };
 }
 
 /** One row is taken apart at a time. */
@@ -71,21 +73,45 @@ const isTakenApart = ({ request }: Batch): boolean => request.position?.apart ==
 export const picking = (b: Batch): Batch =>
   isTakenApart(b) ? { ...b, request: { ...b.request, most: 1 } } : b;
 
-/** How few rows go the planner cannot know: it would read whole tables for them. */
-const PINNED = ['enable_seqscan', 'enable_mergejoin'].map(
+/** Whether the governed rows that go are those that were locked first. */
+const isPlain = (b: Batch): boolean => !isTakenApart(b) && !treeOf(b.policy).takesGoverned;
+
+/**
+ * Whether as few rows are expected below the picked ones as there were before. Then what has nothing below it is not counted before it goes,
+ * which would cost as much as its deletion. The deleting statement itself counts it: were it more than a batch may take, or took
+ * it too long, nothing goes, and the batch is asked again in the form that counts first.
+ */
+const isTrusted = (b: Batch): boolean => b.request.rowsOfEach !== undefined && !isTakenApart(b);
+function uncounted(request: BatchRequest): Pick<Shape, 'most' | 'instead'> {
+  const most = mostRowsOf(request);
+  const { rowsOfEach: _, ...counted } = request;
+  return { most, instead: { when: 'overrun', ask: { ...counted, mostRows: most } } };
+}
+/** Twelve times what a batch should take: so long its locks may be held for nothing. */
+const MOST_MS = 1_000;
+const takesNoLonger = ({ request }: Batch): Sql =>
+  sql`set_config('statement_timeout', ${literal(`${Math.min(MOST_MS, Math.max(1, Math.round(request.statementTimeoutMs)))}ms`)}, true)`;
+
+/** How few rows go the planner cannot know: it would read whole tables for them, or keep rows at hand that are never asked for again. */
+const PINNED = ['enable_seqscan', 'enable_bitmapscan', 'enable_mergejoin', 'enable_memoize'].map(
   (name) => sql`set_config(${literal(name)}, 'off', true)`,
 );
 
 /** Walks down from the locked rows and leaves what it found. */
 export function walking(b: Batch): Sql {
   const { policy, request } = b;
-  const steps = treeOf(policy).branches.map((branch) => step(b, branch));
   const called = raw(isTakenApart(b) ? 'retention.take_apart' : 'retention.lock_tree');
-  return sql`${called}(${literal(table(policy.table))}, ${typed(JSON.stringify(steps), 'jsonb')}, ${typed(mostRowsOf(request), 'bigint')})`;
+  return sql`${called}(${literal(table(policy.table))}, ${typed(JSON.stringify(stepsOf(b)), 'jsonb')}, ${typed(mostRowsOf(request), 'bigint')})`;
 }
+
+const stepsOf = (b: Batch): object[] =>
+  treeOf(b.policy)
+    .branches.filter(({ place }) => !(isTrusted(b) && isLeaf(b.policy, place)))
+    .map((branch) => step(b, branch));
 
 /** One step downwards, as texts that the database executes: `$1`, `$2` and `$3` are the rows above, `$4` how many are wanted. */
 function step({ policy }: Batch, { declared, from, place }: Branch): object {
+  const { branches, isCircular } = treeOf(policy);
   const above = sql`unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) ${parentOf(from, 'x')}`;
   const found = (lock: Sql) =>
     inlined(sql`select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (
@@ -95,6 +121,7 @@ function step({ policy }: Batch, { declared, from, place }: Branch): object {
     to: place.n,
     table: table(place.table),
     leaf: isLeaf(policy, place),
+    once: !isCircular && branches.filter((x) => x.place === place).length === 1,
     lock: found(sql` for update`),
     look: found(sql``),
     count: inlined(
@@ -103,7 +130,6 @@ function step({ policy }: Batch, { declared, from, place }: Branch): object {
   };
 }
 
-/** Part `locked(c, label)`: the governed rows that go, or are changed. */
 const LOCKED = cte(
   'locked',
   sql`select x.c, w.label from tree x join owners w using (c) where x.n = 0`,
@@ -130,23 +156,27 @@ function owners({ walk, policy }: Batch): Sql {
 }
 
 /** The rows of one place: those that were locked, or, where nothing lies below them, whatever refers to locked ones. */
-function alongOf(b: Batch, grown: Tree, place: Place, isApart: boolean): Along[] {
+function alongOf(b: Batch, grown: Tree, place: Place): Along[] {
   const { policy } = b;
   const root = goesFiles(place)
     ? sql` cross join lateral (select t.* from only ${tableId(policy.table)} t where t.ctid = x.r offset 0) t`
     : sql``;
-  if (isApart || !isLeaf(policy, place)) {
+  if (isTakenApart(b) || !isLeaf(policy, place)) {
     const using = sql`(select x.o, x.c, x.r from tree x where x.n = ${number(place)}) x${root}`;
     return [{ place, using, where: sql`d.tableoid = x.o and d.ctid = x.c`, root: sql`x.r` }];
   }
   return grown.branches
     .filter((x) => x.place === place)
-    .map(({ declared, from }) => ({
-      place,
-      using: sql`(select x.r, p.* from tree x ${parentOf(from, 'x')} where x.n = ${number(from)}) x${root}`,
-      where: belongs(declared, policy, 'd', 'x'),
-      root: sql`x.r`,
-    }));
+    .map(({ declared, from }) =>
+      isPlain(b) && from.n === 0
+        ? belowRows(b, place, declared)
+        : {
+            place,
+            using: sql`(select x.r, p.* from tree x ${parentOf(from, 'x')} where x.n = ${number(from)}) x${root}`,
+            where: belongs(declared, policy, 'd', 'x'),
+            root: sql`x.r`,
+          },
+    );
 }
 const goesFiles = (place: Place): boolean => place.files.some((f) => f.fate === 'delete');
 

@@ -331,49 +331,101 @@ with
       t.ctid = any (current_setting('lapse.rows')::tid[])
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and not (
-        case
-          when (
-            select exists (select 1 from retention.hold where released_at is null)
-          ) then (
-            exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = "t"."id"::text
-                and h.table_name in ('public.things')
-            )
-            or exists (
-              select 1
-              from only "public"."blobs" d
-              where
-                ("t"."data" = "d"."id")
-                and (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "d"."id"::text
-                      and h.table_name in ('public.blobs')
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from only "public"."blobs" d
+                where
+                  ("t"."data" = "d"."id")
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "d"."id"::text
+                        and h.table_name in ('public.blobs')
+                    )
                   )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things')
+                    and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            ) then exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            ) then exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                 )
             )
-          )
-          else false
-        end
+            else false
+          end
+        )
       )
   ),
   gone as (
@@ -413,10 +465,7 @@ with
         'public.blobs',
         coalesce((select jsonb_agg(key) from (select key from "c0") k), '[]')
       ) as dependants,
-      least(
-        coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "c0"),
-        9007199254740991
-      )::bigint as bytes,
+      least(coalesce(sum(bytes), 0) + 0, 9007199254740991)::bigint as bytes,
       (select count(*) from queued) as files,
       case
         when count(*) = 0 then '{}'
@@ -426,10 +475,7 @@ with
             'deleted',
             count(*),
             'bytes',
-            least(
-              coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "c0"),
-              9007199254740991
-            )::bigint
+            least(coalesce(sum(bytes), 0), 9007199254740991)::bigint
           )
         )
       end as by_rule

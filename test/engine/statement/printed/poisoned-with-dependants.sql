@@ -38,7 +38,9 @@ select
   ),
   set_config('lapse.entered', clock_timestamp()::text, true),
   set_config('enable_seqscan', 'off', true),
-  set_config('enable_mergejoin', 'off', true);
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_mergejoin', 'off', true),
+  set_config('enable_memoize', 'off', true);
 
 with
   picked as materialized (
@@ -396,16 +398,17 @@ select
 select
   retention.lock_tree (
     '"public"."things"',
-    ‹[{"from":0,"to":1,"table":"\"public\".\"notes\"","leaf":true,"lock":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4 for update) d limit $4) y","look":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4) d limit $4) y","count":"select count(*) from (select 1 from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4) d limit $4) y"}]›::jsonb,
+    ‹[{"from":0,"to":1,"table":"\"public\".\"notes\"","leaf":true,"once":true,"lock":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4 for update) d limit $4) y","look":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4) d limit $4) y","count":"select count(*) from (select 1 from unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit $4) d limit $4) y"}]›::jsonb,
     ‹20›::bigint
   );
 
 with
-  clear as materialized (
-    select t.ctid as c
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
     from only "public"."things" t
     where
       t.ctid = any (current_setting('lapse.rows')::tid[])
+      and current_setting('lapse.batch', true) = ‹id-1:1›
       and not (
         (
           case
@@ -555,45 +558,18 @@ with
       ) x (n, o, c, r)
     where
       current_setting('lapse.batch', true) = ‹id-1:1›
-      and x.r in (select c from clear)
+      and x.r in (select c from locked)
   ),
-  owners as materialized (
-    select distinct on (x.c) x.c, ‹all›::text as label
-    from
-      (
-        select u.c, u.c as r, u.label
-        from unnest(current_setting('lapse.rows')::tid[], null::text[]) u (c, label)
-        union all
-        select g.c, g.r, null
-        from tree g
-        where g.n = 0
-      ) x
-      left join unnest(current_setting('lapse.rows')::tid[], null::text[]) l (c, label) on l.c = x.r
-      join only "public"."things" t on t.ctid = x.c
-  ),
-  locked as materialized (select x.c, w.label from tree x join owners w using (c) where x.n = 0),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   d0 as (
-    delete from "public"."notes" d using (
-      select x.r, p.*
-      from
-        tree x
-        cross join lateral (
-          select p.*
-          from "public"."things" p
-          where p.tableoid = "x"."o" and p.ctid = "x"."c"
-          offset 0
-        ) p
-      where x.n = 0
-    ) x
-    cross join lateral (select t.* from only "public"."things" t where t.ctid = x.r offset 0) t
-    where "d"."thing" = "x"."id"
+    delete from "public"."notes" d using only "public"."things" t
+    where t.ctid = any (array(select c from locked)) and "d"."thing" = "t"."id"
     returning
-      x.r as c,
+      t.ctid as c,
       "d"."id"::text as key,
       (
         (
@@ -670,7 +646,7 @@ with
       )::bigint as bytes,
       (select count(*) from queued) as files,
       case
-        when count(*) + (select count(*) from "d0") = 0 then '{}'
+        when count(*) = 0 then '{}'
         else jsonb_build_object(
           ‹all›::text,
           jsonb_build_object(
@@ -802,7 +778,20 @@ select
 
 -- one request
 
--- as before: select retention.enter_batch(?, ?::bigint, ?::uuid, ?::int, 
+select
+  retention.enter_batch (
+    ‹things›,
+    ‹1›::bigint,
+    ‹id-1›::uuid,
+    ‹2›::int,
+    ‹hash›
+  ),
+  set_config('lapse.entered', clock_timestamp()::text, true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_mergejoin', 'off', true),
+  set_config('enable_memoize', 'off', true),
+  set_config('statement_timeout', '1000ms', true);
 
 with
   picked as materialized (
@@ -1162,9 +1151,282 @@ select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
--- as before: select retention.lock_tree('"public"."things"', ?::jsonb, ?:
-
--- as before: with clear as materialized (select t.ctid as c from only "pu
+with
+  locked as materialized (
+    select t.ctid as c, ‹all›::text as label
+    from only "public"."things" t
+    where
+      t.ctid = any (current_setting('lapse.rows')::tid[])
+      and current_setting('lapse.batch', true) = ‹id-1:2›
+      and not (
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where h.released_at is null and h.scope = 'user' and h.subject = "d"."author"::text
+                    )
+                    or exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "d"."id"::text
+                        and h.table_name in ('public.notes')
+                    )
+                  )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things', 'public.notes')
+                    and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            ) then (
+              exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.notes')
+                      and e.row_key = "d"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things', 'public.notes')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            ) then (
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              or exists (
+                select 1
+                from "public"."notes" d
+                where
+                  "d"."thing" = "t"."id"
+                  and exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.notes')
+                      and row_key = "d"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              )
+            )
+            else false
+          end
+        )
+      )
+  ),
+  gone as (
+    delete from only "public"."things" t
+    where t.ctid = any (array(select c from locked))
+    returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
+  ),
+  d0 as (
+    delete from "public"."notes" d using only "public"."things" t
+    where t.ctid = any (array(select c from locked)) and "d"."thing" = "t"."id"
+    returning
+      t.ctid as c,
+      "d"."id"::text as key,
+      (
+        (
+          case
+            when coalesce("d"."file"::text, '') <> '' then coalesce(
+              (
+                case
+                  when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000)
+                end
+              ),
+              0
+            )
+            else 0
+          end
+        )
+      )::bigint as bytes,
+      "d"."file"::text as "f0",
+      (
+        case when "d"."bytes" is not null then least(greatest("d"."bytes"::numeric, 0), 5000000000000) end
+      )::bigint as "b0",
+      array_remove(array["t"."org"::text], null) as orgs,
+      array_remove(array["d"."author"::text, "t"."person"::text], null) as people,
+      "t"."id"::text as owner_key
+  ),
+  queued as (
+    insert into
+      retention.outbox (
+        run,
+        seq,
+        policy,
+        table_name,
+        row_key,
+        url,
+        bytes,
+        organizations,
+        users,
+        owner_table,
+        owner_key,
+        prefix,
+        suffixed
+      )
+    select ‹id-1›::uuid, ‹2›::int, ‹things›::text, f.*
+    from
+      (
+        select
+          'public.notes' as table_name,
+          key::text as key,
+          "f0" as url,
+          "b0" as bytes,
+          orgs,
+          people,
+          'public.things',
+          owner_key,
+          'notes/'::text,
+          false
+        from "d0"
+        where "f0" <> ''
+      ) f
+    order by url
+    returning 1
+  ),
+  totals as materialized (
+    select
+      count(*) as deleted,
+      coalesce(string_agg(uuid_send (key), ''::bytea), '') as keys,
+      (select count(*) from "d0") as dependants_deleted,
+      jsonb_build_object(
+        'public.notes',
+        coalesce((select jsonb_agg(key) from (select key from "d0") k), '[]')
+      ) as dependants,
+      least(
+        coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "d0"),
+        9007199254740991
+      )::bigint as bytes,
+      (select count(*) from queued) as files,
+      case
+        when count(*) = 0 then '{}'
+        else jsonb_build_object(
+          ‹all›::text,
+          jsonb_build_object(
+            'deleted',
+            count(*),
+            'bytes',
+            least(
+              coalesce(sum(bytes), 0) + (select coalesce(sum(bytes), 0) from "d0"),
+              9007199254740991
+            )::bigint
+          )
+        )
+      end as by_rule
+    from gone
+  ),
+  seen as materialized (
+    select s.picked, s.kept, s.after
+    from jsonb_to_record(current_setting('lapse.seen')::jsonb) s (picked int, kept jsonb, after jsonb)
+  )
+select s.picked, x.deleted, x.dependants_deleted, x.files, x.bytes, x.by_rule, s.kept, s.after
+from
+  totals x
+  cross join seen s
+  cross join lateral retention.refuse_more (x.deleted + x.dependants_deleted, ‹20›::bigint) m
+  cross join lateral retention.write_receipt (
+    ‹id-1›::uuid,
+    ‹2›::int,
+    'delete',
+    ‹retention›::text,
+    ‹2026-03-01T02:00:00.000Z›::timestamptz,
+    'public.things',
+    null,
+    x.keys,
+    x.dependants,
+    x.by_rule,
+    ((select count(*) from locked) + 0),
+    x.deleted,
+    x.dependants_deleted,
+    x.files,
+    x.bytes,
+    s.picked,
+    s.kept,
+    s.after
+  ) r;
 
 select
   retention.confirm_batch (
@@ -1406,19 +1668,16 @@ from
 select
   set_config('lapse.rows', array[‹1›]::text, true),
   set_config('lapse.labels', '{attempt}', true),
-  retention.lock_tree (
-    '"public"."things"',
-    '[{"from":0,"to":1,"table":"\"public\".\"notes\"","leaf":true,"lock":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest(‹1›::oid[], ‹2›::tid[], ‹3›::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit ‹4› for update) d limit ‹4›) y","look":"select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (\n      select d.o, d.c, x.r from unnest(‹1›::oid[], ‹2›::tid[], ‹3›::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit ‹4›) d limit ‹4›) y","count":"select count(*) from (select 1 from unnest(‹1›::oid[], ‹2›::tid[], ‹3›::tid[]) x(o, c, r) cross join lateral (select p.* from \"public\".\"things\" p where p.tableoid = \"x\".\"o\" and p.ctid = \"x\".\"c\" offset 0) p cross join lateral (select d.tableoid as o, d.ctid as c from \"public\".\"notes\" d where \"d\".\"thing\" = \"p\".\"id\" limit ‹4›) d limit ‹4›) y"}]'::jsonb,
-    '20'::bigint
-  );
+  retention.lock_tree ('"public"."things"', '[]'::jsonb, '20'::bigint);
 
 -- statement 2 of the one above
 with
-  clear as materialized (
-    select t.ctid as c
+  locked as materialized (
+    select t.ctid as c, 'all'::text as label
     from only "public"."things" t
     where
       t.ctid = any (current_setting('lapse.rows')::tid[])
+      and current_setting('lapse.batch', true) = 'id-1:2'
       and not (
         (
           case
@@ -1557,56 +1816,16 @@ with
         )
       )
   ),
-  tree as materialized (
-    select x.n, x.o, x.c, x.r
-    from
-      unnest(
-        nullif(current_setting('lapse.tree_n', true), '')::int[],
-        nullif(current_setting('lapse.tree_o', true), '')::oid[],
-        nullif(current_setting('lapse.tree_c', true), '')::tid[],
-        nullif(current_setting('lapse.tree_r', true), '')::tid[]
-      ) x (n, o, c, r)
-    where
-      current_setting('lapse.batch', true) = 'id-1:2'
-      and x.r in (select c from clear)
-  ),
-  owners as materialized (
-    select distinct on (x.c) x.c, 'all'::text as label
-    from
-      (
-        select u.c, u.c as r, u.label
-        from unnest(current_setting('lapse.rows')::tid[], null::text[]) u (c, label)
-        union all
-        select g.c, g.r, null
-        from tree g
-        where g.n = 0
-      ) x
-      left join unnest(current_setting('lapse.rows')::tid[], null::text[]) l (c, label) on l.c = x.r
-      join only "public"."things" t on t.ctid = x.c
-  ),
-  locked as materialized (select x.c, w.label from tree x join owners w using (c) where x.n = 0),
   gone as (
     delete from only "public"."things" t
     where t.ctid = any (array(select c from locked))
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   d0 as (
-    delete from "public"."notes" d using (
-      select x.r, p.*
-      from
-        tree x
-        cross join lateral (
-          select p.*
-          from "public"."things" p
-          where p.tableoid = "x"."o" and p.ctid = "x"."c"
-          offset 0
-        ) p
-      where x.n = 0
-    ) x
-    cross join lateral (select t.* from only "public"."things" t where t.ctid = x.r offset 0) t
-    where "d"."thing" = "x"."id"
+    delete from "public"."notes" d using only "public"."things" t
+    where t.ctid = any (array(select c from locked)) and "d"."thing" = "t"."id"
     returning
-      x.r as c,
+      t.ctid as c,
       "d"."id"::text as key,
       (
         (
@@ -1683,7 +1902,7 @@ with
       )::bigint as bytes,
       (select count(*) from queued) as files,
       case
-        when count(*) + (select count(*) from "d0") = 0 then '{}'
+        when count(*) = 0 then '{}'
         else jsonb_build_object(
           'all'::text,
           jsonb_build_object(
@@ -1709,6 +1928,7 @@ select
 from
   totals x
   cross join seen s
+  cross join lateral retention.refuse_more (x.deleted + x.dependants_deleted, '20'::bigint) m
   cross join lateral retention.write_receipt (
     'id-1'::uuid,
     '2'::int,

@@ -296,49 +296,101 @@ with
       t.ctid = any (current_setting('lapse.rows')::tid[])
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and not (
-        case
-          when (
-            select exists (select 1 from retention.hold where released_at is null)
-          ) then (
-            exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = "t"."id"::text
-                and h.table_name in ('public.things')
-            )
-            or exists (
-              select 1
-              from "public"."ratings" x
-              where
-                "x"."thing" = "t"."id"
-                and (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "x"."id"::text
-                      and h.table_name in ('public.ratings')
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from "public"."ratings" x
+                where
+                  "x"."thing" = "t"."id"
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "x"."id"::text
+                        and h.table_name in ('public.ratings')
+                    )
                   )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things')
+                    and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            ) then exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            ) then exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                 )
             )
-          )
-          else false
-        end
+            else false
+          end
+        )
       )
   )
 select
@@ -380,49 +432,101 @@ with
       t.ctid = any (current_setting('lapse.rows')::tid[])
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and not (
-        case
-          when (
-            select exists (select 1 from retention.hold where released_at is null)
-          ) then (
-            exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
-            )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = "t"."id"::text
-                and h.table_name in ('public.things')
-            )
-            or exists (
-              select 1
-              from "public"."ratings" x
-              where
-                "x"."thing" = "t"."id"
-                and (
-                  exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'item'
-                      and h.subject = "x"."id"::text
-                      and h.table_name in ('public.ratings')
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'organization' and h.subject = "t"."org"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where h.released_at is null and h.scope = 'user' and h.subject = "t"."person"::text
+              )
+              or exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
+              or exists (
+                select 1
+                from "public"."ratings" x
+                where
+                  "x"."thing" = "t"."id"
+                  and (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'item'
+                        and h.subject = "x"."id"::text
+                        and h.table_name in ('public.ratings')
+                    )
                   )
+              )
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things')
+                    and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            ) then exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            ) then exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                 )
             )
-          )
-          else false
-        end
+            else false
+          end
+        )
       )
   ),
   gone as (
@@ -804,11 +908,11 @@ select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
--- as before: with locked as materialized ( select t.ctid as c, ?::text as
+-- as before: with locked as materialized (select t.ctid as c, ?::text as 
 
 -- as before: with changed as (update "public"."ratings" d set "thing" = n
 
--- as before: with locked as materialized ( select t.ctid as c, ?::text as
+-- as before: with locked as materialized (select t.ctid as c, ?::text as 
 
 select
   retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
