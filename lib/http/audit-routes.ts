@@ -8,7 +8,7 @@ import { READING } from '../operators/carry-out';
 import { RequestError } from '../platform/errors';
 import { query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
-import { constant, sql, utc } from '../platform/sql';
+import { allOf, constant, sql, utc } from '../platform/sql';
 import { inTurn } from '../platform/turn';
 import { type Services, services } from '../services';
 import { answerCsv } from './answer';
@@ -129,7 +129,7 @@ function parameters<V extends keyof typeof VIEWS>(view: V, given: unknown): z.ou
 const entriesAfter = (n: number, subject: string | null) =>
   query(
     sql`select n::float8 as n, ${utc(sql`at`)} as at, actor, action, subject, reason, detail, prev, hash
-      from retention.audit_entry where n > ${n}::bigint and (${subject}::text is null or subject = ${subject}) order by n limit ${constant(PAGE + 1)}`,
+      from retention.audit_entry where ${allOf(sql`n > ${n}::bigint`, subject !== null && sql`subject = ${subject}`)} order by n limit ${constant(PAGE + 1)}`,
     rows(z.looseObject({ n: z.number() })),
   );
 

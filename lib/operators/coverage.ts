@@ -7,7 +7,7 @@ import pMap from 'p-map';
 import { z } from 'zod';
 import { DatabaseError } from '../platform/errors';
 import { type Query, query, rows } from '../platform/query';
-import { askOne } from '../platform/session';
+import { askEach, askOne } from '../platform/session';
 import { allOf, constant, empty, id, keyAsText, raw, sql, tableId, tableLabel } from '../platform/sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
@@ -16,7 +16,9 @@ import type { Target } from './targets';
 const MOST_ROWS = 1_000;
 /** Without an index a few million rows are read in this time; a larger table is answered "unknown". */
 const COUNT_MS = 2_000;
-/** Tables looked at side by side. */
+/** Of each table where all are asked at once: an index answers in a few milliseconds. */
+const TOGETHER_MS = 500;
+/** Tables looked at side by side where one of them takes longer. */
 const AT_ONCE = 4;
 
 /** Rows, `>1000`, or `unknown`: the table could not be read in time, or not at all. */
@@ -44,7 +46,7 @@ const Line = z.object({ n: z.coerce.number(), form: z.string(), rows: z.coerce.n
 /** In their order; each table is asked once for all that is looked for in it. */
 export async function count(services: Asked, wanted: readonly Spelled[]): Promise<Counted[]> {
   const groups = grouped(wanted, (s) => keyOf(s.target));
-  const counted = await pMap(groups, (group) => countIn(services, group), { concurrency: AT_ONCE });
+  const counted = groups.length === 0 ? [] : await countAll(services, groups);
   const found = new Map(counted.flat().map((c) => [c.spelled, c]));
   return wanted.map((s) => found.get(s)!);
 }
@@ -81,18 +83,33 @@ function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]>
   );
 }
 
+/** All tables at once; one that cannot be read so soon must not keep the others from being counted. */
+async function countAll({ database }: Asked, groups: readonly Spelled[][]): Promise<Counted[][]> {
+  const limits = { statementMs: TOGETHER_MS, readOnly: true };
+  try {
+    const lines = await askEach(database, groups.map(printedForms), limits);
+    return groups.map((group, i) => formsOf(group, lines[i]!));
+  } catch (error) {
+    if (!cannotTell(error)) throw error;
+    return pMap(groups, (group) => countIn({ database }, group), { concurrency: AT_ONCE });
+  }
+}
+
 async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<Counted[]> {
   try {
     const lines = await askOne(database, printedForms(group), { statementMs: COUNT_MS, readOnly: true });
-    return group.map((spelled, i) => ({
-      spelled,
-      forms: new Map(lines.filter((l) => l.n === i + 1).map((l) => [l.form, l.rows])),
-    }));
+    return formsOf(group, lines);
   } catch (error) {
     if (cannotTell(error)) return group.map((spelled) => ({ spelled, forms: null }));
     throw error;
   }
 }
+
+const formsOf = (group: readonly Spelled[], lines: readonly z.output<typeof Line>[]): Counted[] =>
+  group.map((spelled, i) => ({
+    spelled,
+    forms: new Map(lines.filter((l) => l.n === i + 1).map((l) => [l.form, l.rows])),
+  }));
 
 /** Too slow, locked, or a table that Lapse may not read: the hold is placed nevertheless. */
 const cannotTell = (error: unknown): boolean =>

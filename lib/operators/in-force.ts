@@ -8,8 +8,8 @@ import { type Query, query, rows } from '../platform/query';
 import { askOne } from '../platform/session';
 import { constant, type Sql, sql } from '../platform/sql';
 import type { Services } from '../services';
-import { type Cover, count, coverOf } from './coverage';
-import { spell } from './spelling';
+import { type Counted, type Cover, count, coverOf } from './coverage';
+import { type Spelled, spell } from './spelling';
 import { extensionTargets, itemTargets, scopeTargets, type Target, tenantTarget } from './targets';
 
 export type Kind = 'holds' | 'extensions' | 'overrides';
@@ -66,16 +66,10 @@ function orNone(targets: () => Target[]): Target[] {
 /** One answer an entry, in their order. */
 export async function inForce(asked: Asked, kind: Kind, entries: readonly unknown[]): Promise<InForce[]> {
   const all = entries.map((entry) => stored(asked, kind, entry));
-  const pairs = all.flatMap((s) =>
-    s.targets.map((target) => ({ s, target, parts: partsOf(s.subject, target) })),
-  );
-  const spelled = await spell(asked, pairs);
-  const possible = spelled.filter((s) => s.subject !== null);
-  const counted = await count(asked, possible);
-  const found = new Map(possible.map((s, i) => [s, counted[i]!]));
+  const counted = await countedOf(asked, all);
   const known = new Set(all.map((s) => JSON.stringify([s.among, s.subject])));
-  return all.map((s) => {
-    const own = pairs.flatMap((p, i) => (p.s === s ? [found.get(spelled[i]!) ?? none(spelled[i]!)] : []));
+  return all.map((s, i) => {
+    const own = counted[i]!;
     const covers = coverOf(own, new Set([s.subject]));
     const printedAs = [...new Set(own.flatMap((c) => [...(c.forms?.keys() ?? [])]))].filter(
       (form) => !known.has(JSON.stringify([s.among, form])),
@@ -84,7 +78,32 @@ export async function inForce(asked: Asked, kind: Kind, entries: readonly unknow
   });
 }
 
-const none = (spelled: Awaited<ReturnType<typeof spell>>[number]) => ({
+/** What one entry covers, and its subject as each table has it. */
+export async function coveredBy(
+  asked: Asked,
+  kind: Kind,
+  entry: unknown,
+): Promise<{ readonly covers: readonly Cover[]; readonly spelled: readonly Spelled[] }> {
+  const one = stored(asked, kind, entry);
+  const [counted = []] = await countedOf(asked, [one]);
+  return { covers: coverOf(counted, new Set([one.subject])), spelled: counted.map((c) => c.spelled) };
+}
+
+/** Of each entry the rows of every table that it is looked for in. */
+async function countedOf(asked: Asked, all: readonly Stored[]): Promise<Counted[][]> {
+  const pairs = all.flatMap((s) =>
+    s.targets.map((target) => ({ s, target, parts: partsOf(s.subject, target) })),
+  );
+  const spelled = await spell(asked, pairs);
+  const possible = spelled.filter((s) => s.subject !== null);
+  const counted = await count(asked, possible);
+  const found = new Map(possible.map((s, i) => [s, counted[i]!]));
+  return all.map((s) =>
+    pairs.flatMap((p, i) => (p.s === s ? [found.get(spelled[i]!) ?? none(spelled[i]!)] : [])),
+  );
+}
+
+const none = (spelled: Spelled): Counted => ({
   spelled,
   forms: new Map<string, number>(),
 });

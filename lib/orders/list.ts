@@ -71,6 +71,19 @@ export async function readOrders(
   };
 }
 
+/** The first page of each list in which something can wait for a person, with one request. */
+export async function ordersWaiting(
+  services: Services,
+  review: OrderReview = declaredReview(services.orderReview),
+): Promise<Readonly<Record<Exclude<List, 'refunding'>, readonly ListedOrder[]>>> {
+  const page = (list: List) => pageOf(list, review, services.settings.orders, services.clock(), undefined);
+  return ask(
+    services.database,
+    { 'in-review': page('in-review'), manual: page('manual'), 'without-start': page('without-start') },
+    LIMITS,
+  );
+}
+
 /** An order as it is shown; what only some lists say is left out in the others. */
 const Listed = z.object({
   order: z.string(),

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
 import type { KeyColumn, TableName } from '../platform/sql';
-import { Clock, clockProblems, isOneColumn } from './clocks';
+import { Clock, clockProblems, isOneColumn, laterProblems } from './clocks';
 import { treeProblems } from './hanging';
 import { nextRun } from './next-run';
 import { Notice, noticeProblems } from './notice';
@@ -318,7 +318,8 @@ export function definePolicy(input: PolicyInput): Policy {
     }
   }
   problems.push(...strategyOf(p).problems(p));
-  problems.push(...clockProblems(p.clock), ...atOnceBehind(p), ...elsewhere(p));
+  problems.push(...clockProblems(p.clock), ...laterProblems(p.clock, p.key));
+  problems.push(...atOnceBehind(p), ...elsewhere(p), ...below(p));
   problems.push(...noticeProblems(p), ...sparedProblems(p), ...contentProblems(p));
   if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
@@ -392,6 +393,16 @@ const elsewhere = ({ clock, tenants, partitioned, notice, contents }: Policy): s
     ? [tenants && 'tenants', partitioned && 'partitioned', notice && 'notice', contents && 'contents']
         .filter((x) => typeof x === 'string')
         .map((what) => `clock.in: not together with ${what}; copy the date into a column of the row`)
+    : [];
+
+/** What waits for a row whose date another table moves cannot be reckoned from the row's own. */
+const below = ({ clock, partitioned, notice }: Policy): string[] =>
+  clock.orLaterIn
+    ? [partitioned && 'partitioned', notice && 'notice']
+        .filter((x) => typeof x === 'string')
+        .map(
+          (what) => `clock.orLaterIn: not together with ${what}; keep the latest date in a column of the row`,
+        )
     : [];
 
 /** What counts from when a row was made, and is kept for no time at all, would take every row there is. */

@@ -3,37 +3,21 @@
  * for the same numbers. Made inside the database, in slices, so that a million receipts neither travel nor are held in memory.
  */
 import { Client } from 'pg';
-
-export interface History {
-  readonly runs: number;
-  /** In all, as many a run. */
-  readonly receipts: number;
-  readonly organizations: number;
-  readonly policies: readonly string[];
-  /** The newest run began then. */
-  readonly asOf: Date;
-  readonly log?: (line: string) => void;
-}
+import { decided, isArchived } from './decided';
+import { type History, id, oneOf, type Part, policyIn, SLICE_ROWS, tableIn } from './part';
 
 const SLICE = 10_000;
 /** Keys a receipt names. */
 const KEYS = 4;
-/** Runs go back so far. */
-const DAYS = 400;
 /** One run in so many is a dry run, and has no receipts. */
 const DRY = 25;
 
-/** A uuid (version 4 by its form) that depends on its kind and number only. */
-const id = (kind: string, i = 'i'): string =>
-  `overlay(overlay(md5('${kind}' || ${i}) placing '4' from 13) placing '8' from 17)::uuid`;
-/** `$1` the newest instant, `$2` and `$3` the slice, `$4` how many there are. */
-const at = `$1::timestamptz - make_interval(secs => ($4::int - i) * (${DAYS} * 86400.0 / $4::int))`;
-
-/** The numbers of a slice, each with its instant. */
-const SLICE_ROWS = `generate_series($2::int, $3::int) i cross join lateral (select ${at} as at) x`;
-
-/** Name of the table, how many rows, and the statement of a slice. */
-type Part = readonly [name: string, rows: number, text: string];
+/** What these do to one row at a time is done for all of them at the end: each would rewrite the same few totals a million times. */
+const COUNTED_AFTERWARDS = [
+  ['retention.run', 'lapse_totals_written'],
+  ['retention.receipt', 'lapse_archive'],
+  ['retention.receipt', 'lapse_letters'],
+];
 
 /** Asked as the owner: what the roles of Lapse may not write is written here past their functions. */
 export async function seedHistory(ownerUrl: string, history: History): Promise<void> {
@@ -42,10 +26,14 @@ export async function seedHistory(ownerUrl: string, history: History): Promise<v
   try {
     await owner.query(
       `insert into retention.policy_state (policy) select p from unnest($1::text[]) p on conflict do nothing`,
-      [history.policies],
+      [history.policies.map((p) => p.name)],
     );
-    for (const part of [...ran(history), ...decided(history), ...told(history)])
-      await fill(owner, history, part);
+    for (const trigger of COUNTED_AFTERWARDS)
+      await owner.query(`alter table ${trigger.join(' disable trigger ')}`);
+    for (const part of [...ran(history), ...decided(history)]) await fill(owner, history, part);
+    for (const trigger of COUNTED_AFTERWARDS)
+      await owner.query(`alter table ${trigger.join(' enable trigger ')}`);
+    await stand(owner, history);
     await seal(owner, history);
     await owner.query('vacuum analyze');
   } finally {
@@ -54,44 +42,59 @@ export async function seedHistory(ownerUrl: string, history: History): Promise<v
 }
 
 async function fill(owner: Client, { asOf, log }: History, [name, rows, text]: Part): Promise<void> {
-  log?.(`${rows.toLocaleString('en')} ${name}`);
+  const began = performance.now();
+  let written = 0;
   for (let from = 1; from <= rows; from += SLICE) {
-    await owner.query(text, [asOf.toISOString(), from, Math.min(rows, from + SLICE - 1), rows]);
+    const { rowCount } = await owner.query(text, [
+      asOf.toISOString(),
+      from,
+      Math.min(rows, from + SLICE - 1),
+      rows,
+    ]);
+    written += rowCount ?? 0;
   }
+  log?.(`${written.toLocaleString('en')} ${name} in ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
 
 /** How many batches each deleting run has. */
 const batches = ({ runs, receipts }: History): number => Math.max(1, Math.round(receipts / runs));
 
-const names = (policies: readonly string[]): string =>
-  `(array[${policies.map((p) => `'${p}'`).join(',')}])[1 + i % ${policies.length}]`;
+const deletes = `i % ${DRY} <> 0`;
+
+/** What a dry run found; it has expired, and can be approved no more. */
+const PREVIEW = `jsonb_build_object('expired', 40, 'bytes', 0, 'files', 0, 'estimatedRuns', 1, 'complete', true,
+  'byRule', jsonb_build_object('all', jsonb_build_object('expired', 40, 'bytes', 0, 'files', 0)), 'dependants', '{}'::jsonb, 'kept', '{}'::jsonb,
+  'blockers', '[]'::jsonb, 'sampleKeys', '[]'::jsonb, 'oldest', null, 'newest', null,
+  'approvable', jsonb_build_object('digest', repeat(md5('p' || i), 2), 'expiresAt', to_char((x.at + interval '1 day') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))`;
 
 function ran(history: History): Part[] {
-  const { runs, policies, organizations } = history;
+  const { runs, organizations } = history;
+  const [policy, table] = [policyIn(history), tableIn(history)];
   const n = batches(history);
-  const deletes = `i % ${DRY} <> 0`;
   const deleted = `case when ${deletes} then ${n * KEYS} else 0 end`;
   return [
     [
       'runs',
       runs,
       `insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at, finished_at,
-        outcome, reason, batches, picked, deleted, by_rule, duration_seconds, sla_status)
-      select ${id('run')}, ${names(policies)}, case when ${deletes} then 'delete' else 'dry_run' end, 'cron', 'cron', 'c' || i, i, 'v1', x.at, x.at,
+        outcome, reason, batches, picked, deleted, by_rule, kept, preview, duration_seconds, sla_status)
+      select ${id('run')}, ${policy}, case when ${deletes} then 'delete' else 'dry_run' end, 'cron', 'cron', 'c' || i, i, 'v1', x.at, x.at,
         x.at + interval '9 seconds', case when i % 50 = 7 then 'interrupted' else 'succeeded' end, case when i % 50 = 7 then 'time' end,
         case when ${deletes} then ${n} else 0 end, ${deleted}, ${deleted},
         case when ${deletes} then jsonb_build_object('all', jsonb_build_object('deleted', ${deleted}, 'bytes', 0)) else '{}' end,
+        case when i % 3 = 0 then jsonb_build_object('held', i % 7) else '{}' end, case when ${deletes} then null else ${PREVIEW} end,
         9, case when i % 40 = 1 then 'warning' else 'within_sla' end
       from ${SLICE_ROWS}`,
     ],
     [
-      'runs with receipts',
+      'receipts',
       runs,
       `insert into retention.receipt (run, seq, policy, policy_version, action, actor, reason, as_of, table_name, form, key_bytes, by_rule,
-        locked, deleted, picked, committed_at)
-      select ${id('run')}, s, ${names(policies)}, 'v1', 'delete', 'cron', 'retention', x.at, 'public.' || ${names(policies)}, 3,
+        locked, deleted, picked, committed_at, archive)
+      select ${id('run')}, s, ${policy}, 'v1', 'delete', 'cron', 'retention', x.at, ${table}, 3,
         (select string_agg(uuid_send(${id('key', `i || '/' || s || '/' || k`)}), ''::bytea order by k) from generate_series(1, ${KEYS}) k),
-        jsonb_build_object('all', jsonb_build_object('deleted', ${KEYS}, 'bytes', 0)), ${KEYS}, ${KEYS}, ${KEYS}, x.at + make_interval(secs => s / 1000.0)
+        jsonb_build_object('all', jsonb_build_object('deleted', ${KEYS}, 'bytes', 0)), ${KEYS}, ${KEYS}, ${KEYS}, x.at + make_interval(secs => s / 1000.0),
+        case when s = 1 and ${isArchived} then ${id('archive')} end
       from ${SLICE_ROWS} cross join generate_series(1, ${n}) s where ${deletes}`,
     ],
     [
@@ -104,96 +107,52 @@ function ran(history: History): Part[] {
       'files',
       runs,
       `insert into retention.outbox (run, seq, policy, table_name, row_key, url, bytes, state, settled_as, created_at, updated_at, prefix)
-      select ${id('run')}, 1, ${names(policies)}, 'public.' || ${names(policies)}, ${id('key', `i || '/1/1'`)}::text, 'artifacts/' || i, 100,
+      select ${id('run')}, 1, ${policy}, ${table}, ${id('key', `i || '/1/1'`)}::text, 'artifacts/' || i, 100,
         case when i % 1000 = 3 then 'dead' else 'deleted' end, case when i % 1000 = 3 then null else 'deleted' end, x.at, x.at, 'artifacts/'
       from ${SLICE_ROWS} where ${deletes}`,
     ],
   ];
 }
 
-function decided({ runs, organizations, policies }: History): Part[] {
-  const some = Math.max(2_000, Math.round(runs / 20));
-  const table = `'public.' || ${names(policies)}`;
-  return [
-    [
-      'holds',
-      some,
-      `insert into retention.hold (scope, subject, table_name, reason, placed_by, placed_at, released_by, released_at, release_reason)
-      select case when i % 3 = 0 then 'item' else 'organization' end, case when i % 3 = 0 then ${id('held')}::text
-          else ${id('organization', `(1 + i % ${organizations})`)}::text || case when i > ${organizations} then i::text else '' end end,
-        case when i % 3 = 0 then ${table} end, 'case ' || i, 'otto', x.at, case when i % 10 > 0 then 'anna' end,
-        case when i % 10 > 0 then x.at + interval '1 day' end, case when i % 10 > 0 then 'settled' end
-      from ${SLICE_ROWS}`,
-    ],
-    [
-      'extensions',
-      some,
-      `insert into retention.extension (table_name, row_key, keep_until, reason, extended_by, created_at)
-      select ${table}, ${id('extended')}::text, x.at + interval '30 days', 'asked', 'otto', x.at from ${SLICE_ROWS}`,
-    ],
-    [
-      'dead letters',
-      some,
-      `insert into retention.dead_letter (policy, table_name, row_key, sql_state, state, next_attempt_at, created_at, updated_at)
-      select ${names(policies)}, ${table}, ${id('letter')}::text, '23503', case when i % 100 = 5 then 'open' else 'resolved' end, x.at, x.at, x.at
-      from ${SLICE_ROWS}`,
-    ],
-    [
-      'erasures',
-      some,
-      `insert into retention.erasure (scope, subject, reason, requested_by, requested_at, state, finished_at, identifiers)
-      select 'user', ${id('user')}::text, 'asked', 'otto', x.at, case when i % 200 = 9 then 'requested' else 'done' end,
-        case when i % 200 = 9 then null else x.at + interval '1 day' end, jsonb_build_object('email', jsonb_build_array(repeat(md5('h' || i), 2)))
-      from ${SLICE_ROWS}`,
-    ],
-    [
-      'exports',
-      some,
-      `insert into retention.export (scope, subject, reason, requested_by, requested_at, state, expires_at)
-      select 'user', ${id('user')}::text, 'asked', 'otto', x.at, 'withdrawn', x.at + interval '7 days' from ${SLICE_ROWS}`,
-    ],
-    [
-      'incidents',
-      some,
-      `insert into retention.incident (cause, severity, message, opened_at, last_seen_at, times, recovered_at)
-      select 'run.late ' || i, 'warning', 'late', x.at, x.at, 1, case when i % 400 = 7 then null else x.at end
-      from ${SLICE_ROWS}`,
-    ],
+/** The totals of all runs, and how each policy stands after its newest one. */
+async function stand(owner: Client, { asOf }: History): Promise<void> {
+  const totals = [
+    `insert into retention.run_total (policy, mode, outcome, runs, seconds, buckets)
+    select policy, mode, outcome, count(*), sum(duration_seconds), array_fill(0::bigint, array[cardinality(retention.run_bounds()) + 1])
+    from retention.run group by 1, 2, 3`,
+    `insert into retention.deleted_total (policy, plan, deleted, bytes)
+    select policy, e.key, sum((e.value ->> 'deleted')::bigint), 0 from retention.run cross join jsonb_each(by_rule) e group by 1, 2`,
+    `insert into retention.last_run (policy, run, started_at, finished_at, outcome, reason, seconds, sla_status, deleted, completed_at, drained_at)
+    select distinct on (policy) policy, id, started_at, finished_at, outcome, reason, duration_seconds, sla_status, deleted, started_at, finished_at
+    from retention.run where mode = 'delete' order by policy, started_at desc`,
   ];
+  for (const text of totals) await owner.query(text);
+  await owner.query(
+    `insert into retention.backlog_day (policy, day, arriving, deleted_total, measured_at)
+    select policy, $1::date - d, 100, 100 * (400 - d), $1::timestamptz - make_interval(days => d)
+    from retention.policy_state cross join generate_series(0, 400) d`,
+    [asOf.toISOString()],
+  );
 }
 
-function told({ organizations, policies }: History): Part[] {
-  const organization = `${id('organization')}::text`;
-  return [
-    [
-      'messages to organizations',
-      organizations,
-      `insert into retention.notice (id, tenant, recipient, state, required, claimed_until, settled_at, sending, created_at)
-      select ${id('notice')}, ${organization}, repeat(md5('r' || i), 2), 'delivered', true, x.at, x.at, false, x.at
-      from ${SLICE_ROWS}`,
-    ],
-    [
-      'parts of messages',
-      organizations,
-      `insert into retention.notice_part (notice, policy, tenant, threshold_days, keep_seconds, since, before, found, digest, goes_at, announced_at, delivered_at)
-      select ${id('notice')}, ${names(policies)}, ${organization}, 7, 2592000, '-infinity', x.at, 1, repeat('0', 64), x.at + interval '7 days', x.at, x.at
-      from ${SLICE_ROWS}`,
-    ],
-  ];
-}
+/** Acts of operators between the runs. */
+const ACTS = ['hold.placed', 'hold.released', 'extension.set', 'policy.paused', 'policy.resumed'] as const;
 
-/** Each run into the chain, as its end would have done, and the acts of operators between them; then the index of receipts. */
+/** Each run in the chain, as retention.seal_run would have put it there, and the acts of operators behind them; then the index of receipts. */
 async function seal(owner: Client, { runs, log }: History): Promise<void> {
   log?.('the audit chain');
-  for (;;) {
-    const { rowCount } = await owner.query(
-      `select retention.seal_run(x.id) from (select id from retention.run where sealed_at is null and mode = 'delete' order by started_at limit $1) x`,
-      [SLICE],
-    );
-    if (rowCount === 0) break;
-  }
+  await owner.query('analyze retention.run, retention.receipt');
+  await owner.query('alter table retention.run disable trigger user');
   await owner.query(
-    `select count(*) from generate_series(1, $1::int) i cross join lateral retention.record('otto', 'hold.placed', ${id('act')}::text, 'case ' || i, '{}')`,
+    `insert into retention.audit_entry (actor, action, subject, reason, detail)
+    select r.actor, 'run.sealed', r.id::text, retention.run_reason(r.id), jsonb_build_object('policy', r.policy, 'version', r.policy_version,
+      'outcome', r.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', d.gaps, 'deleted', d.deleted, 'digest', d.digest)
+    from (select * from retention.run where mode = 'delete' order by started_at) r cross join lateral retention.run_digest(r.id) d`,
+  );
+  await owner.query(`update retention.run set sealed_at = finished_at where mode = 'delete'`);
+  await owner.query('alter table retention.run enable trigger user');
+  await owner.query(
+    `select count(*) from generate_series(1, $1::int) i cross join lateral retention.record('otto', ${oneOf(ACTS)}, ${id('act')}::text, 'case ' || i, '{}')`,
     [Math.round(runs / 10)],
   );
   log?.('the index of receipts');

@@ -7,6 +7,7 @@ import { ask, askOne } from '../../platform/session';
 import { type Sql, sql, typed, utc } from '../../platform/sql';
 import { PROGRESS, Progress } from '../statement/pressure';
 import { SERVER, Server } from '../statement/server';
+import { newestRuns } from './newest';
 
 /** Beginning and ending wait for a batch of an earlier run that is still under way. */
 export const BEGIN = { statementMs: 15_000, lockMs: 10_000 };
@@ -137,9 +138,7 @@ export const recentRuns = (database: Database, perPolicy: number): Promise<Recen
     query(
       sql`select r.id::text, r.policy, r.mode, r.trigger, r.actor, r.started_at::text, r.finished_at::text, r.outcome, r.reason,
             r.batches, r.deleted::text, r.files_queued::text, r.bytes_freed::text, r.kept, r.duration_seconds, r.sla_status
-          from retention.policy_state s cross join lateral (
-            select * from retention.run where policy = s.policy order by started_at desc limit ${perPolicy}::int
-          ) r order by r.policy, r.started_at desc`,
+          from retention.policy_state s cross join lateral ${newestRuns(sql`s.policy`, perPolicy)} r order by r.policy, r.started_at desc`,
       rows(RecentRun),
     ),
     { statementMs: 5_000, readOnly: true },

@@ -18,7 +18,7 @@ import {
   typed,
   withParts,
 } from '../../platform/sql';
-import { isOneColumn, scaleOf } from '../../policies/clocks';
+import { scaleOf, walksByOneColumn } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import type { Leg, Position, RuleLeg, TenantsLeg } from './leg';
 import { walkOf } from './legs';
@@ -83,7 +83,9 @@ function betweenClocks(policy: Policy, leg: RuleLeg, position: Position | null, 
   const from = position?.clock ? sql`x.b > ${typed(position.clock, type)}` : null;
   const within = allOf(sql`x.b < ${end}`, from);
   // Of several columns together the table has none.
-  const bounds = isOneColumn(clock) ? histogram(policy.table, clock.column, type) : sql`null::${raw(type)}[]`;
+  const bounds = walksByOneColumn(clock)
+    ? histogram(policy.table, clock.column, type)
+    : sql`null::${raw(type)}[]`;
   return sql`${withParts(...seenIn(policy, bounds, within, division))}select case
     when (select bounds from seen) is not null then ${CHOSEN}
     else ${equalParts(policy, leg, position, division)} end as borders`;

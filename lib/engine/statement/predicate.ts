@@ -28,6 +28,7 @@ import { strategyOf } from '../../policies/strategies';
 import { hangingOn, type Place, treeOf } from '../../policies/tree';
 import { anyBelow, rowsBelow } from './below';
 import { belongs, refersTo } from './files';
+import { keptByLater, laterWithoutInstant, latest } from './later';
 import { clockOf } from './legs/columns';
 import type { Walk } from './legs/walk';
 import { spared } from './spared/judge';
@@ -52,16 +53,29 @@ function dueBy(policy: Policy, clock: Sql, instant: Sql): Sql {
   return allOf(beginsBehindLow && sql`${clock} > ${low}`, isBefore(policy, clock, instant));
 }
 
-/** That the row is before an instant: by its index, and by the value itself. */
-export const isPast = (policy: Policy, instant: Sql): Sql =>
-  ofClock(policy.clock, 't', (clock) =>
+/** That the row is before an instant: by its index, by the value itself, and by all that refers to it and counts. */
+export function isPast(policy: Policy, instant: Sql): Sql {
+  const own = ofClock(policy.clock, 't', (clock) =>
     allOf(dueBy(policy, clock, instant), scaleOf(policy.clock).isBefore(clock, instant)),
   );
+  const later = keptByLater(policy, instant);
+  return later ? allOf(own, sql`not ${later}`) : own;
+}
 
+/** That the row's own clock is an instant. */
 export const isInstant = (policy: Policy): Sql => scaleOf(policy.clock).isInstant(clockOf(policy));
 
+/** That the row has a date at all, with all that counts. */
+export function hasInstant(policy: Policy): Sql {
+  const without = laterWithoutInstant(policy);
+  return without ? allOf(isInstant(policy), sql`not ${without}`) : isInstant(policy);
+}
+
 /** The clock as a point in time, whatever its column's type. */
-export const instantOf = (policy: Policy): Sql => scaleOf(policy.clock).instant(clockOf(policy));
+export const instantOf = (policy: Policy): Sql => latest(policy, ownInstantOf(policy));
+
+/** That of the row itself, by which it is walked. */
+export const ownInstantOf = (policy: Policy): Sql => scaleOf(policy.clock).instant(clockOf(policy));
 
 /** For `table_name in (…)`. */
 const labels = (t: TableName): Sql => list(...tableLabels(t).map(literal));

@@ -25,16 +25,18 @@ import { contentPolicies } from './content-policies';
 import { belongs } from './files';
 import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
+import { keptByLater } from './later';
 import { byClock } from './legs/columns';
 import { isDue, isPast, unmarked } from './predicate';
 
-/** Tables by name: the governed one, the dependants, the tenants' own, those named in `judgedBy`; at last that of the clock, where it is another. */
+/** Tables by name: the governed one, the dependants, the tenants' own, those named in `judgedBy`; at last that of the clock, where it is another, or those that have a part in it. */
 const tablesOf = (policy: Policy): TableName[] => [
   policy.table,
   ...policy.dependants.map((d) => d.table),
   ...(policy.tenants ? [policy.tenants.table] : []),
   ...judgedBy(policy),
   ...(policy.clock.in ? [policy.clock.in.table] : []),
+  ...(policy.clock.orLaterIn ?? []).map((of) => of.table),
 ];
 
 /** The tables that functions read which the preflight cannot look into. */
@@ -58,6 +60,7 @@ function fragmentsOf(policy: Policy): Record<string, string> {
     Object.entries(r.match).map(([column, value]) => sql`${id('t', column)} = ${String(value)}`),
   );
   const { tenants } = policy;
+  const later = keptByLater(policy, SOME_TIME);
   const parts: Record<string, Sql> = {
     ...(policy.where ? { where: sql`select 1 ${governed} where (${raw(policy.where)})` } : {}),
     ...(tenants
@@ -65,6 +68,7 @@ function fragmentsOf(policy: Policy): Record<string, string> {
       : {}),
     ...(tenants && policy.notice ? { notice: recipients(policy.notice, tenants) } : {}),
     ...(policy.clock.in ? { clock: sql`select 1 ${governed} where ${isPast(policy, SOME_TIME)}` } : {}),
+    ...(later ? { clock: sql`select 1 ${governed} where ${later}` } : {}),
     ...(matches.length > 0 ? { match: sql`select 1 ${governed} where ${anyOf(...matches)}` } : {}),
     ...Object.fromEntries(
       policy.dependants.map((d, i) => [

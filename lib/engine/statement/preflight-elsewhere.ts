@@ -7,7 +7,7 @@ import { name } from '../../platform/sql';
 import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { type Catalog, type Check, quoted, type Relation } from './preflight-facts';
-import { isGated } from './preflight-gates';
+import { freeName, waitsAnyway } from './preflight-gates';
 import { createIndex } from './preflight-indexes';
 import { lackingRights } from './preflight-tables';
 
@@ -18,7 +18,7 @@ export const clockElsewhere: Check = (catalog) => {
   if (!clock.in) return [];
   const asked = catalog.facts.fragments.clock;
   const r = catalog.declared(catalog.facts.declared.length - 1);
-  if (!r || /^(42703|42883)$/.test(asked?.state ?? '')) {
+  if (!r || /^(42703|42883|42804)$/.test(asked?.state ?? '')) {
     const why = asked?.message ?? 'there is no such table';
     return [{ problem: `clock.in cannot be asked: ${why}`, remedy: 'correct clock.in in the policy' }];
   }
@@ -59,21 +59,27 @@ function isOne(r: Relation, { key }: Elsewhere): Problem[] {
   ];
 }
 
-/** A trigger on single columns does not fire for what another trigger writes into them. */
-function changesWait(catalog: Catalog, r: Relation, { key }: Elsewhere): Problem[] {
-  const columns = [catalog.policy.clock.column, ...key];
+const changesWait = (catalog: Catalog, r: Relation, { key }: Elsewhere): Problem[] =>
+  waitsAnyway(catalog, r) ? [] : gateOnDate(r, [catalog.policy.clock.column, ...key], ['update', 'delete']);
+
+/** A gate on these columns. A trigger on single columns does not fire for what another trigger writes into them. */
+export function gateOnDate(
+  r: Relation,
+  columns: readonly string[],
+  events: readonly ('insert' | 'update' | 'delete')[],
+): Problem[] {
   const isWritten = r.triggers.some((t) => t.each_row && t.on.includes('update') && t.schema !== 'retention');
   const gates = r.triggers.filter((t) => t.schema === 'retention' && t.function === 'gate' && !t.conditional);
   const covers = (t: Relation['triggers'][number]) =>
     t.columns.length === 0 || (!isWritten && columns.every((c) => t.columns.includes(c)));
-  const waits =
-    gates.some((t) => t.on.includes('update') && covers(t)) && gates.some((t) => t.on.includes('delete'));
-  if (waits || isGated(catalog, r)) return [];
+  const waits = events.every((on) => gates.some((t) => t.on.includes(on) && (on !== 'update' || covers(t))));
+  if (waits) return [];
   const of = isWritten ? '' : ` OF ${[...new Set(columns)].map(name).join(', ')}`;
+  const on = events.map((event) => (event === 'update' ? `UPDATE${of}` : event.toUpperCase())).join(' OR ');
   return [
     {
       problem: `${quoted(r)} has the clock and no gate: a change of it could be missed by a running batch`,
-      remedy: `CREATE TRIGGER lapse_gate BEFORE UPDATE${of} OR DELETE ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`,
+      remedy: `CREATE TRIGGER ${freeName(r)} BEFORE ${on} ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`,
     },
   ];
 }

@@ -21,11 +21,13 @@ const FIELDS: Record<string, string> = {
   where: 'where',
   label: 'tenants.label',
   match: 'rules.match',
-  clock: 'clock.in',
+  clock: 'clock',
   notice: 'notice.to',
 };
 /** Said better by the checks of tables and columns. */
 const SAID_ELSEWHERE = new Set(['42P01', '42703']);
+/** By the checks of the clock. */
+const UNLIKE_CLOCK = new Set([...SAID_ELSEWHERE, '42883', '42804']);
 const FORBIDDEN = '42501';
 
 export const fragments: Check = (catalog) =>
@@ -36,6 +38,7 @@ export const fragments: Check = (catalog) =>
     const field = FIELDS[part];
     if (field === undefined) return SAID_ELSEWHERE.has(state) ? [] : [unlike(policy, part, message)];
     if (part === 'match' && SAID_ELSEWHERE.has(state)) return [];
+    if (part === 'clock' && UNLIKE_CLOCK.has(state)) return [];
     return [
       {
         problem: `${field} cannot be asked of ${quoted(governed)}: ${message} (${state})`,
@@ -117,10 +120,20 @@ export const gates: Check = (catalog) =>
 /** A partition can be written to by its own name: the trigger of its rows is what the root hands down. */
 const gateOf = (r: Relation): string =>
   r.kind === 'p'
-    ? `CREATE TRIGGER lapse_gate AFTER INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH ROW EXECUTE FUNCTION retention.gate();`
-    : `CREATE TRIGGER lapse_gate BEFORE INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`;
+    ? `CREATE TRIGGER ${freeName(r)} AFTER INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH ROW EXECUTE FUNCTION retention.gate();`
+    : `CREATE TRIGGER ${freeName(r)} BEFORE INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`;
 
-export function isGated(catalog: Catalog, r: Relation): boolean {
+/** It may have one on single columns. */
+export const freeName = ({ triggers }: Relation): string => {
+  const taken = triggers.filter((t) => /^lapse_gate(_\d+)?$/.test(t.name)).length;
+  return taken === 0 ? 'lapse_gate' : `lapse_gate_${taken + 1}`;
+};
+
+/** Every change of it waits, or is asked to. */
+export const waitsAnyway = (catalog: Catalog, r: Relation): boolean =>
+  isGated(catalog, r) || deciding(catalog).has(r);
+
+function isGated(catalog: Catalog, r: Relation): boolean {
   const has = (x: Relation, eachRow: boolean) => {
     const own = x.triggers.filter(
       (t) =>

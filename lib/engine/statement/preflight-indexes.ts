@@ -6,7 +6,7 @@
 import type { Problem } from '../../platform/errors';
 import { indexStatement } from '../../platform/index-statement';
 import { name } from '../../platform/sql';
-import { indexed, isOneColumn } from '../../policies/clocks';
+import { indexed, walksByOneColumn } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { markOf } from '../../policies/going';
 import {
@@ -30,7 +30,8 @@ export const clockIndexes: Check = ({ policy, governed, facts }) => {
     const match = Object.entries(rule.match);
     const first = policy.tenants ? [policy.tenants.column] : match.map(([column]) => column);
     const isThere =
-      (clock.in || isOneColumn(clock)) && governed.indexes.some((i) => walks(i, policy, match, first, then));
+      (clock.in || walksByOneColumn(clock)) &&
+      governed.indexes.some((i) => walks(i, policy, match, first, then));
     // Of tenants there is one walk, whatever rule they are under.
     if (isThere || isAnswered(policy, facts.walks[policy.tenants ? 0 : n])) continue;
     const order = clock.in ? then.map(name) : [indexed(clock), ...then.slice(1).map(name)];
@@ -98,7 +99,7 @@ function says(part: string, column: string, value: string | number | boolean): b
 }
 
 /** `((a IS NOT NULL) AND (b = 1))` → `a IS NOT NULL`, `b = 1`. */
-function conjuncts(predicate: string | null): string[] {
+export function conjuncts(predicate: string | null): string[] {
   if (predicate === null) return [];
   const inner = unwrapped(predicate);
   const parts: string[] = [];
@@ -128,7 +129,7 @@ function unwrapped(text: string): string {
 }
 
 /** How PostgreSQL may print a name in an index's predicate: in quotes also where it is a word of its own. */
-const printed = (identifier: string): string[] =>
+export const printed = (identifier: string): string[] =>
   /^[a-z_][a-z0-9_]*$/.test(identifier) ? [identifier, name(identifier)] : [name(identifier)];
 
 /** What refers to a row that goes is looked for once a row: by the batch, and by PostgreSQL for a foreign key. */

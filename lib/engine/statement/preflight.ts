@@ -18,6 +18,7 @@ import { clockElsewhere } from './preflight-elsewhere';
 import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
+import { clockBelow } from './preflight-later';
 import { references, referencesOfErasure } from './preflight-references';
 import { groups } from './preflight-spared';
 import {
@@ -46,6 +47,7 @@ const CHECKS: readonly Check[] = [
   columnsExist,
   clockType,
   clockElsewhere,
+  clockBelow,
   strategyFits,
   keys,
   fragments,
@@ -70,7 +72,9 @@ const CHECKS: readonly Check[] = [
  * so a reference need not refuse by itself.
  */
 export const CHECKS_OF_ERASURE: readonly Check[] = [
-  ...CHECKS.filter((check) => ![clockIndexes, clockType, clockElsewhere, groups, references].includes(check)),
+  ...CHECKS.filter(
+    (check) => ![clockIndexes, clockType, clockElsewhere, clockBelow, groups, references].includes(check),
+  ),
   referencesOfErasure,
 ];
 

@@ -47,6 +47,8 @@ export interface Span {
   /** Tenants behind this one, or only this one; without it, from the first. */
   readonly from?: Position | undefined;
   readonly tenants?: number;
+  /** Only these tenants. */
+  readonly those?: readonly string[] | undefined;
 }
 
 export const ComingUp = z.object({
@@ -91,7 +93,7 @@ export function keysComingUp(span: Span, organization: string): Query<z.infer<ty
 }
 
 /** Parts up to `w(label, cutoff, lower)`: each scope with its cutoff at both instants. */
-function scopesOf(w: Walk, { before, at, from, tenants = TENANT_WINDOW }: Span): Sql[] {
+function scopesOf(w: Walk, { before, at, from, those, tenants = TENANT_WINDOW }: Span): Sql[] {
   const scopes = (body: Sql): Sql => cte('scopes', body, true);
   if (hasOneCutoff(at.leg)) {
     const lower = before && walkOf(before.policy, before.leg, before.asOf).cutoff;
@@ -101,7 +103,7 @@ function scopesOf(w: Walk, { before, at, from, tenants = TENANT_WINDOW }: Span):
       ),
     ];
   }
-  const some = { from: from ?? null, window: tenants };
+  const some = those ? { from: null, window: null, those } : { from: from ?? null, window: tenants };
   const all = (m: Moment) =>
     tenantsOf(m.policy, m.policy.tenants!, m.leg as TenantsLeg, sql`${m.asOf}::timestamptz`)(some);
   const earlier = before
@@ -134,10 +136,12 @@ const organizationOf = ({ tenants, scope }: Policy): Sql => {
 /** Rows whose clock lies between the two cutoffs. */
 function passing(w: Walk, { most }: Span, more: Sql = empty): Sql {
   const { policy } = w;
-  const between = allOf(
-    sql`${clockOf(policy)} >= ${inClock(policy, sql`w.lower`)}`,
-    isBefore(policy, clockOf(policy), sql`w.cutoff`),
-  );
+  const between = policy.clock.orLaterIn
+    ? allOf(isPast(policy, sql`w.cutoff`), sql`not (${isPast(policy, sql`w.lower`)})`)
+    : allOf(
+        sql`${clockOf(policy)} >= ${inClock(policy, sql`w.lower`)}`,
+        isBefore(policy, clockOf(policy), sql`w.cutoff`),
+      );
   return sql`select ${organizationOf(policy)} as organization, t.nth,
       case when ${mayGo(w)} then null else coalesce(${staysBecause(w)}, 'busy') end as stays${more}
     from ${firstOf(w, between, most)}`;
@@ -146,7 +150,8 @@ function passing(w: Walk, { most }: Span, more: Sql = empty): Sql {
 /** Older rows, where there may be any: they may go now, and might not at the earlier instant. */
 function released(w: Walk, before: Moment, { most }: Span, more: Sql = empty): Sql {
   const { policy } = w;
-  const older = isDue(policy, sql`w.lower`);
+  // Those that passed in between are counted already.
+  const older = (policy.clock.orLaterIn ? isPast : isDue)(policy, sql`w.lower`);
   const then = walkOf(before.policy, before.leg, before.asOf);
   const past = allOf(isPast(policy, sql`w.lower`), unmarked(policy));
   const might = mayGo({ ...then, cutoff: sql`w.lower`, past });
@@ -173,6 +178,63 @@ function somethingEnds({ policy, asOf }: Walk, { asOf: since }: Walk): Sql {
 
 /** Only one tenant: the first that is not before it. */
 export const onlyTenant = (tenant: string): Position => ({ tenant, clock: '', key: [] });
+const Owing = z.object({
+  those: z.array(z.string()),
+  last: z.string().nullable(),
+  looked: z.coerce.number().int(),
+  ended: z.boolean(),
+});
+type Owing = z.infer<typeof Owing>;
+
+/** Probes of an index in one statement: a tenth of a second. */
+const PROBES = 10_000;
+
+/**
+ * The next tenants with a row before the latest cutoff that any of them can have at these moments: its oldest row says so, a probe of
+ * the policy's index each, and one that has no row costs nothing. At most `most` of them; `last` is where to look on, and without
+ * `ended` there are more.
+ */
+export function tenantsOwing(
+  moments: readonly Moment[],
+  behind: string | null,
+  most: number,
+  probes = PROBES,
+): Query<Owing> {
+  const { policy } = moments[0]!;
+  const { column, key } = policy.tenants!;
+  const own = id('t', column);
+  const isOwing = isBefore(policy, clockOf(policy), sql`(select cutoff from latest)`);
+  const next = (
+    after: Sql | null,
+  ) => sql`(select ${own} as tenant, coalesce(${isOwing}, false) as owes from ${source(policy)} t
+      where ${allOf(after, unmarked(policy), isInstant(policy), sql`${own} is not null`)} order by ${list(own, byClock(policy))} limit 1)`;
+  const first = behind === null ? null : sql`${own} > ${typed(behind, key.type)}`;
+  return query(
+    sql`with recursive latest as materialized (select ${latestCutoff(moments)} as cutoff), s(tenant, owes, found, looked) as (
+      select n.tenant, n.owes, n.owes::int, 1 from ${next(first)} n
+      union all
+      select n.tenant, n.owes, s.found + n.owes::int, s.looked + 1 from s cross join lateral ${next(sql`${own} > s.tenant`)} n
+      where s.found < ${constant(most)} and s.looked < ${constant(probes)}
+    )
+    select coalesce(jsonb_agg(tenant::text order by looked) filter (where owes), '[]') as those, coalesce(max(looked), 0)::text as looked,
+      (select l.tenant::text from s l order by l.looked desc limit 1) as last,
+      coalesce(max(found), 0) < ${constant(most)} and coalesce(max(looked), 0) < ${constant(probes)} as ended from s`,
+    oneRow(Owing),
+  );
+}
+
+/** No tenant has a later one: whatever it is under, and whatever counts beside it, can only keep longer than the shortest of all periods. */
+function latestCutoff(moments: readonly Moment[]): Sql {
+  const cutoffs = moments.flatMap(({ leg }) => (leg.kind === 'tenants' ? Object.values(leg.cutoffs) : []));
+  const byRule = cutoffs.reduce(
+    (latest, c) => (c !== null && (latest === null || c > latest) ? c : latest),
+    null,
+  );
+  const { policy, asOf } = moments.at(-1)!;
+  return sql`greatest(${byRule}::timestamptz, (select ${asOf}::timestamptz - make_interval(secs => min(v.keep_seconds))
+      from retention.period_override v where v.policy = ${policy.name}))`;
+}
+
 /** Tenants behind the last one looked at. */
 export const behindTenant = (tenant: string): Position => ({ tenant, clock: null, key: [] });
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { type AdmissionFacts, admissionFacts } from '../../engine/guard/facts';
 import { type Limit, limitOf } from '../../engine/guard/mass';
 import { stepOf } from '../../engine/guard/rollout';
+import { newestRuns } from '../../engine/run/newest';
 import { RequestError } from '../../platform/errors';
 import { maybeRow, type Query, query } from '../../platform/query';
 import { ask, type Limits } from '../../platform/session';
@@ -18,6 +19,8 @@ import { OF_ITS_OWN } from './own-runs';
 import { policyNamed } from './policy';
 import { countOf } from './words';
 
+/** Of its newest runs: more than a year of nights, with a dry run beside each. */
+const LOOKED_THROUGH = 500;
 const LIMITS: Limits = { statementMs: 5_000, readOnly: true };
 /** As the database has it (functions/approvals.sql): above it a preview is made by a named person, and approved by another. */
 const MOST_ALONE = 100_000;
@@ -60,10 +63,10 @@ const newestPreview = (policy: string): Query<FrozenPreview | null> =>
         r.preview ->> 'oldest' as oldest, r.preview ->> 'newest' as newest, r.preview #>> '{approvable,digest}' as digest,
         r.preview #>> '{approvable,expiresAt}' as expires_at,
         (select a.approved_by from retention.approval a where a.digest = r.preview #>> '{approvable,digest}') as approved_by
-      from (select * from retention.run where policy = ${policy} order by started_at desc limit 500) r
+      from ${newestRuns(sql`${policy}`, LOOKED_THROUGH)} r
       where r.mode = 'dry_run' and r.preview #>> '{approvable,digest}' is not null
         and (r.preview #>> '{approvable,expiresAt}')::timestamptz > retention.clock()
-      order by r.started_at desc limit 1`,
+      order by r.policy, r.started_at desc limit 1`,
     maybeRow(Preview),
   );
 
@@ -81,8 +84,8 @@ type Run = z.output<typeof Run>;
 const latestRun = (policy: string, which: Sql): Query<Run | null> =>
   query(
     sql`select id::text, ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`as_of`, 'ms')} as as_of, policy_version as version, reason,
-        deleted::text, by_rule from (select * from retention.run where policy = ${policy} order by started_at desc limit 500) r
-      where mode = 'delete' and finished_at is not null and ${OF_ITS_OWN} and ${which} order by started_at desc limit 1`,
+        deleted::text, by_rule from ${newestRuns(sql`${policy}`, LOOKED_THROUGH)} r
+      where mode = 'delete' and finished_at is not null and ${OF_ITS_OWN} and ${which} order by r.policy, r.started_at desc limit 1`,
     maybeRow(Run),
   );
 

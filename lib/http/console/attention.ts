@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { openBreakers } from '../../engine/guard/breaker';
-import { type ListedOrder, readOrders } from '../../orders/list';
+import { newestRuns } from '../../engine/run/newest';
+import { type ListedOrder, ordersWaiting } from '../../orders/list';
 import { RedisError } from '../../platform/errors';
 import { type Query, query, rows } from '../../platform/query';
 import { ask } from '../../platform/session';
@@ -16,6 +17,8 @@ import { manyOf } from './words';
 
 /** Of each kind; more than a person works off before looking again. */
 const MOST = 100;
+/** Of the newest runs of a policy: more than a year of nights. */
+const LOOKED_THROUGH = 500;
 const LIMITS = { statementMs: 5_000, readOnly: true };
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
@@ -85,11 +88,11 @@ const guards = (policies: readonly string[]): Query<z.output<typeof Guard>[]> =>
   query(
     sql`select p.policy, (select min(g.started_at) from (
           select y.started_at, sum(case when y.reason = 'guarded' then 0 else 1 end) over (order by y.started_at desc) as others
-          from (select r.started_at, r.reason from retention.run r where r.policy = p.policy and r.mode = 'delete' and ${OF_ITS_OWN}
-            order by r.started_at desc limit ${constant(MOST)}) y) g where g.others = 0) as since
+          from (select r.started_at, r.reason from ${newestRuns(sql`p.policy`, LOOKED_THROUGH)} r where r.mode = 'delete' and ${OF_ITS_OWN}
+            order by r.policy, r.started_at desc limit ${constant(MOST)}) y) g where g.others = 0) as since
       from jsonb_array_elements_text(${JSON.stringify(policies)}::jsonb) p(policy)
-      cross join lateral (select r.reason from retention.run r where r.policy = p.policy and r.mode = 'delete' and ${OF_ITS_OWN}
-        order by r.started_at desc limit 1) last
+      cross join lateral (select r.reason from ${newestRuns(sql`p.policy`, LOOKED_THROUGH)} r where r.mode = 'delete' and ${OF_ITS_OWN}
+        order by r.policy, r.started_at desc limit 1) last
       where last.reason = 'guarded' and not exists (select from retention.approval a where a.policy = p.policy
         and a.done_at is null and a.voided_at is null and (a.used_at is not null or a.expires_at > retention.clock()))`,
     rows(Guard),
@@ -224,11 +227,9 @@ const ofHold = (h: z.output<typeof Hold>): Waiting => ({
 /** Reviews near their breach, refunds that a person has to decide, and reviews without a start, which never breach. */
 async function ofOrders(s: Services): Promise<Waiting[]> {
   if (!s.orderReview) return [];
-  const [inReview, manual, lost] = await Promise.all(
-    (['in-review', 'manual', 'without-start'] as const).map((list) => readOrders(s, { list })),
-  );
-  const near = inReview!.orders.filter((o) => o.sla_status !== 'within_sla');
-  return [...near.map(ofReview), ...manual!.orders.map(ofRefund), ...lost!.orders.map(ofLost(s.clock()))];
+  const { 'in-review': inReview, manual, 'without-start': lost } = await ordersWaiting(s);
+  const near = inReview.filter((o) => o.sla_status !== 'within_sla');
+  return [...near.map(ofReview), ...manual.map(ofRefund), ...lost.map(ofLost(s.clock()))];
 }
 
 const pathOf = ({ order }: ListedOrder): string => `/orders/${encodeURIComponent(order)}`;
@@ -296,8 +297,8 @@ async function ofBreakers({ redis, reading, policies, clock }: Services): Promis
   if (open.length === 0) return [];
   const failed = query(
     sql`select p.policy, ${utc(sql`r.started_at`, 'ms')} as since from jsonb_array_elements_text(${JSON.stringify(open.map(([p]) => p))}::jsonb) p(policy)
-      cross join lateral (select x.started_at from retention.run x where x.policy = p.policy and x.mode = 'delete' and x.outcome = 'errored'
-        order by x.started_at desc limit 1) r`,
+      cross join lateral (select x.started_at from ${newestRuns(sql`p.policy`, LOOKED_THROUGH)} x where x.mode = 'delete' and x.outcome = 'errored'
+        order by x.policy, x.started_at desc limit 1) r`,
     rows(LastFailed),
   );
   const { since } = await ask(reading, { since: failed }, LIMITS);

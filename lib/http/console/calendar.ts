@@ -4,6 +4,7 @@
  * is extended, what was announced, and what is more than usual.
  */
 import { z } from 'zod';
+import { newestRuns } from '../../engine/run/newest';
 import { csv } from '../../platform/csv';
 import { DatabaseError, RequestError } from '../../platform/errors';
 import type { Kept } from '../../platform/outcome';
@@ -168,8 +169,8 @@ async function keep(services: Services, looked: Looked): Promise<void> {
 const Usual = z.object({ policy: z.string(), median: z.number().nullable() });
 const USUAL: Query<z.infer<typeof Usual>[]> = query(
   sql`select s.policy, (select percentile_cont(0.5) within group (order by x.deleted)::float8 from (
-      select r.deleted from retention.run r where r.policy = s.policy and r.mode = 'delete' and r.deleted > 0
-      order by r.started_at desc limit 20) x) as median
+      select r.deleted from ${newestRuns(sql`s.policy`, 500)} r where r.mode = 'delete' and r.deleted > 0
+      order by r.policy, r.started_at desc limit 20) x) as median
     from retention.policy_state s`,
   rows(Usual),
 );

@@ -6,9 +6,10 @@
 import { z } from 'zod';
 import { openBreakers } from '../../engine/guard/breaker';
 import { type Cursor, readProgress } from '../../engine/run/checkpoint';
+import { newestRuns } from '../../engine/run/newest';
 import { maybeRow, type Query, query, rows } from '../../platform/query';
 import { ask } from '../../platform/session';
-import { constant, type Sql, sql, utc } from '../../platform/sql';
+import { type Sql, sql, utc } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
@@ -43,12 +44,12 @@ const RunRow = z.object({
 type RunRow = z.output<typeof RunRow>;
 
 /** Newest first, of each policy. */
-const newestRuns = (policies: readonly Policy[]): Query<RunRow[]> =>
+const lastRuns = (policies: readonly Policy[]): Query<RunRow[]> =>
   query(
     sql`select r.* from ${named(policies)} cross join lateral (
         select id::text, policy, mode, outcome, reason, ${utc(sql`started_at`, 'ms')} as started_at, ${utc(sql`finished_at`, 'ms')} as finished_at,
           deleted::text, batches, kept, kept_below, (outcome = 'succeeded') is true and ${OF_ITS_OWN} is not true as aside
-        from retention.run r where policy = p.policy order by r.started_at desc limit ${constant(NIGHTS)}
+        from ${newestRuns(sql`p.policy`, NIGHTS)} r
       ) r`,
     rows(RunRow),
   );
@@ -59,7 +60,7 @@ const newestPreviews = (policies: readonly Policy[]): Query<z.output<typeof Foun
   query(
     sql`select p.policy, r.expired, r.runs from ${named(policies)} cross join lateral (
         select coalesce(x.preview ->> 'expired', '0') as expired, coalesce(x.preview ->> 'estimatedRuns', '0') as runs from (
-          select mode, preview, started_at from retention.run where policy = p.policy order by started_at desc limit ${constant(NIGHTS)}
+          select mode, preview, started_at from ${newestRuns(sql`p.policy`, NIGHTS)} r
         ) x where x.mode = 'dry_run' order by x.started_at desc limit 1
       ) r`,
     rows(Found),
@@ -129,7 +130,7 @@ export async function policiesNow(
     states: STATES,
     stopped: STOPPED,
     backlog: BACKLOG,
-    runs: newestRuns(policies),
+    runs: lastRuns(policies),
     previews: newestPreviews(policies),
   };
   const names = policies.map((p) => p.name);

@@ -3,6 +3,7 @@
  * rows were kept another time. Each read has its bound; none counts history.
  */
 import { z } from 'zod';
+import { newestRuns } from '../../engine/run/newest';
 import { legsOf } from '../../engine/statement/leg';
 import { RequestError } from '../../platform/errors';
 import { maybeRow, type Query, query, rows } from '../../platform/query';
@@ -98,7 +99,7 @@ const preview = (policy: string): Query<NewestPreview | null> =>
   query(
     sql`select id::text, ${utc(sql`started_at`, 'ms')} as started_at, policy_version as version, preview ->> 'expired' as expired,
         (preview ->> 'complete')::boolean as complete, preview -> 'byRule' as by_rule
-      from (select * from retention.run where policy = ${policy} order by started_at desc limit ${constant(NIGHTS)}) r
+      from ${newestRuns(sql`${policy}`, NIGHTS)} r
       where mode = 'dry_run' and preview is not null order by r.started_at desc limit 1`,
     maybeRow(Preview),
   );
@@ -107,7 +108,7 @@ const Night = z.object({ started_at: at, deleted: count });
 const chart = (policy: string): Query<z.output<typeof Night>[]> =>
   query(
     sql`select ${utc(sql`started_at`, 'ms')} as started_at, deleted::text from (
-        select started_at, deleted, mode from retention.run where policy = ${policy} order by started_at desc limit ${constant(CHART)}
+        select started_at, deleted, mode from ${newestRuns(sql`${policy}`, CHART)} r
       ) r where mode = 'delete' order by r.started_at`,
     rows(Night),
   );

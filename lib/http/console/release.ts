@@ -1,69 +1,99 @@
 /**
- * What would be free when a hold is released: the rows it keeps that are past their date, counted by the policy's own dry run among
- * its rows alone. Some of them may be kept by something else too, which the next run looks at again: so many at most.
+ * What would be free when a hold is released: the rows it keeps that are past their date, counted by the policy's own
+ * predicate among its rows alone. Some of them may be kept by something else too, which the next run looks at again: so many at most.
  */
-import { admissionFacts } from '../../engine/guard/facts';
-import { count } from '../../engine/statement/found';
+import { periodsAt } from '../../engine/guard/ahead';
+import { heldDue } from '../../engine/statement/held-due';
 import { atRoots } from '../../engine/statement/leaves';
 import { legsOf } from '../../engine/statement/leg';
-import { inForce } from '../../operators/in-force';
-import { scopeTargets } from '../../operators/targets';
-import { asking, askOne, readingOnly } from '../../platform/session';
-import { allOf, id, keyAsText, type Sql, sql, tableLabel } from '../../platform/sql';
+import type { Cover } from '../../operators/coverage';
+import { coveredBy } from '../../operators/in-force';
+import type { Spelled } from '../../operators/spelling';
+import { askEach } from '../../platform/session';
+import { allOf, constant, id, keyAsText, raw, type Sql, sql, tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { withPeriods } from '../../policies/effective';
-import { versionOf } from '../../policies/fingerprint';
 import type { Services } from '../../services';
 import type { HoldRow } from './lists';
 
-/** A person waits for the page; what was not counted by then is told as "at least". */
-const LOOK_MS = 10_000;
+/** Of each rule of a policy, as many as the rows that a hold keeps are counted to. */
+const MOST = 1_000;
 const LIMITS = { statementMs: 5_000, readOnly: true };
 
 export interface Released {
-  readonly covers: Awaited<ReturnType<typeof inForce>>[number]['covers'];
+  readonly covers: readonly Cover[];
   /** Rows that the next runs may take, by policy; those with none are left out. */
   readonly due: readonly { readonly policy: string; readonly rows: number }[];
-  /** False: there may be more. */
+  /** False: there are more. */
   readonly complete: boolean;
 }
 
 export async function whatIsReleased(s: Services, hold: HoldRow): Promise<Released> {
-  const until = s.clock().getTime() + LOOK_MS;
-  const inTime = () => s.clock().getTime() < until;
-  const [keeps] = await inForce(s, 'holds', [hold]);
-  const due: { policy: string; rows: number }[] = [];
-  let complete = true;
-  for (const policy of await atRoots(s.database, s.policies)) {
-    const only = rowsOf(policy, hold);
-    if (only === null) continue;
-    const found = await dueUnder(s, policy, only, inTime);
-    complete &&= found.complete;
-    if (found.kept.held > 0) due.push({ policy: policy.name, rows: found.kept.held });
-  }
-  return { covers: keeps!.covers, due, complete };
+  const [{ covers, spelled }, policies] = await Promise.all([
+    coveredBy(s, 'holds', hold),
+    atRoots(s.database, s.policies),
+  ]);
+  const named = policies.flatMap((policy) => {
+    const only = rowsOf(policy, spelled);
+    return only === null ? [] : [{ policy, only }];
+  });
+  const counted = await dueOf(s, named);
+  return {
+    covers,
+    due: counted.flatMap(({ policy, rows }) => {
+      const n = rows.reduce((sum, r) => sum + Math.min(r, MOST), 0);
+      return n > 0 ? [{ policy: policy.name, rows: n }] : [];
+    }),
+    complete: counted.every(({ rows }) => rows.every((n) => n <= MOST)),
+  };
 }
 
-/** The governed rows `t` that the hold names; null: it names none of this policy. */
-function rowsOf(policy: Policy, { scope, subject, table_name: label }: HoldRow): Sql | null {
-  if (scope === 'item') {
-    return tableLabel(policy.table) === label ? sql`${keyAsText('t', policy.key)} = ${subject}` : null;
-  }
-  const targets = scopeTargets([policy], scope).filter(
-    (t) => tableLabel(t.table) === tableLabel(policy.table),
+/** The governed rows `t` that the hold names, found by an index of the column and compared as they are printed; null: it names none. */
+function rowsOf(policy: Policy, spelled: readonly Spelled[]): Sql | null {
+  const own = spelled.find(
+    ({ target, subject }) =>
+      subject !== null &&
+      target.policy === policy.name &&
+      tableLabel(target.table) === tableLabel(policy.table),
   );
-  if (targets.length === 0) return null;
-  return allOf(...targets.map((t) => sql`${id('t', t.columns[0]!)}::text = ${subject}`));
+  if (!own) return null;
+  const { columns } = own.target;
+  const text = keyAsText(
+    't',
+    columns.map((column) => ({ column, type: 'text' })),
+  );
+  const values = JSON.stringify(own.values);
+  const equal = columns.map(
+    (c, i) => sql`${id('t', c)} = (${values}::jsonb ->> ${constant(i)})::${raw(own.columns[i]!.base!)}`,
+  );
+  return allOf(...equal, sql`${text} = ${own.subject}`);
 }
 
-async function dueUnder(s: Services, policy: Policy, only: Sql, inTime: () => boolean) {
+interface Named {
+  readonly policy: Policy;
+  readonly only: Sql;
+}
+
+/** Of each policy the rows of each rule. */
+async function dueOf(s: Services, named: readonly Named[]) {
+  if (named.length === 0) return [];
   const now = s.clock();
   const cooling = s.settings.guards.coolingOffSeconds;
-  const facts = await askOne(s.database, admissionFacts(policy, versionOf(policy), now, cooling), LIMITS);
-  return count({
-    ...{ policy, only, inTime },
-    legs: legsOf(withPeriods(policy, facts.periods), now, cooling),
-    asOf: now.toISOString(),
-    reading: readingOnly(asking(s.database)),
-  });
+  const ahead = await askEach(
+    s.database,
+    named.map(({ policy }) => periodsAt(policy, [now], cooling)),
+    LIMITS,
+  );
+  const legs = named.flatMap(({ policy, only }, i) =>
+    legsOf(withPeriods(policy, ahead[i]![0]!.periods), now, cooling).map((leg) => ({ policy, only, leg })),
+  );
+  const found = await askEach(
+    s.database,
+    legs.map(({ policy, only, leg }) => heldDue(policy, leg, now.toISOString(), only, MOST)),
+    LIMITS,
+  );
+  return named.map(({ policy }) => ({
+    policy,
+    rows: found.filter((_, i) => legs[i]!.policy === policy),
+  }));
 }

@@ -9,9 +9,9 @@ import { type Leg, legsOf } from '../../engine/statement/leg';
 import { walkOf } from '../../engine/statement/legs';
 import { clockOf } from '../../engine/statement/legs/columns';
 import {
+  hasInstant,
   instantOf,
   isBefore,
-  isInstant,
   isPast,
   mayGo,
   source,
@@ -209,9 +209,9 @@ function judgments(policy: Policy, legs: readonly Leg[], key: string, asOf: stri
     const w = walkOf(policy, leg, asOf);
     return sql`(${withParts(...w.lead)}select ${w.label} as label, ${utc(instantOf(policy))} as clock,
       coalesce(${mayGo(w)}, false) as may_go, ${staysBecause(w)} as stays,
-      ${isInstant(policy)} as finite, ${isPast(policy, w.cutoff)} as past,
+      ${hasInstant(policy)} as finite, ${isPast(policy, w.cutoff)} as past,
       ${w.condition ? sql`(${w.condition}) is true` : sql`true`} as meets, ${unnoticed(w) ?? sql`false`} as unnoticed,
-      case when ${isInstant(policy)} then ${utc(sql`(${instantOf(policy)} + (${w.asOf} - ${w.cutoff}))`)} end as expires_at,
+      case when ${hasInstant(policy)} then ${utc(sql`(${instantOf(policy)} + (${w.asOf} - ${w.cutoff}))`)} end as expires_at,
       ${w.unknown} as unknown
     from ${w.rows} ${keyed(policy, key)} where ${w.own})`;
   });

@@ -7,9 +7,12 @@ import { allOf, id, list, name, type Sql, sql, type TableName, tableId } from '.
 import { identifier } from '../strategies/column';
 import { epoch } from './epoch';
 import { iso } from './iso';
+import { Later } from './later';
 import { local } from './local';
 import type { Scale } from './scale';
 import { zoned } from './zoned';
+
+export { Later };
 
 const more = {
   /** The first of these that is set, where `column` is NULL. An index holds exactly this expression. */
@@ -25,6 +28,8 @@ const more = {
       key: z.array(identifier).min(1),
     })
     .optional(),
+  /** The latest of `column` and that of the rows of other tables that refer to this one: a conversation and its messages. */
+  orLaterIn: z.array(Later).min(1).optional(),
   /** It lies ahead while the row is good, as an expiry does: only then a rule may keep for no time at all (`atOnce()`). */
   ahead: z.literal(true).optional(),
 };
@@ -75,6 +80,7 @@ interface Columns {
   readonly otherwise?: readonly string[] | undefined;
   readonly orLater?: readonly string[] | undefined;
   readonly in?: Elsewhere | undefined;
+  readonly orLaterIn?: readonly Later[] | undefined;
 }
 interface Elsewhere {
   readonly table: TableName;
@@ -87,7 +93,10 @@ export const clockColumns = ({ column, otherwise, orLater, in: other }: Columns)
   other ? [...other.references] : [column, ...(otherwise ?? orLater ?? [])];
 
 /** One column says it alone: its statistics, and a partition's bounds, are the clock's. */
-export const isOneColumn = (clock: Columns): boolean => !clock.in && clockColumns(clock).length === 1;
+export const isOneColumn = (clock: Columns): boolean => walksByOneColumn(clock) && !clock.orLaterIn;
+
+/** Rows are walked in the order of one column of theirs, whatever else decides. */
+export const walksByOneColumn = (clock: Columns): boolean => !clock.in && clockColumns(clock).length === 1;
 
 /** The value of a row, as an index holds it. */
 export function clockValue(clock: Columns, alias: string): Sql {
@@ -115,15 +124,15 @@ export function indexed(clock: Columns): string {
   return `(${clock.otherwise ? 'coalesce' : 'greatest'}(${columns.join(', ')}))`;
 }
 
-/** For people: `deleted_at, otherwise updated_at`. */
-export const clockInWords = ({ column, otherwise, orLater, in: other }: Columns): string =>
-  other
-    ? `${column} of ${other.table.name}`
-    : otherwise
-      ? [column, ...otherwise].join(', otherwise ')
-      : orLater
-        ? `the latest of ${[column, ...orLater].join(', ')}`
-        : column;
+/** For people: `deleted_at, otherwise updated_at`, `the latest of created_at, sent_at of messages`. */
+export function clockInWords({ column, otherwise, orLater, orLaterIn = [], in: other }: Columns): string {
+  if (other) return `${column} of ${other.table.name}`;
+  const own = otherwise
+    ? [column, ...otherwise].join(', otherwise ')
+    : [column, ...(orLater ?? [])].join(', ');
+  const all = [own, ...orLaterIn.map((x) => `${x.column} of ${x.table.name}`)];
+  return orLater || orLaterIn.length > 0 ? `the latest of ${all.join(', ')}` : own;
+}
 
 /** What its declaration breaks, each naming the field. */
 export function clockProblems(clock: Clock): string[] {
@@ -132,16 +141,29 @@ export function clockProblems(clock: Clock): string[] {
   if (clock.otherwise && clock.orLater)
     problems.push('clock.orLater: say either what counts otherwise, or the latest of several');
   const other = clock.in;
-  if (other && (clock.otherwise || clock.orLater))
+  if (other && (clock.otherwise || clock.orLater || clock.orLaterIn))
     problems.push('clock.in: a clock in another table is one column of it');
   if (other && other.references.length !== other.key.length)
     problems.push('clock.in.references: must list as many columns as clock.in.key');
   if (new Set(columns).size < columns.length) problems.push('clock: names a column twice');
-  if ((clock.type === 'timestamp' || clock.type === 'date') && !isZone(clock.zone)) {
-    problems.push(`clock.zone: "${clock.zone}" is not a time zone`);
+  for (const [of, field] of [
+    [clock, 'clock'] as const,
+    ...(clock.orLaterIn ?? []).map((of, i) => [of, `clock.orLaterIn.${i}`] as const),
+  ]) {
+    if ((of.type === 'timestamp' || of.type === 'date') && !isZone(of.zone)) {
+      problems.push(`${field}.zone: "${of.zone}" is not a time zone`);
+    }
   }
   return problems;
 }
+
+/** Of what refers to the row, beside its own fields. */
+export const laterProblems = ({ orLaterIn = [] }: Clock, key: readonly unknown[]): string[] =>
+  orLaterIn.flatMap(({ references, refersTo = key }, i) =>
+    references.length === refersTo.length
+      ? []
+      : [`clock.orLaterIn.${i}.references: must list as many columns as the key, or as refersTo, has`],
+  );
 
 function isZone(zone: string): boolean {
   try {

@@ -13,6 +13,7 @@ import {
   isInstant,
   isPast,
   mayGo,
+  ownInstantOf,
   source,
   unmarked,
 } from '../../engine/statement/predicate';
@@ -40,13 +41,18 @@ export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Que
 
 const past = (w: Walk): Sql => allOf(isPast(w.policy, w.cutoff), unmarked(w.policy));
 
-const soon = (w: Walk): Sql =>
-  allOf(
-    sql`${clockOf(w.policy)} >= ${inClock(w.policy, w.cutoff)}`,
-    isBefore(w.policy, clockOf(w.policy), sql`(${w.cutoff} + interval '1 day')`),
-    isInstant(w.policy),
-    unmarked(w.policy),
+function soon({ policy, cutoff }: Walk): Sql {
+  const tomorrow = sql`(${cutoff} + interval '1 day')`;
+  // Of a date that other rows have a part in there is no range.
+  if (policy.clock.orLaterIn)
+    return allOf(isPast(policy, tomorrow), sql`not (${isPast(policy, cutoff)})`, unmarked(policy));
+  return allOf(
+    sql`${clockOf(policy)} >= ${inClock(policy, cutoff)}`,
+    isBefore(policy, clockOf(policy), tomorrow),
+    isInstant(policy),
+    unmarked(policy),
   );
+}
 
 /**
  * Oldest rows looked at for one that may go, of a rule and of a tenant: behind so many held ones the age of the
@@ -59,9 +65,14 @@ function lateness(w: Walk): Sql {
   const most = lookedAt(w);
   const order = byClock(w.policy);
   const oldest = sql`select t.* from ${source(w.policy)} t where ${allOf(w.own, past(w))} order by ${order} limit ${raw(String(most))}`;
-  const seconds = sql`extract(epoch from ${w.cutoff} - ${instantOf(w.policy)})::float8`;
+  const since = (instant: Sql) => sql`extract(epoch from ${w.cutoff} - ${instant})::float8`;
+  const seconds = since(ownInstantOf(w.policy));
+  // What another row makes younger than its own clock says may not be the oldest.
+  const first = w.policy.clock.orLaterIn
+    ? sql`(select max(${since(instantOf(w.policy))}) from (${oldest}) t where ${mayGo(w)})`
+    : sql`(select ${seconds} from (${oldest}) t where ${mayGo(w)} order by ${clockOf(w.policy)} limit 1)`;
   return sql`coalesce(
-      (select ${seconds} from (${oldest}) t where ${mayGo(w)} order by ${clockOf(w.policy)} limit 1),
+      ${first},
       (select ${seconds} from (${oldest}) t order by ${order} offset ${raw(String(most - 1))} limit 1))`;
 }
 

@@ -64,10 +64,12 @@ function exceptBy(other: Policy, asOf: Date, coolingSeconds: number): Sql | unde
 
 /**
  * Where the walk may begin: with the same reach, everything of a rule before the other's cutoff is the other's. Of a clock
- * with a zone only: the others are compared in local time, and walk from their start.
+ * with a zone only: the others are compared in local time, and walk from their start,
+ * as do rows that others keep.
  */
 function startOf(policy: Policy, other: Policy | null, leg: Leg, asOf: Date): Position | null {
-  if (!other || !hasOneCutoff(leg) || policy.clock.type !== 'timestamptz' || policy.clock.in) return null;
+  const { type, in: elsewhere, orLaterIn } = policy.clock;
+  if (!other || !hasOneCutoff(leg) || type !== 'timestamptz' || elsewhere || orLaterIn) return null;
   if (policyReach(policy) !== policyReach(other)) return null;
   const seconds = other.rules.find((r) => r.label === leg.rule.label)?.keepFor.seconds;
   if (seconds == null) return null;

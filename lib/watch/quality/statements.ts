@@ -3,11 +3,13 @@
  * to a number, or a sample of blocks, each block whole (TABLESAMPLE SYSTEM, another sample each day). They run in
  * READ ONLY transactions and give counts and keys, never the content of a row.
  */
+import { laterWithoutInstant } from '../../engine/statement/later';
 import { clockOf } from '../../engine/statement/legs/columns';
 import { condition, isBefore, isInstant, unmarked } from '../../engine/statement/predicate';
 import type { Statement } from '../../platform/database';
 import {
   allOf,
+  anyOf,
   id,
   type KeyColumn,
   keyAsText,
@@ -52,9 +54,10 @@ const sampled = (relation: TableName, alias: string, pages: number, blocks: numb
 const empty = (policy: Policy): Sql => {
   const clock = clockOf(policy);
   const { high, low, isInstant } = scaleOf(policy.clock);
-  return high === null
-    ? sql`(${isInstant(clock)} is not true)`
-    : sql`(${clock} is null or ${clock} <= ${low})`;
+  const own =
+    high === null ? sql`(${isInstant(clock)} is not true)` : sql`(${clock} is null or ${clock} <= ${low})`;
+  const other = laterWithoutInstant(policy);
+  return other ? anyOf(own, other) : own;
 };
 
 /** Ahead of now by more than is tolerated. */

@@ -171,6 +171,24 @@ it('a clock in another table is asked of the row referred to', async () => {
   await expectRun('clock-elsewhere', thingsPolicy({ clock, scope: {} }));
 });
 
+it('rows of another table that have a part in the clock are asked when the row is locked', async () => {
+  const db = await start();
+  await db.sql(`create table things (id uuid primary key, at timestamptz); create index on things (at, id);
+    create table notes (id int primary key, thing uuid references things on delete set null, written_at timestamptz); create index on notes (thing, written_at);
+    create trigger lapse_gate before update of written_at on notes for each statement execute function retention.gate();
+    grant select on notes to lapse_app; grant select, update, delete on things to lapse_app;
+    insert into things select x.id::uuid, '${OLD}' from unnest(array['${id(1)}', '${id(2)}', '${id(3)}']) x(id);
+    insert into notes values (1, '${id(1)}', '${OLD}'), (2, '${id(2)}', '${ago(DAY)}')`);
+  const notes = { table: { name: 'notes' }, references: ['thing'], column: 'written_at' };
+  const clock = {
+    column: 'at',
+    type: 'timestamptz' as const,
+    orLaterIn: [{ ...notes, type: 'timestamptz' as const }],
+  };
+  const dependants = [{ ...notes, key: [{ column: 'id' }], fate: 'keep' as const }];
+  await expectRun('clock-below', thingsPolicy({ clock, dependants, scope: {} }));
+});
+
 it('a key without a declared type has that of its columns', async () => {
   const db = await start();
   await db.sql(`create table things (kind text, no bigint, at timestamptz, unique (kind, no));

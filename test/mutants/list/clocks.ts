@@ -5,6 +5,7 @@
 import type { Mutant } from '../mutant';
 
 const clocks = 'test/engine/run/clocks.test.ts';
+const below = 'test/engine/run/clock-below.test.ts';
 const elsewhere = 'test/engine/run/clock-elsewhere.test.ts';
 const places = 'test/engine/run/partitions-other.test.ts';
 const keys = 'test/engine/statement/keys.test.ts';
@@ -118,8 +119,8 @@ export const clockMutants: readonly Mutant[] = [
     id: 'CE1',
     promise: 'No change of a clock in another table passes by a running batch.',
     file: 'lib/engine/statement/preflight-elsewhere.ts',
-    find: '  if (waits || isGated(catalog, r)) return [];',
-    replace: '  if (waits || isGated(catalog, r) || true) return [];',
+    find: '  if (waits) return [];',
+    replace: '  if (waits || true) return [];',
     tests: [`${elsewhere}:never misses a change`],
   },
   {
@@ -137,5 +138,62 @@ export const clockMutants: readonly Mutant[] = [
     find: '(!isWritten && columns',
     replace: '(columns',
     tests: [`${elsewhere}:demands the gate`],
+  },
+  {
+    id: 'CB1',
+    promise: 'A row that was written behind the look at it keeps the row that it refers to.',
+    file: 'lib/engine/statement/shapes/locked.ts',
+    find: `    policy.clock.orLaterIn && sql\`(\${walk.takes} is not true)\`,\n`,
+    replace: '',
+    tests: [`${below}:keeps a talk for which`],
+  },
+  {
+    id: 'CB2',
+    promise: 'The same where rows go along, level by level.',
+    file: 'lib/engine/statement/shapes/locked.ts',
+    find: `    policy.clock.orLaterIn && sql\`(\${walk.takes} is not true)\`,\n`,
+    replace: '',
+    tests: [`${below}:keeps a talk for which`],
+  },
+  {
+    id: 'CB3',
+    promise: 'What has a part in the clock and no date keeps the row.',
+    file: 'lib/engine/statement/later.ts',
+    find: '  return later.length === 0 ? null : anyOf(...later, ...anyWithout(policy));',
+    replace: '  return later.length === 0 ? null : anyOf(...later);',
+    tests: [`${below}:is asked for what it needs`],
+  },
+  {
+    id: 'CB4',
+    promise: 'No change of a date that has a part in the clock passes by a running batch.',
+    file: 'lib/engine/statement/preflight-later.ts',
+    find: '  return [...problems, ...waits];',
+    replace: '  return problems;',
+    tests: [`${below}:without a foreign key`],
+  },
+  {
+    id: 'CB5',
+    promise: 'Where no foreign key binds them, new rows wait, too.',
+    file: 'lib/engine/statement/preflight-later.ts',
+    find: '  return all.every((of) => isBound(catalog, r, of))',
+    replace: '  return all.every(() => true)',
+    tests: [`${below}:is refused where a change`],
+  },
+  {
+    id: 'CB6',
+    promise:
+      'What one period takes and another does not is looked for among all rows, where others have a part in the clock.',
+    file: 'lib/watch/plan/except.ts',
+    find: ' || elsewhere || orLaterIn) return null;',
+    replace: ' || elsewhere) return null;',
+    tests: [`${below}:is told to people`],
+  },
+  {
+    id: 'CB7',
+    promise: 'Whatever the planner expects, rows of the other table are looked up, never read whole.',
+    file: 'lib/engine/statement/later.ts',
+    find: ` order by \${value(of)} offset 0)\``,
+    replace: ')`',
+    tests: ['test/engine/run/clock-below-plans.test.ts:looks once'],
   },
 ];

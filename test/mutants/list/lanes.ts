@@ -102,8 +102,8 @@ export const laneMutants: readonly Mutant[] = [
     id: 'LN11',
     promise: 'A stretch of tenants ends with its last one.',
     file: 'lib/engine/statement/legs/tenants.ts',
-    find: `where \${allOf(first, last)} order by`,
-    replace: `where \${first} order by`,
+    find: `where \${allOf(first, named, last)} order by`,
+    replace: `where \${allOf(first, named)} order by`,
     tests: whole('tenants are divided'),
   },
   {

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
-import { comingUp } from '@/lib/engine/statement/spans';
+import { legsOf } from '@/lib/engine/statement/leg';
+import { comingUp, tenantsOwing } from '@/lib/engine/statement/spans';
 import { calendarRoute } from '@/lib/http/calendar-route';
+import { counted } from '@/lib/platform/database';
+import { askOne } from '@/lib/platform/session';
 import { days, type Policy } from '@/lib/policies/contract';
 import { type CalendarDay, calendar, RANGE_CAP } from '@/lib/watch/calendar/calendar';
 import {
@@ -47,6 +50,13 @@ async function found(policy: Policy, at: Date): Promise<number> {
   const run = await runPolicy({ ...e.services, clock: () => at }, policy, runRequest(at, { dryRun: true }));
   await databaseClock(e.db, NOW);
   return run.preview!.expired;
+}
+
+/** What the dry run of each day finds more than that of the day before. */
+async function foundByDay(policy: Policy, all: readonly CalendarDay[]): Promise<number[]> {
+  const sums: number[] = [];
+  for (const day of all) sums.push(await found(policy, new Date(day.at)));
+  return sums.map((sum, i) => sum - (sums[i - 1] ?? 0));
 }
 
 /** The sum until each day is what a dry run at that day's run finds, and the first day is the very next run. */
@@ -272,6 +282,47 @@ describe('the calendar of organizations', () => {
     await e.db.sql(`insert into things (org, at) select id, $1 from orgs`, [later(-41)]);
     const [first] = await daysOf(policy, 2);
     expect([first!.rows, first!.organizations.length, first!.organizations[0]!.rows]).toEqual([350, 10, 2]);
+  });
+
+  it('asks only about organizations with a row that is old enough, however many there are, and misses none', async () => {
+    const policy = await organizations(e.db, noticed({ notice: undefined, schedule: { run: '1 2 * * *' } }));
+    await e.db.sql(
+      `insert into orgs (tier) select (array['free', 'pro'])[1 + i % 2] from generate_series(1, 400) i`,
+    );
+    await e.db.sql(
+      `insert into things (org, at) select o.id, $1::timestamptz - make_interval(days => case when hashtext(o.id::text) % 20 = 0 then 45 else 2 end) from orgs o`,
+      [NOW],
+    );
+    await e.db.sql(`insert into things (org, at) select org, $1 from things where org is not null limit 50`, [
+      later(-1),
+    ]);
+    const old = (
+      await e.db.sql<{ org: string }>(`select distinct org::text from things where at < $1 order by org`, [
+        later(-25),
+      ])
+    ).map((r) => r.org);
+    const moments = [0, 5].map((day) => ({
+      policy,
+      leg: legsOf(policy, later(day), 7 * DAY)[0]!,
+      asOf: later(day).toISOString(),
+    }));
+    const seen: string[] = [];
+    let behind: string | null = null;
+    let pages = 0;
+    for (let ended = false; !ended; pages += 1) {
+      const page: { those: string[]; last: string | null; ended: boolean } = await askOne(
+        e.services.database,
+        tenantsOwing(moments, behind, 3, 40),
+        { statementMs: 5_000, readOnly: true },
+      );
+      seen.push(...page.those);
+      ({ last: behind, ended } = page);
+    }
+    expect([seen, pages > 5]).toEqual([old, true]);
+    const database = counted(e.services.database);
+    const [all] = await calendar({ ...e.services, database }, asks(policy, 3));
+    expect(all!.days.map((d) => d.rows)).toEqual(await foundByDay(policy, all!.days));
+    expect(database.requests).toBeLessThanOrEqual(3);
   });
 
   it('says when there was no time for all of them', async () => {

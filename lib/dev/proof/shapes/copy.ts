@@ -5,6 +5,7 @@
 import type { Client } from 'pg';
 import type { Policy } from '../../../policies/contract';
 import { labelOf, literal, quoted, tableOf } from './shape';
+import type { Counting } from './times';
 
 export interface CopiedRow {
   /** Table and key, as receipts call it. */
@@ -16,6 +17,9 @@ export interface CopiedRow {
   readonly leaf: string;
   /** Of the governed table: microseconds since 1970, of a date the end of its day; null where it never expires. */
   readonly instant: bigint | null;
+  readonly isGoverned: boolean;
+  /** What it says as a part of the clock, by the entry of `orLaterIn`; null or absent: no instant. */
+  readonly later: readonly (bigint | null)[];
   /** What its clock says, as it stands there. */
   readonly clock: string | null;
   /** Of the governed table: where it stands among all rows in the order of the clock and the key. */
@@ -125,12 +129,14 @@ async function rowsOf(db: Client, t: TableFacts, policy: Policy | null): Promise
     ? policy.key
     : policy?.dependants.find((d) => labelOf(d.table) === labelOf(t))?.key;
   const key = declared?.map((k) => k.column) ?? t.unique ?? t.columns;
+  const later = (policy?.clock.orLaterIn ?? []).map((of) => (labelOf(of.table) === labelOf(t) ? of : null));
   const parts = [
+    ...later.flatMap((of, i) => (of ? [`${timeOf(of, `t.${quoted(of.column)}`)} as later${i}`] : [])),
     ...t.columns.map((c, i) => `t.${quoted(c)}::text as c${i}`),
     `(select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = t.tableoid) as leaf`,
     ...(isGoverned
       ? [
-          `${timeOf(policy)} as instant`,
+          `${timeOf(policy.clock, clockOf(policy))} as instant`,
           `${clockOf(policy)}::text as clock`,
           `(${policy.where ?? 'true'}) is true as condition`,
           ...periodsOf(policy),
@@ -149,7 +155,11 @@ async function rowsOf(db: Client, t: TableFacts, policy: Policy | null): Promise
       key: text,
       values,
       leaf: String(row.leaf),
-      instant: policy && isGoverned ? microseconds(row.instant as string | null, policy) : null,
+      instant: policy && isGoverned ? microseconds(row.instant as string | null, policy.clock) : null,
+      isGoverned,
+      later: later.map((of, i) =>
+        of ? microseconds((row[`later${i}`] ?? null) as string | null, of) : null,
+      ),
       clock: (row.clock ?? null) as string | null,
       place,
       periods: isGoverned ? periodsIn(row, policy) : [],
@@ -169,9 +179,7 @@ function clockOf({ clock }: Policy): string {
 }
 
 /** As text: microseconds since 1970 where PostgreSQL knows the time, else the value itself. */
-function timeOf(policy: Policy): string {
-  const { clock } = policy;
-  const c = clockOf(policy);
+function timeOf(clock: Counting, c: string): string {
   if (clock.type === 'epoch' || clock.type === 'iso') return `${c}::text`;
   const zone = clock.type === 'timestamptz' ? '' : literal(clock.zone);
   const at = {
@@ -208,7 +216,7 @@ const periodsIn = (row: Record<string, string | boolean | null>, { thin }: Polic
 /** 1971 and the year 10000: a number of seconds or milliseconds beyond them stands for something else. */
 const [FIRST, END] = [31_536_000_000_000n, 253_402_300_800_000_000n];
 
-function microseconds(time: string | null, { clock }: Policy): bigint | null {
+function microseconds(time: string | null, clock: Counting): bigint | null {
   if (time === null) return null;
   if (clock.type === 'iso') return microsecondsOfText(time, clock.digits);
   if (clock.type !== 'epoch') return BigInt(time);

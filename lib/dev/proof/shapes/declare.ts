@@ -1,6 +1,7 @@
 /** The policy of a shape as a developer would write it who knows the tables, and the mistakes such a developer makes. */
 import type { PolicyInput } from '../../../policies/contract';
 import type { Sparing } from './groups';
+import { type LaterDraft, laterClock } from './later';
 import type { Rolls } from './rolls';
 import { PREFIX } from './rows';
 import { type Clock, type Link, literal, quoted, type ShapeTable, tableOf } from './shape';
@@ -54,6 +55,7 @@ export interface Declaring {
   readonly tenants: PolicyInput['tenants'];
   readonly strategy: PolicyInput['strategy'];
   readonly sparing: Sparing;
+  readonly later: readonly LaterDraft[];
 }
 
 function clockOf({ second, ...clock }: Clock): PolicyInput['clock'] {
@@ -93,7 +95,7 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
     schedule: { run: '0 2 * * *' },
     table: { schema: t.schema, name: t.name },
     key: keyOf(t, rolls.chance(65)),
-    clock: clockOf(clock!),
+    clock: { ...clockOf(clock!), ...laterClock(d.later, d.tables) },
     rules,
     ...(d.strategy ? { strategy: d.strategy } : {}),
     ...d.sparing,
@@ -244,11 +246,12 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     });
   },
   'wrong type of the clock': (_, p) => {
-    const { column, otherwise, orLater } = p.clock;
+    const { column, otherwise, orLater, orLaterIn } = p.clock;
     const same = {
       column,
       ...(otherwise ? { otherwise } : {}),
       ...(orLater ? { orLater } : {}),
+      ...(orLaterIn ? { orLaterIn } : {}),
       ...(p.clock.ahead ? { ahead: true as const } : {}),
     };
     // What is thinned out says more about its clock.

@@ -20,12 +20,18 @@ const isDone = (row: CopiedRow, policy: Policy): boolean => {
   return mark !== null && row.values[mark] !== null;
 };
 
+/** By its own clock. */
 export function isDue(row: CopiedRow, j: Judged): boolean {
-  const keep = keepFor(row, j);
-  if (row.instant === null || keep === null || isDone(row, j.policy)) return false;
-  const cutoff = BigInt(j.at.getTime()) * 1000n - BigInt(keep) * 1_000_000n;
+  const cutoff = cutoffOf(row, j);
+  if (row.instant === null || cutoff === null || isDone(row, j.policy)) return false;
   // A date has passed once its day is over.
   return j.policy.clock.type === 'date' ? row.instant <= cutoff : row.instant < cutoff;
+}
+
+/** In microseconds since 1970; null: it is kept forever. */
+export function cutoffOf(row: CopiedRow, j: Judged): bigint | null {
+  const keep = keepFor(row, j);
+  return keep === null ? null : BigInt(j.at.getTime()) * 1000n - BigInt(keep) * 1_000_000n;
 }
 
 /** It stands before the cutoff, and is no instant: it is looked at, and stays. */

@@ -2,6 +2,7 @@
 
 import { clockIndexes, declare, MISTAKES, OMISSIONS, POLICY, tenantsOf, tenantsSql } from './declare';
 import { sparingOf } from './groups';
+import { laterOf, laterSql } from './later';
 import { linksOf } from './links';
 import { addPartitions } from './partitions';
 import { Rolls } from './rolls';
@@ -44,6 +45,8 @@ export function generate(seed: number, number: number): Shape {
   const strategy = strategyOf(rolls, drafts[0]!);
   const sparing = sparingOf(rolls, drafts[0]!, keepSeconds);
   const links = linksOf(rolls, drafts);
+  const isSparing = Object.keys(sparing).length > 0;
+  const later = isSparing ? [] : laterOf([seed, number], drafts, links, keepSeconds);
   fill(rolls, drafts, links, owners, keepSeconds);
   if (never === null) addTriggers(rolls, drafts);
   const mistakes = omit(rolls, drafts);
@@ -53,10 +56,11 @@ export function generate(seed: number, number: number): Shape {
     governed.organization && !governed.partitions?.isByClock && rolls.chance(15)
       ? tenantsOf(governed.organization)
       : undefined;
-  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy, sparing });
+  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy, sparing, later });
   const wrong = mistaken(rolls, right, links);
   const after = [
     ...(mistakes.includes('index') ? [] : clockIndexes(governed, right)),
+    ...laterSql(later, tables, number),
     ...(tenants ? tenantsSql(owners.organizations) : []),
     ...tables.flatMap((t) => (t.trigger ? triggerSql(t, t.trigger) : [])),
     ...surroundingsOf(rolls, { tables, ...owners, policy: POLICY }),

@@ -8,8 +8,9 @@
  */
 import type { Policy } from '../../../policies/contract';
 import { type CopiedRow, type Copy, type ForeignKey, keyText } from './copy';
-import { isBeforeAll, isDue, type Judged } from './due';
+import { cutoffOf, isBeforeAll, isDue, type Judged } from './due';
 import { type Dependant, distinct, type Edge, edgeOf, nameOf, References } from './graph';
+import { isKeptByLater } from './later';
 import { labelOf } from './shape';
 import { type Spared, sparedRows } from './spared';
 import { KEPT_EVERY } from './triggers';
@@ -23,7 +24,7 @@ export const REASONS = [
   'newest',
   'one_of_period',
 ] as const;
-type Reason = (typeof REASONS)[number] | 'no clock';
+type Reason = (typeof REASONS)[number] | 'not_expired' | 'no clock';
 
 /** Rows that left, and governed rows that stay and were changed. */
 export interface Ending {
@@ -223,11 +224,19 @@ export class Oracle {
     if (rows.some((row) => this.#copy.lettered.has(row.id))) return 'dead_letter';
     const isBlocked = this.#block.some((r) => rows.some((row) => r.to(row).some((d) => !gone.has(d.id))));
     // A governed row below it goes only where it may itself.
-    const mayGo = (row: CopiedRow) => isDue(row, this.j) && row.condition && !this.#spared.has(row.id);
+    const mayGo = (row: CopiedRow) =>
+      isDue(row, this.j) && row.condition && !this.#spared.has(row.id) && !this.#isYoung(row, gone);
     const waits = rows.some((row) => row.id !== root.id && row.table === root.table && !mayGo(row));
     if (isBlocked || waits) return 'referenced';
+    if (this.#isYoung(root, gone)) return 'not_expired';
     if (!root.condition) return 'condition';
     return this.#spared.get(root.id) ?? null;
+  }
+
+  /** Another row that counts as its clock is not old enough. */
+  #isYoung(row: CopiedRow, gone: ReadonlySet<string>): boolean {
+    const cutoff = cutoffOf(row, this.j);
+    return cutoff !== null && isKeptByLater(row, this.j, cutoff, gone);
   }
 
   #isHeld(row: CopiedRow): boolean {

@@ -207,11 +207,16 @@ const READERS: readonly Reader[] = [
         partitioned: { by: shape.tables[0]!.partitions?.isByClock ? 'month' : 'other' },
       }),
   },
-  { kind: 'no gate', of: (r) => /has no gate/.test(r.problem), follow: run },
+  { kind: 'no gate', of: (r) => /has no gate|and no gate:/.test(r.problem), follow: run },
   { kind: 'no guard', of: (r) => /no guard: its rows could leave/.test(r.problem), follow: run },
   {
     kind: 'no index by the clock',
     of: (r) => /each batch would read the whole table/.test(r.problem),
+    follow: run,
+  },
+  {
+    kind: 'no index on rows that count as the clock',
+    of: (r) => /all that refer to it would be read/.test(r.problem),
     follow: run,
   },
   {

@@ -8,6 +8,7 @@ import { unlike, wholeOf } from './compare';
 import type { CopiedRow, Copy } from './copy';
 import { markOf } from './due';
 import type { Evidence } from './evidence';
+import { rowAbove, youngCopy } from './later';
 import type { Judgment } from './oracle';
 import { labelOf, literal, quoted, type Shape, tableOf } from './shape';
 import { written } from './times';
@@ -19,6 +20,8 @@ interface Wrote {
   readonly young: ReadonlySet<string>;
   /** Rows that were added. */
   readonly added: ReadonlySet<string>;
+  /** Rows that got, while they were there, another one that counts as their clock. */
+  readonly kept: ReadonlySet<string>;
 }
 
 export interface Writer {
@@ -34,15 +37,16 @@ export async function disturb(place: Place, shape: Shape, policy: Policy, before
   await client.query(`set lock_timeout = '2s'`);
   const young = new Set<string>();
   const added = new Set<string>();
+  const kept = new Set<string>();
   let writing = true;
-  const work = write(client, shape, policy, before, young, added).finally(() => {
+  const work = write(client, shape, policy, before, { young, added, kept }).finally(() => {
     writing = false;
   });
   return {
     isWriting: () => writing,
     stop: async () => {
       await work;
-      return { young, added };
+      return { young, added, kept };
     },
   };
 }
@@ -52,8 +56,7 @@ async function write(
   shape: Shape,
   policy: Policy,
   before: Copy,
-  young: Set<string>,
-  added: Set<string>,
+  { young, added, kept }: Record<keyof Wrote, Set<string>>,
 ): Promise<void> {
   const governed = before.tables.get(labelOf(policy.table)) ?? [];
   const targets: readonly CopyTarget[] = targetsOf(shape);
@@ -71,8 +74,13 @@ async function write(
       if (done?.rowCount === 1) young.add(row.id);
     } else if (targets.length > 0) {
       const target = targets[n % targets.length]!;
-      const id = await insertCopy(client, target, before, n).catch(() => null);
-      if (id !== null) added.add(id);
+      const label = labelOf(target.table);
+      const changed = n % 2 === 0 ? youngCopy(policy, label, before) : null;
+      const made = await insertCopy(client, target, before, n, changed ?? {}).catch(() => null);
+      if (made === null) continue;
+      added.add(made.id);
+      const above = changed && rowAbove(policy, label, before, made.values);
+      if (above) kept.add(above);
     }
   }
 }
@@ -106,6 +114,9 @@ export function unlikeInvariants({ before, after, evidence, wrote, judgment, pol
     ...[...wrote.young]
       .filter((id) => !after.rows.has(id))
       .map((id) => `${id} was given a young clock, and is gone`),
+    ...[...wrote.kept]
+      .filter((id) => !after.rows.has(id))
+      .map((id) => `${id} got a row that keeps it, and is gone`),
     ...gone.filter(isNever).map((id) => `${id} had to be kept (${judgment.first.get(id)}), and is gone`),
     ...gone
       .filter((id) => isGoverned(id, judgment, before) && !judgment.first.has(id))

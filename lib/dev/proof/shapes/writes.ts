@@ -23,23 +23,24 @@ export function targetsOf(shape: Shape): CopyTarget[] {
   });
 }
 
-/** Its name; null where there is none to be like. Throws what the database says. */
+/** Its name and what it holds; null where there is none to be like. Throws what the database says. */
 export async function insertCopy(
   client: Client,
   { table, own }: CopyTarget,
   before: Copy,
   n: number,
-): Promise<string | null> {
+  changed: Readonly<Record<string, string>> = {},
+): Promise<{ id: string; values: Readonly<Record<string, string | null>> } | null> {
   const rows = before.tables.get(labelOf(table)) ?? [];
   const like = rows[n % Math.max(1, rows.length)];
   if (!like) return null;
   const type = table.columns.find((c) => c.name === own)!.type;
-  const values = { ...like.values, [own]: type === 'uuid' ? uuid(n) : String(1_000_000 + n) };
+  const values = { ...like.values, [own]: type === 'uuid' ? uuid(n) : String(1_000_000 + n), ...changed };
   const columns = table.columns.map((c) => c.name);
   await client.query(
     `insert into ${tableOf(table)} (${listed(columns)}) values (${columns.map((c) => literal(values[c] ?? null)).join(', ')})`,
   );
-  return `${labelOf(table)} ${keyText(table.key.map((k) => values[k] ?? null))}`;
+  return { id: `${labelOf(table)} ${keyText(table.key.map((k) => values[k] ?? null))}`, values };
 }
 
 const uuid = (n: number): string => {

@@ -3,7 +3,7 @@
  * force within the cooling-off (labels seen, overrides changed), the one that keeps longest (G6). A label no rule has,
  * and a rule that keeps forever, give NULL: nothing of that tenant is picked.
  */
-import { allOf, cte, id, raw, type Sql, sql, tableId, typed } from '../../../platform/sql';
+import { allOf, cte, id, raw, Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { Position, TenantsLeg } from '../leg';
 
@@ -15,16 +15,20 @@ interface Some {
   readonly from: Position | null;
   /** So many of them. */
   readonly window: number | null;
+  /** Only these: as text, or an array of the type of their key. */
+  readonly those?: readonly string[] | Sql | undefined;
 }
 
 export const tenantsOf =
   (policy: Policy, tenants: NonNullable<Policy['tenants']>, leg: TenantsLeg, asOf: Sql) =>
-  ({ from, window }: Some = { from: null, window: null }): Sql => {
+  ({ from, window, those }: Some = { from: null, window: null }): Sql => {
     const key = id('o', tenants.key.column);
     const first =
       from?.tenant === undefined
         ? sql`true`
         : sql`${key} ${raw(from.clock === null ? '>' : '>=')} ${typed(from.tenant, tenants.key.type)}`;
+    const array = those instanceof Sql ? those : those && typed(those, `${tenants.key.type}[]`);
+    const named = array && sql`${key} = any(${array})`;
     const last = leg.until === undefined ? null : sql`${key} <= ${typed(leg.until, tenants.key.type)}`;
     const some = window === null ? sql`` : sql` limit ${raw(String(window))}`;
     const ruled = typed(JSON.stringify(leg.cutoffs), 'jsonb');
@@ -37,7 +41,7 @@ export const tenantsOf =
       v.tenant is null and not coalesce(${ruled} ? l.label, false) as unknown, e.cutoff
     from (
       select ${key} as tenant, (${raw(tenants.label)}) as label from ${tableId(tenants.table)} o
-      where ${allOf(first, last)} order by ${key}${some}
+      where ${allOf(first, named, last)} order by ${key}${some}
     ) l
     left join retention.period_override v on v.policy = ${policy.name} and v.tenant = l.tenant::text
     cross join lateral (${leg.coolingSeconds > 0 ? longest(policy, leg, asOf, ruled) : now}) e

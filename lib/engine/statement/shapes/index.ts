@@ -39,7 +39,10 @@ export function shapeOf(b: Batch): Shape {
   const isSparing = spared(b.walk).length > 0;
   const hasContents = contentsOf(policy).length > 0;
   const locksFirst =
-    hasContents || goingDependants(policy).length > 0 || (b.walk.locksFirst && rowsLeave(policy));
+    hasContents ||
+    goingDependants(policy).length > 0 ||
+    isKeptByOthers(b) ||
+    (b.walk.locksFirst && rowsLeave(policy));
   if (detached || isSparing || locksFirst) {
     const shape = detached ? detaches(b) : locked(b);
     const settled = hasContents ? withContents(b, shape) : shape;
@@ -50,6 +53,10 @@ export function shapeOf(b: Batch): Shape {
   const range = mayGoByRange(b) ? b.walk.range(request.position, request.limit) : null;
   return range ? indexRange(b, range) : places(b);
 }
+
+/** Another row may come that counts as its clock: only a row that is locked gets none. */
+const isKeptByOthers = ({ policy, walk }: Batch): boolean =>
+  walk.isExtendable && policy.clock.orLaterIn !== undefined;
 
 /** Whether other rows go with its own. */
 export const isTree = ({ policy, strategy }: Batch): boolean =>

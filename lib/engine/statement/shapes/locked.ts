@@ -60,6 +60,7 @@ export function stillFree(b: Batch, called: string, columns: Sql, joined = empty
     walk.isExtendable && extended(policy, walk.asOf),
     deadLettered(policy, walk.asOf),
     (walk.locksFirst || grown.takesGoverned) && referenced(walk),
+    policy.clock.orLaterIn && sql`(${walk.takes} is not true)`,
   );
   const those = (what: Sql, more: Sql, where: Sql) =>
     sql`select ${what} from only ${tableId(policy.table)} t${more} where t.ctid = any(${LOCKED_PLACES})${where}`;

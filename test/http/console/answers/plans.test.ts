@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { seedHistory } from '@/lib/dev/scale/history';
-import { scansOf } from '@/lib/dev/scale/plans';
+import { plansOf } from '@/lib/dev/scale/plans';
 import { type Recorder, recorder } from '@/lib/dev/scale/recorder';
 import '@/lib/example/policies'; // its tables are the business of this store: this test goes with it
 import { attention } from '@/lib/http/console/attention';
@@ -29,6 +28,7 @@ import { answerInWords } from '@/lib/operators/audit/answer-words';
 import { readEntries } from '@/lib/operators/audit/entries';
 import { cleanupReport } from '@/lib/operators/audit/report';
 import { verify } from '@/lib/operators/audit/verify';
+import { tableLabel } from '@/lib/platform/sql';
 import { createServices, type Services } from '@/lib/services';
 import { CONSOLE_ENV } from '@/test/support/console';
 import { type TestDatabase, testDatabase } from '@/test/support/database';
@@ -37,7 +37,6 @@ import { type TestDatabase, testDatabase } from '@/test/support/database';
 const HISTORY = { runs: 3_000, receipts: 6_000, organizations: 3_000 };
 let db: TestDatabase;
 let record: Recorder;
-let owner: Client;
 let s: Services;
 
 beforeAll(async () => {
@@ -53,14 +52,11 @@ beforeAll(async () => {
   });
   await seedHistory(db.ownerUrl, {
     ...HISTORY,
-    policies: s.policies.slice(0, 3).map((p) => p.name),
+    policies: s.policies.slice(0, 3).map((p) => ({ name: p.name, table: tableLabel(p.table) })),
     asOf: s.clock(),
   });
-  owner = new Client(db.ownerUrl);
-  await owner.connect();
 });
 afterAll(async () => {
-  await owner?.end();
   await record?.stop();
   await db?.stop();
 });
@@ -113,13 +109,13 @@ it.each<[string, () => Promise<unknown>]>([
   await read();
   const asked = record.take();
   expect(asked.flat().length).toBeGreaterThan(0);
-  const scans = await scansOf(owner, asked);
-  expect(scans.map((x) => `${x.table}: ${x.statement}`)).toEqual([]);
+  const { scans } = await plansOf(db.ownerUrl, asked);
+  expect(scans.map((x) => `${x.table} (${x.how}): ${x.statement}`)).toEqual([]);
 });
 
 it('a scan of history is seen where there is one', async () => {
   const asked = [[{ query: 'select count(*) from retention.receipt where actor = $1', params: ['x'] }]];
-  expect(await scansOf(owner, asked)).toMatchObject([{ table: 'receipt' }]);
+  expect((await plansOf(db.ownerUrl, asked)).scans).toMatchObject([{ table: 'receipt', how: 'sequential' }]);
 });
 
 it('the runs and receipts that are seeded verify, and a key of them is answered with its proof', async () => {
