@@ -328,48 +328,102 @@ with
       t.ctid = any (current_setting('lapse.rows')::tid[])
       and current_setting('lapse.batch', true) = ‹id-1:1›
       and not (
-        case
-          when (
-            select exists (select 1 from retention.hold where released_at is null)
-          ) then (
-            exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'item'
-                and h.subject = "t"."id"::text
-                and h.table_name in ('public.things')
+        (
+          case
+            when (
+              select exists (select 1 from retention.hold where released_at is null)
+            ) then (
+              exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'item'
+                  and h.subject = "t"."id"::text
+                  and h.table_name in ('public.things')
+              )
             )
-          )
-          else false
-        end
-      )
-      and (
-        "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
-        and isfinite("t"."at")
-        and not (
-          exists (
-            select 1
-            from "public"."notes" "x"
-            where "x"."thing" = "t"."id" and "x"."written_at" >= ‹2026-01-30T02:00:00.000Z›::timestamptz
-            order by "x"."written_at"
-            offset 0
-          )
-          or exists (
-            select 1
-            from "public"."notes" "x"
-            where "x"."thing" = "t"."id" and "x"."written_at" is null
-            order by "x"."written_at"
-            offset 0
-          )
-          or exists (
-            select 1
-            from "public"."notes" "x"
-            where "x"."thing" = "t"."id" and "x"."written_at" <= '-infinity'
-            order by "x"."written_at"
-            offset 0
-          )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.extension
+                  where
+                    table_name in ('public.things')
+                    and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            ) then exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            else false
+          end
+        )
+        or (
+          case
+            when (
+              select
+                exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.things')
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            ) then exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                )
+            )
+            else false
+          end
+        )
+        or (
+          (
+            "t"."at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+            and isfinite("t"."at")
+            and not (
+              exists (
+                select 1
+                from "public"."notes" "x"
+                where "x"."thing" = "t"."id" and "x"."written_at" >= ‹2026-01-30T02:00:00.000Z›::timestamptz
+                order by "x"."written_at"
+                offset 0
+              )
+              or exists (
+                select 1
+                from "public"."notes" "x"
+                where "x"."thing" = "t"."id" and "x"."written_at" is null
+                order by "x"."written_at"
+                offset 0
+              )
+              or exists (
+                select 1
+                from "public"."notes" "x"
+                where "x"."thing" = "t"."id" and "x"."written_at" <= '-infinity'
+                order by "x"."written_at"
+                offset 0
+              )
+            )
+          ) is not true
         )
       )
   ),
@@ -744,7 +798,7 @@ select
   set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true),
   set_config('lapse.seen', (select to_jsonb(seen)::text from seen), true);
 
--- as before: with locked as materialized ( select t.ctid as c, ?::text as
+-- as before: with locked as materialized (select t.ctid as c, ?::text as 
 
 select
   retention.confirm_batch (‹id-1›::uuid, ‹2›::int, null) as confirmed,
