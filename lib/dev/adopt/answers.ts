@@ -13,6 +13,7 @@ export interface Answer {
   readonly name?: string;
   readonly description?: string;
   readonly keyNamesNobody?: boolean;
+  readonly along?: boolean;
 }
 
 /** A table with all that a policy needs of a person. */
@@ -43,6 +44,7 @@ export function readFlags(args: readonly string[]): Flags {
       schema: text,
       table: text,
       'key-names-nobody': { type: 'boolean' },
+      along: { type: 'boolean' },
       ...Object.fromEntries(OF_A_TABLE.map((name) => [name, text])),
     },
   });
@@ -53,6 +55,7 @@ export function readFlags(args: readonly string[]): Flags {
     if (token.name === 'table') answers.push({ ...forAll, table: token.value ?? '' });
     const about = answers.at(-1) ?? forAll;
     if (token.name === 'key-names-nobody') about.keyNamesNobody = true;
+    if (token.name === 'along') about.along = true;
     if ((OF_A_TABLE as readonly string[]).includes(token.name)) about[token.name] = token.value ?? '';
   }
   return {

@@ -30,7 +30,7 @@ export function compose(
       ...(files ? { files } : {}),
       ...(quality ? { quality } : {}),
     },
-    remarks: remarksOf(clock),
+    remarks: remarksOf(clock, answer),
   };
 }
 
@@ -48,7 +48,7 @@ function describe({ label }: Surveyed, { column, meaning }: Clock, seconds: numb
   return `Rows of ${label}${meaning === 'deleted' ? ' ' : ', '}${when[meaning]}.`;
 }
 
-function remarksOf(clock: Clock): NonNullable<NewPolicy['remarks']> {
+function remarksOf(clock: Clock, { along }: Answered): NonNullable<NewPolicy['remarks']> {
   const empty = clock.nullable ? `${clock.column} is empty until a row is over: such rows stay` : '';
   const ahead = clock.meaning === 'expires' ? `${clock.column} lies ahead of now while a row is good` : '';
   const zone = /^(timestamp|date)$/.test(clock.type)
@@ -57,8 +57,9 @@ function remarksOf(clock: Clock): NonNullable<NewPolicy['remarks']> {
   const said = [zone, ahead].filter(Boolean).join('; ');
   return {
     ...(said === '' ? {} : { clock: said }),
-    dependants:
-      'As the foreign keys have it: delete goes with the row, keep lets go of it, block keeps it here.',
+    dependants: along
+      ? 'All that refers to a row goes with it, but what lets go of it (keep, set-null).'
+      : 'As the foreign keys have it: delete goes with the row, keep lets go of it, block keeps it here.',
     ...(empty === '' ? {} : { quality: `${empty}.` }),
   };
 }

@@ -106,13 +106,19 @@ function withoutClock({ facts, clocks }: Surveyed, wanted?: string): Refusal {
   };
 }
 
-/** Of a reference of a table to itself the batch takes the name out: by its foreign key a row that goes would change on the way. */
 const FATES: Record<ForeignKey['on_delete'], Fate> = {
   ...{ c: 'delete', n: 'keep', d: 'keep', a: 'block', r: 'block' },
 };
 
 type Declared = NonNullable<PolicyInput['dependants']>[number];
 type Fate = Declared['fate'];
+
+/** Of a reference of a table to itself the batch takes the name out: by its foreign key a row that goes would change on the way. */
+function fateOf(f: ForeignKey, { along }: Chosen): Fate {
+  if (f.from === f.to && f.on_delete === 'n') return 'set-null';
+  const fate = FATES[f.on_delete];
+  return along && fate === 'block' ? 'delete' : fate;
+}
 
 /** A table whose rows go, and the columns by which it is known to go. */
 interface Going {
@@ -138,7 +144,7 @@ function dependantsOf(
       if (from === undefined) continue;
       const own = namesOf(survey, from, chosen);
       if ('problem' in own) return own;
-      const fate = f.from === f.to && f.on_delete === 'n' ? 'set-null' : FATES[f.on_delete];
+      const fate = fateOf(f, chosen);
       const hangs = hanging(f, parent, parent.facts === facts);
       found.set(`${f.from}\0${JSON.stringify(hangs)}\0${fate}`, {
         table: nameOf(from),

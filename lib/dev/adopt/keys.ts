@@ -20,6 +20,8 @@ export interface Chosen {
   readonly clock?: string;
   /** The caller says that keys of text name no person. */
   readonly keyNamesNobody?: boolean;
+  /** What a foreign key alone would keep here goes with the row. */
+  readonly along?: boolean;
 }
 
 export const withoutKey = (facts: TableFacts): Refusal => ({

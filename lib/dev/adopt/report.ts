@@ -71,7 +71,9 @@ function judged(found: readonly Judged[]): string {
   ]);
   for (const v of rows) table.push(line(v));
   const notes = grouped(rows.flatMap((v) => v.draft.notes.map((note) => [note, v.table.label])));
-  return [table.toString(), ...notes].join('\n');
+  const isKept = rows.some((v) => v.draft.input.dependants?.some((d) => d.fate === 'block'));
+  const along = isKept ? ['  what may keep a row here goes with it where --along says so'] : [];
+  return [table.toString(), ...notes, ...along].join('\n');
 }
 
 const old = ({ table, draft }: Judged): number =>

@@ -1,6 +1,7 @@
 /** What adopt drafts of schemas that others have made: where a table refers to itself, or by names alone. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { draftOf } from '@/lib/dev/adopt/draft';
+import type { Chosen } from '@/lib/dev/adopt/keys';
 import { reading } from '@/lib/dev/adopt/read-only';
 import { type Survey, survey } from '@/lib/dev/adopt/survey';
 import { type Verdict, verdicts } from '@/lib/dev/adopt/verdicts';
@@ -21,6 +22,9 @@ beforeAll(async () => {
     create table project (id uuid primary key, owner uuid not null references ${SPELLED_OTHERWISE} on delete cascade, deleted_at timestamptz);
     create table api_key (id uuid primary key, project uuid not null references project on delete cascade, made_by uuid references api_key on delete set null);
     create table folder (id uuid primary key, parent uuid references folder on delete set null, deleted_at timestamptz);
+    create table invoice (id uuid primary key, customer uuid not null, issued_at timestamptz not null);
+    create table fee (id uuid primary key, invoice uuid not null references invoice, original uuid references fee);
+    create table tax (id uuid primary key, fee uuid not null references fee on delete restrict);
     create table website_event (event_id uuid primary key, created_at timestamptz not null);
     create table event_data (id uuid primary key, website_event_id uuid not null, folder_id text, note text);
   `);
@@ -33,8 +37,8 @@ beforeAll(async () => {
 afterAll(() => db.stop());
 
 const table = (label: string) => seen.tables.find((t) => t.label === label)!;
-function draft(label: string) {
-  const made = draftOf(seen, table(label));
+function draft(label: string, chosen: Chosen = {}) {
+  const made = draftOf(seen, table(label), chosen);
   if ('problem' in made) throw new Error(made.problem);
   return made;
 }
@@ -51,6 +55,13 @@ describe('a table that refers to itself and lets go', () => {
     expect(draft(label).input.dependants).toContainEqual(expect.objectContaining(expected));
     expect(['proposed', 'possible']).toContain(kind(label));
   });
+});
+
+it('takes along what would keep the rows, at any depth, only where a person says so', () => {
+  const fates = (chosen: Chosen) =>
+    draft('invoice', chosen).input.dependants?.map((d) => `${d.table.name}.${d.references} ${d.fate}`);
+  expect(fates({})).toEqual(['fee.invoice block']);
+  expect(fates({ along: true })).toEqual(['fee.invoice delete', 'fee.original delete', 'tax.fee delete']);
 });
 
 it('says which columns may name the rows without a foreign key, by name and type', () => {
