@@ -117,7 +117,7 @@ async function tablesOf(db: Client): Promise<TableFacts[]> {
   const { rows } = await db.query<TableFacts>(`select n.nspname as schema, c.relname as name,
       (select json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
       (select ${names('i.indkey::int2[]', 'c.oid')} from pg_index i where i.indrelid = c.oid and i.indisunique and i.indpred is null
-        and i.indexprs is null order by i.indisprimary desc, i.indexrelid limit 1) as "unique"
+        and i.indexprs is null and not exists (select 1 from pg_attribute x where x.attrelid = c.oid and x.attnum = any(i.indkey) and not x.attnotnull) order by i.indisprimary desc, i.indexrelid limit 1) as "unique"
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and not c.relispartition and ${OWN} order by c.oid`);
   return rows;

@@ -4,6 +4,7 @@ import { clockIndexes, declare, MISTAKES, OMISSIONS, POLICY, tenantsOf, tenantsS
 import { sparingOf } from './groups';
 import { laterOf, laterSql } from './later';
 import { linksOf } from './links';
+import { loosenKeys } from './loose-keys';
 import { addPartitions } from './partitions';
 import { Rolls } from './rolls';
 import { fill } from './rows';
@@ -43,6 +44,7 @@ export function generate(seed: number, number: number): Shape {
   const never = rolls.chance(3) ? rolls.of(['view', 'inheritance', 'row security'] as const) : null;
   if (never === null) addPartitions(rolls, drafts, schemas);
   const strategy = strategyOf(rolls, drafts[0]!);
+  loosenKeys([seed, number], drafts);
   const sparing = sparingOf(rolls, drafts[0]!, keepSeconds);
   const links = linksOf(rolls, drafts);
   const isSparing = Object.keys(sparing).length > 0;

@@ -6,7 +6,8 @@ import { runInNewContext } from 'node:vm';
 import type { PolicyInput } from '../../../policies/contract';
 import type { Child } from './declare';
 import { keyOf } from './declare';
-import { labelOf, type Shape } from './shape';
+import { readNullable, withKey } from './loose-keys';
+import { labelOf, type Shape, type ShapeTable, tableOf } from './shape';
 
 export interface Refusal {
   readonly problem: string;
@@ -16,6 +17,8 @@ export interface Refusal {
 export interface Followed {
   readonly policy: PolicyInput;
   readonly statements: readonly string[];
+  /** Where the statements fail because rows have a NULL there. */
+  readonly otherwise?: { readonly policy: PolicyInput; readonly statement: string };
 }
 
 interface Reading extends Refusal {
@@ -276,10 +279,23 @@ const READERS: readonly Reader[] = [
     follow: run,
   },
   {
-    kind: 'a key that may be NULL or is not unique',
-    of: (r) => /may be NULL|is not unique/.test(r.problem),
-    follow: run,
+    kind: 'a key that may be NULL',
+    of: (r) => / may be NULL: a receipt could not name/.test(r.problem),
+    follow: ({ policy, problem, remedy, shape }) => {
+      const read = readNullable(remedy);
+      const at = shape.tables.find((t) => problem.includes(` of ${tableOf(t)} may be`));
+      // Of another unique key that it names.
+      const other = /^name another unique key in the policy: key: (\[.*?\]);/.exec(remedy)?.[1];
+      if (at && other) return declared(withKey(policy, labelOf(at), keyIn(other, at)));
+      if (!read || !at) return null;
+      const otherwise = {
+        policy: withKey(policy, labelOf(at), [{ column: read.another.column }]),
+        statement: read.another.statement,
+      };
+      return { policy, statements: [read.first], otherwise };
+    },
   },
+  { kind: 'a key that is not unique', of: (r) => /is not unique/.test(r.problem), follow: run },
 ];
 
 /** What no policy can govern: refused for good, and rightly, where the schema is of that kind. */
@@ -314,6 +330,12 @@ function lineIn(remedy: string): Child | null {
 }
 
 const BEGINS = /\b(ALTER TABLE|CREATE|GRANT|DROP|SELECT retention\.|INSERT INTO retention\.)/;
+
+/** The printed key, with what only who knows the application can say. */
+function keyIn(printed: string, t: ShapeTable): PolicyInput['key'] {
+  const key = runInNewContext(`(${printed})`) as { column: string }[];
+  return key.map(({ column }) => ({ ...keyOf({ ...t, key: [column] }, false)[0]! }));
+}
 
 /** Each printed statement, from its first word to its semicolon; quotes may hold anything. */
 export function statementsIn(remedy: string): string[] {

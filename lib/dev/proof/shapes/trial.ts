@@ -11,7 +11,7 @@ import { unlikeDryRun, unlikeOracle } from './compare';
 import { type Copy, copyOf } from './copy';
 import { evidenceOf } from './evidence';
 import { Oracle } from './oracle';
-import { follow, isForGood, kindOf, type Refusal } from './remedies';
+import { type Followed, follow, isForGood, kindOf, type Refusal } from './remedies';
 import { labelOf, type Shape } from './shape';
 import { OLD_LETTER } from './surroundings';
 import { NOW } from './times';
@@ -147,16 +147,26 @@ class Attempt {
       }
       followed += 1;
       this.#input = next.policy;
-      for (const statement of next.statements) {
-        const failed = await this.#owns(statement).catch((e: Error) => e.message);
-        // Two remedies may ask for the same.
-        if (failed && !/already exists|does not exist/.test(failed))
-          return `what the remedy prints fails: ${statement}: ${failed}`;
-      }
+      const failed = await this.#carryOut(next);
+      if (failed !== null) return failed;
     }
     const isSame = declared === this.#input;
     if (followed === 0) return unread.join('\n');
     if (isSame) this.#say('only statements were run');
+    return null;
+  }
+
+  async #carryOut({ statements, otherwise }: Followed): Promise<string | null> {
+    for (const statement of statements) {
+      const failed = await this.#owns(statement).catch((e: Error) => e.message);
+      if (failed && otherwise && /contains null values/.test(failed)) {
+        this.#input = otherwise.policy;
+        return this.#carryOut({ policy: otherwise.policy, statements: [otherwise.statement] });
+      }
+      // Two remedies may ask for the same.
+      if (failed && !/already exists|does not exist/.test(failed))
+        return `what the remedy prints fails: ${statement}: ${failed}`;
+    }
     return null;
   }
 
