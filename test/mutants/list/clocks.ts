@@ -157,9 +157,10 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     id: 'CB2',
-    promise: 'The same where rows go along, level by level.',
-    file: 'lib/engine/statement/shapes/locked.ts',
-    find: `    policy.clock.orLaterIn && sql\`(\${walk.takes} is not true)\`,\n`,
+    promise:
+      'Rows that others keep are locked before they are judged for good, also where nothing goes along.',
+    file: 'lib/engine/statement/shapes/index.ts',
+    find: '    isKeptByOthers(b) ||\n',
     replace: '',
     tests: [`${below}:keeps a talk for which`],
   },
