@@ -1,6 +1,6 @@
 /** What goes with a row of a policy: computed from the declaration alone. */
 import { table } from '../platform/sql';
-import type { Content, Dependant, FileColumn, Policy } from './contract';
+import type { Dependant, FileColumn, Policy } from './contract';
 import { strategyOf } from './strategies';
 
 export const goingFiles = (files: readonly FileColumn[]): FileColumn[] =>
@@ -17,10 +17,6 @@ export const goingDependants = (policy: Policy): Dependant[] =>
 export const detachedDependants = (policy: Policy): Dependant[] =>
   rowsLeave(policy) ? policy.dependants.filter((d) => d.fate === 'set-null') : [];
 
-/** What the rows refer to, and what goes with the last row that does. */
-export const contentsOf = (policy: Policy): readonly Content[] =>
-  rowsLeave(policy) ? (policy.contents ?? []) : [];
-
 /** The columns of such a one that become null. */
 export const clearedColumns = (d: Dependant): readonly string[] => d.clears ?? d.references;
 
@@ -36,11 +32,6 @@ export const declaresTriggers = (policy: Policy): boolean =>
   policy.knownTriggers.length > 0 || goingDependants(policy).some(mayStay);
 
 export const mayStay = (d: Dependant): boolean => (d.knownTriggers?.length ?? 0) > 0;
-
-/** Whether its batches hand files to the outbox. */
-export const namesFiles = (policy: Policy): boolean =>
-  ownFiles(policy).length > 0 ||
-  [...goingDependants(policy), ...contentsOf(policy)].some((d) => goingFiles(d.files).length > 0);
 
 /** Rows that keep one another: each sweep frees those that only the rows gone by it referred to. */
 export const refersToItself = (policy: Policy): boolean =>

@@ -26,13 +26,15 @@ import {
   utc,
   withParts,
 } from '../../platform/sql';
+import { contentsOf } from '../../policies/contents';
 import type { Dependant, Policy } from '../../policies/contract';
-import { contentsOf, detachedDependants, goingDependants, ownFiles } from '../../policies/going';
+import { detachedDependants, goingDependants, ownFiles } from '../../policies/going';
 import { parentTable } from '../../policies/hanging';
 import { type Place, placeOf, treeOf } from '../../policies/tree';
 import { furtherDown, number, parentOf } from './below';
-import { contentsWith } from './contents';
+import { contentBy } from './contents-preview';
 import { belongs, bytesOf, capped, filesOf } from './files';
+import { hashOf, hashOfAll } from './hash-of';
 import { KeptCounts, staysBecause } from './keeping';
 import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
@@ -97,7 +99,7 @@ export function previewPage(
     cte('stayed', sql`select stays as reason, count(*) as n from judged where stays is not null group by 1`),
     ...going(
       policy,
-      contentsOf(policy).map((c) => contentsWith(policy, c, legs, asOf)),
+      contentsOf(policy).map((c, i) => contentBy(policy, c, i, legs, asOf)),
     ),
   );
   return query(
@@ -134,7 +136,7 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
   );
 
 /** Part `going`: the judged rows that would go, with what goes along or loses its reference: rows, bytes and files, and a hash of the keys. */
-/** `contents`: of each table that the rows refer to, those that would go with row `t`. */
+/** `contents`: a part `c<i>(r, n, bytes, files, keys)` for each table that the rows refer to. */
 function going(policy: Policy, contents: readonly Sql[]): Sql[] {
   const places = treeOf(policy).places.filter((p) => p.n > 0);
   const detached = detachedDependants(policy);
@@ -153,7 +155,7 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
   return [
     below(policy),
     ...places.map(alongBy),
-    ...contents.map((those, i) => contentBy(policy, those, i)),
+    ...contents,
     ...detached.map((d, i) => losingBy(policy, d, i)),
     cte(
       'going',
@@ -168,10 +170,6 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
     ),
   ];
 }
-
-const hashOf = (keys: Sql): Sql => sql`encode(sha256(${keys}), 'hex')`;
-const hashOfAll = (key: Sql): Sql =>
-  hashOf(sql`coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')`);
 
 /** Part `below(n, o, c, r)`: the rows of the page that go and all that goes with them, each row once; governed rows are judged by themselves. */
 function below(policy: Policy): Sql {
@@ -201,22 +199,6 @@ const alongBy = (place: Place): Sql =>
   `,
     true,
   );
-
-/** Part `c<i>(r, n, bytes, files, keys)`: what a row would be the last to refer to. */
-function contentBy(policy: Policy, those: Sql, i: number): Sql {
-  const { files, key } = contentsOf(policy)[i]!;
-  return cte(
-    `c${i}`,
-    sql`
-    select j.n as r, x.* from judged j join only ${tableId(policy.table)} t on t.ctid = j.c cross join lateral (
-      select count(*) as n, coalesce(sum(${bytesOf('d', files)}), 0) as bytes, coalesce(sum(${filesOf('d', files)}), 0) as files,
-        ${hashOfAll(keyAsText('d', key))} as keys
-      ${those}
-    ) x where j.stays is null
-  `,
-    true,
-  );
-}
 
 /** Part `e<i>(r, n, keys)`: the rows that lose one reference, but those that go themselves. */
 function losingBy(policy: Policy, d: Dependant, i: number): Sql {
