@@ -69,16 +69,19 @@ export const clockType: Check = ({ policy, governed }) =>
   (policy.clock.in ? [] : clockColumns(policy.clock)).flatMap((c) => {
     const column = governed?.columns[c];
     if (!column || scaleOf(policy.clock).columns.includes(column.plain)) return [];
-    const spelled = SPELLED[column.plain];
     return [
       {
         problem: `the clock ${name(c)} is ${column.type}, the policy says ${policy.clock.type}`,
-        remedy: spelled
-          ? `correct clock.type in the policy: ${spelled}`
-          : 'name another clock in the policy: timestamptz, timestamp, date, a number of seconds or milliseconds, or ISO text',
+        remedy: asClock(column.plain),
       },
     ];
   });
+
+/** How a column of this type is declared as a clock. */
+export const asClock = (type: string): string =>
+  SPELLED[type]
+    ? `correct clock.type in the policy: ${SPELLED[type]}`
+    : 'name another clock in the policy: timestamptz, timestamp, date, a number of seconds or milliseconds, or ISO text';
 
 /** What the strategy itself demands of the table. */
 export const strategyFits: Check = ({ policy, governed }) =>

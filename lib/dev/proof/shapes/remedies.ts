@@ -5,8 +5,8 @@
 import { runInNewContext } from 'node:vm';
 import type { PolicyInput } from '../../../policies/contract';
 import type { Child } from './declare';
-import { keyOf } from './declare';
 import { readNullable, withKey } from './loose-keys';
+import { keyOf } from './named';
 import { labelOf, type Shape, type ShapeTable, tableOf } from './shape';
 
 export interface Refusal {
@@ -90,7 +90,9 @@ const READERS: readonly Reader[] = [
     follow: ({ policy, remedy }) => {
       const printed = lineIn(remedy);
       if (!printed) return null;
-      const place = (c: Child) => JSON.stringify([labelOfChild(c), c.via ?? null]);
+      const via = (c: Child) =>
+        c.via ? labelOf({ schema: c.via.schema ?? 'public', name: c.via.name }) : null;
+      const place = (c: Child) => JSON.stringify([labelOfChild(c), via(c)]);
       const same = (c: Child) =>
         place(c) === place(printed) &&
         [...c.references].sort().join() === [...printed.references].sort().join();
@@ -166,7 +168,12 @@ const READERS: readonly Reader[] = [
         change(
           r.policy,
           (c) => c.fate === 'keep' && r.problem.startsWith(`${labelOfChild(c)} refers`),
-          (c) => ({ ...c, fate: 'delete', files: [], scope: {} }),
+          // Of the governed table they are the policy's own.
+          (c) => ({
+            ...c,
+            fate: 'delete',
+            ...(c.table.name === r.policy.table.name ? { files: [], scope: {} } : {}),
+          }),
         ),
       ),
   },
