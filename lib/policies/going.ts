@@ -36,3 +36,12 @@ export const mayStay = (d: Dependant): boolean => (d.knownTriggers?.length ?? 0)
 /** Rows that keep one another: each sweep frees those that only the rows gone by it referred to. */
 export const refersToItself = (policy: Policy): boolean =>
   policy.dependants.some((d) => d.fate !== 'keep' && table(d.table) === table(policy.table));
+
+/** Rows that keep a row here may leave themselves, as rows of the policy or with others: what they kept may go in the same run. */
+export function freesRows(policy: Policy): boolean {
+  const leaving = new Set([policy, ...goingDependants(policy)].map((p) => table(p.table)));
+  return (
+    markOf(policy) === null &&
+    policy.dependants.some((d) => d.fate === 'block' && leaving.has(table(d.table)))
+  );
+}
