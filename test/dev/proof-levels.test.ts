@@ -27,6 +27,15 @@ it('whatever another session does, each row goes with all below it or stays, and
   expect(proof.waited).toBeGreaterThan(6);
 });
 
+it('what somebody begins to refer to while its batch runs, and is declared to block, is stepped over', async () => {
+  const cases = allCases().filter(
+    (c) => c.kind === 'pins' && c.form === 'chain' && c.statement === 3 && [0, 2].includes(c.batch),
+  );
+  const proof = await prove(cases);
+  expect(proof.problems).toEqual([]);
+  expect(proof.done).toBeGreaterThan(6);
+});
+
 it('what comes below a locked row, or leaves it, before the batch has walked down, counts', async () => {
   const cases = allCases().filter(
     (c) =>

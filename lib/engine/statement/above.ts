@@ -1,9 +1,12 @@
 /** What lies above a row of a policy's tree: the governed rows with which it would go, whichever way leads to them. */
-import { allOf, id, type Sql, sql, tableId, united } from '../../platform/sql';
+import { allOf, anyOf, id, type Sql, sql, tableId, united } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { type Place, treeOf } from '../../policies/tree';
 import { number } from './below';
 import { belongs } from './files';
+import type { Leg } from './leg';
+import { walkOf } from './legs';
+import { mayGo } from './predicate';
 
 /** Selects `what` of the governed rows `t` above row `alias` of a place for which `where` is true. */
 export function rowsAbove(policy: Policy, place: Place, alias: string, what: Sql, where: Sql): Sql {
@@ -21,8 +24,17 @@ export function rowsAbove(policy: Policy, place: Place, alias: string, what: Sql
   return sql`select ${what} from ${tableId(policy.table)} t where ${allOf(isAbove, where)}`;
 }
 
+/** Whether a row `t` goes by any of these legs, whichever page of a dry run looks at it. */
+export const goesInAny = (policy: Policy, legs: readonly Leg[], asOf: string): Sql =>
+  anyOf(
+    ...legs.map((leg) => {
+      const w = walkOf(policy, leg, asOf);
+      return mayGo({ ...w, past: w.takes, condition: null });
+    }),
+  );
+
 /** What the rows of `u(n, o, c)` refer to, branch by branch. */
-const furtherUp = (policy: Policy): Sql =>
+export const furtherUp = (policy: Policy): Sql =>
   united(
     treeOf(policy).branches.map(
       ({ declared, from, place }) =>

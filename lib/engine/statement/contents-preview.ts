@@ -2,16 +2,14 @@
  * What the rows of a dry run would be the last to refer to. A content goes when every row that refers to it goes with some
  * governed row; it is counted with the last of these by its key, so that it is counted once wherever they lie in the walk.
  */
-import { allOf, anyOf, cte, id, keyAsText, list, type Sql, sql, tableId, united } from '../../platform/sql';
+import { allOf, cte, id, keyAsText, list, type Sql, sql, tableId, united } from '../../platform/sql';
 import { ending } from '../../policies/contents';
 import type { Content, Policy } from '../../policies/contract';
-import { rowsAbove } from './above';
+import { goesInAny, rowsAbove } from './above';
 import { keysNamedBy, sharing } from './contents';
 import { bytesOf, filesOf, refersBy } from './files';
 import { hashOfAll } from './hash-of';
 import type { Leg } from './leg';
-import { walkOf } from './legs';
-import { mayGo } from './predicate';
 
 /** Part `c<i>(r, n, bytes, files, keys)` of a page, by the row they would go with. */
 export function contentBy(
@@ -21,12 +19,7 @@ export function contentBy(
   legs: readonly Leg[],
   asOf: string,
 ): Sql {
-  const goes = anyOf(
-    ...legs.map((leg) => {
-      const w = walkOf(policy, leg, asOf);
-      return mayGo({ ...w, past: w.takes, condition: null });
-    }),
-  );
+  const goes = goesInAny(policy, legs, asOf);
   const references = ending(policy, content);
   const referring = (what: (above: (what: Sql) => Sql) => Sql) =>
     references.map(

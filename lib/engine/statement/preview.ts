@@ -31,6 +31,7 @@ import type { Dependant, Policy } from '../../policies/contract';
 import { detachedDependants, goingDependants, ownFiles } from '../../policies/going';
 import { parentTable } from '../../policies/hanging';
 import { type Place, placeOf, treeOf } from '../../policies/tree';
+import { goesInAny } from './above';
 import { furtherDown, number, parentOf } from './below';
 import { contentBy } from './contents-preview';
 import { belongs, bytesOf, capped, filesOf } from './files';
@@ -38,6 +39,7 @@ import { hashOf, hashOfAll } from './hash-of';
 import { KeptCounts, staysBecause } from './keeping';
 import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
+import { countedOnce, mayHangOnSeveral } from './once';
 import { onLeaf } from './partition';
 import { progress, REASONS } from './pick';
 import { mayGo } from './predicate';
@@ -100,6 +102,9 @@ export function previewPage(
     ...going(
       policy,
       contentsOf(policy).map((c, i) => contentBy(policy, c, i, legs, asOf)),
+      mayHangOnSeveral(policy)
+        ? countedOnce(policy, declared, allOf(goesInAny(declared, legs, asOf), only && sql`(${only})`))
+        : null,
     ),
   );
   return query(
@@ -137,7 +142,7 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
 
 /** Part `going`: the judged rows that would go, with what goes along or loses its reference: rows, bytes and files, and a hash of the keys. */
 /** `contents`: a part `c<i>(r, n, bytes, files, keys)` for each table that the rows refer to. */
-function going(policy: Policy, contents: readonly Sql[]): Sql[] {
+function going(policy: Policy, contents: readonly Sql[], once: Sql | null): Sql[] {
   const places = treeOf(policy).places.filter((p) => p.n > 0);
   const detached = detachedDependants(policy);
   if (places.length + detached.length + contents.length === 0) {
@@ -153,8 +158,9 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
     summed([id('j', column), ...along.map(({ d }) => sql`coalesce(${d}.${id(column)}, 0)`)]);
   const none = hashOf(sql`''`);
   return [
-    below(policy),
-    ...places.map(alongBy),
+    ...(once === null ? [] : [hanging(policy), once]),
+    below(policy, once !== null),
+    ...places.map((p) => alongBy(p, once === null ? 'below' : 'counted')),
     ...contents,
     ...detached.map((d, i) => losingBy(policy, d, i)),
     cte(
@@ -172,29 +178,36 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
 }
 
 /** Part `below(n, o, c, r)`: the rows of the page that go and all that goes with them, each row once; governed rows are judged by themselves. */
-function below(policy: Policy): Sql {
-  const further = sql`
-      union
-      select x.n, x.o, x.c, x.r from b cross join lateral (${furtherDown(policy, raw('r'))}) x where x.n > 0`;
-  return cte(
+const below = (policy: Policy, hasHanging: boolean): Sql =>
+  cte(
     'below',
     sql`
-    with recursive b(n, o, c, r) as (
-      select 0, t.tableoid, j.c, j.n from judged j join only ${tableId(policy.table)} t on t.ctid = j.c where j.stays is null${treeOf(policy).branches.length > 0 ? further : sql``}
-    ) select n, o, c, min(r) as r from b group by n, o, c
+    ${hasHanging ? sql`select n, o, c, min(r) as r from hanging group by n, o, c` : walked(policy, sql`select n, o, c, min(r) as r from b group by n, o, c`)}
   `,
     true,
   );
+
+/** Part `hanging(n, o, c, r)`: the same, each row once for every row of the page that it goes with. */
+const hanging = (policy: Policy): Sql =>
+  cte('hanging', sql`${walked(policy, sql`select n, o, c, r from b`)}`, true);
+
+function walked(policy: Policy, read: Sql): Sql {
+  const further = sql`
+      union
+      select x.n, x.o, x.c, x.r from b cross join lateral (${furtherDown(policy, raw('r'))}) x where x.n > 0`;
+  return sql`with recursive b(n, o, c, r) as (
+      select 0, t.tableoid, j.c, j.n from judged j join only ${tableId(policy.table)} t on t.ctid = j.c where j.stays is null${treeOf(policy).branches.length > 0 ? further : sql``}
+    ) ${read}`;
 }
 
 /** Part `d<n>(r, n, bytes, files, keys)`: the rows of one place by the governed row they go with. */
-const alongBy = (place: Place): Sql =>
+const alongBy = (place: Place, rows: 'below' | 'counted'): Sql =>
   cte(
     `d${place.n}`,
     sql`
     select b.r, count(*) as n, coalesce(sum(${bytesOf('d', place.files)}), 0) as bytes, coalesce(sum(${filesOf('d', place.files)}), 0) as files,
       ${hashOfAll(keyAsText('d', place.key))} as keys
-    from below b cross join lateral (select d.* from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c offset 0) d
+    from ${raw(rows)} b cross join lateral (select d.* from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c offset 0) d
     where b.n = ${number(place)} group by b.r
   `,
     true,

@@ -99,4 +99,20 @@ export const treeMutants: readonly Mutant[] = [
     replace: `walk.isExtendable && extended`,
     tests: [`${levels}:what comes below a locked row`],
   },
+  {
+    id: 'TR07',
+    promise: 'A row that something began to keep while its batch ran fails no run: the batch steps over it.',
+    file: 'lib/engine/guard/poison.ts',
+    find: `steps over it.\n  return 'again';`,
+    replace: `steps over it.\n  return 'no';`,
+    tests: [`${levels}:begins to refer`],
+  },
+  {
+    id: 'TR08',
+    promise: 'A dry run counts a row once that goes with several, wherever these lie.',
+    file: 'lib/engine/statement/preview.ts',
+    find: 'mayHangOnSeveral(policy)',
+    replace: 'mayHangOnSeveral(policy) && legs.length > 1',
+    tests: [`${tree}:is counted once wherever the pages`],
+  },
 ];

@@ -303,14 +303,11 @@ export class Oracle {
     return [...walks.values()];
   }
 
-  /** Rows that go along, by their table. */
+  /** Rows that go along, each once, by their table. */
   #goingWith(roots: readonly CopiedRow[]): Record<string, number> {
-    const walks = this.#walks(roots);
-    const contents = this.#contents.gone(
-      new Set(walks.flatMap((ids) => [...ids])),
-      new Set(this.#leaves ? [] : roots.map((r) => r.id)),
-    );
-    const rows = [...walks.flatMap((ids) => [...ids]), ...contents].map((id) => this.#copy.rows.get(id)!);
+    const ids = new Set(roots.flatMap((root) => [...this.#closure(root)]));
+    const contents = this.#contents.gone(ids, new Set(this.#leaves ? [] : roots.map((r) => r.id)));
+    const rows = [...ids, ...contents].map((id) => this.#copy.rows.get(id)!);
     return counted(rows.filter((row) => row.table !== labelOf(this.#policy.table)));
   }
 
