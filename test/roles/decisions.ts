@@ -19,6 +19,9 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'try_each',
       'set_aside',
       'partitions',
+      'counts_of',
+      'answers_of',
+      'on_leaf',
       'drop_partition',
     ],
     ...[
@@ -69,7 +72,16 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   'app operator reader': ['clock'],
   'app reader': [
     ...['keys_of', 'uuids_of', 'names_uuid', 'receipt_hash', 'audit_field', 'chain_rows', 'run_bounds'],
-    ...['relation_named', 'label_of', 'root_of', 'names_of', 'local_time', 'iso_instant', 'marks_of'],
+    ...[
+      'relation_named',
+      'label_of',
+      'root_of',
+      'parts_of',
+      'names_of',
+      'local_time',
+      'iso_instant',
+      'marks_of',
+    ],
   ],
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],
   nobody: [

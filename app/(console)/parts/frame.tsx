@@ -22,7 +22,7 @@ export function Page(props: {
             as of <Time at={asOf} seconds />
           </span>
         )}
-        {acts && <div className="flex flex-wrap gap-2">{acts}</div>}
+        {acts}
       </div>
       {said && <Answer said={said} />}
       {children}

@@ -99,9 +99,9 @@ const INDEXES = `(select coalesce(jsonb_agg(jsonb_build_object('unique', i.indis
 const BOUNDS = `(regexp_match(pg_get_expr(l.relpartbound, l.oid), '^FOR VALUES FROM \\(''(\\d{4,}-\\d\\d-\\d\\d[^'']*)''\\) TO \\(''(\\d{4,}-\\d\\d-\\d\\d[^'']*)''\\)$'))`;
 
 const PARTITIONED = `(select jsonb_build_object('strategy', pt.partstrat, 'columns', ${attributes('pt.partattrs::int2[]', 'pt.partrelid')},
-      'partitions', (select count(*) from pg_partition_tree(t.oid) x where x.isleaf and x.level > 0),
-      'longest_days', (select max(extract(epoch from b.m[2]::timestamp - b.m[1]::timestamp) / 86400) from pg_partition_tree(t.oid) x
-        join pg_class l on l.oid = x.relid cross join lateral (select ${BOUNDS} as m) b where x.isleaf and b.m is not null))
+      'partitions', (select count(*) from leaves x where x.root = t.oid),
+      'longest_days', (select max(extract(epoch from b.m[2]::timestamp - b.m[1]::timestamp) / 86400) from leaves x
+        join pg_class l on l.oid = x.relid cross join lateral (select ${BOUNDS} as m) b where x.root = t.oid and b.m is not null))
     from pg_partitioned_table pt where pt.partrelid = t.oid)`;
 
 const TABLE = `jsonb_build_object('oid', t.oid::text, 'schema', t.schema, 'name', t.name, 'kind', t.kind,
@@ -117,7 +117,16 @@ const rootOf = (oid: string): string => `coalesce(pg_partition_root(${oid})::oid
 const INDEXED = `exists (select 1 from pg_index i where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
       and (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)`;
 
-const CATALOG = `with t as materialized (
+/** Not by pg_partition_tree, which locks every partition: of thousands the server has no room for so many locks. */
+const PARTS = `parts(root, relid) as (
+    select c.oid, c.oid from pg_class c where c.relkind = 'p' and not c.relispartition
+    union all
+    select p.root, i.inhrelid from parts p join pg_inherits i on i.inhparent = p.relid
+    where not i.inhdetachpending and exists (select 1 from pg_class pc where pc.oid = p.relid and pc.relkind = 'p')
+  ),
+  leaves as materialized (select p.root, p.relid from parts p join pg_class c on c.oid = p.relid and c.relkind <> 'p')`;
+
+const CATALOG = `with recursive ${PARTS}, t as materialized (
     select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
@@ -126,7 +135,7 @@ const CATALOG = `with t as materialized (
   z as materialized (
     select t.oid, case when bool_or(l.reltuples < 0) then null else sum(l.reltuples) end as rows,
       coalesce(sum(pg_total_relation_size(l.oid)), 0) as bytes, coalesce(sum(pg_relation_size(l.oid)), 0) / current_setting('block_size')::int as pages
-    from t left join lateral (select x.relid from pg_partition_tree(t.oid) x where x.isleaf union select t.oid) p(relid) on true
+    from t left join (select x.root, x.relid from leaves x union all select t.oid, t.oid from t) p on p.root = t.oid
       left join pg_class l on l.oid = p.relid and l.relkind in ('r', 'm') group by t.oid
   )
   select jsonb_build_object('version', current_setting('server_version_num')::int,

@@ -81,8 +81,12 @@ export async function sampleOf(
     ...epochs.map((_, i) => `'e${i}', ${unit(`s.e${i}`)}`),
   ];
   const shapes = texts.map((_, i) => `'t${i}', ${shape(`s.t${i}`)}`);
-  const statement = `with s as materialized (select ${['1 as one', ...columns].join(', ')}
-      from ${quotedTable(table)} t ${whole ? '' : `tablesample system (${share.toFixed(4)})`} limit ${whole ? ROWS * 10 : ROWS})
+  const from = await somePartsOf(reader, table);
+  const read = from.map(
+    (t) => `(select ${['1 as one', ...columns].join(', ')}
+      from ${t} t ${whole ? '' : `tablesample system (${share.toFixed(4)})`} limit ${Math.ceil((whole ? ROWS * 10 : ROWS) / from.length)})`,
+  );
+  const statement = `with s as materialized (${read.join(' union all ')})
     , few as materialized (select * from s limit ${TEXT_ROWS})
     select (select count(*)::int from s) as looked,
       ${counted(measured, 's')} || ${counted(shapes, 'few s')} as found`;
@@ -95,7 +99,7 @@ export async function sampleOf(
     const found = row?.found ?? {};
     return {
       looked: row?.looked ?? 0,
-      whole: whole && (row?.looked ?? 0) < ROWS * 10,
+      whole: whole && from[0] === quotedTable(table) && (row?.looked ?? 0) < ROWS * 10,
       ages: new Map(clocks.map((c, i) => [c.column, Age.parse(found[`c${i}`])])),
       texts: new Map(texts.map((c, i) => [c.name, TextShape.parse(found[`t${i}`])])),
       epochs: new Map(
@@ -111,6 +115,25 @@ export async function sampleOf(
     return `could not be read: ${message} (${code})`;
   }
 }
+
+/** The table itself; of one with many partitions some of them, evenly: read as a whole, all of them would be locked. */
+async function somePartsOf(reader: Reader, table: TableFacts): Promise<string[]> {
+  const all = table.partitioned?.partitions ?? 0;
+  if (all <= MOST_PARTS) return [quotedTable(table)];
+  const parts = await reader.ask<{ part: string }>(
+    `with recursive p(relid) as (
+        select $1::oid union all select i.inhrelid from p join pg_inherits i on i.inhparent = p.relid where not i.inhdetachpending
+      ), leaf as (
+        select format('%I.%I', n.nspname, c.relname) as part, row_number() over (order by c.oid) as k, count(*) over () as n
+        from p join pg_class c on c.oid = p.relid join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and pg_relation_size(c.oid) > 0
+      )
+      select part from leaf where k * $2::int / n > (k - 1) * $2::int / n or n <= $2::int order by k`,
+    [table.oid, MOST_PARTS],
+  );
+  return parts.length > 0 ? parts.map((p) => p.part) : [`only ${quotedTable(table)}`];
+}
+/** Of each up to a few locks. */
+const MOST_PARTS = 50;
 
 /** One object of all pairs; a function takes a hundred arguments. */
 function counted(pairs: readonly string[], from: string): string {

@@ -2,14 +2,17 @@
  * `npm run proof:shapes [-- --schemas N] [--seed S] [--only K]`: random schemas and data under policies of every kind, each
  * refused with a remedy that works when it is followed, or emptied exactly as a second judgment says, which shares no code
  * with the engine. `--only` plays one of them again and leaves its SQL. Ends with code 1 when anything is wrong.
+ * `--partitions N`: instead, Lapse over tables of so many partitions, with the requests, seconds and locks of each step.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startLocalCloud } from '../local-cloud';
+import { proveMany } from '../proof/many/prove';
+import { byDay, nested } from '../proof/many/tables';
 import { inWords, prove } from '../proof/shapes/proof';
-import { world } from '../proof/shapes/world';
+import { type World, world } from '../proof/shapes/world';
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +21,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     lanes: { type: 'string', default: '3' },
     folder: { type: 'string', default: '.lapse/shapes-proof' },
+    partitions: { type: 'string' },
   },
 });
 const whole = (name: string, text: string, least: number): number => {
@@ -40,13 +44,33 @@ const folder = await mkdtemp(join(tmpdir(), 'lapse-shapes-'));
 const cloud = await startLocalCloud({ folder, durable: false, contents: 'memory' });
 try {
   const here = await world(cloud);
+  if (values.partitions === undefined) await shapes(here);
+  else await many(here, whole('partitions', values.partitions, 1));
+} finally {
+  await cloud.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function many(here: World, partitions: number): Promise<void> {
+  for (const table of [nested(partitions), byDay(partitions)]) {
+    const place = await here.place();
+    console.log(`${table.name}, ${partitions} partitions`);
+    const { problems } = await proveMany(place, table, (s) =>
+      console.log(
+        `  ${s.what}: ${s.seconds.toFixed(1)} s, ${s.requests} requests, ${s.mostLocks} locks; ${s.says}`,
+      ),
+    );
+    for (const problem of problems) console.log(`  wrong: ${problem}`);
+    if (problems.length > 0) process.exitCode = 1;
+    await place.end();
+  }
+}
+
+async function shapes(here: World): Promise<void> {
   const began = performance.now();
   const proof = await prove(here, options);
   const lines = inWords(proof);
   console.log(`seed ${options.seed}, ${((performance.now() - began) / 1000).toFixed(0)} s`);
   for (const line of lines) console.log(line);
   process.exitCode = proof.trials.some((t) => t.verdict === 'wrong') ? 1 : 0;
-} finally {
-  await cloud.stop();
-  await rm(folder, { recursive: true, force: true });
 }

@@ -38,7 +38,7 @@ const partitionsEstimate = ({
   name,
 }: TableName): Sql => sql` || (select jsonb_build_object('estimate', case
       when bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0) then -1 else coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint end)
-    from pg_namespace n join pg_class r on r.relnamespace = n.oid cross join lateral pg_partition_tree(r.oid) t
+    from pg_namespace n join pg_class r on r.relnamespace = n.oid cross join lateral retention.parts_of(r.oid) t
     join pg_class c on c.oid = t.relid where n.nspname = ${schema} and r.relname = ${name} and t.isleaf)`;
 
 /** `at` is the run's start; changes nothing, so a dry run asks it too. */

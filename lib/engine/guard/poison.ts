@@ -38,9 +38,7 @@ export async function afterFailure(
     if (!slow) throw failure;
   }
   if (request.limit > 1) return 'fewer';
-  await isSetAside(setAsideUntried(request, causeOf(error)));
-  // Where there was none to set aside, something keeps the row by now: the batch steps over it.
-  return 'again';
+  return (await isSetAside(setAsideUntried(request, causeOf(error)))) ? 'again' : 'no';
 }
 
 const causeOf = (error: DatabaseError) => ({

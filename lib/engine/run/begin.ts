@@ -6,10 +6,8 @@ import type { Policy } from '../../policies/contract';
 import { type AdmissionFacts, admissionFacts, declareVersion } from '../guard/facts';
 import { countDue } from '../statement/drained';
 import { observeLabels } from '../statement/labels';
-import { countOnLeaves } from '../statement/leaf-by-leaf';
 import { rootsOf, withRoots } from '../statement/leaves';
-import { type Leg, legsOf } from '../statement/leg';
-import { onEachLeaf } from '../statement/partition';
+import { legsOf } from '../statement/leg';
 import { type Check, catalogFacts, judgeFacts, judgeStore } from '../statement/preflight';
 import { drained } from './endings';
 import type { Run } from './execution';
@@ -91,7 +89,7 @@ export async function begin(run: Run): Promise<Begun | Refused> {
   const [observed] = observeLabels(policy, cooling);
   const looking = {
     observed,
-    due: isAskedLeafByLeaf(policy) ? undefined : countDue(policy, legs, startedAt.toISOString()),
+    due: countDue(policy, legs, startedAt.toISOString()),
     idle: endIfIdle(run.end(drained, startedAt), version),
   };
   const { opened, answers } = await open(run, { policy, more: { ...admitting, ...looking } }).catch(
@@ -104,22 +102,7 @@ export async function begin(run: Run): Promise<Begun | Refused> {
   if (opened.refused) return opened;
   const { facts, due, idle } = answers;
   if (idle?.ended && opened.problems.length === 0) run.recorded('ended');
-  const total =
-    isAskedLeafByLeaf(policy) && opened.problems.length === 0 ? await onLeaves(run, opened, legs) : due;
-  return { ...opened, facts, total: total ?? null };
-}
-
-const isAskedLeafByLeaf = (policy: Policy): boolean => policy.partitioned?.by === 'other';
-
-/** Null where the database could not say in time. */
-async function onLeaves(run: Run, { policy, asOf }: Opened, legs: readonly Leg[]): Promise<number | null> {
-  const { reading } = run.session;
-  try {
-    return await countOnLeaves(await onEachLeaf(policy, legs, reading), asOf, reading);
-  } catch (error) {
-    if (error instanceof DatabaseError && error.failure === 'timeout') return null;
-    throw error;
-  }
+  return { ...opened, facts, total: due ?? null };
 }
 
 /** A missing table, column or index, or a value no column holds, fails the count: preflight says which. */

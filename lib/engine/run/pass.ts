@@ -2,9 +2,9 @@ import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { table } from '../../platform/sql';
 import { leftBehind } from '../statement/drained';
-import { leftOnLeaves } from '../statement/leaf-by-leaf';
+import { OF_LEAVES } from '../statement/leaf-by-leaf';
 import type { Leg } from '../statement/leg';
-import { onEachLeaf, onLeaves } from '../statement/partition';
+import { onLeaves } from '../statement/partition';
 import type { Batches } from './batches';
 import type { Cursor } from './checkpoint';
 import { approvedGone, busy, drained, unproved } from './endings';
@@ -69,9 +69,10 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
 async function isAnyLeft({ run, work, asOf }: Pass, legs: readonly Leg[]): Promise<boolean | null> {
   const { reading } = run.session;
   try {
-    return work.policy.partitioned?.by === 'other'
-      ? await leftOnLeaves(await onEachLeaf(work.policy, legs, reading), asOf, reading)
-      : await reading.askOne(leftBehind(work.policy, legs, asOf), LOOK);
+    return await reading.askOne(
+      leftBehind(work.policy, legs, asOf),
+      work.policy.partitioned ? OF_LEAVES : LOOK,
+    );
   } catch (error) {
     if (error instanceof DatabaseError && error.failure === 'timeout') return null;
     throw error;

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { maybeRow, type Query, query } from '../../platform/query';
 import { sql, typed, united } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { countOnLeaves } from './leaf-by-leaf';
 import type { Leg } from './leg';
 import { walkOf } from './legs';
 import { mayGo } from './predicate';
@@ -20,6 +21,11 @@ export function countCandidates(
   cap: number,
 ): Query<number | null> {
   const most = typed(cap + 1, 'bigint');
+  if (policy.partitioned)
+    return query(
+      sql`select least(${countOnLeaves(policy, legs, asOf, most)}, ${most})::text as candidates`,
+      maybeRow(Candidates),
+    );
   const found = legs.map((leg) => {
     const w = walkOf(policy, leg, asOf);
     return sql`(${w.each(sql`1`, mayGo(w))} limit ${most})`;

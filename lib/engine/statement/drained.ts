@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { oneRow, type Query, query } from '../../platform/query';
 import { anyOf, raw, sql, summed, typed } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
+import { countDueOnLeaves, leftOnLeaves } from './leaf-by-leaf';
 import type { Leg } from './leg';
 import { walkOf } from './legs';
 import { byClock } from './legs/columns';
@@ -16,6 +17,9 @@ const Left = z.object({ left: z.boolean() }).transform((row) => row.left);
 
 /** Whether a row that may go is left before the cutoffs. */
 export function leftBehind(policy: Policy, legs: readonly Leg[], asOf: string): Query<boolean> {
+  const at = typed(asOf, 'timestamptz');
+  if (policy.partitioned)
+    return query(sql`select ${leftOnLeaves(policy, legs, asOf)} as left, ${at} as as_of`, oneRow(Left));
   const first = sql`
             order by ${byClock(policy)} limit 1`;
   const looks = legs.map((leg) => {
@@ -23,7 +27,7 @@ export function leftBehind(policy: Policy, legs: readonly Leg[], asOf: string): 
     // Directly within `exists` PostgreSQL would drop the order, and with it the index.
     return sql`exists (select 1 from (${w.each(sql`1`, mayGo(w), first)}) x)`;
   });
-  return query(sql`select ${anyOf(...looks)} as left, ${typed(asOf, 'timestamptz')} as as_of`, oneRow(Left));
+  return query(sql`select ${anyOf(...looks)} as left, ${at} as as_of`, oneRow(Left));
 }
 
 /** Counting stops here: about 10 ms of an index, whatever the table's size (DELETION §7). */
@@ -41,8 +45,9 @@ export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): Qu
     const w = walkOf(policy, leg, asOf);
     return sql`(select count(*) from (${w.each(sql`1`, w.past)} limit ${ENOUGH}) x)`;
   });
+  const all = policy.partitioned ? countDueOnLeaves(policy, legs, asOf, ENOUGH) : summed(counts);
   return query(
-    sql`with counted as materialized (select ${summed(counts)} as n)
+    sql`with counted as materialized (select ${all} as n)
   select n::text as due, set_config('lapse.due', (n > 0)::text, true) from counted`,
     oneRow(Due),
   );

@@ -39,7 +39,7 @@ export const partitioningFacts = (oid: Sql): Sql => sql`(select jsonb_build_obje
         left join pg_attribute a on a.attrelid = pt.partrelid and a.attnum = k.attnum and k.attnum > 0),
       'grant', (select to_jsonb(g) from retention.partition_grant g, pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.oid = pt.partrelid and g.table_name = n.nspname || '.' || c.relname),
-      'shut', coalesce(jsonb_agg(b.relation::text) filter (where not b.may), '[]'),
+      'shut', coalesce(jsonb_agg(b.relation::text order by b.schema_name, b.table_name) filter (where not b.may), '[]'),
       'pending', (select coalesce(jsonb_agg(i.inhrelid::regclass::text), '[]') from pg_inherits i
         where i.inhparent = pt.partrelid and i.inhdetachpending),
       'foreign', coalesce(jsonb_agg(b.relation::text) filter (where b.kind <> 'r'), '[]'),
@@ -83,7 +83,7 @@ const isOpen: PartitionCheck = ({ facts, here }) =>
     : [
         {
           problem: `the role may not SELECT, UPDATE and DELETE rows of ${some(facts.shut)}`,
-          remedy: `SELECT retention.open_partitions(${literal(here).text}); and again whenever a partition is added, by what adds it`,
+          remedy: `SELECT retention.open_partitions(${literal(here).text}); until it answers 0, and again whenever a partition is added, by what adds it`,
         },
       ];
 

@@ -1,98 +1,113 @@
 /**
- * A table partitioned in any way is asked partition by partition, some of them a statement: asked as a whole it would be
- * planned, and locked, with all of its partitions, and PostgreSQL has room for some six thousand locks.
+ * A partitioned table is asked partition by partition, all of them in a statement: asked as a whole it would be planned, and
+ * locked, with all of its partitions, and PostgreSQL has room for some six thousand locks. A query is written once, for any leaf,
+ * and the database asks it of each (retention.counts_of). What costs much to plan is asked only where any row is due at all.
  */
 import { z } from 'zod';
 import { type Query, query, rows } from '../../platform/query';
-import type { Asking, Limits } from '../../platform/session';
-import { constant, type Sql, sql, united } from '../../platform/sql';
-import type { Policy } from '../../policies/contract';
-import { DUE_CAP } from './drained';
-import type { Leg } from './leg';
+import type { Limits } from '../../platform/session';
+import { empty, inlined, raw, type Sql, sql, summed, tableId, typed } from '../../platform/sql';
+import { scaleOf } from '../../policies/clocks';
+import { goesWhole, type Policy } from '../../policies/contract';
+import { hasOneCutoff, type Leg } from './leg';
 import { type Walk, walkOf } from './legs';
 import { byClock } from './legs/columns';
-import { mayGo } from './predicate';
+import { inClock, mayGo } from './predicate';
 
-/** Each costs its planning, some tenths of a millisecond, and two or more locks. */
-const TOGETHER = 200;
-/** A statement of so many partitions on a cold catalog. */
-const LIMITS: Limits = { statementMs: 15_000 };
+/** Some tenths of a millisecond a partition, mostly to plan. */
+export const OF_LEAVES: Limits = { statementMs: 15_000 };
 
-/** A leg on a partition, with the policy as it is there. */
-export interface OnLeaf {
-  readonly leg: Leg;
-  readonly policy: Policy;
+/** Stands in a query where the database writes the name of each partition. */
+const ANY = { schema: 'lapse', name: 'any leaf' };
+
+/** The policy on one leaf: rows lie there, and are known by the name of the table it is a part of. */
+export function onLeaf(policy: Policy, leg: Leg): Policy {
+  if (!leg.leaf) return policy;
+  const { partitioned: _, ...rest } = policy;
+  return { ...rest, table: leg.leaf };
 }
 
-const Found = z.object({ i: z.coerce.number().int() }).transform((row) => row.i);
-const Counted = z.object({ n: z.coerce.number().int() }).transform((row) => row.n);
+function anyLeaf(policy: Policy, leg: Leg, asOf: string): Walk {
+  const there: Leg = { ...leg, leaf: { ...ANY, of: policy.table } };
+  return walkOf(onLeaf(policy, there), there, asOf);
+}
 
-/** Directly within `exists` PostgreSQL would drop the order, and with it the index. */
-const first = (w: Walk, where: Sql): Sql =>
-  sql`exists (select 1 from (${w.each(sql`1`, where, sql` order by ${byClock(w.policy)} limit 1`)}) x)`;
+/** A query of the rows of a leg on any leaf, as a value. */
+function ofAnyLeaf(policy: Policy, leg: Leg, asOf: string, where: (w: Walk) => Sql, isFirst = false): Sql {
+  const w = anyLeaf(policy, leg, asOf);
+  const then = isFirst ? sql` order by ${byClock(w.policy)} limit 1` : empty;
+  return sql`${inlined(w.each(sql`1`, where(w), then))}`;
+}
 
-const chunks = <T>(all: readonly T[]): T[][] =>
-  Array.from({ length: Math.ceil(all.length / TOGETHER) }, (_, i) =>
-    all.slice(i * TOGETHER, (i + 1) * TOGETHER),
-  );
+/** What partitions may hold a row before the cutoff, by their bounds; all of them where those say nothing of it. */
+export function boundedBy(policy: Policy, cutoff: string | null): Sql {
+  const at = inClock(policy, typed(cutoff ?? 'infinity', 'timestamptz'));
+  const type = raw(scaleOf(policy.clock).type);
+  return sql`retention.partitions(to_regclass(${tableId(policy.table).text})) b where b.lower_bound is null or b.lower_bound::${type} < ${at}`;
+}
 
-/** Numbers of those for which it is true. */
-const numbersOf = (leaves: readonly OnLeaf[], asOf: string, where: (w: Walk) => Sql): Query<number[]> =>
-  query(
-    united(
-      leaves.map(({ policy, leg }, i) => {
-        const w = walkOf(policy, leg, asOf);
-        return sql`select ${constant(i)} as i where ${first(w, where(w))}`;
-      }),
+/** An array of them. */
+const leavesOf = (policy: Policy, leg: Leg): Sql =>
+  goesWhole(policy)
+    ? sql`array(select b.relation::oid from ${boundedBy(policy, hasOneCutoff(leg) ? leg.cutoff : null)})`
+    : sql`array(select p.relid from retention.parts_of(to_regclass(${tableId(policy.table).text})) p where p.isleaf and p.level > 0)`;
+
+/** Counting in all of them together ends here. */
+const NO_END = sql`9223372036854775807`;
+
+/** An array of those with a row before their cutoff, whatever keeps it; of tenants, where every row has its own, all. */
+const dueLeaves = (policy: Policy, leg: Leg, asOf: string): Sql =>
+  leg.kind === 'tenants'
+    ? leavesOf(policy, leg)
+    : sql`array(select x.leaf from (select ${leavesOf(policy, leg)} as leaves) l
+      cross join lateral unnest(l.leaves, retention.counts_of(${ofAnyLeaf(policy, leg, asOf, (w) => w.due, true)}, l.leaves, ${NO_END})) x(leaf, n) where x.n > 0)`;
+
+/** The relation `answer`: what is asked of each leaf that may hold a row before `cutoff`, row by row as jsonb. */
+export const askedOnLeaves = (
+  policy: Policy,
+  leg: Leg,
+  { asOf, cutoff, asks }: { asOf: string; cutoff: string; asks: (w: Walk) => Sql },
+): Sql =>
+  sql`retention.answers_of(${inlined(asks(anyLeaf(policy, leg, asOf)))}, ${dueLeaves(policy, { ...leg, ...(hasOneCutoff(leg) ? { cutoff } : {}) }, asOf)}) answer`;
+
+const total = (counts: Sql): Sql => sql`(select coalesce(sum(n), 0) from unnest(${counts}) n)`;
+
+/** Rows before their cutoff, held or not, counted up to `most`. */
+export const countDueOnLeaves = (policy: Policy, legs: readonly Leg[], asOf: string, most: Sql): Sql =>
+  summed(
+    legs.map((leg) =>
+      total(
+        sql`retention.counts_of(${ofAnyLeaf(policy, leg, asOf, (w) => w.past)}, ${leavesOf(policy, leg)}, ${most})`,
+      ),
     ),
-    rows(Found),
   );
 
-/** Those with a row before their cutoff, whatever keeps it. */
-export async function withDueRows<L extends OnLeaf>(
-  leaves: readonly L[],
-  asOf: string,
-  reading: Asking,
-): Promise<L[]> {
-  const found: L[] = [];
-  for (const some of chunks(leaves)) {
-    const numbers = await reading.askOne(
-      numbersOf(some, asOf, (w) => w.due),
-      LIMITS,
-    );
-    found.push(...some.filter((_, i) => numbers.includes(i)));
-  }
-  return found;
-}
+/** Rows that may go, counted up to `most`. */
+export const countOnLeaves = (policy: Policy, legs: readonly Leg[], asOf: string, most: Sql): Sql =>
+  summed(
+    legs.map((leg) =>
+      total(
+        sql`retention.counts_of(${ofAnyLeaf(policy, leg, asOf, mayGo)}, ${dueLeaves(policy, leg, asOf)}, ${most})`,
+      ),
+    ),
+  );
 
-/** Whether a row that may go is left in any of them. */
-export async function leftOnLeaves(
-  leaves: readonly OnLeaf[],
-  asOf: string,
-  reading: Asking,
-): Promise<boolean> {
-  for (const some of chunks(leaves)) {
-    if ((await reading.askOne(numbersOf(some, asOf, mayGo), LIMITS)).length > 0) return true;
-  }
-  return false;
-}
+/** Whether a row that may go is left on any of them. */
+export const leftOnLeaves = (policy: Policy, legs: readonly Leg[], asOf: string): Sql =>
+  sql`${summed(
+    legs.map((leg) =>
+      total(
+        sql`retention.counts_of(${ofAnyLeaf(policy, leg, asOf, mayGo, true)}, ${dueLeaves(policy, leg, asOf)}, 1)`,
+      ),
+    ),
+  )} > 0`;
 
-/** Rows before their cutoff in all of them, held or not, counted up to DUE_CAP + 1. */
-export async function countOnLeaves(
-  leaves: readonly OnLeaf[],
-  asOf: string,
-  reading: Asking,
-): Promise<number> {
-  let total = 0;
-  for (const some of chunks(leaves)) {
-    const counts = some.map(({ policy, leg }) => {
-      const w = walkOf(policy, leg, asOf);
-      return sql`select 1 from (${w.each(sql`1`, w.past)}) x`;
-    });
-    const counted = sql`select count(*)::text as n from (${united(counts)} limit ${constant(DUE_CAP + 1)}) y`;
-    const [n] = await reading.askOne(query(counted, rows(Counted)), LIMITS);
-    total = Math.min(total + n!, DUE_CAP + 1);
-    if (total > DUE_CAP) break;
-  }
-  return total;
-}
+const Leaf = z.object({ schema_name: z.string(), table_name: z.string() });
+
+/** In the order of their names. */
+export const leavesWithDueRows = (policy: Policy, leg: Leg, asOf: string): Query<z.infer<typeof Leaf>[]> =>
+  query(
+    sql`select n.nspname as schema_name, c.relname as table_name from unnest(${dueLeaves(policy, leg, asOf)}) x(leaf)
+    join pg_class c on c.oid = x.leaf join pg_namespace n on n.oid = c.relnamespace order by 1, 2`,
+    rows(Leaf),
+  );

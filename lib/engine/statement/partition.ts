@@ -6,12 +6,12 @@
  */
 import { z } from 'zod';
 import { oneRow, type Query, query, rows } from '../../platform/query';
-import type { Asking, Limits } from '../../platform/session';
+import type { Asking } from '../../platform/session';
 import { raw, sql, type TableName, tableId, typed } from '../../platform/sql';
 import { scaleOf } from '../../policies/clocks';
 import { goesWhole, type Policy } from '../../policies/contract';
 import { BatchResult, type DatabaseRequest } from './batch';
-import { withDueRows } from './leaf-by-leaf';
+import { boundedBy, leavesWithDueRows, OF_LEAVES } from './leaf-by-leaf';
 import { hasOneCutoff, type Leg, type RuleLeg } from './leg';
 import { inClock } from './predicate';
 
@@ -30,15 +30,6 @@ export type Partition = z.infer<typeof Partition>;
 export const partitionName = (partition: Partition): string =>
   `${partition.schema_name}.${partition.table_name}`;
 
-/** All of them, in the order of their names: nothing but its rows says what a partition holds. */
-const allPartitionsOf = (policy: Policy): Query<Partition[]> =>
-  query(
-    sql`select n.nspname as schema_name, c.relname as table_name, null::text as lower, null::text as upper, false as expired, 'other' as obstacle
-    from pg_partition_tree(to_regclass(${tableId(policy.table).text})) t join pg_class c on c.oid = t.relid
-    join pg_namespace n on n.oid = c.relnamespace where t.isleaf and t.level > 0 order by 1, 2`,
-    rows(Partition),
-  );
-
 const There = z.object({ there: z.boolean() }).transform((row) => row.there);
 export const isThere = (t: TableName): Query<boolean> =>
   query(sql`select to_regclass(${tableId(t).text}) is not null as there`, oneRow(There));
@@ -51,21 +42,13 @@ function partitionsOf(policy: Policy, cutoff: string | null): Query<Partition[]>
   return query(
     sql`select b.schema_name, b.table_name, b.lower_bound as lower, b.upper_bound as upper, b.obstacle,
       b.upper_bound is not null and coalesce(b.upper_bound::${type} <= ${at}, false) as expired
-    from retention.partitions(to_regclass(${tableId(policy.table).text})) b
-    where b.lower_bound is null or b.lower_bound::${type} < ${at}
+    from ${boundedBy(policy, cutoff)}
     order by b.lower_bound::${type} nulls last, b.schema_name, b.table_name`,
     rows(Partition),
   );
 }
 
-/** The policy on one leaf: rows lie there, and are known by the name of the table it is a part of. */
-export function onLeaf(policy: Policy, leg: Leg): Policy {
-  if (!leg.leaf) return policy;
-  const { partitioned: _, ...rest } = policy;
-  return { ...rest, table: leg.leaf };
-}
-
-const leafOf = (policy: Policy, p: Partition): TableName => ({
+const leafOf = (policy: Policy, p: Pick<Partition, 'schema_name' | 'table_name'>): TableName => ({
   schema: p.schema_name,
   name: p.table_name,
   of: policy.table,
@@ -75,53 +58,49 @@ const leafOf = (policy: Policy, p: Partition): TableName => ({
 export const mayBeDropped = (policy: Policy, partition: Partition): boolean =>
   partition.expired && partition.obstacle === null && policy.dependants.length === 0;
 
-/** The catalogs of a few thousand partitions. */
-const CATALOG: Limits = { statementMs: 5_000 };
-
 export interface LeafLeg {
   readonly leg: Leg;
-  /** Null for a table that has none. */
+  /** Null for a table that has none, and for partitions that go row by row whatever they are. */
   readonly partition: Partition | null;
 }
 
-/** Each leg once a partition that may hold a row of it; as they are for a table without. */
+/** Each leg once a partition that has a row of it, or may go whole; as they are for a table without. */
 export async function onLeaves(policy: Policy, legs: readonly Leg[], reading: Asking): Promise<LeafLeg[]> {
   if (!policy.partitioned) return legs.map((leg) => ({ leg, partition: null }));
-  if (!goesWhole(policy)) {
-    const all = await onEachLeaf(policy, legs, reading);
-    // Of tenants each partition is asked by its batches; what is due does not depend on the instant of the others.
-    const [rules, others] = [
-      all.filter((l) => l.leg.kind !== 'tenants'),
-      all.filter((l) => l.leg.kind === 'tenants'),
-    ];
-    return [...(await withDueRows(rules, NO_INSTANT, reading)), ...others];
-  }
   const found: LeafLeg[] = [];
   for (const leg of legs) {
-    const cutoff = hasOneCutoff(leg) ? leg.cutoff : null;
-    for (const partition of await reading.askOne(partitionsOf(policy, cutoff), CATALOG)) {
-      found.push({ leg: { ...leg, leaf: leafOf(policy, partition) }, partition });
-    }
+    found.push(
+      ...(goesWhole(policy) ? await whole(policy, leg, reading) : await withRows(policy, leg, reading)),
+    );
   }
   return found;
 }
 
+/** What is due of a rule does not depend on the instant; of tenants each partition is asked by its batches. */
 const NO_INSTANT = 'infinity';
 
-/** Each leg on each partition there is, of a table that is partitioned in another way than by its clock. */
-export async function onEachLeaf(
-  policy: Policy,
-  legs: readonly Leg[],
-  reading: Asking,
-): Promise<(LeafLeg & { policy: Policy })[]> {
-  const partitions = await reading.askOne(allPartitionsOf(policy), CATALOG);
-  return legs.flatMap((leg) =>
-    partitions.map((partition) => {
-      const onIt = { ...leg, leaf: leafOf(policy, partition) };
-      return { leg: onIt, partition, policy: onLeaf(policy, onIt) };
-    }),
-  );
+async function withRows(policy: Policy, leg: Leg, reading: Asking): Promise<LeafLeg[]> {
+  const leaves = await reading.askOne(leavesWithDueRows(policy, leg, NO_INSTANT), OF_LEAVES);
+  return leaves.map((leaf) => ({ leg: { ...leg, leaf: leafOf(policy, leaf) }, partition: null }));
 }
+
+async function whole(policy: Policy, leg: Leg, reading: Asking): Promise<LeafLeg[]> {
+  const cutoff = hasOneCutoff(leg) ? leg.cutoff : null;
+  const all = await reading.askOne(partitionsOf(policy, cutoff), OF_LEAVES);
+  const staying = all.filter((partition) => !mayBeDropped(policy, partition));
+  const due =
+    staying.length > FEW
+      ? await reading.askOne(leavesWithDueRows(policy, leg, NO_INSTANT), OF_LEAVES)
+      : staying;
+  const names = new Set(due.map(nameOf));
+  return all
+    .filter((partition) => mayBeDropped(policy, partition) || names.has(nameOf(partition)))
+    .map((partition) => ({ leg: { ...leg, leaf: leafOf(policy, partition) }, partition }));
+}
+/** A batch each is no more than asking first. */
+const FEW = 2;
+const nameOf = (p: Pick<Partition, 'schema_name' | 'table_name'>): string =>
+  `${p.schema_name}\0${p.table_name}`;
 
 export interface DropRequest {
   readonly policy: Policy;

@@ -7,6 +7,7 @@ import { oneRow, type Query, query } from '../../platform/query';
 import {
   allOf,
   anyOf,
+  constant,
   empty,
   id,
   inlined,
@@ -138,7 +139,7 @@ function factsOf(policy: Policy): Sql {
     'role', current_user,
     'track_counts', current_setting('track_counts') = 'on',
     'declared', (select jsonb_agg(case when oid is not null then jsonb_build_object('oid', oid::text, 'root', root::text) end order by n) from asked),
-    'relations', coalesce((select jsonb_agg(${RELATION}) from parts x join pg_class c on c.oid = x.oid join pg_namespace s on s.oid = c.relnamespace), '[]'),
+    'relations', coalesce((select jsonb_agg(x.facts || x.called order by x.label) from described x where x.k <= ${constant(OF_A_KIND)} or x.own), '[]'),
     'references', coalesce((select jsonb_agg(${FOREIGN_KEY} order by f.conname) from links f
       where f.to_root in (select root from going union select root from asked where n = 0)), '[]'),
     'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${given(typesOf(policy))}) y(t)),
@@ -148,6 +149,9 @@ function factsOf(policy: Policy): Sql {
     ${partitioning}
   ) as facts`;
 }
+
+/** Partitions of one kind that are described: a line each, or one for all where there are more than three of a kind. */
+const OF_A_KIND = 4;
 
 const rootOf = (oid: Sql): Sql => sql`coalesce(pg_partition_root(${oid})::oid, ${oid})`;
 
@@ -180,26 +184,12 @@ const asking = (fragments: Sql): Sql => sql`plans as materialized (
 
 /** CTE `walks`; of a partitioned table, whose rows lie in its partitions, the walk of one of them. */
 const walking = (policy: Policy, walks: Sql): Sql => sql`leaf as materialized (
-    select t.relid from asked a cross join lateral pg_partition_tree(a.oid) t where a.n = 0 and t.isleaf and t.level > 0 limit 1
+    select t.relid from asked a cross join lateral retention.parts_of(a.oid) t where a.n = 0 and t.isleaf and t.level > 0 limit 1
   ),
   walks as materialized (
     select q.key as part, retention.planned_walk(
       coalesce(replace(q.value, ${tableId(policy.table).text}, (select relid::text from leaf)), q.value)) as x
     from jsonb_each_text(${walks}) q
-  )`;
-
-/** CTEs `parts`, every relation to be described, and `published`. */
-const looking = sql`wanted as materialized (
-    select root from asked where oid is not null union select root from going union select root from reading
-    union select f.from_root from links f join going g on f.to_root = g.root
-    union select f.from_root from links f join asked a on a.n = 0 and f.to_root = a.root
-  ),
-  parts as materialized (
-    select root as oid, root from wanted
-    union select t.relid::oid, w.root from wanted w cross join lateral pg_partition_tree(w.root) t
-  ),
-  published as materialized (
-    select schemaname, tablename from pg_publication_tables where exists (select 1 from pg_publication)
   )`;
 
 /** Of a partition, its columns are its root's, and its indexes count where rows are looked up in it. */
@@ -240,7 +230,9 @@ const TRIGGER = sql`jsonb_build_object('name', g.tgname, 'schema', fn.nspname, '
       'on', to_jsonb(array_remove(array[case when (g.tgtype & 4) = 4 then 'insert' end, case when (g.tgtype & 16) = 16 then 'update' end,
         case when (g.tgtype & 8) = 8 then 'delete' end], null)))`;
 
-const RELATION = sql`jsonb_build_object('oid', x.oid::text, 'root', x.root::text, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
+const CALLED = sql`jsonb_build_object('oid', x.oid::text, 'root', x.root::text, 'schema', s.nspname, 'name', c.relname)`;
+
+const RELATION = sql`jsonb_build_object('kind', c.relkind,
       'has_heirs', exists (select 1 from pg_inherits h join pg_class hc on hc.oid = h.inhrelid where h.inhparent = x.oid and not hc.relispartition),
       'rls', row_security_active(x.oid),
       'rules', coalesce((select jsonb_agg(jsonb_build_object('name', w.rulename,
@@ -261,6 +253,31 @@ const RELATION = sql`jsonb_build_object('oid', x.oid::text, 'root', x.root::text
         from pg_trigger g join pg_proc fp on fp.oid = g.tgfoid join pg_namespace fn on fn.oid = fp.pronamespace
         where g.tgrelid = x.oid and (not g.tgisinternal or g.tgparentid <> 0) and g.tgenabled in ('O', 'A')
           and (g.tgparentid = 0 or fn.nspname = 'retention')), '[]'))`;
+
+/**
+ * CTEs `parts`, every relation to be described, `published`, and `described`: of partitions of which nothing is different but the
+ * name, and none is spoken of by itself (`own`), the first few stand for the others.
+ */
+const looking = sql`wanted as materialized (
+    select root from asked where oid is not null union select root from going union select root from reading
+    union select f.from_root from links f join going g on f.to_root = g.root
+    union select f.from_root from links f join asked a on a.n = 0 and f.to_root = a.root
+  ),
+  parts as materialized (
+    select root as oid, root from wanted
+    union select t.relid::oid, w.root from wanted w cross join lateral retention.parts_of(w.root) t
+  ),
+  published as materialized (
+    select schemaname, tablename from pg_publication_tables where exists (select 1 from pg_publication)
+  ),
+  described as materialized (
+    select y.*, row_number() over (partition by y.root, y.own, y.facts order by y.label) as k from (
+      select x.root, ${CALLED} as called, ${RELATION} as facts, s.nspname || '.' || c.relname as label,
+        x.oid = x.root or x.oid in (select a.oid from asked a where a.oid is not null) or x.oid in (select r.oid from reading r)
+          or x.oid in (select f.conrelid from links f) or x.oid in (select f.confrelid from links f) as own
+      from parts x join pg_class c on c.oid = x.oid join pg_namespace s on s.oid = c.relnamespace
+    ) y
+  )`;
 
 const WALK = sql`(select coalesce(jsonb_agg(jsonb_build_object('node', n -> 'Node Type', 'filter', n -> 'Filter')), '[]')
         from jsonb_path_query(w.x -> 'plan', 'strict $.** ? (exists (@."Node Type"))') n)`;

@@ -184,7 +184,7 @@ export class Catalog {
     return this.#byOid.get(oid) ?? null;
   }
 
-  /** The table itself and, where it is partitioned, all its partitions. */
+  /** The table itself and, where it is partitioned, its partitions: of each kind of them at least four. */
   parts(r: Relation): Relation[] {
     return r.oid === r.root ? this.facts.relations.filter((x) => x.root === r.root) : [r];
   }

@@ -239,7 +239,7 @@ export const guarded: Check = (catalog) => {
     const open = catalog.parts(r).filter((x) => /^[rp]$/.test(x.kind) && !x.triggers.some(isGuard));
     // What guards the whole guards its partitions.
     return (open.length > 1 ? [r] : open).map((x) => ({
-      problem: `${label(x)}${open.includes(x) ? ' has' : `: ${open.length} partitions have`} no guard: its rows could leave without a receipt, by the role of the app`,
+      problem: `${label(x)}${open.includes(x) ? ' has' : ': partitions of it have'} no guard: its rows could leave without a receipt, by the role of the app`,
       remedy: `SELECT retention.protect(${text(`${printed(x.schema)}.${printed(x.name)}`)});`,
     }));
   });

@@ -17,7 +17,7 @@ grant execute on function
   retention.expire_archives, retention.abandoned_archives, retention.discard_archive,
   retention.entomb, retention.archives_with_dead, retention.replace_archive, retention.holds_archive,
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
-  retention.partitions, retention.drop_partition,
+  retention.partitions, retention.counts_of, retention.answers_of, retention.on_leaf, retention.drop_partition,
   retention.trim_records, retention.trimmable_head, retention.trim_receipts, retention.index_receipts,
   retention.as_printed, retention.explained, retention.planned_walk, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
@@ -54,7 +54,7 @@ to lapse_app, lapse_operator;
 -- What reading takes: names, hashes and formats. They change nothing.
 grant execute on function
   retention.keys_of, retention.uuids_of, retention.names_uuid, retention.receipt_hash, retention.audit_field, retention.chain_rows, retention.run_bounds,
-  retention.relation_named, retention.label_of, retention.root_of, retention.names_of, retention.local_time, retention.iso_instant, retention.marks_of
+  retention.relation_named, retention.label_of, retention.root_of, retention.parts_of, retention.names_of, retention.local_time, retention.iso_instant, retention.marks_of
 to lapse_app, lapse_reader;
 grant execute on function retention.clock to lapse_reader;
 

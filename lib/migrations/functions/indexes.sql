@@ -17,7 +17,7 @@ begin
     select c.oid, c.relkind, t.level, i.inhparent as above, n.nspname,
       format('%I.%I', n.nspname, c.relname) as called,
       format('%s_%s_idx', left(c.relname, 30), left(md5(n.nspname || '.' || c.relname || ' ' || columns || kind), 12)) as made
-    from pg_partition_tree(root) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
+    from retention.parts_of(root) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
     left join pg_inherits i on i.inhrelid = c.oid and t.level > 0
     where c.relkind in ('r', 'p')
   ),

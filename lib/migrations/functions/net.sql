@@ -83,26 +83,29 @@ begin
 end $$;
 comment on function retention.refuse_unconfirmed() is 'At commit: a deleting statement that no batch has confirmed stops it.';
 
-create or replace function retention.protect(relation text) returns void
+-- So many at a time: each is locked until the transaction ends, and the server has room for some six thousand locks.
+create or replace function retention.protect(relation text) returns bigint
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 declare
-  t regclass;
+  at_a_time constant int := 1000;
+  open oid[];
+  t oid;
 begin
   if to_regclass(relation) is null then
     raise exception 'lapse: there is no table %', relation using errcode = '42P01';
   end if;
-  for t in
-    select r.oid from pg_class r
-    where (r.oid = to_regclass(relation) or r.oid in (select relid from pg_partition_tree(to_regclass(relation))))
-      and not exists (select 1 from pg_trigger g where g.tgrelid = r.oid
-        and g.tgfoid = 'retention.guard_deletion()'::regprocedure and g.tgenabled in ('O', 'A'))
-  loop
+  open := array(
+    select r.oid from (select to_regclass(relation)::oid union select x.relid from retention.parts_of(to_regclass(relation)) x) r(oid)
+    where not exists (select 1 from pg_trigger g where g.tgrelid = r.oid
+        and g.tgfoid = 'retention.guard_deletion()'::regprocedure and g.tgenabled in ('O', 'A')));
+  foreach t in array open[1:at_a_time] loop
     -- One that was switched off is put back.
-    execute format('create or replace trigger lapse_guard after delete on %s for each statement execute function retention.guard_deletion()', t);
+    execute format('create or replace trigger lapse_guard after delete on %s for each statement execute function retention.guard_deletion()', t::regclass);
   end loop;
+  return greatest(cardinality(open) - at_a_time, 0);
 end $$;
 comment on function retention.protect(text) is
-  'Run by the owner of a table that a policy governs, or that goes with one: nothing leaves it by the role of the app without a receipt.';
+  'Run by the owner of a table that a policy governs, or that goes with one: nothing leaves it by the role of the app without a receipt. A thousand partitions a call; answers how many are left.';
 
 do $$
 begin

@@ -1,6 +1,20 @@
 -- Partitioned tables: one name for a table and its partitions, what a partition looks like, and the one function
 -- that drops one.
 
+-- As pg_partition_tree, which locks every partition until the transaction ends: of thousands the server has no room for so many
+-- locks. A partition whose detaching has begun is none any more. Nothing for a table that is not partitioned.
+create or replace function retention.parts_of(relation regclass) returns table (relid oid, above oid, isleaf boolean, level int)
+language sql stable security invoker set search_path = pg_catalog, pg_temp rows 100 as $$
+  with recursive t(relid, above, level) as (
+    select c.oid, null::oid, 0 from pg_class c where c.oid = relation and (c.relkind = 'p' or c.relispartition)
+    union all
+    select i.inhrelid, i.inhparent, t.level + 1 from t join pg_inherits i on i.inhparent = t.relid
+    where not i.inhdetachpending and exists (select 1 from pg_class p where p.oid = t.relid and p.relkind = 'p')
+  )
+  select t.relid, t.above, c.relkind <> 'p', t.level from t join pg_class c on c.oid = t.relid order by t.relid
+$$;
+comment on function retention.parts_of(regclass) is 'A partitioned table and its partitions at every level, as far as they are attached, without a lock on any.';
+
 -- A table by its label, schema.name without quotes; null when there is none.
 create or replace function retention.relation_named(label text) returns regclass
 language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
@@ -30,7 +44,7 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
   with root as (select retention.root_of(label) as oid)
   select array(
     select label
-    union select retention.label_of(t.relid) from root, pg_partition_tree(root.oid) t
+    union select retention.label_of(t.relid) from root, retention.parts_of(root.oid) t
     union select c.partition ->> 'name' from root, retention.receipt c where c.partition is not null and c.table_name = retention.label_of(root.oid))
 $$;
 comment on function retention.names_of(text) is 'Every name under which a row of this table may stand in a receipt: the table''s and its partitions''.';
@@ -49,14 +63,19 @@ create or replace trigger lapse_root before insert or update of table_name on re
 create or replace trigger lapse_root before insert or update of table_name on retention.dead_letter
   for each row execute function retention.name_by_root();
 
--- Run by the owner, once, and again by whatever adds partitions: rights and guards of a partition are its own.
-create or replace function retention.open_partitions(relation text) returns void
+-- Run by the owner, once, and again by whatever adds partitions: rights and guards of a partition are its own. So many at a time:
+-- each is locked until the transaction ends, and the server has room for some six thousand locks.
+create or replace function retention.open_partitions(relation text) returns bigint
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$
 declare
   leaf regclass;
   within regnamespace;
 begin
-  for leaf, within in select t.relid, c.relnamespace from pg_partition_tree(to_regclass(relation)) t join pg_class c on c.oid = t.relid where t.isleaf loop
+  for leaf, within in
+    select c.oid, c.relnamespace from retention.parts_of(to_regclass(relation)) t join pg_class c on c.oid = t.relid
+    where t.isleaf and not (has_schema_privilege('lapse_app', c.relnamespace, 'USAGE') and has_table_privilege('lapse_app', c.oid, 'SELECT')
+      and has_any_column_privilege('lapse_app', c.oid, 'UPDATE') and has_table_privilege('lapse_app', c.oid, 'DELETE'))
+  loop
     if not has_schema_privilege('lapse_app', within, 'USAGE') then
       execute format('grant usage on schema %s to lapse_app', within);
     end if;
@@ -65,13 +84,13 @@ begin
       execute format('grant select, update, delete on %s to lapse_app', leaf);
     end if;
   end loop;
-  perform retention.protect(relation);
+  return retention.protect(relation);
 end $$;
 comment on function retention.open_partitions(text) is
-  'Run by the owner of a partitioned table that a policy governs: lets Lapse work on every partition there is, and guards each.';
+  'Run by the owner of a partitioned table that a policy governs: lets Lapse work on every partition there is, and guards each, a thousand a call; answers how many are left.';
 
--- One row a leaf: its bounds in UTC as text (null: none, as of a default partition), and why it could never go whole.
-create or replace function retention.partitions(parent regclass)
+-- One row a leaf, or the one that is asked for: its bounds in UTC as text (null: none, as of a default partition), and why it could never go whole.
+create or replace function retention.partitions(parent regclass, alone regclass default null)
 returns table (relation regclass, schema_name text, table_name text, kind text, direct boolean,
   lower_bound text, upper_bound text, may boolean, obstacle text)
 language sql stable security invoker set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$
@@ -97,15 +116,18 @@ language sql stable security invoker set search_path = pg_catalog, pg_temp set t
       when not exists (select 1 from pg_proc f where f.pronamespace = 'retention'::regnamespace and f.proname = 'drop_partition'
         and pg_has_role(f.proowner, c.relowner, 'USAGE')) then 'not_owned'
     end
-  from pg_partition_tree(parent) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
+  from (
+    select x.relid from retention.parts_of(parent) x where alone is null and x.isleaf and x.level > 0
+    -- One of many is not looked for among all.
+    union all select c.oid from pg_class c where c.oid = alone and c.relispartition and c.relkind <> 'p' and pg_partition_root(c.oid) = parent
+  ) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
   left join pg_inherits i on i.inhrelid = c.oid
   cross join lateral (
     select x.bound, regexp_match(x.bound, '^FOR VALUES FROM \(''?([^'']*?)''?\) TO \(''?([^'']*?)''?\)$') as m
     from (select pg_get_expr(c.relpartbound, c.oid) as bound) x
   ) b
-  where t.isleaf and t.level > 0
 $$;
-comment on function retention.partitions(regclass) is
+comment on function retention.partitions(regclass, regclass) is
   'The partitions that hold rows: bounds, whether the caller may delete from them, and what keeps one from ever being dropped whole.';
 
 -- What of its rows keeps a partition from going whole, when all of them are old enough; null: nothing.
@@ -228,7 +250,7 @@ begin
   else
     it := null;
   end if;
-  select * into b from retention.partitions(above) x where x.relation = it and x.direct;
+  select * into b from retention.partitions(above, it) x where x.relation = it and x.direct;
   if not found then
     -- Gone already: perhaps by an earlier attempt whose answer was lost, which this names.
     perform retention.enter_batch(p, f, r, s, v);
@@ -273,3 +295,62 @@ begin
 end $$;
 comment on function retention.drop_partition(text, bigint, uuid, int, text, text, text, timestamptz, timestamptz, text, bigint, text) is
   'One batch that drops a whole partition: locks, exact count, fence, holds, extensions, receipt. `obstacle` says why it was left.';
+
+-- A partitioned table is asked partition by partition: asked as a whole it is planned, and locked, with all of its partitions, for
+-- which the server has no room. Each is asked in a block of its own that is undone, which gives back its locks; the query is
+-- the caller's, with its rights, settings and search_path, and names the partition as "lapse"."any leaf". One that was dropped
+-- meanwhile has no rows.
+create or replace function retention.counts_of(query text, leaves oid[], most bigint) returns bigint[]
+language plpgsql volatile security invoker as $$
+declare
+  counts bigint[] := array_fill(0::bigint, array[cardinality(leaves)]);
+  room bigint := most;
+  n bigint;
+begin
+  for i in 1..cardinality(leaves) loop
+    exit when room <= 0;
+    begin
+      execute format('select count(*) from (select 1 from (%s) y limit $1) x', retention.on_leaf(query, leaves[i])) into n using room;
+      raise exception 'lapse: undone' using errcode = 'LP100';
+    exception
+      when sqlstate 'LP100' then
+        counts[i] := n;
+        room := room - n;
+      when undefined_table then
+        if exists (select 1 from pg_class where oid = leaves[i]) then raise; end if;
+    end;
+  end loop;
+  return counts;
+end $$;
+comment on function retention.counts_of(text, oid[], bigint) is
+  'How many rows a query finds on each of these partitions, counted until there are so many; holds the locks of one partition at a time.';
+
+create or replace function retention.answers_of(query text, leaves oid[]) returns setof jsonb
+language plpgsql volatile security invoker as $$
+declare
+  answers jsonb[];
+begin
+  for i in 1..cardinality(leaves) loop
+    answers := null;
+    begin
+      execute format('select array_agg(to_jsonb(x)) from (%s) x', retention.on_leaf(query, leaves[i])) into answers;
+      raise exception 'lapse: undone' using errcode = 'LP100';
+    exception
+      when sqlstate 'LP100' then
+        null;
+      when undefined_table then
+        if exists (select 1 from pg_class where oid = leaves[i]) then raise; end if;
+    end;
+    return query select unnest(answers);
+  end loop;
+end $$;
+comment on function retention.answers_of(text, oid[]) is
+  'What a query answers on each of these partitions, row by row; holds the locks of one partition at a time.';
+
+create or replace function retention.on_leaf(query text, leaf oid) returns text
+language sql stable security invoker set search_path = pg_catalog, pg_temp as $$
+  select replace(replace(query, '"lapse"."any leaf"', format('%I.%I', n.nspname, c.relname)),
+    '''lapse.any leaf''', quote_literal(n.nspname || '.' || c.relname))
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = leaf
+$$;
+comment on function retention.on_leaf(text, oid) is 'A query with the name of a partition where "lapse"."any leaf" stands; null for one that was dropped.';

@@ -50,7 +50,7 @@ export function partsOf(
           where i.indrelid = c.oid and i.indisprimary), '[]') as key,
         has_table_privilege(l.oid, 'SELECT') as may_read
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      cross join lateral (select relid from pg_partition_tree(c.oid) where isleaf union select c.oid where c.relkind = 'r') p
+      cross join lateral (select relid from retention.parts_of(c.oid) where isleaf union select c.oid where c.relkind = 'r') p
       join pg_class l on l.oid = p.relid and l.relkind = 'r' join pg_namespace ln on ln.oid = l.relnamespace
       where n.nspname || '.' || c.relname = any(${array(labels)}) order by 1, 2, 3`,
     rows(Part),

@@ -3,7 +3,8 @@
  * within a day. Ranges of the policy's own index, each counted up to its bound; nothing reads the table.
  */
 import { z } from 'zod';
-import type { Leg } from '../../engine/statement/leg';
+import { askedOnLeaves } from '../../engine/statement/leaf-by-leaf';
+import { hasOneCutoff, type Leg } from '../../engine/statement/leg';
 import { type Walk, walkOf } from '../../engine/statement/legs';
 import { byClock, clockOf } from '../../engine/statement/legs/columns';
 import {
@@ -18,7 +19,7 @@ import {
   unmarked,
 } from '../../engine/statement/predicate';
 import { type Query, query, rows } from '../../platform/query';
-import { allOf, raw, type Sql, sql, united, withParts } from '../../platform/sql';
+import { allOf, literal, raw, type Sql, sql, united, withParts } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 
 /** Counting stops here: tens of milliseconds of an index, and a backlog this large is described by its age. */
@@ -35,7 +36,9 @@ export type Measured = z.infer<typeof Measured>;
 
 /** Rows `Measured`, of labels that have any row to speak of; a policy that keeps everything has none. */
 export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Query<Measured[]> | null {
-  const parts = legs.map((leg) => ofLeg(walkOf(policy, leg, asOf)));
+  const parts = legs.map((leg) =>
+    policy.partitioned ? ofLeaves(policy, leg, asOf) : ofLeg(walkOf(policy, leg, asOf)),
+  );
   return parts.length === 0 ? null : query(united(parts), rows(Measured));
 }
 
@@ -87,3 +90,12 @@ const ofLeg = (w: Walk): Sql => sql`(${withParts(...w.lead)}
     from (select w.label, max(${lateness(w)}) as seconds from ${w.scopes} where w.cutoff is not null group by w.label) l
     left join ${counted(w, past(w))} c on c.label = l.label
     left join ${counted(w, soon(w))} s on s.label = l.label)`;
+
+/** Of a partitioned table each partition by itself that has a row before its cutoff, or will within a day. */
+function ofLeaves(policy: Policy, leg: Leg, asOf: string): Sql {
+  const cutoff = hasOneCutoff(leg) ? new Date(Date.parse(leg.cutoff) + DAY_MS).toISOString() : asOf;
+  const number = (field: string) => sql`sum((answer ->> ${literal(field)})::bigint)`;
+  return sql`select answer ->> 'plan' as plan, ${number('waiting')}::text as waiting, ${number('arriving')}::text as arriving,
+      max((answer ->> 'seconds')::float8) as seconds from ${askedOnLeaves(policy, leg, { asOf, cutoff, asks: ofLeg })} group by 1`;
+}
+const DAY_MS = 86_400_000;

@@ -38,7 +38,7 @@ export const tableFacts = (tables: readonly TableName[]) =>
     cross join lateral (
       select coalesce(sum(pg_relation_size(c.oid)) / current_setting('block_size')::int, 0) as pages,
         case when bool_and(c.reltuples >= 0) then sum(c.reltuples) end as rows
-      from (select o.oid as relid union select relid::oid from pg_partition_tree(o.oid)) p
+      from (select o.oid as relid union select relid::oid from retention.parts_of(o.oid)) p
       join pg_class c on c.oid = p.relid and c.relkind <> 'p'
     ) s
     where o.oid is not null`,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { apply } from '@/lib/dev/adopt/apply';
 import { repeatable } from '@/lib/dev/adopt/judge';
@@ -7,7 +6,7 @@ import { type TestDatabase, testDatabase } from '@/test/support/database';
 
 let db: TestDatabase;
 beforeAll(async () => {
-  db = await testDatabase({ empty: true });
+  db = await testDatabase();
 });
 afterAll(() => db.stop());
 
@@ -51,8 +50,6 @@ it('runs what a statement answers, each by itself, and nothing when it is run ag
   await db.sql(
     `create table visits (id int, n int) partition by hash (id); create table visits_0 partition of visits for values with (modulus 1, remainder 0)`,
   );
-  await db.sql('create schema if not exists retention');
-  await db.sql(readFileSync('lib/migrations/functions/indexes.sql', 'utf8'));
   const { text } = grown(null, [
     {
       policy: 'visits',

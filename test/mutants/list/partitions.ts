@@ -95,7 +95,7 @@ export const partitionMutants: readonly Mutant[] = [
     id: 'T12',
     promise: 'Lineage looks under every name a row of the table was receipted by.',
     file: 'lib/migrations/functions/partitions.sql',
-    find: 'union select retention.label_of(t.relid) from root, pg_partition_tree(root.oid) t',
+    find: 'union select retention.label_of(t.relid) from root, retention.parts_of(root.oid) t',
     replace: 'union select retention.label_of(oid) from root',
     tests: ['test/engine/statement/leaves.test.ts'],
   },

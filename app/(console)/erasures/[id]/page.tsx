@@ -110,14 +110,9 @@ function ConfirmIt({ visit: v, request: r }: { visit: Visit; request: ErasureReq
           ]}
           yes={`Erase ${rows}`}
           no={{ text: 'Erase nothing', href: '/erasures' }}
-          said={v.said}
         >
-          {(said) => (
-            <>
-              <TypedName name="confirm" value={numberOf(r.id)} said={said} />
-              <Reason said={said} />
-            </>
-          )}
+          <TypedName name="confirm" value={numberOf(r.id)} said={v.said} />
+          <Reason said={v.said} />
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -135,9 +130,8 @@ const Withdraw = ({ visit: v, request: r }: { visit: Visit; request: ErasureRequ
         yes="Withdraw"
         no={{ text: 'Let it go on', href: '/erasures' }}
         danger={false}
-        said={v.said}
       >
-        {(said) => <Reason said={said} />}
+        <Reason said={v.said} />
       </Confirm>
     </ForWhoMay>
   </Section>

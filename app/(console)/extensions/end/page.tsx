@@ -29,14 +29,9 @@ export default async function EndExtension({ searchParams }: { searchParams: Sea
             ]}
             yes="End 1 extension"
             no={{ text: 'Keep it extended', href: '/extensions' }}
-            said={v.said}
           >
-            {(said) => (
-              <>
-                <TypedName name="confirm" value={key} said={said} />
-                <Reason said={said} />
-              </>
-            )}
+            <TypedName name="confirm" value={key} said={v.said} />
+            <Reason said={v.said} />
           </Confirm>
         </ForWhoMay>
       </Section>

@@ -59,14 +59,9 @@ function Review({ visit: v, hold }: { visit: Visit; hold: HoldRow }) {
           yes="Keep it"
           no={{ text: 'Back to the holds', href: '/holds' }}
           danger={false}
-          said={v.said}
         >
-          {(said) => (
-            <>
-              <Field name="reviewAt" type="date" label="Next day of review (UTC)" said={said} value={next} />
-              <Reason said={said} />
-            </>
-          )}
+          <Field name="reviewAt" type="date" label="Next day of review (UTC)" said={v.said} value={next} />
+          <Reason said={v.said} />
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -90,14 +85,9 @@ async function Release({ visit: v, hold }: { visit: Visit; hold: HoldRow }) {
           ]}
           yes={found.ok ? `Release ${rowsOf(found.value.covers)}` : 'Release the hold'}
           no={{ text: 'Keep it held', href: '/holds' }}
-          said={v.said}
         >
-          {(said) => (
-            <>
-              <TypedName name="confirm" value={caseOf(hold)} said={said} />
-              <Reason said={said} />
-            </>
-          )}
+          <TypedName name="confirm" value={caseOf(hold)} said={v.said} />
+          <Reason said={v.said} />
         </Confirm>
       </ForWhoMay>
     </Section>

@@ -86,9 +86,8 @@ function ConfirmRefund({ visit: v, order }: Of) {
           ]}
           yes={`Pay back ${money(order)}`}
           no={BACK}
-          said={v.said}
         >
-          {(said) => <Reason said={said} />}
+          <Reason said={v.said} />
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -105,9 +104,8 @@ const Refund = ({ visit: v, order }: Of) => (
         consequences={['The next watch pays back; above the caps a second person confirms it first.']}
         yes={`Refund ${money(order)}`}
         no={BACK}
-        said={v.said}
       >
-        {(said) => <Reason said={said} />}
+        <Reason said={v.said} />
       </Confirm>
     </ForWhoMay>
   </Section>
@@ -124,19 +122,14 @@ const Resolve = ({ visit: v, order, review }: Of & { review: OrderReview }) => (
         yes="Resolve the order"
         no={BACK}
         danger={false}
-        said={v.said}
       >
-        {(said) => (
-          <>
-            <Choice
-              name="decision"
-              label="Decision"
-              said={said}
-              options={Object.fromEntries(review.states.decisions.map((d) => [d, d]))}
-            />
-            <Reason said={said} />
-          </>
-        )}
+        <Choice
+          name="decision"
+          label="Decision"
+          said={v.said}
+          options={Object.fromEntries(review.states.decisions.map((d) => [d, d]))}
+        />
+        <Reason said={v.said} />
       </Confirm>
     </ForWhoMay>
   </Section>
@@ -153,14 +146,9 @@ const Extend = ({ visit: v, order }: Of) => (
         yes="Extend the review"
         no={BACK}
         danger={false}
-        said={v.said}
       >
-        {(said) => (
-          <>
-            <Field name="until" type="datetime-local" label="Until (UTC)" said={said} />
-            <Reason said={said} />
-          </>
-        )}
+        <Field name="until" type="datetime-local" label="Until (UTC)" said={v.said} />
+        <Reason said={v.said} />
       </Confirm>
     </ForWhoMay>
   </Section>

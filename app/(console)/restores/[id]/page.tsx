@@ -70,9 +70,8 @@ function ConfirmIt({ visit: v, restore: r }: { visit: Visit; restore: RestoreRow
           yes={`Restore ${manyOf(r.rows_found, 'row')}`}
           no={{ text: 'Restore nothing', href: '/restores' }}
           danger={false}
-          said={v.said}
         >
-          {(said) => <Reason said={said} />}
+          <Reason said={v.said} />
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -90,9 +89,8 @@ const Withdraw = ({ visit: v, restore: r }: { visit: Visit; restore: RestoreRow 
         yes="Withdraw"
         no={{ text: 'Let it go on', href: '/restores' }}
         danger={false}
-        said={v.said}
       >
-        {(said) => <Reason said={said} />}
+        <Reason said={v.said} />
       </Confirm>
     </ForWhoMay>
   </Section>

@@ -108,9 +108,8 @@ async function Look({ visit: v, ask }: { visit: Visit; ask: RestoreAsk }) {
             yes={`Restore ${manyOf(rows, 'row')}`}
             no={{ text: 'Restore nothing', href: '/restores' }}
             danger={false}
-            said={v.said}
           >
-            {(said) => <Reason said={said} />}
+            <Reason said={v.said} />
           </Confirm>
         </ForWhoMay>
       </Section>

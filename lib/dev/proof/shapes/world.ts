@@ -5,12 +5,12 @@ import type { Policy } from '../../../policies/contract';
 import { createServices, type Services } from '../../../services';
 import type { LocalCloud } from '../../local-cloud';
 import { migrate } from '../../migrate';
-import { MASK_KEY } from './masks';
 import { NOW } from './times';
 
 export interface Place {
   /** As the owner of the tables. */
   readonly owner: Client;
+  readonly ownerUrl: string;
   /** A second session of the owner's. */
   another(): Promise<Client>;
   services(policy: Policy): Services;
@@ -62,11 +62,11 @@ async function placeOf(cloud: LocalCloud, name: string, template: string): Promi
     LAPSE_PROGRESSIVE_ROLLOUT: 'off',
     LAPSE_COOLING_OFF_DAYS: '0',
     CLEANUP_PERCENT_WHILE_OTHERS_WRITE: '100',
-    LAPSE_MASK_KEY: MASK_KEY,
     LAPSE_NAMESPACE: name.replaceAll('_', '-'),
   });
   return {
     owner: clients[0]!,
+    ownerUrl: cloud.ownerUrl(name),
     another: async () => {
       const client = await connect(cloud.ownerUrl(name));
       clients.push(client);

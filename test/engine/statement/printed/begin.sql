@@ -92,7 +92,7 @@ with recursive
   ),
   leaf as materialized (
     select t.relid
-    from asked a cross join lateral pg_partition_tree(a.oid) t
+    from asked a cross join lateral retention.parts_of (a.oid) t
     where a.n = 0 and t.isleaf and t.level > 0
     limit 1
   ),
@@ -129,12 +129,303 @@ with recursive
     from wanted
     union
     select t.relid::oid, w.root
-    from wanted w cross join lateral pg_partition_tree(w.root) t
+    from wanted w cross join lateral retention.parts_of (w.root) t
   ),
   published as materialized (
     select schemaname, tablename
     from pg_publication_tables
     where exists (select 1 from pg_publication)
+  ),
+  described as materialized (
+    select y.*, row_number() over (partition by y.root, y.own, y.facts order by y.label) as k
+    from
+      (
+        select
+          x.root,
+          jsonb_build_object(
+            'oid',
+            x.oid::text,
+            'root',
+            x.root::text,
+            'schema',
+            s.nspname,
+            'name',
+            c.relname
+          ) as called,
+          jsonb_build_object(
+            'kind',
+            c.relkind,
+            'has_heirs',
+            exists (
+              select 1
+              from pg_inherits h join pg_class hc on hc.oid = h.inhrelid
+              where h.inhparent = x.oid and not hc.relispartition
+            ),
+            'rls',
+            row_security_active(x.oid),
+            'rules',
+            coalesce(
+              (
+                select
+                  jsonb_agg(
+                    jsonb_build_object(
+                      'name',
+                      w.rulename,
+                      'on',
+                      case w.ev_type
+                        when '1' then 'select'
+                        when '2' then 'update'
+                        when '3' then 'insert'
+                        else 'delete'
+                      end
+                    )
+                  )
+                from pg_rewrite w
+                where w.ev_class = x.oid and w.ev_enabled <> 'D'
+              ),
+              '[]'
+            ),
+            'may',
+            jsonb_build_object(
+              'use',
+              has_schema_privilege(s.oid, 'USAGE'),
+              'select',
+              has_table_privilege(x.oid, 'SELECT'),
+              'delete',
+              has_table_privilege(x.oid, 'DELETE'),
+              'update',
+              has_any_column_privilege(x.oid, 'UPDATE')
+            ),
+            'unidentified',
+            c.relkind = 'r'
+            and (
+              c.relreplident = 'n'
+              or c.relreplident = 'd'
+              and not exists (select 1 from pg_index i where i.indrelid = x.oid and i.indisprimary)
+            )
+            and exists (
+              select 1
+              from
+                published b
+                join pg_namespace bs on bs.nspname = b.schemaname
+                join pg_class bc on bc.relnamespace = bs.oid
+                and bc.relname = b.tablename
+              where bc.oid in (x.oid, x.root)
+            ),
+            'columns',
+            case
+              when (
+                x.oid = x.root
+                or x.oid in (select oid from asked)
+              ) then (
+                select
+                  coalesce(
+                    jsonb_object_agg(
+                      a.attname,
+                      jsonb_build_object(
+                        'type',
+                        format_type(a.atttypid, a.atttypmod),
+                        'plain',
+                        format_type(a.atttypid, null),
+                        'type_oid',
+                        a.atttypid::text,
+                        'base_oid',
+                        (
+                          select coalesce(nullif(t.typbasetype, 0), t.oid)::text
+                          from pg_type t
+                          where t.oid = a.atttypid
+                        ),
+                        'base',
+                        (
+                          select format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null)
+                          from pg_type t
+                          where t.oid = a.atttypid
+                        ),
+                        'may_update',
+                        has_column_privilege(x.oid, a.attnum, 'UPDATE'),
+                        'not_null',
+                        a.attnotnull
+                        and not exists (
+                          select 1
+                          from pg_constraint k
+                          where
+                            k.conrelid = x.oid
+                            and k.contype = 'n'
+                            and k.conkey = array[a.attnum]
+                            and not k.convalidated
+                        ),
+                        'generated',
+                        a.attgenerated <> ''
+                        or a.attidentity <> '',
+                        'unique',
+                        exists (
+                          select 1
+                          from pg_index i
+                          where
+                            i.indrelid = x.oid
+                            and i.indisunique
+                            and (
+                              a.attnum = any (i.indkey::int2[])
+                              or exists (
+                                select 1
+                                from pg_depend d
+                                where
+                                  d.classid = 'pg_class'::regclass
+                                  and d.objid = i.indexrelid
+                                  and d.refclassid = 'pg_class'::regclass
+                                  and d.refobjid = x.oid
+                                  and d.refobjsubid = a.attnum
+                              )
+                            )
+                        ),
+                        'primary',
+                        exists (
+                          select 1
+                          from pg_index i
+                          where i.indrelid = x.oid and i.indisprimary and a.attnum = any (i.indkey::int2[])
+                        ),
+                        'names_files',
+                        exists (
+                          select 1
+                          from pg_index i
+                          where
+                            i.indrelid = x.oid
+                            and pg_get_expr(i.indexprs, i.indrelid) like '%blob_path(%'
+                            and (
+                              a.attnum = any (i.indkey::int2[])
+                              or exists (
+                                select 1
+                                from pg_depend d
+                                where
+                                  d.classid = 'pg_class'::regclass
+                                  and d.objid = i.indexrelid
+                                  and d.refclassid = 'pg_class'::regclass
+                                  and d.refobjid = x.oid
+                                  and d.refobjsubid = a.attnum
+                              )
+                            )
+                        ),
+                        'constraints',
+                        (
+                          select
+                            coalesce(
+                              jsonb_agg(
+                                jsonb_build_object('name', k.conname, 'kind', k.contype)
+                                order by k.conname
+                              ),
+                              '[]'
+                            )
+                          from pg_constraint k
+                          where
+                            k.conrelid = x.oid
+                            and k.contype in ('c', 'f', 'x')
+                            and a.attnum = any (k.conkey)
+                        )
+                      )
+                    ),
+                    '{}'
+                  )
+                from pg_attribute a
+                where a.attrelid = x.oid and a.attnum > 0 and not a.attisdropped
+              )
+              else '{}'
+            end,
+            'indexes',
+            case
+              when (x.oid = x.root or x.oid in (select oid from asked))
+              or x.root <> (
+                select root
+                from asked
+                where n = 0
+              ) then (
+                select
+                  coalesce(
+                    jsonb_agg(
+                      jsonb_build_object(
+                        'unique',
+                        i.indisunique,
+                        'method',
+                        am.amname,
+                        'partial',
+                        pg_get_expr(i.indpred, i.indrelid),
+                        'columns',
+                        (
+                          select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
+                          from
+                            unnest((i.indkey::int2[]) [0:i.indnkeyatts - 1]) with ordinality k (attnum, ord)
+                            left join pg_attribute a on a.attrelid = i.indrelid
+                            and a.attnum = k.attnum
+                            and k.attnum > 0
+                        )
+                      )
+                    ),
+                    '[]'
+                  )
+                from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
+                where i.indrelid = x.oid and i.indisvalid and i.indisready and am.amname in ('btree', 'hash')
+              )
+              else '[]'
+            end,
+            'triggers',
+            coalesce(
+              (
+                select
+                  jsonb_agg(
+                    jsonb_build_object(
+                      'name',
+                      g.tgname,
+                      'schema',
+                      fn.nspname,
+                      'function',
+                      fp.proname,
+                      'each_row',
+                      (g.tgtype & 1) = 1,
+                      'conditional',
+                      g.tgqual is not null,
+                      'columns',
+                      (
+                        select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
+                        from
+                          unnest(g.tgattr::int2[]) with ordinality k (attnum, ord)
+                          left join pg_attribute a on a.attrelid = x.oid
+                          and a.attnum = k.attnum
+                          and k.attnum > 0
+                      ),
+                      'on',
+                      to_jsonb(
+                        array_remove(
+                          array[
+                            case when (g.tgtype & 4) = 4 then 'insert' end,
+                            case when (g.tgtype & 16) = 16 then 'update' end,
+                            case when (g.tgtype & 8) = 8 then 'delete' end
+                          ],
+                          null
+                        )
+                      )
+                    )
+                    order by g.tgname
+                  )
+                from
+                  pg_trigger g
+                  join pg_proc fp on fp.oid = g.tgfoid
+                  join pg_namespace fn on fn.oid = fp.pronamespace
+                where
+                  g.tgrelid = x.oid
+                  and (not g.tgisinternal or g.tgparentid <> 0)
+                  and g.tgenabled in ('O', 'A')
+                  and (g.tgparentid = 0 or fn.nspname = 'retention')
+              ),
+              '[]'
+            )
+          ) as facts,
+          s.nspname || '.' || c.relname as label,
+          x.oid = x.root
+          or x.oid in (select a.oid from asked a where a.oid is not null)
+          or x.oid in (select r.oid from reading r)
+          or x.oid in (select f.conrelid from links f)
+          or x.oid in (select f.confrelid from links f) as own
+        from parts x join pg_class c on c.oid = x.oid join pg_namespace s on s.oid = c.relnamespace
+      ) y
   )
 select
   jsonb_build_object(
@@ -153,290 +444,7 @@ select
     ),
     'relations',
     coalesce(
-      (
-        select
-          jsonb_agg(
-            jsonb_build_object(
-              'oid',
-              x.oid::text,
-              'root',
-              x.root::text,
-              'schema',
-              s.nspname,
-              'name',
-              c.relname,
-              'kind',
-              c.relkind,
-              'has_heirs',
-              exists (
-                select 1
-                from pg_inherits h join pg_class hc on hc.oid = h.inhrelid
-                where h.inhparent = x.oid and not hc.relispartition
-              ),
-              'rls',
-              row_security_active(x.oid),
-              'rules',
-              coalesce(
-                (
-                  select
-                    jsonb_agg(
-                      jsonb_build_object(
-                        'name',
-                        w.rulename,
-                        'on',
-                        case w.ev_type
-                          when '1' then 'select'
-                          when '2' then 'update'
-                          when '3' then 'insert'
-                          else 'delete'
-                        end
-                      )
-                    )
-                  from pg_rewrite w
-                  where w.ev_class = x.oid and w.ev_enabled <> 'D'
-                ),
-                '[]'
-              ),
-              'may',
-              jsonb_build_object(
-                'use',
-                has_schema_privilege(s.oid, 'USAGE'),
-                'select',
-                has_table_privilege(x.oid, 'SELECT'),
-                'delete',
-                has_table_privilege(x.oid, 'DELETE'),
-                'update',
-                has_any_column_privilege(x.oid, 'UPDATE')
-              ),
-              'unidentified',
-              c.relkind = 'r'
-              and (
-                c.relreplident = 'n'
-                or c.relreplident = 'd'
-                and not exists (select 1 from pg_index i where i.indrelid = x.oid and i.indisprimary)
-              )
-              and exists (
-                select 1
-                from
-                  published b
-                  join pg_namespace bs on bs.nspname = b.schemaname
-                  join pg_class bc on bc.relnamespace = bs.oid
-                  and bc.relname = b.tablename
-                where bc.oid in (x.oid, x.root)
-              ),
-              'columns',
-              case
-                when (
-                  x.oid = x.root
-                  or x.oid in (select oid from asked)
-                ) then (
-                  select
-                    coalesce(
-                      jsonb_object_agg(
-                        a.attname,
-                        jsonb_build_object(
-                          'type',
-                          format_type(a.atttypid, a.atttypmod),
-                          'plain',
-                          format_type(a.atttypid, null),
-                          'type_oid',
-                          a.atttypid::text,
-                          'base_oid',
-                          (
-                            select coalesce(nullif(t.typbasetype, 0), t.oid)::text
-                            from pg_type t
-                            where t.oid = a.atttypid
-                          ),
-                          'base',
-                          (
-                            select format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null)
-                            from pg_type t
-                            where t.oid = a.atttypid
-                          ),
-                          'may_update',
-                          has_column_privilege(x.oid, a.attnum, 'UPDATE'),
-                          'not_null',
-                          a.attnotnull
-                          and not exists (
-                            select 1
-                            from pg_constraint k
-                            where
-                              k.conrelid = x.oid
-                              and k.contype = 'n'
-                              and k.conkey = array[a.attnum]
-                              and not k.convalidated
-                          ),
-                          'generated',
-                          a.attgenerated <> ''
-                          or a.attidentity <> '',
-                          'unique',
-                          exists (
-                            select 1
-                            from pg_index i
-                            where
-                              i.indrelid = x.oid
-                              and i.indisunique
-                              and (
-                                a.attnum = any (i.indkey::int2[])
-                                or exists (
-                                  select 1
-                                  from pg_depend d
-                                  where
-                                    d.classid = 'pg_class'::regclass
-                                    and d.objid = i.indexrelid
-                                    and d.refclassid = 'pg_class'::regclass
-                                    and d.refobjid = x.oid
-                                    and d.refobjsubid = a.attnum
-                                )
-                              )
-                          ),
-                          'primary',
-                          exists (
-                            select 1
-                            from pg_index i
-                            where i.indrelid = x.oid and i.indisprimary and a.attnum = any (i.indkey::int2[])
-                          ),
-                          'names_files',
-                          exists (
-                            select 1
-                            from pg_index i
-                            where
-                              i.indrelid = x.oid
-                              and pg_get_expr(i.indexprs, i.indrelid) like '%blob_path(%'
-                              and (
-                                a.attnum = any (i.indkey::int2[])
-                                or exists (
-                                  select 1
-                                  from pg_depend d
-                                  where
-                                    d.classid = 'pg_class'::regclass
-                                    and d.objid = i.indexrelid
-                                    and d.refclassid = 'pg_class'::regclass
-                                    and d.refobjid = x.oid
-                                    and d.refobjsubid = a.attnum
-                                )
-                              )
-                          ),
-                          'constraints',
-                          (
-                            select
-                              coalesce(
-                                jsonb_agg(
-                                  jsonb_build_object('name', k.conname, 'kind', k.contype)
-                                  order by k.conname
-                                ),
-                                '[]'
-                              )
-                            from pg_constraint k
-                            where
-                              k.conrelid = x.oid
-                              and k.contype in ('c', 'f', 'x')
-                              and a.attnum = any (k.conkey)
-                          )
-                        )
-                      ),
-                      '{}'
-                    )
-                  from pg_attribute a
-                  where a.attrelid = x.oid and a.attnum > 0 and not a.attisdropped
-                )
-                else '{}'
-              end,
-              'indexes',
-              case
-                when (x.oid = x.root or x.oid in (select oid from asked))
-                or x.root <> (
-                  select root
-                  from asked
-                  where n = 0
-                ) then (
-                  select
-                    coalesce(
-                      jsonb_agg(
-                        jsonb_build_object(
-                          'unique',
-                          i.indisunique,
-                          'method',
-                          am.amname,
-                          'partial',
-                          pg_get_expr(i.indpred, i.indrelid),
-                          'columns',
-                          (
-                            select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
-                            from
-                              unnest((i.indkey::int2[]) [0:i.indnkeyatts - 1]) with ordinality k (attnum, ord)
-                              left join pg_attribute a on a.attrelid = i.indrelid
-                              and a.attnum = k.attnum
-                              and k.attnum > 0
-                          )
-                        )
-                      ),
-                      '[]'
-                    )
-                  from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
-                  where
-                    i.indrelid = x.oid
-                    and i.indisvalid
-                    and i.indisready
-                    and am.amname in ('btree', 'hash')
-                )
-                else '[]'
-              end,
-              'triggers',
-              coalesce(
-                (
-                  select
-                    jsonb_agg(
-                      jsonb_build_object(
-                        'name',
-                        g.tgname,
-                        'schema',
-                        fn.nspname,
-                        'function',
-                        fp.proname,
-                        'each_row',
-                        (g.tgtype & 1) = 1,
-                        'conditional',
-                        g.tgqual is not null,
-                        'columns',
-                        (
-                          select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]')
-                          from
-                            unnest(g.tgattr::int2[]) with ordinality k (attnum, ord)
-                            left join pg_attribute a on a.attrelid = x.oid
-                            and a.attnum = k.attnum
-                            and k.attnum > 0
-                        ),
-                        'on',
-                        to_jsonb(
-                          array_remove(
-                            array[
-                              case when (g.tgtype & 4) = 4 then 'insert' end,
-                              case when (g.tgtype & 16) = 16 then 'update' end,
-                              case when (g.tgtype & 8) = 8 then 'delete' end
-                            ],
-                            null
-                          )
-                        )
-                      )
-                      order by g.tgname
-                    )
-                  from
-                    pg_trigger g
-                    join pg_proc fp on fp.oid = g.tgfoid
-                    join pg_namespace fn on fn.oid = fp.pronamespace
-                  where
-                    g.tgrelid = x.oid
-                    and (not g.tgisinternal or g.tgparentid <> 0)
-                    and g.tgenabled in ('O', 'A')
-                    and (g.tgparentid = 0 or fn.nspname = 'retention')
-                ),
-                '[]'
-              )
-            )
-          )
-        from parts x join pg_class c on c.oid = x.oid join pg_namespace s on s.oid = c.relnamespace
-      ),
+      (select jsonb_agg(x.facts || x.called order by x.label) from described x where x.k <= 4 or x.own),
       '[]'
     ),
     'references',

@@ -66,9 +66,8 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             yes="Try again"
             no={back}
             danger={false}
-            said={v.said}
           >
-            {(said) => <Reason said={said} />}
+            <Reason said={v.said} />
           </Confirm>
         </ForWhoMay>
       </Section>
@@ -82,19 +81,14 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             yes="Assign"
             no={back}
             danger={false}
-            said={v.said}
           >
-            {(said) => (
-              <>
-                <Field
-                  name="to"
-                  label="Operator"
-                  said={said}
-                  options={[...new Set(v.services.settings.operators.map((o) => o.name))]}
-                />
-                <Reason said={said} />
-              </>
-            )}
+            <Field
+              name="to"
+              label="Operator"
+              said={v.said}
+              hint={`One of ${[...new Set(v.services.settings.operators.map((o) => o.name))].join(', ')}.`}
+            />
+            <Reason said={v.said} />
           </Confirm>
         </ForWhoMay>
       </Section>
@@ -111,9 +105,8 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             ]}
             yes={`Discard 1 ${kind}`}
             no={back}
-            said={v.said}
           >
-            {(said) => <Reason said={said} />}
+            <Reason said={v.said} />
           </Confirm>
         </ForWhoMay>
       </Section>

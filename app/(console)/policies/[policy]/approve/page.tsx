@@ -132,14 +132,9 @@ function Preview({ visit: v, stop, preview }: { visit: Visit; stop: GuardStop; p
             ]}
             yes={`Approve ${manyOf(preview.expired, 'row')}`}
             no={{ text: 'Keep stopped', href: `/policies/${policy.name}` }}
-            said={v.said}
           >
-            {(said) => (
-              <>
-                <TypedName name="confirm" value={policy.name} said={said} />
-                <Reason said={said} />
-              </>
-            )}
+            <TypedName name="confirm" value={policy.name} said={v.said} />
+            <Reason said={v.said} />
           </Confirm>
         </ForWhoMay>
       </Section>
