@@ -9,6 +9,7 @@ import { byWeight } from '@/lib/http/console/sentences';
 import { countOf, manyOf, spanOf } from '@/lib/http/console/words';
 import { Ask } from './parts/ask';
 import { Bars } from './parts/bars';
+import { WhatThisBranchChanges } from './parts/branch-plan';
 import { FirstSteps } from './parts/first-steps';
 import { Act } from './parts/forms';
 import { Page, Section } from './parts/frame';
@@ -33,6 +34,7 @@ export default async function Policies({ searchParams }: PageProps<'/'>) {
   return (
     <Page title="Policies" said={v.said} asOf={v.now}>
       <Later of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Later>
+      {isPreview(s.settings) && <WhatThisBranchChanges visit={v} />}
       <FirstSteps of={steps} />
       <div className="grid grid-cols-2 gap-3 *:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
         <Later of={waits}>{({ waiting }) => <Waits waiting={waiting} now={v.now} />}</Later>
@@ -86,7 +88,14 @@ function PolicyTable({ visit: v, policies }: { visit: Visit; policies: readonly 
         </>
       }
       columns={[
-        { name: 'Policy', cell: ({ policy: { name } }) => <a href={`/policies/${name}`}>{name}</a> },
+        {
+          name: 'Policy',
+          cell: ({ policy: { name } }) => (
+            <a href={`/policies/${name}`} className="text-link underline md:whitespace-nowrap">
+              {name}
+            </a>
+          ),
+        },
         { name: 'State', cell: (p) => <PolicyState of={p} /> },
         {
           name: 'Past its date',

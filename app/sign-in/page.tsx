@@ -4,6 +4,7 @@ import { cookies } from 'next/headers';
 import { placeOf } from '@/lib/http/console/place';
 import { SAID_COOKIE, whatWasSaid } from '@/lib/http/console/said';
 import { ownPath } from '@/lib/http/console/same-origin';
+import { OFF } from '@/lib/http/console/scripts';
 import { services } from '@/lib/services';
 
 export const metadata: Metadata = { title: 'Sign in' };
@@ -38,6 +39,10 @@ export default async function SignIn({ searchParams }: PageProps<'/sign-in'>) {
       ) : (
         <form id="sign-in" method="post" action="/acts/sign-in" className="grid gap-3">
           <input type="hidden" name="back" value={ownPath(typeof back === 'string' ? back : '/')} />
+          {/* Such a browser gets every page whole. */}
+          <noscript>
+            <input type="hidden" name="scripts" value={OFF} />
+          </noscript>
           <label className="grid gap-1">
             Operator token
             <input

@@ -6,8 +6,8 @@ import { z } from 'zod';
 import type { Ending } from '../platform/outcome';
 import { oneRow, type Query, query } from '../platform/query';
 import { constant, sql } from '../platform/sql';
+import { namesFiles } from '../policies/contents';
 import type { Policy } from '../policies/contract';
-import { namesFiles } from '../policies/going';
 
 /**
  * What a drain does in half a minute at its best, and in a night with a store that takes three a second. Beyond it,

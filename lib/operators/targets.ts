@@ -3,8 +3,9 @@
 import { RequestError } from '../platform/errors';
 import type { TableName } from '../platform/sql';
 import { tableLabel } from '../platform/sql';
+import { contentsOf } from '../policies/contents';
 import type { Policy } from '../policies/contract';
-import { contentsOf, goingDependants } from '../policies/going';
+import { goingDependants } from '../policies/going';
 
 export type Scope = 'organization' | 'user';
 

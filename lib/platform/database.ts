@@ -82,6 +82,10 @@ const BY_STATE: readonly [RegExp, DatabaseFailure][] = [
 ];
 /** Classes whose messages name objects and states, never row values. */
 const SPEAKING = /^(LP|08|25|3D|40|42(?!804)|53|55P|57|28)/;
+/** A function, table, column or type is not there: the database may be older than what is deployed, or newer. */
+const MISSING = /^42(883|P01|703|704)$/;
+const BEHIND =
+  'where it is of schema retention, this database is not of this version of Lapse: npm run migrate';
 /** Where PL/pgSQL raises an error in words of the function: only Lapse's own functions are known to quote no row. */
 const RAISED = 'exec_stmt_raise';
 
@@ -106,7 +110,8 @@ export function mapDatabaseError(error: unknown): DatabaseError {
     : SPEAKING.test(error.code)
       ? error.message
       : [error.table, error.constraint].filter(Boolean).join(', ');
-  return new DatabaseError(failure, error.code, `PostgreSQL ${error.code}${detail ? `: ${detail}` : ''}`, at);
+  const said = [detail, MISSING.test(error.code) && BEHIND].filter(Boolean).join('; ');
+  return new DatabaseError(failure, error.code, `PostgreSQL ${error.code}${said ? `: ${said}` : ''}`, at);
 }
 
 /**

@@ -121,6 +121,11 @@ export interface Preview {
   readonly byRule: Record<string, { expired: number; bytes: number; files: number }>;
   readonly kept: Kept;
   readonly keptBelow: KeptBelow;
+  /**
+   * At most so many of those kept as `referenced` may go in the same run after all, once the rows that keep them have gone with
+   * others; 0 where what keeps a row here never leaves.
+   */
+  readonly mayFollow: number;
   /** Rows that would be deleted with those, by table. */
   readonly dependants: Record<string, number>;
   /** References that would be set to null with those, by the table of the rows that have them and stay. */

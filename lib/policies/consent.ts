@@ -16,7 +16,7 @@ const HOURS_LATER = 2;
 export function consentOf(policy: Policy): Policy | null {
   const { consent, name, table, schedule, strategy } = policy;
   if (!consent) return null;
-  const { key, clock, scope, dependants, files, knownTriggers, guard, rollout } = policy;
+  const { key, clock, scope, dependants, contents, files, knownTriggers, guard, rollout } = policy;
   const { purpose } = consent;
   return definePolicy({
     name: `${name}-consent`,
@@ -40,6 +40,7 @@ export function consentOf(policy: Policy): Policy | null {
     rules: [{ label: CONSENT_RULE, keepFor: hours(1) }],
     scope,
     dependants,
+    ...(contents ? { contents } : {}),
     files,
     guard,
     rollout,

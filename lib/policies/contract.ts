@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { PolicyError } from '../platform/errors';
 import type { KeyColumn, TableName } from '../platform/sql';
 import { Clock, clockProblems, isOneColumn, laterProblems } from './clocks';
+import { contentProblems } from './content-problems';
 import { treeProblems } from './hanging';
 import { nextRun } from './next-run';
 import { Notice, noticeProblems } from './notice';
@@ -118,7 +119,9 @@ const Content = z.object({
   table: Table,
   key: z.array(KeyOf).min(1),
   /** Columns of the governed table that refer to its key, in the key's order; a list for each reference. */
-  references: z.array(z.array(identifier).min(1)).min(1),
+  references: z.array(z.array(identifier).min(1)).default([]),
+  /** The same of dependants that go: e.g. the address of each line of an order. */
+  referredBy: z.array(z.object({ table: Table, columns: z.array(identifier).min(1) })).optional(),
   fate: z.literal('with-last-reference'),
   /** Every other table that refers to it, by a foreign key or not: while one of its rows does, it stays. */
   sharedWith: z.array(z.object({ table: Table, columns: z.array(identifier).min(1) })).default([]),
@@ -320,7 +323,7 @@ export function definePolicy(input: PolicyInput): Policy {
   problems.push(...strategyOf(p).problems(p));
   problems.push(...clockProblems(p.clock), ...laterProblems(p.clock, p.key));
   problems.push(...atOnceBehind(p), ...elsewhere(p), ...below(p));
-  problems.push(...noticeProblems(p), ...sparedProblems(p), ...contentProblems(p));
+  problems.push(...noticeProblems(p), ...sparedProblems(p), ...contentProblems(p, strategyOf(p)));
   if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
     problems.push('consent.of: say which column of the table names the person, or scope.user');
@@ -348,42 +351,6 @@ function detachProblems(policy: Policy, d: Dependant, field: string): string[] {
           `${field}.fate: a partition is dropped whole, without a look at who refers to its rows; declare 'keep' or 'block'`,
         ]
       : []),
-  ];
-}
-
-/** What cannot be exact of what the rows refer to. */
-function contentProblems(policy: Policy): string[] {
-  const contents = policy.contents ?? [];
-  if (contents.length === 0) return [];
-  const label = (t: { schema: string; name: string }) => `${t.schema}.${t.name}`;
-  const taken = [policy, ...policy.dependants, ...contents].map((x) => label(x.table));
-  const { stays, archive } = strategyOf(policy);
-  return [
-    ...contents.flatMap((c, i) => {
-      const lists = [...c.references, ...c.sharedWith.map((s) => s.columns)];
-      return [
-        ...personalKeys(`contents.${i}.key`, c.key),
-        ...(lists.every((columns) => columns.length === c.key.length)
-          ? []
-          : [`contents.${i}.references: each must list as many columns as its key has`]),
-        ...(taken.filter((t) => t === label(c.table)).length > 1
-          ? [
-              `contents.${i}.table: ${label(c.table)} stands here twice; list all references of the rows in one entry`,
-            ]
-          : []),
-      ];
-    }),
-    ...(stays
-      ? [`contents: rows that stay refer to them; ${strategyOf(policy).words.noun} lets none go`]
-      : []),
-    ...(archive ? ['contents: an archive does not hold them; leave them out, or delete without one'] : []),
-    ...(policy.partitioned ? ['contents: not of a partitioned table'] : []),
-    ...(policy.dependants.some((d) => d.fate === 'delete' && label(d.table) === label(policy.table))
-      ? ['contents: not where rows of the table go with one another']
-      : []),
-    ...(policy.notice?.requiredDays === undefined
-      ? []
-      : ['contents: not with notice.requiredDays, by which rows of one content go at different times']),
   ];
 }
 

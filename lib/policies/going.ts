@@ -1,6 +1,6 @@
 /** What goes with a row of a policy: computed from the declaration alone. */
 import { table } from '../platform/sql';
-import type { Content, Dependant, FileColumn, Policy } from './contract';
+import type { Dependant, FileColumn, Policy } from './contract';
 import { strategyOf } from './strategies';
 
 export const goingFiles = (files: readonly FileColumn[]): FileColumn[] =>
@@ -16,10 +16,6 @@ export const goingDependants = (policy: Policy): Dependant[] =>
 /** Those that stay and whose reference the batch itself takes away. */
 export const detachedDependants = (policy: Policy): Dependant[] =>
   rowsLeave(policy) ? policy.dependants.filter((d) => d.fate === 'set-null') : [];
-
-/** What the rows refer to, and what goes with the last row that does. */
-export const contentsOf = (policy: Policy): readonly Content[] =>
-  rowsLeave(policy) ? (policy.contents ?? []) : [];
 
 /** The columns of such a one that become null. */
 export const clearedColumns = (d: Dependant): readonly string[] => d.clears ?? d.references;
@@ -37,11 +33,15 @@ export const declaresTriggers = (policy: Policy): boolean =>
 
 export const mayStay = (d: Dependant): boolean => (d.knownTriggers?.length ?? 0) > 0;
 
-/** Whether its batches hand files to the outbox. */
-export const namesFiles = (policy: Policy): boolean =>
-  ownFiles(policy).length > 0 ||
-  [...goingDependants(policy), ...contentsOf(policy)].some((d) => goingFiles(d.files).length > 0);
-
 /** Rows that keep one another: each sweep frees those that only the rows gone by it referred to. */
 export const refersToItself = (policy: Policy): boolean =>
   policy.dependants.some((d) => d.fate !== 'keep' && table(d.table) === table(policy.table));
+
+/** Rows that keep a row here may leave themselves, as rows of the policy or with others: what they kept may go in the same run. */
+export function freesRows(policy: Policy): boolean {
+  const leaving = new Set([policy, ...goingDependants(policy)].map((p) => table(p.table)));
+  return (
+    markOf(policy) === null &&
+    policy.dependants.some((d) => d.fate === 'block' && leaving.has(table(d.table)))
+  );
+}

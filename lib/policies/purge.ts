@@ -12,7 +12,7 @@ const purgeName = (policy: { name: string }): string => `${policy.name}-purge`;
 export function purgeOf(policy: Policy): Policy | null {
   const { grace } = strategyOf(policy);
   if (grace === null) return null;
-  const { name, table, key, scope, dependants, files, ground, knownTriggers, schedule } = policy;
+  const { name, table, key, scope, dependants, contents, files, ground, knownTriggers, schedule } = policy;
   return definePolicy({
     name: purgeName(policy),
     description: `Rows of ${table.name} that ${name} or the application marked as deleted go for good after their grace period.`,
@@ -31,6 +31,7 @@ export function purgeOf(policy: Policy): Policy | null {
     rules: [{ label: 'purge', keepFor: grace.period }],
     scope,
     dependants,
+    ...(contents ? { contents } : {}),
     files,
     // A row that is not marked has no clock yet.
     quality: { emptyClocks: null },

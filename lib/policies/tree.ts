@@ -90,6 +90,8 @@ export function isLeaf(policy: Policy, place: Place): boolean {
     place.n > 0 &&
     !treeOf(policy).branches.some((b) => b.from === place) &&
     hangingOn(policy, place, detached).length === 0 &&
-    !detached.some((d) => sameTable(d.table, place.table))
+    !detached.some((d) => sameTable(d.table, place.table)) &&
+    // What they refer to goes with the last of them, so it has to be known which they are.
+    !policy.contents?.some((c) => c.referredBy?.some((r) => sameTable(r.table, place.table)))
   );
 }

@@ -14,7 +14,7 @@ import { CHECKS_OF_ERASURE } from '../engine/statement/preflight';
 import { announceFiles } from '../files/announce';
 import { PreflightError } from '../platform/errors';
 import { type Ending, type Kept, noneKept, type Outcome } from '../platform/outcome';
-import { namesFiles } from '../policies/going';
+import { namesFiles } from '../policies/contents';
 import type { Services } from '../services';
 import type { Step } from './graph';
 import type { ErasureCall } from './result';

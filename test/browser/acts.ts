@@ -229,7 +229,7 @@ const DECISIONS: readonly ActOf[] = [
 export const ACTS: readonly ActOf[] = [...SWITCHES, ...RUNS, ...DECISIONS];
 
 /** Change nothing but what this browser shows: they have tests of their own. */
-export const OWN_TESTS: readonly string[] = ['sign-in', 'sign-out', 'theme'];
+export const OWN_TESTS: readonly string[] = ['sign-in', 'sign-out', 'theme', 'scripts'];
 
 export const actRoutes = (): string[] =>
   readdirSync('app/acts', { recursive: true, encoding: 'utf8' })

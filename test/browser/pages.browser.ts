@@ -51,10 +51,6 @@ describe.each(PAGES.map((p) => [titleOf(p), p] as const))('%s', (_, of) => {
         expect(await axeFaults(page)).toEqual([]);
         expect(await sidewaysScroll(page)).toEqual([]);
       }
-      await eachDialog(page, async () => {
-        expect(await axeFaults(page)).toEqual([]);
-        expect(await sidewaysScroll(page)).toEqual([]);
-      });
       expect(window.violations).toEqual([]);
       expect(window.faults).toEqual([]);
     },
@@ -85,15 +81,4 @@ function gzipped(url: string): Promise<number> {
     fetch(url).then(async (answer) => gzipSync(Buffer.from(await answer.arrayBuffer())).length);
   known.set(url, size);
   return size;
-}
-
-/** Each dialog as it is when it is open, one at a time. */
-async function eachDialog(page: Page, look: () => Promise<void>): Promise<void> {
-  const dialogs = await page.locator('dialog').all();
-  for (const dialog of dialogs) {
-    await dialog.evaluate((d) => (d as HTMLDialogElement).showModal());
-    await look();
-    await page.keyboard.press('Escape');
-    expect(await dialog.evaluate((d) => (d as HTMLDialogElement).open)).toBe(false);
-  }
 }

@@ -66,7 +66,7 @@ export const PAGES: readonly PageOf[] = [
   },
   {
     route: '/runs/[run]',
-    at: lastRun("policy = 'quiz-responses' and deleted > 0"),
+    at: lastRun("policy = 'quiz-responses' and deleted > 0 and trigger = 'cron'"),
     when: 'it deleted',
     picture: 'run',
   },

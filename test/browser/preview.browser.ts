@@ -39,6 +39,37 @@ describe.each(SEEN.map((p) => [titleOf(p), p] as const))('%s', (_, of) => {
   });
 });
 
+describe('the plan of the start page', () => {
+  const plan = () => window.page.locator('section').filter({ hasText: 'What this branch changes' });
+
+  it('says when the branch changes nothing', async () => {
+    await window.page.goto('/');
+    await window.page.waitForLoadState('networkidle');
+    expect(await plan().innerText()).toMatch(/None of \d+ policies changes/);
+  });
+
+  it('tells what a branch makes deletable that production keeps', async () => {
+    // Production last ran another declaration than the one that was built.
+    await c.db.sql(`update retention.policy_version set version = repeat('0', 16), periods = '{"expired": 8640000}', declaration = null
+      where policy = 'magic-links' and superseded_at is null`);
+    // The other plan is shown for five minutes; a new instance of Redis knows none.
+    await c.restart({ LAPSE_NAMESPACE: 'browser-plan' });
+    const phone = await c.as('vera', 'phone');
+    for (const { page } of [window, phone]) {
+      await page.goto('/');
+      await page.waitForLoadState('networkidle');
+      const shown = page.locator('section').filter({ hasText: 'What this branch changes' });
+      const text = await shown.innerText();
+      expect(text).toMatch(/1 of \d+ policies changes\. [\d,]+ rows become deletable because of it now/);
+      expect(text).toContain('magic-links');
+      expect(text).toMatch(/period expired: 100 days/);
+      expect(await axeFaults(page)).toEqual([]);
+      expect(await sidewaysScroll(page)).toEqual([]);
+    }
+    expect([...window.violations, ...phone.violations]).toEqual([]);
+  });
+});
+
 it.each(ACTS.filter((a) => !READS_ONLY.includes(a.route)).map((a) => [a.route, a] as const))(
   '%s is refused there, and changes nothing',
   async (_, act) => {

@@ -107,6 +107,19 @@ it('a run with a wrong password ends at its first request, and says what to chan
   expect(await left(e.db)).toBe(1);
 });
 
+it('a run on a database of an older version deletes nothing, and says what to run', async () => {
+  e = await engine();
+  const policy = await govern(e.db);
+  await things(e.db, [40 * DAY]);
+  await e.db.sql('alter function retention.confirm_batch rename to confirm_batch_of_another_version');
+  const run = await e.run(policy);
+  expect(run).toMatchObject({ outcome: 'errored', reason: 'database.fatal', deleted: 0 });
+  expect(run.message).toMatch(
+    /confirm_batch.* does not exist.*not of this version of Lapse: npm run migrate/,
+  );
+  expect(await left(e.db)).toBe(1);
+});
+
 it('what is no answer of the database at all is told by its class, without its words', () => {
   const mapped = mapDatabaseError(new TypeError('row of Ann'));
   expect(mapped).toMatchObject({ failure: 'fatal', sqlState: null });

@@ -47,28 +47,6 @@ describe('a declaration that could delete the wrong thing is refused when the pr
       "dependants.0: rows that stay, marked or masked, do not go with one another; declare the reference 'block'",
     ],
     [
-      'what rows refer to, where rows go with one another',
-      {
-        contents: [
-          {
-            table: { name: 'texts' },
-            key: [{ column: 'id', type: 'int4' }],
-            references: [['text']],
-            fate: 'with-last-reference',
-          },
-        ],
-        dependants: [
-          {
-            table: { name: 'things' },
-            key: [{ column: 'id', type: 'uuid' }],
-            references: ['part_of'],
-            fate: 'delete',
-          },
-        ],
-      },
-      'contents: not where rows of the table go with one another',
-    ],
-    [
       'a dependant of a table whose rows do not go',
       {
         dependants: [

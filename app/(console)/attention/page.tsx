@@ -5,7 +5,7 @@ import { shareOf, spanOf } from '@/lib/http/console/words';
 import { whoMay } from '@/lib/platform/settings/roles';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
-import { State } from '../parts/state';
+import { Clock, State } from '../parts/state';
 import { Table } from '../parts/table';
 import { Ago } from '../parts/time';
 import { type Searched, type Visit, visit } from '../visit';
@@ -90,17 +90,12 @@ function Left({ of: w, now }: { of: Waiting; now: Date }) {
   const seconds = (w.limit.getTime() - now.getTime()) / 1000;
   const passed = Math.min(1, Math.max(0, urgency(w, now)));
   return (
-    <span className="grid gap-1">
-      <span className={seconds <= 0 ? 'text-bad' : undefined}>
-        {seconds > 0 ? `${spanOf(seconds)} left` : `late by ${spanOf(-seconds)}`}
-      </span>
-      <progress
-        value={passed}
-        max={1}
-        aria-label={`${shareOf(passed)} of its time has passed`}
-        className="w-28"
-      />
-    </span>
+    <Clock
+      left={seconds > 0 ? `${spanOf(seconds)} left` : `late by ${spanOf(-seconds)}`}
+      passed={passed}
+      late={seconds <= 0}
+      label={`${shareOf(passed)} of its time has passed`}
+    />
   );
 }
 

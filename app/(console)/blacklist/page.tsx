@@ -47,15 +47,21 @@ const Find = ({ visit: v, table }: { visit: Visit; table: string | undefined }) 
         yes="Find its hash"
         no={{ text: 'Back to the policies', href: '/' }}
         danger={false}
+        said={v.said}
       >
-        <Field name="table" label="Table" said={v.said} value={table ?? first()} />
-        <Field name="address" label="Address" said={v.said} maxLength={320} />
+        {(said) => (
+          <>
+            <Field name="table" label="Table" said={said} value={table ?? first()} options={tables()} />
+            <Field name="address" label="Address" said={said} maxLength={320} />
+          </>
+        )}
       </Confirm>
     </ForWhoMay>
   </Section>
 );
 
-const first = (): string | undefined => permanentTables.map((t) => tableLabel(t.table))[0];
+const tables = (): string[] => permanentTables.map((t) => tableLabel(t.table));
+const first = (): string | undefined => tables()[0];
 
 const Remove = ({ visit: v, table, hash }: { visit: Visit; table: string; hash: string }) => (
   <Section id="remove" title={`Remove 1 entry of ${table}?`}>
@@ -70,9 +76,14 @@ const Remove = ({ visit: v, table, hash }: { visit: Visit; table: string; hash: 
         consequences={['The address may be written to again. Nothing brings the entry back but another one.']}
         yes="Remove 1 entry"
         no={{ text: 'Leave it there', href: '/blacklist' }}
+        said={v.said}
       >
-        <TypedName name="confirm" value={numberOf(hash)} said={v.said} />
-        <Reason said={v.said} hint="The number of the person's request; never the address." />
+        {(said) => (
+          <>
+            <TypedName name="confirm" value={numberOf(hash)} said={said} />
+            <Reason said={said} hint="The number of the person's request; never the address." />
+          </>
+        )}
       </Confirm>
     </ForWhoMay>
   </Section>

@@ -6,7 +6,7 @@ import { countOf, shareOf, spanOf } from '@/lib/http/console/words';
 import { mayAct, nextOf } from '../parts/deciding';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
-import { State } from '../parts/state';
+import { Clock, State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
 import { Time } from '../parts/time';
 import { type Searched, visit } from '../visit';
@@ -68,7 +68,7 @@ export default async function Erasures({ searchParams }: { searchParams: Searche
                   },
                   settled
                     ? { name: 'Settled', cell: (e) => e.finished_at && <Time at={e.finished_at} /> }
-                    : { name: 'Time left', cell: (e) => <Clock of={e} now={v.now} /> },
+                    : { name: 'Time left', cell: (e) => <Month of={e} now={v.now} /> },
                 ]}
               />
               <NextPage href={nextOf('/erasures', next, { settled: settled ? '1' : undefined })}>
@@ -92,21 +92,16 @@ const Stage = ({ of: { state } }: { of: ErasureRow }) => (
   />
 );
 
-function Clock({ of: e, now }: { of: ErasureRow; now: Date }) {
+function Month({ of: e, now }: { of: ErasureRow; now: Date }) {
   const [from, due] = [Date.parse(e.requested_at), Date.parse(e.due_at)];
   const passed = Math.min(1, Math.max(0, (now.getTime() - from) / Math.max(1, due - from)));
   const left = (due - now.getTime()) / 1000;
   return (
-    <span className="grid gap-1">
-      <span className={left <= 0 ? 'text-bad' : passed >= 0.8 ? 'text-warn' : undefined}>
-        {left > 0 ? `${spanOf(left)} left of 30 d` : `late by ${spanOf(-left)}`}
-      </span>
-      <progress
-        value={passed}
-        max={1}
-        aria-label={`${shareOf(passed)} of the month has passed`}
-        className="w-28"
-      />
-    </span>
+    <Clock
+      left={left > 0 ? `${spanOf(left)} left of 30 d` : `late by ${spanOf(-left)}`}
+      passed={passed}
+      late={left <= 0}
+      label={`${shareOf(passed)} of the month has passed`}
+    />
   );
 }

@@ -2,9 +2,10 @@
 import type { Metadata } from 'next';
 import { type ExportRow, exportRows } from '@/lib/http/console/lists';
 import { reading } from '@/lib/http/console/reading';
+import { saidTo } from '@/lib/http/console/said';
 import { bytesOf, countOf } from '@/lib/http/console/words';
 import { mayAct, nextOf } from '../parts/deciding';
-import { Field } from '../parts/forms';
+import { Field, Post } from '../parts/forms';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
@@ -79,18 +80,21 @@ function Decide({ visit: v, of: { id, state } }: { visit: Visit; of: ExportRow }
   ];
   return (
     <span className="grid gap-2">
-      {acts.map(({ name, text }) => (
-        <details key={name}>
-          <summary className="button list-none">{text}…</summary>
-          <form id={`${name}-${id}`} method="post" action={`/acts/${name}`} className="mt-2 grid gap-2">
-            <input type="hidden" name="id" value={id} />
-            <Field name="reason" label="Reason" said={v.said} maxLength={500} />
-            <button type="submit" className="button">
-              {text}
-            </button>
-          </form>
-        </details>
-      ))}
+      {acts.map(({ name, text }) => {
+        const form = `${name}-${id}`;
+        const said = saidTo(v.said, form);
+        return (
+          <details key={name} open={said !== null && !said.done}>
+            <summary className="button list-none">{text}…</summary>
+            <Post id={form} action={`/acts/${name}`} values={{ id }} className="mt-2 grid gap-2">
+              <Field name="reason" label="Reason" said={said} maxLength={500} />
+              <button type="submit" className="button">
+                {text}
+              </button>
+            </Post>
+          </details>
+        );
+      })}
     </span>
   );
 }

@@ -2,7 +2,9 @@
 import type { Metadata } from 'next';
 import { type Letter, letters } from '@/lib/http/console/lists';
 import { reading } from '@/lib/http/console/reading';
+import { saidTo } from '@/lib/http/console/said';
 import { link, mayAct, nextOf, Reason } from '../parts/deciding';
+import { Post } from '../parts/forms';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
@@ -77,13 +79,16 @@ const List = ({ entries, kind, now }: { entries: readonly Letter[]; kind: 'row' 
 function RetryAll({ visit: v, kind, policy }: { visit: Visit; kind: 'row' | 'file'; policy: string }) {
   if (!mayAct(v, 'operate')) return null;
   return (
-    <form id="retry-letters" method="post" action="/acts/retry-letters" className="grid max-w-xl gap-3">
-      <input type="hidden" name="kind" value={kind} />
-      <input type="hidden" name="policy" value={policy} />
-      <Reason said={v.said} />
+    <Post
+      id="retry-letters"
+      action="/acts/retry-letters"
+      values={{ kind, policy }}
+      className="grid max-w-xl gap-3"
+    >
+      <Reason said={saidTo(v.said, 'retry-letters')} />
       <button type="submit" className="button justify-self-start">
         Try all of {policy} again
       </button>
-    </form>
+    </Post>
   );
 }

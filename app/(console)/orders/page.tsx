@@ -7,7 +7,7 @@ import { type ListedOrder, type OrderList, readOrders } from '@/lib/orders/list'
 import { Facts, nextOf, orNotFound } from '../parts/deciding';
 import { Page, Section } from '../parts/frame';
 import { Empty, Part } from '../parts/notes';
-import { State } from '../parts/state';
+import { Clock, State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
 import { type Searched, type Visit, visit } from '../visit';
 
@@ -106,14 +106,11 @@ function Left({ of: { seconds_left: left, review_started_at: from, due_at: due }
   const whole = Math.max(1, (Date.parse(due) - Date.parse(from)) / 1000);
   const passed = Math.min(1, Math.max(0, 1 - left / whole));
   return (
-    <span className="grid gap-1">
-      <span>{left > 0 ? `${spanOf(left)} left` : `late by ${spanOf(-left)}`}</span>
-      <progress
-        value={passed}
-        max={1}
-        aria-label={`${shareOf(passed)} of the review has passed`}
-        className="w-28"
-      />
-    </span>
+    <Clock
+      left={left > 0 ? `${spanOf(left)} left` : `late by ${spanOf(-left)}`}
+      passed={passed}
+      late={left <= 0}
+      label={`${shareOf(passed)} of the review has passed`}
+    />
   );
 }

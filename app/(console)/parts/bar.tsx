@@ -1,8 +1,11 @@
-import { type ReactNode, Suspense } from 'react';
+import type { ReactNode } from 'react';
 import type { Place } from '@/lib/http/console/place';
+import { OFF } from '@/lib/http/console/scripts';
 import type { Who } from '@/lib/http/console/session';
 import type { Permission } from '@/lib/platform/settings/roles';
 import { whatWaits } from '../waiting';
+import { Post } from './forms';
+import { isWhole, Streamed } from './streamed';
 
 /** In the order of a night: what deletes, what comes, what waits, what is protected, what can be proved. */
 const PAGES: readonly { path: string; name: string; needs?: Permission }[] = [
@@ -44,9 +47,9 @@ export function Bar({ who, place, at }: { who: Who; place: Place; at: string }) 
           {PAGES.filter(({ needs }) => who.may(needs ?? 'look')).map(({ path, name }) =>
             path === '/attention' ? (
               // The bar, with Stop all, does not wait for it.
-              <Suspense key={path} fallback={<To {...{ path, at }}>{name}</To>}>
+              <Streamed key={path} until={<To {...{ path, at }}>{name}</To>}>
                 <Attention {...{ path, at, name }} />
-              </Suspense>
+              </Streamed>
             ) : (
               <To key={path} {...{ path, at }}>
                 {name}
@@ -55,6 +58,7 @@ export function Bar({ who, place, at }: { who: Who; place: Place; at: string }) 
           )}
         </nav>
       </div>
+      <WithoutScripts at={at} />
       {place.note && <p className="border-t border-line px-4 py-1 text-center text-sm">{place.note}</p>}
     </header>
   );
@@ -77,6 +81,28 @@ async function Attention({ path, at, name }: { path: string; at: string; name: s
   return <To {...{ path, at }}>{waiting > 0 ? `${name} (${waiting})` : name}</To>;
 }
 
+/** Only for a browser that ran scripts when its reader signed in. */
+async function WithoutScripts({ at }: { at: string }) {
+  if (await isWhole()) return null;
+  return (
+    <noscript>
+      <form
+        id="scripts"
+        method="post"
+        action="/acts/scripts"
+        className="flex flex-wrap items-center justify-center gap-x-4 gap-y-1 border-t border-line px-4 py-1 text-sm"
+      >
+        <input type="hidden" name="back" value={at} />
+        <input type="hidden" name="scripts" value={OFF} />
+        Scripts are off: parts of a page that are read late stand at its end.
+        <button type="submit" className="button">
+          Show pages whole
+        </button>
+      </form>
+    </noscript>
+  );
+}
+
 /** Two clicks, no JavaScript, no other page: it works while nothing else can be read. */
 function StopAll({ at }: { at: string }) {
   return (
@@ -84,13 +110,12 @@ function StopAll({ at }: { at: string }) {
       <summary className="button list-none" data-danger="">
         Stop all
       </summary>
-      <form
+      <Post
         id="stop-all"
-        method="post"
         action="/acts/stop-all"
+        values={{ back: at }}
         className="absolute right-0 z-10 mt-2 grid w-80 max-w-[calc(100vw-2rem)] gap-3 rounded-lg border border-edge bg-surface p-4 shadow-lg"
       >
-        <input type="hidden" name="back" value={at} />
         <p>
           Every policy stops at its next batch, a tenth of a second later, and no order is refunded. Files
           already decided still go.
@@ -102,7 +127,7 @@ function StopAll({ at }: { at: string }) {
         <button type="submit" className="button" data-danger="">
           Stop everything
         </button>
-      </form>
+      </Post>
     </details>
   );
 }

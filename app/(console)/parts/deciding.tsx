@@ -50,12 +50,12 @@ export const Reason = ({ said, hint }: { said: Said | null; hint?: string }) => 
 /** Names and values; a value that is null is left out. */
 export function Facts({ of }: { of: Readonly<Record<string, ReactNode>> }) {
   return (
-    <dl className="grid gap-x-6 gap-y-1 sm:grid-cols-[max-content_1fr]">
+    <dl className="grid gap-x-6 sm:grid-cols-[max-content_1fr] sm:gap-y-1">
       {Object.entries(of).map(([name, value]) =>
         value === null || value === undefined ? null : (
           <div key={name} className="contents">
             <dt className="text-quiet">{name}</dt>
-            <dd className="min-w-0 wrap-anywhere">{value}</dd>
+            <dd className="mb-2 min-w-0 wrap-anywhere sm:mb-0">{value}</dd>
           </div>
         ),
       )}

@@ -1,15 +1,15 @@
 /** The way to the first run, ticked off by what the database says; gone when a policy has run. */
-import { Suspense } from 'react';
 import type { FirstStep } from '@/lib/http/console/first-steps';
 import type { Read } from '@/lib/http/console/reading';
 import { Section } from './frame';
 import { Part } from './notes';
+import { Streamed } from './streamed';
 
 /** Most installations have no such step left: nothing stands in its place while it is read. */
 export const FirstSteps = (props: { of: Promise<Read<readonly FirstStep[] | null>> }) => (
-  <Suspense fallback={null}>
+  <Streamed until={null}>
     <Known {...props} />
-  </Suspense>
+  </Streamed>
 );
 
 async function Known({ of }: { of: Promise<Read<readonly FirstStep[] | null>> }) {

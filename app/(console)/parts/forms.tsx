@@ -3,7 +3,26 @@
  * browser and without JavaScript. The server checks all of it again.
  */
 import { type ReactNode, useId } from 'react';
-import type { Said } from '@/lib/http/console/said';
+import { type Said, saidTo } from '@/lib/http/console/said';
+
+/** A form of an act. It names itself, so that what is answered reaches this form and no other of its page. */
+export function Post(props: {
+  id: string;
+  action: string;
+  values?: Readonly<Record<string, string>>;
+  className?: string;
+  children: ReactNode;
+}) {
+  const { id, action, values = {}, className, children } = props;
+  return (
+    <form id={id} method="post" action={action} className={className}>
+      {Object.entries({ form: id, ...values }).map(([name, value]) => (
+        <input key={name} type="hidden" name={name} value={value} />
+      ))}
+      {children}
+    </form>
+  );
+}
 
 /** One click: `values` are its hidden fields, `back` where its answer is shown. */
 export function Act(props: {
@@ -17,17 +36,13 @@ export function Act(props: {
 }) {
   const { id, action, values, label, danger, children } = props;
   return (
-    <form id={id} method="post" action={action} className="inline-flex">
-      <Hidden values={values} />
+    <Post {...{ id, action, values }} className="inline-flex">
       <button type="submit" className="button" aria-label={label} data-danger={danger ? '' : undefined}>
         {children}
       </button>
-    </form>
+    </Post>
   );
 }
-
-const Hidden = ({ values }: { values: Readonly<Record<string, string>> }) =>
-  Object.entries(values).map(([name, value]) => <input key={name} type="hidden" name={name} value={value} />);
 
 /** A field with its words; keeps what was typed when the form came back, and says what is wrong with it. */
 export function Field(props: {
@@ -42,12 +57,26 @@ export function Field(props: {
   /** The only text that is right, for a browser's own check. */
   exactly?: string;
   lines?: boolean;
+  /** One of these, chosen and not typed. */
+  options?: readonly string[];
 }) {
-  const { name, label, said, hint, type = 'text', value, required = true, maxLength, exactly, lines } = props;
+  const {
+    name,
+    label,
+    said,
+    hint,
+    type = 'text',
+    value,
+    required = true,
+    maxLength,
+    exactly,
+    lines,
+    options,
+  } = props;
   const id = useId();
   const wrong = said !== null && !said.done && said.field === name;
   const about = {
-    ...{ id, name, required, maxLength, className: 'field' },
+    ...{ id, name, required, className: 'field' },
     defaultValue: said?.typed[name] ?? value,
     'aria-invalid': wrong || undefined,
     'aria-describedby': hint || wrong ? `${id}-hint` : undefined,
@@ -57,11 +86,21 @@ export function Field(props: {
       <label htmlFor={id} className="font-medium">
         {label}
       </label>
-      {lines ? (
-        <textarea rows={3} {...about} />
+      {options ? (
+        <select {...about}>
+          <option value="">{required ? 'Choose' : 'None'}</option>
+          {options.map((option) => (
+            <option key={option} value={option}>
+              {option}
+            </option>
+          ))}
+        </select>
+      ) : lines ? (
+        <textarea rows={3} maxLength={maxLength} {...about} />
       ) : (
         <input
           {...about}
+          maxLength={maxLength}
           type={type}
           autoComplete="off"
           pattern={exactly === undefined ? undefined : literally(exactly)}
@@ -96,24 +135,25 @@ export function Confirm(props: {
   action: string;
   values: Readonly<Record<string, string>>;
   consequences: readonly ReactNode[];
-  /** Its fields: the typed name, the reason. */
-  children: ReactNode;
+  /** What the act before this page answered, to whichever form. */
+  said: Said | null;
+  /** Its fields, the typed name, the reason, with what was answered to this form. */
+  children: (said: Said | null) => ReactNode;
   /** The verb and the number. */
   yes: string;
   no: { readonly text: string; readonly href: string };
   danger?: boolean;
 }) {
-  const { id, action, values, consequences, children, yes, no, danger = true } = props;
+  const { id, action, values, consequences, said, children, yes, no, danger = true } = props;
   return (
-    <form id={id} method="post" action={action} className="grid max-w-xl gap-4">
-      <Hidden values={values} />
+    <Post {...{ id, action, values }} className="grid max-w-xl gap-4">
       <ul className="grid list-disc gap-1 pl-5">
         {consequences.map((line, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the lines never move
           <li key={i}>{line}</li>
         ))}
       </ul>
-      {children}
+      {children(saidTo(said, id))}
       <div className="flex flex-wrap gap-3">
         <a href={no.href} className="button">
           {no.text}
@@ -127,6 +167,6 @@ export function Confirm(props: {
           {yes}
         </button>
       </div>
-    </form>
+    </Post>
   );
 }

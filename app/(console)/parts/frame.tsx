@@ -22,7 +22,7 @@ export function Page(props: {
             as of <Time at={asOf} seconds />
           </span>
         )}
-        {acts}
+        {acts && <div className="flex flex-wrap gap-2">{acts}</div>}
       </div>
       {said && <Answer said={said} />}
       {children}

@@ -1,6 +1,7 @@
 /** What stands where there is nothing to show: nothing yet, not read yet, or not read at all. */
-import { type ReactNode, Suspense } from 'react';
+import type { ReactNode } from 'react';
 import type { Read } from '@/lib/http/console/reading';
+import { Streamed } from './streamed';
 
 /** Says what would be here and how it comes. */
 export const Empty = ({ children }: { children: ReactNode }) => (
@@ -31,9 +32,9 @@ const Failure = ({ what, reference }: { what: string; reference: string }) => (
  * wait for more than a few rows.
  */
 export const Later = <T,>(props: { of: Promise<Read<T>>; children: (value: T) => ReactNode }) => (
-  <Suspense fallback={<Loading />}>
+  <Streamed until={<Loading />}>
     <Arrived {...props} />
-  </Suspense>
+  </Streamed>
 );
 
 async function Arrived<T>({ of, children }: { of: Promise<Read<T>>; children: (value: T) => ReactNode }) {

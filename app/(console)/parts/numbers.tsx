@@ -20,7 +20,7 @@ function Figure(props: { name: string; value: ReactNode; note: ReactNode; tone: 
   return (
     <a
       href={href}
-      className={`grid gap-0.5 rounded-lg border border-l-4 bg-surface p-3 text-ink hover:bg-raised ${EDGES[tone]}`}
+      className={`grid content-start gap-0.5 rounded-lg border border-l-4 bg-surface p-3 text-ink hover:bg-raised ${EDGES[tone]}`}
     >
       <span className="text-sm text-quiet">{name}</span>
       <span className="text-2xl font-semibold tabular-nums">

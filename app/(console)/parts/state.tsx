@@ -22,7 +22,21 @@ export function State(props: { mark: string; word: string; tone: Tone; children?
   );
 }
 
+/** A clock that runs: what is left of it in words, and how much of it has passed. */
+export function Clock(props: { left: string; passed: number; label: string; late: boolean }) {
+  const { left, passed, label, late } = props;
+  const tone = late ? 'bad' : passed >= NEAR ? 'wait' : null;
+  return (
+    <span className="grid gap-1">
+      <span className={tone ? COLORS[tone] : undefined}>{left}</span>
+      <progress value={passed} max={1} aria-label={label} data-tone={tone ?? undefined} className="w-28" />
+    </span>
+  );
+}
+/** As the alerts have it: with a fifth of its time left somebody should look. */
+const NEAR = 0.8;
+
 /** How much is done, of a total that is known. */
 export const Progress = ({ share, label }: { share: number; label: string }) => (
-  <progress value={share} max={1} aria-label={label} className="mt-1 block h-2 w-full max-w-60" />
+  <progress value={share} max={1} aria-label={label} className="mt-1 w-full max-w-60" />
 );

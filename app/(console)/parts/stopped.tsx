@@ -2,6 +2,7 @@
 import { isPreview } from '@/lib/http/console/place';
 import type { PolicyFacts } from '@/lib/http/console/sentences';
 import type { Visit } from '../visit';
+import { Post } from './forms';
 import { Ago } from './time';
 
 export function Stopped({ of, visit: v }: { of: NonNullable<PolicyFacts['stopped']>; visit: Visit }) {
@@ -15,7 +16,7 @@ export function Stopped({ of, visit: v }: { of: NonNullable<PolicyFacts['stopped
         ). No policy deletes and no order is refunded.
       </p>
       {v.who.may('operate') && !isPreview(v.services.settings) && (
-        <form id="resume-all" method="post" action="/acts/resume-all">
+        <Post id="resume-all" action="/acts/resume-all">
           <button
             type="submit"
             className="button"
@@ -24,7 +25,7 @@ export function Stopped({ of, visit: v }: { of: NonNullable<PolicyFacts['stopped
           >
             Let it run again
           </button>
-        </form>
+        </Post>
       )}
     </div>
   );

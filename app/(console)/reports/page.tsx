@@ -122,10 +122,13 @@ function Report({ of: { policies, totals }, days }: { of: CleanupReport; days: D
   );
 }
 
-const joined = (parts: readonly (readonly [n: number, what: string])[], none: string): string =>
+const joined = (
+  parts: readonly (readonly [n: number, what: string, many?: string])[],
+  none: string,
+): string =>
   parts
     .filter(([n]) => n > 0)
-    .map(([n, what]) => `${countOf(n)} ${what}`)
+    .map(([n, what, many = what]) => manyOf(n, what, many))
     .join(', ') || none;
 
 const keptOf = (p: Line): string =>
@@ -133,7 +136,7 @@ const keptOf = (p: Line): string =>
     [
       [p.held, 'held'],
       [p.extended, 'extended'],
-      [p.dead_letters, 'dead letters'],
+      [p.dead_letters, 'dead letter', 'dead letters'],
     ],
     'none on purpose',
   );
@@ -145,7 +148,7 @@ const endedOf = (p: Line): string =>
       [p.interrupted, 'interrupted'],
       [p.skipped, 'skipped'],
       [p.errored, 'errored'],
-      [p.dry_runs, 'dry runs'],
+      [p.dry_runs, 'dry run', 'dry runs'],
     ],
     'not yet',
   );

@@ -2,15 +2,17 @@
  * A business with a month behind it and a morning ahead: what the console is looked at with. The nights are played by the
  * real routes on a clock that is passed in, and what people did, by the real actions with their own tokens: nothing is
  * written into Lapse's own tables. Afterwards there is a run of each outcome, a guard stop to approve, a hold, a dead letter,
- * an order near its breach, erasures, an export, a table nobody decided about, and ids to ask about.
+ * an order near its breach, erasures, an export, an archive and what came back from it, a table nobody decided about, and ids to ask about.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { runPolicy } from '../../engine/run/run';
 import { seed } from '../../example/seed';
 import { takeAction } from '../../operators/actions';
+import { days, type Policy } from '../../policies/contract';
 import { eraseSubject } from '../../rights/erase';
 import { exportSubject } from '../../rights/export/export';
+import { restoreArchived } from '../../rights/restore/restore';
 import { createServices, type Services } from '../../services';
 import { bindOperators } from '../operators';
 import { playJobs, playNights } from './scene-nights';
@@ -32,6 +34,9 @@ const HOUR_MS = 3_600_000;
 const NIGHTS = 33;
 /** Nights before the last when the dispute began. */
 const HELD_FOR = 12;
+/** Rows of one archive that is looked at and restored from. */
+const ARCHIVED = 40;
+const ARCHIVE = { kind: 'archive', keepFor: days(365), files: 'move', rewriteAt: 0 } as const;
 /** Small enough for a minute, large enough for every share and usual size to mean something. */
 const ROWS = 12_000;
 /** After every policy of the night. */
@@ -87,6 +92,7 @@ export async function makeScene({ ownerUrl, env, now, say = () => undefined }: S
     const lastMidnight = Math.floor((now.getTime() - NIGHT_IS_OVER_MS) / DAY_MS) * DAY_MS;
     const night = (n: number) => new Date(lastMidnight - n * DAY_MS);
     say(`${NIGHTS} nights of an app in production`);
+    await archiveOnce(stage, night(NIGHTS));
     await playNights(at(stage), night(NIGHTS - 1), NIGHTS - 1 - HELD_FOR, now);
     await dispute(stage);
     await playNights(at(stage), night(HELD_FOR), HELD_FOR, now);
@@ -94,6 +100,7 @@ export async function makeScene({ ownerUrl, env, now, say = () => undefined }: S
     say('last night: an import without dates, an index that is missing, a policy that is paused');
     await all(stage, LAST_NIGHT);
     await requests(stage);
+    await restores(stage);
     await act(stage, 'maria', {
       action: 'policy.pause',
       policy: 'usage-events',
@@ -177,6 +184,32 @@ async function dispute(stage: Stage): Promise<void> {
     tenant,
     keepDays: 400,
     reason: 'contract 88, paragraph 4',
+  });
+}
+
+/** Before the first night some documents were archived before they went: what a customer can have back. */
+async function archiveOnce(stage: Stage, then: Date): Promise<void> {
+  const services = at(stage)(() => then);
+  const pdfs = services.policies.find((p) => p.name === 'generated-pdfs')!;
+  const archiving: Policy = { ...pdfs, strategy: ARCHIVE };
+  await runPolicy({ ...services, policies: [archiving] }, archiving, {
+    ...{ trigger: 'manual', actor: 'otto', correlationId: randomUUID(), dryRun: false, limit: ARCHIVED },
+    deadline: new Date(then.getTime() + 5 * 60_000),
+  });
+}
+
+/** Of what was archived: one row is back, an organization waits for a second operator. */
+async function restores(stage: Stage): Promise<void> {
+  const { services, call } = calls(stage);
+  const order = { ...call('otto'), policy: 'generated-pdfs', keepDays: 30, dryRun: false };
+  const key = await idOf(stage, `select keys[1] as id from retention.archive where state = 'kept' limit 1`);
+  await restoreArchived(services, { ...order, scope: 'item', subject: key, reason: 'ticket 902' });
+  const organization = await idOf(
+    stage,
+    `select subject as id from retention.archive_subject where scope = 'organization' order by rows desc, subject limit 1`,
+  );
+  await restoreArchived(services, {
+    ...{ ...order, scope: 'organization', subject: organization, reason: 'ticket 917: closed by mistake' },
   });
 }
 

@@ -38,7 +38,9 @@ export async function afterFailure(
     if (!slow) throw failure;
   }
   if (request.limit > 1) return 'fewer';
-  return (await isSetAside(setAsideUntried(request, causeOf(error)))) ? 'again' : 'no';
+  await isSetAside(setAsideUntried(request, causeOf(error)));
+  // Where there was none to set aside, something keeps the row by now: the batch steps over it.
+  return 'again';
 }
 
 const causeOf = (error: DatabaseError) => ({

@@ -12,6 +12,7 @@ import { sql, utc } from '../../platform/sql';
 import { permanentTables } from '../../policies';
 import type { Policy } from '../../policies/contract';
 import { withPeriods } from '../../policies/effective';
+import { freesRows } from '../../policies/going';
 import { digestOf, expiryOf } from '../guard/digest';
 import { admissionFacts } from '../guard/facts';
 import { DUE_CAP } from '../statement/drained';
@@ -141,7 +142,7 @@ export class DryRun {
 
   /** As the run would end before its first delete. */
   #ending(failure: DatabaseError | null): Ending {
-    const nothing = 'dry run: nothing was deleted';
+    const nothing = `dry run: nothing was deleted${this.#mayFollow > 0 ? `; up to ${this.#mayFollow} rows more may go once those that refer to them have gone with others` : ''}`;
     if (this.#blockers.length > 0) {
       const what = this.#blockers.map((p) => `${p.problem} (${p.remedy})`).join('; ');
       return {
@@ -161,6 +162,10 @@ export class DryRun {
     const remedy = `it waits out the cooling-off until ${this.#waitsUntil}`;
     this.#blockers.push({ problem, remedy });
     return { outcome: 'skipped', reason: 'cooling', message: `${nothing}: ${problem}; ${remedy}` };
+  }
+
+  get #mayFollow(): number {
+    return freesRows(this.#policy) ? this.#found.kept.referenced : 0;
   }
 
   #preview(ending: Ending): Preview {
@@ -189,6 +194,7 @@ export class DryRun {
       detached,
       kept,
       keptBelow,
+      mayFollow: this.#mayFollow,
       blockers: this.#blockers,
       partitions: this.#partitions,
       sampleKeys: sample,

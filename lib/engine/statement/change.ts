@@ -55,7 +55,6 @@ export function detachFromOne(same: readonly [Dependant, ...Dependant[]], policy
     where ${where} and ${allOf(anyOf(...same.map((d) => belongs(d, policy))), isSelf && sql`d.ctid <> t.ctid`)}`;
 }
 
-/** The contents `d` of rows `t` for which `where` is true; `using`: what they are joined to. */
-export const changeContent = (c: Content, policy: Policy, using: Sql, where: Sql, returning: Sql): Sql =>
-  sql`delete from only ${tableId(c.table)} d using ${using}, only ${tableId(policy.table)} t
-      where ${where} returning ${returning}`;
+/** Contents `d` of a table: those that `using` is joined to by `where`. */
+export const changeContent = (c: Content, using: Sql, where: Sql, returning: Sql): Sql =>
+  sql`delete from only ${tableId(c.table)} d using ${using} where ${where} returning ${returning}`;

@@ -1,8 +1,9 @@
 /** What a policy's rows refer to, each as a policy of its own: everything that refers to it keeps it here. */
-import type { Dependant, Policy } from '../../policies/contract';
-import { contentsOf } from '../../policies/going';
 
-/** `sharedWith` first, then the governed table's own references. */
+import { contentsOf, ending, staying } from '../../policies/contents';
+import type { Dependant, Policy } from '../../policies/contract';
+
+/** First what keeps it here whichever rows go, then the references that end with a batch. */
 export function contentPolicies(policy: Policy): Policy[] {
   return contentsOf(policy).map((content) => {
     const referring = (table: Policy['table'], columns: readonly string[]): Dependant => ({
@@ -35,8 +36,8 @@ export function contentPolicies(policy: Policy): Policy[] {
       files: content.files,
       knownTriggers: content.knownTriggers ?? [],
       dependants: [
-        ...content.sharedWith.map((s) => referring(s.table, s.columns)),
-        ...content.references.map((r) => referring(policy.table, r)),
+        ...staying(policy, content).map((s) => referring(s.table, s.columns)),
+        ...ending(policy, content).map((r) => referring(r.place.table, r.columns)),
       ],
     };
   });

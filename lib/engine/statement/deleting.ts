@@ -20,8 +20,9 @@ import {
   united,
   withParts,
 } from '../../platform/sql';
+import { contentsOf } from '../../policies/contents';
 import type { Policy } from '../../policies/contract';
-import { contentsOf, goingFiles, ownFiles, rowsLeave } from '../../policies/going';
+import { goingFiles, ownFiles, rowsLeave } from '../../policies/going';
 import { unlikeAlong, versionOf } from './archived';
 import { change, changeAlong } from './change';
 import { contentsGone } from './contents';
@@ -34,7 +35,7 @@ export const deleting = (b: Batch, shape: Shape, answer = FIGURES): Sql => sql`$
   ...shape.lead,
   gone(b, shape),
   ...(shape.along ?? []).map((along, i) => goneAlong(b, along, i)),
-  ...contentsGone(b.policy, shape.rows, self(b.policy)),
+  ...contentsGone(b.policy, shape, self(b.policy)),
   unlikeAlong(b),
   queued(b, shape),
   totals(b, shape),

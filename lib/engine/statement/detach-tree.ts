@@ -22,7 +22,8 @@ import { placeOf, treeOf } from '../../policies/tree';
 import { childrenOf, number, parentOf } from './below';
 import { detachAt } from './change';
 import type { Batch } from './request';
-import { clear, setting, treeOfRows } from './shapes/tree-rows';
+import { setting } from './shapes/tree-left';
+import { clear, treeOfRows } from './shapes/tree-rows';
 
 /** By table. */
 function groups(policy: Policy): [Dependant, ...Dependant[]][] {

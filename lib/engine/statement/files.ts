@@ -1,5 +1,5 @@
 /** The files a row names: which go with it, how they are counted, and how they reach the outbox. */
-import { allOf, anyOf, empty, id, list, literal, raw, type Sql, sql, summed } from '../../platform/sql';
+import { allOf, empty, id, list, literal, raw, type Sql, sql, summed } from '../../platform/sql';
 import type { Content, Dependant, FileColumn, Policy } from '../../policies/contract';
 import { goingFiles } from '../../policies/going';
 import { refersTo as columnsReferredTo } from '../../policies/hanging';
@@ -10,13 +10,9 @@ export function belongs(d: Dependant, policy: Policy, child = 'd', parent = 't')
   return allOf(...d.references.map((column, i) => sql`${id(child, column)} = ${id(parent, columns[i]!)}`));
 }
 
-/** Whether row `alias` refers to content `d` by these columns. */
-export const refersBy = (content: Content, columns: readonly string[], alias: string): Sql =>
-  allOf(...columns.map((column, i) => sql`${id(alias, column)} = ${id('d', content.key[i]!.column)}`));
-
-/** Whether governed row `t` refers to content `d`. */
-export const refersTo = (content: Content): Sql =>
-  anyOf(...content.references.map((columns) => refersBy(content, columns, 't')));
+/** Whether row `alias` refers to content `of` by these columns. */
+export const refersBy = (content: Content, columns: readonly string[], alias: string, of = 'd'): Sql =>
+  allOf(...columns.map((column, i) => sql`${id(alias, column)} = ${id(of, content.key[i]!.column)}`));
 
 const named = (alias: string, f: FileColumn): Sql => sql`coalesce(${id(alias, f.column)}::text, '') <> ''`;
 

@@ -20,7 +20,8 @@ import {
   typed,
   withParts,
 } from '../../platform/sql';
-import { contentsOf, goingDependants, namesFiles } from '../../policies/going';
+import { contentsOf, namesFiles } from '../../policies/contents';
+import { goingDependants } from '../../policies/going';
 import { enter } from './batch';
 import { change } from './change';
 import { childrenLeft, stillThere } from './confirm';

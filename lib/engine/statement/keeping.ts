@@ -20,6 +20,7 @@ import {
   holdsOn,
   type Keeper,
   type Naming,
+  namedByContents,
   staysBelow,
   unnoticed,
 } from './predicate';
@@ -43,13 +44,16 @@ export const KeptReason = z.string().transform((name, problem) => {
 export function staysBecause(w: Walk): Sql {
   const unheard = unnoticed(w);
   const when = (why: Sql, reason: string) => sql` when ${why} then ${literal(reason)}`;
+  const young = when(sql`(${w.past}) is not true`, 'not_expired');
+  // Where rows are not walked by their clock all are looked at: what else would keep a young one is no matter.
   const whens = [
-    when(sql`(${w.past}) is not true`, 'not_expired'),
+    young,
     ...(w.condition ? [when(sql`${w.condition} is not true`, 'condition')] : []),
     ...spared(w).map(({ is, reason }) => when(is, reason)),
     ...(unheard ? [when(unheard, 'unnoticed')] : []),
   ];
   return sql`coalesce(${list(
+    w.policy.clock.in && sql`case${young} end`,
     heldBy(w),
     w.isExtendable && extendedBy(w.policy, w.asOf),
     deadLetteredBy(w.policy, w.asOf),
@@ -61,10 +65,14 @@ export function staysBecause(w: Walk): Sql {
 /** `held`, or by whose rows; null: no hold keeps it. */
 export function heldBy({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sql {
   const own = anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), along);
-  const beside = [...heldWhereDetached(policy, treeOf(policy).places[0]!, 't'), ...heldByContents(policy)];
+  const beside = [
+    ...heldWhereDetached(policy, governedOf(policy), 't'),
+    ...heldByContents(policy, governedOf(policy), 't'),
+  ];
   const below = (place: Place, alias: string): Keeper[] => [
     { by: place.table, is: anyOf(...holdsOn(alias, place.scope, place.table, place.key)) },
     ...heldWhereDetached(policy, place, alias),
+    ...heldByContents(policy, place, alias),
   ];
   return sql`(case when ${ANY_HOLD}\n      then ${saying('held', policy, { own, beside, below })} end)`;
 }
@@ -75,16 +83,23 @@ export const extendedBy = (policy: Policy, asOf: Sql): Sql =>
 export const deadLetteredBy = (policy: Policy, asOf: Sql): Sql =>
   namedBy('dead_letter', policy, deadLetters(policy, asOf));
 
-const namedBy = (reason: string, policy: Policy, { any, is }: Naming): Sql => {
-  const below = (place: Place, alias: string): Keeper[] => [{ by: place.table, is: is(alias, place) }];
-  return sql`(case when ${any}\n      then ${saying(reason, policy, { own: is('t', policy), beside: [], below })} end)`;
+const namedBy = (reason: string, policy: Policy, naming: Naming): Sql => {
+  const { any, is } = naming;
+  const beside = namedByContents(policy, governedOf(policy), 't', naming);
+  const below = (place: Place, alias: string): Keeper[] => [
+    { by: place.table, is: is(alias, place) },
+    ...namedByContents(policy, place, alias, naming),
+  ];
+  return sql`(case when ${any}\n      then ${saying(reason, policy, { own: is('t', policy), beside, below })} end)`;
 };
+
+const governedOf = (policy: Policy): Place => treeOf(policy).places[0]!;
 
 /** Always by whose rows. Null where nothing is declared that could. */
 function referencedBy(w: Walk): Sql | null {
   const { policy } = w;
   const stays = staysBelow(w);
-  const beside = blocks(policy, treeOf(policy).places[0]!, 't');
+  const beside = blocks(policy, governedOf(policy), 't');
   const below = (place: Place, alias: string) => blocks(policy, place, alias);
   if (stays) beside.push({ by: policy.table, is: stays });
   return saying('referenced', policy, { own: null, beside, below });

@@ -21,13 +21,14 @@ import {
   tableLabels,
 } from '../../platform/sql';
 import { ofClock, scaleOf } from '../../policies/clocks';
-import type { Dependant, Policy } from '../../policies/contract';
-import { contentsOf, detachedDependants } from '../../policies/going';
+import { contentsOf, ending } from '../../policies/contents';
+import type { Content, Dependant, Policy } from '../../policies/contract';
+import { detachedDependants } from '../../policies/going';
 import { sameTable } from '../../policies/hanging';
 import { strategyOf } from '../../policies/strategies';
 import { hangingOn, type Place, treeOf } from '../../policies/tree';
 import { anyBelow, rowsBelow } from './below';
-import { belongs, refersTo } from './files';
+import { belongs, refersBy } from './files';
 import { keptByLater, laterWithoutInstant, latest } from './later';
 import { clockOf } from './legs/columns';
 import type { Walk } from './legs/walk';
@@ -109,9 +110,13 @@ export const whenAny = (isHeld: Sql): Sql => sql`(case when ${ANY_HOLD}
 /** G1: a hold on the row, on anything that would go or be changed with it, or on that through which it is reached. */
 export function held({ policy, held: along }: Pick<Walk, 'policy' | 'held'>): Sql {
   const theirs = anyBelow(policy, (p, alias) =>
-    anyOf(...holdsOn(alias, p.scope, p.table, p.key), ...heldWhereDetached(policy, p, alias).map(isTrue)),
+    anyOf(
+      ...holdsOn(alias, p.scope, p.table, p.key),
+      ...heldWhereDetached(policy, p, alias).map(isTrue),
+      ...heldByContents(policy, p, alias).map(isTrue),
+    ),
   );
-  const contents = heldByContents(policy).map(isTrue);
+  const contents = heldByContents(policy, treeOf(policy).places[0]!, 't').map(isTrue);
   const own = heldWhereDetached(policy, treeOf(policy).places[0]!, 't').map(isTrue);
   return whenAny(
     anyOf(...holdsOn('t', policy.scope, policy.table, policy.key), ...own, theirs, ...contents, along),
@@ -125,12 +130,26 @@ export interface Keeper {
 }
 const isTrue = ({ is }: Keeper): Sql => is;
 
-/** Holds on what row `t` refers to and may be the last to. */
-export const heldByContents = (policy: Policy): Keeper[] =>
-  contentsOf(policy).map((c) => ({
-    by: c.table,
-    is: sql`exists (select 1 from only ${tableId(c.table)} d where ${refersTo(c)} and ${anyOf(...holdsOn('d', c.scope, c.table, c.key))})`,
-  }));
+const CONTENT = 'z';
+
+/** What row `alias` of a place refers to, and would go with its last reference: whether any of it is so. */
+const contentsAt = (policy: Policy, place: Place, alias: string, isSo: (content: Content) => Sql): Keeper[] =>
+  contentsOf(policy).flatMap((c) =>
+    ending(policy, c)
+      .filter((r) => r.place === place)
+      .map((r) => ({
+        by: c.table,
+        is: sql`exists (select 1 from only ${tableId(c.table)} ${raw(CONTENT)} where ${refersBy(c, r.columns, alias, CONTENT)} and ${isSo(c)})`,
+      })),
+  );
+
+/** Holds on what row `alias` of a place refers to and may be the last to. */
+export const heldByContents = (policy: Policy, place: Place, alias: string): Keeper[] =>
+  contentsAt(policy, place, alias, (c) => anyOf(...holdsOn(CONTENT, c.scope, c.table, c.key)));
+
+/** The same of Lapse's own records. */
+export const namedByContents = (policy: Policy, place: Place, alias: string, { is }: Naming): Keeper[] =>
+  contentsAt(policy, place, alias, (c) => is(CONTENT, c));
 
 /** Holds on what would lose its reference to a row of this place; of the governed table also by the policy's own scope. */
 export const heldWhereDetached = (policy: Policy, place: Place, alias: string): Keeper[] =>
@@ -148,14 +167,20 @@ export interface Naming {
 }
 
 /** A row itself, or what goes with it, where another policy governs that. */
-function anyNamed(policy: Policy, { any, is }: Naming): Sql {
-  const own = is('t', policy);
-  const theirs = anyBelow(policy, (p, alias) => is(alias, p));
-  return sql`(case when ${any}\n      then ${theirs ? anyOf(own, theirs) : own} else false end)`;
+function anyNamed(policy: Policy, naming: Naming): Sql {
+  const named = (p: Place, alias: string) => {
+    const contents = namedByContents(policy, p, alias, naming).map(isTrue);
+    const itself = naming.is(alias, p);
+    return contents.length === 0 ? itself : anyOf(itself, ...contents);
+  };
+  const own = named(treeOf(policy).places[0]!, 't');
+  const theirs = anyBelow(policy, named);
+  return sql`(case when ${naming.any}\n      then ${theirs ? anyOf(own, theirs) : own} else false end)`;
 }
 
 /** Every table of which a row may go. */
-const allLabels = (policy: Policy): Sql => list(...treeOf(policy).places.map((p) => labels(p.table)));
+const allLabels = (policy: Policy): Sql =>
+  list(...[...treeOf(policy).places, ...contentsOf(policy)].map((p) => labels(p.table)));
 
 export const extensions = (policy: Policy, asOf: Sql): Naming => ({
   any: sql`(select exists (select 1 from retention.extension where table_name in (${allLabels(policy)}) and keep_until > ${asOf}))`,

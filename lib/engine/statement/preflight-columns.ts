@@ -69,16 +69,19 @@ export const clockType: Check = ({ policy, governed }) =>
   (policy.clock.in ? [] : clockColumns(policy.clock)).flatMap((c) => {
     const column = governed?.columns[c];
     if (!column || scaleOf(policy.clock).columns.includes(column.plain)) return [];
-    const spelled = SPELLED[column.plain];
     return [
       {
         problem: `the clock ${name(c)} is ${column.type}, the policy says ${policy.clock.type}`,
-        remedy: spelled
-          ? `correct clock.type in the policy: ${spelled}`
-          : 'name another clock in the policy: timestamptz, timestamp, date, a number of seconds or milliseconds, or ISO text',
+        remedy: asClock(column.plain),
       },
     ];
   });
+
+/** How a column of this type is declared as a clock. */
+export const asClock = (type: string): string =>
+  SPELLED[type]
+    ? `correct clock.type in the policy: ${SPELLED[type]}`
+    : 'name another clock in the policy: timestamptz, timestamp, date, a number of seconds or milliseconds, or ISO text';
 
 /** What the strategy itself demands of the table. */
 export const strategyFits: Check = ({ policy, governed }) =>
@@ -141,13 +144,30 @@ function isOfType({ facts }: Catalog, column: Column, declared: string): boolean
 
 const spelled = (column: Column): string => (NEEDS_LENGTH.test(column.plain) ? column.type : column.plain);
 
-const notNull = (r: Relation, key: readonly KeyColumn[]): Problem[] =>
-  key
-    .filter((k) => !r.columns[k.column]!.not_null)
-    .map((k) => ({
-      problem: `${name(k.column)} of ${quoted(r)} may be NULL: a receipt could not name such a row`,
-      remedy: `ALTER TABLE ${quoted(r)} ALTER COLUMN ${name(k.column)} SET NOT NULL; (fill the rows that have none first), or name another unique key`,
-    }));
+/** Of such a table most rows may have no NULL there; only the database knows, and says so when it is told that none may. */
+function notNull(r: Relation, key: readonly KeyColumn[]): Problem[] {
+  const open = key.map((k) => k.column).filter((c) => !r.columns[c]!.not_null);
+  if (open.length === 0) return [];
+  const set = `ALTER TABLE ${quoted(r)} ${open.map((c) => `ALTER COLUMN ${name(c)} SET NOT NULL`).join(', ')};`;
+  const problem = `${open.map(name).join(', ')} of ${quoted(r)} may be NULL: a receipt could not name such a row`;
+  const other = r.indexes.find(
+    (i) => i.unique && i.partial === null && i.columns.every((c) => r.columns[c]?.not_null),
+  );
+  if (other) {
+    const named = other.columns.map((column) => `{ column: '${column}' }`).join(', ');
+    return [{ problem, remedy: `name another unique key in the policy: key: [${named}]; or ${set}` }];
+  }
+  // None of a partitioned table can be unique without the columns it is partitioned by.
+  if (r.kind === 'p') return [{ problem, remedy: `${set} (fill the rows that have none first)` }];
+  return [
+    { problem, remedy: `${set} where rows have none, name them by a column of their own: ${ownKey(r)}` },
+  ];
+}
+
+/** A column that names every row, and how the policy says it. */
+const ownKey = (r: Relation): string =>
+  `ALTER TABLE ${quoted(r)} ADD COLUMN ${OWN_KEY} bigint GENERATED ALWAYS AS IDENTITY UNIQUE; and key: [{ column: '${OWN_KEY}' }] in the policy, with refersTo where rows refer to the old key`;
+const OWN_KEY = 'lapse_key';
 
 const unique = (r: Relation, key: readonly KeyColumn[]): Problem[] => {
   const columns = key.map((k) => k.column);

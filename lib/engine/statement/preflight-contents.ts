@@ -5,9 +5,10 @@
  */
 import type { Problem } from '../../platform/errors';
 import { name, tableLabel } from '../../platform/sql';
+import { contentsOf, ending, type LettingGo, type Referring, staying } from '../../policies/contents';
 import type { Content, Policy } from '../../policies/contract';
-import { contentsOf } from '../../policies/going';
-import { inOrderOf } from '../../policies/hanging';
+import { goingDependants } from '../../policies/going';
+import { inOrderOf, sameTable } from '../../policies/hanging';
 import { keys } from './preflight-columns';
 import { Catalog, type Check, label, quoted } from './preflight-facts';
 import { gates } from './preflight-gates';
@@ -19,7 +20,7 @@ export const checksOfContent = (policy: Policy, i: number): Check[] => {
     new Catalog({ ...catalog.policy, dependants }, catalog.facts, catalog.permanent);
   return [
     (catalog) => keys(alone(catalog, [])),
-    (catalog) => gates(alone(catalog, catalog.policy.dependants.slice(0, content.sharedWith.length))),
+    (catalog) => gates(alone(catalog, catalog.policy.dependants.slice(0, staying(policy, content).length))),
     (catalog) => declaredReferences(catalog, policy, content, `contents.${i}`),
   ];
 };
@@ -33,8 +34,7 @@ function declaredReferences(catalog: Catalog, policy: Policy, content: Content, 
   const known = catalog.pointingAt(governed).map((f) => {
     return { f, from: catalog.relation(f.from), columns: inOrderOf(wanted, f) };
   });
-  const isOwn = (schema: string, table: string) =>
-    schema === policy.table.schema && table === policy.table.name;
+  const all = [...staying(policy, content), ...ending(policy, content).map(referringOf)];
   const undeclared = known.flatMap(({ f, from, columns }): Problem[] => {
     if (!from) return [];
     if (columns === null) {
@@ -45,27 +45,25 @@ function declaredReferences(catalog: Catalog, policy: Policy, content: Content, 
         },
       ];
     }
-    const mine = isOwn(from.schema, from.name);
-    const declared = mine
-      ? content.references.some((r) => same(r, columns))
-      : content.sharedWith.some(
-          (s) => s.table.schema === from.schema && s.table.name === from.name && same(s.columns, columns),
-        );
+    const declared = all.some((s) => sameTable(s.table, from) && same(s.columns, columns));
     if (declared) return [];
     const listed = `[${columns.map((c) => `'${c}'`).join(', ')}]`;
+    const goes = goingDependants(policy).some((d) => sameTable(d.table, from));
     return [
       {
         problem: `${field}: ${label(from)} (${columns.join(', ')}) refers to ${label(governed)} and is not declared: its rows would be asked by nobody`,
-        remedy: mine
+        remedy: sameTable(policy.table, from)
           ? `add ${listed} to ${field}.references of the policy`
-          : `add { table: { schema: '${from.schema}', name: '${from.name}' }, columns: ${listed} } to ${field}.sharedWith of the policy`,
+          : `add { table: { schema: '${from.schema}', name: '${from.name}' }, columns: ${listed} } to ${field}.${goes ? 'referredBy' : 'sharedWith'} of the policy`,
       },
     ];
   });
   return [...undeclared, ...unheld(catalog, policy, content, field)];
 }
 
-/** A row of the governed table that is written meanwhile would refer to nothing: only a foreign key refuses it. */
+const referringOf = ({ place, columns }: LettingGo): Referring => ({ table: place.table, columns });
+
+/** A row that is written meanwhile would refer to nothing: only a foreign key refuses it. */
 function unheld(catalog: Catalog, policy: Policy, content: Content, field: string): Problem[] {
   const governed = catalog.governed!;
   const pointing = catalog.pointingAt(governed).map((f) => ({
@@ -75,16 +73,16 @@ function unheld(catalog: Catalog, policy: Policy, content: Content, field: strin
       f,
     ),
   }));
-  return content.references
+  return ending(policy, content)
+    .map(referringOf)
     .filter(
       (r) =>
         !pointing.some(
-          ({ from, columns }) =>
-            from && columns && tableLabel(from) === tableLabel(policy.table) && same(r, columns),
+          ({ from, columns }) => from && columns && sameTable(from, r.table) && same(r.columns, columns),
         ),
     )
-    .map((r) => ({
-      problem: `${field}: ${tableLabel(policy.table)} (${r.join(', ')}) refers to ${label(governed)} and no foreign key says so: a row written meanwhile would refer to nothing`,
-      remedy: `ALTER TABLE ${name(policy.table.schema)}.${name(policy.table.name)} ADD FOREIGN KEY (${r.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${content.key.map((k) => name(k.column)).join(', ')}) NOT VALID;`,
+    .map(({ table, columns }) => ({
+      problem: `${field}: ${tableLabel(table)} (${columns.join(', ')}) refers to ${label(governed)} and no foreign key says so: a row written meanwhile would refer to nothing`,
+      remedy: `ALTER TABLE ${name(table.schema)}.${name(table.name)} ADD FOREIGN KEY (${columns.map(name).join(', ')}) REFERENCES ${quoted(governed)} (${content.key.map((k) => name(k.column)).join(', ')}) NOT VALID;`,
     }));
 }

@@ -6,6 +6,7 @@ import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
 import { scaleOf } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
+import { asClock } from './preflight-columns';
 import { type Catalog, type Check, quoted, type Relation } from './preflight-facts';
 import { freeName, waitsAnyway } from './preflight-gates';
 import { createIndex } from './preflight-indexes';
@@ -41,7 +42,7 @@ function ofType({ policy: { clock } }: Catalog, r: Relation): Problem[] {
   return [
     {
       problem: `the clock ${name(clock.column)} of ${quoted(r)} is ${column.type}, the policy says ${clock.type}`,
-      remedy: 'correct clock.type in the policy',
+      remedy: asClock(column.plain),
     },
   ];
 }

@@ -5,8 +5,9 @@
 
 import { z } from 'zod';
 import type { Problem } from '../../platform/errors';
+import { contentsOf } from '../../policies/contents';
 import type { PermanentTable, Policy } from '../../policies/contract';
-import { contentsOf, goingDependants, goingFiles, ownFiles } from '../../policies/going';
+import { goingDependants, goingFiles, ownFiles } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
 import { contentPolicies } from './content-policies';
 import { fileIndexes } from './fit-files';

@@ -26,17 +26,21 @@ import {
   utc,
   withParts,
 } from '../../platform/sql';
+import { contentsOf } from '../../policies/contents';
 import type { Dependant, Policy } from '../../policies/contract';
-import { contentsOf, detachedDependants, goingDependants, ownFiles } from '../../policies/going';
+import { detachedDependants, goingDependants, ownFiles } from '../../policies/going';
 import { parentTable } from '../../policies/hanging';
 import { type Place, placeOf, treeOf } from '../../policies/tree';
+import { goesInAny } from './above';
 import { furtherDown, number, parentOf } from './below';
-import { contentsWith } from './contents';
+import { contentBy } from './contents-preview';
 import { belongs, bytesOf, capped, filesOf } from './files';
+import { hashOf, hashOfAll } from './hash-of';
 import { KeptCounts, staysBecause } from './keeping';
 import { onLeaf } from './leaf-by-leaf';
 import { type Leg, Position } from './leg';
 import { type Walk, walkOf } from './legs';
+import { countedOnce, mayHangOnSeveral } from './once';
 import { progress, REASONS } from './pick';
 import { mayGo } from './predicate';
 
@@ -97,7 +101,10 @@ export function previewPage(
     cte('stayed', sql`select stays as reason, count(*) as n from judged where stays is not null group by 1`),
     ...going(
       policy,
-      contentsOf(policy).map((c) => contentsWith(policy, c, legs, asOf)),
+      contentsOf(policy).map((c, i) => contentBy(policy, c, i, legs, asOf)),
+      mayHangOnSeveral(policy)
+        ? countedOnce(policy, declared, allOf(goesInAny(declared, legs, asOf), only && sql`(${only})`))
+        : null,
     ),
   );
   return query(
@@ -110,7 +117,7 @@ export function previewPage(
     ${detachedIn(policy)} as detached,
     retention.chain_rows(${typed(rowsSha256, 'text')}, coalesce((
       select array_agg(jsonb_build_array(g.label, g.key, g.bytes, g.files, g.along)::text order by g.n) from going g), '{}')) as rows_sha256,
-    coalesce((select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
+    coalesce((select jsonb_agg(s.key) from (select g.key from going g where g.key is not null order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
     ${utc(sql`(select min(clk) from going)`)} as oldest,
     ${utc(sql`(select max(clk) from going)`)} as newest
   from at`,
@@ -134,8 +141,8 @@ const judged = (w: Walk, only: Sql | undefined): Sql =>
   );
 
 /** Part `going`: the judged rows that would go, with what goes along or loses its reference: rows, bytes and files, and a hash of the keys. */
-/** `contents`: of each table that the rows refer to, those that would go with row `t`. */
-function going(policy: Policy, contents: readonly Sql[]): Sql[] {
+/** `contents`: a part `c<i>(r, n, bytes, files, keys)` for each table that the rows refer to. */
+function going(policy: Policy, contents: readonly Sql[], once: Sql | null): Sql[] {
   const places = treeOf(policy).places.filter((p) => p.n > 0);
   const detached = detachedDependants(policy);
   if (places.length + detached.length + contents.length === 0) {
@@ -151,9 +158,10 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
     summed([id('j', column), ...along.map(({ d }) => sql`coalesce(${d}.${id(column)}, 0)`)]);
   const none = hashOf(sql`''`);
   return [
-    below(policy),
-    ...places.map(alongBy),
-    ...contents.map((those, i) => contentBy(policy, those, i)),
+    ...(once === null ? [] : [hanging(policy), once]),
+    below(policy, once !== null),
+    ...places.map((p) => alongBy(p, once === null ? 'below' : 'counted')),
+    ...contents,
     ...detached.map((d, i) => losingBy(policy, d, i)),
     cte(
       'going',
@@ -169,54 +177,41 @@ function going(policy: Policy, contents: readonly Sql[]): Sql[] {
   ];
 }
 
-const hashOf = (keys: Sql): Sql => sql`encode(sha256(${keys}), 'hex')`;
-const hashOfAll = (key: Sql): Sql =>
-  hashOf(sql`coalesce(string_agg(sha256(convert_to(${key}, 'UTF8')), '' order by ${key} collate "C"), '')`);
-
 /** Part `below(n, o, c, r)`: the rows of the page that go and all that goes with them, each row once; governed rows are judged by themselves. */
-function below(policy: Policy): Sql {
-  const further = sql`
-      union
-      select x.n, x.o, x.c, x.r from b cross join lateral (${furtherDown(policy, raw('r'))}) x where x.n > 0`;
-  return cte(
+const below = (policy: Policy, hasHanging: boolean): Sql =>
+  cte(
     'below',
     sql`
-    with recursive b(n, o, c, r) as (
-      select 0, t.tableoid, j.c, j.n from judged j join only ${tableId(policy.table)} t on t.ctid = j.c where j.stays is null${treeOf(policy).branches.length > 0 ? further : sql``}
-    ) select n, o, c, min(r) as r from b group by n, o, c
+    ${hasHanging ? sql`select n, o, c, min(r) as r from hanging group by n, o, c` : walked(policy, sql`select n, o, c, min(r) as r from b group by n, o, c`)}
   `,
     true,
   );
+
+/** Part `hanging(n, o, c, r)`: the same, each row once for every row of the page that it goes with. */
+const hanging = (policy: Policy): Sql =>
+  cte('hanging', sql`${walked(policy, sql`select n, o, c, r from b`)}`, true);
+
+function walked(policy: Policy, read: Sql): Sql {
+  const further = sql`
+      union
+      select x.n, x.o, x.c, x.r from b cross join lateral (${furtherDown(policy, raw('r'))}) x where x.n > 0`;
+  return sql`with recursive b(n, o, c, r) as (
+      select 0, t.tableoid, j.c, j.n from judged j join only ${tableId(policy.table)} t on t.ctid = j.c where j.stays is null${treeOf(policy).branches.length > 0 ? further : sql``}
+    ) ${read}`;
 }
 
 /** Part `d<n>(r, n, bytes, files, keys)`: the rows of one place by the governed row they go with. */
-const alongBy = (place: Place): Sql =>
+const alongBy = (place: Place, rows: 'below' | 'counted'): Sql =>
   cte(
     `d${place.n}`,
     sql`
     select b.r, count(*) as n, coalesce(sum(${bytesOf('d', place.files)}), 0) as bytes, coalesce(sum(${filesOf('d', place.files)}), 0) as files,
       ${hashOfAll(keyAsText('d', place.key))} as keys
-    from below b cross join lateral (select d.* from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c offset 0) d
+    from ${raw(rows)} b cross join lateral (select d.* from ${tableId(place.table)} d where d.tableoid = b.o and d.ctid = b.c offset 0) d
     where b.n = ${number(place)} group by b.r
   `,
     true,
   );
-
-/** Part `c<i>(r, n, bytes, files, keys)`: what a row would be the last to refer to. */
-function contentBy(policy: Policy, those: Sql, i: number): Sql {
-  const { files, key } = contentsOf(policy)[i]!;
-  return cte(
-    `c${i}`,
-    sql`
-    select j.n as r, x.* from judged j join only ${tableId(policy.table)} t on t.ctid = j.c cross join lateral (
-      select count(*) as n, coalesce(sum(${bytesOf('d', files)}), 0) as bytes, coalesce(sum(${filesOf('d', files)}), 0) as files,
-        ${hashOfAll(keyAsText('d', key))} as keys
-      ${those}
-    ) x where j.stays is null
-  `,
-    true,
-  );
-}
 
 /** Part `e<i>(r, n, keys)`: the rows that lose one reference, but those that go themselves. */
 function losingBy(policy: Policy, d: Dependant, i: number): Sql {

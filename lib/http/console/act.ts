@@ -54,17 +54,26 @@ export const actRoute = <F extends z.ZodType>(
     refuseOtherSites(request);
     const s = made();
     const who = await whoHas(cookieIn(request.headers.get('cookie'), SESSION_COOKIE), s.settings, s.clock());
-    const typed = await readForm(request);
+    const { form, ...typed } = await readForm(request);
     if (who === null) return seeOther(`/sign-in?back=${encodeURIComponent(act.back(typed))}`);
     if (isPreview(s.settings) && !act.onPreview) throw onPreview();
     demand(who, act.needs);
     const log = s.log.child({ correlation_id: correlationId, script: 'console' });
     const by = byOf({ ...s, log }, who, correlationId);
     const { said, to } = await flushed(() => carriedOut(act, by, typed));
-    const { location, cookie } = await say(said, to, s.settings.sessionSecret!, s.clock());
+    const { location, cookie } = await say(
+      { ...said, ...named(form) },
+      to,
+      s.settings.sessionSecret!,
+      s.clock(),
+    );
     return seeOther(location, [cookie]);
   }),
 });
+
+/** Each form of the console sends its own id, for the answer to find back to it. */
+const named = (form: string | undefined): { form?: string } =>
+  form !== undefined && /^[\w-]{1,100}$/.test(form) ? { form } : {};
 
 export const seeOther = (location: string, cookies: readonly string[] = []): Response => {
   const headers = new Headers({ location, 'cache-control': 'no-store' });

@@ -21,11 +21,16 @@ const Shape = z.object({
   id: z.string(),
   done: z.boolean(),
   text: z.string(),
+  /** The id of the form that was sent. */
+  form: z.string().optional(),
   field: z.string().optional(),
   typed: z.record(z.string(), z.string()),
 });
 type Shape = z.output<typeof Shape>;
 export type Said = Omit<Shape, 'id'>;
+
+/** For one form of a page that has several. */
+export const saidTo = (said: Said | null, form: string): Said | null => (said?.form === form ? said : null);
 
 /** `path` with the number of what is said, and the cookie that says it. */
 export async function say(
@@ -69,6 +74,5 @@ export async function whatWasSaid(
 function fitting(said: Said): Said {
   const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
   if (size(said) <= MOST_BYTES) return said;
-  const { field } = said;
-  return { done: said.done, text: said.text.slice(0, 500), ...(field ? { field } : {}), typed: {} };
+  return { ...said, text: said.text.slice(0, 500), typed: {} };
 }

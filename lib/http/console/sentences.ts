@@ -288,12 +288,7 @@ export function policyState(facts: PolicyFacts, now: Date): State {
   }
   if (paused) {
     const since = paused.at ? ` since ${minuteOf(paused.at)}` : '';
-    return state(
-      'Ⅱ',
-      'Paused',
-      'rest',
-      `Paused by ${paused.by}${since}: “${paused.why}”. Nothing is deleted.`,
-    );
+    return state('Ⅱ', 'Paused', 'rest', `By ${paused.by}${since}: “${paused.why}”. Nothing is deleted.`);
   }
   if (breaker) {
     const again = clockOf(new Date(now.getTime() + breaker.secondsLeft * 1000));

@@ -7,6 +7,7 @@ import { setCookie } from './cookies';
 import { readForm } from './form';
 import { say } from './said';
 import { ownPath, refuseOtherSites } from './same-origin';
+import { scriptsCookie } from './scripts';
 import { SESSION_COOKIE, SESSION_SECONDS, signIn } from './session';
 import { addressOf, type Tries, tries, UNKNOWN_ADDRESS } from './tries';
 
@@ -26,13 +27,14 @@ export function signInRoute(
     POST: answered('console', provide, async ({ request, services: made }) => {
       refuseOtherSites(request);
       const s = made();
-      const { token = '', back } = await readForm(request);
+      const { token = '', back, scripts } = await readForm(request);
       if (s.settings.sessionSecret === undefined) return seeOther('/sign-in');
       counted ??= triesOf(s);
       const refusal = await tryToken(token.trim(), s, counted, addressOf(request, process.env));
       if (refusal === null) {
         const cookie = await signIn(token.trim(), s.settings, s.clock());
-        return seeOther(ownPath(back), [setCookie(SESSION_COOKIE, cookie!, SESSION_SECONDS)]);
+        const session = setCookie(SESSION_COOKIE, cookie!, SESSION_SECONDS);
+        return seeOther(ownPath(back), [session, scriptsCookie(scripts)]);
       }
       const form = `/sign-in?back=${encodeURIComponent(ownPath(back))}`;
       const said = { done: false, text: SENTENCES[refusal], field: 'token', typed: {} };

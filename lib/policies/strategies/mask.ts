@@ -53,6 +53,7 @@ export const mask = (declared: Mask): Strategy<Mask> => {
     stays: {
       takesAlong: goes,
       mark,
+      empties: columns.filter((c) => c.to === null).map((c) => c.column),
       changes: [
         ...columns.map((c) => ({ column: c.column, to: becomes(c) })),
         { column: mark, to: MARKED_NOW },

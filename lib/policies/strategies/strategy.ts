@@ -17,6 +17,8 @@ interface Staying {
   readonly pending?: Sql;
   /** Every column that is changed, the mark among them, and what each becomes: an expression over `t`. */
   readonly changes: readonly { readonly column: string; readonly to: Sql }[];
+  /** Those that become null, whatever they held. */
+  readonly empties?: readonly string[];
   /** Settings of the transaction that those read: what must not stand in a statement's text. */
   readonly settings: readonly { readonly name: string; readonly value: string }[];
   /** What answers say of a row that is marked already, and since when. */

@@ -261,6 +261,18 @@ it.each(SHAPES)(
   },
 );
 
+it('keeps a talk to which somebody under a hold writes behind the look at it, however old the message says it is', async () => {
+  await e.db.sql('alter table messages add author text');
+  const dependants = [{ ...GOES, fate: 'set-null' as const, scope: { user: 'author' } }];
+  const policy = await readied(policyOf({ where: 'waits(t.id)', judgedBy: [], dependants }));
+  await e.db.sql(
+    `insert into retention.hold (scope, subject, reason, placed_by) values ('user', 'ada', 'case 7', 'tests')`,
+  );
+  const write = `insert into messages (talk, sent_at, author) values (1, '${OLD}', 'ada')`;
+  expect(await behindTheSnapshot(policy, write)).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+  expect(await talksNamed()).toEqual(['public.talks 3', 'public.talks 7']);
+});
+
 it('is told to people as what it is: in words, on which day it comes up, how late it is, what another period changes', async () => {
   const policy = await readied(policyOf());
   expect(clockInWords(policy.clock)).toBe('the latest of begun_at, sent_at of messages');

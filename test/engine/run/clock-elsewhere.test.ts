@@ -74,6 +74,15 @@ it('is asked for what it needs, and what the order says goes: nothing else, in b
   });
 });
 
+it('what keeps a row that is young, or has no date, is not counted: it would stay all the same', async () => {
+  const policy = await readied(policyOf());
+  await e.db.sql(`insert into retention.hold (scope, table_name, subject, reason, placed_by)
+    select 'item', 'public.wares', id, 'm', 'a' from wares where id in (1, 2, 3, 99)`);
+  const dry = await e.run(policy, { dryRun: true });
+  expect(dry.preview).toMatchObject({ expired: GOING.length - 1, kept: { held: 1 } });
+  expect(await e.run(policy)).toMatchObject({ deleted: GOING.length - 1, kept: { held: 1 } });
+});
+
 async function readied(policy: Policy): Promise<Policy> {
   await e.db.sql('grant select on parcels to lapse_app');
   expect(await follow(e, policy)).toEqual([]);

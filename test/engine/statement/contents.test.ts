@@ -336,9 +336,9 @@ it.each([
     'contents.0.references',
   ],
   [
-    'rows that stay',
-    { strategy: { kind: 'soft-delete', column: 'gone', purgeAfter: days(1) } },
-    'contents: rows that stay',
+    'rows that stay with their reference',
+    { strategy: { kind: 'mask', mark: 'gone', columns: [{ column: 'words', to: null }] } },
+    'contents.0: rows that stay refer to it',
   ],
   ['an archive', { strategy: { kind: 'archive', keepFor: days(1) } }, 'contents: an archive'],
   ['partitions', { partitioned: { by: 'day' } }, 'contents: not of a partitioned table'],

@@ -222,3 +222,69 @@ it('of a dependant is read from the catalog too, and both go', async () => {
   });
   expect(await named(e)).toHaveLength(36);
 });
+
+describe('a key that may be NULL', () => {
+  const policyOf = (changes: Partial<PolicyInput> = {}): Policy =>
+    definePolicy({
+      name: 'things',
+      description: 'things of the tests',
+      justification: 'because a test wants it so',
+      ground: 'test',
+      schedule: { run: '0 2 * * *' },
+      table: { name: 'things' },
+      key: [{ column: 'shop' }, { column: 'no' }],
+      clock: { column: 'at', type: 'timestamptz' },
+      rules: [{ label: 'all', keepFor: days(30) }],
+      ...changes,
+    });
+  const made = async () => {
+    await e.db.sql(`create table things (shop int, no int, at timestamptz, unique (shop, no)); create index on things (at, shop, no);
+      insert into things select 1, i, '2020-01-01Z' from generate_series(1, 3) i`);
+  };
+
+  it('is refused, and goes once no row can have one', async () => {
+    await made();
+    const said = await refused(e, policyOf());
+    expect(said).toContain('"shop", "no" of "public"."things" may be NULL');
+    expect(said).toContain(
+      'ALTER TABLE "public"."things" ALTER COLUMN "shop" SET NOT NULL, ALTER COLUMN "no" SET NOT NULL;',
+    );
+    expect(await follow(e, policyOf())).toEqual([]);
+    expect(await e.run(policyOf())).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+  });
+
+  it('is refused in the dry run, too, and where rows have a NULL a column of their own names them', async () => {
+    await made();
+    await e.db.sql(
+      `insert into things values (null, 1, '2020-01-01Z'), (null, 1, '2020-01-01Z'), (null, null, '2020-01-01Z')`,
+    );
+    const dry = await e.run(policyOf(), { dryRun: true });
+    const [problem] = (dry.preview?.blockers ?? []).filter((b) => b.problem.includes('may be NULL'));
+    const [, add, key] = /of their own: (ALTER TABLE .*?;) and key: (\[.*?\]) in the policy/.exec(
+      problem!.remedy,
+    )!;
+    await e.db.sql(add!);
+    expect(key).toBe("[{ column: 'lapse_key' }]");
+    const named = policyOf({ key: [{ column: 'lapse_key' }] });
+    expect(await follow(e, named)).toEqual([]);
+    expect(await e.run(named)).toMatchObject({ outcome: 'succeeded', deleted: 6 });
+  });
+
+  it('is refused with the key to name, where there is another one', async () => {
+    await made();
+    await e.db.sql('alter table things add id int generated always as identity primary key');
+    expect(await refused(e, policyOf())).toContain(
+      "name another unique key in the policy: key: [{ column: 'id' }]; or ALTER",
+    );
+  });
+
+  it('of a partitioned table is to be filled', async () => {
+    await e.db.sql(
+      `create table things (shop int, at timestamptz, unique (shop, at)) partition by range (at)`,
+    );
+    const key = [{ column: 'shop' }, { column: 'at' }];
+    expect(await refused(e, policyOf({ key, partitioned: { by: 'other' } }))).toContain(
+      '(fill the rows that have none first)',
+    );
+  });
+});

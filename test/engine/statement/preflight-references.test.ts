@@ -186,6 +186,34 @@ it('asks for the index and the foreign key of each partition that lacks them', a
   expect(await follow(e, rentals)).toEqual([]);
 });
 
+it('asks for one index on the whole where partitions of the governed table refer to what goes with it', async () => {
+  await e.db.sql(`create table cover (id int primary key, tenant int, book int);
+    create table book (tenant int, id int, at timestamptz, cover int references cover, primary key (tenant, id)) partition by hash (tenant);
+    create table book_0 partition of book for values with (modulus 1, remainder 0);
+    alter table cover add foreign key (tenant, book) references book on delete cascade;
+    create index on cover (tenant, book); create index on book (at, tenant, id)`);
+  await e.db.sql('grant select, update, delete on cover, book, book_0 to lapse_app');
+  const books = policy({
+    table: { name: 'book' },
+    key: [{ column: 'tenant' }, { column: 'id' }],
+    partitioned: { by: 'other' },
+    dependants: [
+      { table: { name: 'cover' }, key: id, references: ['tenant', 'book'], fate: 'delete' },
+      {
+        table: { name: 'book' },
+        via: { name: 'cover' },
+        key: [{ column: 'tenant' }, { column: 'id' }],
+        references: ['cover'],
+        fate: 'block',
+      },
+    ],
+  });
+  expect(await refused(e, books)).toContain(
+    `SELECT retention.index_statements('"public"."book"', '"cover"');`,
+  );
+  expect(await follow(e, books)).toEqual([]);
+});
+
 it('prints no foreign key of partitions where the whole has one of the same columns that says something else', async () => {
   await e.db.sql('create table cp (tenant int, id int, at timestamptz, primary key (tenant, id))');
   await e.db.sql(`create table cc (tenant int, id int, parent int, primary key (tenant, id),

@@ -1,8 +1,12 @@
 /** Rows go with everything that hangs on them, at any depth, or they stay; each row that goes is named once. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunResult } from '@/lib/engine/run/result';
-import type { Policy } from '@/lib/policies/contract';
-import { type Engine, engine, fitsDatabase, protect } from '../../support/engine';
+import { Found } from '@/lib/engine/statement/found';
+import { legsOf, type Position } from '@/lib/engine/statement/leg';
+import { type PreviewPage, previewPage } from '@/lib/engine/statement/preview';
+import { askOne } from '@/lib/platform/session';
+import { days, type Policy } from '@/lib/policies/contract';
+import { type Engine, engine, fitsDatabase, NOW, protect } from '../../support/engine';
 import { named } from '../../support/preflight';
 import { FRESH, OLD, on, planted, present, treePolicy } from '../../support/tree';
 
@@ -199,6 +203,49 @@ describe('two ways to the same rows', () => {
     const gone = await named(e);
     expect(new Set(gone).size).toBe(gone.length);
     expect(gone.length).toBe(16);
+  });
+});
+
+describe('a row that hangs on several rows that go', () => {
+  const SHARED = `create table doc (id int primary key, at timestamptz, org text);
+      create table leaf (id int primary key, one int references doc, two int references doc, path text);
+      create table deep (id int primary key, leaf int references leaf);
+      insert into doc values (1, '${OLD}', 'a'), (2, '${OLD}', 'b'), (3, '${FRESH}', 'a'), (4, '${OLD}', 'b');
+      insert into leaf values (10, 1, 2), (11, 2, 1), (12, 1, 3), (13, 4, 4), (14, 3, 3), (15, 1, 4);
+      insert into deep select id * 10, id from leaf`;
+  const shared = (more: object = {}) =>
+    treePolicy([on('leaf', null, 'one'), on('leaf', null, 'two'), on('deep', 'leaf', 'leaf')], more);
+
+  it('is counted once by a dry run, also where those go by several rules', async () => {
+    await planted(e, `${SHARED}; create index on doc (org, at, id)`);
+    const rules = ['a', 'b'].map((org) => ({ label: org, match: { org }, keepFor: days(30) }));
+    const { real } = await both(shared({ rules }));
+    expect(real).toMatchObject({ deleted: 3, dependantsDeleted: 10 });
+    expect(await present(e, 'leaf', 'deep')).toEqual(['public.deep 140', 'public.leaf 14']);
+  });
+
+  it('is counted once wherever the pages of a dry run end, and with the same row, so that it says the same', async () => {
+    await planted(e, SHARED);
+    const policy = shared();
+    const [leg] = legsOf(policy, NOW);
+    const seen = async (limit: number) => {
+      const found = new Found();
+      let position: Position | null = null;
+      for (let ended = false; !ended; ) {
+        const page: PreviewPage = await askOne(
+          e.services.database,
+          previewPage(policy, leg!, position, NOW.toISOString(), { limit, rowsSha256: found.rowsSha256 }),
+          { statementMs: 5_000, readOnly: true },
+        );
+        found.add(page);
+        ({ ended, ...position } = page.after);
+      }
+      return found;
+    };
+    const whole = await seen(100);
+    expect(whole.dependants).toEqual({ 'public.leaf': 5, 'public.deep': 5 });
+    for (const limit of [1, 2])
+      expect(await seen(limit)).toMatchObject({ dependants: whole.dependants, rowsSha256: whole.rowsSha256 });
   });
 });
 

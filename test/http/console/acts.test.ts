@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pauseRoute, resumeAllRoute, resumeRoute, stopAllRoute } from '@/lib/http/console/acts';
+import { saidTo } from '@/lib/http/console/said';
 import type { Services } from '@/lib/services';
 import { CONSOLE_ENV, form, type Staff, shown } from '@/test/support/console';
 import { DAY, govern, things } from '@/test/support/engine';
@@ -62,6 +63,19 @@ it('what is refused leads back with what was typed', async () => {
   expect(answer).toMatchObject({ path: '/', said: { done: false, field: 'policy' } });
   expect(answer.said?.typed).toMatchObject({ reason: 'legal asks' });
   expect(answer.said?.text).toContain('there is no policy "none-such"');
+});
+
+it('what is answered reaches the form that was sent, and no other of its page', async () => {
+  const { said } = await shown(
+    s,
+    await send('pause', 'otto', { policy: 'none-such', form: 'pause-none-such', reason: 'legal asks' }),
+  );
+  expect(saidTo(said, 'pause-none-such')?.typed).toEqual({ policy: 'none-such', reason: 'legal asks' });
+  expect(saidTo(said, 'stop-all')).toBeNull();
+  // What is no id of a form names none.
+  const odd = await shown(s, await send('pause', 'otto', { policy: 'none-such', form: 'x"y' }));
+  expect(odd.said).toMatchObject({ done: false });
+  expect(odd.said).not.toHaveProperty('form');
 });
 
 describe('who may', () => {

@@ -203,7 +203,7 @@ describe('a policy', () => {
 
   it('that is paused names who did it, since when and why', () => {
     expect(policyState(facts({ paused }), NOW).sentence).toBe(
-      'Paused by maria since 2026-11-22 02:10 UTC: “legal asks”. Nothing is deleted.',
+      'By maria since 2026-11-22 02:10 UTC: “legal asks”. Nothing is deleted.',
     );
   });
 

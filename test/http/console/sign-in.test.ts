@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { scriptsRoute } from '@/lib/http/console/scripts';
 import { SESSION_COOKIE } from '@/lib/http/console/session';
 import { signInRoute, signOutRoute } from '@/lib/http/console/sign-in';
 import { type Tries, tries, UNKNOWN_ADDRESS } from '@/lib/http/console/tries';
@@ -30,6 +31,21 @@ it('an operator’s own token opens the console, at the page that was asked for,
   const [cookie] = answer.headers.getSetCookie();
   expect(cookie).toMatch(/^__Host-lapse=[^;]+; Path=\/; Max-Age=28800; Secure; HttpOnly; SameSite=Lax$/);
   expect(cookie).not.toContain(STAFF.otto.token);
+});
+
+it('a browser that shows what stands there without scripts gets every page whole, until it signs in with them', async () => {
+  const scripts = async (fields: object) =>
+    (await post(STAFF.otto.token, {}, fields)).headers.getSetCookie().find((c) => c.includes('scripts'));
+  expect(await scripts({ scripts: 'off' })).toMatch(/^__Host-lapse-scripts=off; Path=\/; Max-Age=28800;/);
+  expect(await scripts({})).toMatch(/^__Host-lapse-scripts=; Path=\/; Max-Age=0;/);
+  const since = await scriptsRoute(() => s).POST(
+    await form(s, 'otto', { scripts: 'off', back: '/runs/x?y=1' }),
+  );
+  expect([since.status, since.headers.get('location')]).toEqual([303, '/runs/x?y=1']);
+  expect(since.headers.getSetCookie()[0]).toMatch(/^__Host-lapse-scripts=off;/);
+  const elsewhere = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
+  const other = await scriptsRoute(() => s).POST(await form(s, 'otto', { scripts: 'off' }, elsewhere));
+  expect([other.status, other.headers.getSetCookie()]).toEqual([403, []]);
 });
 
 it('signing out takes the cookie away', async () => {

@@ -92,6 +92,14 @@ export const clockMutants: readonly Mutant[] = [
     tests: [`${keys}:of text is refused`],
   },
   {
+    id: 'KY3',
+    promise: 'A dry run of rows that have no key says what stands in the way, not an error of its own.',
+    file: 'lib/engine/statement/preview.ts',
+    find: 'from going g where g.key is not null order by',
+    replace: 'from going g order by',
+    tests: [`${keys}:is refused in the dry run`],
+  },
+  {
     id: 'PL1',
     promise: 'From a partition that was detached while a run lasts nothing more is deleted.',
     file: 'lib/engine/statement/request.ts',
@@ -173,9 +181,10 @@ export const clockMutants: readonly Mutant[] = [
   },
   {
     id: 'CB2',
-    promise: 'The same where rows go along, level by level.',
-    file: 'lib/engine/statement/shapes/locked.ts',
-    find: `    policy.clock.orLaterIn && sql\`(\${walk.takes} is not true)\`,\n`,
+    promise:
+      'Rows that others keep are locked before they are judged for good, also where nothing goes along.',
+    file: 'lib/engine/statement/shapes/index.ts',
+    find: '    isKeptByOthers(b) ||\n',
     replace: '',
     tests: [`${below}:keeps a talk for which`],
   },

@@ -8,6 +8,7 @@ const races = 'test/engine/statement/spared-races.test.ts';
 const settle = `${statement}/spared/settle.ts`;
 const judge = `${statement}/spared/judge.ts`;
 const contents = 'test/engine/statement/contents.test.ts';
+const contentsBelow = 'test/engine/statement/contents-below.test.ts';
 const detach = 'test/engine/statement/detach.test.ts';
 
 export const fateMutants: readonly Mutant[] = [
@@ -161,25 +162,25 @@ export const fateMutants: readonly Mutant[] = [
     id: 'FT20',
     promise: 'What the rows refer to is locked before it is asked who else refers to it.',
     file: `${statement}/shapes/with-contents.ts`,
-    find: 'between: [lockingContents(b, LOCKED_PLACES), ...(shape.between ?? [])],',
+    find: 'between: [lockingContents(b, LOCKED_PLACES)!, ...(shape.between ?? [])],',
     replace:
-      'between: [...(b.request.seq < 0 ? [lockingContents(b, LOCKED_PLACES)] : []), ...(shape.between ?? [])],',
+      'between: [...(b.request.seq < 0 ? [lockingContents(b, LOCKED_PLACES)!] : []), ...(shape.between ?? [])],',
     tests: [`${contents}:of two batches`, `${contents}:while someone else decides`],
   },
   {
     id: 'FT21',
     promise: 'A content stays while another row of the table refers to it.',
     file: `${statement}/contents.ts`,
-    find: 'return anyOf(...own, ...sharing(content));',
-    replace: 'return anyOf(...own.slice(9), ...sharing(content));',
+    find: 'return anyOf(...own, ...sharing(policy, content));',
+    replace: 'return anyOf(...own.slice(9), ...sharing(policy, content));',
     tests: [`${contents}:goes with the last row`],
   },
   {
     id: 'FT22',
     promise: 'A content stays while a row of another table refers to it.',
     file: `${statement}/contents.ts`,
-    find: 'return anyOf(...own, ...sharing(content));',
-    replace: 'return anyOf(...own, ...sharing(content).slice(9));',
+    find: 'return anyOf(...own, ...sharing(policy, content));',
+    replace: 'return anyOf(...own, ...sharing(policy, content).slice(9));',
     tests: [`${contents}:stays without one`],
   },
   {
@@ -202,7 +203,7 @@ export const fateMutants: readonly Mutant[] = [
     id: 'FT25',
     promise: 'What refers to a content without a foreign key is behind a gate.',
     file: `${statement}/preflight-contents.ts`,
-    find: 'catalog.policy.dependants.slice(0, content.sharedWith.length)',
+    find: 'catalog.policy.dependants.slice(0, staying(policy, content).length)',
     replace: 'catalog.policy.dependants.slice(0, 0)',
     tests: [`${contents}:stays without one`],
   },
@@ -222,5 +223,53 @@ export const fateMutants: readonly Mutant[] = [
     find: 'if locked_rows > 0 then',
     replace: 'if false then',
     tests: [`${detach}:takes no reference away from a row that a trigger keeps`],
+  },
+  {
+    id: 'FT30',
+    promise: 'What dependants refer to is locked before it is asked who else refers to it.',
+    file: `${statement}/shapes/tree.ts`,
+    find: 'between: [...between, ...lockingContentsOfTree(b), ',
+    replace: 'between: [...between, ...lockingContentsOfTree(b).slice(9), ',
+    tests: [`${contentsBelow}:of two batches`],
+  },
+  {
+    id: 'FT31',
+    promise: 'A content of dependants stays while any row of the tree that does not go refers to it.',
+    file: `${statement}/contents.ts`,
+    find: ' and y.o = o.tableoid and y.c = o.ctid',
+    replace: '',
+    tests: [`${contentsBelow}:goes with the last of them`],
+  },
+  {
+    id: 'FT32',
+    promise: 'A hold, an extension or a dead letter on what a row below refers to keeps the row.',
+    file: `${statement}/predicate.ts`,
+    find: 'contents.length === 0 ? itself : anyOf(itself, ...contents)',
+    replace: 'itself',
+    tests: [`${contentsBelow}:while it has an entry`],
+  },
+  {
+    id: 'FT33',
+    promise: 'A hold on what a row below refers to keeps the row.',
+    file: `${statement}/predicate.ts`,
+    find: '      ...heldByContents(policy, p, alias).map(isTrue),\n',
+    replace: '',
+    tests: [`${contentsBelow}:while a hold is on it`],
+  },
+  {
+    id: 'FT34',
+    promise: 'A mask that keeps the reference keeps what it refers to.',
+    file: 'lib/policies/contents.ts',
+    find: 'rowsLeave(policy) || (strategyOf',
+    replace: 'true || (strategyOf',
+    tests: [`${contentsBelow}:a row that is only marked`],
+  },
+  {
+    id: 'FT35',
+    promise: 'What the rows refer to goes with their purge, and where a consent is withdrawn.',
+    file: 'lib/policies/purge.ts',
+    find: '...(contents ? { contents } : {}),',
+    replace: '',
+    tests: [`${contentsBelow}:a row that is only marked`],
   },
 ];

@@ -1,6 +1,7 @@
 /** Rows and all that hangs on them: lib/engine/statement/below.ts, shapes/tree.ts and functions/tree.sql. */
 import type { Mutant } from '../mutant';
 
+const levels = 'test/dev/proof-levels.test.ts';
 const tree = 'test/engine/statement/tree.test.ts';
 const bounds = 'test/engine/statement/tree-bounds.test.ts';
 
@@ -80,5 +81,38 @@ export const treeMutants: readonly Mutant[] = [
     find: '#rowsOfEach: number | undefined;',
     replace: '#rowsOfEach: number | undefined = 1;',
     tests: [`${bounds}:counts the first`],
+  },
+  {
+    id: 'TR05',
+    promise:
+      'What goes along is locked before the batch looks what lies below it: it does not leave meanwhile.',
+    file: 'lib/engine/statement/shapes/tree.ts',
+    find: 'lock: found(sql` for update`)',
+    replace: 'lock: found(sql``)',
+    tests: [`${levels}:what comes below a locked row`],
+  },
+  {
+    id: 'TR06',
+    promise: 'What a hold keeps and came below a row after it was picked keeps that row.',
+    file: 'lib/engine/statement/shapes/locked.ts',
+    find: `held(walk),\n    walk.isExtendable && extended`,
+    replace: `walk.isExtendable && extended`,
+    tests: [`${levels}:what comes below a locked row`],
+  },
+  {
+    id: 'TR07',
+    promise: 'A row that something began to keep while its batch ran fails no run: the batch steps over it.',
+    file: 'lib/engine/guard/poison.ts',
+    find: `steps over it.\n  return 'again';`,
+    replace: `steps over it.\n  return 'no';`,
+    tests: [`${levels}:begins to refer`],
+  },
+  {
+    id: 'TR08',
+    promise: 'A dry run counts a row once that goes with several, wherever these lie.',
+    file: 'lib/engine/statement/preview.ts',
+    find: 'mayHangOnSeveral(policy)',
+    replace: 'mayHangOnSeveral(policy) && legs.length > 1',
+    tests: [`${tree}:is counted once wherever the pages`],
   },
 ];

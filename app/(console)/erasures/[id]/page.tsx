@@ -110,9 +110,14 @@ function ConfirmIt({ visit: v, request: r }: { visit: Visit; request: ErasureReq
           ]}
           yes={`Erase ${rows}`}
           no={{ text: 'Erase nothing', href: '/erasures' }}
+          said={v.said}
         >
-          <TypedName name="confirm" value={numberOf(r.id)} said={v.said} />
-          <Reason said={v.said} />
+          {(said) => (
+            <>
+              <TypedName name="confirm" value={numberOf(r.id)} said={said} />
+              <Reason said={said} />
+            </>
+          )}
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -130,8 +135,9 @@ const Withdraw = ({ visit: v, request: r }: { visit: Visit; request: ErasureRequ
         yes="Withdraw"
         no={{ text: 'Let it go on', href: '/erasures' }}
         danger={false}
+        said={v.said}
       >
-        <Reason said={v.said} />
+        {(said) => <Reason said={said} />}
       </Confirm>
     </ForWhoMay>
   </Section>

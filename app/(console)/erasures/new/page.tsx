@@ -92,12 +92,17 @@ async function Look({
             ]}
             yes={`Erase ${manyOf(result.deleted, 'row')}`}
             no={{ text: 'Erase nothing', href: '/erasures' }}
+            said={v.said}
           >
-            <TypedName name="confirm" value={number} said={v.said} />
-            <Reason
-              said={v.said}
-              hint="The number of the person's request, as your file has it; kept in the audit chain, so no personal data."
-            />
+            {(said) => (
+              <>
+                <TypedName name="confirm" value={number} said={said} />
+                <Reason
+                  said={said}
+                  hint="The number of the person's request, as your file has it; kept in the audit chain, so no personal data."
+                />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>

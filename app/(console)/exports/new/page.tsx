@@ -25,22 +25,27 @@ export default async function NewExport({ searchParams }: { searchParams: Search
             yes="Make the copy"
             no={{ text: 'Back to the exports', href: '/exports' }}
             danger={false}
+            said={v.said}
           >
-            <Choice
-              name="scope"
-              label="Whose"
-              said={v.said}
-              value="user"
-              options={{ user: 'A person', organization: 'An organization' }}
-            />
-            <Field
-              name="subject"
-              label="Id"
-              said={v.said}
-              maxLength={200}
-              hint="As the tables have it; never a name or an address."
-            />
-            <Reason said={v.said} />
+            {(said) => (
+              <>
+                <Choice
+                  name="scope"
+                  label="Whose"
+                  said={said}
+                  value="user"
+                  options={{ user: 'A person', organization: 'An organization' }}
+                />
+                <Field
+                  name="subject"
+                  label="Id"
+                  said={said}
+                  maxLength={200}
+                  hint="As the tables have it; never a name or an address."
+                />
+                <Reason said={said} />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>

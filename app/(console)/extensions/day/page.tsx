@@ -24,7 +24,7 @@ function Ask({ visit: v }: { visit: Visit }) {
   return (
     <Section id="which" title="Which day">
       <form id="look-at-day" className="grid max-w-xl gap-4" action="/extensions/day">
-        <Field name="policy" label="Policy" said={null} value={v.asked.policy} />
+        <Field name="policy" label="Policy" said={null} value={v.asked.policy} options={byOrganization(v)} />
         <Field name="organization" label="Organization" said={null} value={v.asked.organization} />
         <Field name="day" type="date" label="Day (UTC)" said={null} value={v.asked.day} />
         <button type="submit" className="button justify-self-start" data-primary="">
@@ -34,6 +34,10 @@ function Ask({ visit: v }: { visit: Visit }) {
     </Section>
   );
 }
+
+/** Only these can be asked about one organization. */
+const byOrganization = ({ services: { policies } }: Visit): string[] =>
+  policies.filter((p) => p.tenants || p.scope.organization !== undefined).map((p) => p.name);
 
 async function Look({
   visit: v,
@@ -69,9 +73,14 @@ async function Look({
           yes={`Extend ${manyOf(keys.length, 'row')}`}
           no={{ text: 'Let them go', href: '/extensions' }}
           danger={false}
+          said={v.said}
         >
-          <Field name="keepUntil" type="date" label="Keep until (UTC)" said={v.said} />
-          <Reason said={v.said} />
+          {(said) => (
+            <>
+              <Field name="keepUntil" type="date" label="Keep until (UTC)" said={said} />
+              <Reason said={said} />
+            </>
+          )}
         </Confirm>
       </ForWhoMay>
     </Section>

@@ -29,9 +29,14 @@ export default async function EndExtension({ searchParams }: { searchParams: Sea
             ]}
             yes="End 1 extension"
             no={{ text: 'Keep it extended', href: '/extensions' }}
+            said={v.said}
           >
-            <TypedName name="confirm" value={key} said={v.said} />
-            <Reason said={v.said} />
+            {(said) => (
+              <>
+                <TypedName name="confirm" value={key} said={said} />
+                <Reason said={said} />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>

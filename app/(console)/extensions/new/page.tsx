@@ -26,23 +26,22 @@ export default async function NewExtension({ searchParams }: { searchParams: Sea
             yes="Extend the row"
             no={{ text: 'Back to the extensions', href: '/extensions' }}
             danger={false}
+            said={v.said}
           >
-            <Field
-              name="table"
-              label="Table"
-              said={v.said}
-              value={v.asked.table}
-              hint={`One of ${tables.join(', ')}.`}
-            />
-            <Field
-              name="key"
-              label="Key"
-              said={v.said}
-              value={v.asked.key}
-              hint="As the table has it; of several columns a JSON array."
-            />
-            <Field name="keepUntil" type="date" label="Keep until (UTC)" said={v.said} />
-            <Reason said={v.said} />
+            {(said) => (
+              <>
+                <Field name="table" label="Table" said={said} value={v.asked.table} options={tables} />
+                <Field
+                  name="key"
+                  label="Key"
+                  said={said}
+                  value={v.asked.key}
+                  hint="As the table has it; of several columns a JSON array."
+                />
+                <Field name="keepUntil" type="date" label="Keep until (UTC)" said={said} />
+                <Reason said={said} />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>

@@ -59,9 +59,14 @@ function Review({ visit: v, hold }: { visit: Visit; hold: HoldRow }) {
           yes="Keep it"
           no={{ text: 'Back to the holds', href: '/holds' }}
           danger={false}
+          said={v.said}
         >
-          <Field name="reviewAt" type="date" label="Next day of review (UTC)" said={v.said} value={next} />
-          <Reason said={v.said} />
+          {(said) => (
+            <>
+              <Field name="reviewAt" type="date" label="Next day of review (UTC)" said={said} value={next} />
+              <Reason said={said} />
+            </>
+          )}
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -85,9 +90,14 @@ async function Release({ visit: v, hold }: { visit: Visit; hold: HoldRow }) {
           ]}
           yes={found.ok ? `Release ${rowsOf(found.value.covers)}` : 'Release the hold'}
           no={{ text: 'Keep it held', href: '/holds' }}
+          said={v.said}
         >
-          <TypedName name="confirm" value={caseOf(hold)} said={v.said} />
-          <Reason said={v.said} />
+          {(said) => (
+            <>
+              <TypedName name="confirm" value={caseOf(hold)} said={said} />
+              <Reason said={said} />
+            </>
+          )}
         </Confirm>
       </ForWhoMay>
     </Section>

@@ -33,50 +33,55 @@ export default async function NewHold({ searchParams }: { searchParams: Searched
             yes="Place the hold"
             no={{ text: 'Back to the holds', href: '/holds' }}
             danger={false}
+            said={v.said}
           >
-            <Choice
-              name="scope"
-              label="Whose rows"
-              said={v.said}
-              value={scope ?? 'organization'}
-              options={{ organization: 'Of an organization', user: 'Of a user', item: 'One row' }}
-            />
-            <Field
-              name="subject"
-              label="Id"
-              said={v.said}
-              value={subject}
-              hint="As the table has it; of several columns a JSON array."
-            />
-            <Field
-              name="table"
-              label="Table, for one row"
-              said={v.said}
-              value={table}
-              required={false}
-              hint={`One of ${tables.join(', ')}.`}
-            />
-            <Field
-              name="reviewAt"
-              type="date"
-              label="Day of review (UTC)"
-              said={v.said}
-              value={review}
-              hint="It stays in force after it; somebody is asked to look."
-            />
-            <label className="flex min-h-11 items-center gap-2">
-              <input
-                type="checkbox"
-                name="force"
-                value="yes"
-                defaultChecked={v.said?.typed.force === 'yes'}
-              />
-              Its rows are still to come: place it although it covers none now
-            </label>
-            <Reason
-              said={v.said}
-              hint="The case, as whoever releases it has to type it: a number of your file, no personal data."
-            />
+            {(said) => (
+              <>
+                <Choice
+                  name="scope"
+                  label="Whose rows"
+                  said={said}
+                  value={scope ?? 'organization'}
+                  options={{ organization: 'Of an organization', user: 'Of a user', item: 'One row' }}
+                />
+                <Field
+                  name="subject"
+                  label="Id"
+                  said={said}
+                  value={subject}
+                  hint="As the table has it; of several columns a JSON array."
+                />
+                <Field
+                  name="table"
+                  label="Table, for one row"
+                  said={said}
+                  value={table}
+                  required={false}
+                  options={tables}
+                />
+                <Field
+                  name="reviewAt"
+                  type="date"
+                  label="Day of review (UTC)"
+                  said={said}
+                  value={review}
+                  hint="It stays in force after it; somebody is asked to look."
+                />
+                <label className="flex min-h-11 items-center gap-2">
+                  <input
+                    type="checkbox"
+                    name="force"
+                    value="yes"
+                    defaultChecked={said?.typed.force === 'yes'}
+                  />
+                  Its rows are still to come: place it although it covers none now
+                </label>
+                <Reason
+                  said={said}
+                  hint="The case, as whoever releases it has to type it: a number of your file, no personal data."
+                />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>

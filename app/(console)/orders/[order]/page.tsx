@@ -86,8 +86,9 @@ function ConfirmRefund({ visit: v, order }: Of) {
           ]}
           yes={`Pay back ${money(order)}`}
           no={BACK}
+          said={v.said}
         >
-          <Reason said={v.said} />
+          {(said) => <Reason said={said} />}
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -104,8 +105,9 @@ const Refund = ({ visit: v, order }: Of) => (
         consequences={['The next watch pays back; above the caps a second person confirms it first.']}
         yes={`Refund ${money(order)}`}
         no={BACK}
+        said={v.said}
       >
-        <Reason said={v.said} />
+        {(said) => <Reason said={said} />}
       </Confirm>
     </ForWhoMay>
   </Section>
@@ -122,14 +124,19 @@ const Resolve = ({ visit: v, order, review }: Of & { review: OrderReview }) => (
         yes="Resolve the order"
         no={BACK}
         danger={false}
+        said={v.said}
       >
-        <Choice
-          name="decision"
-          label="Decision"
-          said={v.said}
-          options={Object.fromEntries(review.states.decisions.map((d) => [d, d]))}
-        />
-        <Reason said={v.said} />
+        {(said) => (
+          <>
+            <Choice
+              name="decision"
+              label="Decision"
+              said={said}
+              options={Object.fromEntries(review.states.decisions.map((d) => [d, d]))}
+            />
+            <Reason said={said} />
+          </>
+        )}
       </Confirm>
     </ForWhoMay>
   </Section>
@@ -146,9 +153,14 @@ const Extend = ({ visit: v, order }: Of) => (
         yes="Extend the review"
         no={BACK}
         danger={false}
+        said={v.said}
       >
-        <Field name="until" type="datetime-local" label="Until (UTC)" said={v.said} />
-        <Reason said={v.said} />
+        {(said) => (
+          <>
+            <Field name="until" type="datetime-local" label="Until (UTC)" said={said} />
+            <Reason said={said} />
+          </>
+        )}
       </Confirm>
     </ForWhoMay>
   </Section>

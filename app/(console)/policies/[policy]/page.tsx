@@ -74,7 +74,7 @@ function Acts({ visit: v, of }: { visit: Visit; of: Read<PoliciesNow> }) {
   const values = { policy: name, back: `/policies/${name}` };
   const production = !isPreview(v.services.settings);
   return (
-    <div className="flex flex-wrap gap-2">
+    <>
       {v.who.may('operate') && (
         <Act id="preview" action="/acts/preview" values={values} label={`Dry run of ${name}: reads only`}>
           Dry run
@@ -95,7 +95,7 @@ function Acts({ visit: v, of }: { visit: Visit; of: Read<PoliciesNow> }) {
           Pause
         </Act>
       )}
-    </div>
+    </>
   );
 }
 

@@ -70,8 +70,9 @@ function ConfirmIt({ visit: v, restore: r }: { visit: Visit; restore: RestoreRow
           yes={`Restore ${manyOf(r.rows_found, 'row')}`}
           no={{ text: 'Restore nothing', href: '/restores' }}
           danger={false}
+          said={v.said}
         >
-          <Reason said={v.said} />
+          {(said) => <Reason said={said} />}
         </Confirm>
       </ForWhoMay>
     </Section>
@@ -89,8 +90,9 @@ const Withdraw = ({ visit: v, restore: r }: { visit: Visit; restore: RestoreRow 
         yes="Withdraw"
         no={{ text: 'Let it go on', href: '/restores' }}
         danger={false}
+        said={v.said}
       >
-        <Reason said={v.said} />
+        {(said) => <Reason said={said} />}
       </Confirm>
     </ForWhoMay>
   </Section>

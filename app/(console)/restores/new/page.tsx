@@ -108,8 +108,9 @@ async function Look({ visit: v, ask }: { visit: Visit; ask: RestoreAsk }) {
             yes={`Restore ${manyOf(rows, 'row')}`}
             no={{ text: 'Restore nothing', href: '/restores' }}
             danger={false}
+            said={v.said}
           >
-            <Reason said={v.said} />
+            {(said) => <Reason said={said} />}
           </Confirm>
         </ForWhoMay>
       </Section>

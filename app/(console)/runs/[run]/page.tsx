@@ -159,10 +159,11 @@ function Gone({ now: { record: r, filesWaiting } }: { now: RunNow }) {
             columns={[
               { name: 'Rule', cell: ([label]) => label },
               { name: 'Rows', number: true, cell: ([, x]) => countOf(x.deleted) },
-              { name: 'Files', number: true, cell: ([, x]) => bytesOf(x.bytes) },
+              { name: 'Freed', number: true, cell: ([, x]) => bytesOf(x.bytes) },
             ]}
           />
-          <p>{kept ? `Looked at and left: ${kept}.` : 'Every row that it looked at went.'}</p>
+          {kept && <p>Looked at and left: {kept}.</p>}
+          {!kept && r.deleted > 0 && <p>Every row that it looked at went.</p>}
         </>
       )}
     </Section>

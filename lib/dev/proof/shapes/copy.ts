@@ -52,6 +52,8 @@ export interface Copy {
   /** `label key` of rows with an extension or a dead letter in force. */
   readonly extended: ReadonlySet<string>;
   readonly lettered: ReadonlySet<string>;
+  /** Seconds by organization; null: forever. */
+  readonly overrides: ReadonlyMap<string, number | null>;
 }
 
 interface TableFacts {
@@ -80,6 +82,10 @@ export async function copyOf(db: Client, policy: Policy | null, at: Date): Promi
   const { rows: holds } = await db.query<Copy['holds'][number]>(
     'select scope, subject, table_name as table from retention.hold where released_at is null',
   );
+  const { rows: overrides } = await db.query<{ tenant: string; seconds: string | null }>(
+    'select tenant, keep_seconds::text as seconds from retention.period_override where policy = $1',
+    [policy?.name ?? ''],
+  );
   const now = literal(at.toISOString());
   const set = async (text: string) =>
     new Set((await db.query<{ id: string }>(text)).rows.map((row) => row.id));
@@ -95,6 +101,7 @@ export async function copyOf(db: Client, policy: Policy | null, at: Date): Promi
     ),
     lettered: await set(`select table_name || ' ' || row_key as id from retention.dead_letter
       where state = 'discarded' or (state = 'open' and next_attempt_at > ${now})`),
+    overrides: new Map(overrides.map((o) => [o.tenant, o.seconds === null ? null : Number(o.seconds)])),
   };
 }
 
@@ -117,7 +124,7 @@ async function tablesOf(db: Client): Promise<TableFacts[]> {
   const { rows } = await db.query<TableFacts>(`select n.nspname as schema, c.relname as name,
       (select json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
       (select ${names('i.indkey::int2[]', 'c.oid')} from pg_index i where i.indrelid = c.oid and i.indisunique and i.indpred is null
-        and i.indexprs is null order by i.indisprimary desc, i.indexrelid limit 1) as "unique"
+        and i.indexprs is null and not exists (select 1 from pg_attribute x where x.attrelid = c.oid and x.attnum = any(i.indkey) and not x.attnotnull) order by i.indisprimary desc, i.indexrelid limit 1) as "unique"
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and not c.relispartition and ${OWN} order by c.oid`);
   return rows;
@@ -127,7 +134,9 @@ async function rowsOf(db: Client, t: TableFacts, policy: Policy | null): Promise
   const isGoverned = policy !== null && labelOf(t) === labelOf(policy.table);
   const declared = isGoverned
     ? policy.key
-    : policy?.dependants.find((d) => labelOf(d.table) === labelOf(t))?.key;
+    : [...(policy?.dependants ?? []), ...(policy?.contents ?? [])].find(
+        (d) => labelOf(d.table) === labelOf(t),
+      )?.key;
   const key = declared?.map((k) => k.column) ?? t.unique ?? t.columns;
   const later = (policy?.clock.orLaterIn ?? []).map((of) => (labelOf(of.table) === labelOf(t) ? of : null));
   const parts = [
@@ -172,8 +181,13 @@ async function rowsOf(db: Client, t: TableFacts, policy: Policy | null): Promise
 export const keyText = (key: readonly (string | null)[]): string =>
   key.length === 1 ? String(key[0]) : `[${key.map((k) => JSON.stringify(k)).join(', ')}]`;
 
-/** Of several columns the first that is set, or the latest. */
+/** Of several columns the first that is set, or the latest; that of the row referred to. */
 function clockOf({ clock }: Policy): string {
+  if (clock.in) {
+    const { table, references, key } = clock.in;
+    const same = key.map((k, i) => `z.${quoted(k)} = t.${quoted(references[i]!)}`).join(' and ');
+    return `(select z.${quoted(clock.column)} from ${tableOf(table)} z where ${same})`;
+  }
   const columns = [clock.column, ...(clock.otherwise ?? clock.orLater ?? [])].map((c) => `t.${quoted(c)}`);
   return `${clock.orLater ? 'greatest' : 'coalesce'}(${columns.join(', ')})`;
 }

@@ -1,47 +1,18 @@
 /** The policy of a shape as a developer would write it who knows the tables, and the mistakes such a developer makes. */
 import type { PolicyInput } from '../../../policies/contract';
+import { type ContentDraft, declaredContents, mayEnd } from './contents';
 import type { Sparing } from './groups';
 import { type LaterDraft, laterClock } from './later';
+import { filesOf, keyOf, scopeOf } from './named';
 import type { Rolls } from './rolls';
-import { PREFIX } from './rows';
 import { type Clock, type Link, literal, quoted, type ShapeTable, tableOf } from './shape';
 import type { Draft } from './tables';
 
 export type Child = NonNullable<PolicyInput['dependants']>[number];
 export const POLICY = 'shapes';
 
-const TEXT = /^(text|character)/;
-
-/** With its types, or as the catalog has them. */
-export const keyOf = (t: ShapeTable, isTyped = true) =>
-  t.key.map((column) => {
-    const { type } = t.columns.find((c) => c.name === column)!;
-    return {
-      column,
-      ...(isTyped ? { type } : {}),
-      ...(TEXT.test(type) ? { personal: false as const } : {}),
-    };
-  });
-
 /** A fragment holds no comment, and no end of a statement, also not in a name. */
 const MAY_STAND = /^(?!.*(;|--|\$\d))/;
-
-const scopeOf = (t: ShapeTable) => ({
-  ...(t.organization ? { organization: t.organization } : {}),
-  ...(t.person ? { user: t.person } : {}),
-});
-
-const filesOf = (t: ShapeTable) =>
-  t.file
-    ? [
-        {
-          column: t.file,
-          ...(t.bytes ? { bytes: t.bytes } : {}),
-          fate: 'delete' as const,
-          prefix: PREFIX,
-        },
-      ]
-    : [];
 
 /** A trigger that takes other rows along is never one to be named. */
 const knownOf = (t: ShapeTable): string[] =>
@@ -56,11 +27,12 @@ export interface Declaring {
   readonly strategy: PolicyInput['strategy'];
   readonly sparing: Sparing;
   readonly later: readonly LaterDraft[];
+  readonly contents: readonly ContentDraft[];
 }
 
-function clockOf({ second, ...clock }: Clock): PolicyInput['clock'] {
-  if (!second) return clock;
-  return { ...clock, [second.counts]: [second.column] };
+function clockOf({ second, in: other, ...clock }: Clock): PolicyInput['clock'] {
+  if (other) return { ...clock, in: { ...other, references: [...other.references], key: [...other.key] } };
+  return second ? { ...clock, [second.counts]: [second.column] } : clock;
 }
 
 export function declare(rolls: Rolls, d: Declaring): PolicyInput {
@@ -71,6 +43,7 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
   const { kind, flag } = d.governed;
   // A partition that is dropped whole can spare none of its rows.
   const isWhole = t.partitions?.isByClock ?? false;
+  const { dependants, contents } = below(rolls, d);
   const matched = kind !== null && !isWhole && d.tenants === undefined && rolls.chance(60);
   const rules = d.tenants
     ? [
@@ -107,21 +80,25 @@ export function declare(rolls: Rolls, d: Declaring): PolicyInput {
     scope: scopeOf(t),
     files: filesOf(t),
     knownTriggers: knownOf(t),
-    dependants: dependantsOf(rolls, d),
+    dependants,
+    ...(contents.length > 0 ? { contents } : {}),
   };
 }
 
-/** Every reference to a table that rows leave, level by level. */
-function dependantsOf(rolls: Rolls, { tables, links, strategy }: Declaring): Child[] {
+/** Every reference to a table that rows leave, level by level; and what these rows refer to. */
+function below(
+  rolls: Rolls,
+  { tables, links, strategy, contents }: Declaring,
+): { dependants: Child[]; contents: NonNullable<PolicyInput['contents']> } {
   const children: Child[] = [];
   const going = new Set([0]);
   const keys = tables.map((t) => keyOf(t, rolls.chance(65)));
-  const declared = new Set<Link>();
+  const seen = new Set<Link>();
   for (let more = true; more; ) {
     more = false;
-    for (const l of links.filter((x) => going.has(x.to) && !declared.has(x))) {
-      declared.add(l);
-      const fate = fateOf(rolls, l, tables, strategy !== undefined);
+    for (const l of links.filter((x) => going.has(x.to) && !seen.has(x))) {
+      seen.add(l);
+      const fate = fateOf(rolls, l, tables, strategy !== undefined && strategy.kind !== 'archive');
       if (fate === null) continue;
       children.push(childOf(rolls, l, fate, tables, keys));
       if (fate !== 'delete') continue;
@@ -129,7 +106,12 @@ function dependantsOf(rolls: Rolls, { tables, links, strategy }: Declaring): Chi
       more = true;
     }
   }
-  return children;
+  // What no reference of the rows ends is none of the policy's.
+  const declared = declaredContents(tables, contents, going);
+  return {
+    dependants: children,
+    contents: declared.filter((c) => mayEnd(strategy, c)),
+  };
 }
 
 function childOf(
@@ -211,7 +193,23 @@ function withoutLoose(input: PolicyInput): PolicyInput {
       if (c.fate === 'delete' && going.has(name(c.via ?? input.table))) going.add(name(c.table));
   }
   const left = all.filter((c) => going.has(name(c.via ?? input.table)));
-  return { ...input, dependants: left };
+  const goes = (t: { schema?: string | undefined; name: string }) =>
+    name(t) !== name(input.table) && going.has(name(t));
+  const contents = (input.contents ?? []).map((c) => {
+    const { referredBy = [], ...rest } = c;
+    const still = referredBy.filter((r) => goes(r.table));
+    const stays = referredBy.filter((r) => !goes(r.table));
+    return {
+      ...rest,
+      ...(still.length > 0 ? { referredBy: still } : {}),
+      sharedWith: [...(c.sharedWith ?? []), ...stays],
+    };
+  });
+  return {
+    ...input,
+    dependants: left,
+    ...(input.contents ? { contents: contents.filter((c) => mayEnd(input.strategy, c)) } : {}),
+  };
 }
 
 export const MISTAKES: Readonly<Record<string, Mistake>> = {
@@ -246,12 +244,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     });
   },
   'wrong type of the clock': (_, p) => {
-    const { column, otherwise, orLater, orLaterIn } = p.clock;
+    const { column, otherwise, orLater, orLaterIn, in: other } = p.clock;
     const same = {
       column,
       ...(otherwise ? { otherwise } : {}),
       ...(orLater ? { orLater } : {}),
       ...(orLaterIn ? { orLaterIn } : {}),
+      ...(other ? { in: other } : {}),
       ...(p.clock.ahead ? { ahead: true as const } : {}),
     };
     // What is thinned out says more about its clock.
@@ -276,7 +275,9 @@ export const OMISSIONS = ['index', 'grant', 'guard', 'index of files'] as const;
 
 /** The index by which a policy finds its rows, for each of its rules. */
 export function clockIndexes(t: ShapeTable, input: PolicyInput): string[] {
-  const { column, second } = t.clock!;
+  const { column, second, in: other } = t.clock!;
+  // Such rows are found by their own key.
+  if (other) return [];
   const counts = { otherwise: 'coalesce', orLater: 'greatest' };
   const clock = second
     ? `(${counts[second.counts]}(${quoted(column)}, ${quoted(second.column)}))`

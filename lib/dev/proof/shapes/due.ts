@@ -36,6 +36,8 @@ export function cutoffOf(row: CopiedRow, j: Judged): bigint | null {
 
 /** It stands before the cutoff, and is no instant: it is looked at, and stays. */
 export function isBeforeAll(row: CopiedRow, j: Judged): boolean {
+  // Of a clock that stands elsewhere none is before another.
+  if (j.policy.clock.in) return false;
   const keep = keepFor(row, j);
   if (row.instant !== null || row.clock === null || keep === null || isDone(row, j.policy)) return false;
   const cutoff = new Date(j.at.getTime() - keep * 1000).toISOString();
@@ -56,5 +58,7 @@ function keepFor(row: CopiedRow, { policy, copy }: Judged): number | null {
   const tenant = (copy.tables.get(labelOf(tenants.table)) ?? []).find(
     (t) => t.values[tenants.key.column] === row.values[tenants.column],
   );
+  const own = copy.overrides.get(tenant?.values[tenants.key.column] ?? '');
+  if (own !== undefined) return own;
   return rules.find((r) => r.label === tenant?.values.plan)?.keepFor.seconds ?? null;
 }

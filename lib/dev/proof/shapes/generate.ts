@@ -1,14 +1,18 @@
 /** One random shape: the same seed and number, the same shape. */
 
+import { contentsIn, withoutReferences } from './contents';
 import { clockIndexes, declare, MISTAKES, OMISSIONS, POLICY, tenantsOf, tenantsSql } from './declare';
+import { clockElsewhere, elsewhereSql } from './elsewhere';
 import { sparingOf } from './groups';
 import { laterOf, laterSql } from './later';
 import { linksOf } from './links';
+import { loosenKeys } from './loose-keys';
+import { overridesOf } from './overrides';
 import { addPartitions } from './partitions';
 import { Rolls } from './rolls';
 import { fill } from './rows';
 import { quoted, type Shape, type ShapeTable, tableOf } from './shape';
-import { strategyOf } from './strategies';
+import { archiveOf, strategyOf } from './strategies';
 import { surroundingsOf } from './surroundings';
 import { addClock, addFile, addKey, addOwners, Draft } from './tables';
 import { DAY } from './times';
@@ -34,34 +38,45 @@ export function generate(seed: number, number: number): Shape {
   );
   for (const [i, draft] of drafts.entries()) {
     addKey(draft, rolls, enumType);
-    addOwners(draft, rolls, i === 0 ? 50 : 20);
-    addFile(draft, rolls, i === 0 ? 20 : 15);
+    addOwners(draft, rolls, i === 0 ? 55 : 25);
+    addFile(draft, rolls, i === 0 ? 25 : 20);
     if (i === 0) addClock(draft, rolls);
   }
   const periods = [30 * DAY, 7 * DAY, 365 * DAY, 3600];
   const keepSeconds = rolls.of(drafts[0]!.clock?.ahead ? [0, 0, 30 * DAY] : periods);
   const never = rolls.chance(3) ? rolls.of(['view', 'inheritance', 'row security'] as const) : null;
   if (never === null) addPartitions(rolls, drafts, schemas);
-  const strategy = strategyOf(rolls, drafts[0]!);
+  const staying = strategyOf(rolls, drafts[0]!);
+  loosenKeys([seed, number], drafts);
   const sparing = sparingOf(rolls, drafts[0]!, keepSeconds);
-  const links = linksOf(rolls, drafts);
+  const tree = linksOf(rolls, drafts);
   const isSparing = Object.keys(sparing).length > 0;
-  const later = isSparing ? [] : laterOf([seed, number], drafts, links, keepSeconds);
+  const hung = [...drafts];
+  const dated = isSparing ? null : clockElsewhere(rolls, drafts, enumType, keepSeconds);
+  const archived = staying ? undefined : archiveOf(rolls, drafts[0]!, tree);
+  const contents = archived ? [] : contentsIn(rolls, drafts, enumType);
+  const strategy = archived ?? withoutReferences(rolls, staying, contents);
+  const links = [...tree, ...(dated ? [dated] : []), ...contents.flatMap((c) => c.links)];
+  const later = isSparing || dated ? [] : laterOf([seed, number], drafts, tree, keepSeconds);
   fill(rolls, drafts, links, owners, keepSeconds);
-  if (never === null) addTriggers(rolls, drafts);
+  if (never === null) addTriggers(rolls, hung);
   const mistakes = omit(rolls, drafts);
   const tables: readonly ShapeTable[] = drafts;
   const governed = drafts[0]!;
   const tenants =
-    governed.organization && !governed.partitions?.isByClock && rolls.chance(15)
+    governed.organization && !governed.partitions?.isByClock && !governed.clock?.in && rolls.chance(26)
       ? tenantsOf(governed.organization)
       : undefined;
-  const right = declare(rolls, { tables, links, governed, keepSeconds, tenants, strategy, sparing, later });
+  const right = declare(rolls, {
+    ...{ tables, links, governed, keepSeconds, tenants, strategy, sparing, later, contents },
+  });
   const wrong = mistaken(rolls, right, links);
   const after = [
     ...(mistakes.includes('index') ? [] : clockIndexes(governed, right)),
+    ...elsewhereSql(drafts[0]!),
     ...laterSql(later, tables, number),
     ...(tenants ? tenantsSql(owners.organizations) : []),
+    ...(tenants ? overridesOf(rolls, POLICY, owners.organizations) : []),
     ...tables.flatMap((t) => (t.trigger ? triggerSql(t, t.trigger) : [])),
     ...surroundingsOf(rolls, { tables, ...owners, policy: POLICY }),
     ...(never ? impossible(governed, never) : []),

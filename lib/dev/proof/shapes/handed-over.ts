@@ -6,7 +6,11 @@ import { labelOf } from './shape';
 /** Of each table the columns that name files which go with their row. */
 function going(policy: Policy): Map<string, { column: string; bytes: string | undefined }[]> {
   const columns = new Map<string, { column: string; bytes: string | undefined }[]>();
-  for (const { table, files } of [policy, ...policy.dependants.filter((d) => d.fate === 'delete')]) {
+  for (const { table, files } of [
+    policy,
+    ...policy.dependants.filter((d) => d.fate === 'delete'),
+    ...(policy.contents ?? []),
+  ]) {
     const known = columns.get(labelOf(table)) ?? [];
     const more = files.filter((f) => f.fate === 'delete' && !known.some((k) => k.column === f.column));
     columns.set(labelOf(table), [...known, ...more.map(({ column, bytes }) => ({ column, bytes }))]);

@@ -11,9 +11,11 @@ import { type CopiedRow, type Copy, type ForeignKey, keyText } from './copy';
 import { cutoffOf, isBeforeAll, isDue, type Judged } from './due';
 import { type Dependant, distinct, type Edge, edgeOf, nameOf, References } from './graph';
 import { isKeptByLater } from './later';
+import { maskedValues } from './masks';
 import { labelOf } from './shape';
 import { type Spared, sparedRows } from './spared';
 import { KEPT_EVERY } from './triggers';
+import { Contents } from './with-last';
 
 export const REASONS = [
   'held',
@@ -72,12 +74,14 @@ export class Oracle {
   readonly #lets: readonly LettingGo[];
   readonly #spared: ReadonlyMap<string, Spared>;
   readonly #kept: (row: CopiedRow) => boolean;
+  readonly #contents: Contents;
 
   constructor(private readonly j: Judging) {
     const { copy, policy, keepers } = j;
     this.#copy = copy;
     this.#policy = policy;
     this.#spared = sparedRows(j);
+    this.#contents = new Contents(policy, copy);
     const { strategy } = policy;
     this.#leaves = strategy.kind !== 'mask' && strategy.kind !== 'soft-delete';
     const takes = this.#leaves || ('dependants' in strategy && strategy.dependants === 'go');
@@ -149,10 +153,14 @@ export class Oracle {
       firstDetached: this.#detachedFrom(free),
       isPlain: isPlain && either.size === 0,
       either,
-      ending: (also) => ({
-        gone: new Set([...gone, ...also.flatMap((id) => [...this.#closure(this.#copy.rows.get(id)!)])]),
-        changed: this.#leaves ? new Set() : new Set([...went, ...also]),
-      }),
+      ending: (also) => {
+        const changed = new Set(this.#leaves ? [] : [...went, ...also]);
+        const rows = new Set([
+          ...gone,
+          ...also.flatMap((id) => [...this.#closure(this.#copy.rows.get(id)!)]),
+        ]);
+        return { gone: new Set([...rows, ...this.#contents.gone(rows, changed)]), changed };
+      },
     };
   }
 
@@ -161,7 +169,10 @@ export class Oracle {
     const left = new Map<string, Record<string, string | null | undefined>>();
     for (const row of this.#copy.rows.values()) {
       if (!gone.has(row.id))
-        left.set(row.id, { ...row.values, ...(changed.has(row.id) ? this.#changes() : {}) });
+        left.set(row.id, {
+          ...row.values,
+          ...(changed.has(row.id) ? maskedValues(this.#policy, row.values) : {}),
+        });
     }
     for (const id of gone) {
       for (const { references, sets } of this.#lets) {
@@ -182,17 +193,6 @@ export class Oracle {
         [...gone].flatMap((id) => references.to(this.#copy.rows.get(id)!).filter((row) => !gone.has(row.id))),
       )
       .map((row) => row.id);
-  }
-
-  #changes(): Record<string, string | null | undefined> {
-    const { strategy } = this.#policy;
-    if (strategy.kind === 'soft-delete') return { [strategy.column]: undefined };
-    if (strategy.kind !== 'mask') return {};
-    const masked = strategy.columns.map(({ column, to }) => {
-      if (to === null) return [column, null];
-      return [column, 'constant' in to ? String(to.constant) : undefined];
-    });
-    return { ...Object.fromEntries(masked), [strategy.mark]: undefined };
   }
 
   /** Rows that leave with it; itself only where it does. */
@@ -219,9 +219,11 @@ export class Oracle {
     const changed = this.#lets
       .filter((l) => l.isNamed)
       .flatMap((l) => rows.flatMap((row) => l.references.to(row)));
-    if ([...rows, ...changed].some((row) => !gone.has(row.id) && this.#isHeld(row))) return 'held';
-    if (rows.some((row) => this.#copy.extended.has(row.id))) return 'extended';
-    if (rows.some((row) => this.#copy.lettered.has(row.id))) return 'dead_letter';
+    // What would go with its last reference is looked at as if each were the last.
+    const all = [...rows, ...this.#contents.of(rows)];
+    if ([...all, ...changed].some((row) => !gone.has(row.id) && this.#isHeld(row))) return 'held';
+    if (all.some((row) => this.#copy.extended.has(row.id))) return 'extended';
+    if (all.some((row) => this.#copy.lettered.has(row.id))) return 'dead_letter';
     const isBlocked = this.#block.some((r) => rows.some((row) => r.to(row).some((d) => !gone.has(d.id))));
     // A governed row below it goes only where it may itself.
     const mayGo = (row: CopiedRow) =>
@@ -247,6 +249,7 @@ export class Oracle {
       ...dependants
         .filter((d) => ['delete', 'set-null'].includes(d.fate) && labelOf(d.table) === row.table)
         .map((d) => d.scope),
+      ...(this.#contents.scopes.has(row.table) ? [this.#contents.scopes.get(row.table)!] : []),
     ];
     return this.#copy.holds.some((h) => {
       if (h.scope === 'item') {
@@ -300,9 +303,11 @@ export class Oracle {
     return [...walks.values()];
   }
 
-  /** Rows that go along, by their table. */
+  /** Rows that go along, each once, by their table. */
   #goingWith(roots: readonly CopiedRow[]): Record<string, number> {
-    const rows = this.#walks(roots).flatMap((ids) => [...ids].map((id) => this.#copy.rows.get(id)!));
+    const ids = new Set(roots.flatMap((root) => [...this.#closure(root)]));
+    const contents = this.#contents.gone(ids, new Set(this.#leaves ? [] : roots.map((r) => r.id)));
+    const rows = [...ids, ...contents].map((id) => this.#copy.rows.get(id)!);
     return counted(rows.filter((row) => row.table !== labelOf(this.#policy.table)));
   }
 

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generate } from './generate';
+import { countedByKind } from './kinds';
 import { attempt, type Trial } from './trial';
 import type { World } from './world';
 
@@ -47,7 +48,7 @@ function leave(trial: Trial, { folder, seed, say }: ProofOptions): void {
   else say(`${trial.verdict}: schema ${trial.number}: ${file}`);
 }
 
-/** `refused because … : n` by kind, most often first, and the last line. */
+/** `refused because … : n` by kind, most often first, `with …` for each kind of shape, and the last line. */
 export function inWords({ trials }: Proof): string[] {
   const counts = new Map<string, number>();
   for (const kind of trials.flatMap((t) => [...new Set(t.refusals)]))
@@ -59,6 +60,7 @@ export function inWords({ trials }: Proof): string[] {
     ...[...counts]
       .sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1))
       .map(([kind, n]) => `refused because ${kind}: ${n}`),
+    ...countedByKind(trials),
     `of the refused, ${of('refused') - forGood} went exactly once the remedy was followed, ${forGood} can never be governed`,
     `${sum((t) => t.rows)} rows looked at, ${sum((t) => t.gone)} of them deleted and named in receipts`,
     `${trials.length} schemas: ${of('exact')} exact, ${of('refused')} refused, ${of('wrong')} wrong`,

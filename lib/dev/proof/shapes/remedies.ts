@@ -5,8 +5,9 @@
 import { runInNewContext } from 'node:vm';
 import type { PolicyInput } from '../../../policies/contract';
 import type { Child } from './declare';
-import { keyOf } from './declare';
-import { labelOf, type Shape } from './shape';
+import { readNullable, withKey } from './loose-keys';
+import { keyOf } from './named';
+import { labelOf, type Shape, type ShapeTable, tableOf } from './shape';
 
 export interface Refusal {
   readonly problem: string;
@@ -16,6 +17,8 @@ export interface Refusal {
 export interface Followed {
   readonly policy: PolicyInput;
   readonly statements: readonly string[];
+  /** Where the statements fail because rows have a NULL there. */
+  readonly otherwise?: { readonly policy: PolicyInput; readonly statement: string };
 }
 
 interface Reading extends Refusal {
@@ -87,7 +90,9 @@ const READERS: readonly Reader[] = [
     follow: ({ policy, remedy }) => {
       const printed = lineIn(remedy);
       if (!printed) return null;
-      const place = (c: Child) => JSON.stringify([labelOfChild(c), c.via ?? null]);
+      const via = (c: Child) =>
+        c.via ? labelOf({ schema: c.via.schema ?? 'public', name: c.via.name }) : null;
+      const place = (c: Child) => JSON.stringify([labelOfChild(c), via(c)]);
       const same = (c: Child) =>
         place(c) === place(printed) &&
         [...c.references].sort().join() === [...printed.references].sort().join();
@@ -163,7 +168,12 @@ const READERS: readonly Reader[] = [
         change(
           r.policy,
           (c) => c.fate === 'keep' && r.problem.startsWith(`${labelOfChild(c)} refers`),
-          (c) => ({ ...c, fate: 'delete', files: [], scope: {} }),
+          // Of the governed table they are the policy's own.
+          (c) => ({
+            ...c,
+            fate: 'delete',
+            ...(c.table.name === r.policy.table.name ? { files: [], scope: {} } : {}),
+          }),
         ),
       ),
   },
@@ -276,10 +286,23 @@ const READERS: readonly Reader[] = [
     follow: run,
   },
   {
-    kind: 'a key that may be NULL or is not unique',
-    of: (r) => /may be NULL|is not unique/.test(r.problem),
-    follow: run,
+    kind: 'a key that may be NULL',
+    of: (r) => / may be NULL: a receipt could not name/.test(r.problem),
+    follow: ({ policy, problem, remedy, shape }) => {
+      const read = readNullable(remedy);
+      const at = shape.tables.find((t) => problem.includes(` of ${tableOf(t)} may be`));
+      // Of another unique key that it names.
+      const other = /^name another unique key in the policy: key: (\[.*?\]);/.exec(remedy)?.[1];
+      if (at && other) return declared(withKey(policy, labelOf(at), keyIn(other, at)));
+      if (!read || !at) return null;
+      const otherwise = {
+        policy: withKey(policy, labelOf(at), [{ column: read.another.column }]),
+        statement: read.another.statement,
+      };
+      return { policy, statements: [read.first], otherwise };
+    },
   },
+  { kind: 'a key that is not unique', of: (r) => /is not unique/.test(r.problem), follow: run },
 ];
 
 /** What no policy can govern: refused for good, and rightly, where the schema is of that kind. */
@@ -314,6 +337,12 @@ function lineIn(remedy: string): Child | null {
 }
 
 const BEGINS = /\b(ALTER TABLE|CREATE|GRANT|DROP|SELECT retention\.|INSERT INTO retention\.)/;
+
+/** The printed key, with what only who knows the application can say. */
+function keyIn(printed: string, t: ShapeTable): PolicyInput['key'] {
+  const key = runInNewContext(`(${printed})`) as { column: string }[];
+  return key.map(({ column }) => ({ ...keyOf({ ...t, key: [column] }, false)[0]! }));
+}
 
 /** Each printed statement, from its first word to its semicolon; quotes may hold anything. */
 export function statementsIn(remedy: string): string[] {

@@ -46,7 +46,7 @@ export function fill(
 function rowOf(rolls: Rolls, draft: Draft, n: number, owners: Owners, keepSeconds: number): Filling {
   const row: Filling = {};
   for (const c of draft.columns) row[c.name] = draft.types.get(c.name)?.value(n, rolls) || null;
-  if (draft.clock) {
+  if (draft.clock && !draft.clock.in) {
     const { column, second } = draft.clock;
     const isOpen = !draft.key.includes(column);
     for (const c of [column, ...(second ? [second.column] : [])])

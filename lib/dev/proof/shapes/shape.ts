@@ -49,6 +49,12 @@ export type Clock = Counting & {
   readonly second?: { readonly column: string; readonly counts: 'otherwise' | 'orLater' };
   /** An expiry: its row goes once it has come. */
   readonly ahead?: true;
+  /** It is a column of the row that these columns refer to. */
+  readonly in?: {
+    readonly table: { readonly schema: string; readonly name: string };
+    readonly references: readonly string[];
+    readonly key: readonly string[];
+  };
 };
 
 export interface ShapeTable {

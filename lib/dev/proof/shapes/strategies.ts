@@ -1,6 +1,7 @@
-/** Rows that stay: masked or marked, some of them already, with the columns that takes. */
+/** Rows that stay, masked or marked, some of them already, with the columns that takes; and rows that are archived first. */
 import type { PolicyInput } from '../../../policies/contract';
 import type { Rolls } from './rolls';
+import type { Link } from './shape';
 import type { Draft } from './tables';
 import { NOW } from './times';
 import type { ValueType } from './values';
@@ -8,7 +9,7 @@ import type { ValueType } from './values';
 /** Undefined: they leave. */
 export function strategyOf(rolls: Rolls, draft: Draft): PolicyInput['strategy'] {
   // A partition is dropped whole: none of its rows could stay.
-  if (draft.partitions?.isByClock || !rolls.chance(14)) return undefined;
+  if (draft.partitions?.isByClock || !rolls.chance(17)) return undefined;
   const done = new Date(NOW.getTime() - 86_400_000).toISOString();
   const instant: ValueType = {
     sql: 'timestamp with time zone',
@@ -16,12 +17,30 @@ export function strategyOf(rolls: Rolls, draft: Draft): PolicyInput['strategy'] 
   };
   const mark = draft.add(draft.names.next('done_at'), instant, false);
   const along = rolls.chance(60) ? { dependants: 'go' as const } : {};
-  if (rolls.chance(35))
+  if (rolls.chance(30))
     return { kind: 'soft-delete', column: mark, purgeAfter: { seconds: 86_400 }, ...along };
   const text: ValueType = { sql: 'text', value: (n) => `someone ${n}` };
   const columns = ['email', 'name', 'city'].slice(0, 1 + rolls.upTo(3)).map((plain) => ({
     column: draft.add(draft.names.next(plain), text, false),
-    to: rolls.of([null, { constant: 'removed' }]),
+    to: rolls.of([null, { constant: 'removed' }, { hash: 'a-purpose' }, { hash: `of-${plain}` }]),
   }));
   return { kind: 'mask', mark, columns, ...along };
 }
+
+/** Undefined: they go without one. An erasure reaches an archive by whose its rows are. */
+export function archiveOf(rolls: Rolls, governed: Draft, links: readonly Link[]): PolicyInput['strategy'] {
+  const isFlat =
+    links.every((l) => l.to === 0 && l.from !== 0 && sameColumns(l.targets, governed.key)) &&
+    new Set(links.map((l) => l.from)).size === links.length;
+  if (governed.partitions?.isByClock || !isFlat || !rolls.chance(22)) return undefined;
+  const names = governed.organization !== null || governed.person !== null;
+  return {
+    kind: 'archive',
+    keepFor: { seconds: 86_400 * 365 },
+    files: rolls.of(['move', 'copy', 'none'] as const),
+    ...(names ? {} : { subjects: 'none' as const }),
+  };
+}
+
+const sameColumns = (a: readonly string[], b: readonly string[]): boolean =>
+  [...a].sort().join('\0') === [...b].sort().join('\0');

@@ -6,12 +6,15 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import type { RunResult } from '../../../engine/run/result';
 import { runPolicy } from '../../../engine/run/run';
+import { resolvePolicies } from '../../../policies';
 import { definePolicy, type Policy, type PolicyInput } from '../../../policies/contract';
 import { unlikeDryRun, unlikeOracle } from './compare';
 import { type Copy, copyOf } from './copy';
 import { evidenceOf } from './evidence';
+import { type Kind, kindsOf } from './kinds';
+import { MASK_KEY } from './masks';
 import { Oracle } from './oracle';
-import { follow, isForGood, kindOf, type Refusal } from './remedies';
+import { type Followed, follow, isForGood, kindOf, type Refusal } from './remedies';
 import { labelOf, type Shape } from './shape';
 import { OLD_LETTER } from './surroundings';
 import { NOW } from './times';
@@ -21,6 +24,7 @@ import { written } from './written';
 
 export interface Trial {
   readonly number: number;
+  readonly kinds: readonly Kind[];
   /** `refused` also where it went as it had to once the refusal was followed. */
   readonly verdict: 'exact' | 'refused' | 'wrong';
   readonly forGood: boolean;
@@ -86,7 +90,7 @@ class Attempt {
     const dry = await this.#fit(before);
     if (typeof dry === 'string') return this.ended([dry]);
     if (this.#forGood || dry === null) return this.ended([]);
-    return this.ended(await this.#prove(definePolicy(this.#input), dry));
+    return this.ended(await this.#prove(policyOf(this.#input), dry));
   }
 
   ended(problems: readonly string[]): Trial {
@@ -94,6 +98,7 @@ class Attempt {
     this.#say(`${verdict}\n${problems.join('\n')}`);
     return {
       number: this.shape.number,
+      kinds: kindsOf(this.shape),
       verdict,
       forGood: this.#forGood,
       refusals: this.#refusals,
@@ -108,7 +113,7 @@ class Attempt {
   async #fit(before: Copy): Promise<RunResult | string | null> {
     const { owner } = this.place;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const policy = definePolicy(this.#input);
+      const policy = policyOf(this.#input);
       this.#say(`policy: ${JSON.stringify(this.#input, null, 1)}`);
       const dry = await this.#execute(policy, { dryRun: true });
       const blockers = dry.preview?.blockers ?? [];
@@ -147,16 +152,26 @@ class Attempt {
       }
       followed += 1;
       this.#input = next.policy;
-      for (const statement of next.statements) {
-        const failed = await this.#owns(statement).catch((e: Error) => e.message);
-        // Two remedies may ask for the same.
-        if (failed && !/already exists|does not exist/.test(failed))
-          return `what the remedy prints fails: ${statement}: ${failed}`;
-      }
+      const failed = await this.#carryOut(next);
+      if (failed !== null) return failed;
     }
     const isSame = declared === this.#input;
     if (followed === 0) return unread.join('\n');
     if (isSame) this.#say('only statements were run');
+    return null;
+  }
+
+  async #carryOut({ statements, otherwise }: Followed): Promise<string | null> {
+    for (const statement of statements) {
+      const failed = await this.#owns(statement).catch((e: Error) => e.message);
+      if (failed && otherwise && /contains null values/.test(failed)) {
+        this.#input = otherwise.policy;
+        return this.#carryOut({ policy: otherwise.policy, statements: [otherwise.statement] });
+      }
+      // Two remedies may ask for the same.
+      if (failed && !/already exists|does not exist/.test(failed))
+        return `what the remedy prints fails: ${statement}: ${failed}`;
+    }
     return null;
   }
 
@@ -236,6 +251,10 @@ class Attempt {
     );
   }
 }
+
+/** With the key of this proof, where columns are hashed. */
+const policyOf = (input: PolicyInput): Policy =>
+  resolvePolicies({ LAPSE_MASK_KEY: MASK_KEY }, [definePolicy(input)])[0]!;
 
 const keepersOf = (shape: Shape): Map<string, string> =>
   new Map(

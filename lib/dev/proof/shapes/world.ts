@@ -5,6 +5,7 @@ import type { Policy } from '../../../policies/contract';
 import { createServices, type Services } from '../../../services';
 import type { LocalCloud } from '../../local-cloud';
 import { migrate } from '../../migrate';
+import { MASK_KEY } from './masks';
 import { NOW } from './times';
 
 export interface Place {
@@ -62,6 +63,7 @@ async function placeOf(cloud: LocalCloud, name: string, template: string): Promi
     LAPSE_PROGRESSIVE_ROLLOUT: 'off',
     LAPSE_COOLING_OFF_DAYS: '0',
     CLEANUP_PERCENT_WHILE_OTHERS_WRITE: '100',
+    LAPSE_MASK_KEY: MASK_KEY,
     LAPSE_NAMESPACE: name.replaceAll('_', '-'),
   });
   return {

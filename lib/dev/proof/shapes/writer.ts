@@ -66,7 +66,7 @@ async function write(
       const where = policy.key.map((k) => `${quoted(k.column)} = ${literal(row.values[k.column] ?? null)}`);
       const { clock } = policy;
       // A row of a partitioned table would get another key.
-      if (policy.key.some((k) => k.column === clock.column)) continue;
+      if (clock.in || policy.key.some((k) => k.column === clock.column)) continue;
       const set = `${quoted(clock.column)} = ${literal(written(-86_400, clock))}`;
       const done = await client
         .query(`update ${tableOf(policy.table)} set ${set} where ${where.join(' and ')}`)

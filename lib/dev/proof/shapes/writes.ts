@@ -19,7 +19,8 @@ export function targetsOf(shape: Shape): CopyTarget[] {
     const own = table.key.find(
       (k) => !referring.includes(k) && NEW.test(table.columns.find((c) => c.name === k)!.type),
     );
-    return i > 0 && own !== undefined && table.uniques.length === 0 ? [{ table, own }] : [];
+    const isNamed = table.key.every((k) => table.columns.find((c) => c.name === k)!.notNull);
+    return i > 0 && own !== undefined && isNamed && table.uniques.length === 0 ? [{ table, own }] : [];
   });
 }
 

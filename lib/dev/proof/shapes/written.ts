@@ -73,4 +73,10 @@ export const keyText = (t: ShapeTable): string =>
 
 /** One row of it, by its number. */
 export const rowNumbered = (t: ShapeTable, n: string): string =>
-  `t.${quoted(t.columns[0]!.name)} = ${literal(n)}`;
+  [
+    `t.${quoted(t.columns[0]!.name)} = ${literal(n)}`,
+    // What may be NULL names no row.
+    ...t.key
+      .filter((k) => !t.columns.find((c) => c.name === k)!.notNull)
+      .map((k) => `t.${quoted(k)} is not null`),
+  ].join(' and ');

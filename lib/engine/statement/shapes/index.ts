@@ -11,13 +11,8 @@
  * - detaches: the same, and what stays loses its reference in statements between the two.
  * - tree: the same for rows that others hang on, which are locked level by level.
  */
-import {
-  contentsOf,
-  declaresTriggers,
-  detachedDependants,
-  goingDependants,
-  rowsLeave,
-} from '../../../policies/going';
+import { contentsOf } from '../../../policies/contents';
+import { declaresTriggers, detachedDependants, goingDependants, rowsLeave } from '../../../policies/going';
 import type { Batch } from '../request';
 import { spared } from '../spared/judge';
 import { blocks } from './blocks';

@@ -38,6 +38,8 @@ export interface Shape {
   readonly labels: 'locked' | 'gone';
   /** A part `owners(c, label, tenant)` leads: rows may go before the one they go with. */
   readonly hasOwners?: true;
+  /** A part `tree(n, o, c, r)` leads: the rows that go, as far as they were locked, by their place in the policy's tree. */
+  readonly hasTree?: true;
   /** How many were judged and locked; `x` are the totals of what went. */
   readonly locked: Sql;
   /** Parts up to `seen(picked, kept, after)`, which has one row; may read `totals`. */

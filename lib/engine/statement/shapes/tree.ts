@@ -22,10 +22,11 @@ import {
   typed,
   united,
 } from '../../../platform/sql';
-import { contentsOf, detachedDependants, mayStay } from '../../../policies/going';
+import { contentsOf } from '../../../policies/contents';
+import { detachedDependants, mayStay } from '../../../policies/going';
 import { type Branch, isLeaf, type Place, type Tree, treeOf } from '../../../policies/tree';
 import { childrenOf, number, parentOf } from '../below';
-import { lockingContents } from '../contents';
+import { lockingContents, lockingContentsOfTree } from '../contents';
 import { detachingAlong } from '../detach-tree';
 import { belongs } from '../files';
 import { type Batch, type BatchRequest, mostRowsOf } from '../request';
@@ -38,19 +39,20 @@ import { clear, treeOfRows } from './tree-rows';
 export function tree(b: Batch): Shape {
   const grown = treeOf(b.policy);
   const steps = stepsOf(b);
-  const walks = isTakenApart(b) || steps.length > 0 || detachedDependants(b.policy).length > 0;
+  const hasMore = detachedDependants(b.policy).length + contentsOf(b.policy).length > 0;
+  const walks = isTakenApart(b) || steps.length > 0 || hasMore;
   const settling = [
     spared(b.walk).length > 0 && sparing(b, LOCKED_PLACES),
-    contentsOf(b.policy).length > 0 && lockingContents(b, LOCKED_PLACES),
+    lockingContents(b, LOCKED_PLACES),
     walks && sql`select ${walking(b)}`,
-  ].filter((x) => x !== false);
+  ].filter((x) => x !== false && x !== null);
   const [second = null, ...between] = settling;
   const along = grown.places.filter((p) => p.n > 0).flatMap((p) => alongOf(b, grown, p));
   return {
     settings: [...PINNED, ...(isTrusted(b) ? [takesNoLonger(b)] : [])],
     first: lockFirst(picking(b)),
     second,
-    between: [...between, ...detachingAlong(b)],
+    between: [...between, ...lockingContentsOfTree(b), ...detachingAlong(b)],
     ...leading(b, walks),
     rows: sql`t.ctid = any(array(select c from locked))`,
     along,
@@ -62,10 +64,18 @@ export function tree(b: Batch): Shape {
 }
 
 /** Parts in front of the deletion, of which `locked(c, label)` are the governed rows that go, or are changed. */
-function leading(b: Batch, walks: boolean): Pick<Shape, 'lead' | 'hasOwners'> {
-  if (isPlain(b)) return { lead: [lockedAgain(b), ...(walks ? [treeOfRows(b, 'locked')] : [])] };
+function leading(b: Batch, walks: boolean): Pick<Shape, 'lead' | 'hasOwners' | 'hasTree'> {
+  if (isPlain(b)) {
+    return walks
+      ? { lead: [lockedAgain(b), treeOfRows(b, 'locked')], hasTree: true }
+      : { lead: [lockedAgain(b)] };
+  }
   const lead = [clear(b), treeOfRows(b, 'clear'), owners(b), LOCKED];
-  return { lead: [...(treeOf(b.policy).takesGoverned ? b.walk.lead : []), ...lead], hasOwners: true };
+  return {
+    lead: [...(treeOf(b.policy).takesGoverned ? b.walk.lead : []), ...lead],
+    hasOwners: true,
+    hasTree: true,
+  };
 }
 
 /** One row is taken apart at a time. */

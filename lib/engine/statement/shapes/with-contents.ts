@@ -6,5 +6,5 @@ import type { Shape } from './shape';
 
 export const withContents = (b: Batch, shape: Shape): Shape => ({
   ...shape,
-  between: [lockingContents(b, LOCKED_PLACES), ...(shape.between ?? [])],
+  between: [lockingContents(b, LOCKED_PLACES)!, ...(shape.between ?? [])],
 });

@@ -183,6 +183,18 @@ with
     select
       coalesce(
         coalesce(
+          case
+            when (
+              exists (
+                select 1
+                from "public"."parcels" "p"
+                where
+                  "p"."id" = "t"."parcel"
+                  and "p"."sent_at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("p"."sent_at")
+              )
+            ) is not true then 'not_expired'
+          end,
           (
             case
               when (
@@ -507,6 +519,18 @@ with
     select
       coalesce(
         coalesce(
+          case
+            when (
+              exists (
+                select 1
+                from "public"."parcels" "p"
+                where
+                  "p"."id" = "t"."parcel"
+                  and "p"."sent_at" < ‹2026-01-30T02:00:00.000Z›::timestamptz
+                  and isfinite("p"."sent_at")
+              )
+            ) is not true then 'not_expired'
+          end,
           (
             case
               when (

@@ -52,9 +52,9 @@ with
             )
             or exists (
               select 1
-              from only "public"."blobs" d
+              from only "public"."blobs" z
               where
-                ("t"."data" = "d"."id")
+                "t"."data" = "z"."id"
                 and (
                   exists (
                     select 1
@@ -62,7 +62,7 @@ with
                     where
                       h.released_at is null
                       and h.scope = 'item'
-                      and h.subject = "d"."id"::text
+                      and h.subject = "z"."id"::text
                       and h.table_name in ('public.blobs')
                   )
                 )
@@ -78,15 +78,33 @@ with
               exists (
                 select 1
                 from retention.extension
-                where table_name in ('public.things') and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                where
+                  table_name in ('public.things', 'public.blobs')
+                  and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
               )
-          ) then exists (
-            select 1
-            from retention.extension e
-            where
-              e.table_name in ('public.things')
-              and e.row_key = "t"."id"::text
-              and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+          ) then (
+            exists (
+              select 1
+              from retention.extension e
+              where
+                e.table_name in ('public.things')
+                and e.row_key = "t"."id"::text
+                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            )
+            or exists (
+              select 1
+              from only "public"."blobs" z
+              where
+                "t"."data" = "z"."id"
+                and exists (
+                  select 1
+                  from retention.extension e
+                  where
+                    e.table_name in ('public.blobs')
+                    and e.row_key = "z"."id"::text
+                    and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                )
+            )
           )
           else false
         end
@@ -99,22 +117,41 @@ with
                 select 1
                 from retention.dead_letter
                 where
-                  table_name in ('public.things')
+                  table_name in ('public.things', 'public.blobs')
                   and (
                     state = 'discarded'
                     or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                   )
               )
-          ) then exists (
-            select 1
-            from retention.dead_letter
-            where
-              table_name in ('public.things')
-              and row_key = "t"."id"::text
-              and (
-                state = 'discarded'
-                or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-              )
+          ) then (
+            exists (
+              select 1
+              from retention.dead_letter
+              where
+                table_name in ('public.things')
+                and row_key = "t"."id"::text
+                and (
+                  state = 'discarded'
+                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                )
+            )
+            or exists (
+              select 1
+              from only "public"."blobs" z
+              where
+                "t"."data" = "z"."id"
+                and exists (
+                  select 1
+                  from retention.dead_letter
+                  where
+                    table_name in ('public.blobs')
+                    and row_key = "z"."id"::text
+                    and (
+                      state = 'discarded'
+                      or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                    )
+                )
+            )
           )
           else false
         end
@@ -166,9 +203,9 @@ with
                 ) then 'held'
                 when exists (
                   select 1
-                  from only "public"."blobs" d
+                  from only "public"."blobs" z
                   where
-                    ("t"."data" = "d"."id")
+                    "t"."data" = "z"."id"
                     and (
                       exists (
                         select 1
@@ -176,7 +213,7 @@ with
                         where
                           h.released_at is null
                           and h.scope = 'item'
-                          and h.subject = "d"."id"::text
+                          and h.subject = "z"."id"::text
                           and h.table_name in ('public.blobs')
                       )
                     )
@@ -192,7 +229,7 @@ with
                     select 1
                     from retention.extension
                     where
-                      table_name in ('public.things')
+                      table_name in ('public.things', 'public.blobs')
                       and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                   )
               ) then case
@@ -204,6 +241,20 @@ with
                     and e.row_key = "t"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 ) then 'extended'
+                when exists (
+                  select 1
+                  from only "public"."blobs" z
+                  where
+                    "t"."data" = "z"."id"
+                    and exists (
+                      select 1
+                      from retention.extension e
+                      where
+                        e.table_name in ('public.blobs')
+                        and e.row_key = "z"."id"::text
+                        and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                    )
+                ) then 'extended by public.blobs'
               end
             end
           ),
@@ -215,7 +266,7 @@ with
                     select 1
                     from retention.dead_letter
                     where
-                      table_name in ('public.things')
+                      table_name in ('public.things', 'public.blobs')
                       and (
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
@@ -233,6 +284,23 @@ with
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
                 ) then 'dead_letter'
+                when exists (
+                  select 1
+                  from only "public"."blobs" z
+                  where
+                    "t"."data" = "z"."id"
+                    and exists (
+                      select 1
+                      from retention.dead_letter
+                      where
+                        table_name in ('public.blobs')
+                        and row_key = "z"."id"::text
+                        and (
+                          state = 'discarded'
+                          or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                        )
+                    )
+                ) then 'dead_letter by public.blobs'
               end
             end
           ),
@@ -357,9 +425,9 @@ with
               )
               or exists (
                 select 1
-                from only "public"."blobs" d
+                from only "public"."blobs" z
                 where
-                  ("t"."data" = "d"."id")
+                  "t"."data" = "z"."id"
                   and (
                     exists (
                       select 1
@@ -367,7 +435,7 @@ with
                       where
                         h.released_at is null
                         and h.scope = 'item'
-                        and h.subject = "d"."id"::text
+                        and h.subject = "z"."id"::text
                         and h.table_name in ('public.blobs')
                     )
                   )
@@ -384,16 +452,32 @@ with
                   select 1
                   from retention.extension
                   where
-                    table_name in ('public.things')
+                    table_name in ('public.things', 'public.blobs')
                     and keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
                 )
-            ) then exists (
-              select 1
-              from retention.extension e
-              where
-                e.table_name in ('public.things')
-                and e.row_key = "t"."id"::text
-                and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+            ) then (
+              exists (
+                select 1
+                from retention.extension e
+                where
+                  e.table_name in ('public.things')
+                  and e.row_key = "t"."id"::text
+                  and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+              )
+              or exists (
+                select 1
+                from only "public"."blobs" z
+                where
+                  "t"."data" = "z"."id"
+                  and exists (
+                    select 1
+                    from retention.extension e
+                    where
+                      e.table_name in ('public.blobs')
+                      and e.row_key = "z"."id"::text
+                      and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
+                  )
+              )
             )
             else false
           end
@@ -406,22 +490,41 @@ with
                   select 1
                   from retention.dead_letter
                   where
-                    table_name in ('public.things')
+                    table_name in ('public.things', 'public.blobs')
                     and (
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
                 )
-            ) then exists (
-              select 1
-              from retention.dead_letter
-              where
-                table_name in ('public.things')
-                and row_key = "t"."id"::text
-                and (
-                  state = 'discarded'
-                  or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
-                )
+            ) then (
+              exists (
+                select 1
+                from retention.dead_letter
+                where
+                  table_name in ('public.things')
+                  and row_key = "t"."id"::text
+                  and (
+                    state = 'discarded'
+                    or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                  )
+              )
+              or exists (
+                select 1
+                from only "public"."blobs" z
+                where
+                  "t"."data" = "z"."id"
+                  and exists (
+                    select 1
+                    from retention.dead_letter
+                    where
+                      table_name in ('public.blobs')
+                      and row_key = "z"."id"::text
+                      and (
+                        state = 'discarded'
+                        or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
+                      )
+                  )
+              )
             )
             else false
           end
@@ -434,26 +537,28 @@ with
     returning t.ctid as c, "t"."id" as key, (0)::bigint as bytes
   ),
   w0 as materialized (
-    select distinct on (k0) r.*, t.ctid as place
-    from only "public"."things" t cross join lateral (values ("t"."data")) r (k0)
-    where t.ctid = any (array(select c from locked)) and r.k0 is not null
-    order by k0, t.ctid
+    select distinct on (k0) r.*
+    from
+      (
+        select r.*, t.ctid as place
+        from only "public"."things" t cross join lateral (values ("t"."data")) r (k0)
+        where t.ctid = any (array(select c from locked)) and r.k0 is not null
+      ) r
+    order by k0, r.place
   ),
   c0 as (
-    delete from only "public"."blobs" d using w0 w,
-    only "public"."things" t
+    delete from only "public"."blobs" d using w0 w
+    cross join lateral (select t.* from only "public"."things" t where t.ctid = w.place offset 0) t
     where
       "d"."id" = w.k0
-      and t.ctid = w.place
-      and t.ctid = any (array(select c from locked))
       and not (
         exists (
           select 1
           from only "public"."things" o
-          where "o"."data" = "d"."id" and o.ctid not in (select c from locked)
+          where "o"."data" = "d"."id" and not o.ctid in (select c from locked)
         )
       )
-    returning t.ctid as c, "d"."id"::text as key, (0)::bigint as bytes
+    returning w.place as c, "d"."id"::text as key, (0)::bigint as bytes
   ),
   queued as (select 1 where false),
   totals as materialized (

@@ -517,7 +517,10 @@ select
     )
   ) as rows_sha256,
   coalesce(
-    (select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit 20) s),
+    (
+      select jsonb_agg(s.key)
+      from (select g.key from going g where g.key is not null order by g.clk, g.key limit 20) s
+    ),
     '[]'
   ) as sample,
   to_char((select min(clk) from going) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as oldest,
@@ -540,7 +543,7 @@ select
     ‹id-2›,
     ‹succeeded›,
     ‹null›,
-    ‹{"complete":true,"expired":2,"bytes":10,"files":1,"byRule":{"all":{"expired":2,"bytes":10,"files":1}},"dependants":{"public.notes":1},"rowsSha256":"15e02122f6f4e1bb4dd4b36bd8a87893a41e1ace8c00df7ae137079e1f0ad57e","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":1,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"keptBelow":{"referenced":{"public.pins":1}},"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000003"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"cb85595ae432d49023defa33630ce729789c8f9761dfaeac17851ec15fbfa59c","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
+    ‹{"complete":true,"expired":2,"bytes":10,"files":1,"byRule":{"all":{"expired":2,"bytes":10,"files":1}},"dependants":{"public.notes":1},"rowsSha256":"15e02122f6f4e1bb4dd4b36bd8a87893a41e1ace8c00df7ae137079e1f0ad57e","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":1,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"keptBelow":{"referenced":{"public.pins":1}},"mayFollow":0,"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000003"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"cb85595ae432d49023defa33630ce729789c8f9761dfaeac17851ec15fbfa59c","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":1,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );

@@ -278,7 +278,10 @@ select
     )
   ) as rows_sha256,
   coalesce(
-    (select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit 20) s),
+    (
+      select jsonb_agg(s.key)
+      from (select g.key from going g where g.key is not null order by g.clk, g.key limit 20) s
+    ),
     '[]'
   ) as sample,
   to_char((select min(clk) from going) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as oldest,
@@ -301,7 +304,7 @@ select
     ‹id-2›,
     ‹succeeded›,
     ‹null›,
-    ‹{"complete":true,"expired":2,"bytes":0,"files":0,"byRule":{"all":{"expired":2,"bytes":0,"files":0}},"dependants":{},"rowsSha256":"c9fd01554dd40ba2dae2ca6dec9281d6022868a9db621d977d29c34a36dd5af7","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"keptBelow":{},"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000002"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"acde246cd45d19692a9a9421aa1f6445105cbe2ae96a44ab0da46b6037ea277c","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
+    ‹{"complete":true,"expired":2,"bytes":0,"files":0,"byRule":{"all":{"expired":2,"bytes":0,"files":0}},"dependants":{},"rowsSha256":"c9fd01554dd40ba2dae2ca6dec9281d6022868a9db621d977d29c34a36dd5af7","detached":{},"kept":{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0},"keptBelow":{},"mayFollow":0,"blockers":[],"partitions":[],"sampleKeys":["00000000-0000-4000-8000-000000000001","00000000-0000-4000-8000-000000000002"],"oldest":"2026-01-20T02:00:00.000000Z","newest":"2026-01-20T02:00:00.000000Z","estimatedRuns":1,"approvable":{"digest":"acde246cd45d19692a9a9421aa1f6445105cbe2ae96a44ab0da46b6037ea277c","expiresAt":"2026-03-02T02:00:00.000Z"}}›::jsonb,
     ‹{"held":0,"extended":0,"dead_letter":0,"referenced":0,"not_expired":0,"condition":0,"newest":0,"one_of_period":0,"unnoticed":0,"unknown_rule":0,"busy":0,"changed":0}›::jsonb,
     ‹within_sla›
   );

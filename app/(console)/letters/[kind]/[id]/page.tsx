@@ -66,8 +66,9 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             yes="Try again"
             no={back}
             danger={false}
+            said={v.said}
           >
-            <Reason said={v.said} />
+            {(said) => <Reason said={said} />}
           </Confirm>
         </ForWhoMay>
       </Section>
@@ -81,14 +82,19 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             yes="Assign"
             no={back}
             danger={false}
+            said={v.said}
           >
-            <Field
-              name="to"
-              label="Operator"
-              said={v.said}
-              hint={`One of ${[...new Set(v.services.settings.operators.map((o) => o.name))].join(', ')}.`}
-            />
-            <Reason said={v.said} />
+            {(said) => (
+              <>
+                <Field
+                  name="to"
+                  label="Operator"
+                  said={said}
+                  options={[...new Set(v.services.settings.operators.map((o) => o.name))]}
+                />
+                <Reason said={said} />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>
@@ -105,8 +111,9 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
             ]}
             yes={`Discard 1 ${kind}`}
             no={back}
+            said={v.said}
           >
-            <Reason said={v.said} />
+            {(said) => <Reason said={said} />}
           </Confirm>
         </ForWhoMay>
       </Section>

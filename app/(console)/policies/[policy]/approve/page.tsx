@@ -132,9 +132,14 @@ function Preview({ visit: v, stop, preview }: { visit: Visit; stop: GuardStop; p
             ]}
             yes={`Approve ${manyOf(preview.expired, 'row')}`}
             no={{ text: 'Keep stopped', href: `/policies/${policy.name}` }}
+            said={v.said}
           >
-            <TypedName name="confirm" value={policy.name} said={v.said} />
-            <Reason said={v.said} />
+            {(said) => (
+              <>
+                <TypedName name="confirm" value={policy.name} said={said} />
+                <Reason said={said} />
+              </>
+            )}
           </Confirm>
         </ForWhoMay>
       </Section>

@@ -43,8 +43,9 @@ export default async function Breaker({ params, searchParams }: PageProps<'/poli
                     yes="Close the breaker"
                     no={{ text: 'Leave it open', href: `/policies/${name}` }}
                     danger={false}
+                    said={v.said}
                   >
-                    <Reason said={v.said} />
+                    {(said) => <Reason said={said} />}
                   </Confirm>
                 </ForWhoMay>
               )}

@@ -44,9 +44,14 @@ export default async function Lock({ params, searchParams }: PageProps<'/policie
                     ]}
                     yes="Release the lock"
                     no={{ text: 'Leave it', href: `/policies/${name}` }}
+                    said={v.said}
                   >
-                    <TypedName name="confirm" value={name} said={v.said} />
-                    <Reason said={v.said} />
+                    {(said) => (
+                      <>
+                        <TypedName name="confirm" value={name} said={said} />
+                        <Reason said={said} />
+                      </>
+                    )}
                   </Confirm>
                 </ForWhoMay>
               </>

@@ -26,7 +26,7 @@ export default async function Rollout({ params, searchParams }: PageProps<'/poli
         <Facts
           of={{
             Now: step === null ? 'all that has expired' : `up to ${manyOf(step, 'row')} a run`,
-            'Clean runs': `${countOf(cleanRuns)} of ${STEPS.length}`,
+            'Clean runs': step === null ? countOf(cleanRuns) : `${countOf(cleanRuns)} of ${STEPS.length}`,
             Version: <code>{version.slice(0, 12)}</code>,
           }}
         />
@@ -45,9 +45,14 @@ export default async function Rollout({ params, searchParams }: PageProps<'/poli
               ]}
               yes={next === null ? 'Raise to all' : `Raise to ${manyOf(next, 'row')}`}
               no={{ text: `Stay at ${manyOf(step, 'row')}`, href: `/policies/${policy}` }}
+              said={v.said}
             >
-              <TypedName name="confirm" value={policy} said={v.said} />
-              <Reason said={v.said} />
+              {(said) => (
+                <>
+                  <TypedName name="confirm" value={policy} said={said} />
+                  <Reason said={said} />
+                </>
+              )}
             </Confirm>
           </ForWhoMay>
         </Section>

@@ -47,9 +47,14 @@ export default async function RunNowPage({ params, searchParams }: PageProps<'/p
                   yes={dry ? `Run ${name} now` : `Delete up to ${rows} now`}
                   no={{ text: 'Do not run it', href: back }}
                   danger={!dry}
+                  said={v.said}
                 >
-                  <TypedName name="confirm" value={name} said={v.said} />
-                  <Field name="reason" label="Why" said={v.said} maxLength={500} lines />
+                  {(said) => (
+                    <>
+                      <TypedName name="confirm" value={name} said={said} />
+                      <Field name="reason" label="Why" said={said} maxLength={500} lines />
+                    </>
+                  )}
                 </Confirm>
               );
             }}

@@ -1,0 +1,45 @@
+/**
+ * `npm run proof:levels [-- --cases N] [--seed S] [--only K]`: trees of rows that go while another session writes to them, at each
+ * statement of a batch and at each level; all cases unless so many are asked for. What is gone, named in receipts and said of the
+ * rest is held against a judgment in plain SQL. Ends with code 1 when anything is wrong.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startLocalCloud } from '../local-cloud';
+import { allCases, proveLevels, someCases } from '../proof/levels/proof';
+import { world } from '../proof/shapes/world';
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string', multiple: true },
+  },
+});
+const whole = (name: string, text: string): number => {
+  const n = Number(text);
+  if (Number.isInteger(n) && n >= 0) return n;
+  console.error(`--${name} takes a whole number from 0`);
+  process.exit(2);
+};
+const only = values.only?.map((text) => whole('only', text));
+const seed = whole('seed', values.seed);
+const chosen = values.cases === undefined ? allCases() : someCases(seed, whole('cases', values.cases));
+const cases = only ? allCases().filter((c) => only.includes(c.number)) : chosen;
+const folder = await mkdtemp(join(tmpdir(), 'lapse-levels-'));
+const cloud = await startLocalCloud({ folder, durable: false, contents: 'memory' });
+try {
+  const here = await world(cloud);
+  const began = performance.now();
+  const proof = await proveLevels(here, cases, (line) => console.log(`wrong: ${line}`));
+  console.log(`${((performance.now() - began) / 1000).toFixed(0)} s`);
+  console.log(
+    `${proof.cases} cases: in ${proof.done} the other session's act was done, in ${proof.waited} it waited for the batch; ${proof.problems.length} wrong`,
+  );
+  process.exitCode = proof.problems.length > 0 ? 1 : 0;
+} finally {
+  await cloud.stop();
+  await rm(folder, { recursive: true, force: true });
+}
