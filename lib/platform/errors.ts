@@ -50,6 +50,8 @@ export class DataMapError extends LapseError {
 export interface Problem {
   readonly problem: string;
   readonly remedy: string;
+  /** Rows may have no key before it is mended: not even a dry run can look at them. */
+  readonly unnamed?: true;
 }
 
 /** The database is not fit for this policy yet; each problem names the statement that fixes it (R13). */

@@ -8,6 +8,8 @@ export interface Answer {
   readonly reason?: string;
   readonly ground?: string;
   readonly clock?: string;
+  /** Dates of rows that refer to it. */
+  readonly later?: string;
   readonly where?: string;
   readonly schedule?: string;
   readonly name?: string;
@@ -28,7 +30,17 @@ export interface Flags {
   readonly answers: readonly Answer[];
 }
 
-const OF_A_TABLE = ['keep', 'reason', 'ground', 'clock', 'where', 'schedule', 'name', 'description'] as const;
+const OF_A_TABLE = [
+  'keep',
+  'reason',
+  'ground',
+  'clock',
+  'later',
+  'where',
+  'schedule',
+  'name',
+  'description',
+] as const;
 
 /** `--table a --keep 30d … --table b …`: what follows a table is about it, what stands before the first about all. */
 export function readFlags(args: readonly string[]): Flags {

@@ -2,6 +2,7 @@
  * Which columns could start the clock of a table, and what each would mean. Only a column that says that a row is over
  * (deleted, expired, finished) makes a proposal by itself; when a row was made says so only of what is made to pass.
  */
+import type { PolicyInput } from '../../policies/contract';
 import type { Column, TableFacts } from './catalog';
 import { singular, snake, wordsOf } from './words';
 
@@ -10,15 +11,21 @@ export type Meaning = 'deleted' | 'expires' | 'ended' | 'happened' | 'made' | 'c
 
 export interface Clock {
   readonly column: string;
-  readonly type: ClockType | 'epoch';
+  readonly type: ClockType | 'epoch' | 'iso';
   /** Of a number since 1970. */
   readonly epoch?: { readonly unit: 'seconds' | 'milliseconds'; readonly numeric: boolean };
+  /** Of a text: how many digits stand behind the second. */
+  readonly digits?: 0 | 3 | 6;
   readonly meaning: Meaning;
   readonly nullable: boolean;
+  /** What counts where it is empty. */
+  readonly otherwise?: string;
+  /** It is that of the row of another table. */
+  readonly in?: PolicyInput['clock']['in'];
 }
 
-/** Numbers that may count seconds or milliseconds since 1970: the rows say which. */
-export interface Epoch {
+/** A number that may count seconds or milliseconds since 1970, or a text that may be ISO 8601: the rows say it. */
+export interface ByRows {
   readonly column: string;
 }
 
@@ -53,7 +60,7 @@ const MEANINGS: readonly [Meaning, RegExp][] = [
   [
     'made',
     new RegExp(
-      `^(created|inserted|issued|added|registered|creation|record_created|date_created|date_joined|joined)${AT}`,
+      `^(created|inserted|issued|added|registered|placed|posted|recorded|creation|record_created|date_created|date_joined|joined)${AT}`,
     ),
   ],
 ];
@@ -85,19 +92,78 @@ export function clocksOf(table: TableFacts): Clock[] {
     .sort((a, b) => rank(a) - rank(b));
 }
 
-export const epochsOf = (table: TableFacts): Epoch[] =>
+export const epochsOf = (table: TableFacts): ByRows[] =>
   table.columns.filter(isEpoch).map((c) => ({ column: c.name }));
 
-/** As the rows have shown it; undefined where they show no such number. */
-export function epochClock(
-  table: TableFacts,
-  column: string,
-  unit: 'seconds' | 'milliseconds' | null | undefined,
-): Clock | undefined {
-  const found = table.columns.find((c) => c.name === column);
-  if (!found || !unit) return undefined;
-  const epoch = { unit, numeric: found.plain === 'numeric' };
-  return { column, type: 'epoch', epoch, meaning: meaningOf(column), nullable: !found.not_null };
+export const isosOf = (table: TableFacts): ByRows[] =>
+  table.columns
+    .filter((c) => /^(text|character varying)$/.test(c.plain) && meaningOf(c.name) !== 'unknown')
+    .map((c) => ({ column: c.name }));
+
+interface Looked {
+  readonly facts: TableFacts;
+  /** What the rows have shown. */
+  readonly sample:
+    | {
+        readonly epochs: ReadonlyMap<string, 'seconds' | 'milliseconds' | null>;
+        readonly isos: ReadonlyMap<string, 0 | 3 | 6 | null>;
+        readonly ages: ReadonlyMap<string, { readonly empty: number }>;
+      }
+    | string
+    | null;
+}
+
+/** Those of numbers and texts, as the rows have shown them. */
+export function byRows({ facts, sample }: Looked): Clock[] {
+  if (typeof sample !== 'object' || sample === null) return [];
+  const found = facts.columns.flatMap((c): Clock[] => {
+    const [unit, digits] = [sample.epochs.get(c.name), sample.isos.get(c.name)];
+    const common = { column: c.name, meaning: meaningOf(c.name), nullable: !c.not_null };
+    if (unit) return [{ ...common, type: 'epoch', epoch: { unit, numeric: c.plain === 'numeric' } }];
+    return digits == null ? [] : [{ ...common, type: 'iso', digits }];
+  });
+  return found.sort((a, b) => RANK.indexOf(a.meaning) - RANK.indexOf(b.meaning));
+}
+
+/** As a policy says it. */
+export function declaredAs({
+  column,
+  type,
+  epoch,
+  digits,
+  meaning,
+  otherwise,
+  in: other,
+}: Clock): PolicyInput['clock'] {
+  const more = {
+    ...(otherwise ? { otherwise: [otherwise] } : {}),
+    ...(other ? { in: other } : {}),
+    ...(meaning === 'expires' ? { ahead: true as const } : {}),
+  };
+  if (type === 'epoch')
+    return {
+      column,
+      type,
+      unit: epoch!.unit,
+      ...(epoch!.numeric ? { numeric: true as const } : {}),
+      ...more,
+    };
+  if (type === 'iso') return { column, type, ...(digits === 3 ? {} : { digits: digits! }), ...more };
+  return { column, type, ...more };
+}
+
+/** Empty does not mean that the row is not over: then the date on which it was made counts, where that is always there. */
+export function withFallback(
+  clock: Clock,
+  { facts, sample, clocks }: Looked & { readonly clocks: readonly Clock[] },
+): Clock {
+  const age = typeof sample === 'object' ? sample?.ages.get(clock.column) : undefined;
+  if (!clock.nullable || !/^(happened|made|changed|unknown)$/.test(clock.meaning)) return clock;
+  if (facts.partitioned || age?.empty === 0) return clock;
+  const made = clocks.find(
+    (c) => c.column !== clock.column && c.meaning === 'made' && c.type === clock.type && !c.nullable,
+  );
+  return made ? { ...clock, otherwise: made.column } : clock;
 }
 
 const isEpoch = (c: Column): boolean =>

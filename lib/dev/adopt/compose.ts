@@ -49,7 +49,10 @@ function describe({ label }: Surveyed, { column, meaning }: Clock, seconds: numb
 }
 
 function remarksOf(clock: Clock, { along }: Answered): NonNullable<NewPolicy['remarks']> {
-  const empty = clock.nullable ? `${clock.column} is empty until a row is over: such rows stay` : '';
+  const empty =
+    clock.nullable && !clock.otherwise && !clock.in
+      ? `${clock.column} is empty until a row is over: such rows stay`
+      : '';
   const ahead = clock.meaning === 'expires' ? `${clock.column} lies ahead of now while a row is good` : '';
   const zone = /^(timestamp|date)$/.test(clock.type)
     ? `${clock.column} has no zone of its own; another one than UTC: zone`

@@ -6,7 +6,8 @@ import type { PolicyInput } from '../../policies/contract';
 import { inOrderOf } from '../../policies/hanging';
 import type { ForeignKey, TableFacts } from './catalog';
 import type { Clock } from './clocks';
-import { epochClock, isMadeToPass } from './clocks';
+import { byRows, declaredAs, isMadeToPass, withFallback } from './clocks';
+import { clockAbove, clocksBelow, suggestedAbove, suggestedBelow } from './clocks-around';
 import { type Chosen, joinKey, keyColumns, keyOf, type Refusal, typeOf, withoutKey } from './keys';
 import { mayRefer } from './may-refer';
 import { quotedTable } from './quoting';
@@ -29,15 +30,16 @@ const SOME_DAYS = 365;
 export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}): Draft | Refusal {
   const { facts } = table;
   const { clock } = chosenBy;
-  const chosen =
-    (clock === undefined ? table.clocks[0] : table.clocks.find((c) => c.column === clock)) ??
-    byNumber(table, clock);
-  if (chosen === undefined) return withoutClock(table, clock);
+  const chosen = clockFor(survey, table, clock);
+  if (chosen === undefined) return withoutClock(survey, table, clock);
+  if ('problem' in chosen) return chosen;
   const columns = keyColumns(survey, facts);
   if (columns === null) return withoutKey(facts);
   const key = keyOf(table, columns, chosenBy);
   if ('problem' in key) return key;
   const parts = [dependantsOf(survey, facts, columns, chosenBy), filesOf(table)];
+  const later = chosenBy.later === undefined ? [] : clocksBelow(survey, facts, columns, chosenBy.later);
+  if ('problem' in later) return later;
   const refused = parts.find((p) => 'problem' in p);
   if (refused) return refused as Refusal;
   const [dependants, files] = parts as [
@@ -55,7 +57,7 @@ export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}):
       schedule: { run: '0 3 * * *' },
       table: facts.schema === 'public' ? { name: facts.name } : { schema: facts.schema, name: facts.name },
       key,
-      clock: clockOf(chosen),
+      clock: { ...declaredAs(chosen), ...(later.length > 0 ? { orLaterIn: later } : {}) },
       rules: [{ label: 'all', keepFor: { seconds: SOME_DAYS * 86_400 } }],
       ...(partitioned ? { partitioned } : {}),
       ...(Object.keys(table.subjects).length > 0 ? { scope: table.subjects } : {}),
@@ -63,7 +65,11 @@ export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}):
       ...(files.length > 0 ? { files } : {}),
       ...qualityOf(chosen),
     },
-    notes: [...notesOf(table, chosen), ...mayRefer(survey, facts, columns)],
+    notes: [
+      ...notesOf(table, chosen),
+      ...(later.length > 0 ? [] : youngerBelow(survey, facts, chosen)),
+      ...mayRefer(survey, facts, columns),
+    ],
   };
 }
 
@@ -78,31 +84,40 @@ export const isProposal = (table: Surveyed, { meaning }: Clock): boolean => {
   );
 };
 
-/** A number since 1970, where the rows show that it is one, and no other clock is there or asked for. */
-function byNumber({ facts, epochs, sample }: Surveyed, wanted?: string): Clock | undefined {
-  const found = typeof sample === 'object' && sample !== null ? sample.epochs : new Map<string, null>();
-  const epoch = epochs.find((e) => found.get(e.column) && (wanted === undefined || e.column === wanted));
-  return epoch && epochClock(facts, epoch.column, found.get(epoch.column));
+/** A date of its own, the first or the one that is asked for; else a number or a text that the rows show to be one; else another table's. */
+function clockFor(survey: Survey, table: Surveyed, wanted?: string): Clock | Refusal | undefined {
+  const own = [...table.clocks, ...byRows(table)];
+  const found = wanted === undefined ? own[0] : own.find((c) => c.column === wanted);
+  if (found) return withFallback(found, table);
+  return wanted === undefined ? undefined : clockAbove(survey, table.facts, wanted);
 }
 
-function clockOf({ column, type, epoch, meaning }: Clock): PolicyInput['clock'] {
-  const ahead = meaning === 'expires' ? { ahead: true as const } : {};
-  if (type !== 'epoch') return { column, type, ...ahead };
-  return { column, type, unit: epoch!.unit, ...(epoch!.numeric ? { numeric: true as const } : {}), ...ahead };
+/** What goes with a row may be younger than it: only a clock that says that the row is over is not asked for more. */
+function youngerBelow(survey: Survey, facts: TableFacts, { meaning }: Clock): string[] {
+  if (/^(deleted|expires|ended)$/.test(meaning) || facts.partitioned) return [];
+  const found = suggestedBelow(survey, facts);
+  return found.length === 0
+    ? []
+    : [`rows that go along may be younger: --later ${found.join(',')} counts from the last of them`];
 }
 
-function withoutClock({ facts, clocks }: Surveyed, wanted?: string): Refusal {
+function withoutClock(survey: Survey, table: Surveyed, wanted?: string): Refusal {
+  const { facts } = table;
+  const own = [...table.clocks, ...byRows(table)].map((c) => c.column);
+  const there = suggestedAbove(survey, facts);
   if (wanted !== undefined) {
+    const all = [...own, ...there];
     return {
       problem: `${wanted} is no column that could start a clock`,
-      remedy:
-        clocks.length > 0 ? `name one of ${clocks.map((c) => c.column).join(', ')}` : 'the table has none',
+      remedy: all.length > 0 ? `name one of ${all.join(', ')}` : 'the table has none',
     };
   }
+  const add = `ALTER TABLE ${quotedTable(facts)} ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();`;
   return {
     timeless: true,
     problem: 'no column says when a row was made or over',
-    remedy: `where its rows belong to another table, they go with that; else ALTER TABLE ${quotedTable(facts)} ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();`,
+    remedy: `where its rows belong to another table, they go with that${there.length > 0 ? `, or by its date: --clock ${there.join(' or ')}` : ''}; else ${add}`,
+    ...(there[0] === undefined ? {} : { by: there[0] }),
   };
 }
 
@@ -223,7 +238,7 @@ const SPANS = [
 /** By range of the clock alone partitions go whole; of any other the rows go one by one. */
 function partitionedBy({ partitioned: p }: TableFacts, clock: Clock): PolicyInput['partitioned'] {
   if (p === null) return undefined;
-  if (p.strategy !== 'r' || p.columns.join() !== clock.column || clock.type === 'epoch')
+  if (p.strategy !== 'r' || p.columns.join() !== clock.column || /^(epoch|iso)$/.test(clock.type))
     return { by: 'other' };
   const by = SPANS.find(([, most]) => (p.longest_days ?? 31) <= most)?.[0];
   return by && { by };
@@ -232,7 +247,7 @@ function partitionedBy({ partitioned: p }: TableFacts, clock: Clock): PolicyInpu
 /** A clock that is empty until the row is over is no fault of the data. */
 function qualityOf(clock: Clock): Pick<PolicyInput, 'quality'> {
   const quality = {
-    ...(clock.nullable ? { emptyClocks: null } : {}),
+    ...(clock.nullable && clock.otherwise === undefined ? { emptyClocks: null } : {}),
   };
   return Object.keys(quality).length > 0 ? { quality } : {};
 }
@@ -240,9 +255,9 @@ function qualityOf(clock: Clock): Pick<PolicyInput, 'quality'> {
 function notesOf(table: Surveyed, clock: Clock): string[] {
   const elsewhere = table.files.filter((f) => f.where === 'elsewhere').map((f) => f.column);
   return [
-    ...(clock.type === 'timestamptz' || clock.type === 'epoch'
-      ? []
-      : ['its clock has no time zone, and is read as UTC']),
+    ...(/^(timestamp|date)$/.test(clock.type) ? ['its clock has no time zone, and is read as UTC'] : []),
+    ...(clock.otherwise ? [`where ${clock.column} is empty, ${clock.otherwise} counts`] : []),
+    ...(clock.in ? [`each run looks at every row of it: the date is that of ${clock.in.table.name}`] : []),
     ...(table.status.length > 0 && !/^(deleted|ended)$/.test(clock.meaning)
       ? [
           `rows of every ${table.status.map((c) => withLabels(table.facts, c)).join(', ')} would go: --where says which`,

@@ -145,7 +145,7 @@ const RIGHTS = `select c.oid::text, n.nspname || '.' || c.relname as label, n.ns
 
 /** Statements that add a right, an index, a gate or a guard; they change no row and no column. */
 const ADDS =
-  /^(GRANT |CREATE INDEX |CREATE TRIGGER lapse_gate |SELECT retention\.(protect|open_partitions|index_statements)\(|INSERT INTO retention\.partition_grant )/;
+  /^(GRANT |CREATE INDEX |CREATE TRIGGER lapse_gate\w* |SELECT retention\.(protect|open_partitions|index_statements)\(|INSERT INTO retention\.partition_grant )/;
 
 function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgment {
   const steps: Step[] = [];

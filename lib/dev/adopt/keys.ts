@@ -11,6 +11,8 @@ export interface Refusal {
   readonly remedy: string;
   /** Nothing in the table says when a row would be over. */
   readonly timeless?: true;
+  /** The date of a row that it refers to, as `--clock` takes it. */
+  readonly by?: string;
 }
 
 type Key = PolicyInput['key'];
@@ -20,17 +22,36 @@ export interface Chosen {
   readonly clock?: string;
   /** The caller says that keys of text name no person. */
   readonly keyNamesNobody?: boolean;
+  /** Dates of the rows that refer to it, which count where they are later: `messages.sent_at`. */
+  readonly later?: string;
   /** What a foreign key alone would keep here goes with the row. */
   readonly along?: boolean;
 }
 
-export const withoutKey = (facts: TableFacts): Refusal => ({
-  problem: 'no column that is never NULL and unique: a receipt could not name a row',
-  remedy:
-    facts.kind === 'r'
-      ? `ALTER TABLE ${quotedTable(facts)} ADD PRIMARY KEY (…);`
-      : 'a policy governs a table, or one that is partitioned',
-});
+export function withoutKey(facts: TableFacts): Refusal {
+  const t = quotedTable(facts);
+  const add = `ALTER TABLE ${t} ADD COLUMN lapse_key bigint GENERATED ALWAYS AS IDENTITY`;
+  const notNull = new Set(facts.columns.filter((c) => c.not_null).map((c) => c.name));
+  // A primary key has none that may be NULL.
+  const open = facts.indexes.find((i) => i.unique && !i.partial && !i.columns.includes(''))?.columns;
+  if (open) {
+    const set = open
+      .filter((c) => !notNull.has(c))
+      .map((c) => `ALTER COLUMN ${quoted(c)} SET NOT NULL`)
+      .join(', ');
+    const column =
+      facts.kind === 'r' ? `; where rows have none, name them by a column of their own: ${add} UNIQUE;` : '';
+    return {
+      problem: `its only unique key (${open.join(', ')}) may be NULL: a receipt could not name such a row`,
+      remedy: `ALTER TABLE ${t} ${set}${column || ';'}`,
+    };
+  }
+  return {
+    problem: 'no column that is never NULL and unique: a receipt could not name a row',
+    remedy:
+      facts.kind === 'r' ? `${add} PRIMARY KEY;` : 'a policy governs a table, or one that is partitioned',
+  };
+}
 
 /** What refers to the table says which of its keys counts; else the primary key, else another unique one. */
 export function keyColumns(survey: Survey, facts: TableFacts): string[] | null {

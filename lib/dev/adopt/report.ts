@@ -25,7 +25,7 @@ export function report(survey: Survey, verdicts: readonly Verdict[]): string {
         .join('\n'),
     ),
     section('Not yet: what the engine would refuse, and what mends it', refused(of('refused'))),
-    section('No clock: their rows go with other rows, or stay', names(of('timeless'))),
+    section('No clock: their rows go with other rows, or stay', timeless(of('timeless'))),
     section(
       'Governed already',
       of('governed')
@@ -167,8 +167,11 @@ function refused(found: readonly { table: Surveyed; problems: readonly Problem[]
     .join('\n');
 }
 
-const names = (found: readonly Verdict[]): string =>
-  found.length === 0 ? '' : `  ${found.map((v) => v.table.label).join(', ')}`;
+/** With the date of the row each refers to, where that has one. */
+const timeless = (found: readonly Extract<Verdict, { kind: 'timeless' }>[]): string =>
+  found.length === 0
+    ? ''
+    : `  ${found.map((v) => (v.problem.by ? `${v.table.label} (--clock ${v.problem.by})` : v.table.label)).join(', ')}`;
 
 function personal(verdicts: readonly Verdict[]): string {
   return verdicts

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type { TableFacts } from './catalog';
-import type { Clock, Epoch } from './clocks';
+import type { ByRows, Clock } from './clocks';
 import { SHAPES } from './personal';
 import { literal, quoted, quotedTable } from './quoting';
 import type { Reader } from './read-only';
@@ -59,6 +59,8 @@ export interface Sample {
   readonly texts: ReadonlyMap<string, TextShape>;
   /** Milliseconds or seconds, where the numbers lie between 2001 and 2100; else null. */
   readonly epochs: ReadonlyMap<string, 'seconds' | 'milliseconds' | null>;
+  /** Digits behind the second, where all texts are ISO 8601 in one form; else null. */
+  readonly isos: ReadonlyMap<string, 0 | 3 | 6 | null>;
 }
 
 /** Null: it could not be read, with why. */
@@ -66,7 +68,8 @@ export async function sampleOf(
   reader: Reader,
   table: TableFacts,
   clocks: readonly Clock[],
-  epochs: readonly Epoch[],
+  epochs: readonly ByRows[],
+  isos: readonly ByRows[],
 ): Promise<Sample | string> {
   const texts = table.columns.filter((c) => /^(text|character|.*\bcitext$)/.test(c.plain)).slice(0, TEXTS);
   const whole = table.pages <= BLOCKS;
@@ -74,11 +77,13 @@ export async function sampleOf(
   const columns = [
     ...clocks.map((c, i) => `t.${quoted(c.column)} as c${i}`),
     ...epochs.map((e, i) => `t.${quoted(e.column)} as e${i}`),
+    ...isos.map((e, i) => `t.${quoted(e.column)}::text as i${i}`),
     ...texts.map((c, i) => `left(t.${quoted(c.name)}::text, ${CHARACTERS}) as t${i}`),
   ];
   const measured = [
     ...clocks.map((c, i) => `'c${i}', ${age(`s.c${i}`, c)}`),
     ...epochs.map((_, i) => `'e${i}', ${unit(`s.e${i}`)}`),
+    ...isos.map((_, i) => `'i${i}', ${digits(`s.i${i}`)}`),
   ];
   const shapes = texts.map((_, i) => `'t${i}', ${shape(`s.t${i}`)}`);
   const from = await somePartsOf(reader, table);
@@ -106,6 +111,15 @@ export async function sampleOf(
         epochs.map((e, i) => [
           e.column,
           z.enum(['seconds', 'milliseconds']).nullable().parse(found[`e${i}`]),
+        ]),
+      ),
+      isos: new Map(
+        isos.map((e, i) => [
+          e.column,
+          z
+            .union([z.literal(0), z.literal(3), z.literal(6)])
+            .nullable()
+            .parse(found[`i${i}`]),
         ]),
       ),
     };
@@ -155,6 +169,13 @@ const unit = (
   column: string,
 ): string => `case when min(${column}) between 978307200 and 4102444800 and max(${column}) < 4102444800 then 'seconds'
     when min(${column}) between 978307200000 and 4102444800000 and max(${column}) < 4102444800000 then 'milliseconds' end`;
+
+/** All of them in the one form, however many are empty. */
+function digits(column: string): string {
+  const all = (n: 0 | 3 | 6) =>
+    `bool_and(${column} ~ ${literal(`^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d${n === 0 ? '' : `\\.\\d{${n}}`}Z$`)}) filter (where ${column} <> '')`;
+  return `case when ${all(3)} then 3 when ${all(0)} then 0 when ${all(6)} then 6 end`;
+}
 
 const BLOB = '^https://[a-z0-9]+\\.(public|private)\\.blob\\.vercel-storage\\.com/';
 

@@ -1,7 +1,7 @@
 /** Everything that is known of a database before a policy is thought of: the catalogs, and a bounded look into each table. */
 import type { CatalogAnswer, ForeignKey, TableFacts } from './catalog';
 import { readCatalog } from './catalog';
-import { type Clock, clocksOf, type Epoch, epochsOf } from './clocks';
+import { type Clock, clocksOf, epochsOf, isosOf } from './clocks';
 import { type Subjects, statusOf, subjectsOf, technicalBecause } from './conventions';
 import { type Personal, personalOf } from './personal';
 import type { Reader } from './read-only';
@@ -23,7 +23,6 @@ export interface Surveyed {
   readonly label: string;
   readonly technical: string | null;
   readonly clocks: readonly Clock[];
-  readonly epochs: readonly Epoch[];
   readonly personal: readonly Personal[];
   readonly files: readonly Files[];
   readonly subjects: Subjects;
@@ -78,16 +77,17 @@ async function look(
 ): Promise<Surveyed> {
   const technical = technicalBecause(facts, catalog.supabase);
   const clocks = clocksOf(facts);
-  const epochs = epochsOf(facts);
   const isTable = facts.kind === 'r' || facts.kind === 'p';
-  const sample = technical === null && isTable ? await sampleOf(reader, facts, clocks, epochs) : null;
+  const sample =
+    technical === null && isTable
+      ? await sampleOf(reader, facts, clocks, epochsOf(facts), isosOf(facts))
+      : null;
   const texts = typeof sample === 'object' && sample !== null ? sample.texts : new Map<string, TextShape>();
   return {
     facts,
     label: labelOf(facts),
     technical,
     clocks,
-    epochs,
     personal: isTable && technical === null ? personalOf(facts, texts) : [],
     files: filesOf(texts),
     subjects: subjectsOf(facts, catalog.references, (oid) => byOid.get(oid)?.name),

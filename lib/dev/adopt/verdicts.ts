@@ -13,7 +13,7 @@ export type Verdict = { readonly table: Surveyed } & (
   | { readonly kind: 'proposed' | 'possible'; readonly draft: Draft; readonly steps: readonly Step[] }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
   /** Nothing in the catalog says when a row would be over. */
-  | { readonly kind: 'timeless'; readonly problem: Problem }
+  | { readonly kind: 'timeless'; readonly problem: Problem & { readonly by?: string } }
   | { readonly kind: 'unjudged'; readonly draft: Draft }
   | { readonly kind: 'view' }
 );

@@ -96,6 +96,7 @@ export class DryRun {
       ...judgeFacts(policy, catalog, permanentTables),
       ...judgeStore(policy, services.blob !== undefined),
     );
+    if (this.#blockers.some((b) => b.unnamed)) return;
     const legs = legsOf(withPeriods(policy, facts.periods), new Date(this.#asOf), cooling);
     await this.#lookAt(legs);
     if (!this.#found.complete) return;
@@ -195,7 +196,7 @@ export class DryRun {
       kept,
       keptBelow,
       mayFollow: this.#mayFollow,
-      blockers: this.#blockers,
+      blockers: this.#blockers.map(({ problem, remedy }) => ({ problem, remedy })),
       partitions: this.#partitions,
       sampleKeys: sample,
       oldest,

@@ -150,17 +150,18 @@ function notNull(r: Relation, key: readonly KeyColumn[]): Problem[] {
   if (open.length === 0) return [];
   const set = `ALTER TABLE ${quoted(r)} ${open.map((c) => `ALTER COLUMN ${name(c)} SET NOT NULL`).join(', ')};`;
   const problem = `${open.map(name).join(', ')} of ${quoted(r)} may be NULL: a receipt could not name such a row`;
+  const said = { problem, unnamed: true } as const;
   const other = r.indexes.find(
     (i) => i.unique && i.partial === null && i.columns.every((c) => r.columns[c]?.not_null),
   );
   if (other) {
     const named = other.columns.map((column) => `{ column: '${column}' }`).join(', ');
-    return [{ problem, remedy: `name another unique key in the policy: key: [${named}]; or ${set}` }];
+    return [{ ...said, remedy: `name another unique key in the policy: key: [${named}]; or ${set}` }];
   }
   // None of a partitioned table can be unique without the columns it is partitioned by.
-  if (r.kind === 'p') return [{ problem, remedy: `${set} (fill the rows that have none first)` }];
+  if (r.kind === 'p') return [{ ...said, remedy: `${set} (fill the rows that have none first)` }];
   return [
-    { problem, remedy: `${set} where rows have none, name them by a column of their own: ${ownKey(r)}` },
+    { ...said, remedy: `${set} where rows have none, name them by a column of their own: ${ownKey(r)}` },
   ];
 }
 

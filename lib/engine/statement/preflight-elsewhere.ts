@@ -80,7 +80,7 @@ export function gateOnDate(
   return [
     {
       problem: `${quoted(r)} has the clock and no gate: a change of it could be missed by a running batch`,
-      remedy: `CREATE TRIGGER ${freeName(r)} BEFORE ${on} ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`,
+      remedy: `CREATE TRIGGER ${freeName(r, isWritten ? [] : columns)} BEFORE ${on} ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`,
     },
   ];
 }

@@ -123,11 +123,13 @@ const gateOf = (r: Relation): string =>
     ? `CREATE TRIGGER ${freeName(r)} AFTER INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH ROW EXECUTE FUNCTION retention.gate();`
     : `CREATE TRIGGER ${freeName(r)} BEFORE INSERT OR UPDATE OR DELETE ON ${quoted(r)} FOR EACH STATEMENT EXECUTE FUNCTION retention.gate();`;
 
-/** It may have one on single columns. */
-export const freeName = ({ triggers }: Relation): string => {
-  const taken = triggers.filter((t) => /^lapse_gate(_\d+)?$/.test(t.name)).length;
-  return taken === 0 ? 'lapse_gate' : `lapse_gate_${taken + 1}`;
-};
+/** A gate on single columns is named by them, so that two policies' gates stand side by side. */
+export function freeName({ triggers }: Relation, columns: readonly string[] = []): string {
+  const of = columns.length > 0 ? `_of_${[...new Set(columns)].join('_')}` : '';
+  const wanted = `lapse_gate${of.toLowerCase().replace(/[^a-z0-9]+/g, '_')}`.slice(0, 60);
+  const taken = triggers.filter((t) => t.name.replace(/_\d+$/, '') === wanted).length;
+  return taken === 0 ? wanted : `${wanted}_${taken + 1}`;
+}
 
 /** Every change of it waits, or is asked to. */
 export const waitsAnyway = (catalog: Catalog, r: Relation): boolean =>

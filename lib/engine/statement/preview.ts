@@ -117,7 +117,7 @@ export function previewPage(
     ${detachedIn(policy)} as detached,
     retention.chain_rows(${typed(rowsSha256, 'text')}, coalesce((
       select array_agg(jsonb_build_array(g.label, g.key, g.bytes, g.files, g.along)::text order by g.n) from going g), '{}')) as rows_sha256,
-    coalesce((select jsonb_agg(s.key) from (select g.key from going g where g.key is not null order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
+    coalesce((select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit ${SAMPLE}) s), '[]') as sample,
     ${utc(sql`(select min(clk) from going)`)} as oldest,
     ${utc(sql`(select max(clk) from going)`)} as newest
   from at`,

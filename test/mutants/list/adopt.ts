@@ -79,4 +79,20 @@ export const adoptMutants: readonly Mutant[] = [
     replace: 'and i.indisvalid`',
     tests: ['test/dev/adopt/apply.test.ts'],
   },
+  {
+    id: 'AD90',
+    promise: 'An empty date that says that a row is not over is never filled with another.',
+    file: 'lib/dev/adopt/clocks.ts',
+    find: '  if (!clock.nullable || !/^(happened|made|changed|unknown)$/.test(clock.meaning)) return clock;',
+    replace: '  if (!clock.nullable) return clock;',
+    tests: ['test/dev/adopt/clocks.test.ts:takes what counts otherwise'],
+  },
+  {
+    id: 'AD91',
+    promise: 'A text is a clock only where all rows have one form.',
+    file: 'lib/dev/adopt/sample.ts',
+    find: `\`bool_and(\${column} ~`,
+    replace: `\`bool_or(\${column} ~`,
+    tests: ['test/dev/adopt/clocks.test.ts:takes texts and numbers'],
+  },
 ];

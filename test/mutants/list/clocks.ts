@@ -94,9 +94,9 @@ export const clockMutants: readonly Mutant[] = [
   {
     id: 'KY3',
     promise: 'A dry run of rows that have no key says what stands in the way, not an error of its own.',
-    file: 'lib/engine/statement/preview.ts',
-    find: 'from going g where g.key is not null order by',
-    replace: 'from going g order by',
+    file: 'lib/engine/run/preview.ts',
+    find: '    if (this.#blockers.some((b) => b.unnamed)) return;\n',
+    replace: '',
     tests: [`${keys}:is refused in the dry run`],
   },
   {

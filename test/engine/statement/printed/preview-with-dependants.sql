@@ -517,10 +517,7 @@ select
     )
   ) as rows_sha256,
   coalesce(
-    (
-      select jsonb_agg(s.key)
-      from (select g.key from going g where g.key is not null order by g.clk, g.key limit 20) s
-    ),
+    (select jsonb_agg(s.key) from (select g.key from going g order by g.clk, g.key limit 20) s),
     '[]'
   ) as sample,
   to_char((select min(clk) from going) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as oldest,
