@@ -56,7 +56,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   operator: [
     ...['place_hold', 'release_hold', 'set_extension', 'end_extension', 'set_override', 'remove_override'],
     ...['pause_policy', 'resume_policy', 'stop_all', 'resume_all', 'release_lease', 'note_breaker_closed'],
-    ...['review_hold', 'set_extensions', 'raise_rollout'],
+    ...['review_hold', 'set_extensions', 'raise_rollout', 'note_run_asked'],
     ...['give_approval', 'withdraw_approval', 'note_restoration', 'remove_permanent'],
     ...['retry_letter', 'retry_letters', 'discard_letter', 'assign_letter'],
     ...['request_erasure', 'confirm_erasure', 'withdraw_erasure'],

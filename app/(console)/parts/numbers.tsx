@@ -34,6 +34,10 @@ function Figure(props: { name: string; value: ReactNode; note: ReactNode; tone: 
   );
 }
 
+/** As many runs that each leave more than the one before are no chance any more. */
+const GROWING = 3;
+const isGrowing = ({ backlog }: PolicyNow): boolean => (backlog?.growing ?? 0) >= GROWING;
+
 /** Late by more than its schedule explains: lib/watch/backlog/forecast.ts. */
 const isBehind = ({ backlog }: PolicyNow): boolean => backlog !== null && backlog.verdict !== 'clear';
 
@@ -42,16 +46,19 @@ export function PastItsDate({ policies }: { policies: readonly PolicyNow[] }) {
   const behind = policies.filter(isBehind).sort((a, b) => b.backlog!.seconds - a.backlog!.seconds);
   const never = behind.some((p) => p.backlog?.verdict === 'never');
   const [worst] = behind;
+  const growing = policies.filter(isGrowing).sort((a, b) => b.backlog!.growing - a.backlog!.growing)[0];
+  const grows =
+    growing && `${growing.policy.name} left more after each of its last ${growing.backlog!.growing} runs`;
   return (
     <Figure
       name="Past its date, still here"
       value={countOf(waiting)}
       note={
-        worst
+        worst && (never || !grows)
           ? `${worst.policy.name} is ${spanOf(worst.backlog!.seconds)} late${never ? ' and does not catch up' : ''}`
-          : 'nothing is late'
+          : (grows ?? 'nothing is late')
       }
-      tone={never ? 'bad' : worst ? 'wait' : 'good'}
+      tone={never || grows ? 'bad' : worst ? 'wait' : 'good'}
       href="/?by=lateness#policies"
     />
   );

@@ -89,8 +89,8 @@ export class Run {
   /** How its record begins. */
   get start(): RunStart {
     const { trigger, actor, correlationId } = this.request;
-    const { id: runId, version, startedAt } = this;
-    return { policy: this.policy.name, runId, version, startedAt, trigger, actor, correlationId };
+    const { id: runId, version, startedAt, reason: purpose } = this;
+    return { policy: this.policy.name, runId, version, startedAt, trigger, actor, correlationId, purpose };
   }
 
   /** How its record ends. */

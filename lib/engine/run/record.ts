@@ -20,6 +20,8 @@ export interface RunStart {
   readonly trigger: 'cron' | 'manual';
   readonly actor: string;
   readonly correlationId: string;
+  /** An erasure runs under the policy's name too. */
+  readonly purpose: 'retention' | 'erasure';
 }
 
 export const Begun = z.object({
@@ -37,7 +39,7 @@ export const beginRun = (start: RunStart): Query<Begun> =>
   query(
     sql`select fence::text, ${utc(sql`as_of`, 'ms')} as as_of, refused, ${PROGRESS} as progress, ${SERVER} as server
     from retention.begin_run(${start.policy}, ${start.runId}::uuid, ${start.version}, ${start.startedAt.toISOString()}::timestamptz,
-      ${start.trigger}, ${start.actor}, ${start.correlationId})`,
+      ${start.trigger}, ${start.actor}, ${start.correlationId}, ${start.purpose})`,
     oneRow(Begun),
   );
 

@@ -38,7 +38,7 @@ const RunRow = z.object({
   batches: count,
   kept: z.record(z.string(), count),
   kept_below: KeptBelowRecord,
-  /** An erasure's, or one by hand that took nothing: says nothing of how the policy stands. */
+  /** An erasure's: says nothing of how the policy stands. */
   aside: z.boolean(),
 });
 type RunRow = z.output<typeof RunRow>;
@@ -86,11 +86,13 @@ const Backlog = z.object({
   waiting: count,
   seconds: count,
   verdict: z.string().nullable(),
+  growing: count,
   measured_at: at,
 });
 const BACKLOG = query(
   sql`select b.policy, sum(b.waiting)::text as waiting, max(b.seconds_past_cutoff) as seconds,
-      (select f.verdict from retention.forecast f where f.policy = b.policy) as verdict, ${utc(sql`min(b.measured_at)`, 'ms')} as measured_at
+      (select f.verdict from retention.forecast f where f.policy = b.policy) as verdict,
+      coalesce((select f.growing from retention.forecast f where f.policy = b.policy), 0)::text as growing, ${utc(sql`min(b.measured_at)`, 'ms')} as measured_at
     from retention.backlog b group by b.policy`,
   rows(Backlog),
 );
@@ -108,6 +110,8 @@ export interface PolicyNow {
     readonly waiting: number;
     readonly seconds: number;
     readonly verdict: string | null;
+    /** So many runs in a row left more than the one before. */
+    readonly growing: number;
   } | null;
   /** Rows deleted by its last runs, the oldest first. */
   readonly nights: readonly number[];

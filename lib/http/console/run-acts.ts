@@ -5,9 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { runPolicy } from '../../engine/run/run';
+import { decide } from '../../operators/carry-out';
 import { words } from '../../operators/words';
 import { RequestError } from '../../platform/errors';
 import { MAX_DURATION_SECONDS } from '../../platform/jobs';
+import { typed } from '../../platform/sql';
 import { type Services, services } from '../../services';
 import { failed, flushed } from '../answered';
 import { deadlineOf } from '../deadline';
@@ -29,7 +31,7 @@ export const previewRoute = (behind: Behind, provide: () => Services = services)
     {
       ...{ needs: 'operate', onPreview: true, form: z.strictObject({ policy, back: z.string().optional() }) },
       back: (typed) => of(typed),
-      work: (by, { policy: name }) => begin(by, behind, { name, dryRun: true }),
+      work: (by, { policy: name }) => begin(by, behind, { name, runId: randomUUID(), dryRun: true }),
     },
     provide,
   );
@@ -49,11 +51,9 @@ export const runNowRoute = (behind: Behind, provide: () => Services = services) 
             'confirm',
           );
         }
-        by.services.log.info(
-          { event: 'operator.acted', action: 'run.asked', operator: by.who.name, reason },
-          `run of ${known} asked for`,
-        );
-        return begin(by, behind, { name: known, dryRun: false });
+        const runId = randomUUID();
+        await decide(by.acting(reason), 'note_run_asked', [known, typed(runId, 'uuid')]);
+        return begin(by, behind, { name: known, runId, dryRun: false });
       },
     },
     provide,
@@ -61,13 +61,17 @@ export const runNowRoute = (behind: Behind, provide: () => Services = services) 
 
 interface Order {
   readonly name: string;
+  readonly runId: string;
   readonly dryRun: boolean;
 }
 
-async function begin(by: By, behind: Behind, { name, dryRun }: Order): Promise<{ text: string; to: string }> {
+async function begin(
+  by: By,
+  behind: Behind,
+  { name, runId, dryRun }: Order,
+): Promise<{ text: string; to: string }> {
   const { services: s, who, correlationId } = by;
   const policy = policyNamed(s, name);
-  const runId = randomUUID();
   const deadline = deadlineOf(s.clock(), MAX_DURATION_SECONDS, [s.settings.maxDurationSeconds]);
   const order = { trigger: 'manual', actor: who.name, correlationId, deadline, dryRun, runId } as const;
   const run = flushed(() => runPolicy(s, policy, order));

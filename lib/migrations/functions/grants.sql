@@ -37,7 +37,7 @@ grant execute on function
   retention.set_override, retention.remove_override, retention.note_restoration, retention.remove_permanent,
   retention.pause_policy, retention.resume_policy, retention.stop_all, retention.resume_all,
   retention.release_lease, retention.note_breaker_closed,
-  retention.give_approval, retention.withdraw_approval, retention.raise_rollout,
+  retention.give_approval, retention.withdraw_approval, retention.raise_rollout, retention.note_run_asked,
   retention.retry_letter, retention.retry_letters, retention.discard_letter, retention.assign_letter,
   retention.request_erasure, retention.confirm_erasure, retention.withdraw_erasure,
   retention.request_export, retention.link_export, retention.withdraw_export,

@@ -4,7 +4,7 @@
 -- Begins a run: closes what an earlier run left open, moves the fence, writes the record. Waits for a running batch.
 -- Asked again by the same run, whose first answer was lost, it answers the same and changes nothing.
 create or replace function retention.begin_run(
-  p text, r uuid, v text, started timestamptz, how text, who text, correlation text,
+  p text, r uuid, v text, started timestamptz, how text, who text, correlation text, what_for text default null,
   out fence bigint, out as_of timestamptz, out refused text
 ) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -34,11 +34,19 @@ begin
   as_of := least(started, retention.clock());
   perform retention.close_run(lost.id, 'interrupted', 'lost', started, null, null, null)
     from retention.run lost where lost.policy = p and lost.finished_at is null and lost.mode = 'delete';
-  insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at)
-    values (r, p, 'delete', how, who, correlation, fence, v, as_of, started);
+  insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at, purpose)
+    values (r, p, 'delete', how, who, correlation, fence, v, as_of, started, what_for);
 end $$;
-comment on function retention.begin_run(text, uuid, text, timestamptz, text, text, text) is
+comment on function retention.begin_run(text, uuid, text, timestamptz, text, text, text, text) is
   'Moves the fence and opens the run''s record; refused says paused or stopped, and nothing was changed.';
+
+-- Before the run is tried: whoever asked has said why, whatever comes of it.
+create or replace function retention.note_run_asked(who text, why text, p text, r uuid) returns setof retention.audit_entry
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  select * from retention.record_operator(who, 'run.asked', r::text, why, jsonb_build_object('policy', p))
+$$;
+comment on function retention.note_run_asked(text, text, text, uuid) is
+  'Notes in the chain who asked for a run at once, and why.';
 
 -- Counts come from the receipts: they are right also when the runner died before it could tell. Sums of bytes, which
 -- rows claim, stop at the largest whole number that every reader takes.

@@ -18,12 +18,13 @@ begin
       from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = in_schema and c.relname = in_table and a.attname = in_column and a.attnum > 0 and not a.attisdropped
     union all
-    select y.typbasetype, y.typtypmod, t.depth + 1 from types t join pg_type y on y.oid = t.id where y.typtype = 'd'
+    select y.typbasetype, y.typtypmod, t.depth + 1 from types t
+      cross join lateral (select * from pg_type where oid = t.id offset 0) y where y.typtype = 'd'
   )
   select t.id, t.modifier, y.typcategory, y.typtype, coalesce((select l.collisdeterministic from pg_attribute a
       join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace join pg_collation l on l.oid = a.attcollation
       where n.nspname = in_schema and c.relname = in_table and a.attname = in_column), true) as deterministic
-    into base from types t join pg_type y on y.oid = t.id order by t.depth desc limit 1;
+    into base from types t cross join lateral (select * from pg_type where oid = t.id offset 0) y order by t.depth desc limit 1;
   if not found then
     problem := 'missing';
     return;

@@ -213,11 +213,15 @@ const writes = (b: Backlog, today: { at: string; arriving: number; deleted: numb
     nothing,
   ),
   forecast: query(
-    sql`insert into retention.forecast
+    sql`insert into retention.forecast as f
         (policy, waiting, arrivals_per_day, drained_per_day, verdict, clear_at, advice, measured_at)
       values (${b.policy}, ${b.waiting}::bigint, ${b.arrivalsPerDay}::float8, ${b.drainedPerDay}::float8, ${b.verdict},
         ${b.clearAt?.toISOString() ?? null}::timestamptz, ${b.advice}, ${today.at}::timestamptz)
-      on conflict (policy) do update set waiting = excluded.waiting, arrivals_per_day = excluded.arrivals_per_day,
+      -- Between two runs more and more come due: only what a run left is compared, with what the one before it left.
+      on conflict (policy) do update set growing = case
+          when not exists (select from retention.last_run l where l.policy = excluded.policy and l.finished_at > f.measured_at) then f.growing
+          when excluded.waiting > f.waiting then f.growing + 1 else 0 end,
+        waiting = excluded.waiting, arrivals_per_day = excluded.arrivals_per_day,
         drained_per_day = excluded.drained_per_day, verdict = excluded.verdict, clear_at = excluded.clear_at,
         advice = excluded.advice, measured_at = excluded.measured_at`,
     nothing,

@@ -196,6 +196,12 @@ describe('a run that is asked for', () => {
       actor: 'otto',
       deleted: 1,
     });
+    const run = done.path.replace('/runs/', '');
+    expect(
+      await e.db.sql(
+        `select actor, subject, reason, detail from retention.audit_entry where action = 'run.asked'`,
+      ),
+    ).toEqual([{ actor: 'otto', subject: run, reason: 'backlog', detail: { policy: 'things' } }]);
   });
 
   it('that may not begin says why on the policy’s page', async () => {

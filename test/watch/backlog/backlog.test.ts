@@ -191,6 +191,42 @@ it('a policy that will never catch up is reported with the schedule that would, 
   expect(await open()).toEqual([]);
 });
 
+it('counts the runs in a row that leave more than the one before, whatever comes due between them', async () => {
+  await governed();
+  await e.db.sql(`insert into retention.policy_state (policy) values ('things') on conflict do nothing`);
+  const ran = (at: number) =>
+    e.db.sql(
+      `insert into retention.run (id, policy, mode, trigger, actor, correlation_id, fence, policy_version, as_of, started_at, finished_at, outcome, reason, duration_seconds)
+        values (gen_random_uuid(), 'things', 'delete', 'cron', 'cron', 'c', 1, 'v', $1, $1, $1, 'interrupted', 'time', 1)`,
+      [new Date(at).toISOString()],
+    );
+  const growing = async () =>
+    (await e.db.sql<{ growing: number }>('select growing from retention.forecast'))[0]!.growing;
+  const seen: number[] = [];
+  // Rows that come due; whether a run lay in between.
+  for (const [due, isRun] of [
+    [5, true],
+    [1, true],
+    [1, false],
+    [1, true],
+    [2, true],
+    [0, true],
+    [3, true],
+  ] as const) {
+    if (due > 0)
+      await things(
+        e.db,
+        Array.from({ length: due }, () => 40 * DAY),
+      );
+    if (isRun) await ran(now);
+    now += 3_600_000;
+    await measure();
+    seen.push(await growing());
+    now += DAY * 1000;
+  }
+  expect(seen).toEqual([0, 1, 1, 2, 3, 0, 1]);
+});
+
 it('a policy whose table is not there is named, and the others are measured', async () => {
   await governed();
   const gone = { ...policy, name: 'gone', table: { schema: 'public', name: 'gone' } };

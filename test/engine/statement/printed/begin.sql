@@ -43,7 +43,8 @@ from
     ‹2026-03-01T02:00:00.000Z›::timestamptz,
     ‹cron›,
     ‹cron›,
-    ‹id-2›
+    ‹id-2›,
+    ‹retention›
   );
 
 with recursive

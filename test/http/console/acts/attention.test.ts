@@ -66,6 +66,30 @@ it('an erasure under the policy’s name does not hide a guard stop', async () =
   expect((await policiesNow(s, [policy])).policies[0]!.state.word).toBe('Guarded');
 });
 
+it('a run by hand that finds nothing ends a guard stop, an erasure that finds nothing does not', async () => {
+  await aged(e, 1, 100, 30);
+  await e.analyze();
+  expect(await e.at(NOW, policy)).toMatchObject({ reason: 'guarded' });
+  const asked = { reason: 'request 3', dryRun: false, actor: 'otto', correlationId: 'x' };
+  const deadline = new Date(NOW.getTime() + 240_000);
+  const subject = { scope: 'user', id: '00000000-0000-4000-8000-0000000000ff' } as const;
+  // A hold keeps the only row that there is of this person.
+  await e.db.sql('update things set person = $1 where id = (select id from things limit 1)', [subject.id]);
+  await e.db.sql(
+    `select retention.place_hold('alice', 'court', 'item', id::text, 'public.things') from things where person is not null`,
+  );
+  await eraseSubject({ ...s, dataMap: [] }, { ...asked, deadline, subject });
+  expect(
+    await e.db.sql(
+      `select purpose, deleted::int as deleted from retention.run where mode = 'delete' order by started_at, id`,
+    ),
+  ).toEqual(expect.arrayContaining([{ purpose: 'erasure', deleted: 0 }]));
+  expect(await kinds()).toContain('guard things');
+  await e.db.sql('update things set at = $1', [NOW]);
+  expect(await e.at(later(1), policy, { trigger: 'manual', actor: 'otto' })).toMatchObject({ deleted: 0 });
+  expect(await kinds()).not.toContain('guard things');
+});
+
 it('lists what waits for a second person, dead letters, breakers and overdue holds, the most urgent first', async () => {
   const at = (days: number) => later(days).toISOString();
   await e.db.sql(
