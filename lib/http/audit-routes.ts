@@ -129,7 +129,7 @@ function parameters<V extends keyof typeof VIEWS>(view: V, given: unknown): z.ou
 const entriesAfter = (n: number, subject: string | null) =>
   query(
     sql`select n::float8 as n, ${utc(sql`at`)} as at, actor, action, subject, reason, detail, prev, hash
-      from retention.audit_entry where ${allOf(sql`n > ${n}::bigint`, subject !== null && sql`subject = ${subject}`)} order by n limit ${constant(PAGE + 1)}`,
+      from retention.audit_entry e where ${allOf(sql`e.n > ${n}::bigint`, subject !== null && sql`e.subject = ${subject}`)} order by e.n limit ${constant(PAGE + 1)}`,
     rows(z.looseObject({ n: z.number() })),
   );
 

@@ -12,11 +12,12 @@ const KEYS = 4;
 /** One run in so many is a dry run, and has no receipts. */
 const DRY = 25;
 
-/** What these do to one row at a time is done for all of them at the end: each would rewrite the same few totals a million times. */
+/** What these do to one row at a time is done for all of them at the end, or need not be done: a million times the same few totals are written, or a batch is waited for. */
 const COUNTED_AFTERWARDS = [
   ['retention.run', 'lapse_totals_written'],
   ['retention.receipt', 'lapse_archive'],
   ['retention.receipt', 'lapse_letters'],
+  ...['hold', 'extension', 'dead_letter'].map((table) => [`retention.${table}`, 'user']),
 ];
 
 /** Asked as the owner: what the roles of Lapse may not write is written here past their functions. */
@@ -35,6 +36,7 @@ export async function seedHistory(ownerUrl: string, history: History): Promise<v
       await owner.query(`alter table ${trigger.join(' enable trigger ')}`);
     await stand(owner, history);
     await seal(owner, history);
+    await index(owner, history);
     await owner.query('vacuum analyze');
   } finally {
     await owner.end();
@@ -138,16 +140,20 @@ async function stand(owner: Client, { asOf }: History): Promise<void> {
 /** Acts of operators between the runs. */
 const ACTS = ['hold.placed', 'hold.released', 'extension.set', 'policy.paused', 'policy.resumed'] as const;
 
-/** Each run in the chain, as retention.seal_run would have put it there, and the acts of operators behind them; then the index of receipts. */
+/** Each run in the chain, as retention.seal_run would have put it there, and the acts of operators behind them. */
 async function seal(owner: Client, { runs, log }: History): Promise<void> {
   log?.('the audit chain');
   await owner.query('analyze retention.run, retention.receipt');
   await owner.query('alter table retention.run disable trigger user');
   await owner.query(
     `insert into retention.audit_entry (actor, action, subject, reason, detail)
-    select r.actor, 'run.sealed', r.id::text, retention.run_reason(r.id), jsonb_build_object('policy', r.policy, 'version', r.policy_version,
-      'outcome', r.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', d.gaps, 'deleted', d.deleted, 'digest', d.digest)
-    from (select * from retention.run where mode = 'delete' order by started_at) r cross join lateral retention.run_digest(r.id) d`,
+    select r.actor, 'run.sealed', r.id::text, 'retention', jsonb_build_object('policy', r.policy, 'version', r.policy_version,
+      'outcome', r.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', '[]'::jsonb, 'deleted', d.deleted, 'digest', d.digest)
+    from retention.run r join (
+      select run, count(*) as receipts, max(seq) as last_seq, sum(deleted) as deleted,
+        encode(sha256(string_agg(hash, ''::bytea order by seq)), 'hex') as digest
+      from retention.receipt group by run) d on d.run = r.id
+    order by r.started_at`,
   );
   await owner.query(`update retention.run set sealed_at = finished_at where mode = 'delete'`);
   await owner.query('alter table retention.run enable trigger user');
@@ -155,9 +161,21 @@ async function seal(owner: Client, { runs, log }: History): Promise<void> {
     `select count(*) from generate_series(1, $1::int) i cross join lateral retention.record('otto', ${oneOf(ACTS)}, ${id('act')}::text, 'case ' || i, '{}')`,
     [Math.round(runs / 10)],
   );
+}
+
+/** As retention.index_receipts makes it receipt by receipt, behind the runs; these have no dependants whose keys would be in it. */
+async function index(owner: Client, { log }: History): Promise<void> {
   log?.('the index of receipts');
-  for (;;) {
-    const { rows } = await owner.query<{ n: number }>('select retention.index_receipts(5000) as n');
-    if (rows[0]?.n === 0) return;
-  }
+  const { rows } = await owner.query<{ made: string }>(
+    `select pg_get_indexdef('retention.receipt_index_marks'::regclass) as made`,
+  );
+  await owner.query('drop index retention.receipt_index_marks');
+  await owner.query(
+    `insert into retention.receipt_index (receipt, marks) select x.id, retention.marks_of(retention.keys_of(x)) from retention.receipt x
+    on conflict do nothing`,
+  );
+  await owner.query(rows[0]!.made);
+  await owner.query('alter table retention.run disable trigger user');
+  await owner.query(`update retention.run set indexed_at = finished_at where mode = 'delete'`);
+  await owner.query('alter table retention.run enable trigger user');
 }

@@ -94,7 +94,7 @@ const READS: readonly string[] = [
 /** What a page of the console hands out. */
 const FILES: readonly string[] = [
   ...[
-    '/audit/entries',
+    '/audit/entries?day=:day',
     '/calendar/download',
     '/calendar/download?day=:day',
     '/reports/cleanup?from=:month&to=:day',

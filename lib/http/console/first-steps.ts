@@ -22,12 +22,12 @@ const LIMITS = { statementMs: 5_000, readOnly: true } as const;
 const Facts = z.object({ tables: z.boolean(), dry: z.boolean(), ran: z.boolean() });
 type StepFacts = { readonly schema: boolean } & z.output<typeof Facts>;
 
-/** Of each policy the newest run of a kind, by its index. */
+/** By the totals that each run is counted in when it ends: a row a policy and kind. */
 const factsOf = (policies: readonly Policy[]) =>
   query(
     sql`select coalesce(bool_or(to_regclass(p.label) is not null), false) as tables,
-      coalesce(bool_or(exists (select from retention.run r where r.policy = p.name and r.mode = 'dry_run' limit 1)), false) as dry,
-      coalesce(bool_or(exists (select from retention.run r where r.policy = p.name and r.mode = 'delete' limit 1)), false) as ran
+      coalesce(bool_or(exists (select from retention.run_total r where r.policy = p.name and r.mode = 'dry_run')), false) as dry,
+      coalesce(bool_or(exists (select from retention.run_total r where r.policy = p.name and r.mode = 'delete')), false) as ran
     from jsonb_to_recordset(${JSON.stringify(policies.map(({ name, table }) => ({ name, label: tableLabel(table) })))}::jsonb) p(name text, label text)`,
     oneRow(Facts),
   );

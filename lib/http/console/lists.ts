@@ -1,5 +1,6 @@
 /** What people decided, and what waits for them, page by page: holds, extensions, dead letters, erasures, exports, archives, restores, notices. */
 import { z } from 'zod';
+import { candidates } from '../../operators/audit/receipts-of-key';
 import { type InForce, inForce } from '../../operators/in-force';
 import { askOne, type Limits } from '../../platform/session';
 import { allOf, anyOf, empty, id, type Sql, sql, typed, utc } from '../../platform/sql';
@@ -248,6 +249,10 @@ export interface ArchiveSearch {
   readonly after?: string | undefined;
 }
 
+/** Those of the receipts that may name it: by their index, as no batch has to keep one of its archive's keys. */
+const archivesNaming = (key: string): Sql => sql`select c.archive from (${candidates([key])}) k
+    cross join lateral (select x.archive from retention.receipt x where x.id = k.id offset 0) c where c.archive is not null`;
+
 /** Archives that can be restored from, newest first. */
 export function archives(s: Services, { policy, run, organization, key, after }: ArchiveSearch) {
   const of = sql`select from retention.archive_subject s where s.archive = a.id and s.scope = 'organization'
@@ -257,7 +262,9 @@ export function archives(s: Services, { policy, run, organization, key, after }:
     policy === undefined ? null : sql`a.policy = ${policy}`,
     run === undefined ? null : sql`a.run = ${run}::uuid`,
     organization === undefined ? null : sql`exists (${of})`,
-    key === undefined ? null : sql`a.keys @> ${typed([key], 'text[]')}`,
+    key === undefined
+      ? null
+      : sql`a.id = any(array(${archivesNaming(key)})) and a.keys @> ${typed([key], 'text[]')}`,
   );
   const select = sql`a.id::text, a.policy, a.run::text, a.table_name, a.rows::text, a.dependants::text, a.files::text, a.bytes::text,
     a.dead_rows::text, ${instant('created_at')}, ${instant('expires_at')}`;

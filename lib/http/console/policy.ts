@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { newestRuns } from '../../engine/run/newest';
-import { legsOf } from '../../engine/statement/leg';
+import { type Leg, legsOf } from '../../engine/statement/leg';
+import { tenantsOwing } from '../../engine/statement/spans';
 import { RequestError } from '../../platform/errors';
 import { maybeRow, type Query, query, rows } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
@@ -156,6 +157,8 @@ export interface WhatIf {
   readonly most: number;
 }
 
+/** Named one by one: behind so many all are asked. */
+const MOST_TENANTS = 5_000;
 /** Longer than any law asks for. */
 const MOST_DAYS = 36_500;
 
@@ -183,16 +186,33 @@ export async function whatIf(
   );
   const other = withPeriods(policy, periods);
   const then = new Date(clock().getTime() + 30 * DAY * 1000);
+  const those = await owing(database, other, legsOf(other, then, settings.guards.coolingOffSeconds), then);
   const [now, inAMonth] = await Promise.all(
     [clock(), then].map(async (instant) => {
       const legs = legsOf(other, instant, settings.guards.coolingOffSeconds);
-      const counting = measure(other, legs, instant.toISOString());
+      const counting = measure(other, legs, instant.toISOString(), those);
       if (counting === null) return 0;
       const found = await askOne(database, counting, { ...LIMITS, indexesOnly: true });
       return found.reduce((n, m) => n + m.waiting, 0);
     }),
   );
   return { days, now: now!, inAMonth: inAMonth!, most: COUNT_CAP };
+}
+
+/** The tenants that have a row old enough by then; undefined: any may have one, or the policy knows none. */
+async function owing(
+  database: Services['database'],
+  policy: Policy,
+  [leg]: readonly Leg[],
+  at: Date,
+): Promise<readonly string[] | undefined> {
+  if (leg?.kind !== 'tenants' || policy.clock.in) return undefined;
+  const moment = { policy, leg, asOf: at.toISOString() };
+  const { those, ended } = await askOne(database, tenantsOwing([moment], null, MOST_TENANTS), {
+    ...LIMITS,
+    indexesOnly: true,
+  });
+  return ended ? those : undefined;
 }
 
 /** Throws RequestError 404 that names the policies there are. */

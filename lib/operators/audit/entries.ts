@@ -50,40 +50,68 @@ export async function readEntries(
   asked: EntriesAsk,
   { size = PAGE, stretch = STRETCH } = {},
 ): Promise<EntriesPage> {
-  const found = await askOne(reading, pageOf(asked, size, stretch), LIMITS);
+  const [first, ...others] = wantedOf(asked);
+  // What an index answers by itself is read no further than the page.
+  const most = others.length === 0 ? size + 1 : stretch;
+  const found = await askOne(reading, pageOf(asked, { first, others, size, most }), LIMITS);
   const entries = found.flatMap(({ entry }) => (entry === null ? [] : [entry]));
   const [{ last, looked } = { last: null, looked: 0 }] = found;
   if (entries.length > size) return { entries: entries.slice(0, size), next: entries[size - 1]!.n };
-  return { entries, next: looked < stretch ? null : last };
+  return { entries, next: looked < most ? null : last };
 }
 
-/** Numbers and instants rise together: a day is a range of numbers. */
-const withinDay = (day: string): Sql => {
-  const from = typed(`${day}T00:00:00Z`, 'timestamptz');
+/** Behind every number. */
+const END = sql`9223372036854775807`;
+
+/** Numbers and instants rise together: a day is a range of numbers. From inclusive, to exclusive. */
+function numbersOf({ day, before }: EntriesAsk): { readonly from: Sql; readonly to: Sql } {
+  const end = before === undefined ? END : typed(before, 'bigint');
+  if (day === undefined) return { from: sql`0`, to: end };
+  const midnight = typed(`${day}T00:00:00Z`, 'timestamptz');
   const first = (at: Sql) =>
     sql`(select x.n from retention.audit_entry x where x.at >= ${at} order by x.at, x.n limit 1)`;
-  return sql`e.n >= ${first(from)} and e.n < coalesce(${first(sql`${from} + interval '1 day'`)}, 9223372036854775807)`;
-};
+  return {
+    from: first(midnight),
+    to: sql`least(coalesce(${first(sql`${midnight} + interval '1 day'`)}, ${END}), ${end})`,
+  };
+}
 
 const POLICY = sql`coalesce(e.detail ->> 'policy', e.subject)`;
 
-/** The first of them walks its index; the others are asked of what it finds. */
-function pageOf(asked: EntriesAsk, size: number, stretch: number): Query<z.infer<typeof Found>[]> {
-  const { actor, action, policy, day, before } = asked;
-  const wanted = [
-    policy === undefined ? null : sql`${POLICY} = ${policy}`,
-    actor === undefined ? null : sql`e.actor = ${actor}`,
-    action === undefined ? null : sql`e.action = ${action}`,
-  ].filter((w): w is Sql => w !== null);
-  const [first, ...others] = wanted;
-  const range = allOf(
-    first,
-    day === undefined ? null : withinDay(day),
-    before === undefined ? null : sql`e.n < ${before}::bigint`,
-  );
+interface Wanted {
+  readonly of: Sql;
+  readonly is: string;
+}
+
+const wantedOf = ({ policy, actor, action }: EntriesAsk): Wanted[] =>
+  [
+    { of: POLICY, is: policy },
+    { of: sql`e.actor`, is: actor },
+    { of: sql`e.action`, is: action },
+  ].filter((w): w is Wanted => w.is !== undefined);
+
+interface Walked {
+  readonly first: Wanted | undefined;
+  readonly others: readonly Wanted[];
+  readonly size: number;
+  /** Entries looked at. */
+  readonly most: number;
+}
+
+/**
+ * The first of them walks its index; the others are asked of what it finds. Compared and ordered together with the number, so that
+ * no other index has this order: by the number alone an entry that is rare would be looked for among all.
+ */
+function pageOf(asked: EntriesAsk, { first, others, size, most }: Walked): Query<z.infer<typeof Found>[]> {
+  const { from, to } = numbersOf(asked);
+  const range = first
+    ? sql`(${first.of}, e.n) >= (${first.is}, ${from}) and (${first.of}, e.n) < (${first.is}, ${to})`
+    : sql`e.n >= ${from} and e.n < ${to}`;
+  const order = first ? sql`${first.of} desc, e.n desc` : sql`e.n desc`;
   return query(
     sql`with looked as materialized (
-        select e.n, ${allOf(...others)} as wanted from retention.audit_entry e where ${range} order by e.n desc limit ${constant(stretch)}
+        select e.n, ${allOf(...others.map(({ of, is }) => sql`${of} = ${is}`))} as wanted from retention.audit_entry e
+        where ${range} order by ${order} limit ${constant(most)}
       ), page as (select n from looked where wanted order by n desc limit ${constant(size + 1)})
       select (select min(n)::float8 from looked) as last, (select count(*)::int from looked) as looked, x.entry
       from (select 1) one left join lateral (

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type Query, query, rows } from '../../platform/query';
-import { raw, sql, typed, utc } from '../../platform/sql';
+import { raw, type Sql, sql, typed, utc } from '../../platform/sql';
 
 /** A key is deleted once; a soft delete, its purge and a reused key make a few. */
 const MOST_RECEIPTS = 50;
@@ -43,7 +43,9 @@ const namesOwn = (
   retention.names_uuid(c.key_bytes, ${uuidOf(names)}::uuid))`;
 
 /** Receipts that may name one of these: each is looked at once more, one by one. */
-const candidates = (names: readonly string[]) => sql`select i.receipt as id from retention.receipt_index i
+export const candidates = (
+  names: readonly string[],
+): Sql => sql`select i.receipt as id from retention.receipt_index i
     where i.marks && retention.marks_of(${names}::text[])
   union
   select c.id from retention.run r cross join lateral (select x.id from retention.receipt x where x.run = r.id offset 0) c

@@ -7,6 +7,7 @@ import { askedOnLeaves } from '../../engine/statement/leaf-by-leaf';
 import { hasOneCutoff, type Leg } from '../../engine/statement/leg';
 import { type Walk, walkOf } from '../../engine/statement/legs';
 import { byClock, clockOf } from '../../engine/statement/legs/columns';
+import { tenantsOf } from '../../engine/statement/legs/tenants';
 import {
   inClock,
   instantOf,
@@ -34,11 +35,24 @@ export const Measured = z.object({
 });
 export type Measured = z.infer<typeof Measured>;
 
-/** Rows `Measured`, of labels that have any row to speak of; a policy that keeps everything has none. */
-export function measure(policy: Policy, legs: readonly Leg[], asOf: string): Query<Measured[]> | null {
-  const parts = legs.map((leg) =>
-    policy.partitioned ? ofLeaves(policy, leg, asOf) : ofLeg(walkOf(policy, leg, asOf)),
-  );
+/**
+ * Rows `Measured`, of labels that have any row to speak of; a policy that keeps everything has none. `those`: only of these tenants.
+ */
+export function measure(
+  policy: Policy,
+  legs: readonly Leg[],
+  asOf: string,
+  those?: readonly string[],
+): Query<Measured[]> | null {
+  const parts = legs.map((leg) => {
+    if (policy.partitioned) return ofLeaves(policy, leg, asOf);
+    const w = walkOf(policy, leg, asOf);
+    if (those === undefined || leg.kind !== 'tenants') return ofLeg(w);
+    return ofLeg({
+      ...w,
+      lead: [tenantsOf(policy, policy.tenants!, leg, w.asOf)({ from: null, window: null, those })],
+    });
+  });
   return parts.length === 0 ? null : query(united(parts), rows(Measured));
 }
 

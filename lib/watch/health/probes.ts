@@ -115,7 +115,7 @@ const Entry = z.object({
 const at = utc(sql`at`);
 const LATEST_ENTRIES = query(
   sql`select n::text, hash, ${at} as at, array[n::text, ${at}, actor, action, subject, reason, detail::text, prev] as fields
-    from retention.audit_entry order by n desc limit 2`,
+    from retention.audit_entry e order by e.n desc limit 2`,
   rows(Entry),
 );
 

@@ -192,9 +192,12 @@ it('expects no deleting run where only dry runs are allowed', async () => {
   });
 });
 
-it('shows an edited head of the audit chain', async () => {
+it('shows an edited head of the audit chain, also behind the tenth entry', async () => {
   await things(e.db, [40 * DAY]);
   await e.run(services.policies[0]!);
+  await e.db.sql(
+    `select retention.record('otto', 'hold.placed', 'x', 'y', '{}') from generate_series(1, 11)`,
+  );
   expect(named((await ask(TOKEN)).body, 'audit').status).toBe('ok');
   await e.db.sql('alter table retention.audit_entry disable trigger user');
   await e.db.sql(
