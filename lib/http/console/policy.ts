@@ -206,7 +206,7 @@ async function owing(
   [leg]: readonly Leg[],
   at: Date,
 ): Promise<readonly string[] | undefined> {
-  if (leg?.kind !== 'tenants' || policy.clock.in) return undefined;
+  if (leg?.kind !== 'tenants' || policy.clock.in || policy.partitioned) return undefined;
   const moment = { policy, leg, asOf: at.toISOString() };
   const { those, ended } = await askOne(database, tenantsOwing([moment], null, MOST_TENANTS), {
     ...LIMITS,

@@ -191,8 +191,8 @@ async function nextTenants(
   most: number,
 ): Promise<Next> {
   const policy = policyOf(moments);
-  if (policy.clock.in) {
-    // The clock is in another table: no index says which tenant has an old row.
+  if (policy.clock.in || policy.partitioned) {
+    // The clock is in another table, or each probe would ask every partition: no one index says which tenant has an old row.
     const { last, n } = await askOne(database, windowOf(policy, behind, most), LIMITS);
     const from = behind === null ? undefined : behindTenant(behind);
     return { some: n > 0 ? { from, tenants: most } : null, last, ended: n < most };

@@ -141,6 +141,45 @@ order by 2, 1;
 
 -- one request, READ ONLY
 
+with
+  w as materialized (
+    select *, coalesce(given, '') as value, given is null as nothing
+    from
+      jsonb_to_recordset(
+        ‹[{"pair":0,"i":0,"schema":"public","table":"things","column":"org","given":"00000000-0000-4000-8000-000000000100"}]›::jsonb
+      ) as x (pair int, i int, schema text, "table" text, "column" text, given text)
+  ),
+  k as materialized (
+    select c.*, coalesce(a.sign, '') as sign
+    from
+      (select distinct schema, "table", "column" from w) c
+      left join lateral (
+        select concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) as sign
+        from
+          pg_namespace n
+          join pg_class r on r.relnamespace = n.oid
+          join pg_attribute a on a.attrelid = r.oid
+        where
+          n.nspname = c.schema
+          and r.relname = c."table"
+          and a.attname = c."column"
+          and a.attnum > 0
+          and not a.attisdropped
+        offset 0
+      ) a on true
+  ),
+  p as materialized (
+    select g.sign, g.value, g.nothing, x.*
+    from
+      (select distinct k.sign, w.value, w.nothing from w join k using (schema, "table", "column")) g
+      join (select distinct on (sign) * from k) f on f.sign = g.sign
+      cross join lateral retention.as_printed (
+        f.schema,
+        f."table",
+        f."column",
+        case when not g.nothing then g.value end
+      ) x
+  )
 select w.pair, jsonb_agg(p.printed order by w.i) as
 values
 ,
@@ -155,10 +194,11 @@ values
     order by w.i
   ) as columns
 from
-  jsonb_to_recordset(
-    ‹[{"pair":0,"i":0,"schema":"public","table":"things","column":"org","given":"00000000-0000-4000-8000-000000000100"}]›::jsonb
-  ) as w (pair int, i int, schema text, "table" text, "column" text, given text)
-  cross join lateral retention.as_printed (w.schema, w."table", w."column", w.given) p
+  w
+  join k using (schema, "table", "column")
+  join p on p.sign = k.sign
+  and p.value = w.value
+  and p.nothing = w.nothing
 group by w.pair
 order by w.pair;
 
