@@ -39,7 +39,9 @@ begin
         if (step ->> 'leaf')::boolean then
           execute step ->> 'count' into found_rows using fo, fc, fr, most - total + 1;
         else
-          execute step ->> 'lock' into fo, fc, fr using fo, fc, fr, most - total + 1;
+          -- Those that are known already come in front of the others: as many more are asked for.
+          execute step ->> 'lock' into fo, fc, fr
+            using fo, fc, fr, most - total + 1 + case when (step ->> 'once')::boolean then 0 else cardinality(cs) end;
           if (step ->> 'once')::boolean then
             found_rows := coalesce(cardinality(fo), 0);
             ns := ns || array_fill((step ->> 'to')::int, array[found_rows::int]);

@@ -55,6 +55,24 @@ it('takes a row with more below it than a batch apart, and the row itself last',
   ]);
 }, 60_000);
 
+it('finds what hangs on rows behind others that it knows already', async () => {
+  await planted(
+    e,
+    `create table doc (id int primary key, at timestamptz);
+    create table note (id int primary key, doc int not null references doc on delete cascade, note int references note on delete cascade);
+    insert into doc values (1, '${OLD}'), (2, '${FRESH}');
+    insert into note select n, 1, case when n > 1 then 1 end from generate_series(1, 15) n;
+    insert into note select n, 2, 1 from generate_series(16, 19) n;
+    insert into note values (20, 2, null)`,
+  );
+  const policy = treePolicy([on('note', null, 'doc'), on('note', 'note', 'note')]);
+  // A batch takes twenty rows, of which sixteen are known before those of the other document are looked for.
+  const real = await e.run(policy, { batchSize: 2 });
+  expect(real, real.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 19 });
+  expect((await named(e)).length).toBe(20);
+  expect(await present(e, 'doc', 'note')).toEqual(['public.doc 2', 'public.note 20']);
+});
+
 describe('after a batch that says how many rows hang on one', () => {
   const chain = treePolicy([on('note', null, 'doc'), on('page', 'note', 'note')]);
 
