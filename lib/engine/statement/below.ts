@@ -23,6 +23,13 @@ import { belongs } from './files';
 /** What is asked of a row of a place under this alias; null: nothing. */
 export type Asked = (place: Place, alias: string) => Sql | null;
 
+/**
+ * Whether there is a row of which `joined` is true, and `asked` if given. Both of one row at a time, by index: joined to others, the
+ * planner may begin with all rows of the lowest table, or with all that is held.
+ */
+export const existsOne = (from: Sql, joined: Sql, asked?: Sql): Sql =>
+  sql`exists (select 1 from ${from} where ${allOf(joined, asked && sql`${asked} is true`)} offset 0)`;
+
 /** Whether it is true of any row below `t`; null where nothing is asked. */
 export function anyBelow(policy: Policy, asked: Asked): Sql | null {
   const tree = treeOf(policy);
@@ -34,11 +41,10 @@ export function anyBelow(policy: Policy, asked: Asked): Sql | null {
         const d = depth === 1 ? 'd' : `d${depth}`;
         const found = given([asked(place, d), ...under(place, d, depth + 1)]);
         if (found.length === 0) return [];
-        const isOne = allOf(
-          belongs(declared, policy, d, alias),
-          found.length === 1 ? found[0] : anyOf(...found),
-        );
-        return [sql`exists (select 1 from ${tableId(place.table)} ${raw(d)} where ${isOne})`];
+        const isOne = found.length === 1 ? found[0] : anyOf(...found);
+        return [
+          existsOne(sql`${tableId(place.table)} ${raw(d)}`, belongs(declared, policy, d, alias), isOne),
+        ];
       });
   const found = under(tree.places[0]!, 't', 1);
   return found.length < 2 ? (found[0] ?? null) : anyOf(...found);

@@ -27,7 +27,7 @@ import { detachedDependants } from '../../policies/going';
 import { sameTable } from '../../policies/hanging';
 import { strategyOf } from '../../policies/strategies';
 import { hangingOn, type Place, treeOf } from '../../policies/tree';
-import { anyBelow, rowsBelow } from './below';
+import { anyBelow, existsOne, rowsBelow } from './below';
 import { belongs, refersBy } from './files';
 import { keptByLater, laterWithoutInstant, latest } from './later';
 import { clockOf } from './legs/columns';
@@ -155,7 +155,18 @@ export const namedByContents = (policy: Policy, place: Place, alias: string, { i
 export const heldWhereDetached = (policy: Policy, place: Place, alias: string): Keeper[] =>
   hangingOn(policy, place, detachedDependants(policy)).map((d) => ({
     by: d.table,
-    is: sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)} and ${anyOf(...holdsOn('x', sameTable(d.table, policy.table) ? { ...policy.scope, ...d.scope } : d.scope, d.table, d.key))})`,
+    is: existsOne(
+      sql`${tableId(d.table)} x`,
+      belongs(d, policy, 'x', alias),
+      anyOf(
+        ...holdsOn(
+          'x',
+          sameTable(d.table, policy.table) ? { ...policy.scope, ...d.scope } : d.scope,
+          d.table,
+          d.key,
+        ),
+      ),
+    ),
   }));
 
 /** Lapse's own records that name rows one by one. */
@@ -230,7 +241,7 @@ const blocking = (policy: Policy): Dependant[] => policy.dependants.filter((d) =
 export const blocks = (policy: Policy, place: Place, alias: string): Keeper[] =>
   hangingOn(policy, place, blocking(policy)).map((d) => ({
     by: d.table,
-    is: sql`exists (select 1 from ${tableId(d.table)} x where ${belongs(d, policy, 'x', alias)})`,
+    is: existsOne(sql`${tableId(d.table)} x`, belongs(d, policy, 'x', alias)),
   }));
 
 /** Null where no row of the governed table goes with another. */

@@ -4,6 +4,7 @@ import type { Mutant } from '../mutant';
 const levels = 'test/dev/proof-levels.test.ts';
 const tree = 'test/engine/statement/tree.test.ts';
 const bounds = 'test/engine/statement/tree-bounds.test.ts';
+const plans = 'test/engine/statement/tree-plans.test.ts';
 
 export const treeMutants: readonly Mutant[] = [
   {
@@ -114,5 +115,31 @@ export const treeMutants: readonly Mutant[] = [
     find: 'mayHangOnSeveral(policy)',
     replace: 'mayHangOnSeveral(policy) && legs.length > 1',
     tests: [`${tree}:is counted once wherever the pages`],
+  },
+  {
+    id: 'TR25',
+    promise:
+      'What hangs on a row is asked for by index, however deep, not joined from the lowest table upwards.',
+    file: 'lib/engine/statement/below.ts',
+    find: ' offset 0)`;\n\n/** Whether it is true',
+    replace: ')`;\n\n/** Whether it is true',
+    tests: [`${plans}:analyzed reads by index what hangs on the rows of a batch`],
+  },
+  {
+    id: 'TR26',
+    promise:
+      'A row is asked whether a hold or an extension names it; what hangs on it is not searched for each of those.',
+    file: 'lib/engine/statement/below.ts',
+    find: `asked && sql\`\${asked} is true\``,
+    replace: 'asked',
+    tests: [`${plans}:analyzed reads few more where holds`],
+  },
+  {
+    id: 'TR27',
+    promise: 'Rows that are known already do not hide others that hang on the same.',
+    file: 'lib/migrations/functions/tree.sql',
+    find: " + case when (step ->> 'once')::boolean then 0 else cardinality(cs) end",
+    replace: '',
+    tests: [`${bounds}:finds what hangs on rows behind others`],
   },
 ];

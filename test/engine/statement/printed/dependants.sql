@@ -102,7 +102,8 @@ with
                       and h.subject = "d"."id"::text
                       and h.table_name in ('public.notes')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -140,7 +141,8 @@ with
                     e.table_name in ('public.notes')
                     and e.row_key = "d"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -187,13 +189,14 @@ with
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
     for update of t skip locked
   ),
   at as materialized (
@@ -261,7 +264,8 @@ with
                             and h.subject = "d"."id"::text
                             and h.table_name in ('public.notes')
                         )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'held by public.notes'
                 end
               )
@@ -302,7 +306,8 @@ with
                           e.table_name in ('public.notes')
                           and e.row_key = "d"."id"::text
                           and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                      )
+                      ) is true
+                    offset 0
                   ) then 'extended by public.notes'
                 end
               )
@@ -352,7 +357,8 @@ with
                             state = 'discarded'
                             or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                           )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'dead_letter by public.notes'
                 end
               )
@@ -363,6 +369,7 @@ with
               select 1
               from "public"."pins" x
               where "x"."thing" = "t"."id"
+              offset 0
             ) then 'referenced by public.pins'
           end,
           case
@@ -454,7 +461,8 @@ with
                         and h.subject = "d"."id"::text
                         and h.table_name in ('public.notes')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -492,7 +500,8 @@ with
                       e.table_name in ('public.notes')
                       and e.row_key = "d"."id"::text
                       and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -539,7 +548,8 @@ with
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -841,7 +851,8 @@ with
                       and h.subject = "d"."id"::text
                       and h.table_name in ('public.notes')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -879,7 +890,8 @@ with
                     e.table_name in ('public.notes')
                     and e.row_key = "d"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -926,13 +938,14 @@ with
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
     for update of t skip locked
   ),
   at as materialized (
@@ -1000,7 +1013,8 @@ with
                             and h.subject = "d"."id"::text
                             and h.table_name in ('public.notes')
                         )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'held by public.notes'
                 end
               )
@@ -1041,7 +1055,8 @@ with
                           e.table_name in ('public.notes')
                           and e.row_key = "d"."id"::text
                           and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                      )
+                      ) is true
+                    offset 0
                   ) then 'extended by public.notes'
                 end
               )
@@ -1091,7 +1106,8 @@ with
                             state = 'discarded'
                             or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                           )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'dead_letter by public.notes'
                 end
               )
@@ -1102,6 +1118,7 @@ with
               select 1
               from "public"."pins" x
               where "x"."thing" = "t"."id"
+              offset 0
             ) then 'referenced by public.pins'
           end,
           case
@@ -1186,7 +1203,8 @@ with
                         and h.subject = "d"."id"::text
                         and h.table_name in ('public.notes')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1224,7 +1242,8 @@ with
                       e.table_name in ('public.notes')
                       and e.row_key = "d"."id"::text
                       and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1271,7 +1290,8 @@ with
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1476,7 +1496,8 @@ select
                             and h.subject = "d"."id"::text
                             and h.table_name in ('public.notes')
                         )
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
@@ -1514,7 +1535,8 @@ select
                           e.table_name in ('public.notes')
                           and e.row_key = "d"."id"::text
                           and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
@@ -1561,13 +1583,14 @@ select
                             state = 'discarded'
                             or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                           )
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
               end
             )
-            and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+            and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
           order by "t"."at", "t"."id"
           limit 1
         ) x

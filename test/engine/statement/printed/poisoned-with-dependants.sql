@@ -102,7 +102,8 @@ with
                       and h.subject = "d"."id"::text
                       and h.table_name in ('public.notes')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -140,7 +141,8 @@ with
                     e.table_name in ('public.notes')
                     and e.row_key = "d"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -187,13 +189,14 @@ with
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
     for update of t skip locked
   ),
   at as materialized (
@@ -261,7 +264,8 @@ with
                             and h.subject = "d"."id"::text
                             and h.table_name in ('public.notes')
                         )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'held by public.notes'
                 end
               )
@@ -302,7 +306,8 @@ with
                           e.table_name in ('public.notes')
                           and e.row_key = "d"."id"::text
                           and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                      )
+                      ) is true
+                    offset 0
                   ) then 'extended by public.notes'
                 end
               )
@@ -352,7 +357,8 @@ with
                             state = 'discarded'
                             or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                           )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'dead_letter by public.notes'
                 end
               )
@@ -363,6 +369,7 @@ with
               select 1
               from "public"."pins" x
               where "x"."thing" = "t"."id"
+              offset 0
             ) then 'referenced by public.pins'
           end,
           case
@@ -454,7 +461,8 @@ with
                         and h.subject = "d"."id"::text
                         and h.table_name in ('public.notes')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -492,7 +500,8 @@ with
                       e.table_name in ('public.notes')
                       and e.row_key = "d"."id"::text
                       and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -539,7 +548,8 @@ with
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -858,7 +868,8 @@ with
                       and h.subject = "d"."id"::text
                       and h.table_name in ('public.notes')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -896,7 +907,8 @@ with
                     e.table_name in ('public.notes')
                     and e.row_key = "d"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -943,13 +955,14 @@ with
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
     for update of t skip locked
   ),
   at as materialized (
@@ -1017,7 +1030,8 @@ with
                             and h.subject = "d"."id"::text
                             and h.table_name in ('public.notes')
                         )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'held by public.notes'
                 end
               )
@@ -1058,7 +1072,8 @@ with
                           e.table_name in ('public.notes')
                           and e.row_key = "d"."id"::text
                           and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                      )
+                      ) is true
+                    offset 0
                   ) then 'extended by public.notes'
                 end
               )
@@ -1108,7 +1123,8 @@ with
                             state = 'discarded'
                             or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                           )
-                      )
+                      ) is true
+                    offset 0
                   ) then 'dead_letter by public.notes'
                 end
               )
@@ -1119,6 +1135,7 @@ with
               select 1
               from "public"."pins" x
               where "x"."thing" = "t"."id"
+              offset 0
             ) then 'referenced by public.pins'
           end,
           case
@@ -1203,7 +1220,8 @@ with
                         and h.subject = "d"."id"::text
                         and h.table_name in ('public.notes')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1241,7 +1259,8 @@ with
                       e.table_name in ('public.notes')
                       and e.row_key = "d"."id"::text
                       and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1288,7 +1307,8 @@ with
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1530,7 +1550,8 @@ with
                       and h.subject = "d"."id"::text
                       and h.table_name in ('public.notes')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -1568,7 +1589,8 @@ with
                     e.table_name in ('public.notes')
                     and e.row_key = "d"."id"::text
                     and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -1615,13 +1637,14 @@ with
                       state = 'discarded'
                       or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                     )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
         end
       )
-      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+      and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
     for update of t skip locked
   )
 select set_config('lapse.rows', coalesce((select array_agg(c)::text from locked), '{}'), true);
@@ -1723,7 +1746,8 @@ with
                         and h.subject = "d"."id"::text
                         and h.table_name in ('public.notes')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1761,7 +1785,8 @@ with
                       e.table_name in ('public.notes')
                       and e.row_key = "d"."id"::text
                       and e.keep_until > '2026-03-01T02:00:00.000Z'::timestamptz
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -1808,7 +1833,8 @@ with
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > '2026-03-01T02:00:00.000Z'::timestamptz)
                       )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -2013,7 +2039,8 @@ select
                             and h.subject = "d"."id"::text
                             and h.table_name in ('public.notes')
                         )
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
@@ -2051,7 +2078,8 @@ select
                           e.table_name in ('public.notes')
                           and e.row_key = "d"."id"::text
                           and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
@@ -2098,13 +2126,14 @@ select
                             state = 'discarded'
                             or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                           )
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
               end
             )
-            and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id"))
+            and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0))
           order by "t"."at", "t"."id"
           limit 1
         ) x

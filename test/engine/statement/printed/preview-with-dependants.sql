@@ -110,7 +110,8 @@ with
                         and h.subject = "d"."id"::text
                         and h.table_name in ('public.notes')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -148,7 +149,8 @@ with
                       e.table_name in ('public.notes')
                       and e.row_key = "d"."id"::text
                       and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -195,13 +197,14 @@ with
                         state = 'discarded'
                         or (state = 'open' and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz)
                       )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
           end
         )
-        and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id")) then null
+        and not (exists (select 1 from "public"."pins" x where "x"."thing" = "t"."id" offset 0)) then null
         else coalesce(
           coalesce(
             (
@@ -259,7 +262,8 @@ with
                               and h.subject = "d"."id"::text
                               and h.table_name in ('public.notes')
                           )
-                        )
+                        ) is true
+                      offset 0
                     ) then 'held by public.notes'
                   end
                 )
@@ -300,7 +304,8 @@ with
                             e.table_name in ('public.notes')
                             and e.row_key = "d"."id"::text
                             and e.keep_until > ‹2026-03-01T02:00:00.000Z›::timestamptz
-                        )
+                        ) is true
+                      offset 0
                     ) then 'extended by public.notes'
                   end
                 )
@@ -353,7 +358,8 @@ with
                                 and next_attempt_at > ‹2026-03-01T02:00:00.000Z›::timestamptz
                               )
                             )
-                        )
+                        ) is true
+                      offset 0
                     ) then 'dead_letter by public.notes'
                   end
                 )
@@ -364,6 +370,7 @@ with
                 select 1
                 from "public"."pins" x
                 where "x"."thing" = "t"."id"
+                offset 0
               ) then 'referenced by public.pins'
             end,
             case

@@ -87,7 +87,8 @@ with
                       and h.subject = "x"."id"::text
                       and h.table_name in ('public.ratings')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -201,7 +202,8 @@ with
                           and h.subject = "x"."id"::text
                           and h.table_name in ('public.ratings')
                       )
-                    )
+                    ) is true
+                  offset 0
                 ) then 'held by public.ratings'
               end
             end
@@ -335,7 +337,8 @@ with
                         and h.subject = "x"."id"::text
                         and h.table_name in ('public.ratings')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -471,7 +474,8 @@ with
                         and h.subject = "x"."id"::text
                         and h.table_name in ('public.ratings')
                     )
-                  )
+                  ) is true
+                offset 0
               )
             )
             else false
@@ -707,7 +711,8 @@ with
                       and h.subject = "x"."id"::text
                       and h.table_name in ('public.ratings')
                   )
-                )
+                ) is true
+              offset 0
             )
           )
           else false
@@ -821,7 +826,8 @@ with
                           and h.subject = "x"."id"::text
                           and h.table_name in ('public.ratings')
                       )
-                    )
+                    ) is true
+                  offset 0
                 ) then 'held by public.ratings'
               end
             end
@@ -974,7 +980,8 @@ select
                             and h.subject = "x"."id"::text
                             and h.table_name in ('public.ratings')
                         )
-                      )
+                      ) is true
+                    offset 0
                   )
                 )
                 else false
