@@ -139,7 +139,7 @@ function factsOf(policy: Policy): Sql {
     'role', current_user,
     'track_counts', current_setting('track_counts') = 'on',
     'declared', (select jsonb_agg(case when oid is not null then jsonb_build_object('oid', oid::text, 'root', root::text) end order by n) from asked),
-    'relations', coalesce((select jsonb_agg(x.facts || x.called order by x.label) from described x where x.k <= ${constant(OF_A_KIND)} or x.own), '[]'),
+    'relations', coalesce((select jsonb_agg(x.facts || x.called || jsonb_build_object('parts', x.parts) order by x.label) from described x where x.k <= ${constant(OF_A_KIND)} or x.own), '[]'),
     'references', coalesce((select jsonb_agg(${FOREIGN_KEY} order by f.conname) from links f
       where f.to_root in (select root from going union select root from asked where n = 0)), '[]'),
     'types', (select coalesce(jsonb_object_agg(y.t, to_regtype(y.t)::oid::text), '{}') from jsonb_array_elements_text(${given(typesOf(policy))}) y(t)),
@@ -271,7 +271,7 @@ const looking = sql`wanted as materialized (
     select schemaname, tablename from pg_publication_tables where exists (select 1 from pg_publication)
   ),
   described as materialized (
-    select y.*, row_number() over (partition by y.root, y.own, y.facts order by y.label) as k from (
+    select y.*, row_number() over (partition by y.root, y.own, y.facts order by y.label) as k, count(*) over (partition by y.root) as parts from (
       select x.root, ${CALLED} as called, ${RELATION} as facts, s.nspname || '.' || c.relname as label,
         x.oid = x.root or x.oid in (select a.oid from asked a where a.oid is not null) or x.oid in (select r.oid from reading r)
           or x.oid in (select f.conrelid from links f) or x.oid in (select f.confrelid from links f) as own

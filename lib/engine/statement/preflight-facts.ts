@@ -62,6 +62,8 @@ const Relation = z.object({
   schema: z.string(),
   name: z.string(),
   kind: z.string(),
+  /** How many tables it and its partitions are; of a partition, those of its root. */
+  parts: z.coerce.number(),
   /** Tables that inherit from it without being its partitions. */
   has_heirs: z.boolean(),
   /** Row-level security applies to this role. */

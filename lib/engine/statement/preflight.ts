@@ -20,6 +20,7 @@ import { Catalog, CatalogFacts, type Check } from './preflight-facts';
 import { fragments, functions, gates, judgesExist, noOrphans } from './preflight-gates';
 import { clockIndexes, referenceIndexes } from './preflight-indexes';
 import { clockBelow } from './preflight-later';
+import { lockable } from './preflight-places';
 import { references, referencesOfErasure } from './preflight-references';
 import { groups } from './preflight-spared';
 import {
@@ -40,6 +41,7 @@ export type { Check };
 /** Every one is asked, whatever the others say, so that one dry run tells all there is to do. */
 const CHECKS: readonly Check[] = [
   kindsOfTables,
+  lockable,
   noHeirs,
   seenWhole,
   noRules,

@@ -28,8 +28,10 @@ export function sparedProblems(policy: Sparing): string[] {
   const fields = (['keepAtLeast', 'thin'] as const).filter((field) => policy[field] !== undefined);
   return [
     ...fields.flatMap((field) => [
-      ...(policy.partitioned
-        ? [`${field}: not of a partitioned table, where a group may lie in several partitions`]
+      ...(policy.partitioned && policy.partitioned.by !== 'other'
+        ? [
+            `${field}: a partition is dropped whole, also those of its rows that should stay; say partitioned: { by: 'other' }, and its rows go one by one`,
+          ]
         : []),
       ...(isOneColumn(policy.clock)
         ? []

@@ -32,5 +32,5 @@ interface Calendar {
 export interface Governed {
   readonly clock: Clock;
   readonly rules: readonly { readonly keepFor: { readonly seconds: number | null } }[];
-  readonly partitioned?: object | undefined;
+  readonly partitioned?: { readonly by: string } | undefined;
 }

@@ -346,7 +346,7 @@ describe('a declaration that cannot be exact', () => {
     [
       'a partitioned table',
       { keepAtLeast: { newest: 2 }, partitioned: { by: 'day' } },
-      'keepAtLeast: not of a partitioned table',
+      'keepAtLeast: a partition is dropped whole, also those of its rows that should stay',
     ],
     [
       'a clock of several columns',

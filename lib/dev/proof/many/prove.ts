@@ -31,6 +31,23 @@ export interface Proved {
   readonly problems: readonly string[];
 }
 
+/** Some partitions a statement, for the same reason. */
+const AT_A_TIME = 200;
+
+async function dueIn({ owner }: Place, { name, due }: ManyTable): Promise<number> {
+  const { rows } = await owner.query<{ leaf: string }>(
+    `with recursive p(relid) as (select $1::regclass::oid union all select i.inhrelid from p join pg_inherits i on i.inhparent = p.relid)
+     select c.oid::regclass::text as leaf from p join pg_class c on c.oid = p.relid where c.relkind = 'r'`,
+    [name],
+  );
+  let found = 0;
+  for (let at = 0; at < rows.length; at += AT_A_TIME) {
+    const some = rows.slice(at, at + AT_A_TIME).map((r) => `select 1 from ${r.leaf} where ${due}`);
+    found += (await owner.query(`select from (${some.join(' union all ')}) x`)).rowCount ?? 0;
+  }
+  return found;
+}
+
 /** Of the six thousand that a server has as it comes, with ten runs at a time. */
 const MOST_LOCKS = 500;
 
@@ -56,7 +73,7 @@ export async function proveMany(
     say(done);
   };
   const should = (is: boolean, problem: string) => void (is || problems.push(problem));
-  const due = async () => Number((await place.owner.query(table.due)).rows[0]?.n);
+  const due = () => dueIn(place, table);
 
   await step('make the table', async () => {
     await make(place.owner, table);

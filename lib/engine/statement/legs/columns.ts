@@ -1,5 +1,17 @@
 /** Columns of the governed table as the walks name them: `clk` and `k0`, `k1` … */
-import { allOf, cte, id, keyValue, list, raw, type Sql, sql, tableId, typed } from '../../../platform/sql';
+import {
+  allOf,
+  cte,
+  id,
+  keyValue,
+  list,
+  raw,
+  type Sql,
+  sql,
+  type TableName,
+  tableId,
+  typed,
+} from '../../../platform/sql';
 import { clockValue, scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import type { Position } from '../leg';
@@ -59,4 +71,11 @@ export function pickedByKey(policy: Policy, where: Sql, position: Position | nul
   `,
     true,
   );
+}
+
+/** All rows of the table: of a partition those of the others, too. */
+export function wholeOf({ table, partitioned }: Policy): Sql {
+  const { of }: TableName = table;
+  if (of) return tableId(of);
+  return partitioned ? tableId(table) : sql`only ${tableId(table)}`;
 }

@@ -2,12 +2,12 @@
  * Whether a row stays for the sake of its group, as a condition on `t`: fewer than so many of the group come before it. Read
  * from an index on the group, the clock and the key, so many rows and no further, however large the group is.
  */
-import { allOf, constant, id, list, literal, raw, type Sql, sql, tableId } from '../../../platform/sql';
+import { allOf, constant, id, list, literal, raw, type Sql, sql } from '../../../platform/sql';
 import { scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import { markOf } from '../../../policies/going';
 import { type Rank, ranksOf } from '../../../policies/spared';
-import { clockOf, keyOf } from '../legs/columns';
+import { clockOf, keyOf, wholeOf } from '../legs/columns';
 import type { Walk } from '../legs/walk';
 
 /** Around a change of the clocks the same time may mean two instants: looked for within these, and then compared. */
@@ -73,7 +73,7 @@ function isSpared(w: Walk, rank: Rank): Sql {
   const { policy } = w;
   const [comes, direction] = rank.which === 'last' ? (['>', 'asc'] as const) : (['<', 'desc'] as const);
   const values = rank.per.map((column) => id('t', column));
-  const before = sql`select 1 from only ${tableId(policy.table)} n
+  const before = sql`select 1 from ${wholeOf(policy)} n
         where ${isOfGroup(policy, rank, values, periodOf(policy, rank))} and (${place(policy, 'n')}) ${raw(comes)} (${place(policy, 't')})
         order by ${inOrder(policy, 'n', direction)} limit ${constant(rank.most)}`;
   return allOf(isLive(w, rank), sql`(select count(*) from (${before}) n) < ${constant(rank.most)}`);

@@ -19,7 +19,7 @@ import {
 } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import { type Rank, ranksOf } from '../../../policies/spared';
-import { clockOf, keyNames, namedKey } from '../legs/columns';
+import { clockOf, keyNames, namedKey, wholeOf } from '../legs/columns';
 import { lettingOut } from '../letting-out';
 import type { Batch } from '../request';
 import { inOrder, isLive, isOfGroup, periodOf, spared } from './judge';
@@ -36,7 +36,7 @@ function settling(b: Batch, rank: Rank, i: number, places: Sql): Sql[] {
   const [need, floor] = [raw(`need${i}`), raw(`floor${i}`)];
   const isLast = rank.which === 'last';
   const values = named(rank).map((p) => sql`g.${p}`);
-  const others = sql`select ${list(sql`${clockOf(policy, 'n')} as clk`, ...namedOf(policy))} from only ${tableId(policy.table)} n
+  const others = sql`select ${list(sql`${clockOf(policy, 'n')} as clk`, ...namedOf(policy))} from ${wholeOf(policy)} n
         where ${isOfGroup(policy, rank, values, sql`g.q`)}
         order by ${inOrder(policy, 'n', isLast ? 'desc' : 'asc')} limit ${constant(rank.most)} for share skip locked`;
   const furthest = list(
