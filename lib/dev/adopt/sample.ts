@@ -72,8 +72,10 @@ export async function sampleOf(
   isos: readonly ByRows[],
 ): Promise<Sample | string> {
   const texts = table.columns.filter((c) => /^(text|character|.*\bcitext$)/.test(c.plain)).slice(0, TEXTS);
-  const whole = table.pages <= BLOCKS;
-  const share = whole ? 100 : Math.max(0.0001, (100 * BLOCKS) / table.pages);
+  const from = await somePartsOf(reader, table);
+  const pages = (table.pages * from.length) / Math.max(from.length, table.partitioned?.partitions ?? 1);
+  const whole = pages <= BLOCKS;
+  const share = whole ? 100 : Math.max(0.0001, (100 * BLOCKS) / pages);
   const columns = [
     ...clocks.map((c, i) => `t.${quoted(c.column)} as c${i}`),
     ...epochs.map((e, i) => `t.${quoted(e.column)} as e${i}`),
@@ -86,7 +88,6 @@ export async function sampleOf(
     ...isos.map((_, i) => `'i${i}', ${digits(`s.i${i}`)}`),
   ];
   const shapes = texts.map((_, i) => `'t${i}', ${shape(`s.t${i}`)}`);
-  const from = await somePartsOf(reader, table);
   const read = from.map(
     (t) => `(select ${['1 as one', ...columns].join(', ')}
       from ${t} t ${whole ? '' : `tablesample system (${share.toFixed(4)})`} limit ${Math.ceil((whole ? ROWS * 10 : ROWS) / from.length)})`,

@@ -246,7 +246,7 @@ const RELATION = sql`jsonb_build_object('kind', c.relkind,
           join pg_class bc on bc.relnamespace = bs.oid and bc.relname = b.tablename where bc.oid in (x.oid, x.root)),
       'columns', case when ${isWhole} then (select coalesce(jsonb_object_agg(a.attname, ${COLUMN}), '{}')
         from pg_attribute a where a.attrelid = x.oid and a.attnum > 0 and not a.attisdropped) else '{}' end,
-      'indexes', case when ${isWhole} or x.root <> (select root from asked where n = 0) then (select coalesce(jsonb_agg(${INDEX}), '[]')
+      'indexes', case when ${isWhole} or x.root <> (select root from asked where n = 0) or x.oid in (select f.conrelid from links f) then (select coalesce(jsonb_agg(${INDEX}), '[]')
         from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
         where i.indrelid = x.oid and i.indisvalid and i.indisready and am.amname in ('btree', 'hash')) else '[]' end,
       'triggers', coalesce((select jsonb_agg(${TRIGGER} order by g.tgname)

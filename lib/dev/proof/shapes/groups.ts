@@ -9,8 +9,8 @@ export type Sparing = Pick<PolicyInput, 'keepAtLeast' | 'thin'>;
 
 export function sparingOf(rolls: Rolls, draft: Draft, keepSeconds: number): Sparing {
   const { clock } = draft;
-  // A group may lie in several partitions; an index has it in the order of one column.
-  if (draft.partitions || !clock || clock.second || !rolls.chance(16)) return {};
+  // A partition is dropped whole, also what should stay of it; an index has a group in the order of one column.
+  if (draft.partitions?.isByClock || !clock || clock.second || !rolls.chance(16)) return {};
   const coarse: ValueType = { sql: 'integer', value: (n) => String(n % 3) };
   const per = rolls.chance(70) ? [draft.add(draft.names.next('parent'), coarse, true)] : [];
   const keepAtLeast = { newest: 1 + rolls.upTo(3), per };

@@ -93,7 +93,10 @@ with recursive
     where exists (select 1 from pg_publication)
   ),
   described as materialized (
-    select y.*, row_number() over (partition by y.root, y.own, y.facts order by y.label) as k
+    select
+      y.*,
+      row_number() over (partition by y.root, y.own, y.facts order by y.label) as k,
+      count(*) over (partition by y.root) as parts
     from
       (
         select
@@ -289,10 +292,10 @@ with recursive
             'indexes',
             case
               when (x.oid = x.root or x.oid in (select oid from asked))
-              or x.root <> (
-                select root
-                from asked
-                where n = 0
+              or x.root <> (select root from asked where n = 0)
+              or x.oid in (
+                select f.conrelid
+                from links f
               ) then (
                 select
                   coalesce(
@@ -400,7 +403,11 @@ select
     ),
     'relations',
     coalesce(
-      (select jsonb_agg(x.facts || x.called order by x.label) from described x where x.k <= 4 or x.own),
+      (
+        select jsonb_agg(x.facts || x.called || jsonb_build_object('parts', x.parts) order by x.label)
+        from described x
+        where x.k <= 4 or x.own
+      ),
       '[]'
     ),
     'references',
