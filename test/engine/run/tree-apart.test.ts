@@ -1,0 +1,161 @@
+/** A row with more below it than a batch takes goes from below, over several batches, whatever happens meanwhile: what is gone is receipted, and nothing else is. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runPolicy } from '@/lib/engine/run/run';
+import type { Database } from '@/lib/platform/database';
+import { DatabaseError } from '@/lib/platform/errors';
+import type { Policy } from '@/lib/policies/contract';
+import { type Engine, engine, NOW, protect, runRequest } from '../../support/engine';
+import { named } from '../../support/preflight';
+import { FRESH, OLD, on, planted, present, treePolicy } from '../../support/tree';
+
+let e: Engine;
+beforeEach(async () => {
+  e = await engine();
+});
+afterEach(() => e.stop());
+
+const LEVELS = ['doc', 'note', 'version'];
+const FILES = [{ column: 'path', fate: 'delete' as const, prefix: 'f/' }];
+const OWN = { files: FILES, scope: { user: 'person' } };
+const batchSize = 2;
+
+/** Documents 1 and 2 are old, 3 is young: each has two notes with thirty versions each, and each row a file. */
+async function deep(): Promise<Policy> {
+  await planted(
+    e,
+    `create table doc (id int primary key, at timestamptz, path text, person text);
+    create table note (id int primary key, doc int references doc on delete cascade, path text, person text);
+    create table version (id int primary key, note int references note, path text, person text);
+    insert into doc select i, case i when 3 then '${FRESH}'::timestamptz else '${OLD}' end from generate_series(1, 3) i;
+    insert into note select 10 * i + n, i from generate_series(1, 3) i, generate_series(1, 2) n;
+    insert into version select 1000 * i + 100 * n + v, 10 * i + n from generate_series(1, 3) i, generate_series(1, 2) n, generate_series(1, 30) v;
+    ${LEVELS.map((t) => `update ${t} set path = 'f/${t}-' || id, person = '${t}-' || id; create index on ${t} (retention.blob_path(path));`).join(' ')}`,
+  );
+  const policy = treePolicy([on('note', null, 'doc', OWN), on('version', 'note', 'note', OWN)], OWN);
+  await protect(e.db, policy);
+  return policy;
+}
+
+const rowsOf = (i: number): string[] => [
+  `public.doc ${i}`,
+  ...[1, 2].map((n) => `public.note ${10 * i + n}`),
+  ...[1, 2].flatMap((n) =>
+    Array.from({ length: 30 }, (_, v) => `public.version ${1000 * i + 100 * n + v + 1}`),
+  ),
+];
+
+/** Every row is there, or named once and its file with it. */
+async function expectReceipted(...old: number[]): Promise<string[]> {
+  const gone = await named(e);
+  expect(new Set(gone).size).toBe(gone.length);
+  const all = [...gone, ...(await present(e, ...LEVELS))].sort();
+  expect(all).toEqual([1, 2, 3].flatMap(rowsOf).sort());
+  for (const id of gone) expect(old.flatMap(rowsOf)).toContain(id);
+  const files = await e.db.sql(`select table_name || ' ' || row_key as row from retention.outbox`);
+  expect(files.map((f) => String(f.row)).sort()).toEqual([...gone].sort());
+  return gone;
+}
+
+it('with files of every level, each once in the outbox', async () => {
+  const policy = await deep();
+  const run = await e.run(policy, { batchSize });
+  expect(run).toMatchObject({ outcome: 'succeeded', deleted: 2, dependantsDeleted: 124, filesQueued: 126 });
+  expect(run.batches).toBeGreaterThan(3);
+  expect(await expectReceipted(1, 2)).toHaveLength(126);
+});
+
+it('around a row that refuses: it and what it hangs on stay, as a dead letter that the next runs step over', async () => {
+  await deep();
+  await e.db.sql(`create function refuse() returns trigger language plpgsql as $$ begin
+      if old.id = 1107 then raise exception 'no' using errcode = 'P0001'; end if; return old; end $$;
+    create trigger refuse before delete on version for each row execute function refuse()`);
+  const declared = treePolicy(
+    [on('note', null, 'doc', OWN), on('version', 'note', 'note', { ...OWN, knownTriggers: ['refuse'] })],
+    OWN,
+  );
+  const run = await e.run(declared, { batchSize });
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  const gone = await expectReceipted(1, 2);
+  expect(gone).toEqual(expect.arrayContaining(rowsOf(2)));
+  for (const id of ['public.doc 1', 'public.note 11', 'public.version 1107']) expect(gone).not.toContain(id);
+  const letters = 'select table_name, row_key, attempts, state from retention.dead_letter';
+  const [letter] = await e.db.sql(letters);
+  expect(letter).toMatchObject({ table_name: 'public.doc', row_key: '1', state: 'open' });
+  // It waits for its own next attempt, and no run looks below it until then.
+  const again = await e.run(declared, { batchSize });
+  expect(again).toMatchObject({
+    outcome: 'succeeded',
+    deleted: 0,
+    dependantsDeleted: 0,
+    kept: { dead_letter: 1 },
+  });
+  expect(await e.db.sql(letters)).toEqual([letter]);
+  expect(again.requests.postgres).toBeLessThan(12);
+});
+
+it('until a hold is placed between two batches: what is gone stays gone and is receipted, the rest stays, and says so', async () => {
+  const policy = await deep();
+  let batches = 0;
+  const database: Database = {
+    async transaction(statements, options) {
+      if (statements.some((s) => s.text.includes('retention.confirm_batch'))) batches += 1;
+      if (batches === 3)
+        await e.db.sql(
+          "insert into retention.hold (scope, subject, reason, placed_by) select 'user', 'version-1230', 'case', 'alice' where not exists (select 1 from retention.hold)",
+        );
+      return e.services.database.transaction(statements, options);
+    },
+  };
+  const run = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize }));
+  expect(run).toMatchObject({ outcome: 'succeeded', deleted: 1, kept: { held: 1 } });
+  expect(run.keptBelow).toEqual({ held: { 'public.version': 1 } });
+  const gone = await expectReceipted(1, 2);
+  const ofFirst = gone.filter((id) => rowsOf(1).includes(id));
+  expect(ofFirst.length).toBeGreaterThan(5);
+  expect(ofFirst.every((id) => id.startsWith('public.version'))).toBe(true);
+  expect(await present(e, 'version')).toContain('public.version 1230');
+  await e.db.sql('delete from retention.hold');
+  expect(await e.run(policy, { batchSize })).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  expect(await expectReceipted(1, 2)).toHaveLength(126);
+});
+
+/** From the given request on nothing gets through any more, as for a killed process. */
+function killed(database: Database, at: number, when: 'before' | 'after'): Database {
+  let n = 0;
+  const lost = () => new DatabaseError('unknown', null, 'no answer from the database (test)');
+  return {
+    async transaction(statements, options) {
+      n += 1;
+      if (n > at || (n === at && when === 'before')) throw lost();
+      const rows = await database.transaction(statements, options);
+      if (n === at) throw lost();
+      return rows;
+    },
+  };
+}
+
+it.each(Array.from({ length: 9 }, (_, i) => i + 2))(
+  'though the process is killed at request %i, before it was sent and after: called again, it ends as if undisturbed',
+  async (at) => {
+    const policy = await deep();
+    for (const when of ['before', 'after'] as const) {
+      await runPolicy({ ...e.services, database: killed(e.services.database, at, when) }, policy, {
+        ...runRequest(NOW, { batchSize }),
+        deadline: new Date(NOW.getTime() + 4_000),
+      });
+      await e.services.redis.eval(
+        "return redis.call('del', KEYS[1])",
+        [`${e.services.redis.prefix}things:lease`],
+        [],
+      );
+      await expectReceipted(1, 2);
+      // What is there refers to what is there.
+      const orphans = `select id from version where note not in (select id from note)
+        union all select id from note where doc not in (select id from doc)`;
+      expect(await e.db.sql(orphans)).toEqual([]);
+    }
+    expect(await e.run(policy, { batchSize })).toMatchObject({ outcome: 'succeeded' });
+    expect(await expectReceipted(1, 2)).toHaveLength(126);
+    expect(await e.db.sql('select 1 from retention.run where finished_at is null')).toEqual([]);
+  },
+);
