@@ -14,6 +14,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'confirm_batch',
       'lock_tree',
       'take_apart',
+      'lock_chain',
       'leave_tree',
       'refuse_more',
       'try_each',

@@ -83,7 +83,7 @@ comment on function retention.lock_tree(text, jsonb, bigint) is
 
 -- One row with more below it than a batch takes: the deepest rows first. A level is taken when all below it is; the row itself
 -- goes with the last of them. A row that is found at several depths counts at its deepest.
-create or replace function retention.take_apart(root text, steps jsonb, most bigint) returns void
+create or replace function retention.take_apart(root text, steps jsonb, most bigint, down text default null) returns void
 language plpgsql volatile security invoker as $$
 declare
   roots tid[] := current_setting('lapse.rows')::tid[];
@@ -114,6 +114,19 @@ begin
     lo := begins[cardinality(begins)];
     hi := cardinality(cs);
     exit when lo > hi;
+    -- A chain is not walked level by level from its beginning for each piece of its end.
+    if down is not null and cardinality(begins) = 200 then
+      select x.n, x.o, x.c into tn, oo, tc from retention.lock_chain(root, roots[1], steps, down, most) x;
+      if tn is not null then
+        perform retention.leave_tree(
+          case when exists (select from unnest(tn, tc) x(n, c) where x.n = 0 and x.c = roots[1]) then 'cut' else 'apart' end,
+          roots, labels, tn, oo, tc, array_fill(roots[1], array[cardinality(tc)]));
+        return;
+      end if;
+      tn := '{}';
+      oo := '{}';
+      tc := '{}';
+    end if;
     -- Rows in a circle have no end; no other is so deep without a row a level.
     if cardinality(begins) > 10 * most + 1000 then
       raise exception 'lapse: rows refer to one another without an end' using errcode = '54001';
@@ -155,8 +168,46 @@ begin
     case when exists (select from unnest(tn, tc) x(n, c) where x.n = 0 and x.c = roots[1]) then 'cut' else 'apart' end,
     roots, labels, tn, oo, tc, array_fill(roots[1], array[cardinality(tc)]));
 end $$;
-comment on function retention.take_apart(text, jsonb, bigint) is
+comment on function retention.take_apart(text, jsonb, bigint, text) is
   'Chooses the deepest rows of what goes with one row, as many as a batch may take; the steps are the batch''s own statements.';
+
+-- The deepest rows below one, by one statement (`down`) instead of one a level: all of them are found, locked, and found again.
+-- What is found the same the second time stays so: a locked row goes nowhere and gets nothing new below it. Null where there are
+-- more than can be looked at, or no end.
+create or replace function retention.lock_chain(root text, place tid, steps jsonb, down text, most bigint, out n int[], out o oid[], out c tid[])
+language plpgsql volatile security invoker as $$
+declare
+  -- A second and a half by their indexes.
+  at_once constant bigint := 100000;
+  depths int[];
+  seen text;
+  before text;
+  step jsonb;
+begin
+  for look in 1..4 loop
+    execute down into n, o, c, depths using root::regclass::oid, place, at_once + 1;
+    if cardinality(n) > at_once then
+      n := null;
+      return;
+    end if;
+    seen := md5(concat(n::text, o::text, c::text));
+    exit when seen = before;
+    before := seen;
+    for step in select distinct on (value ->> 'to') value from jsonb_array_elements(steps) loop
+      continue when not has_any_column_privilege(step ->> 'table', 'UPDATE');
+      execute format('select from unnest($1, $2, $3) x(n, o, c) cross join lateral (
+        select from %s p where p.tableoid = x.o and p.ctid = x.c for update) y where x.n = $4', step ->> 'table')
+        using n, o, c, (step ->> 'to')::int;
+    end loop;
+    if look = 4 then
+      raise exception 'lapse: what lies below a row is being changed' using errcode = '55P03';
+    end if;
+  end loop;
+  select array_agg(x.n), array_agg(x.o), array_agg(x.c) into n, o, c from (
+    select y.n, y.o, y.c from unnest(n, o, c, depths) y(n, o, c, depth) group by y.n, y.o, y.c order by max(y.depth) desc limit most) x;
+end $$;
+comment on function retention.lock_chain(text, tid, jsonb, text, bigint) is
+  'Locks all that lies below a row, found by one statement, and chooses the deepest rows of it, as many as a batch may take.';
 
 create or replace function retention.leave_tree(state text, roots tid[], labels text[], n int[], o oid[], c tid[], r tid[]) returns void
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$

@@ -1,5 +1,6 @@
 /** A row with more below it than a batch takes goes from below, over several batches, whatever happens meanwhile: what is gone is receipted, and nothing else is. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { OPEN, pausing, SHUT, WAITS } from '@/lib/dev/proof/levels/pause';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Database } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
@@ -117,6 +118,106 @@ it('until a hold is placed between two batches: what is gone stays gone and is r
   await e.db.sql('delete from retention.hold');
   expect(await e.run(policy, { batchSize })).toMatchObject({ outcome: 'succeeded', deleted: 1 });
   expect(await expectReceipted(1, 2)).toHaveLength(126);
+});
+
+/** A document with a chain of so many replies, each to the one before it. */
+async function chain(rows: number): Promise<Policy> {
+  await planted(
+    e,
+    `create table doc (id int primary key, at timestamptz);
+    create table reply (id int primary key, doc int references doc, answers int references reply, note text);
+    insert into doc values (1, '${OLD}'), (2, '${FRESH}');
+    insert into reply select i, case i when 1 then 1 end, nullif(i - 1, 0) from generate_series(1, ${rows}) i;
+    insert into reply values (0, 2, null)`,
+  );
+  const policy = treePolicy([on('reply', null, 'doc'), on('reply', 'reply', 'answers')]);
+  await protect(e.db, policy);
+  return policy;
+}
+
+it('though it is a chain that is far deeper than a batch: from its end, piece by piece', async () => {
+  const run = await e.run(await chain(2_400), { batchSize: 10 });
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 2_400 });
+  const receipts = await e.db.sql(
+    'select dependants_deleted::int as n, dependants from retention.receipt order by seq',
+  );
+  for (const r of receipts) expect(Number(r.n)).toBeLessThanOrEqual(100);
+  // The end first, and none before those that answer it.
+  const ends = receipts.map((r) => (r.dependants as Record<string, string[]>)['public.reply']!.map(Number));
+  const order = ends.filter((ids) => ids.length > 0).map((ids) => Math.min(...ids));
+  expect(order).toEqual([...order].sort((a, b) => b - a));
+  expect(await present(e, 'doc', 'reply')).toEqual(['public.doc 2', 'public.reply 0']);
+});
+
+it('though others write to the chain while its end is looked for', async () => {
+  const policy = await chain(900);
+  let batches = 0;
+  const database: Database = {
+    async transaction(statements, options) {
+      if (statements.some((s) => s.text.includes('retention.confirm_batch'))) {
+        batches += 1;
+        const last = Number((await e.db.sql('select max(id) as id from reply'))[0]!.id);
+        await e.db.sql(`update reply set note = 'seen' where id in (${last}, ${last - 300}, 1)`);
+        // What is moved to the young document stays, with all below it.
+        if (batches === 4) await e.db.sql('update reply set answers = 0 where id = 400');
+      }
+      return e.services.database.transaction(statements, options);
+    },
+  };
+  const run = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 10 }));
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1 });
+  const there = await present(e, 'reply');
+  expect(there).toContain('public.reply 400');
+  expect(there).not.toContain('public.reply 399');
+  const gone = await named(e);
+  expect(new Set(gone).size).toBe(gone.length);
+  expect(gone.length + there.length).toBe(902);
+  const cut = await e.db.sql(
+    'select id from reply where id > 0 and answers <> 0 and answers not in (select id from reply)',
+  );
+  expect(cut).toEqual([]);
+});
+
+it('with every row of the chain locked once its end is found: none is moved away before the batch has ended', async () => {
+  const policy = await chain(300);
+  const [gate, app] = [await e.db.session(), await e.db.session()];
+  await gate.sql(SHUT);
+  const [{ pid } = {}] = await app.sql('select pg_backend_pid() as pid');
+  let waited = false;
+  const meanwhile = async () => {
+    while ((await e.db.sql(WAITS))[0]?.yes !== true);
+    let isDone = false;
+    const moved = app.sql('update reply set answers = 0 where id = 50').finally(() => {
+      isDone = true;
+    });
+    const blocked = `select cardinality(pg_blocking_pids(${pid})) > 0 as yes`;
+    while (!isDone && !waited) waited = (await e.db.sql(blocked))[0]?.yes === true;
+    await gate.sql(OPEN);
+    return moved;
+  };
+  const database = pausing(e.services.database, {
+    // The first finds that it is to be taken apart; the statement that deletes is the one behind the walk.
+    ...{ batch: 1, statement: 4 },
+    sent: () => {
+      const moved = meanwhile();
+      return { over: async () => void (await moved) };
+    },
+    counted: () => undefined,
+  });
+  const run = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 10 }));
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 149 });
+  expect(waited).toBe(true);
+  expect(await present(e, 'doc')).toEqual(['public.doc 2']);
+});
+
+it('but not where its rows go round in a circle that is larger than a batch: that is a dead letter', async () => {
+  const policy = await chain(300);
+  await e.db.sql('update reply set answers = 300 where id = 1');
+  const run = await e.run(policy, { batchSize: 10 });
+  expect(run).toMatchObject({ outcome: 'succeeded', deleted: 0, dependantsDeleted: 0 });
+  expect(await e.db.sql('select table_name, row_key from retention.dead_letter')).toEqual([
+    { table_name: 'public.doc', row_key: '1' },
+  ]);
 });
 
 /** From the given request on nothing gets through any more, as for a killed process. */

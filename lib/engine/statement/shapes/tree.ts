@@ -23,9 +23,10 @@ import {
   united,
 } from '../../../platform/sql';
 import { contentsOf } from '../../../policies/contents';
+import type { Policy } from '../../../policies/contract';
 import { detachedDependants, mayStay } from '../../../policies/going';
 import { type Branch, isLeaf, type Place, type Tree, treeOf } from '../../../policies/tree';
-import { childrenOf, number, parentOf } from '../below';
+import { childrenOf, furtherDown, number, parentOf } from '../below';
 import { lockingContents, lockingContentsOfTree } from '../contents';
 import { detachingAlong } from '../detach-tree';
 import { belongs } from '../files';
@@ -111,8 +112,22 @@ const PINNED = ['enable_seqscan', 'enable_bitmapscan', 'enable_mergejoin', 'enab
 export function walking(b: Batch): Sql {
   const { policy, request } = b;
   const called = raw(isTakenApart(b) ? 'retention.take_apart' : 'retention.lock_tree');
-  return sql`${called}(${literal(table(policy.table))}, ${typed(JSON.stringify(stepsOf(b)), 'jsonb')}, ${typed(mostRowsOf(request), 'bigint')})`;
+  const isDeep = isTakenApart(b) && treeOf(policy).isCircular;
+  return sql`${called}(${list(
+    literal(table(policy.table)),
+    typed(JSON.stringify(stepsOf(b)), 'jsonb'),
+    typed(mostRowsOf(request), 'bigint'),
+    isDeep && typed(inlined(down(policy)), 'text'),
+  )})`;
 }
+
+/** All that lies below the row at `$1`, `$2`, at most `$3` rows, each as often as ways lead to it, with how deep: of a circle there is no end. */
+const down = (policy: Policy): Sql => sql`with recursive b(n, o, c, depth) as (
+      select 0, $1::oid, $2::tid, 0
+      union all
+      select x.n, x.o, x.c, b.depth + 1 from b cross join lateral (${furtherDown(policy)}) x
+    ) select array_agg(y.n order by y.depth, y.n, y.o, y.c), array_agg(y.o order by y.depth, y.n, y.o, y.c),
+      array_agg(y.c order by y.depth, y.n, y.o, y.c), array_agg(y.depth order by y.depth, y.n, y.o, y.c) from (select * from b limit $3) y`;
 
 const stepsOf = (b: Batch): object[] =>
   treeOf(b.policy)
