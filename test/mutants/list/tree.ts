@@ -117,7 +117,6 @@ export const treeMutants: readonly Mutant[] = [
     tests: [`${tree}:is counted once wherever the pages`],
   },
   {
-<<<<<<< HEAD
     id: 'TR25',
     promise:
       'What hangs on a row is asked for by index, however deep, not joined from the lowest table upwards.',
@@ -142,7 +141,8 @@ export const treeMutants: readonly Mutant[] = [
     find: " + case when (step ->> 'once')::boolean then 0 else cardinality(cs) end",
     replace: '',
     tests: [`${bounds}:finds what hangs on rows behind others`],
-=======
+  },
+  {
     id: 'TR09',
     promise: 'A chain goes from its end: what is deepest first.',
     file: 'lib/migrations/functions/tree.sql',
@@ -157,6 +157,5 @@ export const treeMutants: readonly Mutant[] = [
     find: 'exit when seen = before;',
     replace: 'exit;',
     tests: ['test/engine/run/tree-apart.test.ts:with every row of the chain locked'],
->>>>>>> 4b76d5d5 (Take chains far deeper than a batch from their end)
   },
 ];
