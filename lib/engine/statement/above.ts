@@ -5,7 +5,7 @@ import { type Place, treeOf } from '../../policies/tree';
 import { number } from './below';
 import { belongs } from './files';
 import type { Leg } from './leg';
-import { walkOf } from './legs';
+import { walkBeside } from './legs/beside';
 import { mayGo } from './predicate';
 
 /** Selects `what` of the governed rows `t` above row `alias` of a place for which `where` is true. */
@@ -28,7 +28,7 @@ export function rowsAbove(policy: Policy, place: Place, alias: string, what: Sql
 export const goesInAny = (policy: Policy, legs: readonly Leg[], asOf: string): Sql =>
   anyOf(
     ...legs.map((leg) => {
-      const w = walkOf(policy, leg, asOf);
+      const w = walkBeside(policy, leg, legs, asOf);
       return mayGo({ ...w, past: w.takes, condition: null });
     }),
   );

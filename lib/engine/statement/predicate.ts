@@ -248,7 +248,7 @@ export const blocks = (policy: Policy, place: Place, alias: string): Keeper[] =>
 export function staysBelow(w: Walk): Sql | null {
   if (!treeOf(w.policy).takesGoverned) return null;
   return sql`exists (select 1 from ${rowsBelow(w.policy)} b where b.n = 0
-        and not exists (select 1 from ${w.rows} where t.ctid = b.c and ${allOf(expired(w), notYetTold(w), ...spared(w).map(({ is }) => sql`not ${is}`))}))`;
+        and not exists (select 1 from ${w.rows} where t.ctid = b.c and ${allOf(w.besides ? anyOf(sql`(${expired(w)})`, w.besides) : expired(w), notYetTold(w), ...spared(w).map(({ is }) => sql`not ${is}`))}))`;
 }
 
 /** A declared dependant keeps the row here, or one below it; or a row of the same table that would go with it may not go itself. */

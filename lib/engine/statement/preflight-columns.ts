@@ -11,6 +11,7 @@ import { type Dependant, type Policy, TEXT } from '../../policies/contract';
 import { changedColumns } from '../../policies/going';
 import { groupColumns } from '../../policies/spared';
 import { strategyOf } from '../../policies/strategies';
+import { written } from '../../policies/typescript';
 import { type Catalog, type Check, type Column, quoted, type Relation } from './preflight-facts';
 import { createIndex } from './preflight-indexes';
 
@@ -155,8 +156,8 @@ function notNull(r: Relation, key: readonly KeyColumn[]): Problem[] {
     (i) => i.unique && i.partial === null && i.columns.every((c) => r.columns[c]?.not_null),
   );
   if (other) {
-    const named = other.columns.map((column) => `{ column: '${column}' }`).join(', ');
-    return [{ ...said, remedy: `name another unique key in the policy: key: [${named}]; or ${set}` }];
+    const named = written(other.columns.map((column) => ({ column })));
+    return [{ ...said, remedy: `name another unique key in the policy: key: ${named}; or ${set}` }];
   }
   // None of a partitioned table can be unique without the columns it is partitioned by.
   if (r.kind === 'p') return [{ ...said, remedy: `${set} (fill the rows that have none first)` }];

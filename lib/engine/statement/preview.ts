@@ -39,7 +39,8 @@ import { hashOf, hashOfAll } from './hash-of';
 import { KeptCounts, staysBecause } from './keeping';
 import { onLeaf } from './leaf-by-leaf';
 import { type Leg, Position } from './leg';
-import { type Walk, walkOf } from './legs';
+import type { Walk } from './legs';
+import { walkBeside } from './legs/beside';
 import { countedOnce, mayHangOnSeveral } from './once';
 import { progress, REASONS } from './pick';
 import { mayGo } from './predicate';
@@ -71,7 +72,16 @@ export const PreviewPage = z.object({
   sample: z.array(z.string()),
   oldest: z.string().nullable(),
   newest: z.string().nullable(),
-  after: Position.extend({ ended: z.boolean() }),
+  /** A row that no receipt could name is refused before a run; a dry run passes it by. */
+  after: Position.extend({
+    ended: z.boolean(),
+    key: z.array(
+      z
+        .string()
+        .nullable()
+        .transform((k) => k ?? ''),
+    ),
+  }),
 });
 export type PreviewPage = z.infer<typeof PreviewPage>;
 
@@ -93,7 +103,7 @@ export function previewPage(
   { limit = pageOf(declared), rowsSha256 = NO_ROWS, only, legs = [leg] }: PageOptions = {},
 ): Query<PreviewPage> {
   const policy = onLeaf(declared, leg);
-  const w = walkOf(policy, leg, asOf);
+  const w = walkBeside(policy, leg, legs, asOf);
   const parts = withParts(
     ...w.picked(position, limit),
     progress(w, limit),

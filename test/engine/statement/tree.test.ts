@@ -497,3 +497,23 @@ describe('at any level', () => {
     },
   );
 });
+
+it('a dry run says that a row goes with one of another rule, which is taken by its own', async () => {
+  await planted(
+    e,
+    `create table doc (id int primary key, at timestamptz, kind text, part_of int references doc on delete cascade);
+     create table note (id int primary key, doc int references doc on delete cascade); create index on doc (kind, at, id);
+     insert into doc values (1, '${OLD}', 'a', null), (2, '${OLD}', 'b', 1), (3, '${FRESH}', 'b', null), (4, '${OLD}', 'a', null), (5, '${FRESH}', 'b', 4);
+     insert into note values (11, 1), (12, 2), (13, 3), (14, 5)`,
+  );
+  await e.db.sql(`select retention.protect('public.doc'), retention.protect('public.note')`);
+  const rules = ['a', 'b'].map((kind) => ({ label: kind, keepFor: days(30), match: { kind } }));
+  const policy = treePolicy([on('note', null, 'doc'), on('doc', null, 'part_of')], { rules });
+  const dry = await e.run(policy, { dryRun: true });
+  expect(dry.preview).toMatchObject({
+    expired: 2,
+    kept: { referenced: 1 },
+    dependants: { 'public.note': 2 },
+  });
+  expect(await e.run(policy)).toMatchObject({ deleted: 2, dependantsDeleted: 2, kept: { referenced: 1 } });
+});

@@ -195,15 +195,15 @@ export class Oracle {
       .map((row) => row.id);
   }
 
-  /** Rows that leave with it; itself only where it does. */
-  #closure(root: CopiedRow): Set<string> {
+  /** Rows that leave with it; itself only where it does. `isOwn`: none through another governed row, which has its own. */
+  #closure(root: CopiedRow, isOwn = false): Set<string> {
     const found = new Set<string>(this.#leaves ? [root.id] : []);
     for (const queue = [root]; queue.length > 0; ) {
       const row = queue.pop()!;
       const isStaying = row === root && !this.#leaves;
       for (const references of isStaying ? this.#along : [...this.#along, ...this.#cascades]) {
         for (const child of references.to(row)) {
-          if (found.has(child.id)) continue;
+          if (found.has(child.id) || (isOwn && child.table === root.table)) continue;
           found.add(child.id);
           queue.push(child);
         }
@@ -297,7 +297,7 @@ export class Oracle {
     for (const root of roots) {
       const walk = `${labelOfRule(root, this.#policy)} ${root.leaf}`;
       const ids = walks.get(walk) ?? new Set<string>();
-      for (const id of this.#closure(root)) ids.add(id);
+      for (const id of this.#closure(root, true)) ids.add(id);
       walks.set(walk, ids);
     }
     return [...walks.values()];

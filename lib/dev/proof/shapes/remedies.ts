@@ -269,7 +269,8 @@ const READERS: readonly Reader[] = [
       const same = (columns: readonly string[]) =>
         [...columns].sort().join() === [...(child?.references ?? [])].sort().join();
       const link = shape.links.find((l) => same(l.columns));
-      if (!child || !link) return null;
+      // Of what hangs on another dependant the other refusal has the line.
+      if (!child || !link || child.via) return null;
       const references = policy.key.map((k) => link.columns[link.targets.indexOf(k.column)] ?? '');
       return declared(
         change(

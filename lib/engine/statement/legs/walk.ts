@@ -59,6 +59,8 @@ export interface Walk {
   readonly due: Sql;
   /** All of the policy's own judgment but its `where`. */
   readonly past: Sql;
+  /** Of a dry run: a row `t` is past the cutoff of another rule, and goes in that rule's leg. */
+  readonly besides?: Sql;
   /** The policy's `where`, where it counts. */
   readonly condition: Sql | null;
   /** Whether a row `t` of another statement is one of this leg that is past its period, `where` included. */
