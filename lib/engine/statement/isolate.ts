@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { nothing, oneRow, type Query, query } from '../../platform/query';
 import {
+  allOf,
   cte,
   inlined,
   keyAsText,
@@ -21,13 +22,15 @@ import {
   withParts,
 } from '../../platform/sql';
 import { contentsOf, namesFiles } from '../../policies/contents';
+import type { Policy } from '../../policies/contract';
 import { goingDependants } from '../../policies/going';
 import { enter } from './batch';
-import { change } from './change';
+import { change, changeAlong } from './change';
 import { childrenLeft, stillThere } from './confirm';
 import { deleting } from './deleting';
 import { detachingOne } from './detach';
 import { detachedAlong } from './detach-tree';
+import { belongs } from './files';
 import { mayGo } from './predicate';
 import { type Batch, type BatchRequest, batchOf } from './request';
 import { isTree } from './shapes';
@@ -154,6 +157,8 @@ function attempt(b: Batch): Sql {
     const answer = sql`(select ${key} from only ${tableId(policy.table)} t where ${row} and (${shape.locked} = x.deleted))`;
     return deleting(batchOf(single), { ...shape, lead: [...shape.lead, ...detachedAlong(b)], seen }, answer);
   }
+  if (b.strategy.archive !== null)
+    return sql`${withParts(...detachingOne(policy, row), ...alongOne(policy, row))}${change(policy, row, key)}`;
   if (namesFiles(policy) || goingDependants(policy).length + contentsOf(policy).length > 0) {
     const lead = [cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true)];
     return deleting(
@@ -164,6 +169,15 @@ function attempt(b: Batch): Sql {
   }
   return sql`${withParts(...detachingOne(policy, row))}${change(policy, row, key)}`;
 }
+
+/** What goes along with one row, without a receipt: that of a policy which archives has to name an archive. */
+const alongOne = (policy: Policy, row: Sql): Sql[] =>
+  goingDependants(policy).map((d, i) =>
+    cte(
+      `d${i}`,
+      changeAlong(d.table, sql`only ${tableId(policy.table)} t`, allOf(row, belongs(d, policy)), sql`1`),
+    ),
+  );
 
 /** Whether the row of key `$1` is there after it, or a child of it that a trigger kept. */
 function still(b: Batch): Sql {

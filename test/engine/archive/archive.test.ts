@@ -58,6 +58,18 @@ it('writes rows, what goes along and files into the private store before any of 
   expect(e.stored(`${prefix}files/`)).toHaveLength(6);
 });
 
+it('a row that a trigger keeps becomes a dead letter, and the others are archived and go', async () => {
+  const ids = await pictures(3);
+  await e.db.sql(`create function keeps() returns trigger language plpgsql as $$ begin
+      return case when old.id = '${ids[1]}' then null else old end; end $$;
+    create trigger keeps before delete on pictures for each row execute function keeps()`);
+  const policy = { ...e.policy, knownTriggers: ['keeps'] };
+  const done = await e.runNow(policy);
+  expect(done, done.message).toMatchObject({ outcome: 'succeeded', deleted: 2, dependantsDeleted: 4 });
+  expect(await e.db.sql('select row_key from retention.dead_letter')).toEqual([{ row_key: ids[1] }]);
+  expect((await e.all()).notes).toHaveLength(2);
+});
+
 it('names the archive in the receipt, and remembers whose rows it holds and until when', async () => {
   const ids = await pictures(2);
   await e.runNow();
@@ -260,7 +272,7 @@ it('rolls back when what goes along changes in the very moment it goes, and leav
     },
   });
   const along = (rows: string) => {
-    const query = sql`with gone as (select ${first!}::uuid as key), d0 as (select * from (values ${rows}) v(key, version)), ${unlikeAlong(b)!} select n from unlike`;
+    const query = sql`with locked as (select 1), gone as (select ${first!}::uuid as key), d0 as (select * from (values ${rows}) v(key, version)), ${unlikeAlong(b)!} select n from unlike`;
     const text = query.text.replace('$2', rows);
     const values = query.values.filter((_, i) => i !== 1);
     return e.db.sql(

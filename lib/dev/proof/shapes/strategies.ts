@@ -32,7 +32,9 @@ export function archiveOf(rolls: Rolls, governed: Draft, links: readonly Link[])
   const isFlat =
     links.every((l) => l.to === 0 && l.from !== 0 && sameColumns(l.targets, governed.key)) &&
     new Set(links.map((l) => l.from)).size === links.length;
-  if (governed.partitions?.isByClock || !isFlat || !rolls.chance(22)) return undefined;
+  // Where the key has to be another one, what refers to the old one is no such reference any more.
+  const isNamed = governed.key.every((k) => governed.columns.find((c) => c.name === k)!.notNull);
+  if (governed.partitions?.isByClock || !isFlat || !isNamed || !rolls.chance(24)) return undefined;
   const names = governed.organization !== null || governed.person !== null;
   return {
     kind: 'archive',
