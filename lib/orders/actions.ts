@@ -24,7 +24,7 @@ const LONGEST_EXTENSION_MS = 31 * 86_400_000;
 
 const shapes = (review: OrderReview) => {
   const order = {
-    uuid: z.uuid('must be a UUID'),
+    uuid: z.guid('must be a UUID'),
     bigint: z.string().regex(/^-?\d{1,18}$/, 'must be a number'),
     integer: z.string().regex(/^-?\d{1,9}$/, 'must be a number'),
     text: words(500),

@@ -38,7 +38,7 @@ const first =
     const [found] = await db.sql<{ id: string }>(text);
     return `${path}/${found!.id}`;
   };
-/** No archive is kept in the scene: what is there is a page that says so. */
+/** What no one has: what is there is a page that says so. */
 const NONE = '5d1c1f4e-0000-4000-8000-000000000000';
 const asked = (which: keyof Scene['ask']) => (c: Shown) => `/why?id=${c.scene.ask[which]}`;
 const inDays = (days: number) => () =>
@@ -98,7 +98,21 @@ export const PAGES: readonly PageOf[] = [
   { route: '/extensions' },
   { route: '/extensions/new' },
   { route: '/extensions/day' },
+  {
+    route: '/extensions/end',
+    at: async ({ db }) => {
+      const [e] = await db.sql<{ table: string; key: string }>(
+        'select table_name as "table", row_key as key from retention.extension limit 1',
+      );
+      return `/extensions/end?${new URLSearchParams(e)}`;
+    },
+  },
   { route: '/extensions/end', when: 'no extension is named', status: 404 },
+  {
+    route: '/extensions/day',
+    at: () => '/extensions/day?policy=quiz-responses&organization=none-such&day=2020-01-01',
+    when: 'it is refused',
+  },
   { route: '/erasures', picture: 'erasures' },
   { route: '/erasures/new' },
   {
@@ -106,11 +120,34 @@ export const PAGES: readonly PageOf[] = [
     at: first('/erasures', "select id from retention.erasure where reason = 'request 4715'"),
     picture: 'erasure',
   },
+  {
+    route: '/erasures/[id]',
+    at: first('/erasures', "select id from retention.erasure where state = 'done'"),
+    when: 'it is done, with its certificate',
+  },
+  {
+    route: '/erasures/[id]',
+    at: first('/erasures', "select id from retention.erasure where state = 'requested'"),
+    when: 'it waits for a second person',
+  },
+  { route: '/erasures/new', at: () => '/erasures/new?scope=user&subject=none-such', when: 'it is refused' },
   { route: '/exports', picture: 'exports' },
   { route: '/exports/new' },
   { route: '/restores', picture: 'restores' },
   { route: '/restores/new' },
+  {
+    route: '/restores/[id]',
+    at: first('/restores', "select id from retention.restore where state = 'requested'"),
+    when: 'it waits for a second person',
+    picture: 'restore',
+  },
+  {
+    route: '/restores/[id]',
+    at: first('/restores', "select id from retention.restore where state = 'done'"),
+    when: 'it is done',
+  },
   { route: '/restores/[id]', at: () => `/restores/${NONE}`, when: 'there is none', status: 404 },
+  { route: '/restores', at: () => '/restores?key=none-such', when: 'no archive holds it' },
   { route: '/orders', picture: 'orders' },
   {
     route: '/orders/[order]',

@@ -20,6 +20,8 @@ export interface TestDatabase {
   sql<R extends TestRow = TestRow>(text: string, params?: readonly unknown[]): Promise<R[]>;
   /** A session of its own of the owner, for locks and open transactions; ended by `stop`. */
   session(): Promise<TestSession>;
+  /** As it was when it was made, or as this template is, under the same name; sessions of its own end. */
+  again(template?: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -68,6 +70,11 @@ export async function testDatabase(
           if (open.includes(client)) open.splice(open.indexOf(client), 1)[0]?.release(true);
         },
       };
+    },
+    again: async (other) => {
+      await fetch(`${cloud.url}/local-cloud/sessions?database=${name}`, { method: 'DELETE' });
+      await dropDatabase(cloud.ownerUrl, name);
+      await createDatabase(cloud.ownerUrl, name, (other ?? template) || undefined);
     },
     stop: async () => {
       if (stopped) return;

@@ -84,7 +84,10 @@ const List = ({ orders }: { orders: readonly ListedOrder[] }) => (
       { name: 'Amount', number: true, cell: money },
       { name: 'State', cell: (o) => <Stage of={o} /> },
       { name: 'Time left', cell: (o) => <Left of={o} /> },
-      { name: 'Why', cell: (o) => [o.refused_because, o.error_class].filter(Boolean).join(', ') },
+      {
+        name: 'Why',
+        cell: (o) => [o.refused_because?.replaceAll('_', ' '), o.error_class].filter(Boolean).join(', '),
+      },
     ]}
   />
 );

@@ -156,7 +156,7 @@ const endedOf = (p: Line): string =>
 const inTimeOf = (p: Line): string =>
   joined(
     [
-      [p.within_sla, 'in time'],
+      [p.within_sla, 'in\u00a0time'],
       [p.warning, 'nearly late'],
       [p.breached, 'too long'],
     ],

@@ -249,7 +249,7 @@ const ofRefund = (o: ListedOrder): Waiting => {
     ...{ needs: isSecond ? 'approve' : 'operate', not: isSecond ? (o.requested_by ?? null) : null },
     what: isSecond
       ? `Refund of order ${o.order}, ${money(o)}, waits for a second person: it is above the caps.`
-      : `Refund of order ${o.order}, ${money(o)}, was not made (${o.refused_because ?? o.error_class ?? 'refused'}): somebody decides.`,
+      : `Refund of order ${o.order}, ${money(o)}, was not made (${(o.refused_because ?? o.error_class ?? 'refused').replaceAll('_', ' ')}): somebody decides.`,
     act: isSecond ? 'Confirm' : 'Decide',
   };
 };

@@ -4,6 +4,7 @@ import type { BrowserContext } from 'playwright-core';
 import { inject } from 'vitest';
 import { type App, freePort, startApp } from '@/lib/dev/demo/app';
 import type { Person, Scene } from '@/lib/dev/demo/scene';
+import { createServices, type Services } from '@/lib/services';
 import { type TestDatabase, testDatabase } from '../../support/database';
 import { DATABASE_NAME } from '../../support/provided';
 import { openChromium } from './chromium';
@@ -21,6 +22,10 @@ export interface Console {
   open(look?: Look, options?: { javaScript?: boolean }): Promise<Window>;
   /** A window in which this person is signed in, by the form. */
   as(person: Person, look?: Look, options?: { javaScript?: boolean }): Promise<Window>;
+  /** As the app has them: for what no form of the console prepares. */
+  readonly services: Services;
+  /** The database as it was at first, whatever was done since. */
+  again(): Promise<void>;
   /** The app anew at the same address: `more` on top of what it had, from another folder where it was built. */
   restart(more?: Readonly<Record<string, string>>, folder?: string): Promise<void>;
   stop(): Promise<void>;
@@ -45,6 +50,7 @@ export async function openConsole(
     LOG_LEVEL: 'info',
     ...options.env,
   };
+  let services: Services | undefined;
   const log: string[] = [];
   const port = await freePort();
   let app = await startApp(env, port, (line) => log.push(line));
@@ -68,6 +74,11 @@ export async function openConsole(
       await signIn(window.page, scene.tokens[person]);
       return window;
     },
+    get services() {
+      services ??= createServices(env);
+      return services;
+    },
+    again: () => db.again(options.empty ? undefined : database),
     restart: async (more = {}, folder) => {
       // At once: the connections that a browser keeps open would be waited for.
       await app.stop(true);

@@ -8,6 +8,10 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** WCAG 2.0 to 2.2, levels A and AA, and what is good practice beyond them. */
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
+/** Until everything that came late is in its place. */
+export const settled = (page: Page): Promise<unknown> =>
+  page.waitForFunction(() => document.querySelector('template[id^="B:"], div[hidden][id^="S:"]') === null);
+
 /** Faults of accessibility in what is visible now. */
 export async function axeFaults(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
@@ -41,7 +45,7 @@ export const sidewaysScroll = (page: Page): Promise<string[]> =>
     ];
   });
 
-/** What a finger cannot hit: controls under 24 px (WCAG 2.2, 2.5.8) that are not within a line of text. */
+/** Unfolds what can be; how many there were. */
 export const openAll = (page: Page): Promise<number> =>
   page.evaluate(() => {
     const folded = [...document.querySelectorAll('details:not([open])')];

@@ -57,7 +57,7 @@ const About = ({ order: o }: { order: OneOrder }) => (
               ? `${spanOf(o.seconds_left)} left`
               : `late by ${spanOf(-o.seconds_left)}`,
         Refund: o.state,
-        'Not made because': o.refused_because ?? o.error_class,
+        'Not made because': o.refused_because?.replaceAll('_', ' ') ?? o.error_class,
         'Asked for by': o.requested_by,
         Reason: o.reason,
         Tries: o.attempts,

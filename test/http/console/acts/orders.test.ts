@@ -96,6 +96,15 @@ it('a review is extended by a month at most', async () => {
   ).toBe(false);
 });
 
+it('an order is decided by any key that its column can hold, also a UUID of no version', async () => {
+  const order = await w.order(23);
+  const odd = '36525f49-498e-3554-68ca-6bb2d38ed573';
+  await w.db.sql('update orders set id = $2::uuid where id = $1::uuid', [order, odd]);
+  const typed = await of(odd, { decision: 'approved' });
+  expect((await send(w.services, resolveOrderRoute, 'otto', typed)).said?.done).toBe(true);
+  expect(await w.state(odd)).toMatchObject({ status: 'approved' });
+});
+
 it('amounts are written in the digits of their currency', () => {
   expect(money({ amount: 4_900, currency: 'jpy' })).toBe('4,900 JPY');
   expect(money({ amount: 123_456, currency: 'kwd' })).toBe('123.456 KWD');

@@ -1,0 +1,4 @@
+import { actTests } from './doing';
+import { ROW_ACTS } from './rows';
+
+actTests(ROW_ACTS);
