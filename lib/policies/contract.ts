@@ -222,6 +222,8 @@ export const PolicySchema = z.object({
   strategy: StrategySchema.default({ kind: 'delete' }),
   /** Checked in addition to the rule: a row for which it is not true stays. */
   where: fragment.optional(),
+  /** An index has only rows for which `where` is true, and is walked by: other rows are not looked at, and not counted as kept. */
+  whereIndexed: z.literal(true).optional(),
   /**
    * Tables read by functions that `where` or the label calls, which the preflight cannot look into: each needs the gate
    * trigger. `[]` says that they read none. Tables the fragments ask themselves need not be named.
@@ -322,7 +324,7 @@ export function definePolicy(input: PolicyInput): Policy {
   }
   problems.push(...strategyOf(p).problems(p));
   problems.push(...clockProblems(p.clock), ...laterProblems(p.clock, p.key));
-  problems.push(...atOnceBehind(p), ...elsewhere(p), ...below(p));
+  problems.push(...atOnceBehind(p), ...elsewhere(p), ...below(p), ...walkedByWhere(p));
   problems.push(...noticeProblems(p), ...sparedProblems(p), ...contentProblems(p, strategyOf(p)));
   if (goesWhole(p)) problems.push(...unfitForPartitions(p));
   if (p.consent && !p.consent.of && !p.scope.user) {
@@ -361,6 +363,17 @@ const elsewhere = ({ clock, tenants, partitioned, notice, contents }: Policy): s
         .filter((x) => typeof x === 'string')
         .map((what) => `clock.in: not together with ${what}; copy the date into a column of the row`)
     : [];
+
+/** A notice looks ahead, and a table of many parts is walked part by part: both read by the clock alone. */
+function walkedByWhere({ whereIndexed, where, partitioned, notice }: Policy): string[] {
+  if (!whereIndexed) return [];
+  return [
+    ...(where === undefined ? ['whereIndexed: says which index is walked for where, and there is none'] : []),
+    ...[partitioned && 'partitioned', notice && 'notice']
+      .filter((x) => typeof x === 'string')
+      .map((what) => `whereIndexed: not together with ${what}`),
+  ];
+}
 
 /** What waits for a row whose date another table moves cannot be reckoned from the row's own. */
 const below = ({ clock, partitioned, notice }: Policy): string[] =>

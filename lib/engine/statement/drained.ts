@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { oneRow, type Query, query } from '../../platform/query';
-import { anyOf, raw, sql, summed, typed } from '../../platform/sql';
+import { allOf, anyOf, raw, sql, summed, typed } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { countDueOnLeaves, leftOnLeaves } from './leaf-by-leaf';
 import type { Leg } from './leg';
@@ -43,7 +43,7 @@ const Due = z.object({ due: z.coerce.number().int() }).transform((row) => row.du
 export function countDue(policy: Policy, legs: readonly Leg[], asOf: string): Query<number> {
   const counts = legs.map((leg) => {
     const w = walkOf(policy, leg, asOf);
-    return sql`(select count(*) from (${w.each(sql`1`, w.past)} limit ${ENOUGH}) x)`;
+    return sql`(select count(*) from (${w.each(sql`1`, allOf(w.past, w.indexed))} limit ${ENOUGH}) x)`;
   });
   const all = policy.partitioned ? countDueOnLeaves(policy, legs, asOf, ENOUGH) : summed(counts);
   return query(

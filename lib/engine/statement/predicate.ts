@@ -275,6 +275,9 @@ export function unmarked(policy: Policy): Sql | null {
 export const condition = (policy: Policy): Sql | null =>
   policy.where === undefined ? null : sql`(${raw(policy.where)})`;
 
+/** The same where an index has only rows for which it is true: others are not looked at, nor counted. */
+export const whereIndexed = (policy: Policy): Sql | null => (policy.whereIndexed ? condition(policy) : null);
+
 /** The policy's own judgment: past the cutoff of its rule, its `match` and its `where` true, not already marked. */
 export const expired = (w: Walk): Sql => allOf(w.past, w.condition);
 

@@ -28,7 +28,7 @@ import { fileFacts } from './fit-files';
 import { partitioningFacts } from './fit-partitions';
 import { keptByLater } from './later';
 import { byClock } from './legs/columns';
-import { isDue, isPast, unmarked } from './predicate';
+import { condition, isDue, isPast, unmarked, whereIndexed } from './predicate';
 
 /** Tables by name: the governed one, the dependants, the tenants' own, those named in `judgedBy`; at last that of the clock, where it is another, or those that have a part in it. */
 const tablesOf = (policy: Policy): TableName[] => [
@@ -84,20 +84,26 @@ function fragmentsOf(policy: Policy): Record<string, string> {
 /** The walk of each rule, or of a tenant, as PostgreSQL plans it. */
 function walksOf(policy: Policy): Record<string, string> {
   const t = sql`only ${tableId(policy.table)}`;
-  const walk = (...first: Sql[]) =>
-    inlined(sql`select 1 from ${t} t where ${allOf(...first, !policy.clock.in && isDue(policy, SOME_TIME), unmarked(policy))}
+  const walk = (where: Sql | null, ...first: Sql[]) =>
+    inlined(sql`select 1 from ${t} t where ${allOf(...first, !policy.clock.in && isDue(policy, SOME_TIME), unmarked(policy), where)}
       order by ${byClock(policy)} limit 1`);
   const { tenants } = policy;
   // A value that the planner does not know.
-  if (tenants)
-    return { '0': walk(sql`${id('t', tenants.column)} = (select null::${raw(tenants.key.type)})`) };
+  const each = tenants
+    ? [[sql`${id('t', tenants.column)} = (select null::${raw(tenants.key.type)})`]]
+    : policy.rules.map((rule) =>
+        Object.entries(rule.match).map(([c, value]) => sql`${id('t', c)} = ${String(value)}`),
+      );
+  const where = condition(policy);
   return Object.fromEntries(
-    policy.rules.map((rule, i) => [
-      String(i),
-      walk(...Object.entries(rule.match).map(([c, value]) => sql`${id('t', c)} = ${String(value)}`)),
+    each.flatMap((first, i) => [
+      [String(i), walk(whereIndexed(policy), ...first)],
+      ...(where && !policy.whereIndexed ? [[withWhere(i), walk(where, ...first)]] : []),
     ]),
   );
 }
+/** The same walk with the policy's `where`: an index may have exactly such rows. */
+export const withWhere = (i: number): string => `${i} where`;
 const SOME_TIME = sql`'2020-01-01Z'::timestamptz`;
 
 const typesOf = (policy: Policy): string[] => [
@@ -188,7 +194,7 @@ const walking = (policy: Policy, walks: Sql): Sql => sql`leaf as materialized (
   ),
   walks as materialized (
     select q.key as part, retention.planned_walk(
-      coalesce(replace(q.value, ${tableId(policy.table).text}, (select relid::text from leaf)), q.value)) as x
+      coalesce(replace(q.value, ${tableId(policy.table).text}, (select relid::regclass::text from leaf)), q.value)) as x
     from jsonb_each_text(${walks}) q
   )`;
 

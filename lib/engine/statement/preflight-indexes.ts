@@ -9,6 +9,7 @@ import { name } from '../../platform/sql';
 import { indexed, walksByOneColumn } from '../../policies/clocks';
 import type { Policy } from '../../policies/contract';
 import { markOf } from '../../policies/going';
+import { withWhere } from './preflight-catalog';
 import {
   type Catalog,
   type Check,
@@ -29,21 +30,36 @@ export const clockIndexes: Check = ({ policy, governed, facts }) => {
     if (rule.keepFor.seconds === null) continue;
     const match = Object.entries(rule.match);
     const first = policy.tenants ? [policy.tenants.column] : match.map(([column]) => column);
+    const n0 = policy.tenants ? 0 : n;
     const isThere =
+      !policy.whereIndexed &&
       (clock.in || walksByOneColumn(clock)) &&
       governed.indexes.some((i) => walks(i, policy, match, first, then));
     // Of tenants there is one walk, whatever rule they are under.
-    if (isThere || isAnswered(policy, facts.walks[policy.tenants ? 0 : n])) continue;
+    if (isThere || isAnswered(policy, facts.walks[n0])) continue;
     const order = clock.in ? then.map(name) : [indexed(clock), ...then.slice(1).map(name)];
     const columns = [...first.map(name), ...order].join(', ');
-    problems.push({
-      problem: `${quoted(governed)} has no index on (${columns}): each batch would read the whole table`,
-      remedy: createIndex(governed, columns),
-    });
+    problems.push(lacking(policy, governed, columns, isAnswered(policy, facts.walks[withWhere(n0)])));
     if (policy.tenants) break;
   }
   return problems;
 };
+
+/** Which index would do; or that the one which is there needs only to be said. */
+function lacking(policy: Policy, r: Relation, columns: string, isWhere: boolean): Problem {
+  if (policy.whereIndexed) {
+    return {
+      problem: `${quoted(r)} has no index on (${columns}) by which PostgreSQL finds the rows for which where is true, and no others`,
+      remedy:
+        'take whereIndexed out of the policy, or create that index with the condition of where as its own',
+    };
+  }
+  const said = isWhere ? '; or say whereIndexed: true in the policy: an index has such rows alone' : '';
+  return {
+    problem: `${quoted(r)} has no index on (${columns}): each batch would read the whole table`,
+    remedy: `${createIndex(r, columns)}${said}`,
+  };
+}
 
 /** As PostgreSQL itself plans it: it finds the rows in their order by an index, and reads no others on the way. */
 function isAnswered(policy: Policy, nodes: readonly PlanNode[] = []): boolean {

@@ -122,7 +122,7 @@ const firstOf = (w: Walk, where: Sql, most: number): Sql => {
   const order = byClock(w.policy);
   return sql`scopes w cross join lateral (
       select t.*, row_number() over (order by ${order}) as nth from (
-        select t.* from ${source(w.policy)} t where ${allOf(w.own, unmarked(w.policy), isInstant(w.policy), where)}
+        select t.* from ${source(w.policy)} t where ${allOf(w.own, unmarked(w.policy), isInstant(w.policy), w.indexed, where)}
         order by ${order} limit ${constant(most + 1)}
       ) t
     ) t`;

@@ -56,18 +56,19 @@ export function measure(
   return parts.length === 0 ? null : query(united(parts), rows(Measured));
 }
 
-const past = (w: Walk): Sql => allOf(isPast(w.policy, w.cutoff), unmarked(w.policy));
+const past = (w: Walk): Sql => allOf(isPast(w.policy, w.cutoff), unmarked(w.policy), w.indexed);
 
-function soon({ policy, cutoff }: Walk): Sql {
+function soon({ policy, cutoff, indexed }: Walk): Sql {
   const tomorrow = sql`(${cutoff} + interval '1 day')`;
   // Of a date that other rows have a part in there is no range.
   if (policy.clock.orLaterIn)
-    return allOf(isPast(policy, tomorrow), sql`not (${isPast(policy, cutoff)})`, unmarked(policy));
+    return allOf(isPast(policy, tomorrow), sql`not (${isPast(policy, cutoff)})`, unmarked(policy), indexed);
   return allOf(
     sql`${clockOf(policy)} >= ${inClock(policy, cutoff)}`,
     isBefore(policy, clockOf(policy), tomorrow),
     isInstant(policy),
     unmarked(policy),
+    indexed,
   );
 }
 

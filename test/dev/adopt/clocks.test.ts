@@ -151,9 +151,8 @@ it('takes what counts otherwise only where an empty date does not mean that the 
   await e.db.sql(
     `alter table coupons add id int generated always as identity primary key, add created_at timestamptz not null default now(); insert into coupons (code) values ('unused')`,
   );
-  expect(await drafted('coupons', { clock: 'used_at' })).toMatchObject({
-    input: { clock: { column: 'used_at', type: 'timestamptz' } },
-  });
+  const unused = await drafted('coupons', { clock: 'used_at' });
+  expect('input' in unused && unused.input.clock).toEqual({ column: 'used_at', type: 'timestamptz' });
 });
 
 it('takes texts and numbers for dates where all rows show them to be some', async () => {

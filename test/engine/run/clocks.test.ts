@@ -366,3 +366,16 @@ it('one index answers for the tenants of every rule', async () => {
   expect(await refused(e, policy)).toContain('has no index on ("org", (coalesce("deleted_at", "at")), "id")');
   expect(await follow(e, policy)).toEqual([]);
 });
+
+it('of two columns is found by the index of a partitioned table, too, as PostgreSQL plans it for one of its parts', async () => {
+  await e.db.sql(`create table things (id int not null, at timestamptz, moved_at timestamptz, primary key (id)) partition by hash (id);
+    create table things_0 partition of things for values with (modulus 1, remainder 0);
+    create index on things ((coalesce(at, moved_at)), id)`);
+  const policy = thingsPolicy({
+    key: [{ column: 'id' }],
+    scope: {},
+    clock: { column: 'at', type: 'timestamptz', otherwise: ['moved_at'] },
+    partitioned: { by: 'other' },
+  });
+  expect(await follow(e, policy)).toEqual([]);
+});

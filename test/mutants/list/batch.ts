@@ -279,8 +279,8 @@ export const batchMutants: readonly Mutant[] = [
     id: 'B59',
     promise: 'A row that was marked before is not looked at every night.',
     file: `lib/engine/statement/legs/by-rule.ts`,
-    find: `const due = allOf(...match, isDue(policy, cutoff), unmarked(policy));`,
-    replace: `const due = allOf(...match, isDue(policy, cutoff));`,
+    find: `const due = allOf(...match, isDue(policy, cutoff), unmarked(policy), indexed);`,
+    replace: `const due = allOf(...match, isDue(policy, cutoff), indexed);`,
     tests: ['test/engine/statement/mask.test.ts:is masked once'],
   },
   {

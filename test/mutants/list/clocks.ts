@@ -229,4 +229,20 @@ export const clockMutants: readonly Mutant[] = [
     replace: ')`',
     tests: ['test/engine/run/clock-below-plans.test.ts:looks once'],
   },
+  {
+    id: 'WI1',
+    promise: 'By an index that has other rows, too, no policy is walked as if it had not.',
+    file: 'lib/engine/statement/preflight-indexes.ts',
+    find: '      !policy.whereIndexed &&\n',
+    replace: '',
+    tests: ['test/engine/run/where-indexed.test.ts:is refused where its index'],
+  },
+  {
+    id: 'WI2',
+    promise: 'The count at the beginning asks what the index has.',
+    file: 'lib/engine/statement/legs/by-rule.ts',
+    find: 'isDue(policy, cutoff), unmarked(policy), indexed);',
+    replace: 'isDue(policy, cutoff), unmarked(policy));',
+    tests: ['test/engine/run/where-indexed.test.ts:is offered where'],
+  },
 ];

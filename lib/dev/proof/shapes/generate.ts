@@ -1,13 +1,14 @@
 /** One random shape: the same seed and number, the same shape. */
 
 import { contentsIn, withoutReferences } from './contents';
-import { clockIndexes, declare, MISTAKES, OMISSIONS, POLICY, tenantsOf, tenantsSql } from './declare';
+import { declare, MISTAKES, OMISSIONS, POLICY, tenantsOf, tenantsSql } from './declare';
 import { clockElsewhere, elsewhereSql } from './elsewhere';
 import { sparingOf } from './groups';
 import { laterOf, laterSql } from './later';
 import { linksOf } from './links';
 import { loosenKeys } from './loose-keys';
 import { overridesOf } from './overrides';
+import { indexesOf } from './partial';
 import { addPartitions } from './partitions';
 import { Rolls } from './rolls';
 import { fill } from './rows';
@@ -67,12 +68,13 @@ export function generate(seed: number, number: number): Shape {
     governed.organization && !governed.partitions?.isByClock && !governed.clock?.in && rolls.chance(26)
       ? tenantsOf(governed.organization)
       : undefined;
-  const right = declare(rolls, {
+  const declared = declare(rolls, {
     ...{ tables, links, governed, keepSeconds, tenants, strategy, sparing, later, contents },
   });
+  const { policy: right, indexes } = indexesOf([seed, number], governed, declared);
   const wrong = mistaken(rolls, right, links);
   const after = [
-    ...(mistakes.includes('index') ? [] : clockIndexes(governed, right)),
+    ...(mistakes.includes('index') ? [] : indexes),
     ...elsewhereSql(drafts[0]!),
     ...laterSql(later, tables, number),
     ...(tenants ? tenantsSql(owners.organizations) : []),

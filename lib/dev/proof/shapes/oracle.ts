@@ -120,9 +120,11 @@ export class Oracle {
   judge(): Judgment {
     const nobody: ReadonlySet<string> = new Set();
     const governed = this.#copy.tables.get(labelOf(this.#policy.table)) ?? [];
-    const roots = governed.filter((row) => isDue(row, this.j));
+    // By an index of rows for which `where` is true no others are found.
+    const isFound = (row: CopiedRow) => row.condition || !this.#policy.whereIndexed;
+    const roots = governed.filter((row) => isDue(row, this.j) && isFound(row));
     const first = new Map(roots.map((row) => [row.id, this.#whyStays(row, nobody)]));
-    for (const row of governed.filter((r) => isBeforeAll(r, this.j)))
+    for (const row of governed.filter((r) => isBeforeAll(r, this.j) && isFound(r)))
       first.set(row.id, this.#whyStays({ ...row, condition: true }, nobody) ?? 'no clock');
     const free = roots.filter((row) => first.get(row.id) === null);
     const gone = new Set<string>();

@@ -220,6 +220,16 @@ const READERS: readonly Reader[] = [
   { kind: 'no gate', of: (r) => /has no gate|and no gate:/.test(r.problem), follow: run },
   { kind: 'no guard', of: (r) => /no guard: its rows could leave/.test(r.problem), follow: run },
   {
+    kind: 'an index of where has other rows, too',
+    of: (r) => /by which PostgreSQL finds the rows for which where is true/.test(r.problem),
+    follow: ({ policy: { whereIndexed: _, ...policy } }) => declared(policy),
+  },
+  {
+    kind: 'an index of where nobody named',
+    of: (r) => /or say whereIndexed: true in the policy/.test(r.remedy),
+    follow: ({ policy }) => declared({ ...policy, whereIndexed: true }),
+  },
+  {
     kind: 'no index by the clock',
     of: (r) => /each batch would read the whole table/.test(r.problem),
     follow: run,

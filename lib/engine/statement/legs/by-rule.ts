@@ -2,7 +2,7 @@
 import { allOf, cte, empty, id, list, type Sql, sql, tableId, typed } from '../../../platform/sql';
 import type { Policy } from '../../../policies/contract';
 import type { RuleLeg } from '../leg';
-import { condition, inClock, instantOf, isDue, isPast, source, unmarked } from '../predicate';
+import { condition, inClock, instantOf, isDue, isPast, source, unmarked, whereIndexed } from '../predicate';
 import { ahead, byClock, clockOf, keyNames, namedKey, ofLast, pickedByKey, upToLast } from './columns';
 import { PLAIN_CURSOR, type Range, type Walk } from './walk';
 
@@ -13,7 +13,9 @@ export function walkByRule(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
   return {
     ...walk,
     columns: keyNames(policy),
-    picked: (position, limit) => [pickedByKey(policy, allOf(walk.own, unmarked(policy)), position, limit)],
+    picked: (position, limit) => [
+      pickedByKey(policy, allOf(walk.own, unmarked(policy), walk.indexed), position, limit),
+    ],
     range: () => null,
   };
 }
@@ -22,7 +24,8 @@ function walkByClock(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
   const cutoff = typed(leg.cutoff, 'timestamptz');
   const rows = sql`${source(policy)} t`;
   const match = Object.entries(leg.rule.match).map(([column, value]) => sql`${id('t', column)} = ${value}`);
-  const due = allOf(...match, isDue(policy, cutoff), unmarked(policy));
+  const indexed = whereIndexed(policy);
+  const due = allOf(...match, isDue(policy, cutoff), unmarked(policy), indexed);
   const past = allOf(...match, isPast(policy, cutoff), unmarked(policy));
   return {
     policy,
@@ -40,6 +43,7 @@ function walkByClock(policy: Policy, leg: RuleLeg, asOf: Sql): Walk {
     scopes: sql`(select ${typed(leg.rule.label, 'text')} as label, ${cutoff} as cutoff) w`,
     own: allOf(...match),
     due,
+    indexed,
     past,
     condition: condition(policy),
     takes: sql`(${allOf(past, condition(policy))})`,

@@ -29,6 +29,7 @@ export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk 
     scopes: sql`(select ${typed(LABEL, 'text')} as label, ${NEVER} as cutoff) w`,
     own: isTheirs,
     due: isTheirs,
+    indexed: null,
     past: isTheirs,
     condition: null,
     takes: isTheirs,

@@ -15,7 +15,7 @@ import {
 import { scaleOf } from '../../../policies/clocks';
 import type { Policy } from '../../../policies/contract';
 import type { Position, TenantsLeg } from '../leg';
-import { condition, inClock, instantOf, isDue, isPast, source, unmarked } from '../predicate';
+import { condition, inClock, instantOf, isDue, isPast, source, unmarked, whereIndexed } from '../predicate';
 import { afterClock, byClock, clockOf, keyNames, namedKey, ofLast, upToLast } from './columns';
 import { TENANT_WINDOW, tenantsOf } from './tenants';
 import type { Cursor, Range, Walk } from './walk';
@@ -25,7 +25,8 @@ type Tenants = NonNullable<Policy['tenants']>;
 export function walkByTenant(policy: Policy, tenants: Tenants, leg: TenantsLeg, asOf: Sql): Walk {
   const all = tenantsOf(policy, tenants, leg, asOf);
   const own = id('t', tenants.column);
-  const due = allOf(isDue(policy, sql`w.cutoff`), unmarked(policy));
+  const indexed = whereIndexed(policy);
+  const due = allOf(isDue(policy, sql`w.cutoff`), unmarked(policy), indexed);
   const past = allOf(isPast(policy, sql`w.cutoff`), unmarked(policy));
   return {
     policy,
@@ -43,6 +44,7 @@ export function walkByTenant(policy: Policy, tenants: Tenants, leg: TenantsLeg, 
     scopes: sql`tenants w`,
     own: sql`${own} = w.tenant`,
     due,
+    indexed,
     past,
     condition: condition(policy),
     // All tenants once a statement, as one object: a look-up a row, however many there are.

@@ -57,6 +57,8 @@ export interface Walk {
   readonly own: Sql;
   /** What an index answers: the leg's own rows before the cutoff, not marked already. */
   readonly due: Sql;
+  /** What else the index itself settles: the policy's `where`, where the index has only such rows. */
+  readonly indexed: Sql | null;
   /** All of the policy's own judgment but its `where`. */
   readonly past: Sql;
   /** Of a dry run: a row `t` is past the cutoff of another rule, and goes in that rule's leg. */

@@ -101,7 +101,7 @@ with recursive
     select
       q.key as part,
       retention.planned_walk (
-        coalesce(replace(q.value, ‹"public"."things"›, (select relid::text from leaf)), q.value)
+        coalesce(replace(q.value, ‹"public"."things"›, (select relid::regclass::text from leaf)), q.value)
       ) as x
     from
       jsonb_each_text(

@@ -56,7 +56,7 @@ with recursive
     select
       q.key as part,
       retention.planned_walk (
-        coalesce(replace(q.value, ‹"public"."visits"›, (select relid::text from leaf)), q.value)
+        coalesce(replace(q.value, ‹"public"."visits"›, (select relid::regclass::text from leaf)), q.value)
       ) as x
     from
       jsonb_each_text(
