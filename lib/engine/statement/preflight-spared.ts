@@ -10,11 +10,13 @@ import { createIndex, walks } from './preflight-indexes';
 
 export const groups: Check = ({ policy, governed }) => {
   if (!governed) return [];
-  const then = [...new Set([policy.clock.column, ...policy.key.map((k) => k.column)])];
+  const order = [policy.clock.column, ...policy.key.map((k) => k.column)];
   return ranksOf(policy).flatMap(({ per, reason }): Problem[] => {
+    // Within a group what names it is the same.
+    const then = [...new Set(order)].filter((c) => !per.includes(c));
     const field = reason === 'newest' ? 'keepAtLeast' : 'thin';
     const open = per.filter((c) => governed.columns[c]?.not_null === false);
-    const columns = [...new Set([...per, ...then])];
+    const columns = [...per, ...then];
     const isServed = governed.indexes.some((i) => walks(i, policy, [], per, then));
     return [
       ...open.map((c) => ({

@@ -18,6 +18,8 @@ import { type Forecast, forecast, untilBehind } from './forecast';
 import { COUNT_CAP, Measured, measure } from './measure';
 
 const STATEMENT_MS = 10_000;
+/** Each partition with a row that is due is asked by itself, some milliseconds each, and of a first run that may be thousands. */
+const OF_PARTITIONS_MS = 30_000;
 /** Days the rates are taken over. */
 const DAYS = 7;
 /** Kept back for the answer. */
@@ -107,7 +109,11 @@ async function measureOne(services: Services, policy: Policy, dryRun: boolean): 
   const effective = withPeriods(policy, facts.periods);
   const measuring = measure(effective, legsOf(effective, now, cooling), at);
   const measured = measuring
-    ? await askOne(database, query(measuring, rows(Measured)), { ...reading, indexesOnly: true })
+    ? await askOne(database, query(measuring, rows(Measured)), {
+        ...reading,
+        ...(policy.partitioned ? { statementMs: OF_PARTITIONS_MS } : {}),
+        indexesOnly: true,
+      })
     : [];
   // What the last drained run left before its cutoff may not go: nothing can be later than that run is past.
   const sinceDrained = facts.since_drained ?? Number.POSITIVE_INFINITY;

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => e.stop());
 
-const NESTED = `create table things (id int not null, region text not null, at timestamptz, note text, file text, primary key (id, region)) partition by list (region);
+const NESTED = `create table things (id int not null, region text not null, at timestamptz, made timestamptz, note text, file text, primary key (id, region)) partition by list (region);
   create table eu partition of things for values in ('eu') partition by hash (id);
   create table eu_0 partition of eu for values with (modulus 2, remainder 0);
   create schema "F;ar"; create table "F;ar"."eu 1" partition of eu for values with (modulus 2, remainder 1);
@@ -105,6 +105,11 @@ describe('the statements that make an index of a partitioned table', () => {
 describe('a refusal of a partitioned table prints an index that can be made', () => {
   it.each([
     ['by the clock', {}],
+    [
+      'by a clock of two columns',
+      { clock: { column: 'at', otherwise: ['made'], type: 'timestamptz' as const } },
+    ],
+    ['on a group that keeps its newest rows', { keepAtLeast: { newest: 2, per: ['region'] } }],
     ['on names of files', { files: [{ column: 'file', fate: 'delete' as const, prefix: 'f/' }] }],
   ] as const)('%s', async (_, changes) => {
     await e.db.sql(NESTED);

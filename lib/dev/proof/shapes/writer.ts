@@ -1,5 +1,5 @@
 /**
- * Others at work while rows go: they add children, and give rows a young clock. Which rows go then depends on who was first,
+ * Others at work while rows go: they add children, give rows a young clock, and take partitions off and put them back. Which rows go then depends on who was first,
  * so what is held against is what must be true whoever was.
  */
 import type { Client } from 'pg';
@@ -9,6 +9,7 @@ import type { CopiedRow, Copy } from './copy';
 import { markOf } from './due';
 import type { Evidence } from './evidence';
 import { rowAbove, youngCopy } from './later';
+import { moveAPartition } from './moving';
 import type { Judgment } from './oracle';
 import { labelOf, literal, quoted, type Shape, tableOf } from './shape';
 import { written } from './times';
@@ -61,6 +62,7 @@ async function write(
   const governed = before.tables.get(labelOf(policy.table)) ?? [];
   const targets: readonly CopyTarget[] = targetsOf(shape);
   for (let n = 0; n < MOST_WRITES; n += 1) {
+    if (n % 5 === 1) await moveAPartition(client, shape, n);
     const row = governed[(n * 7) % Math.max(1, governed.length)];
     if (row && n % 3 === 0) {
       const where = policy.key.map((k) => `${quoted(k.column)} = ${literal(row.values[k.column] ?? null)}`);
