@@ -179,7 +179,7 @@ it('though others write to the chain while its end is looked for', async () => {
 });
 
 it('with every row of the chain locked once its end is found: none is moved away before the batch has ended', async () => {
-  const policy = await chain(300);
+  const policy = await chain(400);
   const [gate, app] = [await e.db.session(), await e.db.session()];
   await gate.sql(SHUT);
   const [{ pid } = {}] = await app.sql('select pg_backend_pid() as pid');
@@ -187,7 +187,7 @@ it('with every row of the chain locked once its end is found: none is moved away
   const meanwhile = async () => {
     while ((await e.db.sql(WAITS))[0]?.yes !== true);
     let isDone = false;
-    const moved = app.sql('update reply set answers = 0 where id = 50').finally(() => {
+    const moved = app.sql('update reply set answers = 0 where id = 250').finally(() => {
       isDone = true;
     });
     const blocked = `select cardinality(pg_blocking_pids(${pid})) > 0 as yes`;
@@ -205,7 +205,7 @@ it('with every row of the chain locked once its end is found: none is moved away
     counted: () => undefined,
   });
   const run = await runPolicy({ ...e.services, database }, policy, runRequest(NOW, { batchSize: 10 }));
-  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 149 });
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 349 });
   expect(waited).toBe(true);
   expect(await present(e, 'doc')).toEqual(['public.doc 2']);
 });
