@@ -41,6 +41,7 @@ export const erasureMask = (declared: ErasureMask): Strategy<ErasureMask> => {
       takesAlong: false,
       mark: changes[0]!.column,
       pending: declared.pending,
+      empties: within.stays!.empties ?? [],
       changes: changes.filter(({ column }) => column !== NO_MARK),
       get settings() {
         return within.stays!.settings;

@@ -76,6 +76,11 @@ export class Walker {
     }
   }
 
+  /** By its own decision, or along with what it hangs on. */
+  #goes({ label, action }: Node): boolean {
+    return action === 'delete' || (action === null && this.reached.get(label)!.goesAlong);
+  }
+
   #subjectGoes(): boolean {
     return [...this.nodes.values()].some(
       (n) => n.line?.subject === this.subject.scope && n.action === 'delete',
@@ -87,7 +92,7 @@ export class Walker {
     for (const r of this.catalog.references.filter((x) => x.to === to.label)) {
       if (this.#isName(r)) continue;
       const from = this.nodes.get(r.from)!;
-      const verdict = referring(from, r, to);
+      const verdict = referring(from, r, to, this.#goes(to));
       if (verdict === 'detached') this.detached.push({ node: from, columns: r.columns, by: r });
       else if (typeof verdict === 'object') this.problems.push(verdict);
       else if (verdict === 'reached' || verdict === 'along') {
@@ -135,8 +140,7 @@ function named(node: Node, seed: Seed, subjectGoes: boolean): Verdict {
 }
 
 /** A row that refers to one that was reached. */
-function referring(from: Node, r: Reference, to: Node): Verdict {
-  const goes = to.action === 'delete';
+function referring(from: Node, r: Reference, to: Node, goes: boolean): Verdict {
   const why = `refers to ${to.label}, whose rows ${goes ? 'go' : 'are the subject’s'}`;
   if (isUndecided(from)) return undecided(from, r.columns, why);
   if (detaches(from, r.columns)) return goes ? 'detached' : 'nothing';

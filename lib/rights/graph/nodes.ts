@@ -17,9 +17,16 @@ export interface Node {
   readonly policy: Policy | null;
   /** What a policy says of it as a dependant: its key, its files, how a hold finds it. */
   readonly dependant: Dependant | null;
+  /** What any policy declares to hang on its rows, the one that governs it first. */
+  readonly hanging: readonly Hanging[];
   readonly action: Action;
   /** Its own references to such subjects. */
   readonly scope: Scope;
+}
+
+interface Hanging {
+  readonly policy: Policy;
+  readonly declared: Dependant;
 }
 
 interface Scope {
@@ -42,9 +49,20 @@ export function nodesOf(catalog: Catalog, map: DataMap, policies: readonly Polic
       const policy = governing.get(table.label) ?? null;
       const dependant = dependants.get(table.label) ?? null;
       const scope = referencesIn(catalog, table.label, lines);
-      const node = { label: table.label, table, line, policy, dependant, scope };
+      const hanging = hangingOn(table.label, policies, policy);
+      const node = { label: table.label, table, line, policy, dependant, hanging, scope };
       return [table.label, { ...node, action: actionOf(node) }];
     }),
+  );
+}
+
+/** At whatever depth of whose tree the table stands. */
+function hangingOn(label: string, policies: readonly Policy[], own: Policy | null): Hanging[] {
+  const all = own ? [own, ...policies.filter((p) => p !== own)] : policies;
+  return all.flatMap((policy) =>
+    policy.dependants
+      .filter((d) => tableLabel(parentTable(d, policy)) === label)
+      .map((declared) => ({ policy, declared })),
   );
 }
 
@@ -81,14 +99,12 @@ export const detaches = ({ line }: Node, columns: readonly string[]): boolean =>
 export const isUndecided = ({ line, policy, dependant }: Node): boolean =>
   line === null ? policy === null && dependant === null : line.decision.kind === 'undecided';
 
-/** How the policy of the table that is referred to declares this reference; null where it does not. */
-export function declaredAs({ label, policy }: Node, r: Reference): Dependant['fate'] | null {
-  if (policy === null) return null;
-  const isThis = (d: Dependant) =>
+/** How a policy declares this reference to rows that go, at whatever depth of its tree; null where none does. */
+export function declaredAs({ hanging }: Node, r: Reference): Dependant['fate'] | null {
+  const isThis = ({ declared: d, policy }: Hanging) =>
     tableLabel(d.table) === r.from &&
-    tableLabel(parentTable(d, policy)) === label &&
     d.references.join('\0') === inOrderOf(refersTo(d, policy), r)?.join('\0');
-  return policy.dependants.find(isThis)?.fate ?? null;
+  return hanging.find(isThis)?.declared.fate ?? null;
 }
 
 export const filesOfNode = ({ policy, dependant }: Node): readonly FileColumn[] =>

@@ -5,12 +5,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Problem } from '../../platform/errors';
-import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table } from '../../platform/sql';
-import { forever, type Policy, PolicySchema, TEXT } from '../../policies/contract';
+import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table, tableLabel } from '../../platform/sql';
+import { type Dependant, forever, type Policy, PolicySchema, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
 import { inOrderOf } from '../../policies/hanging';
 import { FOR_GOOD } from '../../policies/strategies';
 import { type ErasureMask, erasureMaskOf } from '../../policies/strategies/erasure-mask';
+import { branchesBelow, contentsBelow } from './below';
 import type { Catalog, Reference } from './catalog';
 import { detaches, filesOfNode, keyOf, type Node, type Nodes, scopeOf } from './nodes';
 
@@ -43,7 +44,10 @@ export function policyOf(
   if (change.kind === 'delete' && node.policy) {
     return { policy: node.policy, erasing: { ...node.policy, strategy: FOR_GOOD } };
   }
-  const policy = declared(node, change, dependantsOf(node, change, nodes, catalog));
+  const branches = change.kind === 'delete' ? branchesBelow(node) : [];
+  const dependants = [...branches, ...dependantsOf(node, change, nodes, catalog, branches)];
+  const contents = contentsBelow(node, branches, nodes);
+  const policy = { ...declared(node, change, dependants), ...(contents.length > 0 ? { contents } : {}) };
   if (change.kind === 'delete') return { policy, erasing: policy };
   const strategy = maskOf(node, change, policy.name, maskKey);
   return { policy, erasing: { ...policy, strategy } };
@@ -84,11 +88,12 @@ function dependantsOf(
   change: Change,
   nodes: Nodes,
   { references }: Catalog,
+  branches: Policy['dependants'],
 ): Policy['dependants'] {
   if (change.kind !== 'delete') return [];
   const key = keyOf(node).map((k) => k.column);
   return references
-    .filter((r) => r.to === node.label)
+    .filter((r) => r.to === node.label && !branches.some((d) => isSame(d, r)))
     .map((r) => {
       const from = nodes.get(r.from)!;
       const { schema, name } = from.table;
@@ -104,6 +109,11 @@ function dependantsOf(
       };
     });
 }
+
+const isSame = (d: Dependant, r: Reference): boolean =>
+  d.via === undefined &&
+  tableLabel(d.table) === r.from &&
+  [...d.references].sort().join('\0') === [...r.columns].sort().join('\0');
 
 /** The database takes the reference away, and nothing personal stays behind: nobody detaches it first. */
 const letsGo = (from: Node, r: Reference): boolean =>

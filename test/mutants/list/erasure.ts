@@ -155,4 +155,28 @@ export const erasureMutants: readonly Mutant[] = [
     replace: `    then`,
     tests: ['test/rights/check.test.ts:while the subject is held'],
   },
+  {
+    id: 'ER20',
+    promise: 'An erasure takes what a policy declares below a row, at whatever depth, with it.',
+    file: 'lib/rights/graph/policy.ts',
+    find: `change.kind === 'delete' ? branchesBelow(node) : []`,
+    replace: `branchesBelow(node).slice(9)`,
+    tests: ['test/rights/graph-below.test.ts:goes what a policy declares there'],
+  },
+  {
+    id: 'ER21',
+    promise: 'An erasure leaves nothing behind to which only erased rows referred.',
+    file: 'lib/rights/graph/policy.ts',
+    find: `const contents = contentsBelow(node, branches, nodes);`,
+    replace: `const contents = contentsBelow(node, branches, nodes).slice(9);`,
+    tests: ['test/rights/graph-below.test.ts:goes with rows of a dependant'],
+  },
+  {
+    id: 'ER22',
+    promise: 'What anybody else refers to stays, whoever is erased.',
+    file: 'lib/rights/graph/below.ts',
+    find: `sharedWith: [...content.sharedWith, ...all.filter`,
+    replace: `sharedWith: [...all.filter`,
+    tests: ['test/rights/graph-below.test.ts:goes with rows of a dependant'],
+  },
 ];
