@@ -3,7 +3,7 @@ import type { Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PAGES, type PageOf, routes, titleOf } from './pages';
 import { type Console, LOOKS, type Look, openConsole, type Window } from './support/console';
-import { axeFaults, openAll, sidewaysScroll } from './support/look';
+import { axeFaults, openAll, settled, sidewaysScroll } from './support/look';
 
 /** Next and React are 131 of them. */
 const MOST_SCRIPT_KB = 140;
@@ -30,7 +30,7 @@ async function windowFor({ who = 'alex' }: PageOf, look: Look): Promise<Window> 
 async function goto(page: Page, of: PageOf): Promise<void> {
   const answer = await page.goto((await of.at?.(c)) ?? of.route);
   expect(answer?.status()).toBe(of.status ?? 200);
-  await page.waitForLoadState('networkidle');
+  await settled(page);
 }
 
 it('every page of app is in the list of pages, and none that is not there', () => {
@@ -62,6 +62,8 @@ describe.each(PAGES.map((p) => [titleOf(p), p] as const))('%s', (_, of) => {
     const note = (r: Request) => r.resourceType() === 'script' && scripts.add(r.url());
     page.on('request', note);
     await goto(page, of);
+    // With what scripts ask for themselves.
+    await page.waitForLoadState('networkidle');
     page.off('request', note);
     const sizes = await Promise.all([...scripts].map(gzipped));
     const kilobytes = sizes.reduce((sum, n) => sum + n, 0) / 1024;

@@ -11,6 +11,8 @@ afterEach(() => c?.stop());
 const LISTS = PAGES.filter((p) => p.at === undefined && p.who === undefined && p.status === undefined);
 const paths = [...new Set(LISTS.map((p) => p.route))];
 const LOOKED = Object.keys(LOOKS) as Look[];
+/** Each looks at many pages, one after another. */
+const MANY_MS = 400_000;
 
 async function clean({ page, violations }: Window, path: string): Promise<void> {
   expect([path, await axeFaults(page)]).toEqual([path, []]);
@@ -18,7 +20,7 @@ async function clean({ page, violations }: Window, path: string): Promise<void> 
   expect([path, violations]).toEqual([path, []]);
 }
 
-describe.each(LOOKED)('%s', (look) => {
+describe.each(LOOKED)('%s', { timeout: MANY_MS }, (look) => {
   it('a new store has every page, each with words for what would be there, and the first steps with their commands', async () => {
     c = await openConsole({ empty: true });
     const window = await c.as('alex', look);
