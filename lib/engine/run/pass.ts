@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
 import { table } from '../../platform/sql';
+import { freesRows, refersToItself } from '../../policies/going';
 import { leftBehind } from '../statement/drained';
 import { OF_LEAVES } from '../statement/leaf-by-leaf';
 import type { Leg } from '../statement/leg';
@@ -40,9 +41,10 @@ export async function runPass(
   return (await sweep.from(resumedAt(left, from))) ?? provedToEnd(pass, legs, sweep);
 }
 
-/** Looks whether anything is left. Rows that were locked, or moved behind the sweep, get another from the start, while sweeps delete. */
+/** Looks whether anything is left. Rows that were locked, or moved behind the sweep, get another from the start. */
 async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Promise<Ending> {
   const { run, work, proved } = pass;
+  const frees = freesRows(work.policy) || refersToItself(work.policy);
   let sweep = swept;
   for (let again = 0, before = run.tally.deleted; ; again += 1) {
     // Of a partitioned table the last look is at all of it: also at a partition added meanwhile.
@@ -51,8 +53,8 @@ async function provedToEnd(pass: Pass, legs: readonly Leg[], swept: Sweep): Prom
     if (isLeft === null) return unproved;
     if (!isLeft) return drained;
     if (work.most.ending === null && run.tally.deleted >= work.most.rows) return approvedGone;
-    // Each sweep frees the rows that only those gone by it referred to, and what else went along with them.
-    if (again > 0 && run.tally.deleted === before) return busy;
+    // Where a sweep frees rows that only what it took referred to, sweeps continue while they delete; others may write forever.
+    if (again > 0 && !(frees && run.tally.deleted > before)) return busy;
     before = run.tally.deleted;
     run.tally.takeBack(sweep.kept);
     // Partitions may have come, and gone, meanwhile.
