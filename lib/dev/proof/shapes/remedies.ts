@@ -204,8 +204,8 @@ const READERS: readonly Reader[] = [
     follow: run,
   },
   {
-    kind: 'no foreign key says that it goes along',
-    of: (r) => /no foreign key says so/.test(r.problem),
+    kind: 'no foreign key says that it goes along, or has a reference',
+    of: (r) => /no foreign key says (so|that it has one)/.test(r.problem),
     follow: run,
   },
   {
@@ -281,12 +281,14 @@ const READERS: readonly Reader[] = [
       const link = shape.links.find((l) => same(l.columns));
       // Of what hangs on another dependant the other refusal has the line.
       if (!child || !link || child.via) return null;
-      const references = policy.key.map((k) => link.columns[link.targets.indexOf(k.column)] ?? '');
+      const references = policy.key.map((k) => link.columns[link.targets.indexOf(k.column)]);
+      // It refers to another unique key than the policy's: the other refusal has the line.
+      if (references.some((c) => c === undefined)) return null;
       return declared(
         change(
           policy,
           (c) => c === child,
-          (c) => ({ ...c, references }),
+          (c) => ({ ...c, references: references as string[] }),
         ),
       );
     },
