@@ -279,9 +279,10 @@ const READERS: readonly Reader[] = [
       const same = (columns: readonly string[]) =>
         [...columns].sort().join() === [...(child?.references ?? [])].sort().join();
       const link = shape.links.find((l) => same(l.columns));
-      // Of what hangs on another dependant the other refusal has the line.
-      if (!child || !link || child.via) return null;
-      const references = policy.key.map((k) => link.columns[link.targets.indexOf(k.column)]);
+      const via = child?.via && labelOf({ schema: child.via.schema ?? 'public', name: child.via.name });
+      const key = via ? childrenOf(policy).find((c) => labelOfChild(c) === via)?.key : policy.key;
+      if (!child || !link || !key) return null;
+      const references = key.map((k) => link.columns[link.targets.indexOf(k.column)]);
       // It refers to another unique key than the policy's: the other refusal has the line.
       if (references.some((c) => c === undefined)) return null;
       return declared(
