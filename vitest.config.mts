@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -61,8 +62,8 @@ export default defineConfig({
     ],
     // Not inherited by the two above: one local cloud serves both.
     globalSetup: ['test/support/global-setup.ts'],
-    // Two cores are shared with PostgreSQL: more workers only make each slower.
-    maxWorkers: 2,
+    // PostgreSQL works on the same cores: more workers only make each slower.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     coverage: {
       provider: 'v8',
       include: ['lib/**/*.ts'],
