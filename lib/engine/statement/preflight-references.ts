@@ -134,8 +134,11 @@ function judgeFate(d: Dependant, to: Relation, from: Relation, f: ForeignKey): P
     return [
       {
         problem: `${label(from)} refers to itself by ${name(f.name)} and is declared 'keep': rows that go would change on the way`,
+        // Rows of a partitioned table are not gone through as a tree (lib/policies/hanging.ts).
         remedy:
-          "declare it 'set-null', 'block', or 'delete': a row goes with all below it once each of them may",
+          from.kind === 'p'
+            ? "declare it 'block' or 'set-null'"
+            : "declare it 'set-null', 'block', or 'delete': a row goes with all below it once each of them may",
       },
     ];
   }

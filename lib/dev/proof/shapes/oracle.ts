@@ -230,7 +230,13 @@ export class Oracle {
     // A governed row below it goes only where it may itself.
     const mayGo = (row: CopiedRow) =>
       isDue(row, this.j) && row.condition && !this.#spared.has(row.id) && !this.#isYoung(row, gone);
-    const waits = rows.some((row) => row.id !== root.id && row.table === root.table && !mayGo(row));
+    // So is the row itself where it is below itself: it refers to itself, over others or not.
+    const isBelowItself = [...this.#along, ...this.#cascades].some((r) =>
+      rows.some((row) => r.to(row).some((d) => d.id === root.id)),
+    );
+    const waits = rows.some(
+      (row) => (row.id !== root.id || isBelowItself) && row.table === root.table && !mayGo(row),
+    );
     if (isBlocked || waits) return 'referenced';
     if (this.#isYoung(root, gone)) return 'not_expired';
     if (!root.condition) return 'condition';

@@ -149,6 +149,18 @@ const READERS: readonly Reader[] = [
     },
   },
   {
+    kind: 'a clock in another table of another type',
+    of: (r) => /^clock\.(in|orLaterIn) cannot be asked: operator does not exist/.test(r.problem),
+    follow: ({ policy, shape }) => {
+      const { type: _, ...clock } = policy.clock;
+      const own = shape.tables[0]!.clock!;
+      const said = Object.fromEntries(
+        Object.entries(own).filter(([name]) => ['type', 'zone', 'unit', 'digits', 'numeric'].includes(name)),
+      );
+      return declared({ ...policy, clock: { ...clock, ...said } as PolicyInput['clock'] });
+    },
+  },
+  {
     kind: "'keep' where the foreign key does not let go",
     of: (r) => /is declared 'keep', but foreign key/.test(r.problem),
     follow: ({ policy, problem }) =>
@@ -171,7 +183,7 @@ const READERS: readonly Reader[] = [
           // Of the governed table they are the policy's own.
           (c) => ({
             ...c,
-            fate: 'delete',
+            fate: r.remedy.startsWith("declare it 'block'") ? 'block' : 'delete',
             ...(c.table.name === r.policy.table.name ? { files: [], scope: {} } : {}),
           }),
         ),
@@ -282,7 +294,8 @@ const READERS: readonly Reader[] = [
       const via = child?.via && labelOf({ schema: child.via.schema ?? 'public', name: child.via.name });
       const key = via ? childrenOf(policy).find((c) => labelOfChild(c) === via)?.key : policy.key;
       if (!child || !link || !key) return null;
-      const references = key.map((k) => link.columns[link.targets.indexOf(k.column)]);
+      const to = child.refersTo ?? key.map((k) => k.column);
+      const references = to.map((column) => link.columns[link.targets.indexOf(column)]);
       // It refers to another unique key than the policy's: the other refusal has the line.
       if (references.some((c) => c === undefined)) return null;
       return declared(

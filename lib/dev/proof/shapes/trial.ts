@@ -150,6 +150,8 @@ class Attempt {
         unread.push(`no remedy to follow: ${b.problem} (${b.remedy})`);
         continue;
       }
+      // A line that was printed for what another remedy of this round has changed is printed anew in the next.
+      if (followed > 0 && !isValid(next.policy)) continue;
       followed += 1;
       this.#input = next.policy;
       const failed = await this.#carryOut(next);
@@ -253,6 +255,15 @@ class Attempt {
 }
 
 /** With the key of this proof, where columns are hashed. */
+function isValid(input: PolicyInput): boolean {
+  try {
+    policyOf(input);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const policyOf = (input: PolicyInput): Policy =>
   resolvePolicies({ LAPSE_MASK_KEY: MASK_KEY }, [definePolicy(input)])[0]!;
 
