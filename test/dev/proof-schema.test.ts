@@ -25,6 +25,16 @@ it('what adopt drafts for tables with others below them, and below themselves, g
   expect(proof.rows).toBeGreaterThan(30);
 });
 
+it('reads a date that may be missing as adopt drafts it, and counts each table once', async () => {
+  const proof = await proveSchema({
+    ...school(),
+    schema: `create table entry (id int primary key, happened_at timestamptz, created_at timestamptz not null);
+      create table part (id int primary key, entry int not null references entry)`,
+  });
+  expect(proof).toMatchObject({ exact: 1, refused: [], wrong: [] });
+  expect(proof.rows).toBeGreaterThan(10);
+});
+
 it('says of a table why it cannot be governed', async () => {
   const proof = await proveSchema({ ...school(), only: ['studio.outbox'] });
   expect(proof.refused).toEqual([expect.stringMatching(/trigger "keep"/)]);

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { startLocalCloud } from '../local-cloud';
 import { allCases, proveLevels, someCases } from '../proof/levels/proof';
 import { world } from '../proof/shapes/world';
+import { wholeNumber } from '../whole-number';
 
 const { values } = parseArgs({
   options: {
@@ -18,15 +19,10 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
   },
 });
-const whole = (name: string, text: string): number => {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= 0) return n;
-  console.error(`--${name} takes a whole number from 0`);
-  process.exit(2);
-};
-const only = values.only?.map((text) => whole('only', text));
-const seed = whole('seed', values.seed);
-const chosen = values.cases === undefined ? allCases() : someCases(seed, whole('cases', values.cases));
+const only = values.only?.map((text) => wholeNumber('only', text, 0));
+const seed = wholeNumber('seed', values.seed, 0);
+const chosen =
+  values.cases === undefined ? allCases() : someCases(seed, wholeNumber('cases', values.cases, 0));
 const cases = only ? allCases().filter((c) => only.includes(c.number)) : chosen;
 const folder = await mkdtemp(join(tmpdir(), 'lapse-levels-'));
 const cloud = await startLocalCloud({ folder, durable: false, contents: 'memory' });

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startLocalCloud } from '../local-cloud';
 import { proveSchema } from '../proof/schema/proof';
+import { wholeNumber } from '../whole-number';
 
 const { values } = parseArgs({
   options: {
@@ -19,11 +20,10 @@ const { values } = parseArgs({
     table: { type: 'string', multiple: true },
   },
 });
-const numbers = [values.rows, values.seed].map(Number);
-if (!values.schema || numbers.some((n) => !Number.isInteger(n) || n < 1)) {
-  console.error(
-    '--schema takes a file as pg_dump --schema-only writes it; --rows and --seed whole numbers from 1',
-  );
+const rows = wholeNumber('rows', values.rows);
+const seed = wholeNumber('seed', values.seed);
+if (!values.schema) {
+  console.error('--schema takes a file as pg_dump --schema-only writes it');
   process.exit(2);
 }
 const schema = readFileSync(values.schema, 'utf8');
@@ -33,8 +33,8 @@ try {
   const proof = await proveSchema({
     cloud,
     schema,
-    rows: numbers[0]!,
-    seed: numbers[1]!,
+    rows,
+    seed,
     ...(values.table ? { only: values.table } : {}),
     say: (line) => console.log(line),
   });

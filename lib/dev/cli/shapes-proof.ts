@@ -13,6 +13,7 @@ import { proveMany } from '../proof/many/prove';
 import { byDay, nested } from '../proof/many/tables';
 import { inWords, prove } from '../proof/shapes/proof';
 import { type World, world } from '../proof/shapes/world';
+import { wholeNumber } from '../whole-number';
 
 const { values } = parseArgs({
   options: {
@@ -24,18 +25,12 @@ const { values } = parseArgs({
     partitions: { type: 'string' },
   },
 });
-const whole = (name: string, text: string, least: number): number => {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= least) return n;
-  console.error(`--${name} takes a whole number from ${least}`);
-  process.exit(2);
-};
-const only = values.only?.map((text) => whole('only', text, 0));
-const schemas = whole('schemas', values.schemas, 1);
+const only = values.only?.map((text) => wholeNumber('only', text, 0));
+const schemas = wholeNumber('schemas', values.schemas, 1);
 const options = {
-  seed: whole('seed', values.seed, 0),
+  seed: wholeNumber('seed', values.seed, 0),
   numbers: only ?? Array.from({ length: schemas }, (_, i) => i),
-  lanes: whole('lanes', values.lanes, 1),
+  lanes: wholeNumber('lanes', values.lanes, 1),
   folder: values.folder,
   keepAll: only !== undefined,
   say: (line: string) => console.log(line),
@@ -45,7 +40,7 @@ const cloud = await startLocalCloud({ folder, durable: false, contents: 'memory'
 try {
   const here = await world(cloud);
   if (values.partitions === undefined) await shapes(here);
-  else await many(here, whole('partitions', values.partitions, 1));
+  else await many(here, wholeNumber('partitions', values.partitions, 1));
 } finally {
   await cloud.stop();
   await rm(folder, { recursive: true, force: true });

@@ -27,6 +27,9 @@ interface Filled {
   readonly references: Reference[];
 }
 
+/** Of schema `n`: neither PostgreSQL's nor Lapse's. */
+export const THEIRS = `n.nspname not in ('pg_catalog', 'information_schema', 'retention', 'lapse_meta')`;
+
 const TABLES = `select c.oid::text, format('%I.%I', n.nspname, c.relname) as label,
     (select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'n', a.attnum, 'type', format_type(a.atttypid, a.atttypmod),
       'kind', t.typtype, 'required', a.attnotnull, 'own', a.attidentity <> '' or a.attgenerated <> ''
@@ -41,12 +44,12 @@ const TABLES = `select c.oid::text, format('%I.%I', n.nspname, c.relname) as lab
           join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.c) y
       where f.contype = 'f' and f.conrelid = c.oid and f.conparentid = 0) as references
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p') and not c.relispartition and n.nspname not in ('pg_catalog', 'information_schema', 'retention', 'lapse_meta')
+  where c.relkind in ('r', 'p') and not c.relispartition and ${THEIRS}
   order by 2`;
 
 const CHECKS = `select format('alter table %s drop constraint %I', f.conrelid::regclass, f.conname) as statement
   from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
-  where f.contype = 'c' and f.coninhcount = 0 and n.nspname not in ('pg_catalog', 'information_schema', 'retention', 'lapse_meta')`;
+  where f.contype = 'c' and f.coninhcount = 0 and ${THEIRS}`;
 
 /** Returns what stays empty, each with PostgreSQL's reason. */
 export async function fill(owner: Client, rows: number, seed: number): Promise<string[]> {

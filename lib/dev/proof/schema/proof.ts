@@ -16,12 +16,13 @@ import { type Reader, reading } from '../../adopt/read-only';
 import { type Survey, type Surveyed, survey } from '../../adopt/survey';
 import type { LocalCloud } from '../../local-cloud';
 import { migrate } from '../../migrate';
-import { fill } from './fill';
+import { fill, THEIRS } from './fill';
 
 export interface SchemaProof {
   readonly exact: number;
   /** Tables that could not be governed, each with the reason. */
   readonly refused: readonly string[];
+  /** Tables whose run was not as PostgreSQL has it, each with what differs. */
   readonly wrong: readonly string[];
   /** Rows that left, of all tables. */
   readonly rows: number;
@@ -64,7 +65,7 @@ export async function proveSchema(request: SchemaRequest): Promise<SchemaProof> 
       const tried = await onCopy(request, { template, mirror, copy: `${name}_c` }, policy);
       found.rows += tried.rows;
       if (tried.problems.length === 0) found.exact += 1;
-      else found.wrong.push(...tried.problems.map((p) => `${table.label}: ${p}`));
+      else found.wrong.push(`${table.label}: ${tried.problems.join('; ')}`);
       say(`${tried.problems.length === 0 ? 'exact' : 'WRONG'} ${table.label}: ${tried.said}`);
     }
   });
@@ -105,11 +106,10 @@ async function asOwner<T>(
   }
 }
 
-const OWN = `n.nspname not in ('pg_catalog', 'information_schema', 'retention', 'lapse_meta')`;
 const CASCADING = `select format('alter table %s drop constraint %I, add constraint %I %s on delete cascade not valid', f.conrelid::regclass, f.conname,
     f.conname, regexp_replace(regexp_replace(pg_get_constraintdef(f.oid), ' ON DELETE (RESTRICT|NO ACTION)', ''), ' (NOT )?DEFERRABLE.*| NOT VALID', '')) as statement
   from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
-  where f.contype = 'f' and f.confdeltype in ('a', 'r') and f.conparentid = 0 and ${OWN} and not c.relispartition and c.relkind = 'r'
+  where f.contype = 'f' and f.confdeltype in ('a', 'r') and f.conparentid = 0 and ${THEIRS} and not c.relispartition and c.relkind = 'r'
     and (select k.relkind from pg_class k where k.oid = f.confrelid) = 'r'`;
 
 interface Governed {
@@ -203,7 +203,7 @@ type Everything = Record<string, Rows>;
 async function everyRow(owner: Client): Promise<Everything> {
   const { rows: tables } = await owner.query<{ label: string }>(
     `select format('%I.%I', n.nspname, c.relname) as label from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where c.relkind in ('r', 'p') and not c.relispartition and ${OWN}`,
+     where c.relkind in ('r', 'p') and not c.relispartition and ${THEIRS}`,
   );
   if (tables.length === 0) return {};
   const each = tables.map(
@@ -246,7 +246,10 @@ async function afterDelete(owner: Client, policy: Policy, asOf: string): Promise
 }
 
 function instantOf({ clock }: Policy): string {
-  const at = quoted(clock.column);
+  const at =
+    'otherwise' in clock && clock.otherwise
+      ? `coalesce(${[clock.column, ...clock.otherwise].map(quoted).join(', ')})`
+      : quoted(clock.column);
   if (clock.type === 'timestamptz') return at;
   // A day has to be over.
   if (clock.type === 'date') return `(${at} + 1)::timestamp at time zone 'UTC'`;
