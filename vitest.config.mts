@@ -69,6 +69,8 @@ export default defineConfig({
       include: ['lib/**/*.ts'],
       exclude: ['lib/dev/**', 'lib/example/**'],
       reporter: ['text-summary', 'json'],
+      // A test that failed says nothing about the lines that none ran.
+      reportOnFailure: true,
       thresholds,
     },
   },
