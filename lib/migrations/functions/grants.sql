@@ -10,7 +10,7 @@ grant usage on schema retention to lapse_operator, lapse_reader;
 
 -- What a run and a job do.
 grant execute on function
-  retention.enter_batch, retention.confirm_batch, retention.lock_tree, retention.take_apart, retention.lock_chain, retention.leave_tree, retention.refuse_more, retention.try_each, retention.set_aside, retention.entered,
+  retention.enter_batch, retention.confirm_batch, retention.lock_tree, retention.take_apart, retention.lock_below, retention.from_below, retention.leave_tree, retention.refuse_more, retention.try_each, retention.set_aside, retention.entered,
   retention.begin_run, retention.end_run, retention.record_preview, retention.run_reason,
   retention.write_receipt, retention.seal_run,
   retention.open_archive, retention.name_archive, retention.refuse_unlike,

@@ -105,6 +105,8 @@ declare
   tn int[] := '{}';
   oo oid[] := '{}';
   tc tid[] := '{}';
+  -- Whether all below it may still be asked for by one statement.
+  is_one boolean := down is not null;
 begin
   if cardinality(roots) = 0 then
     perform retention.leave_tree('whole', roots, labels, '{}', '{}', '{}', '{}');
@@ -114,9 +116,11 @@ begin
     lo := begins[cardinality(begins)];
     hi := cardinality(cs);
     exit when lo > hi;
-    -- A chain is not walked level by level from its beginning for each piece of its end.
-    if down is not null and cardinality(begins) = 200 then
-      select x.n, x.o, x.c into tn, oo, tc from retention.lock_chain(root, roots[1], steps, down, most) x;
+    -- A chain is not walked level by level from its beginning for each piece of its end, and a circle has none.
+    if is_one and (cardinality(begins) = 200 or (cardinality(begins) in (2, 4, 8, 16, 32, 64) and exists (
+      select from unnest(os[lo:hi], cs[lo:hi]) x(o, c) where (x.o, x.c) in (select y.o, y.c from unnest(os[1:lo - 1], cs[1:lo - 1]) y(o, c))))) then
+      is_one := false;
+      select x.n, x.o, x.c into tn, oo, tc from retention.lock_below(root, roots[1], steps, down, most) x;
       if tn is not null then
         perform retention.leave_tree(
           case when exists (select from unnest(tn, tc) x(n, c) where x.n = 0 and x.c = roots[1]) then 'cut' else 'apart' end,
@@ -171,26 +175,34 @@ end $$;
 comment on function retention.take_apart(text, jsonb, bigint, text) is
   'Chooses the deepest rows of what goes with one row, as many as a batch may take; the steps are the batch''s own statements.';
 
--- The deepest rows below one, by one statement (`down`) instead of one a level: all of them are found, locked, and found again.
--- What is found the same the second time stays so: a locked row goes nowhere and gets nothing new below it. Null where there are
--- more than can be looked at, or no end.
-create or replace function retention.lock_chain(root text, place tid, steps jsonb, down text, most bigint, out n int[], out o oid[], out c tid[])
+-- The rows below one that are to go first, found by one statement (`down`) instead of one a level: all of them are found, locked,
+-- and found again. What is found the same the second time stays so: a locked row goes nowhere and gets nothing new below it. Where
+-- there are more than can be looked at, those that nothing hangs on; null where there are none of these.
+create or replace function retention.lock_below(root text, place tid, steps jsonb, down text, most bigint, out n int[], out o oid[], out c tid[])
 language plpgsql volatile security invoker as $$
 declare
-  -- A second and a half by their indexes.
+  -- Two seconds by their indexes.
   at_once constant bigint := 100000;
-  depths int[];
+  po oid[];
+  pc tid[];
   seen text;
   before text;
   step jsonb;
+  leaves int[];
+  above int[];
+  below int[];
+  first int;
+  first_ones int[];
 begin
   for look in 1..4 loop
-    execute down into n, o, c, depths using root::regclass::oid, place, at_once + 1;
+    execute down into n, o, c, po, pc using root::regclass::oid, place, at_once + 1;
     if cardinality(n) > at_once then
-      n := null;
+      select array_agg((s.value ->> 'to')::int) into leaves from jsonb_array_elements(steps) s where (s.value ->> 'leaf')::boolean;
+      select array_agg(x.n), array_agg(x.o), array_agg(x.c) into n, o, c
+        from (select distinct y.n, y.o, y.c from unnest(n, o, c) y(n, o, c) where y.n = any(leaves) limit most) x;
       return;
     end if;
-    seen := md5(concat(n::text, o::text, c::text));
+    seen := md5(concat(o::text, c::text, po::text, pc::text));
     exit when seen = before;
     before := seen;
     for step in select distinct on (value ->> 'to') value from jsonb_array_elements(steps) loop
@@ -203,11 +215,105 @@ begin
       raise exception 'lapse: what lies below a row is being changed' using errcode = '55P03';
     end if;
   end loop;
-  select array_agg(x.n), array_agg(x.o), array_agg(x.c) into n, o, c from (
-    select y.n, y.o, y.c from unnest(n, o, c, depths) y(n, o, c, depth) group by y.n, y.o, y.c order by max(y.depth) desc limit most) x;
+  -- Each row has a number, in the order of the places.
+  with ends as (
+    select x.i, true as is_below, x.o, x.c from unnest(o, c) with ordinality x(o, c, i)
+    union all
+    select x.i, false, x.o, x.c from unnest(po, pc) with ordinality x(o, c, i) where x.o is not null
+  ), numbered as (
+    select x.i, x.is_below, dense_rank() over (order by x.o, x.c)::int as r from ends x
+  ), ways as (
+    select max(x.r) filter (where not x.is_below) as f, max(x.r) filter (where x.is_below) as t from numbered x group by x.i
+  )
+  select coalesce(array_agg(w.f order by w.f, w.t) filter (where w.f is not null), '{}'),
+    coalesce(array_agg(w.t order by w.f, w.t) filter (where w.f is not null), '{}'), max(w.t) filter (where w.f is null)
+    into above, below, first from ways w;
+  select array_agg(x.n order by x.o, x.c), array_agg(x.o order by x.o, x.c), array_agg(x.c order by x.o, x.c) into n, o, c
+    from (select distinct on (y.o, y.c) y.n, y.o, y.c from unnest(n, o, c) y(n, o, c) order by y.o, y.c, y.n) x;
+  first_ones := retention.from_below(cardinality(n), first, above, below, most);
+  select array_agg(n[x.r]), array_agg(o[x.r]), array_agg(c[x.r]) into n, o, c from unnest(first_ones) x(r);
 end $$;
-comment on function retention.lock_chain(text, tid, jsonb, text, bigint) is
-  'Locks all that lies below a row, found by one statement, and chooses the deepest rows of it, as many as a batch may take.';
+comment on function retention.lock_below(text, tid, jsonb, text, bigint) is
+  'Locks all that lies below a row, found by one statement, and chooses what goes first, as much as a batch may take.';
+
+-- Of so many rows those that go first, by their numbers: none before what is below it (`above[i]` has `below[i]` below it, in the
+-- order of `above`). Rows that are below one another, in a circle, go together, were they more than `most`; no others are. This is
+-- how Tarjan finds strongly connected components: they end in this order.
+create or replace function retention.from_below(rows int, root int, above int[], below int[], most bigint) returns int[]
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  -- As many as a receipt may name.
+  most_at_once constant int := 40000;
+  -- Of each row: where its ways begin, and the next of them; when it was reached; the first reached that it leads back to.
+  begins int[] := array_fill(1, array[rows + 1]);
+  next int[];
+  reached int[] := array_fill(0, array[rows]);
+  back int[] := array_fill(0, array[rows]);
+  is_over boolean[] := array_fill(false, array[rows]);
+  path int[] := array_fill(root, array[rows]);
+  deep int := 1;
+  -- Reached, and in no circle yet that has ended.
+  pending int[] := array_fill(root, array[rows]);
+  pendings int := 1;
+  clock int := 1;
+  going int[] := '{}';
+  r int;
+  s int;
+  i int;
+begin
+  i := 1;
+  for r in 1..rows loop
+    begins[r] := i;
+    while i <= cardinality(above) and above[i] = r loop
+      i := i + 1;
+    end loop;
+  end loop;
+  begins[rows + 1] := i;
+  next := begins;
+  reached[root] := 1;
+  back[root] := 1;
+  while deep > 0 loop
+    r := path[deep];
+    if next[r] < begins[r + 1] then
+      s := below[next[r]];
+      next[r] := next[r] + 1;
+      if reached[s] = 0 then
+        clock := clock + 1;
+        reached[s] := clock;
+        back[s] := clock;
+        deep := deep + 1;
+        path[deep] := s;
+        pendings := pendings + 1;
+        pending[pendings] := s;
+      elsif not is_over[s] then
+        back[r] := least(back[r], reached[s]);
+      end if;
+      continue;
+    end if;
+    deep := deep - 1;
+    if deep > 0 then
+      back[path[deep]] := least(back[path[deep]], back[r]);
+    end if;
+    continue when back[r] < reached[r];
+    i := pendings;
+    while pending[i] <> r loop
+      i := i - 1;
+    end loop;
+    exit when cardinality(going) > 0 and cardinality(going) + pendings - i + 1 > most;
+    if pendings - i + 1 > most_at_once then
+      raise exception 'lapse: % rows refer to one another in a circle, of which a batch may take %', pendings - i + 1, most_at_once
+        using errcode = '54001';
+    end if;
+    going := going || pending[i:pendings];
+    for s in i..pendings loop
+      is_over[pending[s]] := true;
+    end loop;
+    pendings := i - 1;
+  end loop;
+  return going;
+end $$;
+comment on function retention.from_below(int, int, int[], int[], bigint) is
+  'Of rows below one another those that go first, none before what is below it; what is in a circle goes together.';
 
 create or replace function retention.leave_tree(state text, roots tid[], labels text[], n int[], o oid[], c tid[], r tid[]) returns void
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $$

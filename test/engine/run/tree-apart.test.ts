@@ -210,14 +210,81 @@ it('with every row of the chain locked once its end is found: none is moved away
   expect(await present(e, 'doc')).toEqual(['public.doc 2']);
 });
 
-it('but not where its rows go round in a circle that is larger than a batch: that is a dead letter', async () => {
+it('and rows that go round in a circle larger than a batch all at once, after what hangs on them', async () => {
   const policy = await chain(300);
-  await e.db.sql('update reply set answers = 300 where id = 1');
+  // 101 to 250 answer one another in a circle, and 251 to 300 those; of 1 to 100 the first answers itself.
+  await e.db.sql('update reply set answers = 250, doc = 1 where id = 101');
+  await e.db.sql('update reply set answers = 1 where id = 1');
   const run = await e.run(policy, { batchSize: 10 });
-  expect(run).toMatchObject({ outcome: 'succeeded', deleted: 0, dependantsDeleted: 0 });
-  expect(await e.db.sql('select table_name, row_key from retention.dead_letter')).toEqual([
-    { table_name: 'public.doc', row_key: '1' },
-  ]);
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 300 });
+  expect(await present(e, 'doc', 'reply')).toEqual(['public.doc 2', 'public.reply 0']);
+  const receipts = await e.db.sql('select dependants from retention.receipt order by seq');
+  const batches = receipts.map((r) =>
+    (r.dependants as Record<string, string[]>)['public.reply']!.map(Number),
+  );
+  const of = (id: number) => batches.findIndex((ids) => ids.includes(id));
+  const circle = Array.from({ length: 150 }, (_, i) => 101 + i);
+  expect(new Set(circle.map(of)).size).toBe(1);
+  for (const ids of batches) expect(ids.length).toBeLessThanOrEqual(150);
+  expect(of(251)).toBeLessThan(of(101));
+  expect(of(1)).toBeGreaterThanOrEqual(of(100));
+  expect(await e.db.sql('select row_key from retention.dead_letter')).toEqual([]);
+});
+
+it('in one run, as the dry run says, though a row far above refers to itself', async () => {
+  const policy = await chain(60);
+  await e.db.sql('update reply set answers = 1 where id = 1');
+  const dry = await e.run(policy, { dryRun: true });
+  expect(dry.preview).toMatchObject({ expired: 1, dependants: { 'public.reply': 60 } });
+  const run = await e.run(policy, { batchSize: 1 });
+  expect(run, run.message).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 60 });
+  expect(run.batches).toBeGreaterThan(5);
+});
+
+/** Which of `rows` rows go first, where `ways` are pairs of a row and one below it. */
+async function fromBelow(rows: number, ways: readonly (readonly [number, number])[], most: number) {
+  const sorted = [...ways].sort(([a], [b]) => a - b);
+  const arrays = [0, 1].map((i) => `array[${sorted.map((w) => w[i]).join()}]::int[]`).join();
+  const [answer] = await e.db.sql(`select retention.from_below(${rows}, 1, ${arrays}, ${most}) as going`);
+  return answer!.going as number[];
+}
+
+it('in an order in which nothing goes before what is below it, and a circle only whole, whatever refers to whatever', async () => {
+  for (let seed = 1; seed <= 120; seed += 1) {
+    const random = rolls(seed);
+    const rows = 1 + (seed % 12);
+    // Each but the first is below one before it; then some more, in any direction.
+    const ways = Array.from({ length: rows - 1 }, (_, i) => [1 + random(i + 1), i + 2] as const);
+    for (let n = random(rows + 3); n > 0; n -= 1) ways.push([1 + random(rows), 1 + random(rows)]);
+    const reach = (from: number): Set<number> => {
+      const found = new Set([from]);
+      for (const r of found) for (const [above, below] of ways) if (above === r) found.add(below);
+      return found;
+    };
+    const most = 1 + random(rows);
+    const going = await fromBelow(rows, ways, most);
+    expect(going.length).toBeGreaterThan(0);
+    expect(new Set(going).size).toBe(going.length);
+    for (const r of going) for (const below of reach(r)) expect(going).toContain(below);
+    // More than a batch only where that is one circle.
+    if (going.length > most) for (const r of going) expect(reach(r)).toEqual(new Set(going));
+  }
+});
+
+const rolls = (seed: number) => {
+  let state = seed;
+  return (below: number) => {
+    state = (state * 48271) % 2147483647;
+    return state % below;
+  };
+};
+
+it('but no circle of more rows than a receipt may name', async () => {
+  const round = (rows: number) =>
+    e.db.sql(`select cardinality(retention.from_below(${rows}, 1, array(select generate_series(1, ${rows})),
+      array(select i % ${rows} + 1 from generate_series(1, ${rows}) i), 10)) as going`);
+  expect(await round(40_000)).toEqual([{ going: 40_000 }]);
+  await expect(round(40_001)).rejects.toMatchObject({ code: '54001' });
 });
 
 /** From the given request on nothing gets through any more, as for a killed process. */

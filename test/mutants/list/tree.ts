@@ -146,8 +146,8 @@ export const treeMutants: readonly Mutant[] = [
     id: 'TR09',
     promise: 'A chain goes from its end: what is deepest first.',
     file: 'lib/migrations/functions/tree.sql',
-    find: 'order by max(y.depth) desc limit most',
-    replace: 'order by max(y.depth) limit most',
+    find: 'from unnest(first_ones) x(r)',
+    replace: 'from generate_series(1, least(cardinality(n), most)::int) x(r)',
     tests: ['test/engine/run/tree-apart.test.ts:far deeper than a batch'],
   },
   {
@@ -157,5 +157,21 @@ export const treeMutants: readonly Mutant[] = [
     find: 'exit when seen = before;',
     replace: 'exit;',
     tests: ['test/engine/run/tree-apart.test.ts:with every row of the chain locked'],
+  },
+  {
+    id: 'TR30',
+    promise: 'Rows that refer to one another in a circle go together.',
+    file: 'lib/migrations/functions/tree.sql',
+    find: 'back[r] := least(back[r], reached[s]);',
+    replace: 'null;',
+    tests: ['test/engine/run/tree-apart.test.ts:a circle only whole'],
+  },
+  {
+    id: 'TR31',
+    promise: 'A batch takes no more than it may, but for one circle.',
+    file: 'lib/migrations/functions/tree.sql',
+    find: 'exit when cardinality(going) > 0 and cardinality(going) + pendings - i + 1 > most;',
+    replace: 'exit when cardinality(going) > most;',
+    tests: ['test/engine/run/tree-apart.test.ts:a circle only whole'],
   },
 ];

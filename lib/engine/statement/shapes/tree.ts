@@ -121,13 +121,12 @@ export function walking(b: Batch): Sql {
   )})`;
 }
 
-/** All that lies below the row at `$1`, `$2`, at most `$3` rows, each as often as ways lead to it, with how deep: of a circle there is no end. */
-const down = (policy: Policy): Sql => sql`with recursive b(n, o, c, depth) as (
-      select 0, $1::oid, $2::tid, 0
-      union all
-      select x.n, x.o, x.c, b.depth + 1 from b cross join lateral (${furtherDown(policy)}) x
-    ) select array_agg(y.n order by y.depth, y.n, y.o, y.c), array_agg(y.o order by y.depth, y.n, y.o, y.c),
-      array_agg(y.c order by y.depth, y.n, y.o, y.c), array_agg(y.depth order by y.depth, y.n, y.o, y.c) from (select * from b limit $3) y`;
+/** All that lies below the row at `$1`, `$2`, each as often as rows refer to it that lie there, with one of those: at most `$3` of these. */
+const down = (policy: Policy): Sql => sql`with recursive b(n, o, c, po, pc) as (
+      select 0, $1::oid, $2::tid, null::oid, null::tid
+      union
+      select x.n, x.o, x.c, b.o, b.c from b cross join lateral (${furtherDown(policy)}) x
+    ) select ${list(...['n', 'o', 'c', 'po', 'pc'].map((column) => sql`array_agg(${id('y', column)} order by y.o, y.c, y.po, y.pc)`))} from (select * from b limit $3) y`;
 
 const stepsOf = (b: Batch): object[] =>
   treeOf(b.policy)
