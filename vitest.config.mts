@@ -50,7 +50,7 @@ const alone = readdirSync('test', { recursive: true, encoding: 'utf8' })
 
 const resolve = { alias: { '@': fileURLToPath(new URL('.', import.meta.url)) } };
 /** For what hangs; a slow machine fails no test. */
-const limits = { testTimeout: 90_000, hookTimeout: 120_000 };
+const limits = { testTimeout: 90_000, hookTimeout: 120_000, expect: { poll: { timeout: 60_000 } } };
 
 export default defineConfig({
   resolve,

@@ -34,10 +34,11 @@ export interface Tries {
 export function tries(
   settings: Pick<Settings, 'redisUrl' | 'redisToken' | 'namespace'>,
   nowMs: () => number = Date.now,
+  answerMs = ANSWER_MS,
 ): Tries {
   const shared = {
-    each: inRedis(settings, 'each', EACH),
-    all: inRedis(settings, 'all', ALL),
+    each: inRedis(settings, 'each', EACH, answerMs),
+    all: inRedis(settings, 'all', ALL, answerMs),
   };
   const own = { each: inMemory(EACH, nowMs), all: inMemory(ALL, nowMs) };
   return {
@@ -45,6 +46,7 @@ export function tries(
       const [each, all] = await either(
         () => Promise.all([shared.each.left(address), shared.all.left(EVERYONE)]),
         () => Promise.all([own.each.left(address), own.all.left(EVERYONE)]),
+        answerMs,
       );
       return each === EACH || (each > 0 && all > 0);
     },
@@ -54,16 +56,21 @@ export function tries(
       await either(
         () => Promise.all([shared.each.count(address), shared.all.count(EVERYONE)]),
         async () => undefined,
+        answerMs,
       );
     },
   };
 }
 
 /** What `first` answers in time, else what `second` does. */
-async function either<A, B>(first: () => Promise<A>, second: () => Promise<B>): Promise<A | B> {
+async function either<A, B>(
+  first: () => Promise<A>,
+  second: () => Promise<B>,
+  answerMs: number,
+): Promise<A | B> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, refuse) => {
-    timer = setTimeout(() => refuse(new Error('late')), ANSWER_MS);
+    timer = setTimeout(() => refuse(new Error('late')), answerMs);
   });
   try {
     return await Promise.race([first(), late]);
@@ -79,6 +86,7 @@ function inRedis(
   { redisUrl, redisToken, namespace }: Pick<Settings, 'redisUrl' | 'redisToken' | 'namespace'>,
   kind: string,
   most: number,
+  answerMs: number,
 ): Counter {
   const limit = new Ratelimit({
     redis: new Redis({
@@ -87,7 +95,7 @@ function inRedis(
       enableAutoPipelining: false,
       enableTelemetry: false,
       retry: { retries: 0 },
-      signal: () => AbortSignal.timeout(ANSWER_MS),
+      signal: () => AbortSignal.timeout(answerMs),
     }),
     limiter: Ratelimit.slidingWindow(most, WINDOW),
     prefix: `lapse:${namespace}:sign-in:${kind}`,

@@ -22,6 +22,7 @@ import {
   thingsPolicy,
 } from '../../support/engine';
 import { follow, named, refused } from '../../support/preflight';
+import { advisory, untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 beforeEach(async () => {
@@ -230,20 +231,14 @@ it.each([
 
 /** A run that waits within the statement that locks talk 1, behind its snapshot, until another session has written and committed. */
 async function behindTheSnapshot(policy: Policy, write: string) {
-  const [app, watch] = [await e.db.session(), await e.db.session()];
+  const app = await e.db.session();
   await app.sql('select pg_advisory_lock(4242)');
   const running = e.run(policy);
-  for (;;) {
-    const waiting = await watch.sql(
-      `select 1 from pg_locks where locktype = 'advisory' and objid = 4242 and not granted`,
-    );
-    if (waiting.length > 0) break;
-  }
+  await untilWaiting(e.db, advisory(4242), running);
   await app.sql(write);
   await app.sql('select pg_advisory_unlock(4242)');
   const result = await running;
   app.end();
-  watch.end();
   return result;
 }
 

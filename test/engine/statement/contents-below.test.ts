@@ -7,6 +7,7 @@ import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policie
 import { purgeOf } from '@/lib/policies/purge';
 import { type Engine, engine, fitsDatabase, NOW, runRequest } from '../../support/engine';
 import { FRESH, OLD, on, planted, present, treePolicy } from '../../support/tree';
+import { advisory, untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 const TREE = `create table address (id int primary key, path text, size int, org uuid);
@@ -98,12 +99,7 @@ it('of two batches that each take one of its last two lines the second takes it 
   const app = await e.db.session();
   await app.sql('select pg_advisory_lock(4242)');
   const running = e.run(first);
-  for (;;) {
-    const held = await e.db.sql(
-      `select 1 from pg_locks where locktype = 'advisory' and objid = 4242 and not granted`,
-    );
-    if (held.length > 0) break;
-  }
+  await untilWaiting(e.db, advisory(4242), running);
   await runPolicy(e.services, second, runRequest(NOW)).catch(() => undefined);
   await app.sql('select pg_advisory_unlock(4242)');
   app.end();

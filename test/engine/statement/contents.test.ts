@@ -15,6 +15,7 @@ import {
   runRequest,
   thingsPolicy,
 } from '../../support/engine';
+import { advisory, untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 const start = async (env: Record<string, string> = { CLEANUP_LANES: '1' }) => {
@@ -209,12 +210,7 @@ it('of two batches that each take one of its last two rows the second takes it a
   const app = await e.db.session();
   await app.sql('select pg_advisory_lock(4242)');
   const running = e.run(first);
-  for (;;) {
-    const held = await e.db.sql(
-      `select 1 from pg_locks where locktype = 'advisory' and objid = 4242 and not granted`,
-    );
-    if (held.length > 0) break;
-  }
+  await untilWaiting(e.db, advisory(4242), running);
   await runPolicy(e.services, second, runRequest(NOW));
   await app.sql('select pg_advisory_unlock(4242)');
   app.end();

@@ -4,6 +4,7 @@ import type { Policy, PolicyInput } from '@/lib/policies/contract';
 import { days } from '@/lib/policies/contract';
 import { DAY, type Engine, engine, govern, left, things, thingsPolicy } from '../../support/engine';
 import { follow, refused } from '../../support/preflight';
+import { advisory, untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 beforeEach(async () => {
@@ -206,16 +207,8 @@ describe('while a batch is running', () => {
     const holder = await e.db.session();
     await holder.sql('select pg_advisory_lock(42)');
     const run = e.run({ ...policy, knownTriggers: ['wait'] });
-    await until(`l.locktype = 'advisory' and l.objid = 42`);
+    await untilWaiting(e.db, advisory(42), run);
     return { run, release: () => holder.sql('select pg_advisory_unlock(42)') };
-  }
-  /** Asks until a session of this database waits for such a lock. */
-  async function until(lock: string, isDone = () => false): Promise<void> {
-    for (let tries = 0; tries < 2_000 && !isDone(); tries += 1) {
-      const waiting = await e.db.sql(`select 1 from pg_locks l join pg_stat_activity a using (pid)
-        where a.datname = current_database() and not l.granted and (${lock})`);
-      if (waiting.length > 0) return;
-    }
   }
   const WAITS = `l.locktype = 'advisory' and l.classid = 7001 or l.locktype in ('tuple', 'transactionid')`;
 
@@ -223,14 +216,9 @@ describe('while a batch is running', () => {
   async function changed(policy: Policy, change: string): Promise<number> {
     const { run, release } = await running(policy);
     const writer = await e.db.session();
-    let answered = false;
-    const answer = writer
-      .sql(change)
-      .catch((error: { code?: string }) => error.code)
-      .finally(() => {
-        answered = true;
-      });
-    await until(WAITS, () => answered);
+    const answer = writer.sql(change).catch((error: { code?: string }) => error.code);
+    // It waits for the batch, or is answered at once.
+    await untilWaiting(e.db, WAITS, answer).catch(() => undefined);
     await release();
     await answer;
     const then = await left(e.db);

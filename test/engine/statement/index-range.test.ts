@@ -24,6 +24,7 @@ import {
   things,
   thingsPolicy,
 } from '../../support/engine';
+import { untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 let own: TestSession;
@@ -89,10 +90,7 @@ async function meeting(request: BatchRequest, change: string): Promise<Answer> {
   await other.sql(change);
   const [mine] = await own.sql('select pg_backend_pid() as pid');
   const answered = deciding(request, '1min');
-  for (let waits = false; !waits; ) {
-    const seen = await e.db.sql('select 1 from pg_locks where pid = $1 and not granted', [mine?.pid]);
-    waits = seen.length > 0;
-  }
+  await untilWaiting(e.db, `l.pid = ${mine?.pid}`, answered);
   await other.sql('commit');
   const answer = await answered;
   for (const s of [batch(request).queries.confirmed]) await send(s);

@@ -5,6 +5,7 @@ import { days, forever, type Policy, type PolicyInput } from '@/lib/policies/con
 import { policyReach } from '@/lib/policies/effective';
 import { inWords } from '@/lib/policies/in-words';
 import { ago, DAY, type Engine, engine, fitsDatabase, NOW, thingsPolicy } from '../../support/engine';
+import { advisory, untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 beforeEach(async () => {
@@ -30,15 +31,6 @@ const write = (doc: number, ...agesInDays: readonly (number | null)[]) =>
     `insert into versions (doc, at) select $1, $3::timestamptz - make_interval(secs => a * 86400) from unnest($2::float8[]) with ordinality x(a, n) order by n`,
     [doc, agesInDays as unknown[], NOW.toISOString()],
   );
-/** Until a batch waits for the test. */
-const waiting = async (): Promise<void> => {
-  for (;;) {
-    const held = await e.db.sql(
-      `select 1 from pg_locks where locktype = 'advisory' and objid = 4242 and not granted`,
-    );
-    if (held.length > 0) return;
-  }
-};
 const left = async (): Promise<Record<string, number[]>> =>
   Object.fromEntries(
     (
@@ -156,7 +148,7 @@ describe('the newest of each parent', () => {
     const app = await e.db.session();
     await app.sql('select pg_advisory_lock(4242)');
     const running = e.run(policy);
-    await waiting();
+    await untilWaiting(e.db, advisory(4242), running);
     await app.sql('delete from versions where id = 3');
     await app.sql('select pg_advisory_unlock(4242)');
     expect(await running).toMatchObject({ deleted: 0 });

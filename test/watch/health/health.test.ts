@@ -119,7 +119,7 @@ it('a dropped connection is an answer too', async () => {
 });
 
 it('a dependency that does not answer delays nothing: each check has a limit of its own', async () => {
-  cloud.setFaults(() => ({ kind: 'delay', ms: 400 }));
+  cloud.setFaults(() => ({ kind: 'delay', ms: 5_000 }));
   for (const probe of allProbes(services)) {
     const found = await check(probe, 20);
     expect(found).toMatchObject({
@@ -127,7 +127,7 @@ it('a dependency that does not answer delays nothing: each check has a limit of 
       message: 'no answer within 20 ms',
       remedy: probe.remedy,
     });
-    expect(found.latencyMs).toBeLessThan(400);
+    expect(found.latencyMs).toBeLessThan(5_000);
   }
 });
 
