@@ -7,6 +7,7 @@ import { verify } from '@/lib/operators/audit/verify';
 import { type DataMapInput, defineDataMap } from '@/lib/policies/data-map-contract';
 import { certificateOf } from '@/lib/rights/certificate';
 import { verifyCertificate } from '@/lib/rights/certificate-verify';
+import { partsOf, readPage } from '@/lib/rights/check/tables';
 import { confirmRequest, eraseSubject, resumeErasures } from '@/lib/rights/erase';
 import type { ErasureResult } from '@/lib/rights/result';
 import type { Services } from '@/lib/services';
@@ -95,6 +96,53 @@ describe('the check', () => {
     await f.db.sql('delete from notes');
     expect(await again(mapped())).toMatchObject({ outcome: 'succeeded', deleted: 2 });
     expect(await incidents()).toMatchObject([{ open: false }]);
+  });
+
+  it('finds an address whatever stands beside it, and takes no longer one for it', async () => {
+    const hiding = [
+      'Hello\nme@example.com\r\nwrote',
+      'x.example/u/me@example.com',
+      'x.example/?a=1&email=me@example.com&b=2',
+      'x.example/?email=me%40example.com',
+      '{"a":"{\\"b\\":\\"me\\u0040example.com\\"}"}',
+      '&lt;me@example.com&gt; _me@example.com_',
+      'see „me@example.com“',
+      'cc:you@example.com,me@example.com.Thanks',
+    ];
+    const others = ['a.me@example.com', 'not-me@example.com', 'me@example.com.au', 'me@example.community'];
+    for (const words of [...hiding, ...others]) await note(words);
+    await note(null, { deep: [[{ in: ['x', { text: 'see\nme@example.com' }] }]] });
+    await note(null, { 'me@example.com': 1 });
+    const done = await erase(mapped());
+    expect(done.message).toContain(`${hiding.length} rows with the subject in public.notes.words`);
+    expect(done.message).toContain('2 rows with the subject in public.notes.extra');
+  });
+
+  it('reads what a materialized view has kept', async () => {
+    await note(EMAIL);
+    await f.db.sql('create materialized view copies as select * from notes');
+    await f.db.sql('delete from notes');
+    await f.db.sql('grant select on copies to lapse_app');
+    const services = mapped({ 'public.copies': { technical: 'a copy for reports' } });
+    expect((await erase(services)).message).toContain('1 rows with the subject in public.copies.words');
+    await f.db.sql('refresh materialized view copies');
+    expect(await again(services)).toMatchObject({ outcome: 'succeeded' });
+  });
+
+  it('reads rows that lie beside their table, because they are large, a few at a time', async () => {
+    await f.db.sql('alter table notes alter column words set storage external');
+    await f.db.sql("insert into notes (words) select repeat('x', 1000000) from generate_series(1, 12)");
+    await note(`of ${me}`);
+    const services = mapped();
+    const [part] = await partsOf(services, ['public.notes'], []);
+    const sought = { subject: { scope: 'user' as const, id: me }, hashes: {}, secrets: [] };
+    const columns = { impersonal: [], naming: [] };
+    // One page of the table has more of them than one answer should read.
+    expect(part!.block_bytes).toBeGreaterThan(4 * 1024 * 1024);
+    const { page, next } = await readPage(services, part!, 0, sought, columns);
+    expect(page).toEqual({ rows: 13, found: { words: 1 } });
+    expect(next).toBeNull();
+    expect((await readPage(services, { ...part!, blocks: 5 }, 0, sought, columns)).next).toBe(1);
   });
 
   it('asks nothing of the graph: what was never declared is found all the same', async () => {

@@ -12,9 +12,10 @@ import { allOf, anyOf, constant, id, literal, type Sql, sql, typed } from '../..
 import type { Services } from '../../services';
 import { type Hashes, IDENTIFIER_PURPOSE } from '../graph/identifiers';
 import type { Subject } from '../subject';
+import { anyAddress } from './addresses';
 
-/** Eight megabytes of a table: some ten thousand rows, each hashed value by value. */
-const BLOCKS = 1_024;
+/** Of a table in one statement: some ten thousand rows, each hashed value by value; of addresses alone it takes half a minute. */
+const MOST_BYTES = 4 * 1024 * 1024;
 const LIMITS = { statementMs: 60_000, readOnly: true };
 /** An id of so many characters is in no text by chance. */
 const DISTINCTIVE = 16;
@@ -26,6 +27,8 @@ const Part = z.object({
   schema: z.string(),
   name: z.string(),
   blocks: z.coerce.number(),
+  /** With what lies beside them, because it is large: on an average. */
+  block_bytes: z.coerce.number(),
   /** Columns of which a foreign key names such subjects. */
   naming: z.array(z.string()),
   /** Of its primary key. */
@@ -42,7 +45,7 @@ export function partsOf(
 ): Promise<Part[]> {
   const parts = query(
     sql`select n.nspname || '.' || c.relname as label, ln.nspname as schema, l.relname as name,
-        pg_relation_size(l.oid) / current_setting('block_size')::int as blocks,
+        z.bytes / b.size as blocks, b.size * (z.bytes + z.beside) / greatest(z.bytes, 1) as block_bytes,
         coalesce((select jsonb_agg(distinct a.attname) from pg_constraint f join pg_class s on s.oid = f.confrelid
           join pg_namespace sn on sn.oid = s.relnamespace join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any(f.conkey)
           where f.contype = 'f' and f.conrelid = c.oid and sn.nspname || '.' || s.relname = any(${array(subjects)})), '[]') as naming,
@@ -50,8 +53,10 @@ export function partsOf(
           where i.indrelid = c.oid and i.indisprimary), '[]') as key,
         has_table_privilege(l.oid, 'SELECT') as may_read
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      cross join lateral (select relid from retention.parts_of(c.oid) where isleaf union select c.oid where c.relkind = 'r') p
-      join pg_class l on l.oid = p.relid and l.relkind = 'r' join pg_namespace ln on ln.oid = l.relnamespace
+      cross join lateral (select relid from retention.parts_of(c.oid) where isleaf union select c.oid where c.relkind in ('r', 'm')) p
+      join pg_class l on l.oid = p.relid and l.relkind in ('r', 'm') join pg_namespace ln on ln.oid = l.relnamespace
+      cross join lateral (select pg_relation_size(l.oid) as bytes, coalesce(pg_relation_size(nullif(l.reltoastrelid, 0)), 0) as beside) z
+      cross join (select current_setting('block_size')::bigint as size) b
       where n.nspname || '.' || c.relname = any(${array(labels)}) order by 1, 2, 3`,
     rows(Part),
   );
@@ -83,7 +88,7 @@ export type Page = z.infer<typeof Page>;
 
 export const isDistinctive = ({ id: subject }: Subject): boolean => subject.length >= DISTINCTIVE;
 
-/** The rows of blocks from `from`, `BLOCKS` at most; `next` null at the end. */
+/** The rows of blocks from `from`, as many as `MOST_BYTES` are; `next` null at the end. */
 export async function readPage(
   { database }: Pick<Services, 'database'>,
   part: Part,
@@ -91,7 +96,7 @@ export async function readPage(
   sought: Sought,
   columns: Columns,
 ): Promise<{ page: Page; next: number | null }> {
-  const to = from + BLOCKS;
+  const to = from + Math.max(1, Math.floor(MOST_BYTES / Math.max(1, part.block_bytes)));
   const last = to >= part.blocks;
   const place = (block: number): Sql => typed(`(${block},0)`, 'tid');
   const here = allOf(sql`t.ctid >= ${place(from)}`, !last && sql`t.ctid < ${place(to)}`);
@@ -100,17 +105,18 @@ export async function readPage(
     sql`with seen as materialized (select ${row} as j from only ${id(part.schema, part.name)} t where ${here})
       select (select count(*) from seen) as rows, coalesce((
         select jsonb_object_agg(f.key, f.n) from (
-          select e.key, count(*) as n from seen cross join lateral jsonb_each(seen.j) e where ${isTheirs(sought, columns)} group by e.key
+          select e.key, count(*) as n from seen cross join lateral jsonb_each(seen.j) e
+            cross join lateral (select e.value::text as words offset 0) w where ${isTheirs(sought, columns)} group by e.key
         ) f), '{}') as found`,
     oneRow(Page),
   );
   return { page: await askOne(database, page, LIMITS), next: last ? null : to };
 }
 
-/** Whether column `e(key, value)` of a row holds anything of the subject. */
+/** Whether column `e(key, value)` of a row, which reads `w.words`, holds anything of the subject. */
 function isTheirs({ subject, hashes, secrets }: Sought, { naming }: Columns): Sql {
   const byId = isDistinctive(subject)
-    ? sql`strpos(lower(e.value::text), ${subject.id.toLowerCase()}) > 0`
+    ? sql`strpos(lower(w.words), ${subject.id.toLowerCase()}) > 0`
     : anyOf(...naming.map((c) => sql`(e.key = ${literal(c)} and e.value #>> '{}' = ${subject.id})`));
   const all = [...new Set(Object.values(hashes).flat())];
   if (all.length === 0 || secrets.length === 0) return byId;
@@ -124,12 +130,8 @@ function isTheirs({ subject, hashes, secrets }: Sought, { naming }: Columns): Sq
     );
   const values = sql`exists (select 1 from jsonb_path_query(e.value, 'lax $.** ? (@.type() == "string" || @.type() == "number")') v(x)
     where length(v.x #>> '{}') <= ${constant(MOST_LETTERS)} and ${any(sql`v.x #>> '{}'`)})`;
-  const addresses = sql`(strpos(e.value::text, '@') > 0 and exists (
-    select 1 from regexp_matches(e.value::text, ${literal(ADDRESS)}, 'g') m where ${any(sql`m[1]`)}))`;
-  return anyOf(byId, values, addresses);
+  return anyOf(byId, values, anyAddress(sql`w.words`, any));
 }
 
 /** The longest address there is has 254 (RFC 5321). */
 const MOST_LETTERS = 320;
-/** What stands around an @, up to anything that ends an address in prose, in markup or in JSON. */
-const ADDRESS = `([^[:space:]"'<>(),;:\\\\[\\]{}|=]+@[^[:space:]"'<>(),;:\\\\[\\]{}|=]*[[:alnum:]])`;
