@@ -384,6 +384,36 @@ describe('rows that know the subject by an identifier', () => {
     expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 3 });
     expect(await left(e.db, 'events')).toBe(1);
   });
+
+  it('are found however the id is written, there or in the request, which is one', async () => {
+    const services = mapped({
+      'public.events': {
+        kept: 'for a while',
+        mentions: [
+          { column: 'payload', path: '$.user', is: 'user' },
+          { column: 'sender', is: 'user' },
+        ],
+        confidential: { delete: ['payload', 'sender'] },
+      },
+    });
+    for (const id of [me, me.toUpperCase()]) {
+      await add('events', { payload: JSON.stringify({ user: id }) });
+      await add('events', { sender: id });
+    }
+    await add('events', { sender: other.toUpperCase() });
+    await e.db.sql(
+      "insert into retention.hold (scope, subject, reason, placed_by) values ('user', $1, 'matter 7', 'bob')",
+      [me],
+    );
+    const held = await eraseSubject(services, order(me.toUpperCase()));
+    expect(held).toMatchObject({ outcome: 'interrupted', deleted: 0, kept: 5 });
+    await e.db.sql(
+      "update retention.hold set released_by = 'cy', released_at = now(), release_reason = 'over'",
+    );
+    expect(await erase(services, me.toUpperCase())).toMatchObject({ outcome: 'succeeded', deleted: 5 });
+    expect(await left(e.db, 'events')).toBe(1);
+    expect(await e.db.sql('select subject from retention.erasure')).toEqual([{ subject: me }]);
+  });
 });
 
 describe('a hold', () => {

@@ -10,7 +10,7 @@ import type { Services } from '../../services';
 import { graphOf } from '../graph';
 import { readCatalog } from '../graph/catalog';
 import { filesOfNode, nodesOf } from '../graph/nodes';
-import { namings } from '../graph/seeds';
+import { namings, spellingsOf } from '../graph/seeds';
 import type { Subject } from '../subject';
 
 export interface Holding {
@@ -60,7 +60,8 @@ export async function heldAbout(services: Services, asked: Subject): Promise<Hel
   const holdings = read.map(({ label, table, key, theirs }): Holding => {
     const node = nodes.get(label)!;
     const names = [...new Set(naming.filter((n) => n.label === label).flatMap((n) => n.columns))];
-    const is = (column: string): Sql => sql`${id('t', column)}::text = ${subject.id}`;
+    const is = (column: string): Sql =>
+      anyOf(...spellingsOf(subject.id).map((one) => sql`${id('t', column)}::text = ${one}`));
     const isNamed = anyOf(...names.map((n) => sql`coalesce(${is(n)}, false)`));
     const isAnothers = allOf(sql`not ${isNamed}`, anyOf(...names.map((n) => sql`${id('t', n)} is not null`)));
     return {

@@ -54,19 +54,19 @@ export async function readIdentifiers(
   database: Database,
   nodes: Nodes,
   { scope }: Subject,
-  printed: (label: string, column: string) => string | null,
+  printed: (label: string, column: string) => readonly string[],
   secret: string,
 ): Promise<Hashes> {
   const own = keyOf(secret);
   const queries = subjectTables(nodes, scope).flatMap(({ label, table, line }) => {
     const key = table.key[0]!;
-    const spelled = printed(label, key);
-    return spelled === null
+    const spelled = printed(label, key).map((p) => sql`${id('t', key)} = ${p}`);
+    return spelled.length === 0
       ? []
       : (line?.identifiers ?? []).map((column) =>
           query(
             sql`select ${literal(column)} as name, ${hashOf(sql`${id('t', column)}::text`, own)} as hash
-              from ${tableId(table)} t where ${id('t', key)} = ${spelled} and btrim(${id('t', column)}::text) <> ''`,
+              from ${tableId(table)} t where ${anyOf(...spelled)} and btrim(${id('t', column)}::text) <> ''`,
             rows(z.object({ name: z.string(), hash: z.string() })),
           ),
         );

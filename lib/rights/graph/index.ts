@@ -3,10 +3,10 @@
  * declared data map and the catalog. What nobody has decided is a problem with the line to add; then nothing is erased.
  */
 import type { SubjectLeg } from '../../engine/statement/leg';
-import { spell } from '../../operators/spelling';
+import { type Spelled, spell } from '../../operators/spelling';
 import { type Problem, RequestError } from '../../platform/errors';
 import { anyOf, type TableName, tableLabel } from '../../platform/sql';
-import type { Policy } from '../../policies/contract';
+import { type Policy, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
 import type { Services } from '../../services';
 import type { Subject } from '../subject';
@@ -16,7 +16,7 @@ import { Hashes, identifiersOf, joined, readIdentifiers } from './identifiers';
 import { keyOf, type Node, type Nodes, nodesOf, subjectTables } from './nodes';
 import { type Change, nameOf, policyOf, unfit } from './policy';
 import { heldSubject, type Rows, referringRows, rowsOf, stuckRows } from './rows';
-import { type Naming, namings, type Spelling, seedsOf } from './seeds';
+import { type Naming, namings, type Spelling, seedsOf, spellingsOf } from './seeds';
 
 export { Hashes };
 
@@ -151,27 +151,45 @@ async function spelled(
     }),
   );
   const printed = new Map(answers.map((a) => [`${a.target.policy}\0${a.target.columns[0]}`, a]));
-  if (answers.length > 0 && answers.every((a) => a.subject === null)) {
-    const wants = [
-      ...new Set(
-        answers.map(
-          (a) => `${a.target.policy} has ${a.target.columns[0]} (${a.columns[0]?.type ?? 'no such column'})`,
-        ),
-      ),
-    ];
-    throw new RequestError(
-      422,
-      'not_an_id',
-      `this cannot be the id of ${asked.scope === 'user' ? 'a user' : 'an organization'}: ${wants.join('; ')}`,
-      asked.scope,
-    );
-  }
-  const ids = [...new Set(answers.flatMap((a) => (a.subject === null ? [] : [a.subject])))];
+  if (answers.length > 0 && answers.every((a) => a.subject === null)) throw notAnId(asked.scope, answers);
+  // One subject is one request however it is written: its own row says how, else columns that take it in one form only.
+  const own = answers.filter((_, i) => isSubjectsKey(columns[i]!, nodes, asked.scope));
+  const strict = answers.filter((a) => !isText(a));
+  const id = [own, strict, answers].map(onePrinted).find((one) => one !== null) ?? asked.id;
+  const subject = { ...asked, id };
   return {
-    // One subject is one request however it is written.
-    subject: ids.length === 1 ? { ...asked, id: ids[0]! } : asked,
-    spelling: (label, column) => printed.get(`${label}\0${column}`)?.subject ?? null,
+    subject,
+    spelling: (label, column) => {
+      const answer = printed.get(`${label}\0${column}`);
+      if (answer === undefined || !isText(answer)) return answer?.subject ? [answer.subject] : [];
+      return [...new Set([...spellingsOf(id), ...(answer.subject === null ? [] : [answer.subject])])];
+    },
   };
+}
+
+const isText = ({ columns: [column] }: Spelled): boolean => TEXT.test(column?.base ?? '');
+
+const isSubjectsKey = ({ label, columns }: Naming, nodes: Nodes, scope: Subject['scope']): boolean =>
+  subjectTables(nodes, scope).some((n) => n.label === label && n.table.key[0] === columns[0]);
+
+/** Null: none of them can hold it, or they print it differently. */
+function onePrinted(answers: readonly Spelled[]): string | null {
+  const ids = new Set(answers.flatMap((a) => (a.subject === null ? [] : [a.subject])));
+  return ids.size === 1 ? [...ids][0]! : null;
+}
+
+function notAnId(scope: Subject['scope'], answers: readonly Spelled[]): RequestError {
+  const wants = new Set(
+    answers.map(
+      (a) => `${a.target.policy} has ${a.target.columns[0]} (${a.columns[0]?.type ?? 'no such column'})`,
+    ),
+  );
+  return new RequestError(
+    422,
+    'not_an_id',
+    `this cannot be the id of ${scope === 'user' ? 'a user' : 'an organization'}: ${[...wants].join('; ')}`,
+    scope,
+  );
 }
 
 interface Assembling {

@@ -14,8 +14,14 @@ export interface Seed {
   readonly columns: readonly string[];
 }
 
-/** Each column with the subject's id as that column prints it; a column that cannot hold it names nobody. */
-export type Spelling = (label: string, column: string) => string | null;
+/** Each column with the subject's id as that column prints it, or may; a column that cannot hold it names nobody. */
+export type Spelling = (label: string, column: string) => readonly string[];
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** How an id stands in a text: of a UUID, whose letters mean the same, in small ones or in capitals. */
+export const spellingsOf = (subject: string): string[] =>
+  UUID.test(subject) ? [subject, subject.toUpperCase()] : [subject];
 
 export interface Naming {
   readonly label: string;
@@ -74,11 +80,12 @@ export function seedsOf(
     .flatMap(({ columns, words, mention }): Seed[] => {
       const column = columns[0]!;
       const self = isOwn && table.key.length === 1 && column === table.key[0];
-      if (mention?.path) return [{ condition: within(mention, sql`= ${subject.id}`), words, columns }];
+      if (mention?.path) return [{ condition: within(mention, spellingsOf(subject.id)), words, columns }];
       const printed = spelling(label, column);
-      if (printed === null) return [];
+      if (printed.length === 0) return [];
       // Compared in the column's own type: the parameter takes it from there.
-      return [{ condition: sql`${id('t', column)} = ${printed}`, words, columns: self ? [] : columns }];
+      const condition = anyOf(...printed.map((p) => sql`${id('t', column)} = ${p}`));
+      return [{ condition, words, columns: self ? [] : columns }];
     });
   const byIdentifier = (line?.mentions ?? []).flatMap((m): Seed[] => {
     const hashed = identifiers[m.is];
@@ -94,6 +101,7 @@ export function seedsOf(
 const anyWithin = ({ column, path }: Mention, test: (value: Sql) => Sql): Sql =>
   sql`exists (select 1 from jsonb_path_query(${id('t', column)}::jsonb, ${literal(path!)}::jsonpath) v(x) where ${test(sql`v.x #>> '{}'`)})`;
 
-const within = (mention: Mention, equal: Sql): Sql => anyWithin(mention, (value) => sql`${value} ${equal}`);
+const within = (mention: Mention, spellings: readonly string[]): Sql =>
+  anyWithin(mention, (value) => anyOf(...spellings.map((s) => sql`${value} = ${s}`)));
 
 export const anySeed = (seeds: readonly Seed[]): Sql => anyOf(...seeds.map((s) => s.condition));
