@@ -3,9 +3,21 @@
  * version that is there now. A version is known by the transaction that wrote it (xmin): an update makes another one, also
  * when nothing in it differs, and under the row's lock PostgreSQL asks again of the newest version.
  */
-import { cte, empty, id, keyAsText, type Sql, sql, summed, tableId, typed, united } from '../../platform/sql';
+import {
+  cte,
+  empty,
+  id,
+  keyAsText,
+  list,
+  type Sql,
+  sql,
+  summed,
+  tableId,
+  typed,
+  united,
+} from '../../platform/sql';
 import type { Dependant, Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { goingDependants, mayStay } from '../../policies/going';
 import { belongs } from './files';
 import type { Archived, Batch } from './request';
 
@@ -69,23 +81,37 @@ const lookedAt = (d: Dependant, policy: Policy, versions: Archived['versions']):
 
 /**
  * Part `unlike`, one row: raises unless the rows that went along, parts `d0` …, are those that were archived of the rows that
- * went. One that was changed or removed since the look before is found here only.
+ * went. One that was changed or removed since the look before is found here only. One that a trigger may have kept is no reason
+ * yet: it refers to nothing then, which a foreign key or the count after says of the row that has to stay (`unlikeAfterwards`).
  */
 export function unlikeAlong({ request: { archived }, policy }: Batch): Sql | null {
   const going = goingDependants(policy);
   if (archived === undefined || going.length === 0) return null;
-  const numbers = going.map((_, i) => {
-    const { versions, counts } = archived.children[i]!;
-    const relation = id(`d${i}`);
-    const expected = sql`select coalesce(sum((${among(counts)} ->> g.key::text)::bigint), 0) from gone g`;
-    return sql`(select count(*) filter (where (${among(versions)} ->> x.key = x.version) is not true) from ${relation} x)
-      + abs((select count(*) from ${relation}) - (${expected}))`;
+  const other = going.map((_, i) => {
+    const { versions } = archived.children[i]!;
+    return sql`(select count(*) filter (where (${among(versions)} ->> x.key = x.version) is not true) from ${id(`d${i}`)} x)`;
   });
+  const missing = (staying: boolean) =>
+    going.flatMap((d, i) => {
+      const expected = sql`select coalesce(sum((${among(archived.children[i]!.counts)} ->> g.key::text)::bigint), 0) from gone g`;
+      return mayStay(d) === staying ? [sql`abs((select count(*) from ${id(`d${i}`)}) - (${expected}))`] : [];
+    });
   // Where a trigger has kept a row, the receipt says so, and finds out which.
   const isAll = sql`(select count(*) from gone) = (select count(*) from locked)`;
+  const now = (numbers: readonly Sql[]) =>
+    sql`case when ${isAll} then (${summed(numbers)})::bigint else 0 end`;
   return cte(
     'unlike',
-    sql`select retention.refuse_unlike(case when ${isAll} then (${summed(numbers)})::bigint else 0 end) as n`,
+    sql`select ${list(
+      sql`retention.refuse_unlike(${now([...other, ...missing(false)])}) as n`,
+      going.some(mayStay) && sql`set_config('lapse.unlike', (${now(missing(true))})::text, true) as later`,
+    )}`,
     true,
   );
 }
+
+/** After the count: raises where a row is missing that no trigger has kept; null where none may keep any. */
+export const unlikeAfterwards = ({ request: { archived }, policy }: Batch): Sql | null =>
+  archived !== undefined && goingDependants(policy).some(mayStay)
+    ? sql`retention.refuse_unlike(coalesce(nullif(current_setting('lapse.unlike', true), ''), '0')::bigint) as unlike`
+    : null;

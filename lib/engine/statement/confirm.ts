@@ -15,6 +15,7 @@ import {
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
 import { declaresTriggers, goingDependants, mayStay, rowsLeave } from '../../policies/going';
+import { unlikeAfterwards } from './archived';
 import { unindexed, withinBlocks } from './heap';
 import { expired, unmarked } from './predicate';
 import { SEEN_PRESSURE } from './pressure';
@@ -30,8 +31,9 @@ const isCounted = (policy: Policy): boolean => rowsLeave(policy) && !declaresTri
 export const confirming = (b: Batch): Sql => {
   const batch = sql`${typed(b.request.runId, 'uuid')}, ${typed(b.request.seq, 'int')}`;
   const pressure = b.request.asksForPressure ? sql`${SEEN_PRESSURE} as pressure,\n    ` : empty;
+  const unlike = unlikeAfterwards(b);
   return sql`select retention.confirm_batch(${batch}, ${still(b)}) as confirmed,
-    ${pressure}extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
+    ${unlike ? sql`${unlike},\n    ` : empty}${pressure}extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
 };
 
 /** How many rows are there that should not be; null where the count says it. */

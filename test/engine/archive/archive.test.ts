@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runPolicy } from '@/lib/engine/run/run';
 import { linesOf } from '@/lib/files/archive/read';
 import { validateArchive } from '@/lib/files/archive/validate';
+import type { Policy } from '@/lib/policies/contract';
 import { type Archived, archivedFiles } from '../../support/archived';
 import { runRequest } from '../../support/engine';
 import { suffixed } from '../../support/files';
@@ -69,6 +70,30 @@ it('a row that a trigger keeps becomes a dead letter, and the others are archive
   expect(await e.db.sql('select row_key from retention.dead_letter')).toEqual([{ row_key: ids[1] }]);
   expect((await e.all()).notes).toHaveLength(2);
 });
+
+/** A trigger may keep notes, which the policy says. */
+async function keepingNotes(foreignKey: boolean): Promise<Policy> {
+  await e.db.sql(`create function keeps() returns trigger language plpgsql as $$ begin
+      return case when old.words = 'stay' then null else old end; end $$;
+    create trigger keeps before delete on notes for each row execute function keeps()`);
+  const declared = { knownTriggers: ['keeps'], ...(foreignKey ? {} : { foreignKey: false as const }) };
+  return { ...e.policy, dependants: e.policy.dependants.map((d) => ({ ...d, ...declared })) };
+}
+
+it.each(['cascade', 'no action', null])(
+  'a row becomes a dead letter whose dependant a trigger keeps (foreign key: %s), and the others are archived and go',
+  async (onDelete) => {
+    const ids = await pictures(3);
+    await e.db.sql('alter table notes drop constraint notes_picture_fkey');
+    if (onDelete)
+      await e.db.sql(`alter table notes add foreign key (picture) references pictures on delete ${onDelete}`);
+    await e.db.sql(`update notes set words = 'stay' where picture = $1 and file is null`, [ids[1]]);
+    const done = await e.runNow(await keepingNotes(onDelete !== null));
+    expect(done, done.message).toMatchObject({ outcome: 'succeeded', deleted: 2, dependantsDeleted: 4 });
+    expect(await e.db.sql('select row_key from retention.dead_letter')).toEqual([{ row_key: ids[1] }]);
+    expect((await e.all()).notes).toHaveLength(2);
+  },
+);
 
 it('names the archive in the receipt, and remembers whose rows it holds and until when', async () => {
   const ids = await pictures(2);
@@ -245,14 +270,14 @@ it('takes no receipt of such a policy without an archive, and none of another ba
   ).rejects.toThrow(/does not hold/);
 });
 
-it('rolls back when what goes along changes in the very moment it goes, and leaves its row', async () => {
+/** Between the look at what goes along and the deletion no other request fits: the parts of the statements are asked alone. */
+async function inTheMoment(policy: Policy) {
   const [first] = await pictures(2);
-  // Between the look at what goes along and the deletion no other request fits: the part of the statement is asked alone.
   const { sql } = await import('@/lib/platform/sql');
-  const { unlikeAlong } = await import('@/lib/engine/statement/archived');
+  const { unlikeAlong, unlikeAfterwards } = await import('@/lib/engine/statement/archived');
   const { batchOf } = await import('@/lib/engine/statement/request');
   const b = batchOf({
-    policy: e.policy,
+    policy,
     version: 'v',
     runId: PERSON,
     fence: '1',
@@ -271,18 +296,39 @@ it('rolls back when what goes along changes in the very moment it goes, and leav
       children: [{ counts: { [first!]: 2 }, versions: { '1': '7', '2': '7' } }],
     },
   });
-  const along = (rows: string) => {
-    const query = sql`with locked as (select 1), gone as (select ${first!}::uuid as key), d0 as (select * from (values ${rows}) v(key, version)), ${unlikeAlong(b)!} select n from unlike`;
-    const text = query.text.replace('$2', rows);
-    const values = query.values.filter((_, i) => i !== 1);
-    return e.db.sql(
-      text.replace(/\$(\d+)/g, (_, n: string) => (Number(n) > 2 ? `$${Number(n) - 1}` : `$${n}`)),
-      values as unknown[],
-    );
+  const session = await e.db.session();
+  return {
+    along: (rows: string) => {
+      const query = sql`with locked as (select 1), gone as (select ${first!}::uuid as key), d0 as (select * from (values ${rows}) v(key, version)), ${unlikeAlong(b)!} select n from unlike`;
+      const text = query.text.replace('$2', rows);
+      const values = query.values.filter((_, i) => i !== 1);
+      return session.sql(
+        text.replace(/\$(\d+)/g, (_, n: string) => (Number(n) > 2 ? `$${Number(n) - 1}` : `$${n}`)),
+        values as unknown[],
+      );
+    },
+    afterwards: () => session.sql(sql`select ${unlikeAfterwards(b) ?? sql`1`}`.text),
+    session,
   };
+}
+
+it('rolls back when what goes along changes in the very moment it goes, and leaves its row', async () => {
+  const { along, session } = await inTheMoment(e.policy);
   expect(await along(`('1', '7'), ('2', '7')`)).toEqual([{ n: '0' }]);
   await expect(along(`('1', '7'), ('2', '8')`)).rejects.toMatchObject({ code: 'LP022' });
   await expect(along(`('1', '7')`)).rejects.toMatchObject({ code: 'LP022' });
+  session.end();
+});
+
+it('rolls back, too, where a trigger might have kept it and has not', async () => {
+  const { along, afterwards, session } = await inTheMoment(await keepingNotes(true));
+  await expect(along(`('1', '7'), ('2', '8')`)).rejects.toMatchObject({ code: 'LP022' });
+  await session.sql('begin');
+  expect(await along(`('1', '7'), ('2', '7')`)).toEqual([{ n: '0' }]);
+  await afterwards();
+  expect(await along(`('1', '7')`)).toEqual([{ n: '0' }]);
+  await expect(afterwards()).rejects.toMatchObject({ code: 'LP022' });
+  session.end();
 });
 
 it('reads rows that are too large together in parts, and refuses one that is too large alone', async () => {

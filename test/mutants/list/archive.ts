@@ -231,4 +231,20 @@ export const archiveMutants: readonly Mutant[] = [
     replace: '',
     tests: [`${restore}:by a drain`],
   },
+  {
+    id: 'AR30',
+    promise: 'What a trigger keeps of what goes along sets its row aside, and stops no other.',
+    file: before,
+    find: 'mayStay(d) === staying',
+    replace: 'staying === false',
+    tests: [`${engine}:whose dependant a trigger keeps`],
+  },
+  {
+    id: 'AR31',
+    promise: 'A row is found missing also where a trigger might have kept it.',
+    file: before,
+    find: 'archived !== undefined && goingDependants(policy).some(mayStay)\n    ? sql`',
+    replace: 'archived === undefined && goingDependants(policy).some(mayStay)\n    ? sql`',
+    tests: [`${engine}:where a trigger might have kept it`],
+  },
 ];

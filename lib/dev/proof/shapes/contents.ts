@@ -4,7 +4,7 @@ import type { LinkDraft } from './links';
 import { filesOf, keyOf, scopeOf } from './named';
 import type { Rolls } from './rolls';
 import type { Action, Link, ShapeTable } from './shape';
-import { addFile, addKey, addOwners, Draft } from './tables';
+import { addFile, addKey, addOwners, Draft, nameBeside } from './tables';
 import type { ValueType } from './values';
 
 type Content = NonNullable<PolicyInput['contents']>[number];
@@ -23,7 +23,7 @@ export function contentsIn(rolls: Rolls, drafts: Draft[], enumType: ValueType): 
   if (governed.partitions || governed.clock?.in || !rolls.chance(16)) return [];
   const others = drafts.length;
   return Array.from({ length: rolls.chance(20) ? 2 : 1 }, (_, i) => {
-    const draft = new Draft(governed.schema, governed.names.next(`bodies_${i}`), rolls, 0);
+    const draft = new Draft(governed.schema, nameBeside(drafts, governed.names, `bodies_${i}`), rolls, 0);
     addKey(draft, rolls, enumType);
     addOwners(draft, rolls, 25);
     addFile(draft, rolls, 50);

@@ -2,7 +2,7 @@
 import type { LinkDraft } from './links';
 import type { Rolls } from './rolls';
 import { quoted, type ShapeTable, tableOf } from './shape';
-import { addKey, Draft } from './tables';
+import { addKey, Draft, nameBeside } from './tables';
 import { age, written } from './times';
 import type { ValueType } from './values';
 
@@ -16,7 +16,7 @@ export function clockElsewhere(
   const governed = drafts[0]!;
   const { clock } = governed;
   if (governed.partitions || !clock || clock.second || !rolls.chance(12)) return null;
-  const parent = new Draft(governed.schema, governed.names.next('parents'), rolls, 0);
+  const parent = new Draft(governed.schema, nameBeside(drafts, governed.names, 'parents'), rolls, 0);
   addKey(parent, rolls, enumType);
   const at = governed.columns.findIndex((c) => c.name === clock.column);
   const { type: sql } = governed.columns.splice(at, 1)[0]!;

@@ -57,6 +57,14 @@ export class Draft {
   }
 }
 
+/** For one more table, which stands beside these. */
+export function nameBeside(drafts: readonly Draft[], names: Names, plain: string): string {
+  for (;;) {
+    const name = names.next(plain);
+    if (drafts.every((d) => d.name.toLowerCase() !== name.toLowerCase())) return name;
+  }
+}
+
 export function addKey(draft: Draft, rolls: Rolls, enumType: ValueType): void {
   const last = typeOf(rolls.of(ALONE));
   if (!rolls.chance(35)) draft.key = [draft.add(draft.names.next('id'), last, true)];
