@@ -221,6 +221,5 @@ describe('artifacts by tier', () => {
       const sums = await f.db.sql<{ n: number }>('select sum(deleted)::int as n from retention.tenant_total');
       expect(sums[0]?.n).toBe(total(tiers, 'artifacts'));
     },
-    60_000,
   );
 });

@@ -47,7 +47,7 @@ beforeAll(async () => {
     create table remarks (id bigint generated always as identity primary key, note bigint);
     grant select on notes, remarks to lapse_app`);
   services = { ...e.services, policies: [policy] };
-}, 60_000);
+});
 afterAll(async () => {
   await e.stop();
   await cloud.stop();

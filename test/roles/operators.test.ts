@@ -280,7 +280,7 @@ it('npm run migrate binds exactly those of LAPSE_OPERATORS, says what it changed
   for (const nothing of [undefined, '']) expect((await migrate(nothing)).stdout).toBe('nothing to do\n');
   expect(await migrate('bob')).toMatchObject({ code: 2, stderr: expect.stringContaining('LAPSE_OPERATORS') });
   expect(await bound()).toEqual([{ name: 'bob', tokens: 1 }]);
-}, 60_000);
+});
 
 async function erase(who: keyof typeof TOKENS, body: unknown) {
   const answer = await erasureRoute(() => e.services).POST(

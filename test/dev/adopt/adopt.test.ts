@@ -1,5 +1,5 @@
 /** The way of somebody who has a database and a clone: in a copy of the project, by the commands alone. */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -34,20 +34,28 @@ beforeAll(async () => {
   db = await school();
   copy = mkdtempSync(path.join(tmpdir(), 'lapse-adopt-test-'));
   copyProject(copy, { linked: true });
-  if (existsSync('lib/example')) command('lib/example/remove.ts');
+  if (existsSync('lib/example')) await command('lib/example/remove.ts');
 }, LONG);
 afterAll(async () => {
   rmSync(copy, { recursive: true, force: true });
   await db.stop();
 });
 
-function command(script: string, ...args: string[]): { code: number | null; said: string } {
-  const done = spawnSync(process.execPath, ['node_modules/tsx/dist/cli.mjs', script, ...args], {
-    cwd: copy,
-    encoding: 'utf8',
-    env: { ...process.env, MIGRATION_DATABASE_URL: db.ownerUrl, DATABASE_URL: db.ownerUrl },
+/** This process waits without standing still, so that a command that hangs ends with the limit of its test. */
+function command(script: string, ...args: string[]): Promise<{ code: unknown; said: string }> {
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      ['node_modules/tsx/dist/cli.mjs', script, ...args],
+      {
+        cwd: copy,
+        env: { ...process.env, MIGRATION_DATABASE_URL: db.ownerUrl, DATABASE_URL: db.ownerUrl },
+        timeout: LONG,
+      },
+      (error, stdout, stderr) =>
+        done({ code: error?.code ?? (error ? null : 0), said: `${stdout}${stderr}` }),
+    );
   });
-  return { code: done.status, said: `${done.stdout}${done.stderr}` };
 }
 const adopt = (...args: string[]) => command('lib/dev/cli/adopt.ts', ...args);
 const file = (name: string) => readFileSync(path.join(copy, name), 'utf8');
@@ -64,19 +72,19 @@ async function declared(name: string): Promise<Policy> {
 
 it(
   'writes nothing where a question is open, a table is unknown, or the engine would refuse',
-  () => {
+  async () => {
     const before = file('lib/policies/data-map.ts');
-    expect(adopt('--table', 'Lesson', '--keep', '30d', '--yes')).toMatchObject({
+    expect(await adopt('--table', 'Lesson', '--keep', '30d', '--yes')).toMatchObject({
       code: 1,
       said: expect.stringContaining('lacks --reason, --ground'),
     });
-    expect(adopt('--table', 'lessons', '--yes', ...ANSWERS, '--keep', '30d')).toMatchObject({
+    expect(await adopt('--table', 'lessons', '--yes', ...ANSWERS, '--keep', '30d')).toMatchObject({
       code: 1,
       said: expect.stringContaining('no table lessons'),
     });
-    const kept = adopt('--table', 'studio.outbox', '--keep', '30d', '--yes', ...ANSWERS);
+    const kept = await adopt('--table', 'studio.outbox', '--keep', '30d', '--yes', ...ANSWERS);
     expect(kept).toMatchObject({ code: 1, said: expect.stringContaining('trigger "keep"') });
-    expect(adopt('--table', 'Lesson', '--keep', '30d', ...ANSWERS)).toMatchObject({
+    expect(await adopt('--table', 'Lesson', '--keep', '30d', ...ANSWERS)).toMatchObject({
       code: 1,
       said: expect.stringContaining('--yes'),
     });
@@ -89,7 +97,7 @@ it(
 it(
   'writes policies that fit after its own SQL, and delete exactly the rows that must go',
   async () => {
-    const done = adopt(
+    const done = await adopt(
       ...ANSWERS,
       ...CHOSEN.flatMap(([table, keep]) => ['--table', table, '--keep', keep]),
       '--yes',
@@ -193,11 +201,11 @@ it(
     );
     const before = names.map(file);
     expect(before[0]).toContain(ours);
-    expect(adopt('--yes')).toMatchObject({ code: 0, said: expect.stringContaining('Nothing new') });
+    expect(await adopt('--yes')).toMatchObject({ code: 0, said: expect.stringContaining('Nothing new') });
     expect(names.map(file)).toEqual(before);
 
     await db.sql('create table office.faxes (id bigserial primary key, number text, sent_at timestamptz)');
-    expect(adopt('--yes').code).toBe(0);
+    expect((await adopt('--yes')).code).toBe(0);
     expect(file(names[0]!)).toBe(
       before[0]!.replace('\n});', "\n  'office.faxes': { undecided: true },\n});"),
     );

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readOnly } from '@/lib/dev/read-only';
@@ -50,25 +51,21 @@ it('lets nothing be written over a plain connection', async () => {
   expect(rows[0].n).toBe(0);
 });
 
-it('says what to set where no database is named', () => {
-  const env = { ...process.env, PLAN_DATABASE_URL: '', DATABASE_URL: '' };
-  const run = spawnSync(process.execPath, ['node_modules/tsx/dist/cli.mjs', 'lib/dev/cli/plan.ts'], {
+const plan = (args: readonly string[] = [], env: NodeJS.ProcessEnv = process.env) =>
+  promisify(execFile)(process.execPath, ['node_modules/tsx/dist/cli.mjs', 'lib/dev/cli/plan.ts', ...args], {
     env,
-    encoding: 'utf8',
+    timeout: 80_000,
+  }).catch((error: { code: number; stdout: string; stderr: string }) => error);
+
+it('says what to set where no database is named', async () => {
+  expect(await plan([], { ...process.env, PLAN_DATABASE_URL: '', DATABASE_URL: '' })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('set PLAN_DATABASE_URL'),
   });
-  expect(run.status).toBe(2);
-  expect(run.stderr).toContain('set PLAN_DATABASE_URL');
 });
 
-it('prints the plan of the policies of this project as Markdown and as JSON', () => {
-  const run = (...args: string[]) =>
-    spawnSync(
-      process.execPath,
-      ['node_modules/tsx/dist/cli.mjs', 'lib/dev/cli/plan.ts', '--database', e.db.ownerUrl, ...args],
-      {
-        encoding: 'utf8',
-      },
-    );
-  expect(run().stdout).toMatch(/^## Retention plan\n/);
-  expect(JSON.parse(run('--json', '--days', '7').stdout)).toMatchObject({ days: 7 });
+it('prints the plan of the policies of this project as Markdown and as JSON', async () => {
+  const over = ['--database', e.db.ownerUrl];
+  expect((await plan(over)).stdout).toMatch(/^## Retention plan\n/);
+  expect(JSON.parse((await plan([...over, '--json', '--days', '7'])).stdout)).toMatchObject({ days: 7 });
 });

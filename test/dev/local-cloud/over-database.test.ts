@@ -211,12 +211,17 @@ it('npm run local -- --database prints the settings alone, and stops in order', 
     async () => child.kill('SIGKILL'),
   );
   let [out, err] = ['', ''];
-  child.stdout.on('data', (d) => (out += d));
   await new Promise<void>((done, failed) => {
     child.once('exit', () => failed(new Error(err)));
+    // Two pipes: what was written to one first may be read last.
+    const whenBoth = () => err.includes('Ctrl-C') && /^NEON_HTTP_ENDPOINT=.*\n/m.test(out) && done();
+    child.stdout.on('data', (d) => {
+      out += d;
+      whenBoth();
+    });
     child.stderr.on('data', (d) => {
       err += d;
-      if (err.includes('Ctrl-C')) done();
+      whenBoth();
     });
   });
   const names = out

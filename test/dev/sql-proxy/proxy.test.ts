@@ -292,6 +292,14 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
       await client.query(`alter system set ${setting.replace('%', `${folder}/`)}`);
     await client.query('select pg_reload_conf()');
     await client.end();
+    // The server reads its settings again when it comes to it.
+    await expect
+      .poll(async () => {
+        const next = new Client({ connectionString: `postgresql://postgres:a-password@${at}` });
+        await next.connect();
+        return (await next.query('show ssl').finally(() => next.end())).rows;
+      })
+      .toEqual([{ ssl: 'on' }]);
     const asked = async (query: string) => {
       const settings = readProxySettings({
         SQL_PROXY_DATABASE: `postgresql://${at}${query}`,

@@ -53,7 +53,7 @@ it('takes a row with more below it than a batch apart, and the row itself last',
     ...Array.from({ length: 9 }, (_, i) => `public.child_7 ${32 + i}`),
     'public.doc 3',
   ]);
-}, 60_000);
+});
 
 it('finds what hangs on rows behind others that it knows already', async () => {
   await planted(
@@ -142,7 +142,7 @@ describe('after a batch that says how many rows hang on one', () => {
     expect(new Set(gone).size).toBe(rows);
     expect(await present(e, 'doc', 'note', 'page')).toEqual([]);
     expect(seen.some((s) => s.counted && s.error === null)).toBe(true);
-  }, 60_000);
+  });
 
   it('lets nothing go where the deletion finds more than a batch may take, and counts first then', async () => {
     await planned(60, 1);

@@ -153,6 +153,7 @@ it('every alert has a case in which it fires and says so', () => {
 const promtool = (args: string[], input?: string) => {
   const { status, stdout, stderr } = spawnSync('promtool', args, {
     encoding: 'utf8',
+    timeout: 60_000,
     ...(input ? { input } : {}),
   });
   return { status, says: `${stdout}${stderr}` };
