@@ -87,6 +87,12 @@ async function fill(ownerUrl: string, history: Size): Promise<void> {
       from generate_series(1, $1::int) i on conflict do nothing`,
     [history.organizations],
   );
+  // Each has a row of its own, of the last month: what is looked up by organization finds one for each.
+  await owner.query(
+    `insert into artifacts (id, organization_id, user_id, kind, storage_key, size_bytes, created_at)
+      select md5('artifact of ' || o.id)::uuid, o.id, o.owner_id, 'blog_content', null, 100, now() - make_interval(hours => 1 + o.i::int % 700)
+      from (select id, owner_id, row_number() over (order by id) as i from organizations) o`,
+  );
   await owner.end();
   const governed = policies.map((p) => ({
     name: p.name,

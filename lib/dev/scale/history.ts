@@ -146,14 +146,20 @@ async function seal(owner: Client, { runs, log }: History): Promise<void> {
   await owner.query('analyze retention.run, retention.receipt');
   await owner.query('alter table retention.run disable trigger user');
   await owner.query(
-    `insert into retention.audit_entry (actor, action, subject, reason, detail)
-    select r.actor, 'run.sealed', r.id::text, 'retention', jsonb_build_object('policy', r.policy, 'version', r.policy_version,
-      'outcome', r.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', '[]'::jsonb, 'deleted', d.deleted, 'digest', d.digest)
+    `create temporary table to_seal as
+    select r.actor, r.id::text as run, jsonb_build_object('policy', r.policy, 'version', r.policy_version,
+      'outcome', r.outcome, 'receipts', d.receipts, 'last_seq', d.last_seq, 'gaps', '[]'::jsonb, 'deleted', d.deleted, 'digest', d.digest) as detail
     from retention.run r join (
       select run, count(*) as receipts, max(seq) as last_seq, sum(deleted) as deleted,
         encode(sha256(string_agg(hash, ''::bytea order by seq)), 'hex') as digest
       from retention.receipt group by run) d on d.run = r.id
     order by r.started_at`,
+  );
+  // The last entry is looked for before each one, by a plan that is made once, while the chain is empty: it has to be its index.
+  await owner.query('set enable_seqscan = off');
+  await owner.query(
+    `insert into retention.audit_entry (actor, action, subject, reason, detail)
+    select actor, 'run.sealed', run, 'retention', detail from to_seal`,
   );
   await owner.query(`update retention.run set sealed_at = finished_at where mode = 'delete'`);
   await owner.query('alter table retention.run enable trigger user');
@@ -161,6 +167,7 @@ async function seal(owner: Client, { runs, log }: History): Promise<void> {
     `select count(*) from generate_series(1, $1::int) i cross join lateral retention.record('otto', ${oneOf(ACTS)}, ${id('act')}::text, 'case ' || i, '{}')`,
     [Math.round(runs / 10)],
   );
+  await owner.query('reset enable_seqscan');
 }
 
 /** As retention.index_receipts makes it receipt by receipt, behind the runs; these have no dependants whose keys would be in it. */
