@@ -1,5 +1,5 @@
-/** Runs once per server instance: a wrong setting stops it here, by name, before anything can be deleted. */
-import * as Sentry from '@sentry/nextjs';
+/** Runs once per server instance, at its start: a wrong setting stops it here, by name, before anything can be deleted. */
+import type { Instrumentation } from 'next';
 
 export async function register() {
   if (process.env.NEXT_RUNTIME !== 'nodejs') return;
@@ -16,4 +16,9 @@ export async function register() {
   }
 }
 
-export const onRequestError = Sentry.captureRequestError;
+/** What Next could not answer: in the log and in Sentry under the digest that its page shows. */
+export const onRequestError: Instrumentation.onRequestError = async (error) => {
+  if (process.env.NEXT_RUNTIME !== 'nodejs') return;
+  const { notAnswered } = await import('./lib/http/answered');
+  await notAnswered(error);
+};

@@ -6,10 +6,12 @@ export default function PageError({ error }: { error: Error & { digest?: string 
     <div className="grid gap-3 py-8">
       <h1>This page could not be read</h1>
       <p>
-        Nothing was changed. Reference: <code>{error.digest ?? 'none'}</code>, in the log of this deployment.
+        Nothing was changed. Reference: <code>{error.digest ?? 'none'}</code>, in the log of this deployment
+        and in Sentry.
       </p>
       <p>
-        <a href="?" className="button">
+        {/* biome-ignore lint/a11y/useValidAnchor: this page itself, with its parameters */}
+        <a href="" className="button">
           Try again
         </a>
       </p>

@@ -19,12 +19,13 @@ import { Progress, State } from './parts/state';
 import { Stopped } from './parts/stopped';
 import { Table } from './parts/table';
 import { Ago } from './parts/time';
+import { shown } from './shown';
 import { type Visit, visit } from './visit';
 import { whatWaits } from './waiting';
 
 export const metadata: Metadata = { title: 'Policies' };
 
-export default async function Policies({ searchParams }: PageProps<'/'>) {
+export default shown(async function Policies({ searchParams }: PageProps<'/'>) {
   const v = await visit('/', searchParams);
   const { services: s } = v;
   const now = reading(s, 'The policies', () => policiesNow(s, s.policies));
@@ -55,7 +56,7 @@ export default async function Policies({ searchParams }: PageProps<'/'>) {
       </Section>
     </Page>
   );
-}
+});
 
 const PolicyList = ({ visit: v, all: { policies, live } }: { visit: Visit; all: PoliciesNow }) => (
   <>

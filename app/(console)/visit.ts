@@ -1,10 +1,11 @@
 /** What every page of the console asks first: who reads it, and may they. Nothing is read for anyone else. */
 import { cookies } from 'next/headers';
-import { forbidden, redirect } from 'next/navigation';
+import { redirect } from 'next/navigation';
 import { SAID_COOKIE, type Said, whatWasSaid } from '@/lib/http/console/said';
 import { SESSION_COOKIE, type Who, whoHas } from '@/lib/http/console/session';
 import type { Permission } from '@/lib/platform/settings/roles';
 import { type Services, services } from '@/lib/services';
+import { notAllowed } from './shown';
 
 export type Searched = Promise<Record<string, string | string[] | undefined>>;
 
@@ -35,7 +36,7 @@ export async function visit(path: string, searched: Searched, needs: Permission 
     ),
   );
   if (who === null) redirect(`/sign-in?back=${encodeURIComponent(withQuery(path, asked))}`);
-  if (!who.may(needs)) forbidden();
+  if (!who.may(needs)) notAllowed();
   const s = services();
   const now = s.clock();
   const said = await whatWasSaid(jar.get(SAID_COOKIE)?.value, asked.said, s.settings.sessionSecret, now);

@@ -69,6 +69,14 @@ export function failed(
   );
 }
 
+/** A page that Next could not show says the digest of its error, under which the log and Sentry have it. */
+export async function notAnswered(error: unknown, log = createLog({ level: 'error' })): Promise<void> {
+  const correlationId = String((error as { digest?: unknown } | null)?.digest ?? 'none');
+  const about = { script: 'console', correlationId };
+  const own = log.child({ correlation_id: correlationId, script: about.script });
+  await flushed(async () => failed(error, about, own, 'page.failed'));
+}
+
 /** What Sentry was sent leaves before the answer: a function may be frozen after it. */
 export async function flushed<T>(work: () => Promise<T>): Promise<T> {
   try {

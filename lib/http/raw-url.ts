@@ -3,7 +3,8 @@
  * so that a misspelled dry run would be a real one; the header written by `watchRequests` still has them all.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { noteAnswer } from './page-status';
 
 const RAW_QUERY = 'x-lapse-raw-query';
 
@@ -26,6 +27,8 @@ export function noteRequest(message: Pick<IncomingMessage, 'url' | 'headers' | '
 /** Called once per instance, at its start. */
 export function watchRequests(): void {
   subscribe('http.server.request.start', (event) => {
-    noteRequest((event as { request: IncomingMessage }).request);
+    const { request, response } = event as { request: IncomingMessage; response: ServerResponse };
+    noteRequest(request);
+    noteAnswer(request, response);
   });
 }

@@ -36,7 +36,7 @@ describe.each(LOOKED)('%s', { timeout: MANY_MS }, (look) => {
     expect(window.faults).toEqual([]);
   });
 
-  it('while the database cannot be read each page says so with a reference, and Stop all stays', async () => {
+  it('while the database cannot be read each page says so, why, what to do, and a reference; Stop all stays', async () => {
     c = await openConsole();
     const window = await c.as('alex', look);
     // Lapse's own tables are what pages read; the bar needs none of them.
@@ -54,7 +54,9 @@ describe.each(LOOKED)('%s', { timeout: MANY_MS }, (look) => {
       await settled(window.page);
       const said = await window.page.locator('main').innerText();
       expect([path, said]).toEqual([path, expect.stringMatching(/could not be read|could not be shown/)]);
-      expect([path, said]).toEqual([path, expect.stringMatching(/Reference: [\w-]+/)]);
+      expect([path, said]).toEqual([path, expect.stringMatching(/SQLSTATE (42P01|42883|3F000)/)]);
+      expect([path, said]).toEqual([path, expect.stringContaining('npm run migrate')]);
+      expect([path, said]).toEqual([path, expect.stringMatching(/Reference: [\w-]{36}/)]);
       expect(await window.page.getByText('Stop all', { exact: true }).count()).toBe(1);
       await clean(window, path);
     }

@@ -8,6 +8,7 @@ import { Part } from '../parts/notes';
 import { Clock, State } from '../parts/state';
 import { Table } from '../parts/table';
 import { Ago } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, type Visit, visit } from '../visit';
 import { whatWaits } from '../waiting';
 
@@ -24,7 +25,7 @@ const KINDS: Record<Waiting['kind'], string> = {
   hold: 'Hold to review',
 };
 
-export default async function Attention({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Attention({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/attention', searchParams);
   const found = await whatWaits();
   return (
@@ -45,7 +46,7 @@ export default async function Attention({ searchParams }: { searchParams: Search
       </Section>
     </Page>
   );
-}
+});
 
 function List({ visit: v, waiting }: { visit: Visit; waiting: readonly Waiting[] }) {
   return (

@@ -4,17 +4,19 @@ import { auditPath, type ChainLook, filtersOf, lookAtChain } from '@/lib/http/co
 import { reading } from '@/lib/http/console/reading';
 import { countOf } from '@/lib/http/console/words';
 import { type AuditEntry, type EntriesAsk, readEntries } from '@/lib/operators/audit/entries';
+import { policyInWords } from '@/lib/policies/step-names';
 import { Ask } from '../parts/ask';
 import { Page, Section } from '../parts/frame';
 import { Later, Part } from '../parts/notes';
 import { State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Visit, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Audit' };
 
-export default async function Audit({ searchParams }: PageProps<'/audit'>) {
+export default shown(async function Audit({ searchParams }: PageProps<'/audit'>) {
   const v = await visit('/audit', searchParams, 'audit');
   const { verify, ...asked } = v.asked;
   const { filters, wrong } = filtersOf(asked);
@@ -63,7 +65,7 @@ export default async function Audit({ searchParams }: PageProps<'/audit'>) {
       </Section>
     </Page>
   );
-}
+});
 
 function Look({ of: { entries, head, complete, problems } }: { of: ChainLook }) {
   const count = `${countOf(entries)} entries`;
@@ -169,11 +171,11 @@ async function Entries({ visit: v, filters }: { visit: Visit; filters: EntriesAs
 
 function About({ of: { action, subject, detail } }: { of: AuditEntry }) {
   const policy = typeof detail.policy === 'string' ? detail.policy : null;
-  const about = action === 'run.sealed' ? <a href={`/runs/${subject}`}>{subject}</a> : subject;
+  const about = action === 'run.sealed' ? <a href={`/runs/${subject}`}>{subject}</a> : policyInWords(subject);
   return (
     <>
       {about}
-      {policy !== null && policy !== subject && ` (${policy})`}
+      {policy !== null && policy !== subject && ` (${policyInWords(policy)})`}
     </>
   );
 }

@@ -7,11 +7,12 @@ import { ForWhoMay, Reason } from '../parts/deciding';
 import { Confirm, Field, TypedName } from '../parts/forms';
 import { Page, Section } from '../parts/frame';
 import { Table } from '../parts/table';
+import { shown } from '../shown';
 import { type Searched, type Visit, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Blacklist' };
 
-export default async function Blacklist({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Blacklist({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/blacklist', searchParams, 'audit');
   const { table, hash } = v.asked;
   const isNamed = table !== undefined && /^[0-9a-f]{64}$/.test(hash ?? '');
@@ -32,7 +33,7 @@ export default async function Blacklist({ searchParams }: { searchParams: Search
       {isNamed ? <Remove visit={v} table={table} hash={hash!} /> : <Find visit={v} table={table} />}
     </Page>
   );
-}
+});
 
 const Find = ({ visit: v, table }: { visit: Visit; table: string | undefined }) => (
   <Section id="find" title="Find an entry">

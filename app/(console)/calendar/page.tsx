@@ -6,13 +6,14 @@ import { RequestError } from '@/lib/platform/errors';
 import { Page, Section } from '../parts/frame';
 import { Empty, Later } from '../parts/notes';
 import { Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Visit, visit } from '../visit';
 import { CalendarFilter } from './filter';
 import { MonthGrid } from './month';
 
 export const metadata: Metadata = { title: 'Calendar' };
 
-export default async function Calendar({ searchParams }: PageProps<'/calendar'>) {
+export default shown(async function Calendar({ searchParams }: PageProps<'/calendar'>) {
   const v = await visit('/calendar', searchParams);
   const { policy = '', org = '' } = v.asked;
   const query = new URLSearchParams({ ...(policy ? { policy } : {}), ...(org ? { org } : {}) }).toString();
@@ -47,7 +48,7 @@ export default async function Calendar({ searchParams }: PageProps<'/calendar'>)
       </Section>
     </Page>
   );
-}
+});
 
 type Asked = Month | { readonly refused: string };
 

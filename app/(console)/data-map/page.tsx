@@ -6,11 +6,12 @@ import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { shown } from '../shown';
 import { visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Data map' };
 
-export default async function DataMap({ searchParams }: PageProps<'/data-map'>) {
+export default shown(async function DataMap({ searchParams }: PageProps<'/data-map'>) {
   const v = await visit('/data-map', searchParams);
   const page = await reading(v.services, 'The data map', () => dataMapPage(v.services));
   return (
@@ -18,7 +19,7 @@ export default async function DataMap({ searchParams }: PageProps<'/data-map'>) 
       <Part of={page}>{(found) => <Shown page={found} />}</Part>
     </Page>
   );
-}
+});
 
 function Shown({ page: { findings, tables } }: { page: DataMapPage }) {
   return (

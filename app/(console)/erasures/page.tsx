@@ -9,6 +9,7 @@ import { Part } from '../parts/notes';
 import { Clock, State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Erasures' };
@@ -21,7 +22,7 @@ const STATES: Record<string, string> = {
   withdrawn: 'Withdrawn',
 };
 
-export default async function Erasures({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Erasures({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/erasures', searchParams, 'audit');
   const settled = v.asked.settled === '1';
   const found = await reading(v.services, 'The erasures', () =>
@@ -80,7 +81,7 @@ export default async function Erasures({ searchParams }: { searchParams: Searche
       </Section>
     </Page>
   );
-}
+});
 
 const TONES = { requested: 'wait', done: 'good', withdrawn: 'rest' } as const;
 

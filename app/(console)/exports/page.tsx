@@ -10,6 +10,7 @@ import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, type Visit, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Exports' };
@@ -21,7 +22,7 @@ const STATES: Record<ExportRow['state'], string> = {
   gone: '○ Gone from the store',
 };
 
-export default async function Exports({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Exports({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/exports', searchParams, 'audit');
   const found = await reading(v.services, 'The exports', () => exportRows(v.services, v.asked.after));
   const ask = mayAct(v, 'operate') && (
@@ -70,7 +71,7 @@ export default async function Exports({ searchParams }: { searchParams: Searched
       </Section>
     </Page>
   );
-}
+});
 
 function Decide({ visit: v, of: { id, state } }: { visit: Visit; of: ExportRow }) {
   if (!mayAct(v, 'operate') || (state !== 'written' && state !== 'requested')) return null;

@@ -7,11 +7,12 @@ import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Extensions' };
 
-export default async function Extensions({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Extensions({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/extensions', searchParams, 'audit');
   const found = await reading(v.services, 'The extensions', () => extensions(v.services, v.asked.after));
   const mayEnd = mayAct(v, 'approve');
@@ -64,4 +65,4 @@ export default async function Extensions({ searchParams }: { searchParams: Searc
       </Section>
     </Page>
   );
-}
+});

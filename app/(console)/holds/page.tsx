@@ -8,11 +8,12 @@ import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Holds' };
 
-export default async function Holds({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Holds({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/holds', searchParams, 'audit');
   const released = v.asked.released === '1';
   const { after } = v.asked;
@@ -77,7 +78,7 @@ export default async function Holds({ searchParams }: { searchParams: Searched }
       </Section>
     </Page>
   );
-}
+});
 
 const Scope = ({ of: { scope, subject, table_name: table } }: { of: Held }) => (
   <>

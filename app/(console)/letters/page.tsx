@@ -3,17 +3,19 @@ import type { Metadata } from 'next';
 import { type Letter, letters } from '@/lib/http/console/lists';
 import { reading } from '@/lib/http/console/reading';
 import { saidTo } from '@/lib/http/console/said';
+import { policyInWords } from '@/lib/policies/step-names';
 import { link, mayAct, nextOf, Reason } from '../parts/deciding';
 import { Post } from '../parts/forms';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, type Visit, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Dead letters' };
 
-export default async function Letters({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Letters({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/letters', searchParams, 'audit');
   const kind = v.asked.kind === 'file' ? 'file' : 'row';
   const policy = v.asked.policy || undefined;
@@ -25,7 +27,7 @@ export default async function Letters({ searchParams }: { searchParams: Searched
     <Page title="Dead letters" said={v.said} asOf={v.now}>
       <Section
         id="letters"
-        title={`${kind === 'row' ? 'Rows' : 'Files'}${policy ? ` of ${policy}` : ''}`}
+        title={`${kind === 'row' ? 'Rows' : 'Files'}${policy ? ` of ${policyInWords(policy)}` : ''}`}
         acts={
           <>
             <a href={link('/letters', { kind: other })}>{other === 'row' ? 'Rows' : 'Files'}</a>
@@ -45,7 +47,7 @@ export default async function Letters({ searchParams }: { searchParams: Searched
       </Section>
     </Page>
   );
-}
+});
 
 const List = ({ entries, kind, now }: { entries: readonly Letter[]; kind: 'row' | 'file'; now: Date }) => (
   <Table
@@ -87,7 +89,7 @@ function RetryAll({ visit: v, kind, policy }: { visit: Visit; kind: 'row' | 'fil
     >
       <Reason said={saidTo(v.said, 'retry-letters')} />
       <button type="submit" className="button justify-self-start">
-        Try all of {policy} again
+        Try all of {policyInWords(policy)} again
       </button>
     </Post>
   );

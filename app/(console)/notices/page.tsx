@@ -8,6 +8,7 @@ import { Part } from '../parts/notes';
 import { State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Notices' };
@@ -18,7 +19,7 @@ const STATES = {
   unsure: ['▲', 'Perhaps delivered', 'wait'],
 } as const;
 
-export default async function Notices({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Notices({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/notices', searchParams, 'audit');
   const found = await reading(v.services, 'The notices', () => notices(v.services, v.asked.after));
   return (
@@ -49,7 +50,7 @@ export default async function Notices({ searchParams }: { searchParams: Searched
       </Section>
     </Page>
   );
-}
+});
 
 function Delivery({ of: { state, error } }: { of: NoticeRow }) {
   const [mark, word, tone] = STATES[state];

@@ -9,6 +9,7 @@ import { Page, Section } from '../parts/frame';
 import { Empty, Part } from '../parts/notes';
 import { Clock, State } from '../parts/state';
 import { NextPage, Table } from '../parts/table';
+import { shown } from '../shown';
 import { type Searched, type Visit, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Orders' };
@@ -20,7 +21,7 @@ const LISTS: Record<OrderList, string> = {
   'without-start': 'Without a start',
 };
 
-export default async function Orders({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Orders({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/orders', searchParams, 'audit');
   const list = (Object.keys(LISTS) as OrderList[]).find((l) => l === v.asked.list) ?? 'in-review';
   return (
@@ -32,7 +33,7 @@ export default async function Orders({ searchParams }: { searchParams: Searched 
       )}
     </Page>
   );
-}
+});
 
 async function Queue({ visit: v, list }: { visit: Visit; list: OrderList }) {
   const found = await orNotFound(

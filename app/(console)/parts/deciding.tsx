@@ -1,10 +1,10 @@
 /** What pages of decisions share: who may act, the reason, facts under each other. */
-import { notFound } from 'next/navigation';
 import type { ReactNode } from 'react';
 import { isPreview } from '@/lib/http/console/place';
 import type { Said } from '@/lib/http/console/said';
 import { RequestError } from '@/lib/platform/errors';
 import { type Permission, whoMay } from '@/lib/platform/settings/roles';
+import { nothingHere } from '../shown';
 import type { Visit } from '../visit';
 import { Field } from './forms';
 
@@ -91,7 +91,7 @@ export async function orNotFound<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof RequestError && error.status === 404) notFound();
+    if (error instanceof RequestError && error.status === 404) nothingHere();
     throw error;
   }
 }

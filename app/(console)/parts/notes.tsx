@@ -1,6 +1,6 @@
 /** What stands where there is nothing to show: nothing yet, not read yet, or not read at all. */
 import type { ReactNode } from 'react';
-import type { Read } from '@/lib/http/console/reading';
+import type { Failed, Read } from '@/lib/http/console/reading';
 import { Streamed } from './streamed';
 
 /** Says what would be here and how it comes. */
@@ -14,14 +14,17 @@ const Loading = () => (
   </p>
 );
 
-/** This part alone was not read; the rest of the page stands, and so does Stop all. */
-const Failure = ({ what, reference }: { what: string; reference: string }) => (
+/** This alone was not read; the rest of the page stands, and so does Stop all. */
+export const Failure = ({ of: { what, code, step, reference } }: { of: Failed }) => (
   <div role="alert" className="rounded-md border-l-4 border-bad bg-raised p-4">
-    <p>
-      ✕ {what} could not be read. Nothing was changed. Reference: <code>{reference}</code>, in the log of this
-      deployment.
+    <p className="wrap-anywhere">
+      ✕ {what} could not be read (<code>{code}</code>). Nothing was changed. {step}
     </p>
-    <a href="?" className="inline-flex min-h-11 items-center text-link underline">
+    <p className="text-sm text-quiet">
+      Reference: <code>{reference}</code>, in the log of this deployment and in Sentry.
+    </p>
+    {/* biome-ignore lint/a11y/useValidAnchor: this page itself, with its parameters */}
+    <a href="" className="inline-flex min-h-11 items-center text-link underline">
       Try again
     </a>
   </div>
@@ -43,5 +46,5 @@ async function Arrived<T>({ of, children }: { of: Promise<Read<T>>; children: (v
 
 /** What was read, or that it was not. */
 export function Part<T>({ of, children }: { of: Read<T>; children: (value: T) => ReactNode }) {
-  return of.ok ? children(of.value) : <Failure what={of.what} reference={of.reference} />;
+  return of.ok ? children(of.value) : <Failure of={of} />;
 }

@@ -6,16 +6,18 @@ import { bytesOf, countOf, manyOf, spanOf } from '@/lib/http/console/words';
 import { type CleanupReport, cleanupReport } from '@/lib/operators/audit/report';
 import { utcInWords } from '@/lib/platform/in-words';
 import { periodInWords } from '@/lib/policies/period';
+import { isErasureStep, policyInWords } from '@/lib/policies/step-names';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { Table } from '../parts/table';
+import { shown } from '../shown';
 import { visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Reports' };
 
 type Line = CleanupReport['policies'][number];
 
-export default async function Reports({ searchParams }: PageProps<'/reports'>) {
+export default shown(async function Reports({ searchParams }: PageProps<'/reports'>) {
   const v = await visit('/reports', searchParams);
   const { days, period, wrong } = daysOf(v.asked, v.now);
   const report = await reading(v.services, 'The report', () =>
@@ -42,7 +44,7 @@ export default async function Reports({ searchParams }: PageProps<'/reports'>) {
       <Part of={report}>{(found) => <Report of={found} days={days} />}</Part>
     </Page>
   );
-}
+});
 
 function PeriodForm({ days, now, wrong }: { days: Days; now: Date; wrong: string | null }) {
   return (
@@ -91,7 +93,7 @@ function Report({ of: { policies, totals }, days }: { of: CleanupReport; days: D
           rowKey={(p) => p.policy}
           empty="No run began in this period."
           columns={[
-            { name: 'Policy', cell: (p) => p.policy },
+            { name: 'Policy', cell: (p) => policyInWords(p.policy) },
             { name: 'Deleted', number: true, cell: (p) => countOf(p.rows_deleted) },
             { name: 'Kept', cell: keptOf },
             { name: 'Freed', number: true, cell: (p) => bytesOf(p.bytes_freed) },
@@ -111,7 +113,7 @@ function Report({ of: { policies, totals }, days }: { of: CleanupReport; days: D
           rowKey={(r) => `${r.policy.policy} ${r.label}`}
           empty="Nothing was deleted in this period."
           columns={[
-            { name: 'Rule', cell: (r) => `${r.policy.policy}, ${r.label}` },
+            { name: 'Rule', cell: (r) => ruleOf(r.policy.policy, r.label) },
             { name: 'Kept for', cell: (r) => keepOf(r.policy, r.label) },
             { name: 'Deleted', number: true, cell: (r) => countOf(r.deleted) },
             { name: 'Freed', number: true, cell: (r) => bytesOf(r.bytes) },
@@ -163,7 +165,12 @@ const inTimeOf = (p: Line): string =>
     'not measured',
   );
 
-function keepOf({ retention }: Line, label: string): string {
+/** A step of an erasure has one rule, which is that somebody asked. */
+const ruleOf = (policy: string, label: string): string =>
+  isErasureStep(policy) ? policyInWords(policy) : `${policy}, ${label}`;
+
+function keepOf({ policy, retention }: Line, label: string): string {
+  if (isErasureStep(policy)) return 'until it was asked for';
   const seconds = retention[label];
   return seconds === undefined ? 'no longer declared' : periodInWords({ seconds });
 }

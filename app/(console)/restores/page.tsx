@@ -10,11 +10,12 @@ import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { NextPage, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
+import { shown } from '../shown';
 import { type Searched, type Visit, visit } from '../visit';
 
 export const metadata: Metadata = { title: 'Archives' };
 
-export default async function Restores({ searchParams }: { searchParams: Searched }) {
+export default shown(async function Restores({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/restores', searchParams, 'audit');
   const search = searchOf(v);
   const [held, done] = await Promise.all([
@@ -51,7 +52,7 @@ export default async function Restores({ searchParams }: { searchParams: Searche
       </Section>
     </Page>
   );
-}
+});
 
 function searchOf({ asked }: Visit): { policy?: string; run?: string; organization?: string; key?: string } {
   const { policy, run, organization, key } = asked;

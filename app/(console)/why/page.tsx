@@ -9,13 +9,14 @@ import { RequestError } from '@/lib/platform/errors';
 import { Ask } from '../parts/ask';
 import { Page, Section } from '../parts/frame';
 import { Empty, Part } from '../parts/notes';
+import { shown } from '../shown';
 import { type Visit, visit } from '../visit';
 import { AboutSomebody } from './about';
 import { Facts } from './facts';
 
 export const metadata: Metadata = { title: 'Answer' };
 
-export default async function Why({ searchParams }: PageProps<'/why'>) {
+export default shown(async function Why({ searchParams }: PageProps<'/why'>) {
   const v = await visit('/why', searchParams, 'audit');
   const { id = '', table = '', person = '' } = v.asked;
   const hashes = personOf(v.services, id);
@@ -34,7 +35,7 @@ export default async function Why({ searchParams }: PageProps<'/why'>) {
       {hashes === null && id !== '' && <OfId visit={v} id={id} table={table} />}
     </Page>
   );
-}
+});
 
 const NoKey = () => (
   <Empty>

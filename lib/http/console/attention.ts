@@ -11,6 +11,7 @@ import { type Query, query, rows } from '../../platform/query';
 import { ask } from '../../platform/session';
 import type { Permission } from '../../platform/settings/roles';
 import { constant, sql, utc } from '../../platform/sql';
+import { policyInWords } from '../../policies/step-names';
 import type { Services } from '../../services';
 import { OF_ITS_OWN } from './own-runs';
 import { manyOf } from './words';
@@ -212,7 +213,7 @@ const ofLetters = ({ kind, policy, n, since }: z.output<typeof Letters>): Waitin
     needs: 'operate',
     not: null,
   },
-  what: `${manyOf(n, kind)} of ${policy} could not go.`,
+  what: `${manyOf(n, kind)} of ${policyInWords(policy)} could not go.`,
   path: `/letters?kind=${kind}&policy=${encodeURIComponent(policy)}`,
   act: 'Open',
 });
@@ -313,7 +314,7 @@ async function ofBreakers({ redis, reading, policies, clock }: Services): Promis
         needs: 'operate',
         not: null,
       },
-      what: `${policy} failed three times or more; its next try is in ${Math.ceil(seconds / 60)} min.`,
+      what: `${policyInWords(policy)} failed three times or more; its next try is in ${Math.ceil(seconds / 60)} min.`,
       path: `/policies/${policy}/breaker`,
       act: 'Open',
     };

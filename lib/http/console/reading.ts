@@ -1,26 +1,39 @@
 /** One part of a page, read: when it fails, the part says so and the rest of the page stands. */
 import { randomUUID } from 'node:crypto';
 import type { Services } from '../../services';
-import { failed } from '../answered';
+import { failed, flushed } from '../answered';
+import { type Unread, whyUnread } from './unread';
 
-export type Read<T> =
-  | { readonly ok: true; readonly value: T }
-  /** `reference`: the correlation id under which the log has it. */
-  | { readonly ok: false; readonly what: string; readonly reference: string };
+export interface Failed extends Unread {
+  /** Begins the sentence "… could not be read." */
+  readonly what: string;
+  /** The correlation id under which the log and Sentry have it. */
+  readonly reference: string;
+}
+export type Read<T> = { readonly ok: true; readonly value: T } | ({ readonly ok: false } & Failed);
 
-/** `what` begins the sentence "… could not be read." Never throws. */
+/** Never throws. */
 export async function reading<T>(
-  { log }: Pick<Services, 'log'>,
+  s: Pick<Services, 'log'>,
   what: string,
   work: () => Promise<T>,
 ): Promise<Read<T>> {
   try {
     return { ok: true, value: await work() };
   } catch (error) {
-    const reference = randomUUID();
-    const script = 'console';
-    const own = log.child({ correlation_id: reference, script, what });
-    failed(error, { script, correlationId: reference }, own, 'read.failed');
-    return { ok: false, what, reference };
+    return { ok: false, ...(await unread(s, what, error)) };
   }
+}
+
+/** Noted under a reference, and what a page says about it. */
+export async function unread(
+  { log }: Pick<Services, 'log'>,
+  what: string,
+  error: unknown,
+  reference: string = randomUUID(),
+): Promise<Failed> {
+  const script = 'console';
+  const own = log.child({ correlation_id: reference, script, what });
+  await flushed(async () => failed(error, { script, correlationId: reference }, own, 'read.failed'));
+  return { what, reference, ...whyUnread(error) };
 }

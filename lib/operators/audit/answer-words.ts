@@ -4,6 +4,7 @@
  */
 import { utcInWords } from '../../platform/in-words';
 import { periodInWords } from '../../policies/period';
+import { isErasureStep, policyInWords } from '../../policies/step-names';
 import type { Answer, Found, Gone } from './answer';
 import type { Explanation } from './explain-row';
 
@@ -107,10 +108,13 @@ function goneInWords(found: Found, gone: Gone): FoundInWords {
   const at = utcInWords(gone.committed_at);
   const why = gone.reason === 'retention' ? 'its period was over' : gone.reason;
   const along = gone.as_dependant && !gone.detached ? ' along with the row it belonged to' : '';
-  const sentence = `Row ${found.key} of ${found.table} ${verb}${along} on ${at}, by policy ${gone.policy}: ${why}.`;
+  const sentence = `Row ${found.key} of ${found.table} ${verb}${along} on ${at}, by ${byOf(gone.policy)}: ${why}.`;
   const facts = factsOf(found, gone);
   return { kind: 'deleted', headline: `${headline} on ${at}`, sentence, facts, extendable: null };
 }
+
+const byOf = (policy: string): string =>
+  isErasureStep(policy) ? `an ${policyInWords(policy)}` : `policy ${policy}`;
 
 function factsOf(found: Found, gone: Gone): Fact[] {
   const { proof } = gone;
@@ -119,7 +123,7 @@ function factsOf(found: Found, gone: Gone): Fact[] {
   const started = proof.trigger === 'cron' ? `the schedule (${gone.actor})` : `${gone.actor}, by hand`;
   return [
     { name: 'Rule', text: rulesOf(gone) },
-    { name: 'Version', text: `${gone.policy} ${gone.policy_version}` },
+    { name: 'Version', text: `${policyInWords(gone.policy)} ${gone.policy_version}` },
     { name: 'Run', text: gone.run, run: gone.run },
     { name: 'Batch', text: `${gone.seq}, of ${count(proof.deleted, 'row')}` },
     { name: 'Started by', text: `${started}${approval}` },

@@ -9,6 +9,7 @@ import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table, tableLabel 
 import { type Dependant, forever, type Policy, PolicySchema, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
 import { inOrderOf } from '../../policies/hanging';
+import { ERASURE_STEP } from '../../policies/step-names';
 import { FOR_GOOD } from '../../policies/strategies';
 import { type ErasureMask, erasureMaskOf } from '../../policies/strategies/erasure-mask';
 import { branchesBelow, contentsBelow } from './below';
@@ -27,12 +28,9 @@ export interface StepPolicy {
   readonly erasing: Policy;
 }
 
-const PREFIX = { delete: 'erasure', mask: 'erasure-mask', detach: 'erasure-detach' } as const;
-
-/** Names of policies have no colon: none of these is ever taken for one. */
 export function nameOf({ label, policy }: Node, change: Change): string {
   if (change.kind === 'delete' && policy) return policy.name;
-  return `${PREFIX[change.kind]}:${label}${change.kind === 'detach' ? `.${change.columns.join('.')}` : ''}`;
+  return `${ERASURE_STEP[change.kind]}:${label}${change.kind === 'detach' ? `.${change.columns.join('.')}` : ''}`;
 }
 
 /** `maskKey`: LAPSE_MASK_KEY. Throws SettingsError where a column is to be hashed without it. */

@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
+import { notAnswered } from '@/lib/http/answered';
 import { contentPolicy } from '@/lib/http/console/content-policy';
 import { placeOf } from '@/lib/http/console/place';
 import { reading } from '@/lib/http/console/reading';
 import { themeIn, themeRoute } from '@/lib/http/console/theme';
 import { agoOf, bytesOf, manyOf, shareOf, spanOf } from '@/lib/http/console/words';
-import { DatabaseError } from '@/lib/platform/errors';
+import { DatabaseError, RedisError, RequestError } from '@/lib/platform/errors';
 import { createLog } from '@/lib/platform/log';
 import { readSettings, type Settings } from '@/lib/platform/settings';
 import type { Services } from '@/lib/services';
@@ -23,7 +24,55 @@ it('a part that cannot be read says so with a reference, which the log has, and 
     throw new DatabaseError('transient', null, 'PostgreSQL does not answer');
   });
   expect([own.ok, lines.at(-1)]).toEqual([false, expect.stringContaining('PostgreSQL does not answer')]);
+  expect(own).toMatchObject({ code: 'database.transient', step: 'PostgreSQL does not answer.' });
   expect(await reading({ log }, 'It', async () => 7)).toEqual({ ok: true, value: 7 });
+});
+
+it.each([
+  ['42P01', 'npm run migrate'],
+  ['42501', 'GRANT SELECT'],
+  ['28P01', 'DATABASE_URL'],
+  ['53300', 'no connection'],
+  ['57014', 'pg_stat_activity'],
+  ['55P03', 'lock'],
+  ['57P01', 'Try again'],
+  ['XX000', 'the log has the error'],
+])(
+  'a read that PostgreSQL refuses with %s names it and the next step, and no word of a row',
+  async (state, step) => {
+    const log = createLog({ level: 'silent' });
+    const failed = await reading({ log }, 'It', async () => {
+      throw new DatabaseError('fatal', state, `PostgreSQL ${state}: jane@example.com`);
+    });
+    expect(failed).toMatchObject({ code: `SQLSTATE ${state}`, step: expect.stringContaining(step) });
+    expect(JSON.stringify(failed)).not.toContain('jane');
+  },
+);
+
+it('a read that is refused, or that waits for Redis, says so in words of ours', async () => {
+  const of = async (error: Error) =>
+    reading({ log: createLog({ level: 'silent' }) }, 'It', () => Promise.reject(error));
+  expect(
+    await of(new RequestError(400, 'bad_parameter', 'after: take it from the link', 'after')),
+  ).toMatchObject({
+    code: 'bad_parameter',
+    step: 'After: take it from the link.',
+  });
+  expect(await of(new RedisError('nothing at redis://user:secret@host'))).toMatchObject({
+    code: 'redis',
+    step: expect.stringContaining('PostgreSQL only'),
+  });
+});
+
+it('what Next could not show is in the log under the digest that its page says', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } });
+  await notAnswered(
+    Object.assign(new Error('key (email)=(jane@example.com)'), { digest: '2338061284' }),
+    log,
+  );
+  expect(lines.join()).toContain('"correlation_id":"2338061284"');
+  expect(lines.join()).not.toContain('jane');
 });
 
 const settings = (env: Record<string, string>): Settings =>

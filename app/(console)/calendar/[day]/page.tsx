@@ -1,6 +1,5 @@
 /** One day of the calendar: how much goes by policy and organization, who was told, and the way to keep it longer. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { dayOf, type PolicyDay } from '@/lib/http/console/calendar';
 import { reading } from '@/lib/http/console/reading';
 import { countOf, manyOf } from '@/lib/http/console/words';
@@ -10,17 +9,18 @@ import { Page, Section } from '../../parts/frame';
 import { Part } from '../../parts/notes';
 import { Table } from '../../parts/table';
 import { Time } from '../../parts/time';
+import { nothingHere, shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 import { CalendarFilter } from '../filter';
 
 export const metadata: Metadata = { title: 'Calendar' };
 
-export default async function Day({ params, searchParams }: PageProps<'/calendar/[day]'>) {
+export default shown(async function Day({ params, searchParams }: PageProps<'/calendar/[day]'>) {
   const { day } = await params;
   const v = await visit(`/calendar/${encodeURIComponent(day)}`, searchParams);
   const { policy = '', org = '' } = v.asked;
   const found = await reading(v.services, 'This day', () => asked(v, day));
-  if (found.ok && found.value === null) notFound();
+  if (found.ok && found.value === null) nothingHere();
   const query = new URLSearchParams({ day, ...(policy ? { policy } : {}), ...(org ? { org } : {}) });
   return (
     <Page
@@ -47,7 +47,7 @@ export default async function Day({ params, searchParams }: PageProps<'/calendar
       <Part of={found}>{(value) => <OfDay days={value ?? []} mayExtend={v.who.may('operate')} />}</Part>
     </Page>
   );
-}
+});
 
 /** Null: there is no such day, policy or organization. */
 async function asked({ services, asked: { policy, org } }: Visit, day: string): Promise<PolicyDay[] | null> {

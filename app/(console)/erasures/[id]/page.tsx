@@ -2,16 +2,18 @@
 import type { Metadata } from 'next';
 import { type ErasureRequest, erasureOf, numberOf } from '@/lib/http/console/right';
 import { countOf, spanOf } from '@/lib/http/console/words';
+import { policyInWords } from '@/lib/policies/step-names';
 import { Facts, ForWhoMay, orNotFound, Reason } from '../../parts/deciding';
 import { Confirm, TypedName } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Table } from '../../parts/table';
 import { Time } from '../../parts/time';
+import { shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Erasure' };
 
-export default async function Erasure({ params, searchParams }: PageProps<'/erasures/[id]'>) {
+export default shown(async function Erasure({ params, searchParams }: PageProps<'/erasures/[id]'>) {
   const { id } = await params;
   const v = await visit(`/erasures/${id}`, searchParams, 'audit');
   const request = await orNotFound(erasureOf(v.services, id));
@@ -25,7 +27,7 @@ export default async function Erasure({ params, searchParams }: PageProps<'/eras
       <History request={request} />
     </Page>
   );
-}
+});
 
 function About({ request: r, now }: { request: ErasureRequest; now: Date }) {
   const left = (Date.parse(r.due_at) - now.getTime()) / 1000;
@@ -78,7 +80,7 @@ const Steps = ({ request: { policies } }: { request: ErasureRequest }) => (
       rowKey={(p) => p.policy}
       empty="Nothing was erased yet."
       columns={[
-        { name: 'Table', cell: (p) => p.table ?? p.policy },
+        { name: 'Table', cell: (p) => p.table ?? policyInWords(p.policy) },
         { name: 'Act', cell: (p) => p.action },
         { name: 'Outcome', cell: (p) => (p.reason ? `${p.outcome}: ${p.reason}` : p.outcome) },
         { name: 'Rows', number: true, cell: (p) => countOf(p.deleted) },

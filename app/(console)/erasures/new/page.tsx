@@ -2,16 +2,18 @@
 import type { Metadata } from 'next';
 import { numberOf, seeErasure } from '@/lib/http/console/right';
 import { bytesOf, countOf, manyOf } from '@/lib/http/console/words';
+import { policyInWords } from '@/lib/policies/step-names';
 import type { ErasureResult, ErasureStepResult } from '@/lib/rights/result';
 import { Choice, ForWhoMay, orRefused, Reason, Refused } from '../../parts/deciding';
 import { Confirm, Field, TypedName } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Table } from '../../parts/table';
+import { shown } from '../../shown';
 import { type Searched, type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Ask for an erasure' };
 
-export default async function NewErasure({ searchParams }: { searchParams: Searched }) {
+export default shown(async function NewErasure({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/erasures/new', searchParams, 'operate');
   const { scope, subject } = v.asked;
   const isAsked = (scope === 'user' || scope === 'organization') && Boolean(subject);
@@ -24,7 +26,7 @@ export default async function NewErasure({ searchParams }: { searchParams: Searc
       {isAsked ? <Look visit={v} scope={scope} subject={subject!} /> : <Ask visit={v} />}
     </Page>
   );
-}
+});
 
 function Ask({ visit: v }: { visit: Visit }) {
   return (
@@ -135,7 +137,7 @@ function Steps({ result: { policies, retained, outcome } }: { result: ErasureRes
           rowKey={(p) => p.policy}
           empty="Nothing of this subject was found. The request is recorded all the same, and has its certificate."
           columns={[
-            { name: 'Table', cell: (p) => p.table ?? p.policy },
+            { name: 'Table', cell: (p) => p.table ?? policyInWords(p.policy) },
             { name: 'Act', cell: (p) => VERBS[p.action] },
             { name: 'Rows', number: true, cell: (p) => countOf(p.deleted) },
             { name: 'With them', number: true, cell: (p) => countOf(p.dependantsDeleted) },

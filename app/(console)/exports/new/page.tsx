@@ -3,11 +3,12 @@ import type { Metadata } from 'next';
 import { Choice, ForWhoMay, Reason } from '../../parts/deciding';
 import { Confirm, Field } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
+import { shown } from '../../shown';
 import { type Searched, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Ask for a copy' };
 
-export default async function NewExport({ searchParams }: { searchParams: Searched }) {
+export default shown(async function NewExport({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/exports/new', searchParams, 'operate');
   return (
     <Page title="Ask for a copy" said={v.said}>
@@ -51,4 +52,4 @@ export default async function NewExport({ searchParams }: { searchParams: Search
       </Section>
     </Page>
   );
-}
+});

@@ -5,11 +5,12 @@ import { comingDay } from '@/lib/watch/calendar/extend-day';
 import { ForWhoMay, orRefused, Reason, Refused } from '../../parts/deciding';
 import { Confirm, Field } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
+import { shown } from '../../shown';
 import { type Searched, type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Extend a day' };
 
-export default async function ExtendDay({ searchParams }: { searchParams: Searched }) {
+export default shown(async function ExtendDay({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/extensions/day', searchParams, 'operate');
   const { policy, organization, day } = v.asked;
   const isAsked = policy && organization && day;
@@ -18,7 +19,7 @@ export default async function ExtendDay({ searchParams }: { searchParams: Search
       {isAsked ? <Look visit={v} about={{ policy, organization, day }} /> : <Ask visit={v} />}
     </Page>
   );
-}
+});
 
 function Ask({ visit: v }: { visit: Visit }) {
   return (

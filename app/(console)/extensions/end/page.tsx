@@ -1,17 +1,17 @@
 /** Ends an extension: the row may go when the cooling-off is over. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { ForWhoMay, Reason } from '../../parts/deciding';
 import { Confirm, TypedName } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
+import { nothingHere, shown } from '../../shown';
 import { type Searched, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'End an extension' };
 
-export default async function EndExtension({ searchParams }: { searchParams: Searched }) {
+export default shown(async function EndExtension({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/extensions/end', searchParams, 'audit');
   const { table, key } = v.asked;
-  if (table === undefined || key === undefined) notFound();
+  if (table === undefined || key === undefined) nothingHere();
   const days = Math.round(v.services.settings.guards.coolingOffSeconds / 86_400);
   return (
     <Page title="End the extension of 1 row?" said={v.said}>
@@ -42,4 +42,4 @@ export default async function EndExtension({ searchParams }: { searchParams: Sea
       </Section>
     </Page>
   );
-}
+});

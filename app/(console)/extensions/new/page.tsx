@@ -4,11 +4,12 @@ import { tableLabel } from '@/lib/platform/sql';
 import { ForWhoMay, Reason } from '../../parts/deciding';
 import { Confirm, Field } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
+import { shown } from '../../shown';
 import { type Searched, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Extend a row' };
 
-export default async function NewExtension({ searchParams }: { searchParams: Searched }) {
+export default shown(async function NewExtension({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/extensions/new', searchParams, 'operate');
   const tables = [...new Set(v.services.policies.map((p) => tableLabel(p.table)))].sort();
   return (
@@ -47,4 +48,4 @@ export default async function NewExtension({ searchParams }: { searchParams: Sea
       </Section>
     </Page>
   );
-}
+});

@@ -1,6 +1,5 @@
 /** One hold: what it keeps, its next review, and its release by another person, with what would be free then. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { z } from 'zod';
 import { caseOf, rowsOf } from '@/lib/http/console/hold-acts';
 import { type HoldRow, holdOf } from '@/lib/http/console/lists';
@@ -13,17 +12,18 @@ import { Page, Section } from '../../parts/frame';
 import { Part } from '../../parts/notes';
 import { Table } from '../../parts/table';
 import { Time } from '../../parts/time';
+import { nothingHere, shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Hold' };
 
 const REVIEW_DAYS = 90;
 
-export default async function Hold({ params, searchParams }: PageProps<'/holds/[id]'>) {
+export default shown(async function Hold({ params, searchParams }: PageProps<'/holds/[id]'>) {
   const { id } = await params;
   const v = await visit(`/holds/${id}`, searchParams, 'audit');
   const hold = z.uuid().safeParse(id).success ? await holdOf(v.services, id) : null;
-  if (hold === null) notFound();
+  if (hold === null) nothingHere();
   const isOver = hold.released_at !== null;
   return (
     <Page title={`Hold ${caseOf(hold)}`} said={v.said} asOf={v.now}>
@@ -44,7 +44,7 @@ export default async function Hold({ params, searchParams }: PageProps<'/holds/[
       {!isOver && <Release visit={v} hold={hold} />}
     </Page>
   );
-}
+});
 
 function Review({ visit: v, hold }: { visit: Visit; hold: HoldRow }) {
   const next = new Date(v.now.getTime() + REVIEW_DAYS * 86_400_000).toISOString().slice(0, 10);

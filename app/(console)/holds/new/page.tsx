@@ -5,6 +5,7 @@ import { tableLabel } from '@/lib/platform/sql';
 import { Choice, ForWhoMay, Reason } from '../../parts/deciding';
 import { Confirm, Field } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
+import { shown } from '../../shown';
 import { type Searched, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Place a hold' };
@@ -12,7 +13,7 @@ export const metadata: Metadata = { title: 'Place a hold' };
 /** A quarter: as long as most cases let one be without a look. */
 const REVIEW_DAYS = 90;
 
-export default async function NewHold({ searchParams }: { searchParams: Searched }) {
+export default shown(async function NewHold({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/holds/new', searchParams, 'operate');
   const { scope, subject, table } = v.asked;
   const review = new Date(v.now.getTime() + REVIEW_DAYS * 86_400_000).toISOString().slice(0, 10);
@@ -87,4 +88,4 @@ export default async function NewHold({ searchParams }: { searchParams: Searched
       </Section>
     </Page>
   );
-}
+});

@@ -1,6 +1,5 @@
 /** One order in review: the time that is left, and what a person may decide: resolve, refund now, extend, confirm. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { money } from '@/lib/http/console/attention';
 import { digestOfOrder } from '@/lib/http/console/order-acts';
 import { spanOf } from '@/lib/http/console/words';
@@ -10,21 +9,22 @@ import { Choice, Facts, ForWhoMay, orRefused, Reason, Refused } from '../../part
 import { Confirm, Field } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Time } from '../../parts/time';
+import { nothingHere, shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Order' };
 
 const BACK = { text: 'Decide nothing', href: '/orders' };
 
-export default async function Order({ params, searchParams }: PageProps<'/orders/[order]'>) {
+export default shown(async function Order({ params, searchParams }: PageProps<'/orders/[order]'>) {
   const key = decodeURIComponent((await params).order);
   const v = await visit(`/orders/${encodeURIComponent(key)}`, searchParams, 'audit');
   const { orderReview: review } = v.services;
-  if (!review) notFound();
+  if (!review) nothingHere();
   const looked = await orRefused(() => readOrder(v.services, key));
   if ('refused' in looked) return <Refused>{looked.refused}</Refused>;
   const order = looked.found;
-  if (order === null) notFound();
+  if (order === null) nothingHere();
   const { states } = review;
   const isOpen = order.status === states.inReview || order.status === states.manual;
   const isSecond = order.state === 'manual' && order.refused_because === 'second_operator';
@@ -37,7 +37,7 @@ export default async function Order({ params, searchParams }: PageProps<'/orders
       {order.status === states.inReview && <Extend visit={v} order={order} />}
     </Page>
   );
-}
+});
 
 const About = ({ order: o }: { order: OneOrder }) => (
   <Section id="order" title={o.status}>

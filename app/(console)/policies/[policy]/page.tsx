@@ -1,6 +1,5 @@
 /** One policy: its rule in words and on what ground, what it would delete now, what if it kept longer, its history. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { isPreview } from '@/lib/http/console/place';
 import { type PoliciesNow, type PolicyNow, policiesNow } from '@/lib/http/console/policies';
 import {
@@ -27,18 +26,19 @@ import { Progress, State } from '../../parts/state';
 import { Stopped } from '../../parts/stopped';
 import { NextPage, Table } from '../../parts/table';
 import { Ago, Time } from '../../parts/time';
+import { nothingHere, shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 
 export async function generateMetadata({ params }: PageProps<'/policies/[policy]'>): Promise<Metadata> {
   return { title: (await params).policy };
 }
 
-export default async function PolicyPage({ params, searchParams }: PageProps<'/policies/[policy]'>) {
+export default shown(async function PolicyPage({ params, searchParams }: PageProps<'/policies/[policy]'>) {
   const { policy: name } = await params;
   const v = await visit(`/policies/${name}`, searchParams);
   const { services: s } = v;
   const policy = s.policies.find((p) => p.name === name);
-  if (!policy) notFound();
+  if (!policy) nothingHere();
   const { days } = v.asked;
   const [now, history, other] = await Promise.all([
     reading(s, 'The state of this policy', () => policiesNow(s, [policy])),
@@ -62,7 +62,7 @@ export default async function PolicyPage({ params, searchParams }: PageProps<'/p
       </Part>
     </Page>
   );
-}
+});
 
 const onlyOne = (now: Read<PoliciesNow>): PolicyNow | null =>
   now.ok ? (now.value.policies[0] ?? null) : null;

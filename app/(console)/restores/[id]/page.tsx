@@ -1,6 +1,5 @@
 /** One restore: how far it is, and what a second person, or whoever resumes it, decides. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { z } from 'zod';
 import { type RestoreRow, restoreRow } from '@/lib/http/console/lists';
 import { numberOf } from '@/lib/http/console/right';
@@ -9,15 +8,16 @@ import { Facts, ForWhoMay, Reason } from '../../parts/deciding';
 import { Act, Confirm } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Time } from '../../parts/time';
+import { nothingHere, shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Restore' };
 
-export default async function Restore({ params, searchParams }: PageProps<'/restores/[id]'>) {
+export default shown(async function Restore({ params, searchParams }: PageProps<'/restores/[id]'>) {
   const { id } = await params;
   const v = await visit(`/restores/${id}`, searchParams, 'audit');
   const restore = z.uuid().safeParse(id).success ? await restoreRow(v.services, id) : null;
-  if (restore === null) notFound();
+  if (restore === null) nothingHere();
   const isOpen = ['requested', 'confirmed', 'open'].includes(restore.state);
   return (
     <Page title={`Restore ${numberOf(restore.id)}`} said={v.said} asOf={v.now}>
@@ -55,7 +55,7 @@ export default async function Restore({ params, searchParams }: PageProps<'/rest
       {isOpen && <Withdraw visit={v} restore={restore} />}
     </Page>
   );
-}
+});
 
 function ConfirmIt({ visit: v, restore: r }: { visit: Visit; restore: RestoreRow }) {
   const own = r.requested_by === v.who.name ? 'You asked for it: another person confirms it.' : null;

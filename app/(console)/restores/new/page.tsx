@@ -7,13 +7,14 @@ import { Choice, Facts, ForWhoMay, orRefused, Reason, Refused } from '../../part
 import { Confirm, Field } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Table } from '../../parts/table';
+import { shown } from '../../shown';
 import { type Searched, type Visit, visit } from '../../visit';
 
 export const metadata: Metadata = { title: 'Restore' };
 
 const KEEP_DAYS = 30;
 
-export default async function NewRestore({ searchParams }: { searchParams: Searched }) {
+export default shown(async function NewRestore({ searchParams }: { searchParams: Searched }) {
   const v = await visit('/restores/new', searchParams, 'operate');
   const { scope, subject, policy, keepDays } = v.asked;
   const days = Number(keepDays ?? KEEP_DAYS);
@@ -31,7 +32,7 @@ export default async function NewRestore({ searchParams }: { searchParams: Searc
       {ask ? <Look visit={v} ask={ask} /> : <Ask visit={v} />}
     </Page>
   );
-}
+});
 
 const Ask = ({ visit: { asked } }: { visit: Visit }) => (
   <Section id="what" title="What comes back">

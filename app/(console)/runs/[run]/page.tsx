@@ -1,6 +1,5 @@
 /** One run: live while it deletes; then why it stopped, what went, what stayed and why. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { z } from 'zod';
 import { isPreview } from '@/lib/http/console/place';
 import { reading } from '@/lib/http/console/reading';
@@ -8,26 +7,28 @@ import { type Beat, type RunNow, type RunRecord, runNow, shareOf } from '@/lib/h
 import { keptInWords, secondsLeft } from '@/lib/http/console/sentences';
 import { bytesOf, countOf, manyOf, spanOf } from '@/lib/http/console/words';
 import { keptBelow, keptTotals } from '@/lib/platform/outcome';
+import { isErasureStep, policyInWords } from '@/lib/policies/step-names';
 import { Act } from '../../parts/forms';
 import { Page, Section } from '../../parts/frame';
 import { Empty, Part } from '../../parts/notes';
 import { State } from '../../parts/state';
 import { Table } from '../../parts/table';
 import { Time } from '../../parts/time';
+import { nothingHere, shown } from '../../shown';
 import { type Visit, visit } from '../../visit';
 import { LiveRun } from './live';
 
 export const metadata: Metadata = { title: 'Run' };
 
-export default async function RunPage({ params, searchParams }: PageProps<'/runs/[run]'>) {
+export default shown(async function RunPage({ params, searchParams }: PageProps<'/runs/[run]'>) {
   const { run } = await params;
-  if (!z.uuid().safeParse(run).success) notFound();
+  if (!z.uuid().safeParse(run).success) nothingHere();
   const v = await visit(`/runs/${run}`, searchParams);
   const found = await reading(v.services, 'This run', () => runNow(v.services, run));
   return (
     <Part of={found}>{(now) => (now ? <Known visit={v} now={now} /> : <Unknown visit={v} run={run} />)}</Part>
   );
-}
+});
 
 /** Just begun, or never recorded because it was not let begin. */
 const Unknown = ({ visit: v, run }: { visit: Visit; run: string }) => (
@@ -44,7 +45,7 @@ function Known({ visit: v, now }: { visit: Visit; now: RunNow }) {
   const mayStop = r.outcome === null && v.who.may('stop') && !isPreview(v.services.settings);
   return (
     <Page
-      title={`${r.mode === 'dry_run' ? 'Dry run' : 'Run'} of ${r.policy}`}
+      title={`${r.mode === 'dry_run' ? 'Dry run' : 'Run'} of ${policyInWords(r.policy)}`}
       said={v.said}
       asOf={v.now}
       acts={
@@ -194,7 +195,8 @@ const About = ({ run: r }: { run: RunRecord }) => (
     <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
       <dt className="text-quiet">Policy</dt>
       <dd>
-        <a href={`/policies/${r.policy}`}>{r.policy}</a>, version <code>{r.version}</code>
+        {isErasureStep(r.policy) ? policyInWords(r.policy) : <a href={`/policies/${r.policy}`}>{r.policy}</a>}
+        , version <code>{r.version}</code>
       </dd>
       <dt className="text-quiet">Began</dt>
       <dd>

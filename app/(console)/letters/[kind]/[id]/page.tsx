@@ -1,27 +1,29 @@
 /** One dead letter: why it could not go, and four ways to go on. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { z } from 'zod';
+import { nextStepOf } from '@/lib/http/console/letter-steps';
 import { type Letter, letterOf } from '@/lib/http/console/lists';
+import { policyInWords } from '@/lib/policies/step-names';
 import { Facts, ForWhoMay, link, Reason } from '../../../parts/deciding';
 import { Confirm, Field } from '../../../parts/forms';
 import { Page, Section } from '../../../parts/frame';
 import { Empty } from '../../../parts/notes';
 import { Time } from '../../../parts/time';
+import { nothingHere, shown } from '../../../shown';
 import { type Visit, visit } from '../../../visit';
 
 export const metadata: Metadata = { title: 'Dead letter' };
 
 const ID = { row: z.uuid(), file: z.string().regex(/^[1-9]\d{0,17}$/) } as const;
 
-export default async function DeadLetter({ params, searchParams }: PageProps<'/letters/[kind]/[id]'>) {
+export default shown(async function DeadLetter({ params, searchParams }: PageProps<'/letters/[kind]/[id]'>) {
   const { kind, id } = await params;
   const v = await visit(`/letters/${kind}/${id}`, searchParams, 'audit');
-  if ((kind !== 'row' && kind !== 'file') || !ID[kind].safeParse(id).success) notFound();
+  if ((kind !== 'row' && kind !== 'file') || !ID[kind].safeParse(id).success) nothingHere();
   const letter = await letterOf(v.services, kind, id);
   return (
     <Page
-      title={letter ? `A ${kind} of ${letter.policy} could not go` : 'Dead letter'}
+      title={letter ? `A ${kind} of ${policyInWords(letter.policy)} could not go` : 'Dead letter'}
       said={v.said}
       asOf={v.now}
     >
@@ -35,7 +37,7 @@ export default async function DeadLetter({ params, searchParams }: PageProps<'/l
       )}
     </Page>
   );
-}
+});
 
 function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; letter: Letter }) {
   const values = { kind, id: letter.id };
@@ -47,8 +49,9 @@ function Open({ visit: v, kind, letter }: { visit: Visit; kind: 'row' | 'file'; 
           of={{
             Key: <code>{letter.row_key}</code>,
             Table: letter.table_name,
-            Error: letter.error,
+            Error: letter.error && (kind === 'row' ? `SQLSTATE ${letter.error}` : letter.error),
             Constraint: letter.constraint_name,
+            'Next step': nextStepOf(kind, letter),
             Tries: letter.attempts,
             'Next try': letter.next_attempt_at && <Time at={letter.next_attempt_at} />,
             Since: <Time at={letter.created_at} />,

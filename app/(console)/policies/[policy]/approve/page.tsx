@@ -10,11 +10,15 @@ import { Page, Section } from '../../../parts/frame';
 import { Empty } from '../../../parts/notes';
 import { Table } from '../../../parts/table';
 import { Ago, Time } from '../../../parts/time';
+import { shown } from '../../../shown';
 import { type Visit, visit } from '../../../visit';
 
 export const metadata: Metadata = { title: 'Approve' };
 
-export default async function Approve({ params, searchParams }: PageProps<'/policies/[policy]/approve'>) {
+export default shown(async function Approve({
+  params,
+  searchParams,
+}: PageProps<'/policies/[policy]/approve'>) {
   const { policy } = await params;
   const v = await visit(`/policies/${policy}/approve`, searchParams, 'audit');
   const stop = await orNotFound(guardStop(v.services, policy, v.who.name));
@@ -59,7 +63,7 @@ export default async function Approve({ params, searchParams }: PageProps<'/poli
       </Section>
     </Page>
   );
-}
+});
 
 function Stopped({ stop: { policy, stopped, limit, step } }: { stop: GuardStop }) {
   return (

@@ -8,11 +8,15 @@ import { Facts, ForWhoMay, orNotFound, Reason } from '../../../parts/deciding';
 import { Confirm } from '../../../parts/forms';
 import { Page, Section } from '../../../parts/frame';
 import { Part } from '../../../parts/notes';
+import { shown } from '../../../shown';
 import { visit } from '../../../visit';
 
 export const metadata: Metadata = { title: 'Breaker' };
 
-export default async function Breaker({ params, searchParams }: PageProps<'/policies/[policy]/breaker'>) {
+export default shown(async function Breaker({
+  params,
+  searchParams,
+}: PageProps<'/policies/[policy]/breaker'>) {
   const { policy } = await params;
   const v = await visit(`/policies/${policy}/breaker`, searchParams);
   const { name } = await orNotFound(Promise.resolve().then(() => policyNamed(v.services, policy)));
@@ -55,4 +59,4 @@ export default async function Breaker({ params, searchParams }: PageProps<'/poli
       </Section>
     </Page>
   );
-}
+});

@@ -8,11 +8,12 @@ import { Facts, ForWhoMay, orNotFound, Reason } from '../../../parts/deciding';
 import { Confirm, TypedName } from '../../../parts/forms';
 import { Page, Section } from '../../../parts/frame';
 import { Part } from '../../../parts/notes';
+import { shown } from '../../../shown';
 import { visit } from '../../../visit';
 
 export const metadata: Metadata = { title: 'Lock' };
 
-export default async function Lock({ params, searchParams }: PageProps<'/policies/[policy]/lock'>) {
+export default shown(async function Lock({ params, searchParams }: PageProps<'/policies/[policy]/lock'>) {
   const { policy } = await params;
   const v = await visit(`/policies/${policy}/lock`, searchParams);
   const { name } = await orNotFound(Promise.resolve().then(() => policyNamed(v.services, policy)));
@@ -61,4 +62,4 @@ export default async function Lock({ params, searchParams }: PageProps<'/policie
       </Section>
     </Page>
   );
-}
+});

@@ -6,11 +6,15 @@ import { countOf, manyOf } from '@/lib/http/console/words';
 import { Facts, ForWhoMay, orNotFound, Reason } from '../../../parts/deciding';
 import { Confirm, TypedName } from '../../../parts/forms';
 import { Page, Section } from '../../../parts/frame';
+import { shown } from '../../../shown';
 import { visit } from '../../../visit';
 
 export const metadata: Metadata = { title: 'Rollout' };
 
-export default async function Rollout({ params, searchParams }: PageProps<'/policies/[policy]/rollout'>) {
+export default shown(async function Rollout({
+  params,
+  searchParams,
+}: PageProps<'/policies/[policy]/rollout'>) {
   const { policy } = await params;
   const v = await visit(`/policies/${policy}/rollout`, searchParams);
   const { step, cleanRuns, version } = await orNotFound(guardStop(v.services, policy, v.who.name));
@@ -59,4 +63,4 @@ export default async function Rollout({ params, searchParams }: PageProps<'/poli
       )}
     </Page>
   );
-}
+});

@@ -1,6 +1,5 @@
 /** A run at once: what it may delete, and the name of the policy, typed. */
 import type { Metadata } from 'next';
-import { notFound } from 'next/navigation';
 import { isPreview } from '@/lib/http/console/place';
 import { policiesNow } from '@/lib/http/console/policies';
 import { reading } from '@/lib/http/console/reading';
@@ -8,16 +7,20 @@ import { manyOf } from '@/lib/http/console/words';
 import { Confirm, Field, TypedName } from '../../../parts/forms';
 import { Page, Section } from '../../../parts/frame';
 import { Empty, Part } from '../../../parts/notes';
+import { nothingHere, shown } from '../../../shown';
 import { visit } from '../../../visit';
 
 export const metadata: Metadata = { title: 'Run now' };
 
-export default async function RunNowPage({ params, searchParams }: PageProps<'/policies/[policy]/run'>) {
+export default shown(async function RunNowPage({
+  params,
+  searchParams,
+}: PageProps<'/policies/[policy]/run'>) {
   const { policy: name } = await params;
   const v = await visit(`/policies/${name}/run`, searchParams, 'operate');
   const { services: s } = v;
   const policy = s.policies.find((p) => p.name === name);
-  if (!policy) notFound();
+  if (!policy) nothingHere();
   const now = await reading(s, 'The state of this policy', () => policiesNow(s, [policy]));
   const back = `/policies/${name}`;
   return (
@@ -63,4 +66,4 @@ export default async function RunNowPage({ params, searchParams }: PageProps<'/p
       </Section>
     </Page>
   );
-}
+});
