@@ -16,6 +16,8 @@ export interface Answer {
   readonly description?: string;
   readonly keyNamesNobody?: boolean;
   readonly along?: boolean;
+  /** Triggers that were read and may fire: `audit`, or `lines.audit` of a table that goes along. */
+  readonly knownTriggers?: readonly string[];
 }
 
 /** A table with all that a policy needs of a person. */
@@ -57,17 +59,21 @@ export function readFlags(args: readonly string[]): Flags {
       table: text,
       'key-names-nobody': { type: 'boolean' },
       along: { type: 'boolean' },
+      'known-trigger': text,
       ...Object.fromEntries(OF_A_TABLE.map((name) => [name, text])),
     },
   });
-  const forAll: Record<string, string | boolean> = {};
-  const answers: (Record<string, string | boolean> & { table: string })[] = [];
+  type Said = Record<string, string | boolean | string[]>;
+  const forAll: Said = {};
+  const answers: (Said & { table: string })[] = [];
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
     if (token.name === 'table') answers.push({ ...forAll, table: token.value ?? '' });
     const about = answers.at(-1) ?? forAll;
     if (token.name === 'key-names-nobody') about.keyNamesNobody = true;
     if (token.name === 'along') about.along = true;
+    if (token.name === 'known-trigger')
+      about.knownTriggers = [...((about.knownTriggers as string[] | undefined) ?? []), token.value ?? ''];
     if ((OF_A_TABLE as readonly string[]).includes(token.name)) about[token.name] = token.value ?? '';
   }
   return {

@@ -65,7 +65,7 @@ const Answer = z.object({
   /** Schema retention of Lapse is there. */
   migrated: z.boolean(),
   supabase: z.boolean(),
-  /** Logins that run as lapse_app, and whether row-level security passes them over. */
+  /** Logins that run as lapse_app, and whether row-level security passes them over; not who made that role, and so is in it. */
   logins: z.array(z.object({ name: z.string(), bypasses: z.boolean() })),
   tables: z.array(Table),
   references: z.array(ForeignKey),
@@ -143,7 +143,7 @@ const CATALOG = `with recursive ${PARTS}, t as materialized (
     'supabase', exists (select 1 from pg_roles where rolname = 'supabase_admin'),
     'logins', (select coalesce(jsonb_agg(jsonb_build_object('name', r.rolname, 'bypasses', r.rolbypassrls) order by r.rolname), '[]')
       from pg_roles r join pg_auth_members m on m.member = r.oid join pg_roles g on g.oid = m.roleid and g.rolname = 'lapse_app'
-      where r.rolcanlogin and not r.rolsuper),
+      where r.rolcanlogin and not r.rolsuper and not r.rolcreaterole),
     'tables', (select coalesce(jsonb_agg(${TABLE} order by t.schema, t.name), '[]') from t join z on z.oid = t.oid),
     'references', (select coalesce(jsonb_agg(distinct jsonb_build_object('name', f.conname, 'from', ${rootOf('f.conrelid')}::text, 'to', ${rootOf('f.confrelid')}::text,
       'columns', ${attributes('f.conkey', 'f.conrelid')}, 'to_columns', ${attributes('f.confkey', 'f.confrelid')}, 'on_delete', f.confdeltype, 'indexed', ${INDEXED})), '[]')

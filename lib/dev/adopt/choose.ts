@@ -43,9 +43,11 @@ export async function askedFor({ answers }: Flags, seen: Seen, terminal: Termina
 }
 
 /** All that is known against a policy of the table by the clock it was judged with. */
-function whatStandsAgainst(seen: Seen, { table, clock, keyNamesNobody, along }: Answer): string | null {
+function whatStandsAgainst(seen: Seen, answer: Answer): string | null {
+  const { table, clock, keyNamesNobody, along, knownTriggers } = answer;
   const verdict = seen.verdicts.find((v) => v.table === tableOf(seen, table));
-  if (clock !== undefined || keyNamesNobody || along || verdict?.kind !== 'refused') return null;
+  const isOtherwise = clock !== undefined || keyNamesNobody || along || knownTriggers !== undefined;
+  if (isOtherwise || verdict?.kind !== 'refused') return null;
   return `${table}:\n${problemsInWords(verdict.problems)}`;
 }
 

@@ -30,7 +30,7 @@ export function compose(
       ...(files ? { files } : {}),
       ...(quality ? { quality } : {}),
     },
-    remarks: remarksOf(clock, answer),
+    remarks: remarksOf(clock, answer, input),
   };
 }
 
@@ -48,7 +48,14 @@ function describe({ label }: Surveyed, { column, meaning }: Clock, seconds: numb
   return `Rows of ${label}${meaning === 'deleted' ? ' ' : ', '}${when[meaning]}.`;
 }
 
-function remarksOf(clock: Clock, { along }: Answered): NonNullable<NewPolicy['remarks']> {
+function remarksOf(
+  clock: Clock,
+  { along }: Answered,
+  { table, dependants = [] }: Draft['input'],
+): NonNullable<NewPolicy['remarks']> {
+  const hangsOnItself = dependants.some(
+    (d) => d.table.name === table.name && d.table.schema === table.schema,
+  );
   const empty =
     clock.nullable && !clock.otherwise && !clock.in
       ? `${clock.column} is empty until a row is over: such rows stay`
@@ -61,7 +68,7 @@ function remarksOf(clock: Clock, { along }: Answered): NonNullable<NewPolicy['re
   return {
     ...(said === '' ? {} : { clock: said }),
     dependants: along
-      ? 'All that refers to a row goes with it, but what lets go of it (keep, set-null).'
+      ? `All that refers to a row goes with it, but what lets go of it (keep, set-null)${hangsOnItself ? '; a row of this table only once it may go, too' : ''}.`
       : 'As the foreign keys have it: delete goes with the row, keep lets go of it, block keeps it here.',
     ...(empty === '' ? {} : { quality: `${empty}.` }),
   };

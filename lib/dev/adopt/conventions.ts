@@ -72,6 +72,12 @@ const USER_COLUMNS =
 const ORGANIZATION_COLUMNS =
   /^(organi[sz]ation|org|tenant|workspace|team|company|store|shop)_?(id|uuid|uid)$/;
 
+/** `owner_id` beside `owner_type` names rows of whichever table stands there: number 5 of it is no user 5. */
+export const namesManyTables = ({ columns }: Pick<TableFacts, 'columns'>, column: string): boolean => {
+  const stem = snake(column).replace(/_(id|uuid|uid)$/, '');
+  return columns.some((c) => new RegExp(`^${stem}_(type|kind|class|model|table)$`).test(snake(c.name)));
+};
+
 const american = (word: string): string => word.replace(/^organi[sz]/, 'organiz');
 
 export interface Subjects {
@@ -99,7 +105,7 @@ export function subjectsOf(
     // A bare `sender` may be an address, unless a foreign key says that it is somebody.
     const named = table.columns
       .map((c) => c.name)
-      .filter((c) => columns.test(snake(c)) && /(id|uuid|uid)$/.test(snake(c)));
+      .filter((c) => columns.test(snake(c)) && /(id|uuid|uid)$/.test(snake(c)) && !namesManyTables(table, c));
     return (
       keys.map((f) => f.columns[0]!).find((c) => columns.test(snake(c))) ?? named[0] ?? keys[0]?.columns[0]
     );

@@ -8,6 +8,7 @@ import type { ForeignKey, TableFacts } from './catalog';
 import type { Clock } from './clocks';
 import { byRows, declaredAs, isMadeToPass, withFallback } from './clocks';
 import { clockAbove, clocksBelow, suggestedAbove, suggestedBelow } from './clocks-around';
+import { namesManyTables } from './conventions';
 import { type Chosen, joinKey, keyColumns, keyOf, type Refusal, typeOf, withoutKey } from './keys';
 import { mayRefer } from './may-refer';
 import { quotedTable } from './quoting';
@@ -61,7 +62,8 @@ export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}):
       rules: [{ label: 'all', keepFor: { seconds: SOME_DAYS * 86_400 } }],
       ...(partitioned ? { partitioned } : {}),
       ...(Object.keys(table.subjects).length > 0 ? { scope: table.subjects } : {}),
-      ...(dependants.length > 0 ? { dependants } : {}),
+      ...(dependants.length > 0 ? { dependants: dependants.map((d) => withTriggers(d, chosenBy)) } : {}),
+      ...knownTriggers(chosenBy, dependants),
       ...(files.length > 0 ? { files } : {}),
       ...qualityOf(chosen),
     },
@@ -69,6 +71,7 @@ export function draftOf(survey: Survey, table: Surveyed, chosenBy: Chosen = {}):
       ...notesOf(table, chosen),
       ...(later.length > 0 ? [] : youngerBelow(survey, facts, chosen)),
       ...mayRefer(survey, facts, columns),
+      ...unclearSubjects(table),
     ],
   };
 }
@@ -174,6 +177,25 @@ function dependantsOf(
   return [...found.values()];
 }
 
+/** `lines.audit` is a trigger of the dependant `lines`. */
+const ofTable = (trigger: string, { table: { schema, name } }: Declared): string | undefined =>
+  [`${schema ?? 'public'}.${name}.`, ...(schema === undefined ? [`${name}.`] : [])]
+    .filter((prefix) => trigger.startsWith(prefix))
+    .map((prefix) => trigger.slice(prefix.length))[0];
+
+function withTriggers(dependant: Declared, { knownTriggers: known = [] }: Chosen): Declared {
+  const own = known.flatMap((trigger) => ofTable(trigger, dependant) ?? []);
+  return own.length > 0 ? { ...dependant, knownTriggers: own } : dependant;
+}
+
+function knownTriggers(
+  { knownTriggers: known = [] }: Chosen,
+  dependants: readonly Declared[],
+): Pick<PolicyInput, 'knownTriggers'> {
+  const own = known.filter((trigger) => dependants.every((d) => ofTable(trigger, d) === undefined));
+  return own.length > 0 ? { knownTriggers: own } : {};
+}
+
 const nameOf = ({ schema, name }: TableFacts): Declared['table'] =>
   schema === 'public' ? { name } : { schema, name };
 
@@ -267,6 +289,16 @@ function notesOf(table: Surveyed, clock: Clock): string[] {
       ? [`files that ${elsewhere.join(', ')} names are not in Vercel Blob: they stay`]
       : []),
   ];
+}
+
+/** What might have been the scope, and is left to a person. */
+function unclearSubjects({ facts, personal, subjects }: Surveyed): string[] {
+  const found = personal.map((p) => p.column).filter((c) => namesManyTables(facts, c));
+  return found.length === 0 || subjects.user !== undefined
+    ? []
+    : [
+        `${found.join(', ')} names rows of several tables, so no hold or erasure of a user finds rows by it; where it names users alone, add scope: { user: '${found[0]}' }`,
+      ];
 }
 
 /** The labels of an enum are part of the schema. */

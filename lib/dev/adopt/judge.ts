@@ -153,7 +153,10 @@ function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgme
   for (const { problem, remedy } of problems) {
     const end = remedy.indexOf(';');
     if (!ADDS.test(remedy) || end < 0) {
-      refused.push({ problem, remedy: remedy.replace('<the role in DATABASE_URL>', nameOfLogin(logins)) });
+      refused.push({
+        problem,
+        remedy: asFlag(remedy.replace('<the role in DATABASE_URL>', nameOfLogin(logins))),
+      });
       continue;
     }
     const rest = remedy.slice(end + 1).trim();
@@ -164,6 +167,12 @@ function sorted(problems: readonly Problem[], { logins }: CatalogAnswer): Judgme
   }
   return { steps, refused };
 }
+
+/** Before there is a policy to write in, a trigger is named by a flag. */
+const asFlag = (remedy: string): string =>
+  remedy
+    .replace(/name it in knownTriggers of the policy/, '$& (--known-trigger NAME)')
+    .replace(/name it in dependants\.\d+\.knownTriggers of the policy/, '$& (--known-trigger TABLE.NAME)');
 
 const nameOfLogin = (logins: CatalogAnswer['logins']): string =>
   logins.length === 1 ? quoted(logins[0]!.name) : "<the app's login>";

@@ -26,6 +26,8 @@ export interface Chosen {
   readonly later?: string;
   /** What a foreign key alone would keep here goes with the row. */
   readonly along?: boolean;
+  /** Triggers that may fire when rows go: of the table itself, or of one that goes along (`lines.audit`). */
+  readonly knownTriggers?: readonly string[];
 }
 
 export function withoutKey(facts: TableFacts): Refusal {

@@ -73,9 +73,12 @@ export async function sampleOf(
 ): Promise<Sample | string> {
   const texts = table.columns.filter((c) => /^(text|character|.*\bcitext$)/.test(c.plain)).slice(0, TEXTS);
   const from = await somePartsOf(reader, table);
-  const pages = (table.pages * from.length) / Math.max(from.length, table.partitioned?.partitions ?? 1);
+  const isParted = from[0] !== quotedTable(table);
+  const pages = isParted ? (table.pages * from.length) / (table.partitioned?.partitions ?? 1) : table.pages;
   const whole = pages <= BLOCKS;
   const share = whole ? 100 : Math.max(0.0001, (100 * BLOCKS) / pages);
+  // What is read of a row at all: the blocks that were drawn may hold more rows than are looked at.
+  const bare = [...clocks, ...epochs, ...isos].map((c) => c.column).concat(texts.map((c) => c.name));
   const columns = [
     ...clocks.map((c, i) => `t.${quoted(c.column)} as c${i}`),
     ...epochs.map((e, i) => `t.${quoted(e.column)} as e${i}`),
@@ -88,9 +91,12 @@ export async function sampleOf(
     ...isos.map((_, i) => `'i${i}', ${digits(`s.i${i}`)}`),
   ];
   const shapes = texts.map((_, i) => `'t${i}', ${shape(`s.t${i}`)}`);
+  const most = Math.ceil((whole ? ROWS * 10 : ROWS) / from.length);
+  // Of all blocks alike: the first ones hold the oldest rows, and the first partitions too.
+  const drawn = whole ? '' : `tablesample system (${share.toFixed(4)}) order by random()`;
   const read = from.map(
     (t) => `(select ${['1 as one', ...columns].join(', ')}
-      from ${t} t ${whole ? '' : `tablesample system (${share.toFixed(4)})`} limit ${Math.ceil((whole ? ROWS * 10 : ROWS) / from.length)})`,
+      from (select ${['1 as one', ...new Set(bare.map(quoted))].join(', ')} from ${t} t ${drawn} limit ${most}) t)`,
   );
   const statement = `with s as materialized (${read.join(' union all ')})
     , few as materialized (select * from s limit ${TEXT_ROWS})
@@ -105,7 +111,7 @@ export async function sampleOf(
     const found = row?.found ?? {};
     return {
       looked: row?.looked ?? 0,
-      whole: whole && from[0] === quotedTable(table) && (row?.looked ?? 0) < ROWS * 10,
+      whole: whole && !isParted && (row?.looked ?? 0) < ROWS * 10,
       ages: new Map(clocks.map((c, i) => [c.column, Age.parse(found[`c${i}`])])),
       texts: new Map(texts.map((c, i) => [c.name, TextShape.parse(found[`t${i}`])])),
       epochs: new Map(

@@ -75,3 +75,16 @@ it('says which columns may name the rows without a foreign key, by name and type
 it('knows an organization however it is spelled', () => {
   expect(table('project').subjects).toEqual({ organization: 'owner' });
 });
+
+it('names the triggers that a person has read: of the table, and of what goes along', () => {
+  const { input } = draft('invoice', {
+    along: true,
+    knownTriggers: ['audit', 'fee.audit', 'public.tax.log'],
+  });
+  expect(input.knownTriggers).toEqual(['audit']);
+  expect(input.dependants?.map((d) => [d.table.name, d.knownTriggers])).toEqual([
+    ['fee', ['audit']],
+    ['fee', ['audit']],
+    ['tax', ['log']],
+  ]);
+});

@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { technicalBecause } from '@/lib/dev/adopt/conventions';
+import { readCatalog } from '@/lib/dev/adopt/catalog';
+import { subjectsOf, technicalBecause } from '@/lib/dev/adopt/conventions';
 import { reading } from '@/lib/dev/adopt/read-only';
 import { report } from '@/lib/dev/adopt/report';
+import type { Sample } from '@/lib/dev/adopt/sample';
 import { type Survey, survey } from '@/lib/dev/adopt/survey';
 import { type Verdict, verdicts } from '@/lib/dev/adopt/verdicts';
-import type { TestDatabase } from '@/test/support/database';
+import { type TestDatabase, testDatabase } from '@/test/support/database';
 import { school } from '@/test/support/school';
 
 let db: TestDatabase;
@@ -108,6 +111,19 @@ describe('what it knows of a table', () => {
     expect(table('studio.recordings').subjects).toEqual({ organization: 'org_id' });
   });
 
+  it('takes no reference into several tables for a user: an erasure would reach rows of others', () => {
+    const [column] = table('Session').facts.columns;
+    const named = (...names: string[]) =>
+      subjectsOf(
+        { ...table('Session').facts, columns: names.map((name) => ({ ...column!, name })) },
+        [],
+        () => undefined,
+      );
+    expect(named('owner_type', 'owner_id')).toEqual({});
+    expect(named('ownerId', 'ownerType')).toEqual({});
+    expect(named('owner_id', 'mime_type')).toEqual({ user: 'owner_id' });
+  });
+
   it('finds columns that name files of the store, and the folder they share', () => {
     expect(table('studio.recordings').files).toEqual([
       { column: 'audio_url', where: 'store', folder: 'recordings/', suffixed: true },
@@ -134,6 +150,28 @@ describe('what it knows of a table', () => {
     ]);
   });
 
+  it('looks at rows of every age, wherever they lie: of a plain table, and of one with partitions', async () => {
+    const own = await testDatabase({ empty: true });
+    await own.sql(`
+      create table plain (id bigint, created_at timestamptz not null);
+      create table parted (id bigint, created_at timestamptz not null) partition by range (created_at);
+      create table parted_old partition of parted for values from (minvalue) to (now() - interval '30 days');
+      create table parted_mid partition of parted for values from (now() - interval '30 days') to (now() - interval '15 days');
+      create table parted_new partition of parted for values from (now() - interval '15 days') to (now() - interval '1 day');
+      create table parted_last partition of parted for values from (now() - interval '1 day') to (maxvalue);
+      insert into plain select i, now() - (200000 - i) * interval '60 days' / 200000 from generate_series(1, 200000) i;
+      insert into parted select * from plain;
+      analyze plain`);
+    const { tables } = await reading(own.ownerUrl, (reader) => survey(reader));
+    const half = (label: string) => {
+      const sample = tables.find((t) => t.label === label)!.sample as Sample;
+      return sample.ages.get('created_at')!.day30 / sample.looked;
+    };
+    // Half of the rows are older than 30 days, and some ten thousand of 400 blocks were looked at.
+    for (const label of ['plain', 'parted']) expect(half(label)).toSatisfy((x: number) => x > 0.3 && x < 0.7);
+    await own.stop();
+  });
+
   it('shows no value of any row', () => {
     const values = ['example.org', '198.51.100', 'Practice', 'Dear parent', 'take-', 'Pupil'];
     const everything = words + JSON.stringify(seen, (_, v) => (v instanceof Map ? [...v] : v));
@@ -143,6 +181,17 @@ describe('what it knows of a table', () => {
 });
 
 describe('the way it looks', () => {
+  it('takes no role that may make roles for the login of the app, though it made lapse_app and so is in it', async () => {
+    const { sql, end } = await db.session();
+    const nobody = `nobody_${randomUUID().replaceAll('-', '')}`;
+    await sql('begin');
+    await sql(`create role ${nobody} login createrole in role lapse_app`);
+    const { logins } = await readCatalog({ ask: (text, params) => sql(text, params) as never });
+    await sql('rollback');
+    end();
+    expect(logins.map((l) => l.name)).not.toContain(nobody);
+  });
+
   it('cannot change the database, whatever is asked', async () => {
     const change = (text: string) => reading(db.ownerUrl, (reader) => reader.ask(text));
     await expect(change('delete from public."Tag"')).rejects.toThrow(/read-only transaction/);
