@@ -3,7 +3,7 @@ import type { TestDatabase } from './database';
 
 /**
  * Until a session of this database waits for such a lock (a condition on `l`, a row of pg_locks). `comes` is the work that is
- * to wait: when it ends without having waited, that is said, instead of looking for ever.
+ * to wait: when it ends without having waited, that is said, instead of looking forever.
  */
 export async function untilWaiting(db: TestDatabase, lock: string, comes: Promise<unknown>): Promise<void> {
   let ended: string | undefined;
