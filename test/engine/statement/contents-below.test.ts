@@ -7,7 +7,7 @@ import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policie
 import { purgeOf } from '@/lib/policies/purge';
 import { type Engine, engine, fitsDatabase, NOW, runRequest } from '../../support/engine';
 import { FRESH, OLD, on, planted, present, treePolicy } from '../../support/tree';
-import { advisory, untilWaiting } from '../../support/waiting';
+import { untilWaiting } from '../../support/waiting';
 
 let e: Engine;
 const TREE = `create table address (id int primary key, path text, size int, org uuid);
@@ -87,11 +87,14 @@ it('of a row that is taken apart over several batches each goes once, and none w
 });
 
 it('of two batches that each take one of its last two lines the second takes it along', async () => {
-  // The first waits in the middle of its deleting statement, whose snapshot has both lines.
+  // The first stays in the middle of its deleting statement, whose snapshot has both lines, until the second waits for it or has ended.
   await e.db.sql(`${ROWS.replace(/insert into doc[\s\S]*/, '')} insert into doc values (1, '${OLD}'), (2, '${OLD}');
     insert into line values (11, 1, 1), (12, 2, 1);
     create function waits() returns trigger language plpgsql as $$ begin
-      if old.id = 1 then perform pg_advisory_xact_lock_shared(4242); end if; return old; end $$;
+      if old.id = 1 then
+        perform pg_advisory_xact_lock_shared(4343);
+        while not pg_try_advisory_xact_lock_shared(4242) loop perform pg_sleep(0.005); end loop;
+      end if; return old; end $$;
     create trigger waits before delete on doc for each row execute function waits()`);
   const knownTriggers = ['waits'];
   const first = orders({}, { knownTriggers, where: 't.id = 1' });
@@ -99,11 +102,14 @@ it('of two batches that each take one of its last two lines the second takes it 
   const app = await e.db.session();
   await app.sql('select pg_advisory_lock(4242)');
   const running = e.run(first);
-  await untilWaiting(e.db, advisory(4242), running);
-  await runPolicy(e.services, second, runRequest(NOW)).catch(() => undefined);
+  const isInside = `select 1 from pg_locks where locktype = 'advisory' and objid = 4343 and granted
+    and database = (select oid from pg_database where datname = current_database())`;
+  while ((await e.db.sql(isInside)).length === 0);
+  const other = runPolicy(e.services, second, runRequest(NOW));
+  await untilWaiting(e.db, `l.locktype in ('transactionid', 'tuple')`, other).catch(() => undefined);
   await app.sql('select pg_advisory_unlock(4242)');
   app.end();
-  await running;
+  await Promise.all([running, other]);
   await e.run(second);
   expect(await present(e, 'doc', 'line')).toEqual([]);
   expect(await addresses()).not.toContain('public.address 1');

@@ -225,6 +225,14 @@ export const fateMutants: readonly Mutant[] = [
     tests: [`${detach}:takes no reference away from a row that a trigger keeps`],
   },
   {
+    id: 'FT30',
+    promise: 'What dependants refer to is locked before it is asked who else refers to it.',
+    file: `${statement}/shapes/tree.ts`,
+    find: 'between: [...between, ...lockingContentsOfTree(b), ',
+    replace: 'between: [...between, ...lockingContentsOfTree(b).slice(9), ',
+    tests: [`${contentsBelow}:of two batches`],
+  },
+  {
     id: 'FT31',
     promise: 'A content of dependants stays while any row of the tree that does not go refers to it.',
     file: `${statement}/contents.ts`,

@@ -176,11 +176,15 @@ export class Oracle {
           ...(changed.has(row.id) ? maskedValues(this.#policy, row.values) : {}),
         });
     }
+    const masks = (id: string, column: string) =>
+      changed.has(id) && maskedValues(this.#policy, this.#copy.rows.get(id)!.values)[column] === null;
     for (const id of gone) {
       for (const { references, sets } of this.#lets) {
         for (const child of references.to(this.#copy.rows.get(id)!)) {
           const values = left.get(child.id);
-          for (const column of sets) if (values) values[column] = null;
+          // A row that was masked refers to it no longer: no foreign key acts on it.
+          const hasLetGo = references.edge.columns.some((column) => masks(child.id, column));
+          for (const column of hasLetGo ? [] : sets) if (values) values[column] = null;
         }
       }
     }
