@@ -23,7 +23,7 @@ import { askOne } from '../../platform/session';
 import type { Policy } from '../../policies/contract';
 import { goingDependants } from '../../policies/going';
 import type { Services } from '../../services';
-import type { Archive, Wish } from './archives';
+import { type Archive, type Kept, keptIn, type Wish } from './archives';
 import { askAs, type By } from './records';
 
 /** What became of rows and files, by how many. */
@@ -61,8 +61,9 @@ export interface Bringing {
 }
 
 export async function bringBack(of: Bringing, archive: Archive): Promise<Brought> {
-  const manifest = await validateArchive(of.store, archive.prefix, archive.sha256);
-  const { wanted, counts } = await wantedOf(of, archive, manifest);
+  const kept = await askOne(of.services.database, keptIn(archive), CHUNK_LIMITS);
+  const manifest = await validateArchive(of.store, kept.prefix, kept.sha256);
+  const { wanted, counts } = await wantedOf(of, kept, manifest);
   const tables = [of.policy, ...goingDependants(of.policy)];
   const shapes = await askOne(of.services.database, shapesOf(tables.map((t) => t.table)), CHUNK_LIMITS);
   const mappings = manifest.tables.map((part, i) => mappingOf(part, shapes[i]!));
@@ -77,14 +78,15 @@ export async function bringBack(of: Bringing, archive: Archive): Promise<Brought
       const { table, key } = tables[nth]!;
       return { nth, table, key, mapping: mappings[nth]!, lines: some };
     });
-    told.add(await sent(of, archive, work), lines);
+    told.add(await sent(of, archive, kept.erased.length, work), lines);
   }
-  const isThrough = of.restore === null || (await bringFiles(of, archive, manifest, told));
+  const isThrough = of.restore === null || (await bringFiles(of, kept, manifest, told));
   const schema = mappings.map((m) => m.changes).filter(hasChanged);
   return { counts: told.counts, problems: told.problems, schema, isThrough };
 }
 
-const sent = (of: Bringing, archive: Archive, work: readonly Wanted[]): Promise<Restored[]> =>
+/** `known`: how many tombstones it had when it was read. */
+const sent = (of: Bringing, archive: Archive, known: number, work: readonly Wanted[]): Promise<Restored[]> =>
   askAs(
     of.services,
     of.by,
@@ -93,7 +95,7 @@ const sent = (of: Bringing, archive: Archive, work: readonly Wanted[]): Promise<
         who: of.by.actor,
         restore: of.restore ?? archive.id,
         archive: archive.id,
-        known: archive.erased.length,
+        known,
         pretend: of.restore === null,
       },
       work,
@@ -104,7 +106,7 @@ const sent = (of: Bringing, archive: Archive, work: readonly Wanted[]): Promise<
 /** The lines of each table that are wanted and were not erased since. */
 async function wantedOf(
   { store, wish }: Bringing,
-  archive: Archive,
+  archive: Kept,
   manifest: Manifest,
 ): Promise<{ wanted: Line[][]; counts: Counts }> {
   const deleted = new Set(archive.keys);
@@ -193,7 +195,7 @@ class Told {
 /** False: some of them are being deleted at this moment. */
 async function bringFiles(
   { services, store }: Bringing,
-  { prefix }: Archive,
+  { prefix }: Kept,
   manifest: Manifest,
   told: Told,
 ): Promise<boolean> {

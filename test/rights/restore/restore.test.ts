@@ -1,6 +1,7 @@
 /** What was archived comes back as it was: rows, what went along, and files; and nothing that is there is written over. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { restoreRoute } from '@/lib/http/restore-route';
+import { indexReceipts } from '@/lib/operators/audit/receipt-index';
 import { type Archived, archivedFiles } from '../../support/archived';
 import { suffixed } from '../../support/files';
 import { OPERATORS, TOKENS } from '../../support/operators';
@@ -171,6 +172,21 @@ describe('an item', () => {
     const { pictures: rows, notes } = await e.all();
     expect(rows).toEqual(before.pictures.filter((r) => r.includes(ids[1]!)));
     expect(notes).toEqual(before.notes.filter((r) => r.includes(ids[1]!)));
+  });
+
+  it('is found by the index of receipts, and also when its receipt has been taken away after its period', async () => {
+    const { ids } = await gone(3);
+    const look = async () =>
+      (await ask({ key: ids[1], policy: 'pictures', dryRun: true })).body as { counts?: object };
+    expect((await look()).counts).toMatchObject({ restored: 3 });
+    await indexReceipts(e.services, () => true);
+    expect(await e.db.sql('select 1 from retention.receipt_index')).not.toEqual([]);
+    expect((await look()).counts).toMatchObject({ restored: 3 });
+    await e.db.sql(`set session_replication_role = replica; delete from retention.receipt_index; delete from retention.receipt;
+      insert into retention.evidence_anchor (n, hash, entry_at, head, signature, public_key, receipts)
+        values (1, 'h', now() + interval '1 year', '{}', 's', 'k', 1);
+      set session_replication_role = origin`);
+    expect((await look()).counts).toMatchObject({ restored: 3 });
   });
 
   it('that no archive holds is said so', async () => {
