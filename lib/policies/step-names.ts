@@ -7,6 +7,7 @@ export const ERASURE_STEP = {
   delete: 'erasure',
   mask: 'erasure-mask',
   detach: 'erasure-detach',
+  ended: 'erasure-ended',
 } as const;
 
 /** Names of policies have no colon: none of these is ever taken for one. */
@@ -16,6 +17,7 @@ const WORDS: Readonly<Record<string, (what: string) => string>> = {
   [ERASURE_STEP.delete]: (table) => `erasure of ${table}`,
   [ERASURE_STEP.mask]: (table) => `erasure, masking ${table}`,
   [ERASURE_STEP.detach]: (column) => `erasure, clearing ${column}`,
+  [ERASURE_STEP.ended]: (columns) => `erasure, emptying ${columns}, no longer retained`,
 };
 
 /** A policy keeps its name; `erasure-detach:public.invoices.user_id` is "erasure, clearing public.invoices.user_id". */

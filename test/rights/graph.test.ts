@@ -315,6 +315,83 @@ it('a row written while the one it refers to is about to go is not left behind w
   expect([await left(e.db, 'b'), await left(e.db, 'a')]).toEqual([0, 0]);
 });
 
+describe('what is retained until an instant', () => {
+  const until = { years: 10, after: 'paid_at' };
+  const retain = (columns: string[]) => ({ columns, ground: 'tax law, AO 147', until });
+  const line = (columns: string[], more: object = {}) => ({
+    kept: 'tax law, ten years',
+    mentions: [{ column: 'person', is: 'user' }],
+    confidential: { retain: retain(columns), ...more },
+  });
+  const paid = (name: string, years: number | null, more: object = {}) => {
+    const paid_at = years === null ? null : new Date(NOW.getTime() - years * 366 * 86_400_000);
+    return add(name, { person: me, paid_at, ...more });
+  };
+  const checked = async () =>
+    (await e.db.sql<{ checked: object }>('select checked from retention.erasure'))[0]?.checked;
+
+  it('is emptied when that is over, and stays where it is not, or where nobody can say', async () => {
+    await table('invoices', 'person uuid', 'vat text', 'paid_at timestamptz');
+    for (const years of [11, 1, null]) await paid('invoices', years, { vat: 'x' });
+    await add('invoices', { person: other, vat: 'theirs', paid_at: '2001-01-01' });
+    const services = mapped({ 'public.invoices': line(['person', 'vat']) });
+    const done = await erase(services);
+    expect(done).toMatchObject({ outcome: 'succeeded', deleted: 1, masked: 1 });
+    expect(stepsOf(done)).toMatchObject({ 'erasure-ended:public.invoices.person.vat': 1 });
+    expect(
+      await e.db.sql(
+        'select person, vat, paid_at is null as unpaid from invoices order by paid_at nulls last',
+      ),
+    ).toEqual([
+      { person: other, vat: 'theirs', unpaid: false },
+      { person: null, vat: null, unpaid: false },
+      { person: me, vat: 'x', unpaid: false },
+      { person: me, vat: 'x', unpaid: true },
+    ]);
+    expect(await checked()).toMatchObject({ found: {}, retained: { 'public.invoices': { person: 2 } } });
+  });
+
+  it('goes with its row where it cannot be empty, and beside a mask where it can', async () => {
+    await table('bills', 'person uuid not null', 'paid_at date');
+    await table('sales', 'person uuid', 'phone text', 'vat text', 'paid_at timestamp');
+    for (const years of [11, 5, 1]) {
+      await paid('bills', years);
+      await paid('sales', years, { phone: '1', vat: 'x' });
+    }
+    const services = mapped({
+      'public.bills': line(['person']),
+      'public.sales': {
+        ...line([]),
+        confidential: {
+          mask: { phone: null },
+          retain: [retain(['person']), { ...retain(['vat']), until: { days: 1000, after: 'paid_at' } }],
+        },
+      },
+    });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 2, masked: 3 });
+    expect(await left(e.db, 'bills')).toBe(2);
+    expect(await e.db.sql('select person, phone, vat from sales order by paid_at')).toEqual([
+      { person: null, phone: null, vat: null },
+      { person: me, phone: null, vat: null },
+      { person: me, phone: null, vat: 'x' },
+    ]);
+  });
+
+  it('and is neither, is not called done', async () => {
+    await table('bills', 'person uuid not null', 'vat text not null', 'paid_at date', 'sent text');
+    await paid('bills', 11, { vat: 'x', sent: '2001' });
+    const retained = [retain(['person']), { ...retain(['vat']), until: { days: 1, after: 'sent' } }];
+    const services = mapped({
+      'public.bills': { ...line([]), confidential: { retain: retained } },
+    });
+    const done = await attempt(services);
+    expect(done).toMatchObject({ outcome: 'errored', reason: 'left_behind' });
+    expect(done.message).toContain('1 rows with the subject in public.bills.person');
+    await e.db.sql('delete from bills');
+    expect(await again(services)).toMatchObject({ outcome: 'succeeded' });
+  });
+});
+
 describe('rows that know the subject by an identifier', () => {
   beforeEach(() => table('events', 'payload jsonb', 'sender text'));
   const EVENTS: DataMapInput = {

@@ -8,10 +8,11 @@ import { BlobError } from '../../platform/errors';
 import { tableLabel } from '../../platform/sql';
 import type { MappedTable } from '../../policies/data-map-contract';
 import type { Services } from '../../services';
+import { endingsOf } from '../ends';
 import type { Hashes } from '../graph/identifiers';
 import type { Subject } from '../subject';
 import { inFolders, lookAtFiles } from './files';
-import { isDistinctive, type Part, partsOf, readPage } from './tables';
+import { isDistinctive, type Page, type Part, partsOf, readPage } from './tables';
 
 const Counts = z.record(z.string(), z.record(z.string(), z.number()));
 const count = z.number().int().nonnegative();
@@ -34,6 +35,8 @@ export const Checked = z.object({
   retained: Counts,
   /** Tables that could not be read. */
   unread: z.array(z.string()),
+  /** When the first of what is retained comes to its end; null: nothing does by itself. */
+  until: z.string().nullable().default(null),
 });
 export type Checked = z.infer<typeof Checked>;
 
@@ -48,6 +51,7 @@ const BEGIN: Checked = {
   found: {},
   retained: {},
   unread: [],
+  until: null,
 };
 
 export interface Checking {
@@ -111,6 +115,7 @@ async function readTables(services: Services, checking: Checking, begin: Checked
   const governed = services.policies.flatMap((p) => [p, ...p.dependants]).map((p) => tableLabel(p.table));
   const parts = await partsOf(services, [...new Set([...lines.keys(), ...governed])], subjects);
   const sought = { subject, hashes: identifiers, secrets: services.settings.rightsKeys };
+  const asOf = services.clock().toISOString();
   let checked = begin;
   while (checked.next !== null && checked.next.part < parts.length && inTime()) {
     const part = parts[checked.next.part]!;
@@ -119,9 +124,14 @@ async function readTables(services: Services, checking: Checking, begin: Checked
       checked = { ...checked, next: nextPart(checked.next), unread: [...checked.unread, part.label] };
       continue;
     }
-    const columns = { impersonal: line?.impersonal ?? [], naming: namingIn(services, part, line, subject) };
+    const columns = {
+      impersonal: line?.impersonal ?? [],
+      naming: namingIn(services, part, line, subject),
+      endings: endingsOf(line?.columns ?? [], (column) => part.instants.includes(column)),
+      asOf,
+    };
     const { page, next } = await readPage(services, part, checked.next.block, sought, columns);
-    const [found, retained] = apart(page.found, staying(part, line, subject));
+    const [found, retained] = apart(page, staying(part, line, subject));
     checked = {
       ...checked,
       next: next === null ? nextPart(checked.next) : { ...checked.next, block: next },
@@ -129,6 +139,7 @@ async function readTables(services: Services, checking: Checking, begin: Checked
       rows: checked.rows + page.rows,
       found: added(checked.found, part.label, found),
       retained: added(checked.retained, part.label, retained),
+      until: earlier(checked.until, page.until),
     };
   }
   const isThrough = checked.next !== null && checked.next.part >= parts.length;
@@ -166,11 +177,16 @@ function staying(part: Part, line: MappedTable | undefined, { scope }: Subject):
 }
 
 /** What was left behind, and what is retained. */
-function apart(found: Found, retained: ReadonlySet<string>): [Found, Found] {
-  const of = (is: boolean) =>
-    Object.fromEntries(Object.entries(found).filter(([c]) => retained.has(c) === is));
-  return [of(false), of(true)];
+function apart({ found, over }: Page, retained: ReadonlySet<string>): [Found, Found] {
+  const of = (n: (column: string) => number) =>
+    Object.fromEntries(Object.keys(found).flatMap((c) => (n(c) > 0 ? [[c, n(c)]] : [])));
+  const left = (c: string) => (retained.has(c) ? (over[c] ?? 0) : found[c]!);
+  return [of(left), of((c) => found[c]! - left(c))];
 }
+
+/** Of two instants as PostgreSQL prints them in UTC, which are in the order of their letters. */
+const earlier = (a: string | null, b: string | null): string | null =>
+  a === null || (b !== null && b < a) ? b : a;
 
 function added(all: Checked['found'], label: string, more: Found): Checked['found'] {
   if (Object.keys(more).length === 0) return all;

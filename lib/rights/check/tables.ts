@@ -8,8 +8,20 @@ import { z } from 'zod';
 import { hmacKeys, keyFor } from '../../platform/keys';
 import { oneRow, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
-import { allOf, anyOf, constant, id, literal, type Sql, sql, typed } from '../../platform/sql';
+import {
+  allOf,
+  anyOf,
+  constant,
+  id,
+  jsonObject,
+  literal,
+  type Sql,
+  sql,
+  typed,
+  utc,
+} from '../../platform/sql';
 import type { Services } from '../../services';
+import type { Ending } from '../ends';
 import { type Hashes, IDENTIFIER_PURPOSE } from '../graph/identifiers';
 import type { Subject } from '../subject';
 import { anyAddress } from './addresses';
@@ -33,6 +45,8 @@ const Part = z.object({
   naming: z.array(z.string()),
   /** Of its primary key. */
   key: z.array(z.string()),
+  /** Its dates and timestamps. */
+  instants: z.array(z.string()),
   may_read: z.boolean(),
 });
 export type Part = z.infer<typeof Part>;
@@ -51,6 +65,8 @@ export function partsOf(
           where f.contype = 'f' and f.conrelid = c.oid and sn.nspname || '.' || s.relname = any(${array(subjects)})), '[]') as naming,
         coalesce((select jsonb_agg(a.attname) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
           where i.indrelid = c.oid and i.indisprimary), '[]') as key,
+        coalesce((select jsonb_agg(a.attname) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
+          and a.atttypid in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)), '[]') as instants,
         has_table_privilege(l.oid, 'SELECT') as may_read
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
       cross join lateral (select relid from retention.parts_of(c.oid) where isleaf union select c.oid where c.relkind in ('r', 'm')) p
@@ -77,12 +93,19 @@ export interface Columns {
   /** Reviewed: they identify no person. */
   readonly impersonal: readonly string[];
   readonly naming: readonly string[];
+  /** Until when columns are retained. */
+  readonly endings: readonly Ending[];
+  readonly asOf: string;
 }
 
 const Page = z.object({
   rows: z.coerce.number(),
   /** Rows by the column in which something of the subject stands. */
   found: z.record(z.string(), z.coerce.number()),
+  /** Those of them in which the column is not retained any more. */
+  over: z.record(z.string(), z.coerce.number()),
+  /** When the first of the others comes to its end. */
+  until: z.string().nullable(),
 });
 export type Page = z.infer<typeof Page>;
 
@@ -101,13 +124,22 @@ export async function readPage(
   const place = (block: number): Sql => typed(`(${block},0)`, 'tid');
   const here = allOf(sql`t.ctid >= ${place(from)}`, !last && sql`t.ctid < ${place(to)}`);
   const row = sql`to_jsonb(t) - ${array(columns.impersonal)}`;
+  const ends = jsonObject(
+    columns.endings.flatMap(({ columns: some, end }) => some.map((c) => sql`${literal(c)}::text, ${end}`)),
+  );
   const page = query(
-    sql`with seen as materialized (select ${row} as j from only ${id(part.schema, part.name)} t where ${here})
-      select (select count(*) from seen) as rows, coalesce((
-        select jsonb_object_agg(f.key, f.n) from (
-          select e.key, count(*) as n from seen cross join lateral jsonb_each(seen.j) e
-            cross join lateral (select e.value::text as words offset 0) w where ${isTheirs(sought, columns)} group by e.key
-        ) f), '{}') as found`,
+    sql`with seen as materialized (select ${row} as j, ${ends} as ends from only ${id(part.schema, part.name)} t where ${here}),
+      found as materialized (
+        select e.key, x.until <= ${columns.asOf}::timestamptz is true as over, count(*) as n, min(x.until) as until
+        from seen cross join lateral jsonb_each(seen.j) e
+          cross join lateral (select e.value::text as words offset 0) w
+          cross join lateral (select (seen.ends ->> e.key)::timestamptz as until) x
+        where ${isTheirs(sought, columns)} group by 1, 2
+      )
+      select (select count(*) from seen) as rows,
+        coalesce((select jsonb_object_agg(f.key, f.n) from (select key, sum(n) as n from found group by 1) f), '{}') as found,
+        coalesce((select jsonb_object_agg(key, n) from found where over), '{}') as over,
+        (select ${utc(sql`min(until)`, 'ms')} from found where not over and isfinite(until)) as until`,
     oneRow(Page),
   );
   return { page: await askOne(database, page, LIMITS), next: last ? null : to };

@@ -5,7 +5,7 @@
 import type { SubjectLeg } from '../../engine/statement/leg';
 import { type Spelled, spell } from '../../operators/spelling';
 import { type Problem, RequestError } from '../../platform/errors';
-import { anyOf, type TableName, tableLabel } from '../../platform/sql';
+import { allOf, anyOf, type TableName, tableLabel } from '../../platform/sql';
 import { type Policy, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
 import type { Services } from '../../services';
@@ -14,6 +14,7 @@ import { type Catalog, readCatalog } from './catalog';
 import { type Detached, type Edges, Walker } from './edges';
 import { Hashes, identifiersOf, joined, readIdentifiers } from './identifiers';
 import { keyOf, type Node, type Nodes, nodesOf, subjectTables } from './nodes';
+import { ownChanges } from './own-changes';
 import { type Change, nameOf, policyOf, unfit } from './policy';
 import { heldSubject, type Rows, referringRows, rowsOf, stuckRows } from './rows';
 import { type Naming, namings, type Spelling, seedsOf, spellingsOf } from './seeds';
@@ -74,7 +75,7 @@ export interface Graph {
   readonly prefixes: readonly string[];
 }
 
-type Needs = Pick<Services, 'database' | 'policies' | 'dataMap' | 'settings'>;
+type Needs = Pick<Services, 'database' | 'policies' | 'dataMap' | 'settings' | 'clock'>;
 
 /** `known`: hashes of the subject's identifiers, from when the erasure was asked for. Throws RequestError for an id that no column can hold. */
 export async function graphOf(services: Needs, asked: Subject, known: Hashes = {}): Promise<Graph> {
@@ -101,7 +102,8 @@ export async function graphOf(services: Needs, asked: Subject, known: Hashes = {
     ...edges.problems,
     ...unfitIn(edges),
   ];
-  const assembling = { nodes, catalog, edges, subject, maskKey: settings.maskKey };
+  const asOf = services.clock().toISOString();
+  const assembling = { nodes, catalog, edges, subject, maskKey: settings.maskKey, asOf };
   const ordered = inOrder(assembling);
   return {
     subject,
@@ -198,6 +200,7 @@ interface Assembling {
   readonly edges: Edges;
   readonly subject: Subject;
   readonly maskKey: string | undefined;
+  readonly asOf: string;
 }
 
 const tablesOf = ({ edges, subject }: Assembling, ordered: readonly string[]): ReachedTable[] =>
@@ -236,7 +239,7 @@ function inOrder({ edges, catalog }: Assembling): string[] {
   return order;
 }
 
-function stepsOf({ nodes, catalog, edges, subject, maskKey }: Assembling, label: string): Step[] {
+function stepsOf({ nodes, catalog, edges, subject, maskKey, asOf }: Assembling, label: string): Step[] {
   const { reached, detached } = edges;
   const step = (node: Node, change: Change, rows: Rows): Step => {
     const { policy, erasing } = policyOf(node, change, { nodes, catalog, maskKey });
@@ -264,10 +267,13 @@ function stepsOf({ nodes, catalog, edges, subject, maskKey }: Assembling, label:
     const all = { theirs: anyOf(...rows.map((r) => r.theirs)), held: anyOf(...rows.map((r) => r.held)) };
     return step(of[0]!.node, { kind: 'detach', columns: of[0]!.columns }, all);
   });
-  const own = here
-    ? ownChange(here.node, here.goesAlong).map((c) => step(here.node, c, rowsOf(reached, label, subject)))
-    : [];
-  return [...others, ...own];
+  if (!here) return others;
+  const { theirs, held } = rowsOf(reached, label, subject);
+  const own = here.goesAlong && here.node.action !== 'mask' ? [] : ownChanges(here.node, asOf);
+  return [
+    ...others,
+    ...own.map(({ change, rows }) => step(here.node, change, { theirs: allOf(theirs, rows), held })),
+  ];
 }
 
 /** Tables with reached rows that refer to these. */
@@ -282,12 +288,6 @@ const referringTo = (label: string, { references }: Catalog, reached: Edges['rea
 function detachedRows(by: Detached['by'], reached: Edges['reached'], subject: Subject): Rows {
   if ('to' in by) return referringRows(reached, by, subject);
   return { theirs: by.condition, held: heldSubject(subject) };
-}
-
-function ownChange(node: Node, goesAlong: boolean): Change[] {
-  const columns = node.line?.columns.filter((c) => c.handling.kind === 'mask') ?? [];
-  if (node.action === 'mask') return [{ kind: 'mask', columns }];
-  return node.action === 'delete' && !goesAlong ? [{ kind: 'delete' }] : [];
 }
 
 /** What stays unchanged of a reached row, on its ground. */

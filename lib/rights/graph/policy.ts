@@ -18,7 +18,11 @@ import { detaches, filesOfNode, keyOf, type Node, type Nodes, scopeOf } from './
 
 export type Change =
   | { readonly kind: 'delete' }
-  | { readonly kind: 'mask'; readonly columns: readonly MappedColumn[] }
+  | {
+      readonly kind: 'mask';
+      readonly columns: readonly MappedColumn[];
+      readonly ended?: readonly MappedColumn[];
+    }
   | { readonly kind: 'detach'; readonly columns: readonly string[] };
 
 export interface StepPolicy {
@@ -30,7 +34,11 @@ export interface StepPolicy {
 
 export function nameOf({ label, policy }: Node, change: Change): string {
   if (change.kind === 'delete' && policy) return policy.name;
-  return `${ERASURE_STEP[change.kind]}:${label}${change.kind === 'detach' ? `.${change.columns.join('.')}` : ''}`;
+  const of = (columns: readonly string[]) => `${label}.${columns.join('.')}`;
+  if (change.kind === 'detach') return `${ERASURE_STEP.detach}:${of(change.columns)}`;
+  if (change.kind === 'mask' && change.ended)
+    return `${ERASURE_STEP.ended}:${of(change.ended.map((c) => c.column))}`;
+  return `${ERASURE_STEP[change.kind]}:${label}`;
 }
 
 /** `maskKey`: LAPSE_MASK_KEY. Throws SettingsError where a column is to be hashed without it. */
