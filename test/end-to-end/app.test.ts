@@ -46,7 +46,7 @@ beforeAll(async () => {
     `insert into quiz_responses (quiz, completed_at) select 'q', now() - make_interval(secs => ${40 * DAY}) from generate_series(1, 300)`,
   );
   await db.sql(`insert into quiz_responses (quiz, completed_at) values ('q', now()), ('q', null)`);
-}, 300_000);
+}, 600_000);
 afterAll(async () => {
   await Promise.all(running.map((app) => app.stop()));
   await db?.stop();

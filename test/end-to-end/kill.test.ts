@@ -26,7 +26,7 @@ beforeAll(async () => {
     `insert into quiz_responses (quiz, completed_at) select 'q', now() - make_interval(secs => ${40 * DAY} + i) from generate_series(1, ${ROWS}) i`,
   );
   await db.sql(`insert into quiz_responses (quiz, completed_at) values ('q', now()), ('q', null)`);
-}, 300_000);
+}, 600_000);
 afterAll(async () => {
   await app?.stop();
   await db.stop();

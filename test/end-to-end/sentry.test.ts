@@ -31,7 +31,7 @@ beforeAll(async () => {
     await freePort(),
     () => undefined,
   );
-}, 300_000);
+}, 600_000);
 afterAll(async () => {
   await app?.stop();
   await sink?.stop();

@@ -7,6 +7,8 @@ import type { RunResult } from '../../engine/run/result';
 
 /** A build takes about 15 s on two cores; a start well under one. */
 const START_MS = 60_000;
+/** On a machine that does much else a build took four minutes. */
+const LONGEST_BUILD_MS = 8 * 60_000;
 const NEXT = path.join('node_modules', 'next', 'dist', 'bin', 'next');
 
 export async function freePort(): Promise<number> {
@@ -37,12 +39,18 @@ const BUILDER = path.join('.lapse', 'build.pid');
 async function lock(): Promise<() => void> {
   const file = BUILDER;
   mkdirSync('.lapse', { recursive: true });
+  const until = Date.now() + LONGEST_BUILD_MS;
   for (;;) {
     try {
       writeFileSync(file, String(process.pid), { flag: 'wx' });
       return () => rmSync(file, { force: true });
     } catch {
       if (!isAlive(file)) rmSync(file, { force: true });
+      // Its number may by now be that of a process that builds nothing.
+      if (Date.now() > until)
+        throw new Error(
+          `process ${readFileSync(file, 'utf8')} has been building the app for ${LONGEST_BUILD_MS / 60_000} minutes: end it, or remove ${file}`,
+        );
       await new Promise((done) => setTimeout(done, 250));
     }
   }
@@ -53,8 +61,8 @@ function isAlive(file: string): boolean {
     process.kill(Number(readFileSync(file, 'utf8')), 0);
     return true;
   } catch (error) {
-    // Another user's process is alive too.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    // Another user's process is alive too; of a file that has just gone nothing is known.
+    return ['EPERM', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '');
   }
 }
 
