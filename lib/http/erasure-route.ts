@@ -16,6 +16,7 @@ import { listErasures, readErasure, UNDER_WAY } from '../rights/store';
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
 import type { Handler } from './answered';
+import { checked, reason } from './asked';
 import { readJson } from './body';
 import { deadlineOf } from './deadline';
 import { operatorRoute } from './operator-route';
@@ -31,12 +32,6 @@ const id = z
   .min(1, 'must not be empty')
   .max(200, 'must be at most 200 characters')
   .regex(/^[^\p{C}]+$/u, 'must not hold control or invisible characters');
-const reason = z
-  .string()
-  .trim()
-  .min(3, 'must say why, e.g. the number of the request')
-  .max(500, 'must be at most 500 characters')
-  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters');
 const Asked = z
   .strictObject({
     action: z.literal('request', { error: 'must be request, confirm or withdraw' }).default('request'),
@@ -132,12 +127,4 @@ function answerErasure(result: ErasureResult, { correlationId }: ErasureCall): R
   }
   const status = { succeeded: 200, interrupted: 200, waiting: 202, errored: 500 }[result.outcome];
   return answerJson(result, correlationId, status);
-}
-
-function checked<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const field = issue.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue.path[0] ?? 'body');
-  throw new RequestError(400, 'bad_parameter', `${field}: ${issue.message}`, field);
 }

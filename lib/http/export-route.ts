@@ -6,7 +6,6 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { readStream } from '../files/archive/store';
 import { limitRate } from '../operators/rate';
-import { RequestError } from '../platform/errors';
 import { MAX_DURATION_SECONDS } from '../platform/jobs';
 import { exportSubject, linkExport, withdrawExport } from '../rights/export/export';
 import { prefixOf, tarPath } from '../rights/export/pack';
@@ -15,6 +14,7 @@ import { type Link, LinkError, refuseUsed } from '../rights/links';
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
 import type { Handler } from './answered';
+import { checked, reason } from './asked';
 import { readJson } from './body';
 import { deadlineOf } from './deadline';
 import type { Page } from './link-page';
@@ -30,12 +30,6 @@ const id = z
   .min(1, 'must not be empty')
   .max(200, 'must be at most 200 characters')
   .regex(/^[^\p{C}]+$/u, 'must not hold control or invisible characters');
-const reason = z
-  .string()
-  .trim()
-  .min(3, 'must say why, e.g. the number of the request')
-  .max(500, 'must be at most 500 characters')
-  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters');
 const Asked = z
   .strictObject({
     action: z.literal('request', { error: 'must be request, link or withdraw' }).default('request'),
@@ -74,14 +68,6 @@ export const exportRoute = (provide: () => Services = services): { GET: Handler;
     'export',
   ),
 });
-
-function checked<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const field = issue.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue.path[0] ?? 'body');
-  throw new RequestError(400, 'bad_parameter', `${field}: ${issue.message}`, field);
-}
 
 export const downloadRoute = (provide: () => Services = services): { GET: Handler; POST: Handler } =>
   linkRoute('export', { purpose: 'export.download', show, act }, provide);

@@ -20,6 +20,7 @@ import {
 import { type Services, services } from '../services';
 import { answerJson } from './answer';
 import type { Handler } from './answered';
+import { checked, reason } from './asked';
 import { readJson } from './body';
 import { deadlineOf } from './deadline';
 import { operatorRoute } from './operator-route';
@@ -28,12 +29,6 @@ import { operatorRoute } from './operator-route';
 const MOST_BYTES = 8_192;
 const PER_MINUTE = 20;
 
-const reason = z
-  .string()
-  .trim()
-  .min(3, 'must say why, e.g. the number of the request')
-  .max(500, 'must be at most 500 characters')
-  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters');
 const Asked = z
   .strictObject({
     action: z
@@ -111,12 +106,4 @@ export async function askRestore(
   const target = { policy: declared.name, table: declared.table, columns: declared.key.map((k) => k.column) };
   const { subjects } = await reachItem(s, 'key', body.key!, [target], true);
   return restoreOne(s, { ...order, scope: 'item', subject: subjects[0]!, policy, key: body.key! });
-}
-
-function checked<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const field = issue.code === 'unrecognized_keys' ? issue.keys[0]! : String(issue.path[0] ?? 'body');
-  throw new RequestError(400, 'bad_parameter', `${field}: ${issue.message}`, field);
 }

@@ -4,9 +4,9 @@
 export const csv = (columns: readonly string[], rows: readonly (readonly unknown[])[]): string =>
   [columns, ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');
 
-/** What a spreadsheet would take for a formula is text. */
+/** What a spreadsheet would take for a formula is text, also where a list begins with it; a negative number stays one. */
 function field(value: unknown): string {
   const plain = String(value ?? '');
-  const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
+  const text = !/^(number|bigint)$/.test(typeof value) && /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -17,6 +17,7 @@ it('what a spreadsheet would take for a formula is text, and a negative number s
   expect(csv(['a', 'b', 'c', 'd', 'e'], [['=1+1', '+1', '-1', '@x', -1]])).toBe(
     "a,b,c,d,e\r\n'=1+1,'+1,'-1,'@x,-1\r\n",
   );
+  expect(csv(['a'], [[['=1+1', 'x']]])).toBe(`a\r\n"'=1+1,x"\r\n`);
 });
 
 it('nothing is an empty field, and without rows there is the header alone', () => {

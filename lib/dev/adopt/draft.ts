@@ -275,7 +275,8 @@ function qualityOf(clock: Clock): Pick<PolicyInput, 'quality'> {
 }
 
 function notesOf(table: Surveyed, clock: Clock): string[] {
-  const elsewhere = table.files.filter((f) => f.where === 'elsewhere').map((f) => f.column);
+  const lying = (where: string) => table.files.filter((f) => f.where === where).map((f) => f.column);
+  const [elsewhere, paths] = [lying('elsewhere'), lying('path')];
   return [
     ...(/^(timestamp|date)$/.test(clock.type) ? ['its clock has no time zone, and is read as UTC'] : []),
     ...(clock.otherwise ? [`where ${clock.column} is empty, ${clock.otherwise} counts`] : []),
@@ -287,6 +288,11 @@ function notesOf(table: Surveyed, clock: Clock): string[] {
       : []),
     ...(elsewhere.length > 0
       ? [`files that ${elsewhere.join(', ')} names are not in Vercel Blob: they stay`]
+      : []),
+    ...(paths.length > 0
+      ? [
+          `files that ${paths.join(', ')} names stay, and outlive their rows: where they lie in Vercel Blob, add them to files of the policy`,
+        ]
       : []),
   ];
 }

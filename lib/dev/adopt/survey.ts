@@ -10,8 +10,8 @@ import { type Sample, sampleOf, type TextShape } from './sample';
 /** A column whose values name files. */
 interface Files {
   readonly column: string;
-  /** Of the store that Lapse deletes from; else somewhere else, or only a path. */
-  readonly where: 'store' | 'elsewhere';
+  /** Of the store that Lapse deletes from; only a path, which may be one of it; else somewhere else. */
+  readonly where: 'store' | 'path' | 'elsewhere';
   /** The one folder below which all of them lie. */
   readonly folder: string | null;
   readonly suffixed: boolean;
@@ -102,7 +102,7 @@ function filesOf(texts: ReadonlyMap<string, TextShape>): Files[] {
   return [...texts].flatMap(([column, s]): Files[] => {
     const half = s.values / 2;
     if (s.values === 0 || (s.blob < half && s.path < half && !isFileName(column, s, half))) return [];
-    const where = s.blob >= half ? 'store' : 'elsewhere';
+    const where = s.blob >= half ? 'store' : s.path >= half ? 'path' : 'elsewhere';
     return [{ column, where, folder: s.folder, suffixed: s.suffixed === s.values }];
   });
 }

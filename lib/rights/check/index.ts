@@ -216,6 +216,6 @@ export function foundInWords({ found, filesFound, unread }: Checked): string {
   return [
     ...rows,
     ...(filesFound > 0 ? [`${filesFound} files in the store`] : []),
-    ...unread.map((table) => `${table}, which the role may not read`),
+    ...unread.map((table) => `${table}, which the role may not read (grant select on it to lapse_app)`),
   ].join(', ');
 }
