@@ -79,9 +79,9 @@ it.each([
   async (_, script) => {
     await settled();
     let isBroken = false;
-    const broken = after(12 * HOUR, DAY_2);
+    const broken = after(4 * HOUR, DAY_2);
     const calls = await w.play({
-      days: 0.58,
+      days: 6 / 24,
       before: async (at) => {
         if (at < broken || isBroken) return;
         isBroken = true;
@@ -106,7 +106,7 @@ it.each([
 
 it('without Redis each call looks, none is called late, and a cron that stops is noticed all the same', async () => {
   await settled();
-  const away = after(12 * HOUR, DAY_2);
+  const away = after(4 * HOUR, DAY_2);
   const { redis } = w.services;
   let isAway = false;
   const real = redis.eval.bind(redis);
@@ -114,7 +114,7 @@ it('without Redis each call looks, none is called late, and a cron that stops is
     isAway ? Promise.reject(new Error('away')) : real(...a),
   );
   const calls = await w.play({
-    days: 0.58,
+    days: 6 / 24,
     before: (at) => {
       isAway = at >= away;
     },
@@ -134,11 +134,11 @@ it.each([
   'a cron that stops while all is idle is noticed as soon as ever: %s within %f minutes of its last call',
   async (name, minutes) => {
     await settled();
-    const stops = after(9 * HOUR + 1 * MINUTE, DAY_2);
+    const stops = after(4 * HOUR + 1 * MINUTE, DAY_2);
     let noticed: Date | null = null;
     let last = DAY_2;
     await w.play({
-      days: 0.5,
+      days: 7 / 24,
       comes: (at, path) => at < stops || path !== cronPath(name),
       after: (called) => {
         if (pathOf(called) === name) last = called.at;
@@ -163,10 +163,10 @@ it('a nightly run that does not come is noticed, although the day before everyth
 
 it('files queued by a run that died are handled by the next call of the outbox', async () => {
   await settled();
-  const at = after(12 * HOUR + 3 * MINUTE, DAY_2);
+  const at = after(4 * HOUR + 3 * MINUTE, DAY_2);
   let isQueued = false;
   const calls = await w.play({
-    days: 0.6,
+    days: 6.5 / 24,
     before: async (now) => {
       if (now < at || isQueued) return;
       isQueued = true;
@@ -180,7 +180,7 @@ it('files queued by a run that died are handled by the next call of the outbox',
     },
   });
   const handled = asking(calls).filter((c) => pathOf(c) === 'blob-outbox' && c.at >= at)[0]!;
-  expect(minuteOf(handled)).toBe('12:10');
+  expect(minuteOf(handled)).toBe('04:10');
   // Its name may not be deleted by, which is said at once.
   expect(await w.db.sql('select state from retention.outbox')).toEqual([{ state: 'dead' }]);
 }, 120_000);
@@ -226,10 +226,10 @@ it('an operator wakes every job: a stop is seen by the watch at once, and when i
 
 it('an alert of a process that died before it was sent is sent by the next watch', async () => {
   await settled({ SENTRY_DSN: 'http://public@127.0.0.1:1/1' });
-  const at = after(12 * HOUR + MINUTE, DAY_2);
+  const at = after(4 * HOUR + MINUTE, DAY_2);
   let isRaised = false;
   await w.play({
-    days: 0.52,
+    days: 4.5 / 24,
     before: async (now) => {
       if (now < at || isRaised) return;
       isRaised = true;

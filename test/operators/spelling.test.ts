@@ -117,7 +117,7 @@ describe('an id is held however it is spelled', () => {
     const subject = randomUUID().toUpperCase();
     expect(code(await place({ scope: 'user', subject }))).toEqual([422, 'covers_nothing']);
     const table = 'public.notes';
-    const keepUntil = '2027-01-01T00:00:00Z';
+    const keepUntil = '2099-01-01T00:00:00Z';
     const extension = { action: 'extension.set', table, key: subject, keepUntil, reason: 'asked' };
     expect(code(await act(e.services, 'alice', extension))).toEqual([422, 'covers_nothing']);
     expect((await place({ scope: 'user', subject, force: true })).body).toMatchObject({
@@ -233,7 +233,7 @@ describe('one subject in tables of different types', () => {
       action: 'extension.set',
       table: 'public.remarks',
       key: '10',
-      keepUntil: '2027-01-01T00:00:00Z',
+      keepUntil: '2099-01-01T00:00:00Z',
       reason: 'x',
     };
     expect(code(await act(e.services, 'alice', extension))).toEqual([422, 'unknown_table']);

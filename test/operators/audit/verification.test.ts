@@ -34,7 +34,7 @@ async function history(): Promise<void> {
   });
   hold = String(placed.subject);
   const row = { table: 'public.things', key: kept };
-  await operator('alice', { action: 'extension.set', ...row, keepUntil: '2027-01-01T00:00:00.123456Z' });
+  await operator('alice', { action: 'extension.set', ...row, keepUntil: '2099-01-01T00:00:00.123456Z' });
 }
 
 let restore: () => Promise<void>;
