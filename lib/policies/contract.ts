@@ -315,8 +315,8 @@ export function definePolicy(input: PolicyInput): Policy {
     problems.push(...personalKeys(`dependants.${i}.key`, d.key));
     problems.push(...detachProblems(p, d, `dependants.${i}`));
   }
-  const { archive, stays } = strategyOf(p);
-  problems.push(...treeProblems(p, { archives: archive !== null, stays: stays !== null }));
+  const { stays } = strategyOf(p);
+  problems.push(...treeProblems(p, { stays: stays !== null }));
   for (const [i, r] of p.quality.references.entries()) {
     if (r.columns.length !== r.key.length) {
       problems.push(`quality.references.${i}.key: must list as many columns as the reference has`);

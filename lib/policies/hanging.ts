@@ -61,26 +61,14 @@ export function inOrderOf(
 }
 
 /** What keeps a declaration from being a tree, each naming its field. */
-export function treeProblems(
-  policy: Declared,
-  { archives, stays }: { readonly archives: boolean; readonly stays: boolean },
-): string[] {
+export function treeProblems(policy: Declared, { stays }: { readonly stays: boolean }): string[] {
   const problems = policy.dependants.flatMap((d, i) => hangs(policy, d, i));
   if (problems.length > 0) return problems;
   problems.push(...policy.dependants.flatMap((d, i) => sameEverywhere(policy, d, i)));
   problems.push(...unreached(policy));
   if (stays) problems.push(...policy.dependants.flatMap((d, i) => staysItself(policy, d, i)));
-  const deep = policy.dependants.findIndex((d) => d.fate === 'delete' && isDeep(d, policy));
-  if (archives && deep >= 0) {
-    problems.push(
-      `dependants.${deep}: an archive holds a row with what refers to it directly by its key; without via, refersTo and references of the table to itself, or without the archive`,
-    );
-  }
   return problems;
 }
-
-const isDeep = (d: Hanging, policy: Governing): boolean =>
-  !isDirect(d, policy) || d.refersTo !== undefined || sameTable(d.table, policy.table);
 
 function hangs(policy: Declared, d: Hanging, i: number): string[] {
   const parent = parentOf(d, policy);

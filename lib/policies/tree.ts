@@ -31,6 +31,8 @@ export interface Tree {
   readonly isCircular: boolean;
   /** A row of the governed table may go with another. */
   readonly takesGoverned: boolean;
+  /** A row may be reached in several ways, and so from several governed rows. */
+  readonly isForked: boolean;
 }
 
 const TREES = new WeakMap<Policy, Tree>();
@@ -53,12 +55,13 @@ function grown(policy: Policy): Tree {
     from: placeOf(parentTable(declared, policy))!,
     place: placeOf(declared.table)!,
   }));
-  const circular = places.filter((p) => below(branches, p).has(p));
+  const isCircular = places.some((p) => below(branches, p).has(p));
   return {
     places,
     branches,
-    isCircular: circular.length > 0,
+    isCircular,
     takesGoverned: branches.some((b) => b.place.n === 0),
+    isForked: isCircular || new Set(branches.map((b) => b.place)).size < branches.length,
   };
 }
 

@@ -2,9 +2,11 @@
  * A Lapse with a store of its own whose policy `pictures` archives before it deletes, with what goes along: table
  * `notes(id, picture, person, words, file)`.
  */
-import { runPolicy } from '@/lib/engine/run/run';
+import type { RunResult } from '@/lib/engine/run/result';
+import { type RunRequest, runPolicy } from '@/lib/engine/run/run';
 import type { ArchiveStore } from '@/lib/files/archive/store';
 import { drainOutbox } from '@/lib/files/drain';
+import type { Database } from '@/lib/platform/database';
 import { days, type PolicyInput } from '@/lib/policies/contract';
 import { defineDataMap } from '@/lib/policies/data-map-contract';
 import { protect, runRequest } from './engine';
@@ -30,6 +32,8 @@ export interface Archived extends Files {
   readonly store: ArchiveStore;
   /** Every row of both tables as the database prints it, in order. */
   all(): Promise<{ pictures: string[]; notes: string[] }>;
+  /** A run in which this is done once, behind the rows of a batch were read and before any of them is deleted. */
+  runWith(change: string, changes?: Partial<RunRequest>): Promise<RunResult>;
   archives(): Promise<{ state: string; prefix: string; rows: number; dependants: number; files: number }[]>;
 }
 
@@ -59,6 +63,20 @@ export async function archivedFiles(
     runNow: async (p = policy, changes) => {
       await protect(e.db, p);
       return runPolicy(services, p, runRequest(e.now(), changes));
+    },
+    runWith: async (change, changes) => {
+      await protect(e.db, policy);
+      let done = false;
+      const database: Database = {
+        async transaction(statements, options) {
+          if (!done && statements.some((x) => x.text.includes('retention.name_archive'))) {
+            done = true;
+            await e.db.sql(change);
+          }
+          return services.database.transaction(statements, options);
+        },
+      };
+      return runPolicy({ ...services, database }, policy, runRequest(e.now(), changes));
     },
     drain: (changes) =>
       drainOutbox(services, {

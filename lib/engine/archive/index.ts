@@ -12,13 +12,13 @@ import { type ArchiveSource, writeArchive } from '../../files/archive/write';
 import { nothing, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
 import { sql, tableLabel } from '../../platform/sql';
-import { namesFiles } from '../../policies/contents';
-import { goingDependants } from '../../policies/going';
 import { type Strategy, strategyOf } from '../../policies/strategies';
+import { treeOf } from '../../policies/tree';
 import type { BatchRequest } from '../statement/request';
 import type { TableShape } from './columns';
-import { candidates, extract, type Row } from './extract';
+import { extract, type Row } from './extract';
 import { lineOf, Subjects, Told } from './transform';
+import { type Found, rowsToArchive } from './walk';
 
 /** What the run lends. */
 export interface Archiving {
@@ -31,51 +31,35 @@ export interface Archiving {
 }
 
 const LIMITS = { statementMs: 5_000 };
-/** Rows of one archive: enough for the fixed cost of its requests, few enough to be read back within a batch's share of a run. */
-const MOST_ROWS = 5_000;
-/** Each file is read, written and read back: some fifty a second. */
-const MOST_WITH_FILES = 250;
-
-/** How many rows a batch of this policy looks at, at most. */
-export function mostArchived(policy: BatchRequest['policy']): number {
-  const { archive } = strategyOf(policy);
-  if (archive === null) return Number.POSITIVE_INFINITY;
-  return archive.files !== 'none' && namesFiles(policy) ? MOST_WITH_FILES : MOST_ROWS;
-}
-
 /** The batch with its archive; as it is where nothing is due. Throws BlobError, ArchiveError or DatabaseError. */
 export async function archived(of: Archiving, request: BatchRequest): Promise<BatchRequest> {
-  const archive = strategyOf(request.policy).archive;
+  const { archive } = strategyOf(request.policy);
   if (archive === null) return request;
-  const found = await candidates(of.reading, request);
-  if (found.keys.length === 0) return request;
-  return new Pipeline(of, request, archive).through(found);
+  const found = await rowsToArchive(of.reading, request);
+  return found === null ? request : new Pipeline(of, found, archive).through();
 }
 
 class Pipeline {
   readonly #id = randomUUID();
-  readonly #told: Told[];
+  readonly #told = new Told();
   readonly #subjects = new Subjects();
   readonly #files = new Set<string>();
-  /** Lines of what goes along, while those of the rows are on their way. */
-  readonly #along: string[][];
 
   constructor(
     private readonly of: Archiving,
-    private readonly request: BatchRequest,
+    private readonly found: Found,
     private readonly archive: NonNullable<Strategy['archive']>,
-  ) {
-    const going = goingDependants(request.policy);
-    this.#told = [new Told(), ...going.map(() => new Told())];
-    this.#along = going.map(() => []);
-  }
+  ) {}
 
-  async through(found: Awaited<ReturnType<typeof candidates>>): Promise<BatchRequest> {
-    const { request, of } = this;
+  async through(): Promise<BatchRequest> {
+    const {
+      of,
+      found: { request },
+    } = this;
     const prefix = `archives/${request.policy.name}/${request.asOf.slice(0, 10)}/${this.#id}/`;
     const began = performance.now();
     await this.#open(prefix);
-    const { sha256 } = await writeArchive(of.store, this.#source(prefix, found));
+    const { sha256 } = await writeArchive(of.store, this.#source(prefix));
     const writtenAt = performance.now();
     const manifest = await validateArchive(of.store, prefix, sha256);
     of.log.info(
@@ -97,19 +81,19 @@ class Pipeline {
 
   /** Before the first file is written: nothing lies in the store that no record names. */
   #open(prefix: string): Promise<void> {
-    const { runId, seq, policy } = this.request;
+    const { runId, seq, policy } = this.found.request;
     const opening = sql`select retention.open_archive(${this.#id}::uuid, ${runId}::uuid, ${seq}::int, ${tableLabel(policy.table)}, ${prefix})`;
     return this.of.asking.askOne(query(opening, nothing), LIMITS);
   }
 
-  #source(prefix: string, found: Awaited<ReturnType<typeof candidates>>): ArchiveSource {
-    const { policy, version, runId, seq, asOf } = this.request;
+  #source(prefix: string): ArchiveSource {
+    const { policy, version, runId, seq, asOf } = this.found.request;
     const files = this.#files;
-    const tables = found.shapes.map((shape, i) => ({
+    const tables = this.found.shapes.map((shape, n) => ({
       table: shape.table,
       ...(shape.oid === null ? {} : { oid: shape.oid }),
       columns: columnsOf(shape),
-      lines: i === 0 ? this.#lines(found) : this.#along[i - 1]!,
+      lines: this.#lines(shape, n),
     }));
     return {
       id: this.#id,
@@ -123,24 +107,29 @@ class Pipeline {
     };
   }
 
-  async *#lines(found: Awaited<ReturnType<typeof candidates>>): AsyncGenerator<string> {
-    for await (const [rows, ...along] of extract(this.of.reading, this.request.policy, found)) {
-      for (const [i, table] of along.entries())
-        for (const row of table) this.#along[i]!.push(this.#line(row, i + 1));
-      for (const row of rows!) yield this.#line(row, 0);
-    }
+  /** Of one table: the rows that stay for now, then those that go. */
+  async *#lines(shape: TableShape, n: number): AsyncGenerator<string> {
+    const { found, of } = this;
+    const { policy } = found.request;
+    const level = { policy, at: treeOf(policy).places[n]!, shape };
+    for await (const rows of extract(of.reading, { ...level, stay: true }, found.staying[n]!))
+      for (const row of rows) yield this.#line(n, row, true);
+    for await (const rows of extract(of.reading, { ...level, stay: false }, found.going[n]!))
+      for (const row of rows) yield this.#line(n, row, false);
   }
 
-  #line(row: Row, table: number): string {
-    this.#told[table]!.add(row);
+  #line(n: number, row: Row & { readonly root: string }, stays: boolean): string {
+    this.#told.add(n, row, stays);
     this.#subjects.add(row);
     for (const file of row.files) this.#files.add(file);
-    return JSON.stringify(lineOf(row));
+    return JSON.stringify(lineOf(row, stays));
   }
 
   /** How many rows there are is what was read back: the database holds it against what is deleted. */
   #archived(prefix: string, manifest: Manifest, sha256: string): NonNullable<BatchRequest['archived']> {
-    const [rows, ...along] = this.#told;
+    const { versions, n, keys, rowVersions, below } = this.#told;
+    const { root } = this.found;
+    const isPart = root !== null;
     const [own, ...others] = manifest.tables;
     const facts = {
       sha256,
@@ -153,9 +142,17 @@ class Pipeline {
         .concat(manifestPath(prefix)),
       subjects: this.#subjects.all,
       keep_seconds: this.archive.keepSeconds,
+      part_of: root,
     };
-    const children = along.map(({ counts, versions }) => ({ counts, versions }));
-    return { id: this.#id, facts, versions: rows!.versions, children };
+    const isAll = isPart || treeOf(this.found.request.policy).isForked;
+    return {
+      id: this.#id,
+      facts,
+      versions,
+      rows: { n, keys, versions: rowVersions },
+      below: isAll ? null : below,
+      isPart,
+    };
   }
 }
 

@@ -5,19 +5,26 @@
 import { z } from 'zod';
 import { type Query, query, rows } from '../../platform/query';
 import {
+  cte,
   id,
   inlined,
   isKey,
   type KeyColumn,
+  keyAsText,
   keysAsRows,
   list,
+  literal,
   raw,
+  type Sql,
   sql,
   type TableName,
   tableId,
   typed,
+  united,
+  withParts,
 } from '../../platform/sql';
 import { valuesOf } from './columns';
+import type { Hanging } from './graph';
 import type { Mapping } from './mapping';
 import type { Line } from './transform';
 
@@ -31,13 +38,25 @@ const Restored = z.object({
 });
 export type Restored = z.infer<typeof Restored>;
 
-/** One table of an archive, and which of its lines are wanted. */
-export interface Wanted {
-  readonly nth: number;
+/** Where rows of one table of an archive belong. */
+export interface Target {
   readonly table: TableName;
   readonly key: readonly KeyColumn[];
   readonly mapping: Mapping;
-  readonly lines: readonly Line[];
+}
+
+/** A row that is wanted: of which table of the archive, and what it hangs on. */
+export interface Wanted extends Hanging {
+  readonly nth: number;
+  readonly line: Line;
+}
+
+/** In this order; rows of one step are written by one statement. */
+export interface Steps {
+  readonly targets: readonly Target[];
+  readonly steps: readonly (readonly Wanted[])[];
+  /** Rows above them that are not back. */
+  readonly bad: readonly string[];
 }
 
 export interface Restoring {
@@ -53,9 +72,9 @@ export interface Restoring {
 /** What becomes of each wanted row. */
 export function restoreRows(
   { who, restore, archive, known, pretend }: Restoring,
-  wanted: readonly Wanted[],
+  wanted: Steps,
 ): Query<Restored[]> {
-  const work = JSON.stringify(wanted.map(workOf));
+  const work = JSON.stringify(workOf(wanted));
   return query(
     sql`select nth, key, outcome, sql_state from retention.restore_rows(${who}, ${restore}::uuid, ${archive}::uuid, ${known}::int,
       ${work}::jsonb, ${pretend}::boolean)`,
@@ -63,29 +82,71 @@ export function restoreRows(
   );
 }
 
-function workOf({ nth, table, key, mapping, lines }: Wanted): object {
-  const written = mapping.columns.filter((c) => c.isWritten);
-  const compared = mapping.columns.filter((c) => c.isCompared);
-  const read = valuesOf(
-    't',
-    compared.map((c) => c.name),
-  );
-  const given = keysAsRows(sql`array[${raw('$1')}]`, key, table);
-  const values = written.map((c, i) => sql`y.v[${raw(String(i + 1))}]::${raw(c.plain)}`);
+function workOf({ targets, steps, bad }: Steps): object {
+  const hasCircle = steps.some((step) => step.length > 1);
   return {
-    nth,
-    read: inlined(sql`select ${read}::jsonb from ${tableId(table)} t join ${given} on ${isKey('t', key)}`),
-    write:
-      inlined(sql`insert into ${tableId(table)} as t (${list(...written.map((c) => id(c.name)))}) overriding system value
-      select ${list(...values)} from (select array_agg(x.e order by x.n) as v from jsonb_array_elements_text(${raw('$1')}) with ordinality x(e, n)) y
-      returning ${read}::jsonb`),
-    lines: lines.map(({ k, p, v }) => ({
-      k,
-      ...(p === undefined ? {} : { p }),
-      w: written.map((c) => v[c.from] ?? null),
-      c: compared.map((c) => v[c.from] ?? null),
-    })),
+    parts: targets.map((target) => ({ read: inlined(reading(target)), write: inlined(writing(target)) })),
+    ...(hasCircle ? { circle: inlined(writingCircle(targets)) } : {}),
+    bad,
+    steps: steps.map((step) => step.map((row) => lineOf(row, targets[row.nth]!))),
   };
+}
+
+const written = ({ mapping }: Target) => mapping.columns.filter((c) => c.isWritten);
+const compared = ({ mapping }: Target) => mapping.columns.filter((c) => c.isCompared);
+const lineOf = ({ nth, id: called, above, line: { k, v } }: Wanted, target: Target): object => ({
+  n: nth,
+  i: called,
+  k,
+  p: above,
+  w: written(target).map((c) => v[c.from] ?? null),
+  c: compared(target).map((c) => v[c.from] ?? null),
+});
+
+const valuesIn = (target: Target): Sql =>
+  sql`${valuesOf(
+    't',
+    compared(target).map((c) => c.name),
+  )}::jsonb`;
+
+/** The row of the key `$1`. */
+function reading(target: Target): Sql {
+  const { table, key } = target;
+  const given = keysAsRows(sql`array[${raw('$1')}]`, key, table);
+  return sql`select ${valuesIn(target)} from ${tableId(table)} t join ${given} on ${isKey('t', key)}`;
+}
+
+/** Writes the rows of `y(v)`. */
+const inserting = (target: Target, y: Sql, returning: Sql): Sql =>
+  sql`insert into ${tableId(target.table)} as t (${list(...written(target).map((c) => id(c.name)))}) overriding system value
+      select ${list(...written(target).map((c, i) => sql`y.v[${raw(String(i + 1))}]::${raw(c.plain)}`))} from ${y} y returning ${returning}`;
+
+/** A row of the values `$1`. */
+const writing = (target: Target): Sql =>
+  inserting(
+    target,
+    sql`(select array_agg(x.e order by x.n) as v from jsonb_array_elements_text(${raw('$1')}) with ordinality x(e, n))`,
+    valuesIn(target),
+  );
+
+/**
+ * The rows of the lines `$1`, whatever their tables: a foreign key is asked when the statement is over. Answers whether each is as
+ * it was archived.
+ */
+function writingCircle(targets: readonly Target[]): Sql {
+  const parts = targets.map((target, nth) => {
+    const own = sql`jsonb_array_elements(${raw('$1')}) with ordinality l(line, i) where l.line ->> 'n' = ${literal(String(nth))}`;
+    const y = sql`(select (select array_agg(x.e order by x.n) from jsonb_array_elements_text(l.line -> 'w') with ordinality x(e, n)) as v from ${own})`;
+    return cte(
+      `w${nth}`,
+      inserting(target, y, sql`${keyAsText('t', target.key)} as k, ${valuesIn(target)} as v`),
+    );
+  });
+  const all = united(
+    targets.map((_, nth) => sql`select ${literal(String(nth))} as n, k, v from ${raw(`w${nth}`)}`),
+  );
+  return sql`${withParts(...parts)}select count(*) = jsonb_array_length(${raw('$1')}) from jsonb_array_elements(${raw('$1')}) g(line)
+    join (${all}) r on r.n = g.line ->> 'n' and r.k = g.line ->> 'k' and r.v = g.line -> 'c'`;
 }
 
 const Rights = z.object({ table: z.string(), may: z.boolean() });

@@ -3,27 +3,39 @@ import type { Row } from './extract';
 
 /** One row of an archive. */
 export interface Line {
-  /** Its key, the key of the row it goes with, and whose it is. */
+  /** Its key, the key of the governed row it refers to, and whose it is. */
   readonly k: string;
   readonly p?: string;
+  /** Where it refers to more than that: `<place>:<key>` of each row above it, the governed table being place 0. */
+  readonly a?: readonly string[];
   readonly o?: string;
   readonly u?: string;
   /** Its values as PostgreSQL prints them, in the order of the manifest's columns. */
   readonly v: readonly (string | null)[];
   /** Pathnames of its files. */
   readonly f?: readonly string[];
+  /** It stays for now, with no values here: rows below it are archived, and are reached through it. */
+  readonly s?: true;
 }
 
-export function lineOf({ key, parent, organization, user, values, files }: Row): Line {
+const OF_GOVERNED = '0:';
+
+export function lineOf({ key, above, organization, user, values, files }: Row, stays = false): Line {
+  const [first, ...more] = above;
+  const isPlain = more.length === 0 && first?.startsWith(OF_GOVERNED);
   return {
     k: key,
-    ...(parent === null ? {} : { p: parent }),
+    ...(first === undefined ? {} : isPlain ? { p: first.slice(OF_GOVERNED.length) } : { a: above }),
     ...(organization === null ? {} : { o: organization }),
     ...(user === null ? {} : { u: user }),
     v: values,
     ...(files.length === 0 ? {} : { f: files }),
+    ...(stays ? { s: true } : {}),
   };
 }
+
+/** The rows above it, as `<place>:<key>`. */
+export const aboveOf = ({ p, a }: Line): readonly string[] => a ?? (p === undefined ? [] : [OF_GOVERNED + p]);
 
 interface Subject {
   readonly scope: 'organization' | 'user';
@@ -31,24 +43,23 @@ interface Subject {
   readonly rows: number;
 }
 
-/** What one table of an archive comes to. */
+/** What the batch has to know of the rows that it deletes. */
 export class Told {
-  readonly #versions = new Map<string, string>();
-  readonly #counts = new Map<string, number>();
+  /** The version of each governed row, by its key. */
+  readonly versions: Record<string, string> = {};
+  readonly n: number[] = [];
+  readonly keys: string[] = [];
+  readonly rowVersions: string[] = [];
+  /** How many go with each governed row, by its key. */
+  readonly below: Record<string, number> = {};
 
-  add({ key, version, parent }: Row): void {
-    this.#versions.set(key, version);
-    if (parent !== null) this.#counts.set(parent, (this.#counts.get(parent) ?? 0) + 1);
-  }
-
-  /** The version of each row, by its key. */
-  get versions(): Record<string, string> {
-    return Object.fromEntries(this.#versions);
-  }
-
-  /** How many go with each row, by its key. */
-  get counts(): Record<string, number> {
-    return Object.fromEntries(this.#counts);
+  add(n: number, { key, version, root }: Row & { readonly root: string }, stays: boolean): void {
+    if (n === 0) this.versions[key] = version;
+    if (stays) return;
+    this.n.push(n);
+    this.keys.push(key);
+    this.rowVersions.push(version);
+    if (n > 0) this.below[root] = (this.below[root] ?? 0) + 1;
   }
 }
 

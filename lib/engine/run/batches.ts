@@ -1,6 +1,7 @@
 /** Sends the batches of one run: what they have in common, their numbers, and what each adds to the tally. */
 import { DatabaseError } from '../../platform/errors';
-import { archived, mostArchived } from '../archive';
+import { archived } from '../archive';
+import { mostArchived } from '../archive/walk';
 import { type Advice, afterFailure } from '../guard/poison';
 import type { BatchRequest, BatchResult } from '../statement/batch';
 import { onLeaf } from '../statement/leaf-by-leaf';

@@ -9,13 +9,11 @@ import {
   raw,
   type Sql,
   sql,
-  summed,
   tableId,
   typed,
 } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { declaresTriggers, goingDependants, mayStay, rowsLeave } from '../../policies/going';
-import { unlikeAfterwards } from './archived';
+import { declaresTriggers, rowsLeave } from '../../policies/going';
 import { unindexed, withinBlocks } from './heap';
 import { expired, unmarked } from './predicate';
 import { SEEN_PRESSURE } from './pressure';
@@ -31,13 +29,12 @@ const isCounted = (policy: Policy): boolean => rowsLeave(policy) && !declaresTri
 export const confirming = (b: Batch): Sql => {
   const batch = sql`${typed(b.request.runId, 'uuid')}, ${typed(b.request.seq, 'int')}`;
   const pressure = b.request.asksForPressure ? sql`${SEEN_PRESSURE} as pressure,\n    ` : empty;
-  const unlike = unlikeAfterwards(b);
   return sql`select retention.confirm_batch(${batch}, ${still(b)}) as confirmed,
-    ${unlike ? sql`${unlike},\n    ` : empty}${pressure}extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
+    ${pressure}extract(epoch from statement_timestamp() - current_setting('lapse.entered', true)::timestamptz)::float8 * 1000 as statement_ms`;
 };
 
 /** How many rows are there that should not be; null where the count says it. */
-function still({ request, policy, strategy, walk }: Batch): Sql {
+function still({ request, policy, walk }: Batch): Sql {
   if (isCounted(policy)) return sql`null`;
   const mine = sql`retention.receipt where run = ${typed(request.runId, 'uuid')} and seq = ${typed(request.seq, 'int')}`;
   const keys = sql`(select ${isUuid(policy.key) ? sql`retention.uuids_of(key_bytes)` : sql`keys`} from ${mine})`;
@@ -50,8 +47,7 @@ function still({ request, policy, strategy, walk }: Batch): Sql {
         ) then (${stillThere(policy, keys, within)}) else 0 end)`;
   }
   // What a trigger kept of what goes along, the deleting statement itself has counted (shapes/tree.ts).
-  const children = strategy.archive === null ? empty : sql` + ${childrenLeft(policy, keys)}`;
-  return sql`((${stillThere(policy, keys)})${children})`;
+  return sql`((${stillThere(policy, keys)}))`;
 }
 
 /**
@@ -68,16 +64,3 @@ export function stillThere(policy: Policy, keys: Sql, within?: Sql): Sql {
   const same = allOf(isKey('t', policy.key), unmarked(policy), within);
   return sql`select count(*) from only ${t} t join ${keysAsRows(keys, policy.key, policy.table)} on ${same}`;
 }
-
-/** How many children of these keys a trigger kept: they would refer to nothing. */
-export const childrenLeft = (policy: Policy, keys: Sql): Sql =>
-  summed(
-    goingDependants(policy)
-      .filter(mayStay)
-      .map((d) => {
-        const same = allOf(
-          ...d.references.map((column, i) => sql`${id('d', column)} = ${id('kt', `k${i}`)}`),
-        );
-        return sql`(select count(*) from ${tableId(d.table)} d join ${keysAsRows(keys, policy.key, policy.table)} on ${same})`;
-      }),
-  );

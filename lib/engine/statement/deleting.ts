@@ -36,13 +36,13 @@ export const deleting = (b: Batch, shape: Shape, answer = FIGURES): Sql => sql`$
   gone(b, shape),
   ...(shape.along ?? []).map((along, i) => goneAlong(b, along, i)),
   ...contentsGone(b.policy, shape, self(b.policy)),
-  unlikeAlong(b),
+  ...unlikeAlong(b, shape),
   queued(b, shape),
   totals(b, shape),
   ...shape.seen,
   countsTenants(b.policy) && tenantTotals(b, shape),
 )}select ${answer}
-  from totals x cross join seen s${unlikeAlong(b) ? sql` cross join unlike` : empty}${bound(shape)} cross join lateral ${receipt(b, shape)} r`;
+  from totals x cross join seen s${unlikeAlong(b, shape).length > 0 ? sql` cross join unlike` : empty}${bound(shape)} cross join lateral ${receipt(b, shape)} r`;
 
 /** Rows that nobody has counted before are counted now, and all of them stay where there were too many. */
 const bound = ({ most }: Shape): Sql =>

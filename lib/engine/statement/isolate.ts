@@ -7,7 +7,6 @@
 import { z } from 'zod';
 import { nothing, oneRow, type Query, query } from '../../platform/query';
 import {
-  allOf,
   cte,
   inlined,
   keyAsText,
@@ -22,21 +21,20 @@ import {
   withParts,
 } from '../../platform/sql';
 import { contentsOf, namesFiles } from '../../policies/contents';
-import type { Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { namesArchive } from './archived';
 import { enter } from './batch';
-import { change, changeAlong } from './change';
-import { childrenLeft, stillThere } from './confirm';
+import { change } from './change';
+import { stillThere } from './confirm';
 import { deleting } from './deleting';
 import { detachingOne } from './detach';
 import { detachedAlong } from './detach-tree';
-import { belongs } from './files';
 import { mayGo } from './predicate';
 import { type Batch, type BatchRequest, batchOf } from './request';
 import { isTree } from './shapes';
 import { LOCKED_PLACES, locked } from './shapes/locked';
 import { pickAndLock } from './shapes/places';
-import { picking, tree, walking } from './shapes/tree';
+import { tree } from './shapes/tree';
+import { picking, walking } from './shapes/tree-steps';
 
 /** How many rows were set aside, and why: classes and constraints only, for a key may be personal data. */
 const Letters = z.object({
@@ -133,12 +131,14 @@ function letters(request: BatchRequest, before: readonly Sql[], rows: Sql): Quer
 /** The place of the row that is tried: a parameter of the text that retention.try_each executes. */
 const PLACE = raw('$1');
 
-/** Of a tree, what the batch would lock below one row. */
+/** The archive that the attempt's receipt names; of a tree, what the batch would lock below one row. */
 function before(b: Batch): string | null {
-  if (!isTree(b)) return null;
-  return inlined(
-    sql`select set_config('lapse.rows', array[${PLACE}]::text, true), set_config('lapse.labels', '{attempt}', true), ${walking(b)}`,
-  );
+  const naming = namesArchive(b);
+  const walked =
+    isTree(b) &&
+    sql`set_config('lapse.rows', array[${PLACE}]::text, true), set_config('lapse.labels', '{attempt}', true), ${walking(b)}`;
+  const named = naming && sql`(select count(*) from (${naming}) x)`;
+  return named || walked ? inlined(sql`select ${list(named, walked)}`) : null;
 }
 
 /**
@@ -149,7 +149,8 @@ function attempt(b: Batch): Sql {
   const { request, policy } = b;
   const key = keyAsText('t', policy.key);
   const row = sql`t.ctid = ${PLACE}`;
-  const { blocks: _, ...single } = request;
+  // Whether it is as it was archived the batch itself asks, of all its rows.
+  const { blocks: _, archived: __, ...single } = request;
   const seen = [cte('seen', sql`select 1 as picked, '{}'::jsonb as kept, '{}'::jsonb as after`)];
   if (isTree(b)) {
     // A trigger may keep what should have gone along; of a row that is taken apart, only some rows go now.
@@ -157,9 +158,7 @@ function attempt(b: Batch): Sql {
     const answer = sql`(select ${key} from only ${tableId(policy.table)} t where ${row} and (${shape.locked} = x.deleted))`;
     return deleting(batchOf(single), { ...shape, lead: [...shape.lead, ...detachedAlong(b)], seen }, answer);
   }
-  if (b.strategy.archive !== null)
-    return sql`${withParts(...detachingOne(policy, row), ...alongOne(policy, row))}${change(policy, row, key)}`;
-  if (namesFiles(policy) || goingDependants(policy).length + contentsOf(policy).length > 0) {
+  if (namesFiles(policy) || contentsOf(policy).length > 0) {
     const lead = [cte('locked', sql`select ${PLACE} as c, 'attempt'::text as label`, true)];
     return deleting(
       batchOf(single),
@@ -170,16 +169,7 @@ function attempt(b: Batch): Sql {
   return sql`${withParts(...detachingOne(policy, row))}${change(policy, row, key)}`;
 }
 
-/** What goes along with one row, without a receipt: that of a policy which archives has to name an archive. */
-const alongOne = (policy: Policy, row: Sql): Sql[] =>
-  goingDependants(policy).map((d, i) =>
-    cte(
-      `d${i}`,
-      changeAlong(d.table, sql`only ${tableId(policy.table)} t`, allOf(row, belongs(d, policy)), sql`1`),
-    ),
-  );
-
-/** Whether the row of key `$1` is there after it, or a child of it that a trigger kept. */
+/** Whether the row of key `$1` is there after it. */
 function still(b: Batch): Sql {
   const { policy } = b;
   const key = sql`array[$1::text]`;
@@ -187,5 +177,5 @@ function still(b: Batch): Sql {
     // What goes over several batches is there until the last of them.
     return sql`select current_setting('lapse.state') = 'whole' and (${stillThere(policy, key)}) > 0`;
   }
-  return sql`select (${stillThere(policy, key)}) + ${childrenLeft(policy, key)} > 0`;
+  return sql`select (${stillThere(policy, key)}) > 0`;
 }

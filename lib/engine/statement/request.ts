@@ -60,13 +60,18 @@ export interface Archived {
   readonly id: string;
   /** For retention.name_archive. */
   readonly facts: object;
-  /** The version of each archived row, by its key. */
+  /** The version of each governed row, by its key. */
   readonly versions: Readonly<Record<string, string>>;
-  /** Of each kind of dependant that goes, in their order: how many each row has, and the version of each. */
-  readonly children: readonly {
-    readonly counts: Readonly<Record<string, number>>;
-    readonly versions: Readonly<Record<string, string>>;
-  }[];
+  /** Every row that goes: its place in the tree, its key, its version. */
+  readonly rows: {
+    readonly n: readonly number[];
+    readonly keys: readonly string[];
+    readonly versions: readonly string[];
+  };
+  /** How many rows go with each governed one, by its key; null: all of them go, or nothing. */
+  readonly below: Readonly<Record<string, number>> | null;
+  /** They are some of those below one row, which is taken apart. */
+  readonly isPart: boolean;
 }
 
 export interface Batch {

@@ -264,7 +264,7 @@ export function archives(s: Services, { policy, run, organization, key, after }:
     organization === undefined ? null : sql`exists (${of})`,
     key === undefined
       ? null
-      : sql`a.id = any(array(${archivesNaming(key)})) and a.keys @> ${typed([key], 'text[]')}`,
+      : sql`((a.id = any(array(${archivesNaming(key)})) and a.keys @> ${typed([key], 'text[]')}) or a.part_of = ${key})`,
   );
   const select = sql`a.id::text, a.policy, a.run::text, a.table_name, a.rows::text, a.dependants::text, a.files::text, a.bytes::text,
     a.dead_rows::text, ${instant('created_at')}, ${instant('expires_at')}`;

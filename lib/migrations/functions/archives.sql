@@ -25,7 +25,7 @@ begin
   end if;
   update retention.archive set manifest_sha256 = facts ->> 'sha256', rows = (facts ->> 'rows')::bigint,
     dependants = (facts ->> 'dependants')::bigint, files = (facts ->> 'files')::bigint, bytes = (facts ->> 'bytes')::bigint,
-    paths = array(select jsonb_array_elements_text(facts -> 'paths')),
+    paths = array(select jsonb_array_elements_text(facts -> 'paths')), part_of = facts ->> 'part_of',
     expires_at = retention.clock() + make_interval(secs => (facts ->> 'keep_seconds')::float8)
     where id = a and run = r and seq = s and state = 'open';
   if not found then
@@ -43,7 +43,7 @@ create or replace function retention.keep_archive() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if new.archive is null then
-    if new.reason <> 'erasure' and new.deleted > 0 and exists (
+    if new.reason <> 'erasure' and new.deleted + new.dependants_deleted > 0 and exists (
       select 1 from retention.policy_version v where v.policy = new.policy and v.version = new.policy_version
         and v.declaration #>> '{policy,strategy,kind}' = 'archive') then
       raise exception 'lapse: policy % archives before it deletes, and batch % names no archive', new.policy, new.seq using errcode = 'LP021';
@@ -75,7 +75,7 @@ comment on function retention.refuse_unlike(bigint) is 'Rolls the batch back unl
 create or replace function retention.holds_archive(kind text, whom text, relation text, a uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select case when kind = 'item' then exists (
-      select 1 from retention.archive x where x.id = a and x.table_name = relation and whom = any(x.keys))
+      select 1 from retention.archive x where x.id = a and x.table_name = relation and (whom = any(x.keys) or whom = x.part_of))
       or exists (select 1 from retention.archive x join retention.receipt c on c.run = x.run and c.seq = x.seq
         where x.id = a and c.dependants -> relation ? whom)
     else exists (select 1 from retention.archive_subject s where s.archive = a and s.scope = kind and s.subject = whom) end

@@ -85,22 +85,26 @@ end $$;
 comment on function retention.enter_restore(text, uuid, uuid, int) is 'Whether rows of this archive may be restored now, by this operator, who has read so many tombstones.';
 
 -- Brings rows back, each in a block of its own: one that is there already is compared and never written over, one that the
--- table refuses or would change is left. What refers to a row that is still to come is tried again. `work`: an element for each
--- table, the governed one first: `read` and `write`, statements of ours whose names are quoted, and `lines` of key (k), key of
--- the row it goes with (p), values to write (w) and to compare (c). Without a search_path of its own: the table's
--- triggers must find what they find otherwise. `pretend`: looks only.
+-- table refuses or would change is left, with all below it. `work`: `parts`, of each table `read` and `write`, statements of
+-- ours whose names are quoted; `steps` in their order, each of the lines of rows that are written by one statement (`circle`, where
+-- they refer to one another): table (n), what it is called (i), key (k), the rows it hangs on (p), values to write (w) and to compare
+-- (c); `bad`: rows above them that are not back. What refers to a row that is still to come is tried again. Without a search_path of
+-- its own: the table's triggers must find what they find otherwise. `pretend`: looks only.
 create or replace function retention.restore_rows(who text, e uuid, a uuid, known int, work jsonb, pretend boolean)
 returns table (nth int, key text, outcome text, sql_state text)
 language plpgsql volatile security invoker as $$
 declare
   it record;
-  part jsonb;
+  step jsonb;
   line jsonb;
   there jsonb;
-  todo jsonb := work;
+  missing jsonb;
+  told jsonb;
+  same boolean;
+  others text;
+  todo jsonb := work -> 'steps';
   again jsonb;
-  rest jsonb;
-  bad text[] := '{}';
+  bad text[] := array(select jsonb_array_elements_text(work -> 'bad'));
   back text[] := '{}';
   progress boolean;
   last boolean := false;
@@ -112,53 +116,66 @@ begin
   loop
     again := '[]';
     progress := false;
-    for part in select jsonb_array_elements(todo) loop
-      rest := '[]';
-      nth := (part ->> 'nth')::int;
-      for line in select jsonb_array_elements(part -> 'lines') loop
-        key := line ->> 'k';
-        sql_state := null;
-        if line ->> 'p' = any(bad) then
+    for step in select value from jsonb_array_elements(todo) loop
+      told := '{}';
+      missing := '[]';
+      sql_state := null;
+      begin
+        if exists (select from jsonb_array_elements(step) l(line) cross join jsonb_array_elements_text(l.line -> 'p') p(above) where p.above = any(bad)) then
           outcome := 'parent';
-          return next;
-          continue;
-        end if;
-        begin
-          execute part ->> 'read' into there using key;
-          if there is not null then
-            outcome := case when there = line -> 'c' then 'there' else 'conflict' end;
-          elsif pretend then
-            outcome := 'restored';
-          else
-            execute part ->> 'write' into there using line -> 'w';
-            if there is distinct from line -> 'c' then
-              raise exception 'lapse: undone' using errcode = 'LP101';
+        else
+          for line in select value from jsonb_array_elements(step) loop
+            execute work -> 'parts' -> (line ->> 'n')::int ->> 'read' into there using line ->> 'k';
+            if there is null then
+              missing := missing || jsonb_build_array(line);
+            else
+              told := told || jsonb_build_object(line ->> 'i', case when there = line -> 'c' then 'there' else 'conflict' end);
             end if;
+          end loop;
+          if missing <> '[]' then
             outcome := 'restored';
+            if exists (select from jsonb_each_text(told) t where t.value = 'conflict') then
+              outcome := 'parent';
+            elsif not pretend then
+              if jsonb_array_length(missing) = 1 then
+                line := missing -> 0;
+                execute work -> 'parts' -> (line ->> 'n')::int ->> 'write' into there using line -> 'w';
+                same := there is not distinct from line -> 'c';
+              else
+                execute work ->> 'circle' into same using missing;
+              end if;
+              if same is not true then
+                raise exception 'lapse: undone' using errcode = 'LP101';
+              end if;
+            end if;
           end if;
-        exception
-          when sqlstate 'LP101' then
-            outcome := 'altered';
-          when others then
-            get stacked diagnostics sql_state = returned_sqlstate;
-            if sql_state ~ '^(40|42|53|55P|57|58|08|XX)' then raise; end if;
-            if sql_state = '23503' and not last then
-              rest := rest || jsonb_build_array(line);
-              continue;
-            end if;
-            outcome := case when sql_state in ('23505', '23P01') then 'conflict' else 'refused' end;
-        end;
+        end if;
+      exception
+        when sqlstate 'LP101' then
+          outcome := 'altered';
+        when others then
+          get stacked diagnostics sql_state = returned_sqlstate;
+          if sql_state ~ '^(40|42|53|55P|57|58|08|XX)' then raise; end if;
+          if sql_state = '23503' and not last then
+            again := again || jsonb_build_array(step);
+            continue;
+          end if;
+          outcome := case when sql_state in ('23505', '23P01') then 'conflict' else 'refused' end;
+      end;
+      -- What was found there says so; all others of the step come to the same.
+      others := outcome;
+      for line in select value from jsonb_array_elements(step) loop
+        nth := (line ->> 'n')::int;
+        key := line ->> 'k';
+        outcome := coalesce(told ->> (line ->> 'i'), others);
         if outcome in ('restored', 'there') then
           progress := true;
           if nth = 0 and outcome = 'restored' then back := back || key; end if;
-        elsif nth = 0 then
-          bad := bad || key;
+        else
+          bad := bad || (line ->> 'i');
         end if;
         return next;
       end loop;
-      if rest <> '[]' then
-        again := again || jsonb_build_array(jsonb_set(part, '{lines}', rest));
-      end if;
     end loop;
     exit when again = '[]';
     last := not progress;

@@ -197,16 +197,17 @@ begin
   for look in 1..4 loop
     execute down into n, o, c, po, pc using root::regclass::oid, place, at_once + 1;
     if cardinality(n) > at_once then
-      select array_agg((s.value ->> 'to')::int) into leaves from jsonb_array_elements(steps) s where (s.value ->> 'leaf')::boolean;
+      select array_agg((s.value ->> 'to')::int) into leaves from jsonb_array_elements(steps) s where (s.value ->> 'lowest')::boolean;
       select array_agg(x.n), array_agg(x.o), array_agg(x.c) into n, o, c
-        from (select distinct y.n, y.o, y.c from unnest(n, o, c) y(n, o, c) where y.n = any(leaves) limit most) x;
+        from (select distinct y.n, y.o, y.c from unnest(n, o, c) y(n, o, c) where y.n = any(leaves) order by y.n, y.o, y.c limit most) x;
       return;
     end if;
     seen := md5(concat(o::text, c::text, po::text, pc::text));
     exit when seen = before;
     before := seen;
     for step in select distinct on (value ->> 'to') value from jsonb_array_elements(steps) loop
-      continue when not has_any_column_privilege(step ->> 'table', 'UPDATE');
+      -- What is only read, to be archived, is locked when it goes.
+      continue when current_setting('transaction_read_only')::boolean or not has_any_column_privilege(step ->> 'table', 'UPDATE');
       execute format('select from unnest($1, $2, $3) x(n, o, c) cross join lateral (
         select from %s p where p.tableoid = x.o and p.ctid = x.c for update) y where x.n = $4', step ->> 'table')
         using n, o, c, (step ->> 'to')::int;

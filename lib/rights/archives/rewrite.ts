@@ -4,7 +4,8 @@
  * stands, and what was written of the new one is written over by the next.
  */
 import { z } from 'zod';
-import type { Line } from '../../engine/archive/transform';
+import { type Hanging, idOf, withBelow } from '../../engine/archive/graph';
+import { aboveOf, type Line } from '../../engine/archive/transform';
 import { announceFiles } from '../../files/announce';
 import { type Manifest, manifestPath } from '../../files/archive/manifest';
 import { linesOf } from '../../files/archive/read';
@@ -79,7 +80,8 @@ async function writtenAnew(store: ArchiveStore, archive: Dead, now: Date): Promi
   const old = await validateArchive(store, archive.prefix, archive.sha256);
   const prefix = `${archive.prefix.replace(/g\d+\/$/, '')}g${archive.generation + 1}/`;
   await clear(store, prefix);
-  const { sha256 } = await writeArchive(store, sourceOf(store, archive, old, { prefix, now }));
+  const dead = await deadOf(store, archive, old);
+  const { sha256 } = await writeArchive(store, sourceOf(store, archive, old, { prefix, now, dead }));
   const manifest = await validateArchive(store, prefix, sha256);
   const [own, ...along] = manifest.tables;
   return {
@@ -103,22 +105,30 @@ async function clear({ blob }: ArchiveStore, prefix: string): Promise<void> {
   }
 }
 
+/** What was erased, and all below it. */
+async function deadOf(store: ArchiveStore, { prefix, erased }: Dead, old: Manifest): Promise<Set<string>> {
+  const subjects = new Set(erased);
+  const all: (Hanging & { readonly isErased: boolean })[] = [];
+  for (const [nth, part] of old.tables.entries()) {
+    for await (const text of linesOf(store, prefix, part)) {
+      const line = JSON.parse(text) as Line;
+      all.push({ id: idOf(nth, line.k), above: aboveOf(line), isErased: isErased(line, subjects) });
+    }
+  }
+  return withBelow(all, (row) => row.isErased);
+}
+
 function sourceOf(
   store: ArchiveStore,
-  { id, prefix: from, erased }: Dead,
+  { id, prefix: from }: Dead,
   old: Manifest,
-  { prefix, now }: { readonly prefix: string; readonly now: Date },
+  { prefix, now, dead }: { readonly prefix: string; readonly now: Date; readonly dead: ReadonlySet<string> },
 ): ArchiveSource {
-  const dead = new Set(erased);
-  const gone = new Set<string>();
   const named = new Set<string>();
   async function* alive(nth: number): AsyncGenerator<string> {
     for await (const text of linesOf(store, from, old.tables[nth]!)) {
       const line = JSON.parse(text) as Line;
-      if (isErased(line, dead) || (line.p !== undefined && gone.has(line.p))) {
-        if (nth === 0) gone.add(line.k);
-        continue;
-      }
+      if (dead.has(idOf(nth, line.k))) continue;
       for (const file of line.f ?? []) named.add(file);
       yield text;
     }

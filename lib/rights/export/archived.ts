@@ -3,7 +3,8 @@
  * archive is read as it lies in the store; what is another person's is left out, as of the tables.
  */
 import { z } from 'zod';
-import type { Line } from '../../engine/archive/transform';
+import { type Hanging, idOf, withBelow } from '../../engine/archive/graph';
+import { aboveOf, type Line } from '../../engine/archive/transform';
 import type { Manifest, Part } from '../../files/archive/manifest';
 import { linesOf, readManifest } from '../../files/archive/read';
 import type { ArchiveStore } from '../../files/archive/store';
@@ -77,23 +78,29 @@ const archivesOf = ({ scope, id }: Subject) =>
     rows(Archive),
   );
 
-/** Rows that name the subject, and those that went along with them and name nobody else. */
+/** Rows that name the subject, and those that went along with them, at any depth, and name nobody else. */
 async function* theirs(
   store: ArchiveStore,
   { prefix, manifest }: Read,
   { scope, id }: Subject,
 ): AsyncGenerator<{ part: Part; line: Line }> {
-  const parents = new Set<string>();
-  for (const [nth, part] of manifest.tables.entries()) {
-    for await (const text of linesOf(store, prefix, part)) {
-      const line = JSON.parse(text) as Line;
-      const named = scope === 'user' ? line.u : line.o;
-      const goesAlong = line.p !== undefined && parents.has(line.p) && named === undefined;
-      if (named !== id && !goesAlong) continue;
-      if (nth === 0) parents.add(line.k);
-      yield { part, line };
-    }
-  }
+  const naming = (line: Line) => (scope === 'user' ? line.u : line.o);
+  const all: (Hanging & { readonly names: string | undefined })[] = [];
+  for await (const { nth, line } of every(store, prefix, manifest))
+    all.push({ id: idOf(nth, line.k), above: aboveOf(line), names: naming(line) });
+  const found = withBelow(
+    all,
+    (row) => row.names === id,
+    (row) => row.names === undefined,
+  );
+  for await (const { nth, part, line } of every(store, prefix, manifest))
+    if (found.has(idOf(nth, line.k)) && line.s === undefined) yield { part, line };
+}
+
+async function* every(store: ArchiveStore, prefix: string, { tables }: Manifest) {
+  for (const [nth, part] of tables.entries())
+    for await (const text of linesOf(store, prefix, part))
+      yield { nth, part, line: JSON.parse(text) as Line };
 }
 
 /** Its values by the names that their columns had. */

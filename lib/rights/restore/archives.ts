@@ -74,14 +74,14 @@ function holds(wish: Wish): Sql {
     case 'organization':
       return sql`exists (select 1 ${ofOrganization(wish)})`;
     case 'item':
-      return sql`a.keys @> ${typed([wish.subject], 'text[]')}`;
+      return sql`(a.keys @> ${typed([wish.subject], 'text[]')} or a.part_of = ${wish.subject})`;
   }
 }
 
 /** Archives `a` that may hold it. Those of a key one by one, each by its id: what names a key is a few of them, and their keys are long. */
 const archives = (wish: Wish): Sql =>
   wish.scope === 'item'
-    ? sql`(${ofReceipts(wish)} union ${ofOldest(wish)}) w(id)
+    ? sql`(${ofReceipts(wish)} union ${ofParts(wish)} union ${ofOldest(wish)}) w(id)
         cross join lateral (select x.* from retention.archive x where x.id = w.id offset 0) a`
     : sql`retention.archive a`;
 
@@ -89,6 +89,10 @@ const archives = (wish: Wish): Sql =>
 const ofReceipts = ({ subject }: Wish): Sql =>
   sql`select c.archive from (${candidates([subject])}) k
     cross join lateral (select r.archive from retention.receipt r where r.id = k.id offset 0) c where c.archive is not null`;
+
+/** Of a row that went over several batches only the last receipt names it. */
+const ofParts = ({ subject }: Wish): Sql =>
+  sql`select x.id from retention.archive x where x.part_of = ${subject}`;
 
 /** An archive may be kept longer than the receipts: behind the last ones that were taken away nothing but itself names the key. */
 const ofOldest = ({ policy }: Wish): Sql =>

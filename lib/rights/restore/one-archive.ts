@@ -1,18 +1,22 @@
 /**
- * Brings back from one archive what is wanted: its rows, those that went along behind them, then their files. The archive is
- * read in full and must be what was written before a row of it counts. Erased rows stay in it. Done twice is done once.
+ * Brings back from one archive what is wanted: its rows, behind each what went along with it, at any depth, then their files. The
+ * archive is read in full and must be what was written before a row of it counts. Erased rows stay in it, and all below them.
+ * Done twice is done once.
  */
 import pMap from 'p-map';
 import { shapesOf } from '../../engine/archive/columns';
+import { idOf, inOrder, withBelow } from '../../engine/archive/graph';
 import { hasChanged, type Mapping, mappingOf, type SchemaChanges } from '../../engine/archive/mapping';
 import {
   beingDeleted,
   OUTCOMES,
   type Restored,
   restoreRows,
+  type Steps,
+  type Target,
   type Wanted,
 } from '../../engine/archive/restoring';
-import type { Line } from '../../engine/archive/transform';
+import { aboveOf, type Line } from '../../engine/archive/transform';
 import { hashOf, type Manifest } from '../../files/archive/manifest';
 import { linesOf } from '../../files/archive/read';
 import type { ArchiveStore } from '../../files/archive/store';
@@ -20,8 +24,9 @@ import { validateArchive } from '../../files/archive/validate';
 import { putBack } from '../../files/archive/write';
 import { RequestError } from '../../platform/errors';
 import { askOne } from '../../platform/session';
+import { tableLabel } from '../../platform/sql';
 import type { Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
+import { treeOf } from '../../policies/tree';
 import type { Services } from '../../services';
 import { type Archive, type Kept, keptIn, type Wish } from './archives';
 import { askAs, type By } from './records';
@@ -44,8 +49,10 @@ export interface Brought {
   readonly isThrough: boolean;
 }
 
-/** Rows a transaction: an extension keeps batches out while it lasts. */
+/** Governed rows a transaction: an extension keeps batches out while it lasts. */
 const CHUNK = 200;
+/** Rows of all tables, if whole trees come to no more; a larger one is divided. */
+const MOST_IN_ALL = 2_000;
 const CHUNK_LIMITS = { statementMs: 15_000, lockMs: 10_000 };
 /** Calls to the store at once. */
 const AT_ONCE = 8;
@@ -64,29 +71,62 @@ export async function bringBack(of: Bringing, archive: Archive): Promise<Brought
   const kept = await askOne(of.services.database, keptIn(archive), CHUNK_LIMITS);
   const manifest = await validateArchive(of.store, kept.prefix, kept.sha256);
   const { wanted, counts } = await wantedOf(of, kept, manifest);
-  const tables = [of.policy, ...goingDependants(of.policy)];
-  const shapes = await askOne(of.services.database, shapesOf(tables.map((t) => t.table)), CHUNK_LIMITS);
-  const mappings = manifest.tables.map((part, i) => mappingOf(part, shapes[i]!));
-  refuseRequired(mappings);
+  const targets = await targetsOf(of, manifest);
+  refuseRequired(targets.map((t) => t.mapping));
   const told = new Told(manifest, counts);
-  const [rows, ...along] = wanted;
-  for (let from = 0; from < rows!.length; from += CHUNK) {
-    const chunk = rows!.slice(from, from + CHUNK);
-    const keys = new Set(chunk.map((l) => l.k));
-    const lines = [chunk, ...along.map((table) => table.filter((l) => keys.has(l.p!)))];
-    const work: Wanted[] = lines.map((some, nth) => {
-      const { table, key } = tables[nth]!;
-      return { nth, table, key, mapping: mappings[nth]!, lines: some };
-    });
-    told.add(await sent(of, archive, kept.erased.length, work), lines);
+  const bad = new Set<string>();
+  for (const steps of chunks(inOrder(wanted))) {
+    const rows = steps.flat();
+    const above = new Set(rows.flatMap((row) => row.above));
+    const work = { targets, steps, bad: [...bad].filter((id) => above.has(id)) };
+    const found = await sent(of, archive, kept.erased.length, work);
+    for (const id of told.add(found, rows)) bad.add(id);
   }
   const isThrough = of.restore === null || (await bringFiles(of, kept, manifest, told));
-  const schema = mappings.map((m) => m.changes).filter(hasChanged);
+  const schema = targets.map((t) => t.mapping.changes).filter(hasChanged);
   return { counts: told.counts, problems: told.problems, schema, isThrough };
 }
 
+/** Where the rows of each table of the archive belong, by its name: the policy may have named them in another order since. */
+async function targetsOf({ policy, services }: Bringing, manifest: Manifest): Promise<Target[]> {
+  const { places } = treeOf(policy);
+  const those = manifest.tables.map((part, nth) => {
+    const place = nth === 0 ? places[0] : places.find((p) => tableLabel(p.table) === part.table);
+    if (place) return place;
+    throw new RequestError(
+      422,
+      'unknown_table',
+      `the archive holds rows of ${part.table}, which "${policy.name}" does not declare any more; declare it in dependants again. Nothing was restored`,
+    );
+  });
+  const asked = shapesOf(those.map((p) => p.table));
+  const shapes = await askOne(services.database, asked, CHUNK_LIMITS);
+  return those.map(({ table, key }, nth) => ({
+    table,
+    key,
+    mapping: mappingOf(manifest.tables[nth]!, shapes[nth]!),
+  }));
+}
+
+/** So many rows that a transaction is short; a row and all below it together, as long as there is room. */
+function* chunks(steps: readonly Wanted[][]): Generator<Wanted[][]> {
+  let chunk: Wanted[][] = [];
+  let [governed, all] = [0, 0];
+  for (const step of steps) {
+    const isNew = step.every((row) => row.nth === 0);
+    if ((isNew && (governed >= CHUNK || all >= MOST_IN_ALL / 2)) || all + step.length > MOST_IN_ALL) {
+      if (chunk.length > 0) yield chunk;
+      [chunk, governed, all] = [[], 0, 0];
+    }
+    chunk.push(step);
+    all += step.length;
+    governed += step.filter((row) => row.nth === 0).length;
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
 /** `known`: how many tombstones it had when it was read. */
-const sent = (of: Bringing, archive: Archive, known: number, work: readonly Wanted[]): Promise<Restored[]> =>
+const sent = (of: Bringing, archive: Archive, known: number, wanted: Steps): Promise<Restored[]> =>
   askAs(
     of.services,
     of.by,
@@ -98,33 +138,34 @@ const sent = (of: Bringing, archive: Archive, known: number, work: readonly Want
         known,
         pretend: of.restore === null,
       },
-      work,
+      wanted,
     ),
     { ...CHUNK_LIMITS, readOnly: of.restore === null },
   );
 
-/** The lines of each table that are wanted and were not erased since. */
+/** The lines that are wanted, with all below them, and were not erased since. */
 async function wantedOf(
   { store, wish }: Bringing,
   archive: Kept,
   manifest: Manifest,
-): Promise<{ wanted: Line[][]; counts: Counts }> {
+): Promise<{ wanted: Wanted[]; counts: Counts }> {
   const deleted = new Set(archive.keys);
   const erased = new Set(archive.erased);
-  const counts: Counts = {};
-  const wanted: Line[][] = [];
+  const all: Wanted[] = [];
   for (const [nth, part] of manifest.tables.entries()) {
-    const parents = nth === 0 ? null : new Set(wanted[0]!.map((l) => l.k));
-    const lines: Line[] = [];
     for await (const text of linesOf(store, archive.prefix, part)) {
       const line = JSON.parse(text) as Line;
-      if (parents ? !parents.has(line.p!) : !deleted.has(line.k) || !isWished(wish, line)) continue;
-      if (isErased(line, erased)) counts.erased = (counts.erased ?? 0) + 1;
-      else lines.push(line);
+      all.push({ nth, line, id: idOf(nth, line.k), above: aboveOf(line) });
     }
-    wanted.push(lines);
   }
-  return { wanted, counts };
+  // What was taken apart went below a row that is in another archive, or still there.
+  const isFirst = ({ nth, line }: Wanted) =>
+    nth === 0 && (line.s === true || deleted.has(line.k)) && isWished(wish, line);
+  const wished = withBelow(all, isFirst);
+  const dead = withBelow(all, ({ line }) => isErased(line, erased));
+  const found = all.filter(({ id, line }) => wished.has(id) && line.s === undefined);
+  const wanted = found.filter(({ id }) => !dead.has(id));
+  return { wanted, counts: found.length > wanted.length ? { erased: found.length - wanted.length } : {} };
 }
 
 function isWished({ scope, subject }: Wish, line: Line): boolean {
@@ -151,7 +192,7 @@ const WHY: Record<Exclude<Restored['outcome'], 'restored' | 'there'>, string> = 
   conflict: 'another row with this key or with its unique values is there; it was left as it is',
   altered: 'the table would not keep it as it was archived (a trigger, or a type); it was not written',
   refused: 'the table refuses it',
-  parent: 'the row it went with is not back',
+  parent: 'a row it hangs on is not back',
 };
 
 /** Adds up what became of rows and files. */
@@ -167,17 +208,22 @@ class Told {
     for (const outcome of OUTCOMES) this.counts[outcome] ??= 0;
   }
 
-  add(found: readonly Restored[], lines: readonly (readonly Line[])[]): void {
-    const byKey = lines.map((some) => new Map(some.map((l) => [l.k, l])));
+  /** Returns those that are not back. */
+  add(found: readonly Restored[], asked: readonly Wanted[]): string[] {
+    const files = new Map(asked.map(({ id, line }) => [id, line.f ?? []]));
+    const bad: string[] = [];
     for (const { nth, key, outcome, sql_state: state } of found) {
       this.counts[outcome] = (this.counts[outcome] ?? 0) + 1;
+      const id = idOf(nth, key);
       if (outcome === 'restored' || outcome === 'there') {
-        for (const file of byKey[nth]?.get(key)?.f ?? []) this.files.add(file);
-      } else {
-        const { table } = this.manifest.tables[nth]!;
-        this.problems.push({ table, key, why: state ? `${WHY[outcome]} (${state})` : WHY[outcome] });
+        for (const file of files.get(id) ?? []) this.files.add(file);
+        continue;
       }
+      bad.push(id);
+      const { table } = this.manifest.tables[nth]!;
+      this.problems.push({ table, key, why: state ? `${WHY[outcome]} (${state})` : WHY[outcome] });
     }
+    return bad;
   }
 
   file(path: string, outcome: string): void {

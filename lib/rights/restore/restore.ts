@@ -10,8 +10,8 @@ import type { Written } from '../../operators/subject';
 import { ArchiveError, RequestError } from '../../platform/errors';
 import { askOne } from '../../platform/session';
 import type { Policy } from '../../policies/contract';
-import { goingDependants } from '../../policies/going';
 import { strategyOf } from '../../policies/strategies';
+import { treeOf } from '../../policies/tree';
 import type { Services } from '../../services';
 import { type Archive, archivesOf, expiredOf, type Wish } from './archives';
 import { type Brought, bringBack, type Counts } from './one-archive';
@@ -141,7 +141,7 @@ function policyOf(services: Services, { policy }: Archive): Policy {
 /** The operators' login needs its own right to fill each table: granted by the owner of the table, by nobody else. */
 async function refuseWithoutRights(services: Services, by: By, archives: readonly Archive[]): Promise<void> {
   const policies = new Set(archives.map((a) => policyOf(services, a)));
-  const tables = [...policies].flatMap((p) => [p.table, ...goingDependants(p).map((d) => d.table)]);
+  const tables = [...policies].flatMap((p) => treeOf(p).places.map(({ table }) => table));
   const lacking = await askAs(services, by, rightsTo(tables), { ...LOOK, readOnly: true });
   if (lacking.length === 0) return;
   throw new RequestError(

@@ -1,10 +1,5 @@
 /** A trigger that was looked at may keep a row in silence: that row is set aside, and the others go in the same run. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { z } from 'zod';
-import { childrenLeft } from '@/lib/engine/statement/confirm';
-import { oneRow, query } from '@/lib/platform/query';
-import { askOne } from '@/lib/platform/session';
-import { sql } from '@/lib/platform/sql';
 import { definePolicy } from '@/lib/policies/contract';
 import {
   ago,
@@ -97,36 +92,6 @@ it("sets aside a row whose child a dependant's trigger keeps: it would refer to 
   expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 1, dependantsDeleted: 1 });
   expect(await letters()).toEqual([{ row_key: bad, sql_state: 'LP007', constraint_name: null }]);
   expect([await left(e.db), await left(e.db, 'notes')]).toEqual([1, 1]);
-});
-
-it('counts the children of a key that are still there, as a batch that archives asks', async () => {
-  const policy = await govern(e.db, {
-    knownTriggers: ['keep'],
-    dependants: [
-      {
-        table: { name: 'notes' },
-        key: [{ column: 'id', type: 'int4' }],
-        references: ['thing'],
-        fate: 'delete',
-        knownTriggers: ['keep'],
-      },
-    ],
-  });
-  const [first, second] = await things(e.db, [40 * DAY, 41 * DAY]);
-  await e.db.sql(
-    'create table notes (id serial primary key, thing uuid); grant select on notes to lapse_app',
-  );
-  await e.db.sql('insert into notes (thing) values ($1), ($1), ($2)', [first, second]);
-  const left = async (key: string) =>
-    askOne(
-      e.services.database,
-      query(
-        sql`select ${childrenLeft(policy, sql`array[${key}]::text[]`)} as n`,
-        oneRow(z.object({ n: z.coerce.number() })),
-      ),
-      { statementMs: 5_000 },
-    );
-  expect([await left(first!), await left(second!)]).toEqual([{ n: 2 }, { n: 1 }]);
 });
 
 it('sets aside a row of a key of several columns', async () => {

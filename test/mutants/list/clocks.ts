@@ -208,8 +208,8 @@ export const clockMutants: readonly Mutant[] = [
     promise:
       'Rows that others keep are locked before they are judged for good, also where nothing goes along.',
     file: 'lib/engine/statement/shapes/index.ts',
-    find: '    isKeptByOthers(b) ||\n',
-    replace: '',
+    find: ' || isKeptByOthers(b) ||',
+    replace: ' ||',
     tests: [`${below}:keeps a talk for which`],
   },
   {

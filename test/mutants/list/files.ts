@@ -140,7 +140,7 @@ export const fileMutants: readonly Mutant[] = [
     id: 'F17',
     promise: 'A row whose file cannot be queued is set aside.',
     file: 'lib/engine/statement/isolate.ts',
-    find: `if (namesFiles(policy) || goingDependants(policy).length + contentsOf(policy).length > 0) {`,
+    find: `if (namesFiles(policy) || contentsOf(policy).length > 0) {`,
     replace: `if (policy.name === '') {`,
     tests: [values],
   },

@@ -87,9 +87,9 @@ export const treeMutants: readonly Mutant[] = [
     id: 'TR05',
     promise:
       'What goes along is locked before the batch looks what lies below it: it does not leave meanwhile.',
-    file: 'lib/engine/statement/shapes/tree.ts',
-    find: 'lock: found(sql` for update`)',
-    replace: 'lock: found(sql``)',
+    file: 'lib/engine/statement/shapes/tree-steps.ts',
+    find: 'isOnlyRead ? look : found(sql` for update`)',
+    replace: 'look',
     tests: [`${levels}:what comes below a locked row`],
   },
   {

@@ -33,11 +33,7 @@ export function shapeOf(b: Batch): Shape {
   const detached = detachedDependants(policy).length > 0;
   const isSparing = spared(b.walk).length > 0;
   const hasContents = contentsOf(policy).length > 0;
-  const locksFirst =
-    hasContents ||
-    goingDependants(policy).length > 0 ||
-    isKeptByOthers(b) ||
-    (b.walk.locksFirst && rowsLeave(policy));
+  const locksFirst = hasContents || isKeptByOthers(b) || (b.walk.locksFirst && rowsLeave(policy));
   if (detached || isSparing || locksFirst) {
     const shape = detached ? detaches(b) : locked(b);
     const settled = hasContents ? withContents(b, shape) : shape;
@@ -54,8 +50,7 @@ const isKeptByOthers = ({ policy, walk }: Batch): boolean =>
   walk.isExtendable && policy.clock.orLaterIn !== undefined;
 
 /** Whether other rows go with its own. */
-export const isTree = ({ policy, strategy }: Batch): boolean =>
-  goingDependants(policy).length > 0 && strategy.archive === null;
+export const isTree = ({ policy }: Batch): boolean => goingDependants(policy).length > 0;
 
 /**
  * Rows that a trigger keeps in silence show only against those that were locked. A batch that is limited locks its rows one

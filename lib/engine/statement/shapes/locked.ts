@@ -1,13 +1,11 @@
 /**
- * As by places, but the rows are locked in a statement of its own, so that the deleting one sees every child that
- * exists: a locked parent gets no new ones (DELETION §2). For what is archived, and for erasures.
+ * As by places, but the rows are locked in a statement of its own, so that the deleting one sees everything that refers to
+ * them: a locked row gets no new references (DELETION §2). Of rows that others go with it is the first statement (tree.ts).
  */
 
 import { allOf, anyOf, cte, empty, list, type Sql, sql, tableId, withParts } from '../../../platform/sql';
 import type { Dependant } from '../../../policies/contract';
-import { goingDependants } from '../../../policies/going';
 import { treeOf } from '../../../policies/tree';
-import { leavesChanged } from '../archived';
 import { belongs } from '../files';
 import { deadLettered, extended, held, referenced } from '../predicate';
 import { type Batch, token } from '../request';
@@ -17,9 +15,7 @@ import type { Along, Shape } from './shape';
 export const locked = (b: Batch): Shape => ({
   ...LOCKED_ROWS,
   first: lockFirst(b),
-  second: leavesChanged(b, LOCKED_PLACES),
   lead: [lockedAgain(b)],
-  along: goingDependants(b.policy).map((d) => belowRows(b, d, d)),
   seen: [SEEN_BEFORE],
 });
 
@@ -64,9 +60,7 @@ export function stillFree(b: Batch, called: string, columns: Sql, joined = empty
   );
   const those = (what: Sql, more: Sql, where: Sql) =>
     sql`select ${what} from only ${tableId(policy.table)} t${more} where t.ctid = any(${LOCKED_PLACES})${where}`;
-  const isForked =
-    grown.isCircular || new Set(grown.branches.map((x) => x.place)).size < grown.branches.length;
-  const isFree = isForked
+  const isFree = grown.isForked
     ? sql` and not exists (${those(sql`1`, empty, sql` and ${isKept}`)})`
     : sql` and not ${isKept}`;
   return cte(called, those(columns, joined, sql` and ${token(b)}${isFree}`), true);

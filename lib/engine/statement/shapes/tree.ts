@@ -7,26 +7,12 @@
  * begins where this one did. A single row with more than a batch below it is taken apart (retention.take_apart): the rows that
  * have nothing below them first, batch by batch, itself last.
  */
-import {
-  cte,
-  id,
-  inlined,
-  list,
-  literal,
-  raw,
-  type Sql,
-  sql,
-  summed,
-  table,
-  tableId,
-  typed,
-  united,
-} from '../../../platform/sql';
+import { cte, id, list, literal, type Sql, sql, summed, tableId, typed, united } from '../../../platform/sql';
 import { contentsOf } from '../../../policies/contents';
-import type { Policy } from '../../../policies/contract';
 import { detachedDependants, mayStay } from '../../../policies/going';
-import { type Branch, isLeaf, type Place, type Tree, treeOf } from '../../../policies/tree';
-import { childrenOf, furtherDown, number, parentOf } from '../below';
+import { isLeaf, type Place, type Tree, treeOf } from '../../../policies/tree';
+import { leavesChanged } from '../archived';
+import { number, parentOf } from '../below';
 import { lockingContents, lockingContentsOfTree } from '../contents';
 import { detachingAlong } from '../detach-tree';
 import { belongs } from '../files';
@@ -36,6 +22,7 @@ import { sparing } from '../spared/settle';
 import { belowRows, LOCKED_PLACES, lockedAgain, lockFirst, SEEN_BEFORE } from './locked';
 import type { Along, Shape } from './shape';
 import { clear, treeOfRows } from './tree-rows';
+import { isTakenApart, isTrusted, PINNED, picking, stepsOf, walking } from './tree-steps';
 
 export function tree(b: Batch): Shape {
   const grown = treeOf(b.policy);
@@ -46,6 +33,7 @@ export function tree(b: Batch): Shape {
     spared(b.walk).length > 0 && sparing(b, LOCKED_PLACES),
     lockingContents(b, LOCKED_PLACES),
     walks && sql`select ${walking(b)}`,
+    leavesChanged(b, LOCKED_PLACES),
   ].filter((x) => x !== false && x !== null);
   const [second = null, ...between] = settling;
   const along = grown.places.filter((p) => p.n > 0).flatMap((p) => alongOf(b, grown, p));
@@ -79,20 +67,9 @@ function leading(b: Batch, walks: boolean): Pick<Shape, 'lead' | 'hasOwners' | '
   };
 }
 
-/** One row is taken apart at a time. */
-const isTakenApart = ({ request }: Batch): boolean => request.position?.apart === true;
-export const picking = (b: Batch): Batch =>
-  isTakenApart(b) ? { ...b, request: { ...b.request, most: 1 } } : b;
-
 /** Whether the governed rows that go are those that were locked first. */
 const isPlain = (b: Batch): boolean => !isTakenApart(b) && !treeOf(b.policy).takesGoverned;
 
-/**
- * Whether as few rows are expected below the picked ones as there were before. Then what has nothing below it is not counted before it goes,
- * which would cost as much as its deletion. The deleting statement itself counts it: were it more than a batch may take, or took
- * it too long, nothing goes, and the batch is asked again in the form that counts first.
- */
-const isTrusted = (b: Batch): boolean => b.request.rowsOfEach !== undefined && !isTakenApart(b);
 function uncounted(request: BatchRequest): Pick<Shape, 'most' | 'instead'> {
   const most = mostRowsOf(request);
   const { rowsOfEach: _, ...counted } = request;
@@ -102,57 +79,6 @@ function uncounted(request: BatchRequest): Pick<Shape, 'most' | 'instead'> {
 const MOST_MS = 1_000;
 const takesNoLonger = ({ request }: Batch): Sql =>
   sql`set_config('statement_timeout', ${literal(`${Math.min(MOST_MS, Math.max(1, Math.round(request.statementTimeoutMs)))}ms`)}, true)`;
-
-/** How few rows go the planner cannot know: it would read whole tables for them, or keep rows at hand that are never asked for again. */
-const PINNED = ['enable_seqscan', 'enable_bitmapscan', 'enable_mergejoin', 'enable_memoize'].map(
-  (name) => sql`set_config(${literal(name)}, 'off', true)`,
-);
-
-/** Walks down from the locked rows and leaves what it found. */
-export function walking(b: Batch): Sql {
-  const { policy, request } = b;
-  const called = raw(isTakenApart(b) ? 'retention.take_apart' : 'retention.lock_tree');
-  const isDeep = isTakenApart(b) && treeOf(policy).isCircular;
-  return sql`${called}(${list(
-    literal(table(policy.table)),
-    typed(JSON.stringify(stepsOf(b)), 'jsonb'),
-    typed(mostRowsOf(request), 'bigint'),
-    isDeep && typed(inlined(down(policy)), 'text'),
-  )})`;
-}
-
-/** All that lies below the row at `$1`, `$2`, each as often as rows refer to it that lie there, with one of those: at most `$3` of these. */
-const down = (policy: Policy): Sql => sql`with recursive b(n, o, c, po, pc) as (
-      select 0, $1::oid, $2::tid, null::oid, null::tid
-      union
-      select x.n, x.o, x.c, b.o, b.c from b cross join lateral (${furtherDown(policy)}) x
-    ) select ${list(...['n', 'o', 'c', 'po', 'pc'].map((column) => sql`array_agg(${id('y', column)} order by y.o, y.c, y.po, y.pc)`))} from (select * from b limit $3) y`;
-
-const stepsOf = (b: Batch): object[] =>
-  treeOf(b.policy)
-    .branches.filter(({ place }) => !(isTrusted(b) && isLeaf(b.policy, place)))
-    .map((branch) => step(b, branch));
-
-/** One step downwards, as texts that the database executes: `$1`, `$2` and `$3` are the rows above, `$4` how many are wanted. */
-function step({ policy }: Batch, { declared, from, place }: Branch): object {
-  const { branches, isCircular } = treeOf(policy);
-  const above = sql`unnest($1::oid[], $2::tid[], $3::tid[]) x(o, c, r) ${parentOf(from, 'x')}`;
-  const found = (lock: Sql) =>
-    inlined(sql`select array_agg(y.o), array_agg(y.c), array_agg(y.r) from (
-      select d.o, d.c, x.r from ${above} ${childrenOf(declared, place.table, policy, sql`limit $4${lock}`)} limit $4) y`);
-  return {
-    from: from.n,
-    to: place.n,
-    table: table(place.table),
-    leaf: isLeaf(policy, place),
-    once: !isCircular && branches.filter((x) => x.place === place).length === 1,
-    lock: found(sql` for update`),
-    look: found(sql``),
-    count: inlined(
-      sql`select count(*) from (select 1 from ${above} ${childrenOf(declared, place.table, policy, sql`limit $4`)} limit $4) y`,
-    ),
-  };
-}
 
 const LOCKED = cte(
   'locked',

@@ -209,7 +209,7 @@ with
   picked as materialized (
     select t.ctid as c, null::text as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+    where ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
     order by "t"."id"
     limit ‹20000›::int
   ),
@@ -249,7 +249,7 @@ with
       )::bigint as bytes,
       ((case when coalesce("t"."file"::text, '') <> '' then 1 else 0 end))::bigint as files,
       case
-        when (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+        when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
         and not (
           case
             when (
@@ -390,7 +390,9 @@ with
               end
             ),
             case
-              when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
+              when (
+                ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
+              ) is not true then 'not_expired'
             end
           ),
           'busy'
@@ -487,7 +489,7 @@ select
   exists (
     select 1
     from only "public"."things" t
-    where (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+    where ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
   ) as found;
 
 
@@ -519,7 +521,7 @@ with
   picked as materialized (
     select t.ctid as c, null::text as clk, "t"."id" as "k0"
     from only "public"."things" t
-    where (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+    where ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
     order by "t"."id"
     limit ‹1000›::int
   ),
@@ -529,7 +531,7 @@ with
     where
       t.ctid = any (array(select c from picked))
       and current_setting('lapse.batch', true) = ‹id-2:1›
-      and (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+      and ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
       and not (
         case
           when (
@@ -767,7 +769,9 @@ with
             end
           ),
           case
-            when ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›))) is not true then 'not_expired'
+            when (
+              ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
+            ) is not true then 'not_expired'
           end
         ),
         'busy'
@@ -882,7 +886,7 @@ select
           select 1
           from only "public"."things" t
           where
-            (("t"."org" = ‹00000000-0000-4000-8000-000000000100›))
+            ((("t"."org" = ‹00000000-0000-4000-8000-000000000100›)) and true)
             and not (
               case
                 when (
@@ -1202,7 +1206,8 @@ select
   n.nspname || '.' || c.relname as label,
   ln.nspname as schema,
   l.relname as name,
-  pg_relation_size(l.oid) / current_setting('block_size')::int as blocks,
+  z.bytes / b.size as blocks,
+  b.size * (z.bytes + z.beside) / greatest(z.bytes, 1) as block_bytes,
   coalesce(
     (
       select jsonb_agg(distinct a.attname)
@@ -1227,6 +1232,17 @@ select
     ),
     '[]'
   ) as key,
+  coalesce(
+    (
+      select jsonb_agg(a.attname)
+      from pg_attribute a
+      where
+        a.attrelid = c.oid
+        and a.attnum > 0
+        and a.atttypid in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+    ),
+    '[]'
+  ) as instants,
   has_table_privilege(l.oid, 'SELECT') as may_read
 from
   pg_class c
@@ -1237,11 +1253,17 @@ from
     where isleaf
     union
     select c.oid
-    where c.relkind = 'r'
+    where c.relkind in ('r', 'm')
   ) p
   join pg_class l on l.oid = p.relid
-  and l.relkind = 'r'
+  and l.relkind in ('r', 'm')
   join pg_namespace ln on ln.oid = l.relnamespace
+  cross join lateral (
+    select
+      pg_relation_size(l.oid) as bytes,
+      coalesce(pg_relation_size(nullif(l.reltoastrelid, 0)), 0) as beside
+  ) z
+  cross join (select current_setting('block_size')::bigint as size) b
 where
   n.nspname || '.' || c.relname = any (array(select jsonb_array_elements_text(‹["public.things"]›::jsonb)))
 order by 1, 2, 3;
@@ -1251,25 +1273,38 @@ order by 1, 2, 3;
 
 with
   seen as materialized (
-    select to_jsonb(t) - array(select jsonb_array_elements_text(‹[]›::jsonb)) as j
+    select
+      to_jsonb(t) - array(select jsonb_array_elements_text(‹[]›::jsonb)) as j,
+      jsonb_build_object() as ends
     from only "public"."things" t
     where t.ctid >= ‹(0,0)›::tid
+  ),
+  found as materialized (
+    select
+      e.key,
+      x.until <= ‹2026-03-01T02:00:00.000Z›::timestamptz is true as over,
+      count(*) as n,
+      min(x.until) as until
+    from
+      seen
+      cross join lateral jsonb_each(seen.j) e
+      cross join lateral (select e.value::text as words offset 0) w
+      cross join lateral (select (seen.ends ->> e.key)::timestamptz as until) x
+    where strpos(lower(w.words), ‹00000000-0000-4000-8000-000000000100›) > 0
+    group by 1, 2
   )
 select
   (select count(*) from seen) as rows,
   coalesce(
-    (
-      select jsonb_object_agg(f.key, f.n)
-      from
-        (
-          select e.key, count(*) as n
-          from seen cross join lateral jsonb_each(seen.j) e
-          where strpos(lower(e.value::text), ‹00000000-0000-4000-8000-000000000100›) > 0
-          group by e.key
-        ) f
-    ),
+    (select jsonb_object_agg(f.key, f.n) from (select key, sum(n) as n from found group by 1) f),
     '{}'
-  ) as found;
+  ) as found,
+  coalesce((select jsonb_object_agg(key, n) from found where over), '{}') as over,
+  (
+    select to_char(min(until) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    from found
+    where not over and isfinite(until)
+  ) as until;
 
 
 -- one request, READ ONLY
@@ -1298,7 +1333,7 @@ select
   retention.note_erasure_check (
     ‹id-1›::uuid,
     nullif(
-      ‹{"next":null,"entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[]}›::jsonb,
+      ‹{"next":null,"entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[],"until":null}›::jsonb,
       'null'
     )
   );

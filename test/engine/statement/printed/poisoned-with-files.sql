@@ -1044,7 +1044,7 @@ from
   ) r;
 
 -- statement 2 of the one above
-select (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
+select (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) > 0;
 
 
 -- one request, READ ONLY

@@ -809,7 +809,7 @@ where t.ctid = ‹1›
 returning "t"."id"::text;
 
 -- statement 2 of the one above
-select (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) + 0 > 0;
+select (select count(*) from only "public"."things" t where "t"."id" = any (array[‹1›::text]::uuid[])) > 0;
 
 
 -- one request, READ ONLY
