@@ -44,24 +44,30 @@ const OF_A_TABLE = [
   'description',
 ] as const;
 
+const TEXT = { type: 'string', multiple: true } as const;
+const KNOWN = {
+  list: { type: 'boolean' },
+  yes: { type: 'boolean' },
+  apply: { type: 'boolean' },
+  database: { type: 'string' },
+  schema: TEXT,
+  table: TEXT,
+  'key-names-nobody': { type: 'boolean' },
+  along: { type: 'boolean' },
+  'known-trigger': TEXT,
+  ...(Object.fromEntries(OF_A_TABLE.map((name) => [name, TEXT])) as Record<
+    (typeof OF_A_TABLE)[number],
+    typeof TEXT
+  >),
+} as const;
+export const OPTIONS = Object.keys(KNOWN);
+
 /** `--table a --keep 30d … --table b …`: what follows a table is about it, what stands before the first about all. */
 export function readFlags(args: readonly string[]): Flags {
-  const text = { type: 'string', multiple: true } as const;
   const { values, tokens } = parseArgs({
     args: [...args],
     tokens: true,
-    options: {
-      list: { type: 'boolean' },
-      yes: { type: 'boolean' },
-      apply: { type: 'boolean' },
-      database: { type: 'string' },
-      schema: text,
-      table: text,
-      'key-names-nobody': { type: 'boolean' },
-      along: { type: 'boolean' },
-      'known-trigger': text,
-      ...Object.fromEntries(OF_A_TABLE.map((name) => [name, text])),
-    },
+    options: KNOWN,
   });
   type Said = Record<string, string | boolean | string[]>;
   const forAll: Said = {};

@@ -5,7 +5,7 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { adopt } from '../adopt/adopt';
-import { type Flags, readFlags } from '../adopt/answers';
+import { type Flags, OPTIONS, readFlags } from '../adopt/answers';
 import { NothingWritten } from '../adopt/terminal';
 
 process.exitCode = await main();
@@ -16,6 +16,7 @@ async function main(): Promise<number> {
     flags = readFlags(process.argv.slice(2));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
+    console.error(`the options are ${OPTIONS.map((name) => `--${name}`).join(', ')}: docs/ADOPT.md`);
     return 2;
   }
   const url = flags.database ?? process.env.MIGRATION_DATABASE_URL ?? process.env.DATABASE_URL;
