@@ -192,11 +192,7 @@ const UNKEPT = {
 
 function inWords(ending: Ending, deleted: number, changed: number): string {
   const { finished, stillWanted, unfinished, kept, problems, keeping } = ending;
-  if (finished) {
-    if (deleted + changed === 0) return '0 rows: nothing of this subject was found';
-    const also = changed > 0 ? `, ${changed} rows were masked` : '';
-    return `${deleted} rows and their files were erased${also}; nothing of the subject is left`;
-  }
+  if (finished) return doneInWords(ending, deleted, changed);
   if (!stillWanted) return 'not done: the request has been taken back, or another call has finished it';
   if (problems.length > 0) return undecidedInWords(problems);
   if (unfinished.length > 0) {
@@ -211,6 +207,24 @@ function inWords(ending: Ending, deleted: number, changed: number): string {
   if (missing === 'files' || missing === 'checking') return UNCHECKED[missing];
   if (keeping === 'failed' || keeping === 'restored') return UNKEPT[keeping];
   return `${kept} rows stay because of a hold, a reference or a dead letter; the request stays open and is resumed when they are free`;
+}
+
+/** Not more than is so: what is retained is said, and what still lies in archives. */
+function doneInWords({ checked, archived }: Ending, deleted: number, changed: number): string {
+  const retained = Object.keys(checked?.retained ?? {}).length;
+  const { archives, rows } = archived ?? { archives: 0, rows: 0 };
+  const left = [
+    retained > 0 && `what ${retained} tables retain on the grounds of the data map`,
+    rows > 0 && `${rows} rows in archives, which no restore brings back, until these are written anew`,
+  ].filter((x) => x !== false);
+  const but = left.length > 0 ? ` but ${left.join(', and ')}` : '';
+  if (deleted + changed + archives === 0)
+    return left.length > 0
+      ? `0 rows: nothing of this subject is left${but}`
+      : '0 rows: nothing of this subject was found';
+  const also = changed > 0 ? `, ${changed} rows were masked` : '';
+  const from = archives > 0 ? `, and rows of ${archives} archives` : '';
+  return `${deleted} rows and their files were erased${also}${from}; nothing of the subject is left${but}`;
 }
 
 function tell(log: Logger, result: ErasureResult): void {

@@ -11,6 +11,7 @@ import { maybeRow, query } from '../platform/query';
 import { askOne } from '../platform/session';
 import { sql } from '../platform/sql';
 import type { Services } from '../services';
+import type { Dead } from './archives/entomb';
 import { type Checked, methodOf } from './check';
 import type { RetainedIn } from './result';
 import type { ErasureRecord, ErasureStep } from './store';
@@ -32,10 +33,14 @@ interface Certified {
   readonly steps: readonly ErasureStep[];
   readonly retained: readonly RetainedIn[];
   readonly checked: Checked;
+  readonly archived: Dead;
 }
 
 /** What is kept with the request when it ends; signed whenever it is asked for. */
-export function certified(services: Services, { request, steps, retained, checked }: Certified): string {
+export function certified(
+  services: Services,
+  { request, steps, retained, checked, archived }: Certified,
+): string {
   const { id, scope, subject } = request;
   const [secret] = services.settings.rightsKeys;
   return JSON.stringify({
@@ -62,6 +67,8 @@ export function certified(services: Services, { request, steps, retained, checke
       until,
       rows: Math.max(0, ...Object.values(checked.retained[table] ?? {})),
     })),
+    // Rows of theirs in it are dead: no restore brings them back. Those that are left go when it is written anew.
+    archives: { count: archived.archives, rowsLeft: archived.rows },
     check: {
       method: methodOf({ scope, id: subject }),
       tables: checked.tables,

@@ -1,7 +1,7 @@
 /**
  * The clock of requests to erase: the law gives a month (GDPR Art. 12(3); no setting makes it longer). Whoever has to act is
  * told at 80 and at 100 percent of it, each once a request, on the channels of every other alert, and again when it is over.
- * The incident is opened before the request says that it was: dying in between tells it again, never not at all.
+ * So is what a finished one retained, when its ground ends. The incident is opened before the request says that it was: dying in between tells it again, never not at all.
  */
 import { z } from 'zod';
 import { reportIncidents, type Symptom } from '../platform/alerts/incidents';
@@ -54,9 +54,46 @@ const settled = query(
   rows(z.object({ cause: z.string() })),
 );
 
-/** Returns how many were told of. */
+const endOf = (id: string): string => `erasure.retained:${id}`;
+const END = endOf('');
+
+/** Done, and what they retained is on no ground any more. */
+const endedBy = (at: string) =>
+  query(
+    sql`select e.id::text from retention.erasure e
+      where e.state = 'done' and e.retained_until <= ${at}::timestamptz and e.retained_told_at is null
+      order by e.retained_until, e.id limit ${constant(MOST)}`,
+    rows(z.object({ id: z.string() })),
+  );
+
+/** Of the same subject one was done since. */
+const askedAgain = query(
+  sql`select i.cause from retention.incident i join retention.erasure e on e.id::text = substr(i.cause, ${constant(END.length + 1)})
+      where i.recovered_at is null and starts_with(i.cause, ${literal(END)}) and exists (select 1 from retention.erasure x
+        where x.scope = e.scope and x.subject = e.subject and x.state = 'done' and x.finished_at > e.finished_at)`,
+  rows(z.object({ cause: z.string() })),
+);
+
+async function watchEnds(services: Services, at: string): Promise<void> {
+  const { ended, again } = await ask(services.database, { ended: endedBy(at), again: askedAgain }, LIMITS);
+  const wrong = ended.map(
+    ({ id }): Symptom => ({
+      cause: endOf(id),
+      severity: 'warning',
+      message: `request ${id} to erase: the ground on which it retained something has ended; ask for the erasure of this subject again, which takes that`,
+    }),
+  );
+  await reportIncidents(services, { wrong, over: again.map((o) => o.cause) });
+  for (const { id } of ended) {
+    const noting = query(sql`select retention.note_retained_end(${id}::uuid)`, () => undefined);
+    await askOne(services.database, noting, LIMITS);
+  }
+}
+
+/** Returns how many were told of whose time runs out. */
 export async function watchClock(services: Services): Promise<number> {
   const at = services.clock().toISOString();
+  await watchEnds(services, at);
   const { due, over } = await ask(services.database, { due: untold(at), over: settled }, LIMITS);
   await reportIncidents(services, { wrong: due.map(symptomOf), over: over.map((o) => o.cause) });
   for (const { id, over: isOver } of due) {
@@ -69,11 +106,12 @@ export async function watchClock(services: Services): Promise<number> {
   return due.length;
 }
 
-/** When somebody has to be told next; null while no request is under way. What was due and could not be told is due still. */
+/** When somebody has to be told next; null: of nothing. What was due and could not be told is due still. */
 export async function nextOnClock(services: Services): Promise<Date | null> {
   const warnsAt = sql`e.requested_at + ${constant(WARNING_SHARE)} * (e.due_at - e.requested_at)`;
-  const next = sql`select min(case when e.warned_at is null then ${warnsAt} else e.due_at end) as next
-    from retention.erasure e where ${underWay(sql`e.state`)} and e.overdue_at is null`;
+  const next = sql`select least((select min(case when e.warned_at is null then ${warnsAt} else e.due_at end)
+      from retention.erasure e where ${underWay(sql`e.state`)} and e.overdue_at is null),
+    (select min(e.retained_until) from retention.erasure e where e.retained_until is not null and e.retained_told_at is null)) as next`;
   return (await askOne(services.database, query(next, oneRow(Next)), LIMITS)).next;
 }
 

@@ -5,6 +5,7 @@
  */
 import { type DrainResult, drainOutbox } from '../files/drain';
 import type { Services } from '../services';
+import { type Dead, deadInArchives } from './archives/entomb';
 import { certified } from './certificate';
 import { type Checked, check, hasFound, isClean, isComplete, tellOfCheck } from './check';
 import { dropExportsOf } from './export/export';
@@ -23,6 +24,8 @@ export interface Finish {
   readonly checked: Checked | null;
   readonly keeping: Keeping | null;
   readonly outbox: DrainResult | null;
+  /** Of one that is finished. */
+  readonly archived?: Dead;
 }
 
 export interface Finishing {
@@ -47,10 +50,11 @@ export async function finish(services: Services, f: Finishing): Promise<Finish> 
   // Before it is called done, so that no restore can undo what was answered.
   const keeping = await keptOf(services, graph, request.id);
   if (keeping !== 'kept' && keeping !== 'off') return { finished: false, checked, keeping, outbox };
-  const text = certified(services, { request, steps, retained: retainedOf(graph), checked });
+  const archived = await deadInArchives(services, graph.subject);
+  const text = certified(services, { request, steps, retained: retainedOf(graph), checked, archived });
   const finished = await finishErasure(services.database, request.id, call.actor, text);
   if (keeping === 'kept' && !finished) await dropWithdrawn(services, request.id);
-  return { finished, checked, keeping, outbox };
+  return { finished, checked, keeping, outbox, archived };
 }
 
 /** No copy of it is left, and the ledger has it. */

@@ -246,3 +246,28 @@ it('with nothing to resume the job looks again when the time of one that waits f
   await requested('confirmed');
   expect(await nextLook(0)).toBeUndefined();
 });
+
+it('what a finished request retained on a ground is told of when that ends, once, until it is asked for again', async () => {
+  const [done] = await e.db.sql<{ id: string }>(
+    `insert into retention.erasure (scope, subject, reason, requested_by, requested_at, due_at, state, finished_at, retained_until)
+      values ('user', 'u', 'request 12', 'ann', $1::timestamptz, $1, 'done', $1, $1::timestamptz + interval '400 days') returning id::text`,
+    [NOW.toISOString()],
+  );
+  const run = async (days: number) => {
+    const services = after(days);
+    const deadline = new Date(services.clock().getTime() + 240_000);
+    return erasuresJob(services, { correlationId: randomUUID(), deadline, dryRun: false, trigger: 'cron' });
+  };
+  expect((await run(399)).nextLook).toEqual(after(400).clock());
+  expect(await alerts()).toEqual([]);
+  for (const days of [400, 401]) expect((await run(days)).nextLook).toBeNull();
+  expect(await alerts()).toMatchObject([
+    { cause: `erasure.retained:${done!.id}`, severity: 'warning', moment: 'warning' },
+  ]);
+  await e.db.sql(
+    `insert into retention.erasure (scope, subject, reason, requested_by, requested_at, due_at, state, finished_at)
+      select scope, subject, reason, requested_by, requested_at, due_at, 'done', finished_at + interval '402 days' from retention.erasure`,
+  );
+  await run(403);
+  expect((await alerts()).map((a) => a.moment)).toEqual(['warning', 'recovered']);
+});

@@ -349,6 +349,15 @@ describe('what is retained until an instant', () => {
       { person: me, vat: 'x', unpaid: true },
     ]);
     expect(await checked()).toMatchObject({ found: {}, retained: { 'public.invoices': { person: 2 } } });
+    expect(done.message).toContain('nothing of the subject is left but what 1 tables retain');
+    // The next one comes to its end with the row that was paid a year ago.
+    expect(
+      await e.db.sql(
+        `select retained_until = date_trunc('milliseconds', paid_at) + interval '10 years' as same
+        from retention.erasure, invoices where person = $1 and paid_at is not null`,
+        [me],
+      ),
+    ).toEqual([{ same: true }]);
   });
 
   it('goes with its row where it cannot be empty, and beside a mask where it can', async () => {

@@ -42,6 +42,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'record_erasure_steps',
       'finish_erasure',
       'note_erasure_clock',
+      'note_retained_end',
     ],
     ...['open_archive', 'name_archive', 'refuse_unlike'],
     ...['expire_archives', 'abandoned_archives', 'discard_archive'],

@@ -147,7 +147,8 @@ begin
   ) then
     return false;
   end if;
-  update retention.erasure x set state = 'done', finished_at = clock_timestamp(), certificate = finish_erasure.certificate where x.id = e;
+  update retention.erasure x set state = 'done', finished_at = clock_timestamp(), certificate = finish_erasure.certificate,
+    retained_until = (x.checked ->> 'until')::timestamptz where x.id = e;
   perform retention.record(who, 'erasure.done', e::text, why, retention.erasure_detail(e)
     || jsonb_build_object('certificate_sha256', encode(sha256(convert_to(certificate, 'UTF8')), 'hex')) || (
     select jsonb_build_object('deleted', coalesce(sum(s.deleted) filter (where s.action = 'delete'), 0),
@@ -194,3 +195,10 @@ returns void language sql volatile security definer set search_path = pg_catalog
 $$;
 comment on function retention.note_erasure_clock(uuid, boolean) is
   'Notes that people were told of a request whose time is nearly over, or over.';
+
+-- After the incident was opened, as above.
+create or replace function retention.note_retained_end(e uuid)
+returns void language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  update retention.erasure set retained_told_at = clock_timestamp() where id = e and state = 'done'
+$$;
+comment on function retention.note_retained_end(uuid) is 'Notes that people were told that what a request retained has come to its end.';

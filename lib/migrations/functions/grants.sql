@@ -22,6 +22,7 @@ grant execute on function
   retention.as_printed, retention.explained, retention.planned_walk, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.begin_erasure_step, retention.note_erasure_check, retention.queue_erasure_files, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
+  retention.note_retained_end,
   retention.prove_erasure, retention.note_ledger, retention.begin_replay, retention.adopt_erasures, retention.note_replay_walked,
   retention.end_replay, retention.write_export, retention.fetch_export, retention.end_export,
   retention.blob_refusal, retention.lock_files, retention.is_held_file, retention.queue_orphans,

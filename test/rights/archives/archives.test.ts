@@ -65,6 +65,13 @@ const erase = (user: string) =>
     { user },
   );
 const later = async (ms: number) => databaseClock(e.db, new Date(Date.now() + ms));
+/** What the certificate of the last erasure says of archives. */
+const certified = async () => {
+  const [row] = await e.db.sql<{ certificate: string }>(
+    'select certificate from retention.erasure order by finished_at desc limit 1',
+  );
+  return (JSON.parse(row!.certificate) as { archives: object }).archives;
+};
 const states = async () => (await e.archives()).map((a) => a.state);
 
 describe('an archive whose period is over', () => {
@@ -169,7 +176,11 @@ describe('an erasure', () => {
 
   it('writes the archive anew, without rows and files of the person, and names them nowhere', async () => {
     await archivedRun();
-    await erase(ANNA);
+    const { body } = await erase(ANNA);
+    expect(body).toMatchObject({
+      message: expect.stringMatching(/rows of 1 archives; nothing of the subject is left$/),
+    });
+    expect(await certified()).toEqual({ count: 1, rowsLeft: 0 });
     e.pass(3_700);
     await e.drain();
     const [archive] = await e.db.sql<Record<string, string>>(
@@ -195,7 +206,14 @@ describe('an erasure', () => {
     };
     Object.assign(e.services, { policies: [policy] });
     const { run } = await archivedRun();
-    await erase(BERT);
+    const { body } = await erase(BERT);
+    // Not more is said than is so.
+    expect(body).toMatchObject({
+      message: expect.stringContaining(
+        'nothing of the subject is left but 2 rows in archives, which no restore brings back',
+      ),
+    });
+    expect(await certified()).toEqual({ count: 1, rowsLeft: 2 });
     const before = e.stored('archives/');
     expect(await rewriteArchives(e.services, always)).toBe(0);
     expect(e.stored('archives/')).toEqual(before);
