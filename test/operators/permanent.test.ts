@@ -27,7 +27,8 @@ const remove = (more: object = {}) =>
   });
 const emails = async () =>
   (await e.db.sql('select email from email_blacklist order by email')).map((r) => r.email);
-const entries = () => e.db.sql('select n::int, actor, action, subject, reason from retention.audit_entry');
+const entries = () =>
+  e.db.sql('select n::int, actor, action, subject, reason from retention.audit_entry order by n');
 
 it('one entry is removed by its key, on the record, without the address', async () => {
   const answer = await remove();
