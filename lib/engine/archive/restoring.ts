@@ -149,19 +149,25 @@ function writingCircle(targets: readonly Target[]): Sql {
     join (${all}) r on r.n = g.line ->> 'n' and r.k = g.line ->> 'k' and r.v = g.line -> 'c'`;
 }
 
-const Rights = z.object({ table: z.string(), may: z.boolean() });
+const Rights = z.object({ schema: z.string(), table: z.string(), sees: z.boolean(), may: z.boolean() });
 
-/** Which of the tables this login may not fill. */
+/** Statements that grant what this login lacks to fill the tables; none: it may. */
 export const rightsTo = (tables: readonly TableName[]): Query<string[]> =>
   query(
-    sql`select format('%I.%I', n.nspname, c.relname) as table,
+    sql`select quote_ident(n.nspname) as schema, format('%I.%I', n.nspname, c.relname) as table,
+        has_schema_privilege(n.oid, 'USAGE') as sees,
         has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'INSERT') as may
       from jsonb_to_recordset(${JSON.stringify(tables)}::jsonb) w(schema text, name text)
       join pg_namespace n on n.nspname = w.schema join pg_class c on c.relnamespace = n.oid and c.relname = w.name`,
-    (found) =>
-      rows(Rights)(found)
-        .filter((t) => !t.may)
-        .map((t) => t.table),
+    (found) => {
+      const all = rows(Rights)(found);
+      const lacking = all.filter((t) => !t.may).map((t) => t.table);
+      const schemas = new Set(all.filter((t) => !t.sees).map((t) => t.schema));
+      return [
+        ...[...schemas].map((schema) => `GRANT USAGE ON SCHEMA ${schema} TO lapse_operator;`),
+        ...(lacking.length === 0 ? [] : [`GRANT SELECT, INSERT ON ${lacking.join(', ')} TO lapse_operator;`]),
+      ];
+    },
   );
 
 /** Files whose deletion a drain is asking the store for right now: what is brought back could be taken again. */

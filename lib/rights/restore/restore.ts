@@ -147,7 +147,7 @@ async function refuseWithoutRights(services: Services, by: By, archives: readonl
   throw new RequestError(
     409,
     'no_right',
-    `the operators' login may not fill these tables, so nothing was restored. As their owner: GRANT SELECT, INSERT ON ${lacking.join(', ')} TO lapse_operator;`,
+    `the operators' login may not fill these tables, so nothing was restored. As their owner: ${lacking.join(' ')}`,
   );
 }
 

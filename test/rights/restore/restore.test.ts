@@ -160,6 +160,19 @@ describe('who may restore', () => {
     });
     expect(await e.db.sql('select 1 from pictures')).toEqual([]);
   });
+
+  it('nor without the right to use their schema, and what the answer says to run is enough', async () => {
+    const { before, run } = await gone(1);
+    await e.db.sql(`revoke usage on schema public from public; revoke insert on notes from lapse_operator;
+      grant usage on schema public to lapse_app`);
+    const { status, body } = await ask({ run });
+    expect(status).toBe(409);
+    const { message } = body.error as unknown as { message: string };
+    expect(message).toContain('As their owner: GRANT USAGE ON SCHEMA public TO lapse_operator; GRANT SELECT');
+    await e.db.sql(message.slice(message.indexOf('GRANT')));
+    expect(await ask({ run })).toMatchObject({ status: 200, body: { outcome: 'succeeded', problems: [] } });
+    expect(await e.all()).toEqual(before);
+  });
 });
 
 describe('an item', () => {

@@ -221,8 +221,9 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
         p.partitioned && p.partitioned.by !== 'other'
           ? (['delete', 'keep', 'block'] as const)
           : (['delete', 'keep', 'block', 'set-null'] as const);
-      // Rows of a partitioned table cannot go with one another.
-      const isOwn = c.table.name === p.table.name && p.partitioned;
+      // Rows of a partitioned table cannot go with one another, nor can those that stay, changed.
+      const stays = p.strategy?.kind === 'mask' || p.strategy?.kind === 'soft-delete';
+      const isOwn = c.table.name === p.table.name && (p.partitioned || stays);
       if (isOwn) return c;
       return { ...rest, fate: r.of(fates.filter((f) => f !== c.fate)) };
     }),

@@ -62,6 +62,10 @@ export function inWords({ trials }: Proof): string[] {
       .map(([kind, n]) => `refused because ${kind}: ${n}`),
     ...countedByKind(trials),
     `of the refused, ${of('refused') - forGood} went exactly once the remedy was followed, ${forGood} can never be governed`,
+    ...(sum((t) => t.lost) === 0
+      ? []
+      : [`${sum((t) => t.lost)} runs got no answer of Redis or the database and were asked again`]),
+    `${trials.filter((t) => t.back > 0).length} schemas whose archives were restored: ${sum((t) => t.back)} rows came back, each value as it was`,
     `${sum((t) => t.rows)} rows looked at, ${sum((t) => t.gone)} of them deleted and named in receipts`,
     `${trials.length} schemas: ${of('exact')} exact, ${of('refused')} refused, ${of('wrong')} wrong`,
   ];

@@ -368,7 +368,11 @@ const BEGINS = /\b(ALTER TABLE|CREATE|GRANT|DROP|SELECT retention\.|INSERT INTO 
 /** The printed key, with what only who knows the application can say. */
 function keyIn(printed: string, t: ShapeTable): PolicyInput['key'] {
   const key = runInNewContext(`(${printed})`) as { column: string }[];
-  return key.map(({ column }) => ({ ...keyOf({ ...t, key: [column] }, false)[0]! }));
+  // A column that another remedy has added is a number.
+  const isOwn = (column: string) => t.columns.some((c) => c.name === column);
+  return key.map(({ column }) =>
+    isOwn(column) ? { ...keyOf({ ...t, key: [column] }, false)[0]! } : { column },
+  );
 }
 
 /** Each printed statement, from its first word to its semicolon; quotes may hold anything. */

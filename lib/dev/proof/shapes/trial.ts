@@ -15,6 +15,7 @@ import { type Kind, kindsOf } from './kinds';
 import { MASK_KEY } from './masks';
 import { Oracle } from './oracle';
 import { type Followed, follow, isForGood, kindOf, type Refusal } from './remedies';
+import { restored } from './restored';
 import { labelOf, type Shape } from './shape';
 import { OLD_LETTER } from './surroundings';
 import { NOW } from './times';
@@ -35,6 +36,10 @@ export interface Trial {
   readonly replay: readonly string[];
   readonly rows: number;
   readonly gone: number;
+  /** Runs that reached neither Redis nor the database and were asked again. */
+  readonly lost: number;
+  /** Rows that were brought back from archives. */
+  readonly back: number;
 }
 
 /** Each round may bring up what the one before hid. */
@@ -71,6 +76,8 @@ class Attempt {
   #forGood = false;
   #rows = 0;
   #gone = 0;
+  #lost = 0;
+  #back = 0;
 
   constructor(
     private readonly shape: Shape,
@@ -106,6 +113,8 @@ class Attempt {
       replay: this.#replay,
       rows: this.#rows,
       gone: this.#gone,
+      lost: this.#lost,
+      back: this.#back,
     };
   }
 
@@ -213,14 +222,37 @@ class Attempt {
       return [...unlikeDry, ...unlikeInvariants({ before, after, evidence, wrote, judgment, policy })];
     const first = runs[0]!;
     const inOne = dry.preview!.expired === first.deleted || !judgment.isPlain;
-    return [
+    const problems = [
       ...unlikeDry,
       ...(inOne ? [] : [`the dry run says ${dry.preview!.expired} rows, the run deleted ${first.deleted}`]),
       ...unlikeOracle({ oracle, judgment, policy }, { before, after, evidence, runs }),
     ];
+    // A policy that archives has emptied the same tables that it can fill again.
+    if (problems.length > 0 || policy.strategy.kind !== 'archive' || this.#gone === 0) return problems;
+    return this.#bringBack(policy, before, after);
   }
 
-  #execute(policy: Policy, request: { dryRun?: boolean; batchSize?: number }): Promise<RunResult> {
+  async #bringBack(policy: Policy, before: Copy, after: Copy): Promise<string[]> {
+    const carryOut = (statement: string) => this.#do(this.place.owner, statement);
+    const { rows, problems } = await restored({ place: this.place, policy, before, after, carryOut });
+    this.#back = rows;
+    const again = await this.#execute(policy, {});
+    if (again.deleted > 0)
+      problems.push(`the next run takes ${again.deleted} of the rows that were restored`);
+    return problems;
+  }
+
+  /** Asked again where it did not get as far as a decision, as the schedule would: the machine may be busy with much else. */
+  async #execute(policy: Policy, request: { dryRun?: boolean; batchSize?: number }): Promise<RunResult> {
+    for (let left = 3; ; left -= 1) {
+      const run = await this.#once(policy, request);
+      if (left === 0 || !isOutOfReach(run)) return run;
+      this.#say(`out of reach: ${run.message}`);
+      this.#lost += 1;
+    }
+  }
+
+  #once(policy: Policy, request: { dryRun?: boolean; batchSize?: number }): Promise<RunResult> {
     return runPolicy(this.place.services(policy), policy, {
       trigger: 'cron',
       actor: 'cron',
@@ -253,6 +285,12 @@ class Attempt {
     );
   }
 }
+
+/** Redis or the database gave no answer, and nothing went. */
+const isOutOfReach = ({ outcome, reason, deleted, dependantsDeleted }: RunResult): boolean =>
+  outcome === 'errored' &&
+  (reason === 'redis' || reason === 'database.unknown') &&
+  deleted + dependantsDeleted === 0;
 
 /** With the key of this proof, where columns are hashed. */
 function isValid(input: PolicyInput): boolean {

@@ -1,0 +1,67 @@
+/**
+ * What was archived comes back: each run that archived is restored, as an operator asks for it, and then every row that is gone
+ * must be there again, value by value as it was, no other row changed, and none of them taken again by the next run.
+ */
+import type { Policy } from '../../../policies/contract';
+import { type RestoreResult, restoreArchived } from '../../../rights/restore/restore';
+import type { Services } from '../../../services';
+import { type CopiedRow, type Copy, copyOf } from './copy';
+import { statementsIn } from './remedies';
+import { NOW } from './times';
+import type { Place } from './world';
+
+export interface Restoring {
+  readonly place: Place;
+  readonly policy: Policy;
+  readonly before: Copy;
+  readonly after: Copy;
+  /** Runs a statement that a refusal prints. */
+  readonly carryOut: (statement: string) => Promise<void>;
+}
+
+/** How many rows came back, and what differs. */
+export async function restored(of: Restoring): Promise<{ rows: number; problems: string[] }> {
+  const { place, policy, before, after } = of;
+  const services = place.services(policy);
+  const { rows: runs } = await place.owner.query<{ run: string }>(
+    `select run from retention.archive where state = 'kept' group by 1 order by max(created_at) desc`,
+  );
+  const problems: string[] = [];
+  for (const { run } of runs) {
+    const { outcome, message, problems: left } = await askedFor(of, services, run);
+    // None of the files that rows name was ever uploaded.
+    const rows = left.filter((p) => p.table !== '(store)');
+    if (outcome !== 'succeeded' || rows.length > 0)
+      problems.push(`the restore of run ${run} ${outcome}: ${message}: ${JSON.stringify(rows)}`);
+  }
+  const back = await copyOf(place.owner, policy, NOW);
+  const gone = [...before.rows.values()].filter((row) => !after.rows.has(row.id));
+  problems.push(...gone.flatMap((row) => unlikeRow(row, back.rows.get(row.id))));
+  problems.push(...[...after.rows.values()].flatMap((row) => unlikeRow(row, back.rows.get(row.id))));
+  if (back.rows.size !== after.rows.size + gone.length)
+    problems.push(`${back.rows.size} rows are there after the restore, not ${after.rows.size + gone.length}`);
+  return { rows: gone.length, problems };
+}
+
+/** Once more where it was refused with what to run. */
+async function askedFor(of: Restoring, services: Services, run: string): Promise<RestoreResult> {
+  const order = { scope: 'run' as const, subject: run, policy: null, reason: 'proof', keepDays: 30 };
+  const deadline = new Date(NOW.getTime() + 240_000);
+  const ask = () => restoreArchived(services, { ...order, actor: 'ann', token: '', deadline, dryRun: false });
+  try {
+    return await ask();
+  } catch (refusal) {
+    const statements = statementsIn(refusal instanceof Error ? refusal.message : '');
+    if (statements.length === 0) throw refusal;
+    for (const statement of statements) await of.carryOut(statement);
+    return ask();
+  }
+}
+
+function unlikeRow(row: CopiedRow, back: CopiedRow | undefined): string[] {
+  if (!back) return [`${row.id} is not back after the restore`];
+  return Object.entries(row.values).flatMap(([column, value]) => {
+    const now = back.values[column] ?? null;
+    return now === value ? [] : [`${row.id}: after the restore ${column} is ${now}, not ${value}`];
+  });
+}
