@@ -1,11 +1,9 @@
 import { outboxFull } from '../../files/room';
 import { DatabaseError } from '../../platform/errors';
 import type { Ending } from '../../platform/outcome';
-import { goingDependants } from '../../policies/going';
-import { strategyOf } from '../../policies/strategies';
 import type { BatchResult } from '../statement/batch';
 import { DUE_CAP } from '../statement/drained';
-import { type Blocks, firstDue, heapFacts, judgeHeap, whatIsLeft } from '../statement/heap';
+import { type Blocks, firstDue, goesByItself, heapFacts, judgeHeap, whatIsLeft } from '../statement/heap';
 import { onLeaf } from '../statement/leaf-by-leaf';
 import { hasOneCutoff, type Leg, type RuleLeg } from '../statement/leg';
 import type { Cursor } from './checkpoint';
@@ -50,9 +48,7 @@ export async function byBlocks(
 
 const isLarge = ({ work: { total } }: Pass): boolean => total === null || total > DUE_CAP;
 const isFree = ({ run, work }: Pass): boolean =>
-  strategyOf(work.policy).archive === null &&
-  // A block may have any number of rows hanging on it.
-  goingDependants(work.policy).length === 0 &&
+  goesByItself(work.policy) &&
   work.most.rows === Number.POSITIVE_INFINITY &&
   run.request.batchSize === undefined;
 const isOfRows = (error: unknown): boolean =>

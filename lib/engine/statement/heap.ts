@@ -10,8 +10,9 @@ import { type Answers, oneRow, type Query, query, rows } from '../../platform/qu
 import { allOf, type Sql, sql, tableId } from '../../platform/sql';
 import { contentsOf } from '../../policies/contents';
 import type { Policy } from '../../policies/contract';
-import { declaresTriggers } from '../../policies/going';
+import { declaresTriggers, goingDependants } from '../../policies/going';
 import { ranksOf } from '../../policies/spared';
+import { strategyOf } from '../../policies/strategies';
 import { staysBecause } from './keeping';
 import type { RuleLeg } from './leg';
 import { walkOf } from './legs';
@@ -114,6 +115,10 @@ export function heapFacts(policy: Policy, leg: RuleLeg): HeapFacts {
   };
 }
 
+/** A block may have any number of rows hanging on its own; and what is archived first is found by its key. */
+export const goesByItself = (policy: Policy): boolean =>
+  strategyOf(policy).archive === null && goingDependants(policy).length === 0;
+
 /**
  * Where a walk would end, and whether it is worthwhile. A policy that declares triggers keeps to the index, where each
  * row that went is looked for by its key; one that spares rows, where what stays is counted batch by batch.
@@ -130,6 +135,7 @@ export function judgeHeap(
 } {
   return {
     worthWhile:
+      goesByItself(policy) &&
       !declaresTriggers(policy) &&
       ranksOf(policy).length + contentsOf(policy).length === 0 &&
       size.rows > 0 &&

@@ -8,7 +8,17 @@ import type { Database } from '@/lib/platform/database';
 import { DatabaseError } from '@/lib/platform/errors';
 import type { Policy } from '@/lib/policies/contract';
 import { versionOf } from '@/lib/policies/fingerprint';
-import { DAY, type Engine, engine, govern, left, NOW, receipted, runRequest } from '../../support/engine';
+import {
+  DAY,
+  type Engine,
+  engine,
+  govern,
+  left,
+  NOW,
+  receipted,
+  runRequest,
+  thingsPolicy,
+} from '../../support/engine';
 
 let e: Engine;
 afterEach(async () => {
@@ -229,12 +239,25 @@ it('begins no batch that may take longer than there is time', async () => {
   expect(result.batches).toBeLessThanOrEqual(2);
 });
 
-it('keeps to the index for a limit, a batch size of its own, or a trigger that may put rows back', async () => {
+it('keeps to the index for a limit, a batch size of its own, a trigger that may put rows back, or rows that go with others', async () => {
   const policy = await backlog(LARGE);
   expect(await e.run(policy, { limit: 10 })).toMatchObject({ path: 'index', deleted: 10 });
   expect(await e.run(policy, { batchSize: 5, limit: 10 })).toMatchObject({ path: 'index', deleted: 10 });
   const declared = { ...policy, knownTriggers: ['undo'] };
   expect(await e.run(declared, { dryRun: true })).toMatchObject({ path: 'index' });
+  await e.db.sql(`create table parts (id uuid primary key, thing uuid references things);
+    create index on parts (thing); grant select, delete on parts to lapse_app`);
+  const parts = {
+    table: { name: 'parts' },
+    key: [{ column: 'id', type: 'uuid' }],
+    references: ['thing'],
+    fate: 'delete' as const,
+  };
+  const withParts = thingsPolicy({ dependants: [parts] });
+  expect(await e.run(withParts, { dryRun: true })).toMatchObject({
+    path: 'index',
+    preview: { expired: LARGE - 20, blockers: [] },
+  });
 });
 
 it('looks ahead over what stays, and misses nothing behind it', async () => {

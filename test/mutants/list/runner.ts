@@ -515,6 +515,14 @@ export const runnerMutants: readonly Mutant[] = [
     tests: [`${heap}:keeps to the index`],
   },
   {
+    id: 'B156',
+    promise: 'A dry run says by blocks only where its run would go by them.',
+    file: 'lib/engine/statement/heap.ts',
+    find: 'goesByItself(policy) &&',
+    replace: '',
+    tests: [`${heap}:keeps to the index`],
+  },
+  {
     id: 'B99',
     promise: 'A range of blocks in which a row was locked is deleted around it.',
     file: `lib/engine/statement/shapes/index.ts`,
