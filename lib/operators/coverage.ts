@@ -8,7 +8,19 @@ import { z } from 'zod';
 import { DatabaseError } from '../platform/errors';
 import { type Query, query, rows } from '../platform/query';
 import { askEach, askOne } from '../platform/session';
-import { allOf, constant, empty, id, keyAsText, raw, sql, tableId, tableLabel } from '../platform/sql';
+import {
+  allOf,
+  constant,
+  empty,
+  id,
+  keyAsText,
+  raw,
+  type Sql,
+  sql,
+  tableId,
+  tableLabel,
+  united,
+} from '../platform/sql';
 import type { Asked, Spelled } from './spelling';
 import type { Target } from './targets';
 
@@ -22,6 +34,8 @@ const READING = { readOnly: true, indexesOnly: true };
 const TOGETHER_MS = 500;
 /** Tables looked at side by side where one of them takes longer. */
 const AT_ONCE = 4;
+/** Tables a statement asks: each statement costs a message of its own, and its plan grows with its tables. */
+const A_STATEMENT = 20;
 
 /** Rows, `>1000`, or `unknown`: the table could not be read in time, or not at all. */
 type Count = number | `>${number}` | 'unknown';
@@ -43,7 +57,12 @@ export interface Counted {
   readonly forms: ReadonlyMap<string, number> | null;
 }
 
-const Line = z.object({ n: z.coerce.number(), form: z.string(), rows: z.coerce.number() });
+const Line = z.object({
+  g: z.coerce.number(),
+  n: z.coerce.number(),
+  form: z.string(),
+  rows: z.coerce.number(),
+});
 
 /** In their order; each table is asked once for all that is looked for in it. */
 export async function count(services: Asked, wanted: readonly Spelled[]): Promise<Counted[]> {
@@ -61,8 +80,10 @@ function grouped<T>(all: readonly T[], by: (x: T) => string): T[][] {
 
 const keyOf = (t: Target) => JSON.stringify([t.table, t.columns]);
 
-/** The rows of each value that is looked for in one table, by the text they print. */
-function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]> {
+type Line = z.output<typeof Line>;
+
+/** The rows of each value that is looked for in one table, by the text they print; `g` is the number of the table in its statement. */
+function formsIn(group: readonly Spelled[], g: number): Sql {
   const [{ target, columns, loose }] = group as [Spelled];
   const same = target.columns.map(
     (c, i) => sql`${id('t', c)} = (s.v ->> ${constant(i)})::${raw(columns[i]!.base!)}`,
@@ -74,23 +95,31 @@ function printedForms(group: readonly Spelled[]): Query<z.output<typeof Line>[]>
   // Where each row may print the value in its own way, every one of them is asked.
   const most = loose ? empty : sql` limit ${constant(MOST_ROWS + 1)}`;
   const values = JSON.stringify(group.map((s) => s.values));
-  return query(
-    sql`select s.n, c.form, c.rows from jsonb_array_elements(${values}::jsonb) with ordinality s(v, n)
+  return sql`select ${constant(g)} as g, s.n, c.form, c.rows from jsonb_array_elements(${values}::jsonb) with ordinality s(v, n)
       cross join lateral (
         select x.form, count(*) as rows from (
           select ${form} as form from ${tableId(target.table)} t where ${allOf(...same)}${most}
         ) x group by x.form
-      ) c`,
-    rows(Line),
-  );
+      ) c`;
 }
+
+const printedForms = (groups: readonly Spelled[][]): Query<Line[]> =>
+  query(united(groups.map(formsIn)), rows(Line));
 
 /** All tables at once; one that cannot be read so soon must not keep the others from being counted. */
 async function countAll({ database }: Asked, groups: readonly Spelled[][]): Promise<Counted[][]> {
   const limits = { ...READING, statementMs: TOGETHER_MS };
   try {
-    const lines = await askEach(database, groups.map(printedForms), limits);
-    return groups.map((group, i) => formsOf(group, lines[i]!));
+    const parts = chunked(groups);
+    const lines = await askEach(database, parts.map(printedForms), limits);
+    return parts.flatMap((part, i) =>
+      part.map((group, g) =>
+        formsOf(
+          group,
+          lines[i]!.filter((l) => l.g === g),
+        ),
+      ),
+    );
   } catch (error) {
     if (!cannotTell(error)) throw error;
     return pMap(groups, (group) => countIn({ database }, group), { concurrency: AT_ONCE });
@@ -99,7 +128,7 @@ async function countAll({ database }: Asked, groups: readonly Spelled[][]): Prom
 
 async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<Counted[]> {
   try {
-    const lines = await askOne(database, printedForms(group), { ...READING, statementMs: COUNT_MS });
+    const lines = await askOne(database, printedForms([[...group]]), { ...READING, statementMs: COUNT_MS });
     return formsOf(group, lines);
   } catch (error) {
     if (cannotTell(error)) return group.map((spelled) => ({ spelled, forms: null }));
@@ -107,7 +136,12 @@ async function countIn({ database }: Asked, group: readonly Spelled[]): Promise<
   }
 }
 
-const formsOf = (group: readonly Spelled[], lines: readonly z.output<typeof Line>[]): Counted[] =>
+const chunked = <T>(all: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(all.length / A_STATEMENT) }, (_, i) =>
+    all.slice(i * A_STATEMENT, (i + 1) * A_STATEMENT),
+  );
+
+const formsOf = (group: readonly Spelled[], lines: readonly Line[]): Counted[] =>
   group.map((spelled, i) => ({
     spelled,
     forms: new Map(lines.filter((l) => l.n === i + 1).map((l) => [l.form, l.rows])),

@@ -39,19 +39,34 @@ interface Stored {
   readonly among: string;
 }
 
-function stored({ policies }: Asked, kind: Kind, entry: unknown): Stored {
+/** Entries that are asked alike look in the same tables: these are found once for all of them. */
+function allStored({ policies }: Asked, kind: Kind, entries: readonly unknown[]): Stored[] {
+  const found = new Map<string, readonly Target[]>();
+  return entries.map((entry) => {
+    const { subject, among, targets } = storedAs(policies, kind, entry);
+    const own = found.get(among) ?? orNone(targets);
+    found.set(among, own);
+    return { subject, among, targets: own };
+  });
+}
+
+interface Looked extends Omit<Stored, 'targets'> {
+  readonly targets: () => Target[];
+}
+
+function storedAs(policies: Asked['policies'], kind: Kind, entry: unknown): Looked {
   if (kind === 'holds') {
     const { scope, subject, table_name: label } = Hold.parse(entry);
-    const targets =
-      scope === 'item' ? orNone(() => itemTargets(policies, label ?? '')) : scopeTargets(policies, scope);
+    const targets = () =>
+      scope === 'item' ? itemTargets(policies, label ?? '') : scopeTargets(policies, scope);
     return { subject, targets, among: `${scope} ${label}` };
   }
   if (kind === 'extensions') {
     const { table_name: label, row_key: subject } = Extension.parse(entry);
-    return { subject, targets: orNone(() => extensionTargets(policies, label)), among: label };
+    return { subject, targets: () => extensionTargets(policies, label), among: label };
   }
   const { policy, tenant } = Override.parse(entry);
-  return { subject: tenant, targets: orNone(() => [tenantTarget(policies, policy)]), among: policy };
+  return { subject: tenant, targets: () => [tenantTarget(policies, policy)], among: policy };
 }
 
 /** A table or policy that is not there any more. */
@@ -65,7 +80,7 @@ function orNone(targets: () => Target[]): Target[] {
 
 /** One answer an entry, in their order. */
 export async function inForce(asked: Asked, kind: Kind, entries: readonly unknown[]): Promise<InForce[]> {
-  const all = entries.map((entry) => stored(asked, kind, entry));
+  const all = allStored(asked, kind, entries);
   const counted = await countedOf(asked, all);
   const known = new Set(all.map((s) => JSON.stringify([s.among, s.subject])));
   return all.map((s, i) => {
@@ -84,7 +99,7 @@ export async function coveredBy(
   kind: Kind,
   entry: unknown,
 ): Promise<{ readonly covers: readonly Cover[]; readonly spelled: readonly Spelled[] }> {
-  const one = stored(asked, kind, entry);
+  const one = allStored(asked, kind, [entry])[0]!;
   const [counted = []] = await countedOf(asked, [one]);
   return { covers: coverOf(counted, new Set([one.subject])), spelled: counted.map((c) => c.spelled) };
 }
@@ -98,9 +113,9 @@ async function countedOf(asked: Asked, all: readonly Stored[]): Promise<Counted[
   const possible = spelled.filter((s) => s.subject !== null);
   const counted = await count(asked, possible);
   const found = new Map(possible.map((s, i) => [s, counted[i]!]));
-  return all.map((s) =>
-    pairs.flatMap((p, i) => (p.s === s ? [found.get(spelled[i]!) ?? none(spelled[i]!)] : [])),
-  );
+  const each = new Map(all.map((s) => [s, [] as Counted[]]));
+  for (const [i, { s }] of pairs.entries()) each.get(s)!.push(found.get(spelled[i]!) ?? none(spelled[i]!));
+  return all.map((s) => each.get(s)!);
 }
 
 const none = (spelled: Spelled): Counted => ({

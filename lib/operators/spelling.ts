@@ -1,10 +1,10 @@
 /**
- * What a person wrote, as PostgreSQL prints it in the columns it will be compared with (retention.as_printed).
+ * What a person wrote, as PostgreSQL prints it in the columns it will be compared with (retention.all_printed).
  * The types come from the catalog; a value that a type refuses, or would change, is not a subject there.
  */
 import { z } from 'zod';
 import { RequestError } from '../platform/errors';
-import { type Query, query, rows } from '../platform/query';
+import { oneRow, type Query, query } from '../platform/query';
 import { askOne } from '../platform/session';
 import { sql, tableLabel } from '../platform/sql';
 import type { Services } from '../services';
@@ -16,17 +16,20 @@ export type Asked = Pick<Services, 'database'>;
 /** A look into the catalog and a cast, for a page of holds in every table there is. */
 const STATEMENT_MS = 10_000;
 
-const Column = z.object({
+const Printed = z.object({
   type: z.string().nullable(),
   base: z.string().nullable(),
   loose: z.boolean().nullable(),
   problem: z.string().nullable(),
 });
 const Answer = z.object({
-  pair: z.coerce.number(),
-  values: z.array(z.string().nullable()),
-  subject: z.string().nullable(),
-  columns: z.array(Column),
+  /** What makes columns print alike, by column; empty for one that is not there. */
+  columns: z.array(z.object({ at: z.coerce.number(), sign: z.string() })),
+  printed: z.array(
+    Printed.extend({ sign: z.string(), given: z.string().nullable(), printed: z.string().nullable() }),
+  ),
+  /** Of pairs with several columns, by their number: what a batch compares. */
+  several: z.record(z.string(), z.string()),
 });
 
 /** One value as one table has it. */
@@ -36,62 +39,104 @@ export interface Spelled {
   readonly subject: string | null;
   /** Each column's printed value. */
   readonly values: readonly string[];
-  readonly columns: readonly z.output<typeof Column>[];
+  readonly columns: readonly z.output<typeof Printed>[];
   /** Rows may print an equal value in another way: only the rows themselves tell. */
   readonly loose: boolean;
 }
 
-/** One answer a pair, in their order. A value with too few or too many parts is none of that table. */
-export async function spell(
-  { database }: Asked,
-  pairs: readonly { parts: readonly string[]; target: Target }[],
-): Promise<Spelled[]> {
-  const wants = pairs.flatMap(({ parts, target }, pair) =>
-    target.columns.map((column, i) => ({
-      pair,
-      i,
-      schema: target.table.schema,
-      table: target.table.name,
-      column,
-      given: parts.length === target.columns.length ? parts[i] : null,
-    })),
-  );
-  const answers = await askOne(database, asPrinted(wants), { statementMs: STATEMENT_MS, readOnly: true });
-  return answers.map((a) => ({
-    target: pairs[a.pair]!.target,
-    subject: a.subject,
-    values: a.subject === null ? [] : a.values.map(String),
-    columns: a.columns,
-    loose: a.columns.some((c) => c.loose),
-  }));
+interface Pair {
+  readonly parts: readonly string[];
+  readonly target: Target;
 }
 
-/**
- * `wants`: of each pair, each part with the column it is for. Columns of one type and collation print alike: each value is printed once
- * for all of them, by the first.
- */
-const asPrinted = (wants: readonly object[]): Query<z.output<typeof Answer>[]> =>
+/** One answer a pair, in their order. A value with too few or too many parts is none of that table. */
+export async function spell({ database }: Asked, pairs: readonly Pair[]): Promise<Spelled[]> {
+  if (pairs.length === 0) return [];
+  const given = pairs.map(givenOf);
+  const wants = wantedOf(given);
+  const answer = await askOne(database, asPrinted(wants), { statementMs: STATEMENT_MS, readOnly: true });
+  const signs = new Map(answer.columns.map((c) => [c.at, c.sign]));
+  const printed = new Map(answer.printed.map((p) => [JSON.stringify([p.sign, p.given]), p]));
+  return pairs.map((pair, i) => {
+    const found = given[i]!.map(
+      ([column, part]) => printed.get(JSON.stringify([signs.get(wants.at(column)), part]))!,
+    );
+    const values = found.map((f) => f.printed);
+    const isValue = found.every((f) => f.problem === null);
+    const subject = values.length > 1 ? (answer.several[i] ?? null) : isValue ? values[0]! : null;
+    return {
+      target: pair.target,
+      subject,
+      values: subject === null ? [] : values.map(String),
+      columns: found,
+      loose: found.some((f) => f.loose),
+    };
+  });
+}
+
+/** Each column of a pair as it is known here, with its part of the value. */
+type Given = readonly (readonly [column: string, part: string | null])[];
+const givenOf = ({ parts, target: { table, columns } }: Pair): Given =>
+  columns.map((column, i) => [
+    JSON.stringify([table.schema, table.name, column]),
+    parts.length === columns.length ? parts[i]! : null,
+  ]);
+
+interface Wanted {
+  /** Of each column every value that is looked for in it, once. */
+  readonly columns: readonly { schema: string; table: string; column: string; given: (string | null)[] }[];
+  /** Of pairs with several columns each part, by the number of its column. */
+  readonly several: readonly { pair: number; i: number; at: number; given: string | null }[];
+  /** The number of a column. */
+  at(column: string): number;
+}
+
+function wantedOf(pairs: readonly Given[]): Wanted {
+  const columns = new Map<string, Set<string | null>>();
+  for (const [column, part] of pairs.flat()) {
+    columns.set(column, (columns.get(column) ?? new Set()).add(part));
+  }
+  const numbers = new Map([...columns.keys()].map((column, n) => [column, n]));
+  const at = (column: string): number => numbers.get(column)!;
+  return {
+    columns: [...columns].map(([key, given]) => {
+      const [schema, table, column] = z.tuple([z.string(), z.string(), z.string()]).parse(JSON.parse(key));
+      return { schema, table, column, given: [...given] };
+    }),
+    several: pairs.flatMap((parts, pair) =>
+      parts.length === 1 ? [] : parts.map(([column, given], i) => ({ pair, i, at: at(column), given })),
+    ),
+    at,
+  };
+}
+
+/** Columns of one type and collation print alike: each value is printed once for all of them, by the first. */
+const asPrinted = ({ columns, several }: Wanted): Query<z.output<typeof Answer>> =>
   query(
-    sql`with w as materialized (
-        select *, coalesce(given, '') as value, given is null as nothing
-        from jsonb_to_recordset(${JSON.stringify(wants)}::jsonb) as x(pair int, i int, schema text, "table" text, "column" text, given text)
-      ), k as materialized (
-        select c.*, coalesce(a.sign, '') as sign from (select distinct schema, "table", "column" from w) c left join lateral (
+    sql`with k as materialized (
+        select c.at - 1 as at, x.*, coalesce(s.sign, '') as sign
+        from jsonb_array_elements(${JSON.stringify(columns)}::jsonb) with ordinality c(v, at)
+        cross join lateral jsonb_to_record(c.v) x(schema text, "table" text, "column" text, given jsonb) left join lateral (
           select concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) as sign
           from pg_namespace n join pg_class r on r.relnamespace = n.oid join pg_attribute a on a.attrelid = r.oid
-          where n.nspname = c.schema and r.relname = c."table" and a.attname = c."column" and a.attnum > 0 and not a.attisdropped offset 0
-        ) a on true
+          where n.nspname = x.schema and r.relname = x."table" and a.attname = x."column" and a.attnum > 0 and not a.attisdropped offset 0
+        ) s on true
       ), p as materialized (
-        select g.sign, g.value, g.nothing, x.* from (select distinct k.sign, w.value, w.nothing from w join k using (schema, "table", "column")) g
-        join (select distinct on (sign) * from k) f on f.sign = g.sign
-        cross join lateral retention.as_printed(f.schema, f."table", f."column", case when not g.nothing then g.value end) x
+        select g.sign, x.* from (
+          select k.sign, array_agg(distinct v.given) as given from k cross join lateral jsonb_array_elements_text(k.given) v(given) group by k.sign
+        ) g join (select distinct on (sign) * from k) f on f.sign = g.sign
+        cross join lateral retention.all_printed(f.schema, f."table", f."column", g.given) x
+      ), m as (
+        select m.pair, jsonb_agg(p.printed order by m.i)::text as subject
+        from jsonb_to_recordset(${JSON.stringify(several)}::jsonb) m(pair int, i int, at int, given text)
+        join k on k.at = m.at join p on p.sign = k.sign and p.given is not distinct from m.given
+        group by m.pair having bool_and(p.problem is null)
       )
-      select w.pair, jsonb_agg(p.printed order by w.i) as values,
-        case when bool_and(p.problem is null) then case when count(*) = 1 then min(p.printed) else jsonb_agg(p.printed order by w.i)::text end end as subject,
-        jsonb_agg(jsonb_build_object('type', p.type_name, 'base', p.base_name, 'loose', p.loose, 'problem', p.problem) order by w.i) as columns
-      from w join k using (schema, "table", "column") join p on p.sign = k.sign and p.value = w.value and p.nothing = w.nothing
-      group by w.pair order by w.pair`,
-    rows(Answer),
+      select (select jsonb_agg(jsonb_build_object('at', at, 'sign', sign)) from k) as columns,
+        (select jsonb_agg(jsonb_build_object('sign', sign, 'given', given, 'printed', printed, 'type', type_name, 'base', base_name,
+          'loose', loose, 'problem', problem)) from p) as printed,
+        (select coalesce(jsonb_object_agg(pair, subject), '{}') from m) as several`,
+    oneRow(Answer),
   );
 
 /** Those tables that can hold the value at all. Throws RequestError 422 that says what each wants when none can. */

@@ -156,7 +156,7 @@ describe('an id is held however it is spelled', () => {
     const { database } = e.services;
     const lost: Database = {
       transaction: (statements, options) =>
-        statements.some((s) => s.text.includes('select s.n, c.form, c.rows'))
+        statements.some((s) => s.text.includes('s.n, c.form, c.rows'))
           ? Promise.reject(new DatabaseError('unknown', null, 'no answer from the database'))
           : database.transaction(statements, options),
     };

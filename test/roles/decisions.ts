@@ -54,7 +54,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
     ...['lease_refunds', 'may_refund', 'settle_refunds', 'take_step'],
     ...['use_link', 'claim_notice', 'settle_notice', 'give_up_notices', 'extend_by_notice', 'stop_notices'],
     ...['trim_records', 'trimmable_head', 'trim_receipts', 'index_receipts'],
-    ...['as_printed', 'explained', 'planned_walk', 'operators_bound'],
+    ...['as_printed', 'all_printed', 'explained', 'planned_walk', 'operators_bound'],
   ],
   operator: [
     ...['place_hold', 'release_hold', 'set_extension', 'end_extension', 'set_override', 'remove_override'],

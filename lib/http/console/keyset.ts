@@ -9,6 +9,8 @@ import { constant, id, type Sql, sql, typed, utc } from '../../platform/sql';
 
 /** What one scrolls through on a phone. */
 const PAGE = 50;
+/** Of each of two lists on one page. */
+export const HALF_A_PAGE = PAGE / 2;
 
 export interface Page<T> {
   readonly entries: readonly T[];
@@ -32,6 +34,8 @@ export interface Keyset {
   readonly id: Sql;
   readonly type: 'uuid' | 'bigint';
   readonly oldestFirst?: boolean;
+  /** Entries a page; fewer where two lists share one. */
+  readonly most?: number;
 }
 
 const Place = z.object({ page_at: z.string(), page_id: z.string() });
@@ -44,17 +48,18 @@ export function pageOf<T extends z.ZodRawShape>(
   after: string | undefined,
 ): Query<Page<z.output<z.ZodObject<T>>>> {
   const behind = readAfter(after);
+  const { most = PAGE } = by;
   const than = by.oldestFirst ? sql`>` : sql`<`;
   const order = by.oldestFirst ? sql`${by.at}, ${by.id}` : sql`${by.at} desc, ${by.id} desc`;
   const start = behind
     ? sql`(${by.at}, ${by.id}) ${than} (${typed(behind.at, 'timestamptz')}, ${typed(behind.id, by.type)})`
     : sql`true`;
   const text = sql`select ${select}, ${utc(by.at)} as ${id('page_at')}, ${by.id}::text as ${id('page_id')}
-    from ${from} where ${where} and ${start} order by ${order} limit ${constant(PAGE + 1)}`;
+    from ${from} where ${where} and ${start} order by ${order} limit ${constant(most + 1)}`;
   const row = shape.and(Place);
   return query(text, (answer) => {
     const found = rows(row)(answer);
-    const last = found.length > PAGE ? found[PAGE - 1] : undefined;
-    return { entries: found.slice(0, PAGE), next: last ? `${last.page_at}~${last.page_id}` : null };
+    const last = found.length > most ? found[most - 1] : undefined;
+    return { entries: found.slice(0, most), next: last ? `${last.page_at}~${last.page_id}` : null };
   });
 }

@@ -6,7 +6,7 @@ import { askOne, type Limits } from '../../platform/session';
 import { allOf, anyOf, empty, id, type Sql, sql, typed, utc } from '../../platform/sql';
 import { UNDER_WAY } from '../../rights/store';
 import type { Services } from '../../services';
-import { type Page, pageOf } from './keyset';
+import { HALF_A_PAGE, type Page, pageOf } from './keyset';
 
 const LIMITS: Limits = { statementMs: 5_000, readOnly: true };
 
@@ -268,7 +268,7 @@ export function archives(s: Services, { policy, run, organization, key, after }:
   );
   const select = sql`a.id::text, a.policy, a.run::text, a.table_name, a.rows::text, a.dependants::text, a.files::text, a.bytes::text,
     a.dead_rows::text, ${instant('created_at')}, ${instant('expires_at')}`;
-  const by = { at: sql`a.created_at`, id: sql`a.id`, type: 'uuid' as const };
+  const by = { at: sql`a.created_at`, id: sql`a.id`, type: 'uuid' as const, most: HALF_A_PAGE };
   return askOne(
     s.reading,
     pageOf(ArchiveRow, { select, from: sql`retention.archive a`, where }, by, after),
@@ -303,7 +303,7 @@ const restoresWhere = (s: Services, where: Sql, after?: string) =>
     pageOf(
       RestoreRow,
       { select: RESTORE, from: sql`retention.restore r`, where },
-      { at: sql`r.requested_at`, id: sql`r.id`, type: 'uuid' },
+      { at: sql`r.requested_at`, id: sql`r.id`, type: 'uuid', most: HALF_A_PAGE },
       after,
     ),
     LIMITS,

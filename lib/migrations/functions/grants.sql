@@ -19,7 +19,7 @@ grant execute on function
   retention.effective_periods, retention.declare_version, retention.observe_labels, retention.admission,
   retention.partitions, retention.counts_of, retention.answers_of, retention.on_leaf, retention.drop_partition,
   retention.trim_records, retention.trimmable_head, retention.trim_receipts, retention.index_receipts,
-  retention.as_printed, retention.explained, retention.planned_walk, retention.operators_bound,
+  retention.as_printed, retention.all_printed, retention.explained, retention.planned_walk, retention.operators_bound,
   retention.claim_approval, retention.void_approval,
   retention.begin_erasure, retention.begin_erasure_step, retention.note_erasure_check, retention.queue_erasure_files, retention.record_erasure_steps, retention.finish_erasure, retention.note_erasure_clock,
   retention.note_retained_end,

@@ -142,17 +142,13 @@ order by 2, 1;
 -- one request, READ ONLY
 
 with
-  w as materialized (
-    select *, coalesce(given, '') as value, given is null as nothing
-    from
-      jsonb_to_recordset(
-        ‹[{"pair":0,"i":0,"schema":"public","table":"things","column":"org","given":"00000000-0000-4000-8000-000000000100"}]›::jsonb
-      ) as x (pair int, i int, schema text, "table" text, "column" text, given text)
-  ),
   k as materialized (
-    select c.*, coalesce(a.sign, '') as sign
+    select c.at - 1 as at, x.*, coalesce(s.sign, '') as sign
     from
-      (select distinct schema, "table", "column" from w) c
+      jsonb_array_elements(
+        ‹[{"schema":"public","table":"things","column":"org","given":["00000000-0000-4000-8000-000000000100"]}]›::jsonb
+      ) with ordinality c (v, at)
+      cross join lateral jsonb_to_record(c.v) x (schema text, "table" text, "column" text, given jsonb)
       left join lateral (
         select concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) as sign
         from
@@ -160,47 +156,60 @@ with
           join pg_class r on r.relnamespace = n.oid
           join pg_attribute a on a.attrelid = r.oid
         where
-          n.nspname = c.schema
-          and r.relname = c."table"
-          and a.attname = c."column"
+          n.nspname = x.schema
+          and r.relname = x."table"
+          and a.attname = x."column"
           and a.attnum > 0
           and not a.attisdropped
         offset 0
-      ) a on true
+      ) s on true
   ),
   p as materialized (
-    select g.sign, g.value, g.nothing, x.*
+    select g.sign, x.*
     from
-      (select distinct k.sign, w.value, w.nothing from w join k using (schema, "table", "column")) g
+      (
+        select k.sign, array_agg(distinct v.given) as given
+        from k cross join lateral jsonb_array_elements_text(k.given) v (given)
+        group by k.sign
+      ) g
       join (select distinct on (sign) * from k) f on f.sign = g.sign
-      cross join lateral retention.as_printed (
-        f.schema,
-        f."table",
-        f."column",
-        case when not g.nothing then g.value end
-      ) x
+      cross join lateral retention.all_printed (f.schema, f."table", f."column", g.given) x
+  ),
+  m as (
+    select m.pair, jsonb_agg(p.printed order by m.i)::text as subject
+    from
+      jsonb_to_recordset(‹[]›::jsonb) m (pair int, i int, at int, given text)
+      join k on k.at = m.at
+      join p on p.sign = k.sign
+      and p.given is not distinct from m.given
+    group by m.pair
+    having bool_and(p.problem is null)
   )
-select w.pair, jsonb_agg(p.printed order by w.i) as
-values
-,
-  case
-    when bool_and(p.problem is null) then case
-      when count(*) = 1 then min(p.printed)
-      else jsonb_agg(p.printed order by w.i)::text
-    end
-  end as subject,
-  jsonb_agg(
-    jsonb_build_object('type', p.type_name, 'base', p.base_name, 'loose', p.loose, 'problem', p.problem)
-    order by w.i
-  ) as columns
-from
-  w
-  join k using (schema, "table", "column")
-  join p on p.sign = k.sign
-  and p.value = w.value
-  and p.nothing = w.nothing
-group by w.pair
-order by w.pair;
+select
+  (select jsonb_agg(jsonb_build_object('at', at, 'sign', sign)) from k) as columns,
+  (
+    select
+      jsonb_agg(
+        jsonb_build_object(
+          'sign',
+          sign,
+          'given',
+          given,
+          'printed',
+          printed,
+          'type',
+          type_name,
+          'base',
+          base_name,
+          'loose',
+          loose,
+          'problem',
+          problem
+        )
+      )
+    from p
+  ) as printed,
+  (select coalesce(jsonb_object_agg(pair, subject), '{}') from m) as several;
 
 
 -- one request, READ ONLY
