@@ -168,3 +168,14 @@ it('a hold on a row that went over several batches keeps each of its archives', 
   await e.db.sql(`select retention.release_hold('bert', 'over', id) from retention.hold`);
   expect((await keepArchives(e.services, () => true)).expired).toBeGreaterThan(3);
 });
+
+it('rows of a table that the policy does not declare any more stop a restore before its first row', async () => {
+  e = await treed('deep');
+  await deepRows(e, 1);
+  const run = await gone();
+  const dependants = e.policy.dependants.filter((d) => d.table.name !== 'stamp');
+  const route = restoreRoute(() => ({ ...e.services, policies: [{ ...e.policy, dependants }] }));
+  const answer = await post(route, { run });
+  expect(answer).toMatchObject({ status: 422, body: { error: { code: 'unknown_table' } } });
+  expect(await left(e)).toEqual({ pictures: 0, frame: 0, mount: 0, stamp: 0 });
+});

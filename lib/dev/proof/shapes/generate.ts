@@ -54,7 +54,7 @@ export function generate(seed: number, number: number): Shape {
   const isSparing = Object.keys(sparing).length > 0;
   const hung = [...drafts];
   const dated = isSparing ? null : clockElsewhere(rolls, drafts, enumType, keepSeconds);
-  const archived = staying ? undefined : archiveOf(rolls, drafts[0]!, tree);
+  const archived = staying ? undefined : archiveOf(rolls, drafts[0]!);
   const contents = archived ? [] : contentsIn(rolls, drafts, enumType);
   const strategy = archived ?? withoutReferences(rolls, staying, contents);
   const links = [...tree, ...(dated ? [dated] : []), ...contents.flatMap((c) => c.links)];

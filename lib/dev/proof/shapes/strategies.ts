@@ -1,7 +1,6 @@
 /** Rows that stay, masked or marked, some of them already, with the columns that takes; and rows that are archived first. */
 import type { PolicyInput } from '../../../policies/contract';
 import type { Rolls } from './rolls';
-import type { Link } from './shape';
 import type { Draft } from './tables';
 import { NOW } from './times';
 import type { ValueType } from './values';
@@ -28,13 +27,10 @@ export function strategyOf(rolls: Rolls, draft: Draft): PolicyInput['strategy'] 
 }
 
 /** Undefined: they go without one. An erasure reaches an archive by whose its rows are. */
-export function archiveOf(rolls: Rolls, governed: Draft, links: readonly Link[]): PolicyInput['strategy'] {
-  const isFlat =
-    links.every((l) => l.to === 0 && l.from !== 0 && sameColumns(l.targets, governed.key)) &&
-    new Set(links.map((l) => l.from)).size === links.length;
+export function archiveOf(rolls: Rolls, governed: Draft): PolicyInput['strategy'] {
   // Where the key has to be another one, what refers to the old one is no such reference any more.
   const isNamed = governed.key.every((k) => governed.columns.find((c) => c.name === k)!.notNull);
-  if (governed.partitions?.isByClock || !isFlat || !isNamed || !rolls.chance(24)) return undefined;
+  if (governed.partitions?.isByClock || !isNamed || !rolls.chance(16)) return undefined;
   const names = governed.organization !== null || governed.person !== null;
   return {
     kind: 'archive',
@@ -43,6 +39,3 @@ export function archiveOf(rolls: Rolls, governed: Draft, links: readonly Link[])
     ...(names ? {} : { subjects: 'none' as const }),
   };
 }
-
-const sameColumns = (a: readonly string[], b: readonly string[]): boolean =>
-  [...a].sort().join('\0') === [...b].sort().join('\0');
