@@ -39,9 +39,15 @@ export function contentProblems(policy: Declared, how: How): string[] {
       ...neverEnds(content, how, `contents.${i}`),
     ]),
     ...(how.archive
-      ? ['contents: an archive does not hold them; leave them out, or delete without one']
+      ? [
+          'contents: an archive does not hold them, for whether one goes is known only when the rows are deleted; leave them out, or delete without an archive',
+        ]
       : []),
-    ...(policy.partitioned ? ['contents: not of a partitioned table'] : []),
+    ...(policy.partitioned
+      ? [
+          'contents: not of a partitioned table, whose rows are deleted partition by partition while others may refer to the same content; give the contents a policy of their own',
+        ]
+      : []),
     ...(policy.notice?.requiredDays === undefined
       ? []
       : ['contents: not with notice.requiredDays, by which rows of one content go at different times']),

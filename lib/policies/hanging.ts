@@ -99,7 +99,7 @@ function sameEverywhere(policy: Declared, d: Hanging, i: number): string[] {
   const own = sameTable(d.table, policy.table);
   if (own && policy.partitioned) {
     return [
-      `dependants.${i}: rows of a partitioned table cannot go with one another; declare the reference 'block'`,
+      `dependants.${i}: rows of a partitioned table cannot go with one another, for they may lie in different partitions and a batch takes one; declare the reference 'block'`,
     ];
   }
   if (own && (d.files.length > 0 || Object.keys(d.scope).length > 0)) {
