@@ -11,6 +11,7 @@ export default defineConfig({
     // For what hangs; a slow machine fails no test.
     testTimeout: 120_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 60_000 } },
     maxWorkers: 2,
   },
 });

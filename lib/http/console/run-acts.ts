@@ -26,17 +26,18 @@ const policy = words(100);
 const of = (typed: Readonly<Record<string, string>>, page = '') =>
   `/policies/${encodeURIComponent(typed.policy ?? '')}${page}`;
 
-export const previewRoute = (behind: Behind, provide: () => Services = services) =>
+export const previewRoute = (behind: Behind, provide: () => Services = services, atOnceMs = AT_ONCE_MS) =>
   actRoute(
     {
       ...{ needs: 'operate', onPreview: true, form: z.strictObject({ policy, back: z.string().optional() }) },
       back: (typed) => of(typed),
-      work: (by, { policy: name }) => begin(by, behind, { name, runId: randomUUID(), dryRun: true }),
+      work: (by, { policy: name }) =>
+        begin(by, behind, { name, runId: randomUUID(), dryRun: true, atOnceMs }),
     },
     provide,
   );
 
-export const runNowRoute = (behind: Behind, provide: () => Services = services) =>
+export const runNowRoute = (behind: Behind, provide: () => Services = services, atOnceMs = AT_ONCE_MS) =>
   actRoute(
     {
       ...{ needs: 'operate', form: z.strictObject({ policy, confirm: z.string(), reason: words(500) }) },
@@ -53,7 +54,7 @@ export const runNowRoute = (behind: Behind, provide: () => Services = services) 
         }
         const runId = randomUUID();
         await decide(by.acting(reason), 'note_run_asked', [known, typed(runId, 'uuid')]);
-        return begin(by, behind, { name: known, runId, dryRun: false });
+        return begin(by, behind, { name: known, runId, dryRun: false, atOnceMs });
       },
     },
     provide,
@@ -63,12 +64,13 @@ interface Order {
   readonly name: string;
   readonly runId: string;
   readonly dryRun: boolean;
+  readonly atOnceMs: number;
 }
 
 async function begin(
   by: By,
   behind: Behind,
-  { name, runId, dryRun }: Order,
+  { name, runId, dryRun, atOnceMs }: Order,
 ): Promise<{ text: string; to: string }> {
   const { services: s, who, correlationId } = by;
   const policy = policyNamed(s, name);
@@ -83,7 +85,7 @@ async function begin(
         await flushed(async () => failed(error, { script: name, correlationId }, s.log, 'run.failed'));
     }),
   );
-  const over = await Promise.race([run, afterMs(AT_ONCE_MS)]);
+  const over = await Promise.race([run, afterMs(atOnceMs)]);
   isAnswered = true;
   const what = dryRun ? 'The dry run' : 'The run';
   // Nothing is recorded of a run that was not let begin: the page of its policy says why.

@@ -156,6 +156,8 @@ describe('a run', () => {
 });
 
 describe('a run that is asked for', () => {
+  /** On a slow machine, too, a small run is over before its page answers. */
+  const PATIENT_MS = 60_000;
   const behind: Promise<unknown>[] = [];
   const after = (work: () => Promise<unknown>) => void behind.push(work());
   const ask = async (
@@ -165,7 +167,9 @@ describe('a run that is asked for', () => {
     services = s,
   ) => {
     const route =
-      kind === 'preview' ? previewRoute(after, () => services) : runNowRoute(after, () => services);
+      kind === 'preview'
+        ? previewRoute(after, () => services, PATIENT_MS)
+        : runNowRoute(after, () => services, PATIENT_MS);
     const answer = await route.POST(await form(s, who, { policy: 'things', ...fields }));
     await Promise.all(behind.splice(0));
     return answer;

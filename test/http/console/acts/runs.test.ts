@@ -32,11 +32,13 @@ afterEach(async () => {
 });
 
 /** The form, and what goes on behind its answer. */
-async function begun(services: Services) {
+async function begun(services: Services, atOnceMs?: number) {
   const work: Promise<unknown>[] = [];
   const behind: Behind = (later) => void work.push(later());
   const fields = { policy: 'things', confirm: 'things', reason: 'ticket 4' };
-  const answer = await runNowRoute(behind, () => services).POST(await form(services, 'otto', fields));
+  const answer = await runNowRoute(behind, () => services, atOnceMs).POST(
+    await form(services, 'otto', fields),
+  );
   return { answer, over: () => Promise.all(work) };
 }
 const failures = () => lines.filter((line) => /failed$/.test(String(line.event)));
@@ -77,7 +79,7 @@ it('a run that fails when its page has answered is reported once, under its poli
 it('a run that fails before its page has answered is told by the page, and reported once', async () => {
   const away = () => Promise.reject(new LapseError('database.fatal', 'the database is away'));
   const services = { ...s, database: { ...s.database, transaction: away } };
-  const { answer, over } = await begun(services);
+  const { answer, over } = await begun(services, 60_000);
   await over();
   expect((await shown(services, answer)).said).toMatchObject({
     done: false,
