@@ -1,6 +1,7 @@
 /**
  * A restore of the database brings erased people back, and the ledger erases them again: a dump, erasures, the old dump in a new
- * database under the same store, one call of the cron, and a look at every column of every table that asks nothing of Lapse.
+ * database under the same store, one call of the cron, and a look at every column of every table that asks nothing of Lapse. One of
+ * the people has rows in every table, some of which name them by an address only, and forty files.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Client } from 'pg';
@@ -10,6 +11,8 @@ import { erasuresJob } from '../../../rights/job';
 import { createServices, type Services } from '../../../services';
 import { type ProofCloud, proofCloud } from './cloud';
 import type { Part, Proved } from './part';
+import { plant } from './person';
+import { scan } from './scan';
 
 const [ROWS, PEOPLE] = [1_000, 5];
 const [LIVE, DUMP, RESTORED] = ['proof', 'proof_dump', 'proof_restored'];
@@ -37,12 +40,15 @@ async function afterRestoring(
   say: (line: string) => void,
 ): Promise<Proved> {
   const problems: string[] = [];
+  const planted = await plant(c.owner, c.cloud.blob);
+  const people = [planted.id, ...(await busiest(c.owner))];
   // A database with sessions cannot be copied.
   await c.owner.end();
-  const people = await asOwner(c, LIVE, busiest);
   await copyOf(c, DUMP, LIVE);
+  const retaining = new Set<string>();
   for (const person of people) {
-    const { outcome, message, ledger } = await eraseSubject(c.services, order(c.services, person));
+    const { outcome, message, ledger, retained } = await eraseSubject(c.services, order(c.services, person));
+    for (const { table } of retained) retaining.add(table);
     if (outcome !== 'succeeded' || ledger !== 'kept')
       problems.push(`an erasure ended ${outcome} (${ledger}): ${message}`);
   }
@@ -53,6 +59,12 @@ async function afterRestoring(
     clock: c.services.clock,
   };
   const before = await naming(c, RESTORED, people);
+  const marksLeft = () =>
+    asOwner(c, RESTORED, async (owner) => {
+      const { found, foundIn } = await scan(owner, planted.marks);
+      return found - foundIn([...retaining]);
+    });
+  const marksBack = await marksLeft();
   say(`${people.length} people were erased; a dump from before that has ${before} rows that name them`);
   const call = { correlationId: 'proof', dryRun: false, trigger: 'cron' as const };
   const { replay: found, message } = await erasuresJob(services, { ...call, deadline: soon(services) });
@@ -62,11 +74,24 @@ async function afterRestoring(
     problems.push(`${found?.cameBack ?? 0} of ${people.length} were taken up`);
   if (before <= erased) problems.push('the dump brought nobody back: there was nothing to show');
   if (after !== erased) problems.push(`${after} rows name them, ${erased} when they had been erased first`);
+  const marks = await marksLeft();
+  say(`${marksBack} values with a mark of the planted person came back, ${marks} are left`);
+  if (marksBack === 0 || marks > 0)
+    problems.push(`${marks} values of ${marksBack} of the planted person are left`);
+  const files = c.stored().filter((path) => planted.files.includes(path)).length;
+  if (files > 0) problems.push(`${files} files of the planted person are in the store`);
   const { problems: broken } = await verify(services.database);
   problems.push(...broken.map((p) => `the chain: ${p.message}`));
   const again = await erasuresJob(services, { ...call, deadline: soon(services) });
   if (again.replay !== null) problems.push('the next call still takes the database for restored');
-  return { figures: { people: people.length, back: before - erased, left: after - erased }, problems };
+  const figures = {
+    people: people.length,
+    back: before - erased,
+    left: after - erased,
+    marksBack,
+    marksLeft: marks,
+  };
+  return { figures, problems };
 }
 
 const soon = (services: Services): Date => new Date(services.clock().getTime() + 240_000);
