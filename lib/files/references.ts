@@ -1,6 +1,6 @@
 /**
- * Who may still need a file: every column of every policy that names files, whatever becomes of them, with the
- * dependants' and the shared ones. A file is deleted only when none of these columns names it, in any spelling.
+ * Who may still need a file: every column of every policy that names files, whatever becomes of them, with those of the
+ * dependants, of the contents and the shared ones. A file is deleted only when none of these columns names it, in any spelling.
  */
 import { z } from 'zod';
 import type { Problem } from '../platform/errors';
@@ -19,6 +19,7 @@ export function fileReferencesOf(policies: readonly Policy[]): FileReference[] {
     [
       { table: p.table, files: p.files },
       ...p.dependants.map((d) => ({ table: d.table, files: d.files })),
+      ...(p.contents ?? []).map((c) => ({ table: c.table, files: c.files })),
     ].flatMap(({ table, files }) => files.flatMap((f) => [{ table, column: f.column }, ...f.sharedWith])),
   );
   return [...new Map(all.map((r) => [`${tableLabel(r.table)}.${r.column}`, r])).values()];

@@ -113,6 +113,29 @@ describe('the drain', () => {
     expect(await f.entries()).toEqual({ kept: 1, deleted: 1 });
   });
 
+  it('keeps a file that a content names which other rows still refer to', async () => {
+    const fate = 'with-last-reference' as const;
+    const body = [{ column: 'path', fate: 'delete' as const, prefix: 'bodies/' }];
+    const content = {
+      table: { name: 'bodies' },
+      key: [{ column: 'id', type: 'integer' }],
+      files: body,
+      fate,
+    };
+    f = await files({ policy: { contents: [{ ...content, references: [['body']] }] } });
+    await f.db.sql(`create table bodies (id int primary key, path text); grant select, update, delete on bodies to lapse_app;
+      create index on bodies (retention.blob_path(path)); select retention.protect('public.bodies');
+      alter table pictures add body int references bodies; create index on pictures (body);
+      insert into bodies values (1, 'bodies/same.bin'), (2, 'bodies/same.bin'), (3, 'bodies/own.bin')`);
+    await f.rows(Array.from({ length: 3 }, (_, i) => ({ age: i === 1 ? 1 : 40, file: null, bytes: i + 1 })));
+    await f.db.sql('update pictures set body = bytes');
+    await f.upload('bodies/same.bin', 'bodies/own.bin');
+    expect(await f.runNow()).toMatchObject({ deleted: 2, dependantsDeleted: 2, filesQueued: 2 });
+    f.pass(1);
+    expect(await f.drain()).toMatchObject({ outcome: 'succeeded', deleted: 1, referenced: 1 });
+    expect(f.stored()).toEqual(['bodies/same.bin']);
+  });
+
   it('deletes a file that two deleted rows name once, and settles both entries', async () => {
     f = await files();
     await f.rows([

@@ -2,7 +2,8 @@
 import type { Policy } from '../../policies/contract';
 import type { FileSource } from '../finding';
 
-const tablesOf = (policies: readonly Policy[]) => policies.flatMap((p) => [p, ...p.dependants]);
+const tablesOf = (policies: readonly Policy[]) =>
+  policies.flatMap((p) => [p, ...p.dependants, ...(p.contents ?? [])]);
 
 /** Declared with the columns that name files: nothing outside is ever listed. */
 export const prefixesOf = (policies: readonly Policy[]): string[] =>

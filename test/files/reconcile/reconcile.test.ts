@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ReconcileRequest, reconcile } from '@/lib/files/reconcile/reconcile';
-import { type Files, files, suffixed } from '../../support/files';
+import { type Files, files, picturesPolicy, suffixed } from '../../support/files';
 
 let f: Files;
 beforeEach(async () => {
@@ -12,15 +12,14 @@ beforeEach(async () => {
 });
 afterEach(() => f?.stop());
 
-const scan = (changes: Partial<ReconcileRequest> = {}) =>
-  reconcile(f.services, {
-    correlationId: 'test',
-    deadline: new Date(f.now().getTime() + 240_000),
-    dryRun: false,
-    mayDelete: true,
-    trigger: 'manual',
-    ...changes,
-  });
+const request = (): ReconcileRequest => ({
+  correlationId: 'test',
+  deadline: new Date(f.now().getTime() + 240_000),
+  dryRun: false,
+  mayDelete: true,
+  trigger: 'manual',
+});
+const scan = (changes: Partial<ReconcileRequest> = {}) => reconcile(f.services, { ...request(), ...changes });
 const HOURS = 3_600;
 const old = (...paths: string[]) =>
   f.cloud.blob.putMany(
@@ -55,6 +54,24 @@ describe('an orphan', () => {
     expect(await findings()).toMatchObject([
       { kind: 'orphan', path: 'pictures/orphan.png', state: 'queued', scans: 3 },
     ]);
+  });
+
+  it('is what no content names either, also below the prefix of its files', async () => {
+    await f.db.sql(`create table bodies (id int primary key, path text); grant select on bodies to lapse_app;
+      create index on bodies (retention.blob_path(path)); insert into bodies values (1, 'bodies/named.bin'), (2, 'pictures/named.png')`);
+    await old('bodies/named.bin', 'pictures/named.png', 'bodies/orphan.bin');
+    const fate = 'with-last-reference' as const;
+    const body = [{ column: 'path', fate: 'delete' as const, prefix: 'bodies/' }];
+    const content = {
+      table: { name: 'bodies' },
+      key: [{ column: 'id', type: 'integer' }],
+      files: body,
+      fate,
+    };
+    const policies = [picturesPolicy({ contents: [{ ...content, references: [['body']] }] })];
+    const found = await reconcile({ ...f.services, policies }, request());
+    expect(found).toMatchObject({ outcome: 'succeeded', listed: 3, orphans: 1, missing: 0 });
+    expect((await findings()).map((x) => x.path)).toEqual(['bodies/orphan.bin']);
   });
 
   it('uploaded again under its path is another one, to be seen twice from there', async () => {

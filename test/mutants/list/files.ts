@@ -152,4 +152,15 @@ export const fileMutants: readonly Mutant[] = [
     replace: `\`(\${sum})::bigint\``,
     tests: [values],
   },
+  {
+    id: 'F19',
+    promise: 'A file that a content names is kept as one that a row names.',
+    file: 'lib/files/references.ts',
+    find: `...(p.contents ?? []).map(`,
+    replace: `...(p.contents ?? []).slice(9).map(`,
+    tests: [
+      'test/files/drain.test.ts:a content names',
+      'test/files/reconcile/reconcile.test.ts:no content names',
+    ],
+  },
 ];
