@@ -18,6 +18,7 @@ import { Period } from './period';
 import { KeepAtLeast, sparedProblems, Thin } from './spared';
 import { StrategySchema, strategyOf } from './strategies';
 import { identifier } from './strategies/column';
+import { unknownFields } from './unknown-fields';
 
 export { atOnce, days, forever, hours, Period } from './period';
 
@@ -294,7 +295,7 @@ export function definePolicy(input: PolicyInput): Policy {
     );
   }
   const p = withAhead(parsed.data, input);
-  const problems: string[] = [];
+  const problems = unknownFields(input, parsed.data).map((field) => `${field}: is no field of a policy`);
   const labels = p.rules.map((r) => r.label);
   if (new Set(labels).size !== labels.length) problems.push('rules: two rules have the same label');
   if (p.tenants && p.rules.some((r) => Object.keys(r.match).length > 0)) {

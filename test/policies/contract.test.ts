@@ -149,6 +149,18 @@ describe('a declaration that could delete the wrong thing is refused when the pr
   ])('%s', (_, changes, field) => expect(refused(changes)).toContain(field));
 });
 
+it('refuses a field that means nothing, wherever it stands: a misspelled condition would spare no row', () => {
+  const misspelled = {
+    wher: 'not t.pinned',
+    scope: { usr: 'user_id' },
+    rules: [{ label: 'all', keepFor: days(30), mach: { state: 'read' } }],
+    clock: { column: 'at', type: 'timestamptz', ahed: true },
+  };
+  const said = refused(misspelled as Partial<PolicyInput>);
+  for (const field of ['wher', 'scope.usr', 'rules.0.mach', 'clock.ahed'])
+    expect(said).toContain(`- ${field}: is no field of a policy`);
+});
+
 describe('a permanent table', () => {
   const blacklist = { schema: 'public', name: 'email_blacklist' };
   const permanent = [

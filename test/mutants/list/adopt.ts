@@ -95,4 +95,20 @@ export const adoptMutants: readonly Mutant[] = [
     replace: `\`bool_or(\${column} ~`,
     tests: ['test/dev/adopt/clocks.test.ts:takes texts and numbers'],
   },
+  {
+    id: 'AD92',
+    promise: 'A reference into several tables is taken for no user.',
+    file: 'lib/dev/adopt/conventions.ts',
+    find: ' && !namesManyTables(table, c)',
+    replace: '',
+    tests: [`${survey}:takes no reference into several tables`],
+  },
+  {
+    id: 'AD93',
+    promise: 'What is counted of a table is counted of all of it, not of its first rows.',
+    file: 'lib/dev/adopt/sample.ts',
+    find: ' order by random()`',
+    replace: '`',
+    tests: [`${survey}:looks at rows of every age`],
+  },
 ];

@@ -96,4 +96,12 @@ export const periodMutants: readonly Mutant[] = [
     replace: `\${clock} <= \${inClock(policy, instant)}`,
     tests: [every],
   },
+  {
+    id: 'UF01',
+    promise: 'A field of a policy that means nothing is refused, at any depth.',
+    file: 'lib/policies/unknown-fields.ts',
+    find: 'return unknownFields(value,',
+    replace: "return field === '' ? [] : unknownFields(null,",
+    tests: ['test/policies/contract.test.ts:refuses a field that means nothing'],
+  },
 ];
