@@ -41,8 +41,17 @@ it('the server killed in the middle, twice: the end is that of an undisturbed ru
     app = await startApp(env, await freePort(), () => undefined);
     const before = await receipts();
     // Small batches, so that there is a middle to be killed in.
-    const call = app.call('quiz-responses', '0 2 * * *', { batchSize: '10' }).catch(() => null);
-    while ((await receipts()) < before + batches) await new Promise((done) => setTimeout(done, 2));
+    let hasEnded = false;
+    const call = app
+      .call('quiz-responses', '0 2 * * *', { batchSize: '10' })
+      .catch(() => null)
+      .finally(() => {
+        hasEnded = true;
+      });
+    while ((await receipts()) < before + batches) {
+      if (hasEnded) throw new Error('the run ended before it could be killed');
+      await new Promise((done) => setTimeout(done, 2));
+    }
     await app.stop(true);
     expect(await call).toBeNull();
     // A dead run's lease ends by itself after half a minute; the test does not wait for that.

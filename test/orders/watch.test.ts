@@ -470,8 +470,13 @@ describe('a stop', () => {
       made += 1;
       if (made !== 3) return;
       // In the middle of a request for money: the stop has to wait for it.
-      stopping = stop().then(() => w.stripe.refunds.size);
-      await Promise.race([stopWaits(), stopping]);
+      let isAnswered = false;
+      stopping = stop()
+        .finally(() => {
+          isAnswered = true;
+        })
+        .then(() => w.stripe.refunds.size);
+      await stopWaits(() => isAnswered);
       expect(w.stripe.refunds.size).toBeLessThan(30);
     });
     const watched = await w.watch();
@@ -487,8 +492,8 @@ describe('a stop', () => {
   });
 
   /** Until the stop waits in its trigger for what is being asked. */
-  async function stopWaits(): Promise<void> {
-    for (;;) {
+  async function stopWaits(isAnswered: () => boolean): Promise<void> {
+    while (!isAnswered()) {
       const rows = await w.db.sql(
         "select from pg_stat_activity where datname = current_database() and state = 'active' and wait_event = 'PgSleep'",
       );
