@@ -37,6 +37,24 @@ it('every page of app is in the list of pages, and none that is not there', () =
   expect([...new Set(PAGES.map((p) => p.route))].sort()).toEqual(routes().sort());
 });
 
+it('every page is reached by links from the start page', async () => {
+  const { context } = await windowFor({ route: '/' }, 'light');
+  const shapeOf = (path: string): string | undefined =>
+    routes().find((route) => new RegExp(`^${route.replace(/\[\w+\]/g, '[^/]+')}$`).test(path)) ?? path;
+  const seen = new Map<string | undefined, string>([['/', '/']]);
+  for (const path of seen.values()) {
+    const html = await (await context.request.get(path)).text();
+    for (const [, href = ''] of html.matchAll(/<a [^>]*href="(\/[^"#]*)"/g)) {
+      const to = href.replaceAll('&amp;', '&');
+      const shape = shapeOf(to.split('?')[0]!);
+      if (!seen.has(shape)) seen.set(shape, to);
+    }
+  }
+  // Shown to who is signed out, or beside what the scene has none of.
+  const alone = ['/sign-in', '/policies/[policy]/approve'];
+  expect(routes().filter((route) => !seen.has(route) && !alone.includes(route))).toEqual([]);
+});
+
 describe.each(PAGES.map((p) => [titleOf(p), p] as const))('%s', (_, of) => {
   it.each(Object.keys(LOOKS) as Look[])(
     'has no fault of accessibility, breaks no content policy and does not scroll sideways: %s',

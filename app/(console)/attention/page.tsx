@@ -30,7 +30,11 @@ export default shown(async function Attention({ searchParams }: { searchParams: 
   const found = await whatWaits();
   return (
     <Page title="Attention" said={v.said} asOf={v.now}>
-      <Section id="waiting" title="Waits for a person">
+      <Section
+        id="waiting"
+        title="Waits for a person"
+        acts={v.who.may('audit') && <a href="/letters">Dead letters</a>}
+      >
         <Part of={found}>
           {({ waiting, unread }) => (
             <>

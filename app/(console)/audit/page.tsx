@@ -4,7 +4,7 @@ import { auditPath, type ChainLook, filtersOf, lookAtChain } from '@/lib/http/co
 import { reading } from '@/lib/http/console/reading';
 import { countOf } from '@/lib/http/console/words';
 import { type AuditEntry, type EntriesAsk, readEntries } from '@/lib/operators/audit/entries';
-import { policyInWords } from '@/lib/policies/step-names';
+import { isErasureStep, policyInWords } from '@/lib/policies/step-names';
 import { Ask } from '../parts/ask';
 import { Page, Section } from '../parts/frame';
 import { Later, Part } from '../parts/notes';
@@ -169,9 +169,21 @@ async function Entries({ visit: v, filters }: { visit: Visit; filters: EntriesAs
   );
 }
 
+/** Acts whose subject has a page of its own. */
+const ABOUT: readonly [RegExp, string][] = [
+  [/^run\.sealed$/, '/runs'],
+  [/^hold\./, '/holds'],
+  [/^erasure\./, '/erasures'],
+  [/^restore\./, '/restores'],
+  [/^policy\.(paused|resumed)$/, '/policies'],
+];
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 function About({ of: { action, subject, detail } }: { of: AuditEntry }) {
   const policy = typeof detail.policy === 'string' ? detail.policy : null;
-  const about = action === 'run.sealed' ? <a href={`/runs/${subject}`}>{subject}</a> : policyInWords(subject);
+  const to = ABOUT.find(([acts]) => acts.test(action))?.[1];
+  const isThere = to !== undefined && (to === '/policies' ? !isErasureStep(subject) : UUID.test(subject));
+  const about = isThere ? <a href={`${to}/${subject}`}>{subject}</a> : policyInWords(subject);
   return (
     <>
       {about}

@@ -32,6 +32,11 @@ export default shown(async function Calendar({ searchParams }: PageProps<'/calen
           <a className="button" href={`/calendar/download?${query}`} download="">
             Download
           </a>
+          {v.who.may('audit') && (
+            <a className="button" href="/notices">
+              Messages
+            </a>
+          )}
         </>
       }
     >

@@ -15,7 +15,18 @@ export default shown(async function DataMap({ searchParams }: PageProps<'/data-m
   const v = await visit('/data-map', searchParams);
   const page = await reading(v.services, 'The data map', () => dataMapPage(v.services));
   return (
-    <Page title="Data map" said={v.said} asOf={v.now}>
+    <Page
+      title="Data map"
+      said={v.said}
+      asOf={v.now}
+      acts={
+        v.who.may('audit') && (
+          <a className="button" href="/blacklist">
+            Tables that never expire
+          </a>
+        )
+      }
+    >
       <Part of={page}>{(found) => <Shown page={found} />}</Part>
     </Page>
   );

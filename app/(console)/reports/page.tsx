@@ -78,12 +78,15 @@ function PeriodForm({ days, now, wrong }: { days: Days; now: Date; wrong: string
 
 function Report({ of: { policies, totals }, days }: { of: CleanupReport; days: Days }) {
   const ran = policies.filter((p) => p.runs + p.dry_runs > 0);
+  const changed = ran.reduce((sum, p) => sum + (stayed(p) === null ? 0 : p.rows_deleted), 0);
   return (
     <>
       <Section id="totals" title={`${utcInWords(days.from)} to ${utcInWords(days.to)}`}>
         <p>
-          {manyOf(totals.rows_deleted, 'row')} deleted, {manyOf(totals.dependants_deleted, 'dependant')} with
-          them; {manyOf(totals.files_queued, 'file')} and {bytesOf(totals.bytes_freed)} freed.
+          {manyOf(totals.rows_deleted - changed, 'row')} deleted,{' '}
+          {manyOf(totals.dependants_deleted, 'dependant')} with them; {manyOf(totals.files_queued, 'file')}{' '}
+          and {bytesOf(totals.bytes_freed)} freed.
+          {changed > 0 && ` ${manyOf(changed, 'row')} changed and stayed: what identifies a person is gone.`}
         </p>
       </Section>
       <Section id="by-policy" title="By policy">
@@ -94,7 +97,7 @@ function Report({ of: { policies, totals }, days }: { of: CleanupReport; days: D
           empty="No run began in this period."
           columns={[
             { name: 'Policy', cell: (p) => policyInWords(p.policy) },
-            { name: 'Deleted', number: true, cell: (p) => countOf(p.rows_deleted) },
+            { name: 'Deleted', number: true, cell: rowsOf },
             { name: 'Kept', cell: keptOf },
             { name: 'Freed', number: true, cell: (p) => bytesOf(p.bytes_freed) },
             { name: 'Runs', number: true, cell: (p) => countOf(p.runs) },
@@ -132,6 +135,11 @@ const joined = (
     .filter(([n]) => n > 0)
     .map(([n, what, many = what]) => manyOf(n, what, many))
     .join(', ') || none;
+
+/** What was done to rows that stay, by what their receipts call it. */
+const STAYED: Readonly<Record<string, string>> = { mask: 'masked', detach: 'cleared' };
+const stayed = ({ actions }: Line): string | null => STAYED[actions ?? ''] ?? null;
+const rowsOf = (p: Line): string => [countOf(p.rows_deleted), stayed(p)].filter(Boolean).join(' ');
 
 const keptOf = (p: Line): string =>
   joined(

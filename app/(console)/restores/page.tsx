@@ -109,6 +109,14 @@ const Archives = ({ visit: v, entries }: { visit: Visit; entries: readonly Archi
   />
 );
 
+const STATES: Record<RestoreRow['state'], string> = {
+  requested: '▲ Waits for a second person',
+  confirmed: '▶ Confirmed',
+  open: '▶ Being restored',
+  done: '✓ Done',
+  withdrawn: '○ Withdrawn',
+};
+
 const Done = ({ entries, now }: { entries: readonly RestoreRow[]; now: Date }) => (
   <Table
     caption="Restores, newest first"
@@ -118,7 +126,7 @@ const Done = ({ entries, now }: { entries: readonly RestoreRow[]; now: Date }) =
     columns={[
       { name: 'Request', cell: (r) => <a href={`/restores/${r.id}`}>{r.reason}</a> },
       { name: 'Of', cell: (r) => (r.scope === 'item' ? `one row of ${r.policy}` : r.scope) },
-      { name: 'State', cell: (r) => r.state },
+      { name: 'State', cell: (r) => STATES[r.state] },
       { name: 'Rows found', number: true, cell: (r) => countOf(r.rows_found) },
       { name: 'Restored', number: true, cell: (r) => countOf(r.counts.restored ?? 0) },
       {

@@ -1,6 +1,7 @@
 /** One request to erase: its clock, what became of it in each table, who decided what, and its certificate. */
 import type { Metadata } from 'next';
 import { type ErasureRequest, erasureOf, numberOf } from '@/lib/http/console/right';
+import { keptInWords } from '@/lib/http/console/sentences';
 import { countOf, spanOf } from '@/lib/http/console/words';
 import { policyInWords } from '@/lib/policies/step-names';
 import { Facts, ForWhoMay, orNotFound, Reason } from '../../parts/deciding';
@@ -28,6 +29,12 @@ export default shown(async function Erasure({ params, searchParams }: PageProps<
     </Page>
   );
 });
+
+type Step = ErasureRequest['policies'][number];
+
+/** Open, with all done but what a hold keeps. */
+const isHeld = ({ state, policies }: ErasureRequest): boolean =>
+  state === 'open' && policies.some((p) => (p.kept.held ?? 0) > 0);
 
 function About({ request: r, now }: { request: ErasureRequest; now: Date }) {
   const left = (Date.parse(r.due_at) - now.getTime()) / 1000;
@@ -65,12 +72,33 @@ function About({ request: r, now }: { request: ErasureRequest; now: Date }) {
               : left > 0
                 ? `${spanOf(left)} left of 30 d`
                 : `late by ${spanOf(-left)}`,
+          'Waits for': isHeld(r) ? (
+            <>
+              the release of a <a href="/holds">hold</a>, which keeps rows of this subject; what is held goes
+              when it ends
+            </>
+          ) : null,
           'Rows found': r.rows_found === null ? 'more than could be counted' : countOf(r.rows_found),
         }}
       />
     </Section>
   );
 }
+
+const ACTS: Readonly<Record<string, string>> = {
+  delete: 'delete',
+  mask: 'mask',
+  detach: 'clear a reference',
+};
+const OUTCOMES: Readonly<Record<string, string>> = {
+  succeeded: '✓ done',
+  interrupted: '◐ continues with the next run',
+  skipped: '○ waits',
+  errored: '✕ failed, tried again',
+  out_of_reach: '✓ nothing of this subject',
+};
+const outcomeOf = ({ outcome, reason }: Step): string =>
+  `${OUTCOMES[outcome] ?? outcome}${reason ? ` (${reason})` : ''}`;
 
 const Steps = ({ request: { policies } }: { request: ErasureRequest }) => (
   <Section id="receipt" title="Receipt per table">
@@ -81,16 +109,12 @@ const Steps = ({ request: { policies } }: { request: ErasureRequest }) => (
       empty="Nothing was erased yet."
       columns={[
         { name: 'Table', cell: (p) => p.table ?? policyInWords(p.policy) },
-        { name: 'Act', cell: (p) => p.action },
-        { name: 'Outcome', cell: (p) => (p.reason ? `${p.outcome}: ${p.reason}` : p.outcome) },
+        { name: 'Act', cell: (p) => ACTS[p.action] ?? p.action },
+        { name: 'Outcome', cell: outcomeOf },
         { name: 'Rows', number: true, cell: (p) => countOf(p.deleted) },
         { name: 'With them', number: true, cell: (p) => countOf(p.dependantsDeleted) },
         { name: 'Files', number: true, cell: (p) => countOf(p.files) },
-        {
-          name: 'Kept',
-          number: true,
-          cell: (p) => countOf(Object.values(p.kept).reduce((sum, n) => sum + n, 0)),
-        },
+        { name: 'Kept', cell: (p) => keptInWords(p.kept) },
       ]}
     />
   </Section>
