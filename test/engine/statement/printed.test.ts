@@ -179,11 +179,11 @@ it('rows of another table that have a part in the clock are asked when the row i
     grant select on notes to lapse_app; grant select, update, delete on things to lapse_app;
     insert into things select x.id::uuid, '${OLD}' from unnest(array['${id(1)}', '${id(2)}', '${id(3)}']) x(id);
     insert into notes values (1, '${id(1)}', '${OLD}'), (2, '${id(2)}', '${ago(DAY)}')`);
-  const notes = { table: { name: 'notes' }, references: ['thing'], column: 'written_at' };
+  const notes = { table: { name: 'notes' }, references: ['thing'] };
   const clock = {
     column: 'at',
     type: 'timestamptz' as const,
-    orLaterIn: [{ ...notes, type: 'timestamptz' as const }],
+    orLaterIn: [{ ...notes, column: 'written_at', type: 'timestamptz' as const }],
   };
   const dependants = [{ ...notes, key: [{ column: 'id' }], fate: 'keep' as const }];
   await expectRun('clock-below', thingsPolicy({ clock, dependants, scope: {} }));
