@@ -43,6 +43,7 @@ it('each of a few random schemas goes exactly, or is refused with a remedy that 
   expect(proof.trials.filter((t) => t.verdict === 'refused').length).toBeGreaterThan(3);
   expect(proof.trials.reduce((sum, t) => sum + t.gone, 0)).toBeGreaterThan(40);
   expect(proof.trials.reduce((sum, t) => sum + t.back, 0)).toBeGreaterThan(0);
+  expect(proof.trials.reduce((sum, t) => sum + t.drained.files, 0)).toBeGreaterThan(0);
   expect(inWords(proof).at(-1)).toMatch(/^24 schemas: \d+ exact, \d+ refused, 0 wrong$/);
 });
 
@@ -141,6 +142,17 @@ describe('what is not exact is wrong:', () => {
     });
     expect(said).toContain('is not back after the restore');
     expect(said).toContain('the table would not keep it as it was archived');
+  });
+
+  it('a file of which the drain makes something else', async () => {
+    const shape = await calm((s) => s.tables[0]!.file !== null);
+    const said = await noticed(shape, {
+      beforeRuns: (owner) =>
+        owner.query(`create function public.other() returns trigger language plpgsql as
+            $$ begin if new.state <> 'deleting' then new.state := 'dead'; end if; return new; end $$;
+          create trigger other before update on retention.outbox for each row execute function public.other()`),
+    });
+    expect(said).toContain('is dead after the drain and must be');
   });
 
   it('a file that nobody handed over', async () => {

@@ -65,6 +65,7 @@ export function inWords({ trials }: Proof): string[] {
     ...(sum((t) => t.lost) === 0
       ? []
       : [`${sum((t) => t.lost)} runs got no answer of Redis or the database and were asked again`]),
+    `${trials.filter((t) => t.drained.files > 0).length} schemas whose outbox was drained: ${sum((t) => t.drained.files)} files, ${sum((t) => t.drained.kept)} of them kept for a row that names them`,
     `${trials.filter((t) => t.back > 0).length} schemas whose archives were restored: ${sum((t) => t.back)} rows came back, each value as it was`,
     `${sum((t) => t.rows)} rows looked at, ${sum((t) => t.gone)} of them deleted and named in receipts`,
     `${trials.length} schemas: ${of('exact')} exact, ${of('refused')} refused, ${of('wrong')} wrong`,

@@ -10,6 +10,7 @@ import { resolvePolicies } from '../../../policies';
 import { definePolicy, type Policy, type PolicyInput } from '../../../policies/contract';
 import { unlikeDryRun, unlikeOracle } from './compare';
 import { type Copy, copyOf } from './copy';
+import { drained } from './drained';
 import { evidenceOf } from './evidence';
 import { type Kind, kindsOf } from './kinds';
 import { MASK_KEY } from './masks';
@@ -40,6 +41,8 @@ export interface Trial {
   readonly lost: number;
   /** Rows that were brought back from archives. */
   readonly back: number;
+  /** Files in the outbox that was drained, and those of them that a row has kept. */
+  readonly drained: { readonly files: number; readonly kept: number };
 }
 
 /** Each round may bring up what the one before hid. */
@@ -78,6 +81,7 @@ class Attempt {
   #gone = 0;
   #lost = 0;
   #back = 0;
+  #drained = { files: 0, kept: 0 };
 
   constructor(
     private readonly shape: Shape,
@@ -115,6 +119,7 @@ class Attempt {
       gone: this.#gone,
       lost: this.#lost,
       back: this.#back,
+      drained: this.#drained,
     };
   }
 
@@ -227,9 +232,18 @@ class Attempt {
       ...(inOne ? [] : [`the dry run says ${dry.preview!.expired} rows, the run deleted ${first.deleted}`]),
       ...unlikeOracle({ oracle, judgment, policy }, { before, after, evidence, runs }),
     ];
+    if (problems.length > 0 || this.#gone === 0) return problems;
     // A policy that archives has emptied the same tables that it can fill again.
-    if (problems.length > 0 || policy.strategy.kind !== 'archive' || this.#gone === 0) return problems;
-    return this.#bringBack(policy, before, after);
+    return policy.strategy.kind === 'archive'
+      ? this.#bringBack(policy, before, after)
+      : this.#drain(policy, after, evidence.files.length);
+  }
+
+  async #drain(policy: Policy, after: Copy, files: number): Promise<string[]> {
+    if (files === 0) return [];
+    const { problems, ...drain } = await drained(this.place, policy, after);
+    this.#drained = drain;
+    return problems;
   }
 
   async #bringBack(policy: Policy, before: Copy, after: Copy): Promise<string[]> {
