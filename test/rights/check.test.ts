@@ -7,6 +7,7 @@ import { verify } from '@/lib/operators/audit/verify';
 import { type DataMapInput, defineDataMap } from '@/lib/policies/data-map-contract';
 import { certificateOf } from '@/lib/rights/certificate';
 import { verifyCertificate } from '@/lib/rights/certificate-verify';
+import { check } from '@/lib/rights/check';
 import { partsOf, readPage } from '@/lib/rights/check/tables';
 import { confirmRequest, eraseSubject, resumeErasures } from '@/lib/rights/erase';
 import type { ErasureResult } from '@/lib/rights/result';
@@ -318,6 +319,26 @@ describe('the check', () => {
       expect([pages, row?.checked.tables]).toEqual([3, 3]);
     },
   );
+
+  it('begins again where a table came meanwhile, rather than pass one by', async () => {
+    const checking = {
+      erasure: randomUUID(),
+      subject: order().subject,
+      identifiers: {},
+      prefixes: [],
+    };
+    const first = await check(mapped(), { ...checking, sofar: null, inTime: () => false });
+    const sofar = { ...first, next: { part: 2, block: 0 }, tables: 2 };
+    await f.db.sql('create table a_new_one (words text); grant select on a_new_one to lapse_app');
+    await f.db.sql('insert into a_new_one values ($1)', [me]);
+    const grown = mapped({ 'public.a_new_one': { technical: 'made by a migration' } });
+    const inTime = () => true;
+    expect((await check(mapped(), { ...checking, sofar, inTime })).tables).toBe(3);
+    expect(await check(grown, { ...checking, sofar, inTime })).toMatchObject({
+      tables: 4,
+      found: { 'public.a_new_one': { words: 1 } },
+    });
+  });
 });
 
 describe('the certificate', () => {

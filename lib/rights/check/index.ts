@@ -2,6 +2,7 @@
  * The independent check of an erasure: by other code than carried it out, from other sources. What it finds keeps the request
  * open, and people are told; what the map retains is listed with its rows. It is resumed where a call had no more time.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { reportIncidents } from '../../platform/alerts/incidents';
 import { BlobError } from '../../platform/errors';
@@ -21,6 +22,8 @@ const count = z.number().int().nonnegative();
 export const Checked = z.object({
   /** The next part and block; null: every table was read. */
   next: z.object({ part: count, block: count }).nullable(),
+  /** A hash of the parts there were: with another one their numbers mean others. */
+  parts: z.string().default(''),
   /** The last entry of the outbox that was looked at; null: all were. */
   entry: z.string().nullable(),
   tables: count,
@@ -42,6 +45,7 @@ export type Checked = z.infer<typeof Checked>;
 
 const BEGIN: Checked = {
   next: { part: 0, block: 0 },
+  parts: '',
   entry: '0',
   tables: 0,
   rows: 0,
@@ -116,7 +120,10 @@ async function readTables(services: Services, checking: Checking, begin: Checked
   const parts = await partsOf(services, [...new Set([...lines.keys(), ...governed])], subjects);
   const sought = { subject, hashes: identifiers, secrets: services.settings.rightsKeys };
   const asOf = services.clock().toISOString();
-  let checked = begin;
+  const names = JSON.stringify(parts.map((p) => [p.label, p.schema, p.name]));
+  const digest = createHash('sha256').update(names).digest('hex');
+  // A table or a partition came or went since: read all of it again, rather than pass one by.
+  let checked = begin.next === null || begin.parts === digest ? begin : { ...BEGIN, parts: digest };
   while (checked.next !== null && checked.next.part < parts.length && inTime()) {
     const part = parts[checked.next.part]!;
     const line = lines.get(part.label);
