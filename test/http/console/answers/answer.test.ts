@@ -183,7 +183,7 @@ it('names a tier that is kept without end, and an organization that was not told
   };
   const kept = [thingsPolicy({ rules: [{ label: 'pro', keepFor: forever() }], tenants })];
   expect((await words(id, kept))[0]?.sentence).toContain('Its rule keeps forever.');
-  const notice = { daysBefore: [7], requiredDays: 7, to: { address: 'mail' }, what: 'things' };
+  const notice = { thresholdsDays: [7], requiredDays: 7, to: { address: 'mail' }, called: 'things' };
   const told = [thingsPolicy({ rules: [{ label: 'pro', keepFor: days(90) }], tenants, notice })];
   expect((await words(id, told))[0]?.sentence).toContain('its organization was not told of it in time');
   expect(await isLineage(id, told)).toBe('unnoticed');
