@@ -133,7 +133,7 @@ const READERS: readonly Reader[] = [
     kind: 'another type of the clock',
     of: (r) => r.remedy.startsWith('correct clock.type in the policy: '),
     follow: ({ policy, remedy, shape }) => {
-      const { type: _, ...clock } = policy.clock;
+      const clock = withoutType(policy.clock);
       const said = (word: string) => new RegExp(`${word}: '?([a-z]+)'?`).exec(remedy)?.[1];
       const own = shape.tables[0]!.clock!;
       // The zone, the unit and the digits only who knows the application can say.
@@ -152,9 +152,9 @@ const READERS: readonly Reader[] = [
     kind: 'a clock in another table of another type',
     of: (r) => /^clock\.(in|orLaterIn) cannot be asked: operator does not exist/.test(r.problem),
     follow: ({ policy, shape }) => {
-      const { type: _, ...clock } = policy.clock;
+      const clock = withoutType(policy.clock);
       const own = shape.tables[0]!.clock!;
-      const said = Object.fromEntries(
+      const said: object = Object.fromEntries(
         Object.entries(own).filter(([name]) => ['type', 'zone', 'unit', 'digits', 'numeric'].includes(name)),
       );
       return declared({ ...policy, clock: { ...clock, ...said } as PolicyInput['clock'] });
@@ -361,6 +361,12 @@ function lineIn(remedy: string): Child | null {
     remedy,
   )?.[1];
   return line === undefined ? null : (runInNewContext(`(${line})`) as Child);
+}
+
+/** What goes with the type goes with it: no other type may have it. */
+function withoutType(clock: PolicyInput['clock']): object {
+  const ofType = ['type', 'zone', 'unit', 'digits', 'numeric'];
+  return Object.fromEntries(Object.entries(clock).filter(([field]) => !ofType.includes(field)));
 }
 
 const BEGINS = /\b(ALTER TABLE|CREATE|GRANT|DROP|SELECT retention\.|INSERT INTO retention\.)/;
