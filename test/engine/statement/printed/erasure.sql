@@ -1342,7 +1342,7 @@ select
   retention.note_erasure_check (
     ‹id-1›::uuid,
     nullif(
-      ‹{"next":null,"entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[],"until":null}›::jsonb,
+      ‹{"next":null,"parts":"54124008a9f53bdda07068f04efb4110c39ce1bb932dad2029cf12d5d62d16e6","entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[],"until":null}›::jsonb,
       'null'
     )
   );
