@@ -16,7 +16,7 @@ import { OPERATORS } from './operators';
 import { named } from './preflight';
 
 type Dependant = NonNullable<PolicyInput['dependants']>[number];
-const going = (name: string, references: string, more: Partial<Dependant> = {}): Dependant => ({
+export const going = (name: string, references: string, more: Partial<Dependant> = {}): Dependant => ({
   table: { name },
   key: [{ column: 'id', type: 'integer' }],
   references: [references],
@@ -25,7 +25,7 @@ const going = (name: string, references: string, more: Partial<Dependant> = {}):
 });
 const FILE = [{ column: 'file', fate: 'delete' as const, prefix: 'mounts/', suffixed: true }];
 
-const DEEP: Dependant[] = [
+export const DEEP: Dependant[] = [
   going('frame', 'picture', { refersTo: ['code'], scope: { user: 'person' } }),
   going('mount', 'frame', { via: { name: 'frame' }, scope: { user: 'person' }, files: FILE }),
   going('stamp', 'mount', { via: { name: 'mount' } }),

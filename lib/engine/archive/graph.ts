@@ -29,10 +29,16 @@ export function withBelow<T extends Hanging>(
   return found;
 }
 
-function belowEach<T extends Hanging>(rows: readonly T[]): Map<string, T[]> {
+/** The rows that a row has to find there. */
+type Before<T> = (row: T) => readonly string[];
+
+function belowEach<T extends Hanging>(
+  rows: readonly T[],
+  before: Before<T> = ({ above }) => above,
+): Map<string, T[]> {
   const below = new Map<string, T[]>();
   for (const row of rows) {
-    for (const id of new Set(row.above)) {
+    for (const id of new Set(before(row))) {
       const those = below.get(id);
       if (those) those.push(row);
       else below.set(id, [row]);
@@ -41,11 +47,17 @@ function belowEach<T extends Hanging>(rows: readonly T[]): Map<string, T[]> {
   return below;
 }
 
-/** Step by step, what a row refers to before it, and what lies below a row right behind it where that is possible. */
-export function inOrder<T extends Hanging>(rows: readonly T[]): T[][] {
+/**
+ * Step by step, what a row refers to before it (`before`: also what it does not hang on), and what lies below a row right behind it
+ * where that is possible.
+ */
+export function inOrder<T extends Hanging>(
+  rows: readonly T[],
+  before: Before<T> = ({ above }) => above,
+): T[][] {
   const known = new Map(rows.map((row) => [row.id, row]));
-  const above = new Map(rows.map((row) => [row, aboveHere(row, known)]));
-  const below = belowEach(rows);
+  const above = new Map(rows.map((row) => [row, among(known, row.id, before(row))]));
+  const below = belowEach(rows, before);
   const steps: T[][] = [];
   const ready = rows.filter((row) => above.get(row)!.size === 0).reverse();
   const out = (step: T[]): void => {
@@ -66,8 +78,8 @@ export function inOrder<T extends Hanging>(rows: readonly T[]): T[][] {
 }
 
 /** Those of its own it waits for: not itself. */
-const aboveHere = <T extends Hanging>(row: T, known: ReadonlyMap<string, T>): Set<string> =>
-  new Set(row.above.filter((id) => id !== row.id && known.has(id)));
+const among = (known: ReadonlyMap<string, unknown>, own: string, ids: readonly string[]): Set<string> =>
+  new Set(ids.filter((id) => id !== own && known.has(id)));
 
 /** Rows that refer to one another in a circle, and to no other that is not out yet. */
 function circleOf<T extends Hanging>(

@@ -7,6 +7,7 @@ import pMap from 'p-map';
 import { shapesOf } from '../../engine/archive/columns';
 import { idOf, inOrder, withBelow } from '../../engine/archive/graph';
 import { hasChanged, type Mapping, mappingOf, type SchemaChanges } from '../../engine/archive/mapping';
+import { foreignKeysAmong, namedBy } from '../../engine/archive/references';
 import {
   beingDeleted,
   OUTCOMES,
@@ -73,9 +74,15 @@ export async function bringBack(of: Bringing, archive: Archive): Promise<Brought
   const { wanted, counts } = await wantedOf(of, kept, manifest);
   const targets = await targetsOf(of, manifest);
   refuseRequired(targets.map((t) => t.mapping));
+  const keys = await askOne(
+    of.services.database,
+    foreignKeysAmong(targets.map((t) => t.table)),
+    CHUNK_LIMITS,
+  );
+  const named = namedBy(wanted, targets, keys);
   const told = new Told(manifest, counts);
   const bad = new Set<string>();
-  for (const steps of chunks(inOrder(wanted))) {
+  for (const steps of chunks(inOrder(wanted, (row) => [...row.above, ...named(row)]))) {
     const rows = steps.flat();
     const above = new Set(rows.flatMap((row) => row.above));
     const work = { targets, steps, bad: [...bad].filter((id) => above.has(id)) };

@@ -286,9 +286,17 @@ export const archiveMutants: readonly Mutant[] = [
     id: 'AR36',
     promise: 'Rows that refer to one another come back together.',
     file: 'lib/rights/restore/one-archive.ts',
-    find: 'chunks(inOrder(wanted))',
+    find: 'chunks(inOrder(wanted, (row) => [...row.above, ...named(row)]))',
     replace: 'chunks(wanted.map((row) => [row]))',
     tests: [`${below}:in a circle, and to themselves`],
+  },
+  {
+    id: 'AR39',
+    promise: 'A row comes back behind what it names, also where it does not hang on it.',
+    file: 'lib/rights/restore/one-archive.ts',
+    find: '[...row.above, ...named(row)]',
+    replace: '[...row.above]',
+    tests: [`${below}:without hanging on it`],
   },
   {
     id: 'AR37',

@@ -3,7 +3,7 @@ import { afterEach, expect, it } from 'vitest';
 import { erasureRoute } from '@/lib/http/erasure-route';
 import { restoreRoute } from '@/lib/http/restore-route';
 import { keepArchives } from '@/lib/rights/archives/upkeep';
-import { deepRows, left, person, type Treed, treed } from '../../support/archived-trees';
+import { DEEP, deepRows, going, left, person, type Treed, treed } from '../../support/archived-trees';
 import { databaseClock } from '../../support/engine';
 import { TOKENS } from '../../support/operators';
 
@@ -78,6 +78,27 @@ it('rows that refer to their own table come back parents first, however deep', a
   await e.remember();
   const run = await gone();
   expect((await restore({ run })).body).toMatchObject({ counts: { restored: 40, refused: 0 }, problems: [] });
+  expect(await e.unlike()).toEqual([]);
+});
+
+it('a row comes back behind what it names without hanging on it, with it where both name each other', async () => {
+  const free = { fate: 'set-null' } as const;
+  const dependants = [
+    ...DEEP,
+    going('stamp', 'twin', { via: { name: 'stamp' }, ...free }),
+    going('stamp', 'beside', { refersTo: ['code'], ...free }),
+  ];
+  e = await treed('deep', { dependants });
+  await e.db.sql(`alter table stamp add column twin int references stamp on delete set null, add column beside text
+    references pictures (code) on delete set null; create index on stamp (twin); create index on stamp (beside)`);
+  await deepRows(e, 4);
+  await e.db.sql(`update stamp set twin = (select max(id) from stamp) where id = 1;
+    update stamp set twin = 3 where id = 2; update stamp set twin = 2 where id = 3;
+    update stamp set beside = (select code from pictures order by at desc, id limit 1)`);
+  await e.remember();
+  const run = await gone();
+  const answer = await restore({ run });
+  expect(answer.body).toMatchObject({ counts: { restored: 44, refused: 0 }, problems: [] });
   expect(await e.unlike()).toEqual([]);
 });
 
