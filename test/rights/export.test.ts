@@ -185,20 +185,42 @@ describe('an export', () => {
   });
 
   it('holds what archives still have of the person, with its files, and nothing of others', async () => {
-    const archiving = picturesPolicy({ strategy: { kind: 'archive', keepFor: days(365) } });
-    await f.rows([
+    const archiving = picturesPolicy({
+      strategy: { kind: 'archive', keepFor: days(365) },
+      dependants: [
+        {
+          table: { name: 'captions' },
+          key: [{ column: 'id', type: 'integer' }],
+          references: ['picture'],
+          fate: 'delete',
+        },
+      ],
+    });
+    await f.db.sql(`create table captions (id int primary key, picture uuid not null references pictures, words text);
+      create index on captions (picture); grant select, update, delete on captions to lapse_app; select retention.protect('public.captions')`);
+    const [mine, theirs] = await f.rows([
       { age: 40, file: suffixed(7), person: me },
       { age: 40, file: suffixed(8), person: other },
     ]);
+    await f.db.sql("insert into captions values (1, $1, 'below mine'), (2, $2, 'below theirs')", [
+      mine,
+      theirs,
+    ]);
     await f.upload(suffixed(7), suffixed(8));
     f.pass(5);
-    expect(await f.runNow(archiving)).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+    expect(await f.runNow(archiving)).toMatchObject({
+      outcome: 'succeeded',
+      deleted: 3,
+      dependantsDeleted: 2,
+    });
     const tar = await fetched((await ask({ ...services, policies: [archiving] })).body.link);
-    const [name = ''] = [...tar.keys()].filter((k) => k.includes('archived'));
-    expect(lines(tar.get(name)).map((row) => [row.person, row.file])).toEqual([
+    const archived = (table: string): Buffer | undefined =>
+      tar.get([...tar.keys()].find((k) => k.includes(`archived_public.${table}`)) ?? '');
+    expect(lines(archived('pictures')).map((row) => [row.person, row.file])).toEqual([
       [me, null],
       [me, suffixed(7)],
     ]);
+    expect(lines(archived('captions')).map((row) => row.words)).toEqual(['below mine']);
     const { files: kept } = JSON.parse(tar.get('manifest.json')!.toString()) as { files: { from: string }[] };
     expect(kept.filter((x) => x.from.startsWith('archives/'))).toHaveLength(1);
     expect(JSON.stringify([...tar].map(([, content]) => content.toString('latin1')))).not.toContain(

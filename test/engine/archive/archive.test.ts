@@ -324,7 +324,7 @@ it('rolls back, too, where a trigger might have kept it and has not', async () =
 
 it('reads rows that are too large together in parts, and refuses one that is too large alone', async () => {
   const ids = await pictures(2);
-  await e.db.sql(`update notes set words = repeat('x', 2000000) where file is not null`);
+  await e.db.sql(`update notes set words = repeat('x', 4000000) where file is not null`);
   expect(await e.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 2, dependantsDeleted: 4 });
   const [third] = await e.rows([{ age: 40, file: null, org: ORG }]);
   await e.db.sql(`insert into notes (picture, words) values ($1, repeat('x', 7000000))`, [third]);

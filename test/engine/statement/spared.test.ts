@@ -82,6 +82,32 @@ describe('the newest of each parent', () => {
     expect(await e.run(policy)).toMatchObject({ deleted: 1, kept: { newest: 3 } });
   });
 
+  it('keep what they hang on in their own table, and so on upwards', async () => {
+    await e.db.sql(
+      'alter table versions add parent int references versions; create index on versions (parent)',
+    );
+    await write(1, 50, 49, 48);
+    await write(2, 47, 46);
+    await e.db.sql('update versions set parent = id - 1 where id in (2, 3, 5)');
+    await write(3, 45, 44);
+    const policy = newest(1, {
+      dependants: [
+        {
+          table: { name: 'versions' },
+          key: [{ column: 'id', type: 'integer' }],
+          references: ['parent'],
+          fate: 'delete',
+        },
+      ],
+    });
+    expect(await fitsDatabase(e, policy)).toEqual([]);
+    const dry = await e.run(policy, { dryRun: true });
+    const run = await e.run(policy);
+    expect(run).toMatchObject({ outcome: 'succeeded', deleted: 1, kept: { newest: 3, referenced: 3 } });
+    expect(dry.preview).toMatchObject({ expired: 1, kept: run.kept });
+    expect(await left()).toEqual({ 1: [1, 2, 3], 2: [4, 5], 3: [7] });
+  });
+
   it('do not count those that are marked already', async () => {
     await e.db.sql('alter table versions add gone_at timestamptz; create index on versions (gone_at, id)');
     await write(1, 50, 49, 48, 47);
