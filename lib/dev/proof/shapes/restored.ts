@@ -6,6 +6,7 @@ import type { Policy } from '../../../policies/contract';
 import { type RestoreResult, restoreArchived } from '../../../rights/restore/restore';
 import type { Services } from '../../../services';
 import { type CopiedRow, type Copy, copyOf } from './copy';
+import { edgeOf } from './graph';
 import { statementsIn } from './remedies';
 import { NOW } from './times';
 import type { Place } from './world';
@@ -36,7 +37,7 @@ export async function restored(of: Restoring): Promise<{ rows: number; problems:
   }
   const back = await copyOf(place.owner, policy, NOW);
   const gone = [...before.rows.values()].filter((row) => !after.rows.has(row.id));
-  const lost = lostBefore(before, gone);
+  const lost = lostBefore(before, policy, gone);
   problems.push(...gone.flatMap((row) => unlikeRow(row, back.rows.get(row.id), lost(row))));
   problems.push(...[...after.rows.values()].flatMap((row) => unlikeRow(row, back.rows.get(row.id))));
   if (back.rows.size !== after.rows.size + gone.length)
@@ -60,21 +61,27 @@ async function askedFor(of: Restoring, services: Services, run: string): Promise
 }
 
 /**
- * Columns of a row that is gone which may have been empty by then: a foreign key had taken them away with a row of an earlier
- * batch, and a row comes back as it was archived.
+ * Columns of a row that is gone which may have been empty by then: a foreign key, or the batch itself, had taken them away with a
+ * row of an earlier batch, and a row comes back as it was archived.
  */
-function lostBefore({ keys }: Copy, gone: readonly CopiedRow[]): (row: CopiedRow) => ReadonlySet<string> {
-  const lets = keys
-    .filter((k) => k.action === 'n' || k.action === 'd')
-    .map((key) => {
-      const there = gone.filter((r) => r.table === key.to).map((r) => valuesOf(r, key.targets));
-      return { key, there: new Set(there) };
-    });
+function lostBefore(
+  { keys }: Copy,
+  policy: Policy,
+  gone: readonly CopiedRow[],
+): (row: CopiedRow) => ReadonlySet<string> {
+  const cleared = policy.dependants.filter((d) => d.fate === 'set-null');
+  const lets = [
+    ...keys.filter((k) => k.action === 'n' || k.action === 'd').map((key) => ({ edge: key, sets: key.sets })),
+    ...cleared.map((d) => ({ edge: edgeOf(policy, d), sets: d.clears ?? d.references })),
+  ].map(({ edge, sets }) => {
+    const there = gone.filter((row) => row.table === edge.to).map((row) => valuesOf(row, edge.targets));
+    return { edge, sets, there: new Set(there) };
+  });
   return (row) =>
     new Set(
       lets
-        .filter(({ key, there }) => key.from === row.table && there.has(valuesOf(row, key.columns)))
-        .flatMap(({ key }) => key.sets),
+        .filter(({ edge, there }) => edge.from === row.table && there.has(valuesOf(row, edge.columns)))
+        .flatMap(({ sets }) => sets),
     );
 }
 
