@@ -335,6 +335,17 @@ it('reads rows that are too large together in parts, and refuses one that is too
   expect(ids).toHaveLength(2);
 });
 
+it('archives rows that nothing hangs on, batch by batch', async () => {
+  await pictures(3);
+  await e.db.sql('drop table notes');
+  const alone: Policy = { ...e.policy, dependants: [] };
+  expect(await e.runNow(alone, { batchSize: 2 })).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+  expect(await e.archives()).toMatchObject([
+    { state: 'kept', rows: 2, dependants: 0, files: 2 },
+    { state: 'kept', rows: 1, dependants: 0, files: 1 },
+  ]);
+});
+
 it('deletes nothing under an archive that holds fewer rows than would go', async () => {
   await pictures(2);
   await e.db.sql(`create function fewer() returns trigger language plpgsql as $$ begin
