@@ -43,15 +43,18 @@ interface Subject {
   readonly rows: number;
 }
 
+/** By the key of a row, which may be any text: without a prototype `__proto__` is one like the others. */
+const byKey = <T>(): Record<string, T> => Object.create(null) as Record<string, T>;
+
 /** What the batch has to know of the rows that it deletes. */
 export class Told {
   /** The version of each governed row, by its key. */
-  readonly versions: Record<string, string> = {};
+  readonly versions: Record<string, string> = byKey();
   readonly n: number[] = [];
   readonly keys: string[] = [];
   readonly rowVersions: string[] = [];
   /** How many go with each governed row, by its key. */
-  readonly below: Record<string, number> = {};
+  readonly below: Record<string, number> = byKey();
 
   add(n: number, { key, version, root }: Row & { readonly root: string }, stays: boolean): void {
     if (n === 0) this.versions[key] = version;
