@@ -38,3 +38,19 @@ export const list = async (services: Services, query = ''): Promise<Answer> =>
       }),
     ),
   );
+
+/** What an operator's endpoint answers to a body. */
+export async function postAs(
+  who: keyof typeof TOKENS,
+  route: { POST(request: Request): Promise<Response> },
+  body: object,
+): Promise<{ status: number; body: Record<string, never> }> {
+  const response = await route.POST(
+    new Request('https://lapse.test/', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKENS[who]}` },
+      body: JSON.stringify({ reason: 'as asked', ...body }),
+    }),
+  );
+  return { status: response.status, body: (await response.json()) as Record<string, never> };
+}

@@ -9,7 +9,7 @@ import { keepArchives, recordsJob } from '@/lib/rights/archives/upkeep';
 import { type Archived, archivedFiles } from '../../support/archived';
 import { databaseClock } from '../../support/engine';
 import { suffixed } from '../../support/files';
-import { OPERATORS, TOKENS } from '../../support/operators';
+import { OPERATORS, postAs } from '../../support/operators';
 
 let e: Archived;
 beforeEach(async () => {
@@ -40,27 +40,15 @@ async function archivedRun(): Promise<{ run: string; ids: string[] }> {
   await e.drain();
   return { run: runId!, ids };
 }
-const post = async (
-  route: { POST(request: Request): Promise<Response> },
-  body: object,
-  who: keyof typeof TOKENS = 'alice',
-) => {
-  const response = await route.POST(
-    new Request('https://lapse.test/', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKENS[who]}` },
-      body: JSON.stringify({ reason: 'as asked', ...body }),
-    }),
-  );
-  return { status: response.status, body: (await response.json()) as Record<string, never> };
-};
 const restore = (body: object) =>
-  post(
+  postAs(
+    'alice',
     restoreRoute(() => e.services),
     body,
   );
 const erase = (user: string) =>
-  post(
+  postAs(
+    'alice',
     erasureRoute(() => e.services),
     { user },
   );

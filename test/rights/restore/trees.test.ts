@@ -5,28 +5,20 @@ import { restoreRoute } from '@/lib/http/restore-route';
 import { keepArchives } from '@/lib/rights/archives/upkeep';
 import { DEEP, deepRows, going, left, person, type Treed, treed } from '../../support/archived-trees';
 import { databaseClock } from '../../support/engine';
-import { TOKENS } from '../../support/operators';
+import { postAs } from '../../support/operators';
 
 let e: Treed;
 afterEach(() => e?.stop());
 
-const post = async (route: { POST(request: Request): Promise<Response> }, body: object) => {
-  const response = await route.POST(
-    new Request('https://lapse.test/', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKENS.alice}` },
-      body: JSON.stringify({ reason: 'as asked', ...body }),
-    }),
-  );
-  return { status: response.status, body: (await response.json()) as Record<string, never> };
-};
 const restore = (body: object) =>
-  post(
+  postAs(
+    'alice',
     restoreRoute(() => e.services),
     body,
   );
 const erase = (user: string) =>
-  post(
+  postAs(
+    'alice',
     erasureRoute(() => e.services),
     { user },
   );
@@ -196,7 +188,7 @@ it('rows of a table that the policy does not declare any more stop a restore bef
   const run = await gone();
   const dependants = e.policy.dependants.filter((d) => d.table.name !== 'stamp');
   const route = restoreRoute(() => ({ ...e.services, policies: [{ ...e.policy, dependants }] }));
-  const answer = await post(route, { run });
+  const answer = await postAs('alice', route, { run });
   expect(answer).toMatchObject({ status: 422, body: { error: { code: 'unknown_table' } } });
   expect(await left(e)).toEqual({ pictures: 0, frame: 0, mount: 0, stamp: 0 });
 });
