@@ -1,6 +1,7 @@
 /** The ways people delete a backlog today, each on a fresh copy of the same table, and Lapse's own. */
 import { availableParallelism } from 'node:os';
 import type { Client } from 'pg';
+import { DUE_CAP } from '../../engine/statement/drained';
 import { runLapse } from './lapse';
 
 export interface WayFigures {
@@ -89,6 +90,9 @@ const byLapse = (path: 'index' | 'heap', lanes: number): Way => ({
     };
   },
 });
+
+/** Six in ten rows are overdue, and a run goes by the blocks of a table only when more than DUE_CAP are. */
+export const LEAST_ROWS = 2 * DUE_CAP;
 
 export const ways: readonly Way[] = [
   { name: 'one unbounded DELETE', run: byOneDelete },

@@ -12,6 +12,7 @@ import { pinTo } from '../bench/cores';
 import { begin, say } from '../bench/progress';
 import { scenes } from '../bench/scenes';
 import { Databases } from '../bench/stage';
+import { LEAST_ROWS } from '../bench/ways';
 import { startLocalCloud } from '../local-cloud';
 
 const { values } = parseArgs({
@@ -47,6 +48,9 @@ if (values.cores !== undefined) pinTo(Number(values.cores));
 const isWanted = (name: string) => only === undefined || only.includes(name);
 const rows = Number(rowsGiven);
 const rounds = Number(roundsGiven);
+if (isWanted('ways') && rows < LEAST_ROWS) {
+  refuse(`--rows takes at least ${LEAST_ROWS} for the ways: with fewer no run goes by the blocks of a table`);
+}
 
 // `--database`: the owner's address of any PostgreSQL; the bench makes databases of its own there and drops them.
 const cloud = await startLocalCloud({
