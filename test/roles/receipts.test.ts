@@ -96,6 +96,22 @@ it('within its batch the app writes no receipt of another run', async () => {
   await app.sql('rollback');
 });
 
+it('what a statement deletes while it enters a batch goes without a receipt no more than what went before it', async () => {
+  await things(e.db, [DAY, 2 * DAY]);
+  const { run, fence } = await openRun();
+  const [enter] = entering(run, fence).match(/retention.*/)!;
+  for (const text of [
+    `with gone as (delete from things returning 1), counted as (select count(*) from gone) select ${enter} from counted`,
+    `delete from things returning ${enter}`,
+    `delete from things; select ${enter}`,
+  ]) {
+    await app.sql('begin');
+    expect(await app.refusal(text), text).toBe('LP012');
+    await app.sql('rollback');
+  }
+  expect(await left(e.db)).toBe(2);
+});
+
 it('a run that has ended in the middle of its batch gets no receipt', async () => {
   const { run, fence } = await openRun();
   await app.sql('begin');

@@ -18,6 +18,11 @@ begin
     raise exception 'lapse: a batch needs track_counts, by which the database counts what it deletes' using errcode = 'LP014',
       hint = format('ALTER DATABASE %I SET track_counts = on;', current_database());
   end if;
+  -- A transaction that has written nothing has deleted nothing: what goes in the very statement that calls this would be in
+  -- the count before the batch, and in no receipt, while its guard fires only after it.
+  if pg_current_xact_id_if_assigned() is not null then
+    raise exception 'lapse: a batch is the first to write in its transaction' using errcode = 'LP012';
+  end if;
   -- What is deferred to the commit fails where it can be named; only the look for unconfirmed deletions stays there.
   set constraints all immediate;
   set constraints retention.lapse_receipted deferred;

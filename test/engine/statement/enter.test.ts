@@ -223,9 +223,9 @@ it('a batch rolls back when its receipt counts rows that went along and does not
   const run = await begin();
   await expect(
     within(async (s) => {
+      await s.sql(enterSql(run));
       await s.sql('create table things (id int); create table notes (id int)');
       await s.sql('insert into things values (1), (2); insert into notes values (1), (2), (3)');
-      await s.sql(enterSql(run));
       await s.sql('delete from things; delete from notes');
       await s.sql(receipt(run.id, 1, { dependants_deleted: '3', dependants: `'{"public.notes": ["1"]}'` }));
       await s.sql(`select retention.confirm_batch('${run.id}', 1, 0)`);

@@ -93,4 +93,12 @@ export const netMutants: readonly Mutant[] = [
     replace: `if (pg_has_role(session_user, 'lapse_app', 'USAGE')`,
     tests: ['test/engine/statement/guard.test.ts'],
   },
+  {
+    id: 'N12',
+    promise: 'What is deleted by the statement that enters a batch is in no count of before.',
+    file: `${functions}/batch.sql`,
+    find: 'if pg_current_xact_id_if_assigned() is not null then',
+    replace: 'if false then',
+    tests: ['test/roles/receipts.test.ts'],
+  },
 ];
