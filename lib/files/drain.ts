@@ -16,6 +16,7 @@ import { askOne } from '../platform/session';
 import { sql } from '../platform/sql';
 import type { Services } from '../services';
 import { deleteAtStore, type StoreContext, type StoreOutcome } from './delete-at-store';
+import { foldersOf } from './folders';
 import { claimFiles, type OutboxState, outboxState, PAGE, settleFiles, WORK_SECONDS } from './outbox';
 import { fileReferencesOf, judgeReferences, Unfit, unfitReferences } from './references';
 
@@ -175,10 +176,14 @@ class Drain {
 
   async #lane(): Promise<void> {
     const blob = this.services.blob!;
-    const hosts = hostsOf(blob.bases);
+    const declared = {
+      references: this.#references,
+      hosts: hostsOf(blob.bases),
+      folders: foldersOf(this.services),
+    };
     while (this.#remaining() > CLOSING_MS && !this.#notBefore && !this.#fatal) {
       const at = this.services.clock();
-      const page = await this.#ask(() => claimFiles(this.services.database, this.#references, hosts, at));
+      const page = await this.#ask(() => claimFiles(this.services.database, declared, at));
       this.#stopped = page.stopped;
       this.#counts.referenced += page.kept;
       this.#counts.held += page.held;

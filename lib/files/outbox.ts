@@ -68,21 +68,24 @@ export interface Claim extends Judged {
   readonly stopped: boolean;
 }
 
+/** What this version declares, by which entries are judged, whoever wrote them into the database. */
+export interface Declared {
+  readonly references: readonly FileReference[];
+  readonly hosts: readonly string[];
+  /** Below which anything is deleted, beside archives. */
+  readonly folders: readonly string[];
+}
+
 /**
  * Locks due paths in one statement and judges them in the next; all entries of a path are settled together. An entry
  * whose name must not be deleted by is dead at once, and does not stop the file's other entries.
  */
-export async function claimFiles(
-  database: Database,
-  references: readonly FileReference[],
-  hosts: readonly string[],
-  at: Date,
-): Promise<Claim> {
+export async function claimFiles(database: Database, declared: Declared, at: Date): Promise<Claim> {
   // Every look of the judgment is one probe of an index: an outbox that was never analyzed would be read whole
   // for each path.
   const { paths, judged } = await ask(
     database,
-    { paths: lockFiles(at), judged: judge(references, hosts, at) },
+    { paths: lockFiles(at), judged: judge(declared, at) },
     { statementMs: CLAIM_MS, indexesOnly: true },
   );
   return { ...judged, paths: Math.max(0, paths), stopped: paths < 0 };
@@ -102,17 +105,20 @@ function judgedOf(found: readonly Row[]): Judged {
   return { files, kept: count('kept'), held: count('held'), refused: count('dead') };
 }
 
+/** An array of the elements of a JSON array, which may be long. */
+const texts = (all: readonly string[]): Sql =>
+  sql`array(select jsonb_array_elements_text(${JSON.stringify(all)}::jsonb))`;
+
 /** Judges the locked paths; one row a path and state. With everything stopped there are none. */
-export function judge(
-  references: readonly FileReference[],
-  hosts: readonly string[],
-  at: Date,
-): Query<Judged> {
+export function judge({ references, hosts, folders }: Declared, at: Date): Query<Judged> {
   const until = new Date(at.getTime() + CLAIM_SECONDS * 1000).toISOString();
   return query(
     sql`with entries as materialized (
       select p.path, o.id, o.attempts, o.bytes, o.suffixed, o.created_at, o.error_class, o.policy = any(nullif(current_setting('lapse.files_off', true), '')::text[]) as off,
-        retention.blob_refusal(o.url, o.prefix, array(select jsonb_array_elements_text(${JSON.stringify(hosts)}::jsonb))) as refusal
+        coalesce(retention.blob_refusal(o.url, o.prefix, ${texts(hosts)}),
+          -- Files of an archive are queued by its own function, which is no batch's.
+          case when not case when o.table_name = '(archive)' and o.run is null then starts_with(p.path, 'archives/')
+            else p.path ^@ any(${texts(folders)}) end then 'name.outside' end) as refusal
       from unnest(nullif(current_setting('lapse.files', true), '')::text[]) p(path)
       -- Path by path through the index, whatever the planner thinks of the array's length.
       cross join lateral (

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { examplePermanentTables, examplePolicies } from '@/lib/example/policies';
-import { prefixesOf } from '@/lib/files/reconcile/declared';
+import { prefixesOf } from '@/lib/files/folders';
 import { permanentTables, policies } from '@/lib/policies';
 import { withDerived } from '@/lib/policies/derived';
 import { type Engine, engine, fitsDatabase } from '../support/engine';

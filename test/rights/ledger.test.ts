@@ -8,6 +8,7 @@ import { confirmRequest, eraseSubject, withdrawRequest } from '@/lib/rights/eras
 import { erasuresJob } from '@/lib/rights/job';
 import { replayAll } from '@/lib/rights/ledger/replay';
 import type { Services } from '@/lib/services';
+import { appLogin } from '../support/app-login';
 import type { TestDatabase } from '../support/database';
 import { engine } from '../support/engine';
 import { type Files, files, suffixed } from '../support/files';
@@ -90,6 +91,25 @@ describe('a finished erasure', () => {
     const content = await f.services.blob!.get(entry!.pathname);
     for (const part of [person, 'request 12', 'ann']) expect(content!.includes(part)).toBe(false);
     expect(await f.db.sql('select ledger from retention.erasure')).toEqual([{ ledger: entry!.pathname }]);
+  });
+
+  it('takes the place of no other file, whatever name the database has of the entry before', async () => {
+    const [first = '', ...others] = await people(3);
+    await erase(f.services, first);
+    const [kept] = ledger();
+    await f.upload('invoices/1.pdf');
+    const app = await appLogin(f.db);
+    for (const [i, name] of ['invoices/1.pdf', kept!.pathname].entries()) {
+      const broken = { ...f.services.blob!, put: () => Promise.reject(new Error('away')) };
+      await erase({ ...f.services, blob: broken }, others[i]!);
+      await app.sql(`select retention.note_ledger(id, $1) from retention.erasure where state = 'open'`, [
+        name,
+      ]);
+      expect(await job(f.services)).toMatchObject({ outcome: 'succeeded' });
+    }
+    await app.end();
+    expect(f.stored('invoices/')).toEqual(['invoices/1.pdf']);
+    expect(ledger()).toHaveLength(3);
   });
 
   it('is not called done while the store does not take it, and is by the next call', async () => {

@@ -1,16 +1,7 @@
-/** What a scan compares: the prefixes below which the policies' files lie, and the columns that name them. */
+/** What a scan compares with the store: the columns that name files. */
 import type { Policy } from '../../policies/contract';
 import type { FileSource } from '../finding';
-
-const tablesOf = (policies: readonly Policy[]) =>
-  policies.flatMap((p) => [p, ...p.dependants, ...(p.contents ?? [])]);
-
-/** Declared with the columns that name files: nothing outside is ever listed. */
-export const prefixesOf = (policies: readonly Policy[]): string[] =>
-  [...new Set(tablesOf(policies).flatMap((t) => t.files.flatMap((f) => f.prefix ?? [])))]
-    .sort()
-    // A prefix below another one is listed with it.
-    .filter((prefix, _, all) => !all.some((other) => other !== prefix && prefix.startsWith(other)));
+import { tablesOf } from '../folders';
 
 export const sourcesOf = (policies: readonly Policy[]): FileSource[] => {
   const all = tablesOf(policies).flatMap((t) =>

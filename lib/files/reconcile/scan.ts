@@ -18,9 +18,10 @@ import {
   queueRipe,
   scannedSince,
 } from '../finding';
+import { prefixesOf } from '../folders';
 import { fileReferencesOf } from '../references';
 import { newScan, Place, readScan, saveScan } from './cursor';
-import { prefixesOf, sourcesOf } from './declared';
+import { sourcesOf } from './declared';
 import { lookAt } from './look';
 
 /** The store's own maximum. */

@@ -4,6 +4,10 @@
 create or replace function retention.open_archive(a uuid, r uuid, s int, of_table text, at_prefix text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  -- A folder of its own: what lies in it is queued for deletion when no receipt names it, and is kept by the holds of this archive.
+  if at_prefix ~ ('^archives/[^/]+/[^/]+/' || a || '/$') is not true then
+    raise exception 'lapse: an archive lies in the folder of its own id, not in %', at_prefix using errcode = '22023';
+  end if;
   insert into retention.archive (id, policy, policy_version, run, seq, table_name, prefix)
     select a, x.policy, x.policy_version, r, s, of_table, at_prefix
     from retention.run x join retention.policy_state p on p.policy = x.policy and p.run_now = x.id
@@ -214,6 +218,9 @@ begin
   select x.* into it from retention.archive x where x.id = a and x.state = 'kept' and x.manifest_sha256 = old_sha256 for update;
   if not found or retention.is_held_archive(a) then
     return false;
+  end if;
+  if facts ->> 'prefix' is distinct from regexp_replace(it.prefix, 'g\d+/$', '') || 'g' || it.generation + 1 || '/' then
+    raise exception 'lapse: an archive that is written anew lies below its own folder' using errcode = '22023';
   end if;
   update retention.archive_subject s set rows = 0
     where s.archive = a and s.erased_at is not null and facts -> 'honored' ? s.subject;

@@ -41,7 +41,7 @@ export async function dropWithdrawn(services: Services, id: string): Promise<voi
   );
   const found = await askOne(services.database, of, LIMITS);
   const ledger = ledgerOf(services);
-  if (found && ledger) await dropEntry(ledger, found.ledger);
+  if (found && ledger) await dropEntry(ledger, { pathname: found.ledger, id });
 }
 
 /** Writes the entry under the head of today; an entry of before goes when the database knows the new one. */
@@ -53,7 +53,7 @@ export async function keep(services: Services, ledger: Ledger, id: string): Prom
   const called = nameOf(ledger, id, head);
   await writeEntry(ledger, called, { ...it, proof: it.proof });
   await askOne(database, query(sql`select retention.note_ledger(${id}::uuid, ${called})`, nothing), LIMITS);
-  if (before !== null && before !== called) await dropEntry(ledger, before);
+  if (before !== null && before !== called) await dropEntry(ledger, { pathname: before, id });
 }
 
 const Entry = z.object({

@@ -92,7 +92,7 @@ export async function setAside(ledger: Ledger, entry: Named): Promise<void> {
   if (isAside(ledger, entry)) return;
   const content = await readWhole(ledger.store, entry.pathname);
   await writePiece(ledger.store, asideOf(ledger) + entry.pathname.slice(ledger.folder.length), content);
-  await dropEntry(ledger, entry.pathname);
+  await dropEntry(ledger, entry);
 }
 
 /** Entries, the newest first and those set aside last; `cursor` null at the end. */
@@ -119,5 +119,11 @@ export async function readEntry(ledger: Ledger, { pathname, id }: Named): Promis
   return null;
 }
 
-export const dropEntry = ({ store }: Ledger, pathname: string): Promise<void> =>
-  patiently(store, () => store.blob.del([pathname]));
+/** The name may come from the database: anything but an entry of this request in this ledger is left. */
+export async function dropEntry(
+  { store, folder }: Ledger,
+  { pathname, id }: Pick<Named, 'pathname' | 'id'>,
+): Promise<void> {
+  const isOwn = pathname.startsWith(folder) && NAME.exec(pathname)?.[3] === id;
+  if (isOwn) await patiently(store, () => store.blob.del([pathname]));
+}

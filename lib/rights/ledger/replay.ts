@@ -123,7 +123,7 @@ async function hold(
   for (const s of states) await settle(services, ledger, s);
   const { adopted, unproven, settled } = await adopt(services, replay, readable);
   for (const { e, content } of read) {
-    if (settled.includes(e.id)) await dropEntry(ledger, e.pathname);
+    if (settled.includes(e.id)) await dropEntry(ledger, e);
     if (content === null || unproven.includes(e.id)) await setAside(ledger, e);
   }
   return { ...sum, cameBack: adopted, unproven: unproven.length };
@@ -158,10 +158,10 @@ const statesOf = (entries: readonly Named[]) =>
 
 /** An entry of the lost time whose request is done gets a name of today, one that was taken back goes. */
 async function settle(services: Services, ledger: Ledger, s: z.output<typeof State>): Promise<void> {
-  if (s.state === 'withdrawn') await dropEntry(ledger, s.pathname);
+  if (s.state === 'withdrawn') await dropEntry(ledger, s);
   if (s.state !== 'done' || s.anchored) return;
   await keep(services, ledger, s.id);
-  await dropEntry(ledger, s.pathname);
+  await dropEntry(ledger, s);
 }
 
 const added = (a: Replay, b: Replay): Replay => ({

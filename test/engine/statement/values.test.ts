@@ -62,7 +62,10 @@ it('asks whether a live row names a file through the index of its canonical form
   await f.db.sql('analyze pictures');
   await f.rows([{ age: 40, file: 'pictures/7.png' }]);
   await f.runNow();
-  const { text, params } = judge(fileReferencesOf([f.policy]), ['store'], f.now());
+  const { text, params } = judge(
+    { references: fileReferencesOf([f.policy]), hosts: ['store'], folders: ['pictures/'] },
+    f.now(),
+  );
   const session = await f.db.session();
   await session.sql('begin');
   await session.sql('set local enable_seqscan = off; set local enable_bitmapscan = off');

@@ -314,4 +314,20 @@ export const archiveMutants: readonly Mutant[] = [
     replace: 'null;',
     tests: [`${below}:below a row that cannot come back`],
   },
+  {
+    id: 'AR40',
+    promise: 'An archive lies in the folder of its own id, so that no other goes with it.',
+    file: 'lib/migrations/functions/archives.sql',
+    find: `if at_prefix ~ ('^archives/[^/]+/[^/]+/' || a || '/$') is not true then`,
+    replace: `if at_prefix ~ '^archives/' is not true then`,
+    tests: ['test/roles/files.test.ts'],
+  },
+  {
+    id: 'AR41',
+    promise: 'An archive that is written anew lies below its own folder.',
+    file: 'lib/migrations/functions/archives.sql',
+    find: `if facts ->> 'prefix' is distinct from regexp_replace`,
+    replace: `if facts ->> 'prefix' is null and '' <> regexp_replace`,
+    tests: ['test/roles/files.test.ts'],
+  },
 ];

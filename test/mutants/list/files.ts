@@ -163,4 +163,20 @@ export const fileMutants: readonly Mutant[] = [
       'test/files/reconcile/reconcile.test.ts:no content names',
     ],
   },
+  {
+    id: 'F20',
+    promise: 'No file outside the folders of the policies is deleted, whatever an entry says.',
+    file: 'lib/files/outbox.ts',
+    find: 'else p.path ^@ any(',
+    replace: 'else true or p.path ^@ any(',
+    tests: ['test/roles/files.test.ts'],
+  },
+  {
+    id: 'F21',
+    promise: 'No batch has a file of an archive deleted.',
+    file: 'lib/files/outbox.ts',
+    find: `o.table_name = '(archive)' and o.run is null`,
+    replace: `o.table_name = '(archive)'`,
+    tests: ['test/roles/files.test.ts'],
+  },
 ];

@@ -233,4 +233,12 @@ export const ledgerMutants: readonly Mutant[] = [
     replace: 's.length > 0',
     tests: ['test/policies/contract.test.ts'],
   },
+  {
+    id: 'LG29',
+    promise: 'The name that the database has of an entry deletes no other file.',
+    file: 'lib/rights/ledger/ledger.ts',
+    find: 'pathname.startsWith(folder) && NAME.exec(pathname)?.[3] === id',
+    replace: 'pathname !== id',
+    tests: ['test/rights/ledger.test.ts:takes the place of no other file'],
+  },
 ];

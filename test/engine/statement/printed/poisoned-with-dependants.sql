@@ -2238,15 +2238,25 @@ with
       o.created_at,
       o.error_class,
       o.policy = any (nullif(current_setting('lapse.files_off', true), '')::text[]) as off,
-      retention.blob_refusal (
-        o.url,
-        o.prefix,
-        array(
-          select
-            jsonb_array_elements_text(
-              ‹["printed.public.blob.vercel-storage.com","printed.private.blob.vercel-storage.com"]›::jsonb
-            )
-        )
+      coalesce(
+        retention.blob_refusal (
+          o.url,
+          o.prefix,
+          array(
+            select
+              jsonb_array_elements_text(
+                ‹["printed.public.blob.vercel-storage.com","printed.private.blob.vercel-storage.com"]›::jsonb
+              )
+          )
+        ),
+        -- Files of an archive are queued by its own function, which is no batch's.
+        case
+          when not case
+            when o.table_name = '(archive)'
+            and o.run is null then starts_with(p.path, 'archives/')
+            else p.path ^@ any (array(select jsonb_array_elements_text(‹["notes/","avatars/"]›::jsonb)))
+          end then 'name.outside'
+        end
       ) as refusal
     from
       unnest(nullif(current_setting('lapse.files', true), '')::text[]) p (path)
