@@ -92,6 +92,7 @@ function section(p: Policy, purge: Policy | undefined): string {
     p.description,
     [
       `- **How long.** ${howLong(p)}`,
+      ...onlySome(p),
       `- **Why this long.** ${p.justification}`,
       `- **On what ground.** ${p.ground}.`,
       `- **What happens then.** ${whatThen(p, purge)}`,
@@ -117,6 +118,15 @@ function howLong(p: Policy): string {
     ? 'An organization may have a period of its own, which then counts instead'
     : 'What is none of these is kept';
   return `By ${p.tenants ? 'plan of the organization' : 'case'}: ${cases}, ${from}. ${others}.`;
+}
+
+/** Of several rules the list of cases says it. */
+function onlySome({ rules, where }: Policy): string[] {
+  const only = Object.entries(rules.length === 1 ? rules[0]!.match : {}).map(
+    ([column, is]) => `“${spoken(column)}” is “${is}”`,
+  );
+  const both = [...only, ...(where === undefined ? [] : [`this condition holds: \`${where}\``])];
+  return both.length === 0 ? [] : [`- **Which of them.** Only where ${both.join(' and ')}. All others stay.`];
 }
 
 function whatThen(p: Policy, purge: Policy | undefined): string {

@@ -64,6 +64,18 @@ describe('tells of a policy', () => {
     expect(text).toContain('What is none of these is kept.');
   });
 
+  it('that of rows under a condition only those go for which it holds', () => {
+    const rules = [{ label: 'closed', keepFor: days(30), match: { note_state: 'closed' } }];
+    expect(declare({ rules })).toContain('Only where “note state” is “closed”. All others stay.');
+    expect(declare({ where: 'not t.pinned' })).toContain(
+      'Only where this condition holds: `not t.pinned`. All others stay.',
+    );
+    expect(declare({ rules, where: 'not t.pinned' })).toContain(
+      'Only where “note state” is “closed” and this condition holds: `not t.pinned`.',
+    );
+    expect(declare({})).not.toContain('Which of them');
+  });
+
   it('a soft deletion and its purge as one', () => {
     const text = declare({ strategy: { kind: 'soft-delete', column: 'gone_at', purgeAfter: days(14) } });
     expect(text).toContain('marked as deleted; gone 14 days later');
