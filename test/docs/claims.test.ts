@@ -63,3 +63,12 @@ it('the documents name only files that exist', () => {
   expect(named.length).toBeGreaterThan(3);
   expect(existsSync('lib/example') ? named.filter(({ name }) => !existsSync(name)) : []).toEqual([]);
 });
+
+it('the runbook says of every reason of a run what it means and what to do', () => {
+  const source = readFileSync('lib/platform/outcome.ts', 'utf8');
+  const [, union = ''] = /export type Reason =([\s\S]*?)typeof ROW_TOO_LARGE;/.exec(source) ?? [];
+  const reasons = [...union.matchAll(/\| ['`]([a-z]+)/g)].map((m) => m[1]!);
+  expect(reasons.length).toBeGreaterThan(15);
+  const [, table = ''] = /## A run says …([\s\S]*?)\n## /.exec(readFileSync('docs/RUNBOOK.md', 'utf8')) ?? [];
+  expect(reasons.filter((reason) => !new RegExp(`\`${reason}[\`.]`).test(table))).toEqual([]);
+});
