@@ -28,7 +28,7 @@ const IN_FORCE_SECONDS = 12;
 /** The class of an attempt that found no such file: believed when the next one finds none either. */
 const MISSED = 'blob.not_found';
 /**
- * At full backoff two days: a store that is away for a night leaves nothing for a person to do. With a third of
+ * 20 to 40 hours, by the jitter: a store that is away for a night leaves nothing for a person to do. With a third of
  * all calls failing, one entry in half a million gets here.
  */
 export const MOST_ATTEMPTS = 20;

@@ -1,7 +1,7 @@
 /**
  * What a run keeps in Redis, one lease and one cursor a policy:
  *   <prefix><policy>:lease   the holder's token (its run id and a secret), expires after LEASE_MS, renewed with each batch
- *   <prefix><policy>:cursor  JSON of Cursor, expires after CURSOR_DAYS
+ *   <prefix><policy>:cursor  JSON of Cursor, expires after CURSOR_SECONDS
  * Each change is one script, so it is atomic and safe to repeat. Losing either loses time only: the fence in
  * PostgreSQL keeps a lost lease harmless, and a pass without its cursor starts again (R3, R4).
  */

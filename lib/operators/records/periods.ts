@@ -5,7 +5,7 @@
 export interface OwnRecords {
   readonly kind: string;
   readonly keepDays: number;
-  /** In plain words, for the answer of the job and docs/RUNBOOK.md. */
+  /** In plain words, for docs/DATA-MODEL.md. */
   readonly what: string;
 }
 
