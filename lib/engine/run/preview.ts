@@ -4,8 +4,7 @@
  * run would before its first delete: what keeps the policy from deleting is an error here too, however much it counted.
  */
 import { z } from 'zod';
-import type { Problem } from '../../platform/errors';
-import { DatabaseError } from '../../platform/errors';
+import { codeOf, DatabaseError, type Problem } from '../../platform/errors';
 import type { Ending, Preview } from '../../platform/outcome';
 import { oneRow, query } from '../../platform/query';
 import { sql, utc } from '../../platform/sql';
@@ -222,8 +221,11 @@ export class DryRun {
   async #record({ outcome, reason }: Ending, result: RunResult, finishedAt: Date): Promise<void> {
     const { session, start, log } = this.run;
     const record = { ...start, finishedAt, outcome, reason, asOf: this.#asOf };
-    await recordPreview(session.database, record, result.preview!, result.slaStatus).catch(() =>
-      log.warn({ event: 'run.unrecorded' }, '[DRY RUN] the record of this dry run could not be written'),
+    await recordPreview(session.database, record, result.preview!, result.slaStatus).catch((error: unknown) =>
+      log.warn(
+        { event: 'run.unrecorded', error_code: codeOf(error) },
+        '[DRY RUN] the record of this dry run could not be written',
+      ),
     );
   }
 }

@@ -2,12 +2,11 @@
 import { z } from 'zod';
 import type { Database } from '../../platform/database';
 import type { Kept, KeptBelow, Outcome, Preview, SlaStatus } from '../../platform/outcome';
-import { nothing, oneRow, type Query, query, rows } from '../../platform/query';
+import { nothing, oneRow, type Query, query } from '../../platform/query';
 import { ask, askOne } from '../../platform/session';
 import { type Sql, sql, typed, utc } from '../../platform/sql';
 import { PROGRESS, Progress } from '../statement/pressure';
 import { SERVER, Server } from '../statement/server';
-import { newestRuns } from './newest';
 
 /** Beginning and ending wait for a batch of an earlier run that is still under way. */
 export const BEGIN = { statementMs: 15_000, lockMs: 10_000 };
@@ -112,36 +111,3 @@ export async function recordPreview(
     ${r.outcome}, ${r.reason}, ${JSON.stringify(preview)}::jsonb, ${JSON.stringify(preview.kept)}::jsonb, ${slaStatus})`;
   await askOne(database, query(recorded, nothing), BEGIN);
 }
-
-const RecentRun = z.object({
-  id: z.string(),
-  policy: z.string(),
-  mode: z.enum(['delete', 'dry_run']),
-  trigger: z.string(),
-  actor: z.string(),
-  started_at: z.string(),
-  finished_at: z.string().nullable(),
-  outcome: z.enum(['succeeded', 'interrupted', 'skipped', 'errored']).nullable(),
-  reason: z.string().nullable(),
-  batches: count,
-  deleted: count,
-  files_queued: count,
-  bytes_freed: count,
-  kept: z.record(z.string(), count),
-  duration_seconds: z.coerce.number().nullable(),
-  sla_status: z.string().nullable(),
-});
-export type RecentRun = z.infer<typeof RecentRun>;
-
-/** The newest runs of each policy, newest first. */
-export const recentRuns = (database: Database, perPolicy: number): Promise<RecentRun[]> =>
-  askOne(
-    database,
-    query(
-      sql`select r.id::text, r.policy, r.mode, r.trigger, r.actor, r.started_at::text, r.finished_at::text, r.outcome, r.reason,
-            r.batches, r.deleted::text, r.files_queued::text, r.bytes_freed::text, r.kept, r.duration_seconds, r.sla_status
-          from retention.policy_state s cross join lateral ${newestRuns(sql`s.policy`, perPolicy)} r order by r.policy, r.started_at desc`,
-      rows(RecentRun),
-    ),
-    { statementMs: 5_000, readOnly: true },
-  );

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { restoreRow } from '@/lib/engine/restoration';
 import { acquire, readProgress } from '@/lib/engine/run/checkpoint';
-import { recentRuns } from '@/lib/engine/run/record';
 import { runPolicy } from '@/lib/engine/run/run';
 import type { Policy } from '@/lib/policies/contract';
 import { DAY, type Engine, engine, govern, left, NOW, runRequest, things } from '../../support/engine';
@@ -33,17 +32,6 @@ it('a cursor that nobody can read counts as none', async () => {
     running: false,
     cursor: null,
   });
-});
-
-it('the newest runs of each policy are told, newest first', async () => {
-  await things(e.db, [40 * DAY]);
-  await e.run(policy);
-  await e.run(policy, { dryRun: true });
-  expect(await recentRuns(e.services.database, 2)).toMatchObject([
-    { policy: 'things' },
-    { policy: 'things' },
-  ]);
-  expect(await recentRuns(e.services.database, 1)).toHaveLength(1);
 });
 
 it('a dry run whose record cannot be written still tells what it found', async () => {

@@ -64,7 +64,7 @@ it('takes references in the order of the key, whatever order the constraint has,
   await e.db.sql(`create table cc (id int primary key, parent_id int, tenant int,
     foreign key (parent_id, tenant) references cp (id, tenant) on delete cascade)`);
   await e.db.sql('create index on cp (at, tenant, id); create index on cc (tenant, parent_id)');
-  await e.db.sql('create unique index on cp (id, tenant)').catch(() => undefined);
+  await e.db.sql('create unique index on cp (id, tenant)');
   await e.db.sql('grant select, update, delete on cp, cc to lapse_app');
   await e.db.sql('insert into cp values (1, 2, $1), (2, 1, $2)', [old, ago(0)]);
   await e.db.sql('insert into cc values (10, 2, 1), (20, 1, 2), (21, 1, 2)');
