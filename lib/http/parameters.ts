@@ -16,7 +16,7 @@ const RunParameters = z.strictObject({
     .default(false),
   /** Rows of the governed table this run may delete at most. */
   limit: whole(1, 100_000_000).optional(),
-  /** Rows a batch. The ceiling is that of the adaptive size. */
+  /** Rows a batch, exactly: it does not adapt. The ceiling is that of CLEANUP_BATCH_SIZE. */
   batchSize: whole(1, 10_000).optional(),
   /** Seconds this run may take; the function's own limit stays. */
   maxSeconds: whole(1, 1_800).optional(),

@@ -97,7 +97,7 @@ const Environment = z.object({
   LAPSE_COOLING_OFF_DAYS: whole(0, 365).default(7),
   /** PostgreSQL is asked by each job at least this often, whatever is known; 0: by each call, as if nothing were known. */
   LAPSE_SAFETY_LOOK_HOURS: whole(0, 168).default(24),
-  /** Named operators of the control endpoints: name:sha256 of the token in hex, comma separated. */
+  /** Named operators: name:role:sha256 of the token in hex, comma separated; the role may be left out. */
   LAPSE_OPERATORS: operatorList.default([]),
   /** Ed25519 private key, PKCS #8 in base64: signs the exported head of the audit chain. */
   LAPSE_AUDIT_SIGNING_KEY: signingKey.optional(),
