@@ -5,9 +5,8 @@
 import { z } from 'zod';
 import { STEPS } from '../engine/guard/rollout';
 import { RequestError } from '../platform/errors';
-import { demand, type Permission, type Role } from '../platform/settings/roles';
+import { demand, type Permission } from '../platform/settings/roles';
 import { giveApproval, raiseRollout, withdrawApproval } from './approvals';
-import type { Acting } from './carry-out';
 import {
   endExtension,
   placeHold,
@@ -20,6 +19,7 @@ import {
 import { assignLetter, discardLetter, retryLetter, retryLetters } from './letters';
 import { removePermanent } from './permanent';
 import { restore } from './restore';
+import type { Deciding } from './shortening';
 import { Written } from './subject';
 import { closeBreakerOf, pausePolicy, releaseLease, resumeAll, resumePolicy, stopAll } from './switches';
 import { words } from './words';
@@ -41,14 +41,14 @@ const letter = { kind: z.enum(['row', 'file']), id: words(40) };
 const action = <S extends z.ZodRawShape, R>(
   needs: Permission,
   shape: S,
-  act: (acting: Acting, input: z.output<z.ZodObject<S>>) => Promise<R>,
+  act: (acting: Deciding, input: z.output<z.ZodObject<S>>) => Promise<R>,
 ) => {
   const schema = z.strictObject({ action: z.string(), reason, ...shape });
   return {
     needs,
     fields: ['reason', ...Object.keys(shape)],
     parse: (body: unknown) => schema.safeParse(body),
-    act: (acting: Acting, input: unknown) => act(acting, input as z.output<z.ZodObject<S>>),
+    act: (acting: Deciding, input: unknown) => act(acting, input as z.output<z.ZodObject<S>>),
   };
 };
 
@@ -160,10 +160,7 @@ function letterId(letter: { kind: 'row' | 'file'; id: string }): string {
 }
 
 /** Runs one action. Throws RequestError that names the field at fault; then nothing was changed. */
-export async function takeAction(
-  acting: Omit<Acting, 'reason'> & { readonly roles: readonly Role[] },
-  body: unknown,
-): Promise<unknown> {
+export async function takeAction(acting: Omit<Deciding, 'reason'>, body: unknown): Promise<unknown> {
   const name = (body as { action?: unknown } | null)?.action;
   const known = typeof name === 'string' && Object.hasOwn(ACTIONS, name);
   if (!known) {

@@ -9,6 +9,7 @@ import { tableLabel, typed } from '../platform/sql';
 import { type Acting, type Done, decide, decideEach } from './carry-out';
 import type { Cover } from './coverage';
 import { type Reached, reachItem, reachScope, storedAs } from './reach';
+import { type Deciding, demandToShortenExtension, demandToShortenPeriod } from './shortening';
 import type { Written } from './subject';
 import { allTargets, extensionTargets, itemTargets, tenantTarget } from './targets';
 
@@ -89,12 +90,13 @@ export async function reviewHold(acting: Acting, id: string, reviewAt: string): 
 }
 
 export async function setExtension(
-  by: Acting,
+  by: Deciding,
   request: { table: string; key: Written; keepUntil: string; force: boolean },
 ): Promise<Done & { covers: readonly Cover[] }> {
   const [acting, e] = await atTable(by, request);
   const targets = extensionTargets(acting.services.policies, e.table);
   const { subjects, covers } = await reachItem(acting.services, 'key', e.key, targets, e.force);
+  await demandToShortenExtension(acting, { ...e, key: subjects[0]! });
   const done = await decide(acting, 'set_extension', [
     e.table,
     subjects[0]!,
@@ -116,16 +118,14 @@ export async function endExtension(by: Acting, request: { table: string; key: Wr
 }
 
 export async function setOverride(
-  acting: Acting,
+  acting: Deciding,
   o: { policy: string; tenant: Written; keepDays: number | null; force: boolean },
 ): Promise<Done & { covers: readonly Cover[] }> {
   const target = tenantTarget(acting.services.policies, o.policy);
   const { subjects, covers } = await reachItem(acting.services, 'tenant', o.tenant, [target], o.force);
-  const done = await decide(acting, 'set_override', [
-    o.policy,
-    subjects[0]!,
-    typed(o.keepDays === null ? null : o.keepDays * 86_400, 'bigint'),
-  ]);
+  const seconds = o.keepDays === null ? null : o.keepDays * 86_400;
+  await demandToShortenPeriod(acting, { policy: o.policy, tenant: subjects[0]!, seconds });
+  const done = await decide(acting, 'set_override', [o.policy, subjects[0]!, typed(seconds, 'bigint')]);
   return { ...done!, covers };
 }
 
@@ -143,10 +143,10 @@ export async function removeOverride(
 }
 
 /** A partition's name stands for its table's, in what is asked and in what the policies declare. */
-async function atTable<R extends { table?: string | undefined }>(
-  acting: Acting,
+async function atTable<A extends Acting, R extends { table?: string | undefined }>(
+  acting: A,
   request: R,
-): Promise<[Acting, R]> {
+): Promise<[A, R]> {
   if (request.table === undefined) return [acting, request];
   const { database, policies } = acting.services;
   const services = { ...acting.services, policies: await atRoots(database, policies) };

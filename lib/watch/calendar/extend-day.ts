@@ -91,7 +91,12 @@ export async function extendDay(
   request: DayOf & { readonly keepUntil: string; readonly digest: string },
 ): Promise<Done & { readonly kept: number }> {
   const { services } = acting;
-  const { policy, keys, more, digest } = await comingDay(services, request);
+  const { policy, at, keys, more, digest } = await comingDay(services, request);
+  // An extension that one of them has ends by then: a later day cannot end it earlier.
+  if (new Date(request.keepUntil) <= at) {
+    const message = 'keepUntil must be after the day on which these rows are due; nothing was changed';
+    throw new RequestError(422, 'not_longer', message, 'keepUntil');
+  }
   if (more) {
     const most = MOST_EXTENDED.toLocaleString('en-US');
     throw new RequestError(

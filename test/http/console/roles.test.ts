@@ -10,7 +10,7 @@ import { operatorList } from '@/lib/platform/settings/operators';
 import { demand, may, type Permission, ROLES } from '@/lib/platform/settings/roles';
 import type { Services } from '@/lib/services';
 import { CONSOLE_ENV, STAFF, type Staff } from '@/test/support/console';
-import { type Engine, engine, govern } from '@/test/support/engine';
+import { DAY, type Engine, engine, govern, things } from '@/test/support/engine';
 
 let e: Engine;
 let s: Services;
@@ -76,6 +76,54 @@ describe('the operators’ endpoints', () => {
       if (!(refused as readonly string[]).includes(who))
         expect(await send(control().POST, who, body)).not.toBe(403);
     }
+  });
+
+  it('an extension is set to an earlier day by who may approve only, as it is ended', async () => {
+    const [key] = await things(e.db, [40 * DAY]);
+    const until = (keepUntil: string, who: Staff) =>
+      send(control().POST, who, { action: 'extension.set', table: 'public.things', key, keepUntil, reason });
+    const end = { action: 'extension.end', table: 'public.things', key, reason };
+    expect(await until('2099-06-01T00:00:00Z', 'otto')).toBe(200);
+    expect(await until('2099-01-01T00:00:00Z', 'otto')).toBe(403);
+    expect(await send(control().POST, 'otto', end)).toBe(403);
+    expect(
+      await e.db.sql('select keep_until = $1 as stays from retention.extension', ['2099-06-01Z']),
+    ).toEqual([{ stays: true }]);
+    expect(await until('2099-07-01T00:00:00Z', 'otto')).toBe(200);
+    expect(await until('2099-01-01T00:00:00Z', 'maria')).toBe(200);
+  });
+
+  it('an organization gets a shorter period by who may approve only, as its own is taken away', async () => {
+    await e.db.sql(`create table orgs (id uuid primary key default gen_random_uuid(), plan text);
+      grant select on orgs to lapse_app`);
+    const [org] = await e.db.sql<{ id: string }>("insert into orgs (plan) values ('free') returning id");
+    const orgs = { schema: 'public', name: 'orgs' };
+    const tenants = {
+      table: orgs,
+      key: { column: 'id', type: 'uuid' },
+      column: 'org',
+      label: 'o.plan',
+      judgedBy: [orgs],
+    };
+    const rules = [{ label: 'free', keepFor: { seconds: 30 * DAY }, match: {} }];
+    s = { ...s, policies: [{ ...s.policies[0]!, rules, tenants }] };
+    const period = (keepDays: number, who: Staff) =>
+      send(control().POST, who, {
+        action: 'override.set',
+        policy: 'things',
+        tenant: org!.id,
+        keepDays,
+        reason,
+      });
+    expect(await period(29, 'otto')).toBe(403);
+    expect(await period(30, 'otto')).toBe(200);
+    expect(await period(-1, 'otto')).toBe(200);
+    expect(await period(36_500, 'otto')).toBe(403);
+    expect(await period(60, 'maria')).toBe(200);
+    expect(await period(59, 'otto')).toBe(403);
+    expect(await e.db.sql('select keep_seconds::int from retention.period_override')).toEqual([
+      { keep_seconds: 60 * DAY },
+    ]);
   });
 
   it('shows counts to every role, and the trail of single records not to a viewer', async () => {

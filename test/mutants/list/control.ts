@@ -265,4 +265,28 @@ export const controlMutants: readonly Mutant[] = [
     replace: 'return null;',
     tests: ['test/http/operator-route.test.ts:who may act'],
   },
+  {
+    id: 'SH01',
+    promise: 'Who may not approve keeps nothing shorter than it is kept now.',
+    file: 'lib/operators/shortening.ts',
+    find: "if (may(acting.roles, 'approve')) return;",
+    replace: "if (may(acting.roles, 'operate')) return;",
+    tests: ['test/http/console/roles.test.ts'],
+  },
+  {
+    id: 'SH02',
+    promise: 'Shorter than forever is shorter.',
+    file: 'lib/operators/shortening.ts',
+    find: 'select keep_seconds is null or keep_seconds >',
+    replace: 'select keep_seconds >',
+    tests: ['test/http/console/roles.test.ts'],
+  },
+  {
+    id: 'SH03',
+    promise: 'The rows of a day are kept beyond that day or not at all.',
+    file: 'lib/watch/calendar/extend-day.ts',
+    find: 'if (new Date(request.keepUntil) <= at) {',
+    replace: 'if (new Date(request.keepUntil) < services.clock()) {',
+    tests: ['test/watch/calendar/extend-day.test.ts'],
+  },
 ];

@@ -84,6 +84,24 @@ it('keeps the rows of the day and of the organization, no other, each with an en
   });
 });
 
+it('to no later day than the one they are due on changes nothing, not even an extension of before', async () => {
+  await plain();
+  const [key] = await put(ACME, 40);
+  const until = later(1).toISOString();
+  await e.db.sql(
+    `insert into retention.extension (table_name, row_key, keep_until, reason, extended_by) values ('public.things', $1, $2, 'x', 'bob')`,
+    [key, until],
+  );
+  const about = { policy: 'things', organization: ACME, day: '2026-03-03' };
+  const { digest } = await comingDay(e.services, about);
+  await expect(
+    extendDay(as('alice'), { ...about, keepUntil: later(0.5).toISOString(), digest }),
+  ).rejects.toMatchObject({ status: 422, field: 'keepUntil' });
+  expect(
+    await e.db.sql('select keep_until = $1 as stays, extended_by from retention.extension', [until]),
+  ).toEqual([{ stays: true, extended_by: 'bob' }]);
+});
+
 it('of a day with other rows than were looked at keeps none', async () => {
   await plain();
   await put(ACME, 28.5);
