@@ -74,7 +74,12 @@ export async function count(services: Asked, wanted: readonly Spelled[]): Promis
 
 function grouped<T>(all: readonly T[], by: (x: T) => string): T[][] {
   const groups = new Map<string, T[]>();
-  for (const x of all) groups.set(by(x), [...(groups.get(by(x)) ?? []), x]);
+  for (const x of all) {
+    const key = by(x);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [x]);
+    else group.push(x);
+  }
   return [...groups.values()];
 }
 
@@ -141,11 +146,11 @@ const chunked = <T>(all: readonly T[]): T[][] =>
     all.slice(i * A_STATEMENT, (i + 1) * A_STATEMENT),
   );
 
-const formsOf = (group: readonly Spelled[], lines: readonly Line[]): Counted[] =>
-  group.map((spelled, i) => ({
-    spelled,
-    forms: new Map(lines.filter((l) => l.n === i + 1).map((l) => [l.form, l.rows])),
-  }));
+function formsOf(group: readonly Spelled[], lines: readonly Line[]): Counted[] {
+  const counted = group.map((spelled) => ({ spelled, forms: new Map<string, number>() }));
+  for (const { n, form, rows: found } of lines) counted[n - 1]!.forms.set(form, found);
+  return counted;
+}
 
 /** Too slow, locked, or a table that Lapse may not read: the hold is placed nevertheless. */
 const cannotTell = (error: unknown): boolean =>

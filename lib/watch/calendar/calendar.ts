@@ -157,8 +157,14 @@ const nameOf = (leg: Leg): string => (hasOneCutoff(leg) ? leg.rule.label : leg.k
 /** Organizations times days in one request: probes of an index. */
 const PROBES = 7_000;
 
+/** Some organizations are looked at while the next are found: whoever waits for a month waits for the longest of both. */
+const addTenants = (services: Services, leg: OneLeg, ask: Asked): Promise<unknown> =>
+  pMap(tenantsOf(services, leg, ask), (some) => look(services, spansOf(leg, ask, some), undefined), {
+    concurrency: AT_ONCE,
+  });
+
 /** Only organizations that have a row old enough: however many there are, the others take one probe together with the next. */
-async function addTenants(services: Services, leg: OneLeg, ask: Asked): Promise<void> {
+async function* tenantsOf(services: Services, leg: OneLeg, ask: Asked): AsyncGenerator<Some> {
   const days = ask.on === undefined ? leg.moments.length : 1;
   const most = Math.max(1, Math.floor(PROBES / days));
   let behind: string | null = null;
@@ -168,7 +174,7 @@ async function addTenants(services: Services, leg: OneLeg, ask: Asked): Promise<
       return;
     }
     const { some, last, ended }: Next = await nextTenants(services, leg, behind, most);
-    if (some !== null) await look(services, spansOf(leg, ask, some), undefined);
+    if (some !== null) yield some;
     if (ended || last === null) return;
     behind = last;
   }
