@@ -7,6 +7,7 @@ import { forbidden, notFound, unstable_rethrow } from 'next/navigation';
 import type { ReactNode } from 'react';
 import { unread } from '@/lib/http/console/reading';
 import { setStatus } from '@/lib/http/page-status';
+import { RequestError } from '@/lib/platform/errors';
 import { services } from '@/lib/services';
 import PageForbidden from './forbidden';
 import NothingHere from './not-found';
@@ -47,7 +48,8 @@ export const shown =
         const { words, toNext } = INSTEAD[error.status];
         return (await isSet(error.status)) ? words : toNext();
       }
-      if (!(await isSet(500))) throw error;
+      // What was asked for may be at fault.
+      if (!(await isSet(error instanceof RequestError ? error.status : 500))) throw error;
       return <Failure of={await unread(services(), 'This page', error)} />;
     }
   };

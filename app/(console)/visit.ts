@@ -1,7 +1,7 @@
 /** What every page of the console asks first: who reads it, and may they. Nothing is read for anyone else. */
 import { cookies } from 'next/headers';
 import { redirect } from 'next/navigation';
-import { SAID_COOKIE, type Said, whatWasSaid } from '@/lib/http/console/said';
+import { SAID_COOKIE, type Said, UNSENT_COOKIE, whatWasSaid } from '@/lib/http/console/said';
 import { SESSION_COOKIE, type Who, whoHas } from '@/lib/http/console/session';
 import type { Permission } from '@/lib/platform/settings/roles';
 import { type Services, services } from '@/lib/services';
@@ -39,7 +39,9 @@ export async function visit(path: string, searched: Searched, needs: Permission 
   if (!who.may(needs)) notAllowed();
   const s = services();
   const now = s.clock();
-  const said = await whatWasSaid(jar.get(SAID_COOKIE)?.value, asked.said, s.settings.sessionSecret, now);
+  const told = (cookie: string) =>
+    whatWasSaid(jar.get(cookie)?.value, asked.said, s.settings.sessionSecret, now);
+  const said = (await told(SAID_COOKIE)) ?? (await told(UNSENT_COOKIE));
   return { who, services: s, now, asked, said };
 }
 

@@ -2,7 +2,7 @@
 import type { Metadata } from 'next';
 import { cookies } from 'next/headers';
 import { placeOf } from '@/lib/http/console/place';
-import { SAID_COOKIE, whatWasSaid } from '@/lib/http/console/said';
+import { SAID, SAID_COOKIE, UNSENT_COOKIE, whatWasSaid } from '@/lib/http/console/said';
 import { ownPath } from '@/lib/http/console/same-origin';
 import { OFF } from '@/lib/http/console/scripts';
 import { services } from '@/lib/services';
@@ -11,13 +11,18 @@ export const metadata: Metadata = { title: 'Sign in' };
 
 export default async function SignIn({ searchParams }: PageProps<'/sign-in'>) {
   const { settings, clock } = services();
-  const { back, said: number } = await searchParams;
-  const said = await whatWasSaid(
-    (await cookies()).get(SAID_COOKIE)?.value,
-    typeof number === 'string' ? number : undefined,
-    settings.sessionSecret,
-    clock(),
-  );
+  const { back: given, said: number } = await searchParams;
+  const back = ownPath(typeof given === 'string' ? given : '/');
+  const jar = await cookies();
+  const told = (cookie: string, id: unknown) =>
+    whatWasSaid(
+      jar.get(cookie)?.value,
+      typeof id === 'string' ? id : undefined,
+      settings.sessionSecret,
+      clock(),
+    );
+  const said = await told(SAID_COOKIE, number);
+  const unsent = await told(UNSENT_COOKIE, new URL(back, 'http://console').searchParams.get(SAID));
   const place = placeOf(settings);
   return (
     <main className="mx-auto grid max-w-md gap-4 px-4 py-12">
@@ -25,6 +30,11 @@ export default async function SignIn({ searchParams }: PageProps<'/sign-in'>) {
       <p className="text-quiet">
         Deployment: <strong className="text-ink">{place.name}</strong>. {place.note ?? 'Runs delete here.'}
       </p>
+      {unsent && (
+        <p id="unsent" role="alert" className="rounded-lg border-l-4 border-bad bg-surface p-3">
+          ✕ Not done: {unsent.text}
+        </p>
+      )}
       {settings.sessionSecret === undefined ? (
         <Missing name="LAPSE_SESSION_SECRET" command="openssl rand -base64 48">
           It encrypts the sessions of the console. The rest of Lapse works without it.
@@ -38,7 +48,7 @@ export default async function SignIn({ searchParams }: PageProps<'/sign-in'>) {
         </Missing>
       ) : (
         <form id="sign-in" method="post" action="/acts/sign-in" className="grid gap-3">
-          <input type="hidden" name="back" value={ownPath(typeof back === 'string' ? back : '/')} />
+          <input type="hidden" name="back" value={back} />
           {/* Such a browser gets every page whole. */}
           <noscript>
             <input type="hidden" name="scripts" value={OFF} />

@@ -5,8 +5,18 @@ import { z } from 'zod';
  * A NUL cannot be stored, and other control characters would forge lines of an export. What turns the direction of text shows a
  * second operator other words than those that are recorded.
  */
-export const isPlain = (text: string): boolean => !/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u.test(text);
+const NOT_PLAIN = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+export const isPlain = (text: string): boolean => text.search(NOT_PLAIN) < 0;
 export const PLAIN = 'must not hold control characters, nor those that turn the direction of text';
+
+/** What can be recorded of it, for what must not be refused because of its words. */
+export const recordable = (text: string, most: number): string =>
+  text
+    .replace(NOT_PLAIN, ' ')
+    .trim()
+    .slice(0, most)
+    .replace(/\p{Surrogate}/gu, '')
+    .trim();
 
 export const words = (most: number) =>
   z

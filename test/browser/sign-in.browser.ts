@@ -39,6 +39,31 @@ it('signing out ends it, for every page of the window', async () => {
   expect(new URL(page.url()).pathname).toBe('/sign-in');
 });
 
+it('a form that is sent when the session has ended is not done, says so, and comes back after the sign-in as it was typed', async () => {
+  const window = await c.as('otto', 'phone');
+  const { page, context } = window;
+  await page.goto('/holds/new');
+  await page.getByLabel('Of a user').check();
+  await page.getByLabel('Id').fill('somebody');
+  await page.getByLabel('Reason').fill('HOLD-7');
+  await context.clearCookies();
+  await page.getByRole('button', { name: 'Place the hold' }).click();
+  await page.waitForURL('**/sign-in?**');
+  expect(await page.locator('#unsent').innerText()).toContain('nothing was changed');
+  expect(await axeFaults(page)).toEqual([]);
+  for (const token of ['not-a-token-of-anyone', c.scene.tokens.otto]) {
+    await page.getByLabel('Operator token').fill(token);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.locator(token === c.scene.tokens.otto ? '#said' : '#refused').waitFor();
+  }
+  expect(await page.locator('#said').innerText()).toContain('Not done: The session had ended');
+  expect(await page.getByLabel('Of a user').isChecked()).toBe(true);
+  expect(await page.getByLabel('Id').inputValue()).toBe('somebody');
+  expect(await page.getByLabel('Reason').inputValue()).toBe('HOLD-7');
+  expect(await c.db.sql(`select from retention.hold where reason = 'HOLD-7'`)).toEqual([]);
+  expect(window.violations).toEqual([]);
+});
+
 it('a chosen color scheme stays, whatever the system says', async () => {
   const { page } = await c.as('vera', 'light');
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

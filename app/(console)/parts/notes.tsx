@@ -20,9 +20,11 @@ export const Failure = ({ of: { what, code, step, reference } }: { of: Failed })
     <p className="wrap-anywhere">
       ✕ {what} could not be read (<code>{code}</code>). Nothing was changed. {step}
     </p>
-    <p className="text-sm text-quiet">
-      Reference: <code>{reference}</code>, in the log of this deployment and in Sentry.
-    </p>
+    {reference && (
+      <p className="text-sm text-quiet">
+        Reference: <code>{reference}</code>, in the log of this deployment and in Sentry.
+      </p>
+    )}
     {/* biome-ignore lint/a11y/useValidAnchor: this page itself, with its parameters */}
     <a href="" className="inline-flex min-h-11 items-center text-link underline">
       Try again

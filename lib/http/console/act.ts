@@ -2,7 +2,7 @@
  * What a form of the console does: a POST to a stable address, which a tab left open over a new deployment still reaches,
  * answered with 303 to the page that shows what happened. In this order, and nothing is read or done before: the form is of
  * this site, its sender is signed in, may act here, has the role, does not act too often, and filled in every field. What is
- * refused leads back to the form with what was typed.
+ * refused leads back to the form with what was typed, also by way of the sign-in where the session had ended.
  */
 import type { z } from 'zod';
 import type { Acting } from '../../operators/carry-out';
@@ -16,9 +16,10 @@ import { answered, failed, flushed, type Handler } from '../answered';
 import { cookieIn } from './cookies';
 import { type Fields, readForm } from './form';
 import { isPreview } from './place';
-import { type Said, say } from './said';
+import { type Said, say, UNSENT_COOKIE } from './said';
 import { refuseOtherSites } from './same-origin';
 import { SESSION_COOKIE, type Who, whoHas } from './session';
+import { whyUnread } from './unread';
 
 /** Who acts, with what. */
 export interface By {
@@ -55,7 +56,7 @@ export const actRoute = <F extends z.ZodType>(
     const s = made();
     const who = await whoHas(cookieIn(request.headers.get('cookie'), SESSION_COOKIE), s.settings, s.clock());
     const { form, ...typed } = await readForm(request);
-    if (who === null) return seeOther(`/sign-in?back=${encodeURIComponent(act.back(typed))}`);
+    if (who === null) return unsent(act.back(typed), { typed: keptOf(typed), ...named(form) }, s);
     if (isPreview(s.settings) && !act.onPreview) throw onPreview();
     demand(who, act.needs);
     const log = s.log.child({ correlation_id: correlationId, script: 'console' });
@@ -70,6 +71,22 @@ export const actRoute = <F extends z.ZodType>(
     return seeOther(location, [cookie]);
   }),
 });
+
+const ENDED =
+  'The session had ended before this was sent, and nothing was changed. What you typed is kept: look at it, and send it again.';
+
+/** To the sign-in, which says that nothing was done, and from there to the form as it was sent. */
+async function unsent(
+  back: string,
+  sent: Pick<Said, 'typed' | 'form'>,
+  { settings: { sessionSecret }, clock }: Services,
+): Promise<Response> {
+  const toSignIn = (path: string) => `/sign-in?back=${encodeURIComponent(path)}`;
+  if (sessionSecret === undefined) return seeOther(toSignIn(back));
+  const said = { ...sent, done: false, text: ENDED };
+  const { location, cookie } = await say(said, back, sessionSecret, clock(), UNSENT_COOKIE);
+  return seeOther(toSignIn(location), [cookie]);
+}
 
 /** Each form of the console sends its own id, for the answer to find back to it. */
 const named = (form: string | undefined): { form?: string } =>
@@ -117,18 +134,22 @@ function notFilledIn(error: z.ZodError): RequestError {
   return new RequestError(400, 'bad_field', `${field}: ${issue.message}`, field);
 }
 
+const keptOf = (typed: Fields): Fields =>
+  Object.fromEntries(Object.entries(typed).filter(([name]) => !SECRET_FIELDS.includes(name)));
+
 /** Words that Lapse did not choose are not shown: the log has them, under the reference. */
 function refused(error: unknown, { services: { log }, correlationId }: By, typed: Fields): Said {
-  const kept = Object.fromEntries(Object.entries(typed).filter(([name]) => !SECRET_FIELDS.includes(name)));
+  const kept = keptOf(typed);
   if (error instanceof RequestError) {
     log.info({ event: 'act.refused', error_code: error.code, field: error.field }, error.code);
     return { done: false, text: error.message, ...(error.field ? { field: error.field } : {}), typed: kept };
   }
   failed(error, { script: 'console', correlationId }, log, 'act.failed');
+  const { code, step } = whyUnread(error);
   const unknown = error instanceof DatabaseError && error.failure === 'unknown';
   const outcome = unknown
-    ? 'The answer was lost: this may have been done or not; look before you try again.'
-    : 'This was not done, and nothing was changed.';
+    ? `The answer was lost (${code}): this may have been done or not; look before you try again. As long as the database is down, nothing is deleted.`
+    : `This was not done, and nothing was changed (${code}). ${step}`;
   return { done: false, text: `${outcome} Reference: ${correlationId}`, typed: kept };
 }
 

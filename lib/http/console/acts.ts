@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { pausePolicy, resumeAll, resumePolicy, stopAll } from '../../operators/switches';
-import { words } from '../../operators/words';
+import { recordable, words } from '../../operators/words';
 import { RequestError } from '../../platform/errors';
 import { type Services, services } from '../../services';
 import { actRoute } from './act';
@@ -14,12 +14,13 @@ import { ownPath } from './same-origin';
 const STOPPED = 'stopped in the console';
 const RESUMED = 'resumed in the console';
 
+const MOST = 500;
+/** A line pasted from a log must not keep anyone from stopping: what cannot be recorded of it is left out. */
 const reason = (otherwise: string) =>
   z
     .string()
-    .trim()
-    .transform((given) => given || otherwise)
-    .pipe(words(500))
+    .transform((given) => recordable(given, MOST) || otherwise)
+    .pipe(words(MOST))
     .default(otherwise);
 const back = z.string().optional();
 const onePolicy = (otherwise: string) =>

@@ -15,7 +15,7 @@ const STEPS: readonly [RegExp, string][] = [
   ],
   [
     /^42501$/,
-    'The login of Lapse may not read this. npm run migrate grants what is of schema retention; a table of yours needs GRANT SELECT to lapse_app.',
+    'The login of Lapse lacks a right to this. npm run migrate grants what is of schema retention; a table of yours needs GRANT SELECT to lapse_app.',
   ],
   [/^(28|3D)/, 'The database refused the login: compare DATABASE_URL with the project, and deploy again.'],
   [/^53/, 'The database has no connection, memory or disk left: look at the limits of the project.'],
@@ -26,6 +26,9 @@ const STEPS: readonly [RegExp, string][] = [
   [/^(55P03|40001|40P01)$/, `Something else holds a lock on it. ${AGAIN}`],
   [/^(08|57P)/, `The database was starting, or the connection was lost. ${AGAIN}`],
 ];
+/** Whether it ran is not known; a page only reads. */
+const NO_ANSWER =
+  'The database did not answer: as long as it is down nothing is deleted, and nothing can be stopped either. Try again in a minute; then look at the status of its provider, and compare DATABASE_URL with the project.';
 const REDIS = `Redis did not answer. ${AGAIN} Stop and pause need PostgreSQL only.`;
 const UNKNOWN = `${AGAIN} If it fails again, the log has the error under this reference.`;
 
@@ -36,7 +39,9 @@ export function whyUnread(error: unknown): Unread {
   if (!(error instanceof DatabaseError)) return { code, step: UNKNOWN };
   const { sqlState } = error;
   // Without a code of PostgreSQL the words are those of lib/platform/database.ts, which say what to do.
-  if (sqlState === null) return { code, step: sentence(error.message) };
+  if (sqlState === null) {
+    return { code, step: error.failure === 'unknown' ? NO_ANSWER : sentence(error.message) };
+  }
   const step = STEPS.find(([state]) => state.test(sqlState))?.[1] ?? UNKNOWN;
   return { code: `SQLSTATE ${sqlState}`, step };
 }

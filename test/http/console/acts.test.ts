@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pauseRoute, resumeAllRoute, resumeRoute, stopAllRoute } from '@/lib/http/console/acts';
-import { saidTo } from '@/lib/http/console/said';
+import { SAID, saidTo, UNSENT_COOKIE, whatWasSaid } from '@/lib/http/console/said';
 import type { Services } from '@/lib/services';
-import { CONSOLE_ENV, form, type Staff, shown } from '@/test/support/console';
+import { CONSOLE_ENV, form, ORIGIN, type Staff, shown } from '@/test/support/console';
 import { DAY, govern, things } from '@/test/support/engine';
 import { type Guarded, guarded } from '@/test/support/guarded';
 
@@ -65,6 +65,34 @@ it('what is refused leads back with what was typed', async () => {
   expect(answer.said?.text).toContain('there is no policy "none-such"');
 });
 
+it.each([
+  ['a line of a log, with a tab and a break', 'ERROR\tartifacts\nlost rows', 'ERROR artifacts lost rows'],
+  ['words that turn their direction', '\u202eabc', 'abc'],
+  ['a text that is longer than a reason may be', 'x'.repeat(501), 'x'.repeat(500)],
+  ['a sign that is cut in two at the end', `${'x'.repeat(499)}\u{1f6d1}`, 'x'.repeat(499)],
+])('stops whatever was given as the reason: %s', async (_, reason, recorded) => {
+  expect((await shown(s, await send('stop-all', 'otto', { reason }))).said).toMatchObject({ done: true });
+  const [entry] = await e.db.sql('select action, reason from retention.audit_entry order by n desc limit 1');
+  expect(entry).toEqual({ action: 'all.stopped', reason: recorded });
+});
+
+it('what was typed and does not fit into the answer is missed in words, and the rest is there', async () => {
+  const policy = 'none-such';
+  const typed = { policy, reason: 'r'.repeat(300), more: 'm'.repeat(3_000) };
+  const { said } = await shown(s, await send('pause', 'otto', typed));
+  expect(said?.typed).toEqual({ policy, reason: typed.reason });
+  expect(said?.text).toContain('Not all that you typed fits');
+});
+
+it('what the database kept from being done says the next step, and comes back', async () => {
+  await e.db.sql('alter table retention.kill_switch rename to elsewhere');
+  const { said } = await shown(s, await send('stop-all', 'otto', { reason: 'legal asks' }));
+  expect(said?.text).toMatch(
+    /^This was not done, and nothing was changed \(SQLSTATE 42P01\).*npm run migrate/,
+  );
+  expect(said?.typed).toEqual({ reason: 'legal asks' });
+});
+
 it('what is answered reaches the form that was sent, and no other of its page', async () => {
   const { said } = await shown(
     s,
@@ -97,10 +125,24 @@ describe('who may', () => {
     },
   );
 
-  it('a form of nobody leads to the sign-in and changes nothing', async () => {
+  it('a form of nobody leads to the sign-in, which says that nothing was done, and then to the form with what was typed', async () => {
     const before = await state();
-    const answer = await shown(s, await send('stop-all', null));
-    expect([answer.status, answer.path, await state()]).toEqual([303, '/sign-in', before]);
+    const sent = { policy: thing(), reason: 'legal asks', token: 'not to be kept', form: 'pause' };
+    const answer = await send('pause', null, { ...sent, back: '/policies/x' });
+    const to = new URL(answer.headers.get('location')!, ORIGIN);
+    expect([answer.status, to.pathname, await state()]).toEqual([303, '/sign-in', before]);
+    const back = new URL(to.searchParams.get('back')!, ORIGIN);
+    const [name, value] = answer.headers.getSetCookie()[0]!.split(';')[0]!.split(/=(.*)/s);
+    expect([name, back.pathname]).toEqual([UNSENT_COOKIE, '/policies/x']);
+    const { settings, clock } = s;
+    const id = back.searchParams.get(SAID)!;
+    const said = await whatWasSaid(value, id, settings.sessionSecret, clock());
+    expect(said).toMatchObject({ done: false, text: expect.stringContaining('nothing was changed') });
+    expect(saidTo(said, 'pause')?.typed).toEqual({
+      policy: thing(),
+      reason: 'legal asks',
+      back: '/policies/x',
+    });
   });
 
   it('nothing is decided on a preview deployment', async () => {

@@ -64,6 +64,26 @@ it('a read that is refused, or that waits for Redis, says so in words of ours', 
   });
 });
 
+it('where the database gives no answer the step says what that means for what deletes and what stops', async () => {
+  const failed = await reading({ log: createLog({ level: 'silent' }) }, 'It', async () => {
+    throw new DatabaseError('unknown', null, 'no answer from the database (TypeError)');
+  });
+  expect(failed).toMatchObject({
+    code: 'database.unknown',
+    step: expect.stringContaining('nothing is deleted'),
+  });
+});
+
+it('what is asked for wrongly is no failure: it has no reference, and Sentry is not told', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } });
+  const failed = await reading({ log }, 'It', async () => {
+    throw new RequestError(400, 'bad_parameter', 'days must be a whole number', 'days');
+  });
+  expect(failed).toMatchObject({ ok: false, reference: null, step: 'Days must be a whole number.' });
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ event: 'read.refused', field: 'days' }]);
+});
+
 it('what Next could not show is in the log under the digest that its page says', async () => {
   const lines: string[] = [];
   const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } });

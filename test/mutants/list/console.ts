@@ -215,4 +215,20 @@ export const consoleMutants: readonly Mutant[] = [
     replace: 'and l.finished_at is not null',
     tests: ['test/watch/backlog/backlog.test.ts'],
   },
+  {
+    id: 'CO43',
+    promise: 'Stopping is never refused because of the words that were given as its reason.',
+    file: 'lib/http/console/acts.ts',
+    find: 'recordable(given, MOST) || otherwise',
+    replace: 'given || otherwise',
+    tests: acts,
+  },
+  {
+    id: 'CO44',
+    promise: 'A token is not kept with a form that was sent after the end of its session.',
+    file: 'lib/http/console/act.ts',
+    find: '{ typed: keptOf(typed), ',
+    replace: '{ typed, ',
+    tests: acts,
+  },
 ];
