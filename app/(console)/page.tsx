@@ -1,4 +1,5 @@
 /** The start: five numbers that can each be bad, the answer box, and every policy, the worst first. No row values, no personal data. */
+
 import type { Metadata } from 'next';
 import { firstSteps } from '@/lib/http/console/first-steps';
 import { numbersOf } from '@/lib/http/console/numbers';
@@ -10,6 +11,7 @@ import { countOf, manyOf, spanOf } from '@/lib/http/console/words';
 import { Ask } from './parts/ask';
 import { Bars } from './parts/bars';
 import { WhatThisBranchChanges } from './parts/branch-plan';
+import { breakable } from './parts/breakable';
 import { FirstSteps } from './parts/first-steps';
 import { Act } from './parts/forms';
 import { Page, Section } from './parts/frame';
@@ -37,7 +39,7 @@ export default shown(async function Policies({ searchParams }: PageProps<'/'>) {
       <Later of={now}>{({ stopped }) => stopped && <Stopped of={stopped} visit={v} />}</Later>
       {isPreview(s.settings) && <WhatThisBranchChanges visit={v} />}
       <FirstSteps of={steps} />
-      <div className="grid grid-cols-2 gap-3 *:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
+      <div className="grid grid-cols-1 gap-3 min-[24rem]:grid-cols-2 min-[24rem]:*:first:col-span-2 lg:grid-cols-5 lg:*:first:col-span-1">
         <Later of={waits}>{({ waiting }) => <Waits waiting={waiting} now={v.now} />}</Later>
         <Later of={now}>{({ policies }) => <PastItsDate policies={policies} />}</Later>
         <Later of={numbers}>
@@ -121,7 +123,7 @@ function PolicyTable({ visit: v, policies }: { visit: Visit; policies: readonly 
 
 const PolicyState = ({ of: { state, share, runId, policy } }: { of: PolicyNow }) => (
   <>
-    <State {...state}>{state.sentence}</State>
+    <State {...state}>{breakable(state.sentence)}</State>
     {share !== null && <Progress share={share} label={`${policy.name}: how far its run is`} />}
     {state.tone === 'run' && runId && <a href={`/runs/${runId}`}>Watch the run</a>}
   </>

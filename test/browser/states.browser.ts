@@ -58,6 +58,9 @@ describe.each(LOOKED)('%s', { timeout: MANY_MS }, (look) => {
       expect([path, said]).toEqual([path, expect.stringContaining('npm run migrate')]);
       expect([path, said]).toEqual([path, expect.stringMatching(/Reference: [\w-]{36}/)]);
       expect(await window.page.getByText('Stop all', { exact: true }).count()).toBe(1);
+      expect([path, said]).toEqual([path, expect.not.stringContaining('Not measured yet')]);
+      const pauses = await window.page.getByRole('button', { name: 'Pause artifacts' }).count();
+      expect([path, pauses]).toEqual([path, path === '/policies/artifacts' ? 1 : 0]);
       await clean(window, path);
     }
     await c.db.sql('alter schema elsewhere rename to retention');

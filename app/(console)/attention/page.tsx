@@ -1,8 +1,10 @@
 /** What waits for a person, the most urgent first: what, since when, who may act, and where. */
+
 import type { Metadata } from 'next';
 import { urgency, type Waiting } from '@/lib/http/console/attention';
 import { shareOf, spanOf } from '@/lib/http/console/words';
 import { whoMay } from '@/lib/platform/settings/roles';
+import { breakable } from '../parts/breakable';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
 import { Clock, State } from '../parts/state';
@@ -87,7 +89,7 @@ const What = ({ of: w, now, names }: { of: Waiting; now: Date; names: boolean })
     word={KINDS[w.kind]}
     tone={urgency(w, now) >= 1 ? 'bad' : 'wait'}
   >
-    {(names || !SINGLE.includes(w.kind)) && <span className="font-normal">{w.what}</span>}
+    {(names || !SINGLE.includes(w.kind)) && <span className="font-normal">{breakable(w.what)}</span>}
   </State>
 );
 

@@ -1,8 +1,10 @@
 /** Requests to erase, with the clock of the law: those under way, the one that is due first before the others. */
+
 import type { Metadata } from 'next';
 import { type ErasureRow, erasures } from '@/lib/http/console/lists';
 import { reading } from '@/lib/http/console/reading';
 import { countOf, shareOf, spanOf } from '@/lib/http/console/words';
+import { breakable } from '../parts/breakable';
 import { mayAct, nextOf } from '../parts/deciding';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
@@ -58,7 +60,7 @@ export default shown(async function Erasures({ searchParams }: { searchParams: S
                     : 'No request is under way. One has a month; it is listed here with the days that are left.'
                 }
                 columns={[
-                  { name: 'Request', cell: (e) => <a href={`/erasures/${e.id}`}>{e.reason}</a> },
+                  { name: 'Request', cell: (e) => <a href={`/erasures/${e.id}`}>{breakable(e.reason)}</a> },
                   { name: 'Of', cell: (e) => (e.scope === 'user' ? 'a person' : 'an organization') },
                   { name: 'State', cell: (e) => <Stage of={e} /> },
                   { name: 'Tables', number: true, cell: (e) => `${e.tables_done} of ${e.tables}` },

@@ -1,8 +1,10 @@
 /** Legal holds: what may not be deleted by any path, who said so, and what each keeps now. */
+
 import type { Metadata } from 'next';
 import { rowsOf } from '@/lib/http/console/hold-acts';
 import { type Held, holds } from '@/lib/http/console/lists';
 import { reading } from '@/lib/http/console/reading';
+import { breakable } from '../parts/breakable';
 import { mayAct, nextOf } from '../parts/deciding';
 import { Page, Section } from '../parts/frame';
 import { Part } from '../parts/notes';
@@ -48,7 +50,7 @@ export default shown(async function Holds({ searchParams }: { searchParams: Sear
                     : 'Nothing is held. A hold keeps the rows of an organization, of a user, or one row, from every path of deletion.'
                 }
                 columns={[
-                  { name: 'Case', cell: (h) => <a href={`/holds/${h.id}`}>{h.reason}</a> },
+                  { name: 'Case', cell: (h) => <a href={`/holds/${h.id}`}>{breakable(h.reason)}</a> },
                   { name: 'Keeps', cell: (h) => <Scope of={h} /> },
                   {
                     name: 'Placed',

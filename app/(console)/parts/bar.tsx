@@ -43,7 +43,7 @@ export function Bar({ who, place, at }: { who: Who; place: Place; at: string }) 
           <You who={who} />
           {!isPreview && who.may('stop') && <StopAll at={at} />}
         </div>
-        <nav aria-label="Pages" className="-mx-1 flex w-full gap-1 overflow-x-auto">
+        <nav aria-label="Pages" className="pages -mx-1 flex w-full gap-1 overflow-x-auto">
           {PAGES.filter(({ needs }) => who.may(needs ?? 'look')).map(({ path, name }) =>
             path === '/attention' ? (
               // The bar, with Stop all, does not wait for it.

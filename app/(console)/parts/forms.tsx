@@ -56,7 +56,6 @@ export function Field(props: {
   maxLength?: number;
   /** The only text that is right, for a browser's own check. */
   exactly?: string;
-  lines?: boolean;
   /** One of these, chosen and not typed. */
   options?: readonly string[];
 }) {
@@ -70,7 +69,6 @@ export function Field(props: {
     required = true,
     maxLength,
     exactly,
-    lines,
     options,
   } = props;
   const id = useId();
@@ -95,8 +93,6 @@ export function Field(props: {
             </option>
           ))}
         </select>
-      ) : lines ? (
-        <textarea rows={3} maxLength={maxLength} {...about} />
       ) : (
         <input
           {...about}
@@ -116,7 +112,9 @@ export function Field(props: {
   );
 }
 
-const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+/** Any number of spaces is shown as one. */
+const literally = (text: string): string =>
+  text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&').replace(/\s+/g, '\\s+');
 
 /** The name of what it is about, typed: only where more is deleted. */
 export const TypedName = ({ name, value, said }: { name: string; value: string; said: Said | null }) => (

@@ -20,10 +20,10 @@ function Figure(props: { name: string; value: ReactNode; note: ReactNode; tone: 
   return (
     <a
       href={href}
-      className={`grid content-start gap-0.5 rounded-lg border border-l-4 bg-surface p-3 text-ink hover:bg-raised ${EDGES[tone]}`}
+      className={`grid min-w-0 grid-cols-1 content-start gap-0.5 rounded-lg border border-l-4 bg-surface p-3 text-ink wrap-anywhere hover:bg-raised ${EDGES[tone]}`}
     >
       <span className="text-sm text-quiet">{name}</span>
-      <span className="text-2xl font-semibold tabular-nums">
+      <span className="text-xl font-semibold tabular-nums sm:text-2xl">
         <span aria-hidden="true" className="text-base">
           {MARKS[tone]}{' '}
         </span>
@@ -42,6 +42,22 @@ const isGrowing = ({ backlog }: PolicyNow): boolean => (backlog?.growing ?? 0) >
 const isBehind = ({ backlog }: PolicyNow): boolean => backlog !== null && backlog.verdict !== 'clear';
 
 export function PastItsDate({ policies }: { policies: readonly PolicyNow[] }) {
+  const isMeasured = policies.length === 0 || policies.some((p) => p.backlog !== null);
+  return isMeasured ? (
+    <Measured policies={policies} />
+  ) : (
+    <Figure
+      name={PAST}
+      value="not measured"
+      note="the cron backlog does it each hour"
+      tone="rest"
+      href="/?by=lateness#policies"
+    />
+  );
+}
+const PAST = 'Past its date, still here';
+
+function Measured({ policies }: { policies: readonly PolicyNow[] }) {
   const waiting = policies.reduce((n, p) => n + (p.backlog?.waiting ?? 0), 0);
   const behind = policies.filter(isBehind).sort((a, b) => b.backlog!.seconds - a.backlog!.seconds);
   const never = behind.some((p) => p.backlog?.verdict === 'never');
@@ -51,7 +67,7 @@ export function PastItsDate({ policies }: { policies: readonly PolicyNow[] }) {
     growing && `${growing.policy.name} left more after each of its last ${growing.backlog!.growing} runs`;
   return (
     <Figure
-      name="Past its date, still here"
+      name={PAST}
       value={countOf(waiting)}
       note={
         worst && (never || !grows)
@@ -114,9 +130,7 @@ export function Waits({ waiting, now }: { waiting: readonly Waiting[]; now: Date
     <Figure
       name="Waits for a person"
       value={countOf(waiting.length)}
-      note={
-        oldest ? `the oldest since ${spanOf((now.getTime() - oldest.getTime()) / 1000)}` : 'nothing waits'
-      }
+      note={oldest ? `the oldest for ${spanOf((now.getTime() - oldest.getTime()) / 1000)}` : 'nothing waits'}
       tone={waiting.length > 0 ? 'bad' : 'good'}
       href="/attention"
     />

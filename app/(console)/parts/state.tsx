@@ -14,7 +14,7 @@ export function State(props: { mark: string; word: string; tone: Tone; children?
   const { mark, word, tone, children } = props;
   return (
     <span>
-      <strong className={`whitespace-nowrap ${COLORS[tone]}`}>
+      <strong className={`sm:whitespace-nowrap ${COLORS[tone]}`}>
         <span aria-hidden="true">{mark}</span> {word}
       </strong>
       {children && <> {children}</>}

@@ -1,5 +1,7 @@
 /** Rows and columns on a desk, cards on a phone: the same cells, each with its column's name. Sorted and paged by the server. */
+
 import type { ReactNode } from 'react';
+import { breakable } from './breakable';
 import { Empty } from './notes';
 
 export interface Column<T> {
@@ -36,10 +38,10 @@ export function Table<T>(props: {
       <tbody>
         {rows.map((row, index) => (
           <tr key={rowKey(row, index)}>
-            <th scope="row">{first?.cell(row)}</th>
+            <th scope="row">{cellOf(first?.cell(row))}</th>
             {rest.map(({ name, number, cell }) => (
               <td key={name} data-label={name} data-number={number || undefined}>
-                {cell(row)}
+                {cellOf(cell(row))}
               </td>
             ))}
           </tr>
@@ -48,6 +50,8 @@ export function Table<T>(props: {
     </table>
   );
 }
+
+const cellOf = (node: ReactNode): ReactNode => (typeof node === 'string' ? breakable(node) : node);
 
 /** To the page after this one: a keyset, so that a long history costs no more than a short one. */
 export function NextPage({ href, children = 'Older' }: { href: string | null; children?: ReactNode }) {

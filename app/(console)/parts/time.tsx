@@ -6,7 +6,7 @@ export function Time({ at, seconds = false }: { at: Date | string; seconds?: boo
   const then = new Date(at);
   const iso = then.toISOString();
   return (
-    <time dateTime={iso} className="whitespace-nowrap">
+    <time dateTime={iso} className="sm:whitespace-nowrap">
       {seconds ? `${iso.slice(11, 19)} UTC` : minuteOf(then)}
     </time>
   );

@@ -1,9 +1,11 @@
 /** Archives that rows can be brought back from, and what was brought back. */
+
 import type { Metadata } from 'next';
 import { z } from 'zod';
 import { type ArchiveRow, archives, type RestoreRow, restores } from '@/lib/http/console/lists';
 import { reading } from '@/lib/http/console/reading';
 import { bytesOf, countOf } from '@/lib/http/console/words';
+import { breakable } from '../parts/breakable';
 import { link, mayAct, nextOf } from '../parts/deciding';
 import { Field } from '../parts/forms';
 import { Page, Section } from '../parts/frame';
@@ -124,7 +126,7 @@ const Done = ({ entries, now }: { entries: readonly RestoreRow[]; now: Date }) =
     rowKey={({ id }) => id}
     empty="Nothing was restored."
     columns={[
-      { name: 'Request', cell: (r) => <a href={`/restores/${r.id}`}>{r.reason}</a> },
+      { name: 'Request', cell: (r) => <a href={`/restores/${r.id}`}>{breakable(r.reason)}</a> },
       { name: 'Of', cell: (r) => (r.scope === 'item' ? `one row of ${r.policy}` : r.scope) },
       { name: 'State', cell: (r) => STATES[r.state] },
       { name: 'Rows found', number: true, cell: (r) => countOf(r.rows_found) },

@@ -28,8 +28,11 @@ export const take = (by: By, body: Readonly<Record<string, unknown>>): Promise<u
   return takeAction({ services, operator, token, roles }, body);
 };
 
+/** As it is read: a page shows any number of spaces as one. */
+const asShown = (text: string): string => text.replace(/\s+/gu, ' ').trim();
+
 /** Throws RequestError unless exactly `expected` was typed. */
 export function confirmed(typed: string, expected: string): void {
-  if (typed.trim() === expected) return;
+  if (asShown(typed) === asShown(expected)) return;
   throw new RequestError(422, 'not_confirmed', `type ${expected} to confirm; nothing was changed`, 'confirm');
 }

@@ -123,7 +123,7 @@ export const consoleMutants: readonly Mutant[] = [
     id: 'CO31',
     promise: 'What is typed is the name, letter by letter.',
     file: 'lib/http/console/take.ts',
-    find: 'if (typed.trim() === expected) return;',
+    find: 'if (asShown(typed) === asShown(expected)) return;',
     replace: 'if (typed.length > 0) return;',
     tests: ['test/http/console/acts/approval.test.ts'],
   },

@@ -46,7 +46,7 @@ export default shown(async function PolicyPage({ params, searchParams }: PagePro
     days === undefined ? null : reading(s, 'What would go then', () => whatIf(s, policy, daysIn(days))),
   ]);
   return (
-    <Page title={name} said={v.said} asOf={v.now} acts={<Acts visit={v} of={now} />}>
+    <Page title={name} said={v.said} asOf={v.now} acts={<Acts visit={v} name={name} of={now} />}>
       <Now visit={v} now={now} />
       <Rule policy={policy} history={history} />
       <WouldGo visit={v} policy={policy} now={now} history={history} />
@@ -67,30 +67,29 @@ export default shown(async function PolicyPage({ params, searchParams }: PagePro
 const onlyOne = (now: Read<PoliciesNow>): PolicyNow | null =>
   now.ok ? (now.value.policies[0] ?? null) : null;
 
-function Acts({ visit: v, of }: { visit: Visit; of: Read<PoliciesNow> }) {
+/** While its state cannot be read it can still be paused, which says so where it is paused already. */
+function Acts({ visit: v, name, of }: { visit: Visit; name: string; of: Read<PoliciesNow> }) {
   const now = onlyOne(of);
-  if (now === null) return null;
-  const { name } = now.policy;
   const values = { policy: name, back: `/policies/${name}` };
   const production = !isPreview(v.services.settings);
   return (
     <>
-      {v.who.may('operate') && (
+      {now && v.who.may('operate') && (
         <Act id="preview" action="/acts/preview" values={values} label={`Dry run of ${name}: reads only`}>
           Dry run
         </Act>
       )}
-      {production && v.who.may('operate') && (
+      {now && production && v.who.may('operate') && (
         <a href={`/policies/${name}/run`} className="button">
           Run now…
         </a>
       )}
-      {production && now.facts.paused && v.who.may('operate') && (
+      {production && now?.facts.paused && v.who.may('operate') && (
         <Act id="resume" action="/acts/resume" values={values} label={`Resume ${name}`}>
           Resume
         </Act>
       )}
-      {production && !now.facts.paused && v.who.may('stop') && (
+      {production && !now?.facts.paused && v.who.may('stop') && (
         <Act id="pause" action="/acts/pause" values={values} label={`Pause ${name}`}>
           Pause
         </Act>
@@ -187,9 +186,11 @@ function WouldGo(props: {
   return (
     <Section id="would-go" title="What it would delete now">
       <p>
-        {backlog
-          ? `${manyOf(backlog.waiting, 'row')} past ${backlog.waiting === 1 ? 'its' : 'their'} date when last measured${backlog.seconds > 0 ? `, the oldest for ${spanOf(backlog.seconds)}` : ''}.`
-          : 'Not measured yet: the cron backlog does it each hour.'}{' '}
+        {!now.ok
+          ? 'What was measured last could not be read.'
+          : backlog
+            ? `${manyOf(backlog.waiting, 'row')} past ${backlog.waiting === 1 ? 'its' : 'their'} date when last measured${backlog.seconds > 0 ? `, the oldest for ${spanOf(backlog.seconds)}` : ''}.`
+            : 'Not measured yet: the cron backlog does it each hour.'}{' '}
         A dry run counts what would go, exactly.
       </p>
       <Part of={history}>

@@ -55,7 +55,7 @@ export default shown(async function RunNowPage({
                   {(said) => (
                     <>
                       <TypedName name="confirm" value={name} said={said} />
-                      <Field name="reason" label="Why" said={said} maxLength={500} lines />
+                      <Field name="reason" label="Why" said={said} maxLength={500} />
                     </>
                   )}
                 </Confirm>
