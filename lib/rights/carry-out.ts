@@ -7,7 +7,7 @@
 import type { Logger } from 'pino';
 import type { Services } from '../services';
 import { eraseFromArchives, NOTHING_ARCHIVED } from './archives/entomb';
-import { foundInWords, hasFound, isClean, isComplete } from './check';
+import { foundInWords, hasFound, isClean, isComplete, notReadInWords } from './check';
 import { type Erased, erasePolicy, nothingOf, waiting } from './erase-policy';
 import { type Finish, finish } from './finish';
 import { type Graph, graphOf, type Step } from './graph';
@@ -216,6 +216,7 @@ function doneInWords({ checked, archived }: Ending, deleted: number, changed: nu
   const left = [
     retained > 0 && `what ${retained} tables retain on the grounds of the data map`,
     rows > 0 && `${rows} rows in archives, which no restore brings back, until these are written anew`,
+    checked !== null && checked.notRead.length > 0 && notReadInWords(checked),
   ].filter((x) => x !== false);
   const but = left.length > 0 ? ` but ${left.join(', and ')}` : '';
   if (deleted + changed + archives === 0)

@@ -75,6 +75,8 @@ export function certified(
       rows: checked.rows,
       files: checked.files,
       found: 0,
+      // Not among those that were read: the 0 says nothing of them.
+      notRead: checked.notRead,
     },
   });
 }

@@ -191,7 +191,7 @@ export const readSteps = (database: Database, erasure: string): Promise<ErasureS
 /** A request as operators see it. */
 const Listed = z.record(z.string(), z.unknown());
 
-/** `days_left` counts whole days to its last one, below zero when that is over; null once it is settled. */
+/** `days_left` counts whole days to its last one, below zero when that is over; null once it is settled. `not_read`: tables the check did not read. */
 const listed = (now: Date): Sql =>
   sql`e.id::text, e.scope, e.subject, e.state, e.reason, e.rows_found::float8 as rows_found, e.requested_by,
       ${at('requested_at')}, ${at('due_at')}, ${at('warned_at')}, ${at('overdue_at')},
@@ -199,6 +199,7 @@ const listed = (now: Date): Sql =>
         then floor(extract(epoch from e.due_at - ${now.toISOString()}::timestamptz) / 86400)::float8 end as days_left,
       coalesce(e.finished_at, e.withdrawn_at, ${now.toISOString()}::timestamptz) > e.due_at as late,
       e.confirmed_by, ${at('confirmed_at')}, ${at('tried_at')}, ${at('finished_at')}, e.withdrawn_by, ${at('withdrawn_at')},
+      coalesce(e.checked -> 'notRead', '[]') as not_read,
       coalesce((select jsonb_agg(jsonb_build_object('policy', s.policy, 'table', s.table_name, 'action', s.action, 'outcome', s.outcome, 'reason', s.reason,
         'deleted', s.deleted, 'dependantsDeleted', s.dependants_deleted, 'files', s.files, 'kept', s.kept) order by s.policy)
         from retention.erasure_step s where s.erasure = e.id and s.outcome <> 'out_of_reach'), '[]') as policies`;

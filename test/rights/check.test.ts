@@ -11,6 +11,7 @@ import { check } from '@/lib/rights/check';
 import { partsOf, readPage } from '@/lib/rights/check/tables';
 import { confirmRequest, eraseSubject, resumeErasures } from '@/lib/rights/erase';
 import type { ErasureResult } from '@/lib/rights/result';
+import { readErasure } from '@/lib/rights/store';
 import type { Services } from '@/lib/services';
 import { type Files, files, suffixed } from '../support/files';
 import { OPERATORS, TOKENS } from '../support/operators';
@@ -213,6 +214,26 @@ describe('the check', () => {
     const done = await erase(mapped());
     expect(done).toMatchObject({ outcome: 'errored', reason: 'left_behind' });
     expect(done.message).toContain('public.notes, which the role may not read');
+  });
+
+  it('names each table that it did not read, and says of none of them that nothing is left', async () => {
+    await f.db.sql(`create table forgotten (words text); create schema "Other";
+      create table "Other".log (at date, words text) partition by range (at);
+      create table "Other".log_2026 partition of "Other".log for values from ('2026-01-01') to ('2027-01-01');
+      create foreign data wrapper nowhere; create server elsewhere foreign data wrapper nowhere;
+      create foreign table far (words text) server elsewhere`);
+    await f.db.sql('insert into forgotten values ($1)', [me]);
+    const unread = expect.arrayContaining(['Other.log', 'public.far', 'public.forgotten']);
+    const far: DataMapInput = { 'public.far': { technical: 'rows of another server' } };
+    const done = await erase(mapped(far));
+    expect(done).toMatchObject({ outcome: 'succeeded' });
+    expect(done.message).toContain(
+      'nothing of the subject is left but what may stand in tables that were not read',
+    );
+    expect(done.message).toContain('Other.log');
+    expect(await readErasure(f.services.reading, done.id!, f.now())).toMatchObject({ not_read: unread });
+    const { text } = await certificateOf(f.services, done.id!);
+    expect(JSON.parse(JSON.parse(text).certificate).check).toMatchObject({ found: 0, notRead: unread });
   });
 
   it('finds a file that is still in the store, though the outbox calls it deleted', async () => {
@@ -457,6 +478,9 @@ it('a request of two operators ends with a certificate, too', async () => {
     subject: { scope: 'organization', id: randomUUID() },
   });
   const done = await confirmRequest(mapped(), { ...order(), actor: 'ben', id: asked.id!, reason: 'checked' });
-  expect(done).toMatchObject({ outcome: 'succeeded', message: '0 rows: nothing of this subject was found' });
+  expect(done).toMatchObject({
+    outcome: 'succeeded',
+    message: expect.stringMatching(/^0 rows: nothing of this subject is left but/),
+  });
   expect((await certificateOf(f.services, asked.id!)).signature.length).toBeGreaterThan(80);
 });

@@ -98,7 +98,7 @@ describe('an erasure', () => {
     expect(result).toMatchObject({
       outcome: 'succeeded',
       deleted: 0,
-      message: '0 rows: nothing of this subject was found',
+      message: expect.stringMatching(/^0 rows: nothing of this subject/),
     });
     expect(await f.db.sql('select state from retention.erasure')).toEqual([{ state: 'done' }]);
   });

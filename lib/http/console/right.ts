@@ -68,6 +68,7 @@ const Request = z.object({
   confirmed_by: z.string().nullable(),
   finished_at: z.string().nullable(),
   withdrawn_by: z.string().nullable(),
+  not_read: z.array(z.string()),
   policies: z.array(
     z.object({
       policy: z.string(),

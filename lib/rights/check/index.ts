@@ -13,10 +13,12 @@ import { endingsOf } from '../ends';
 import type { Hashes } from '../graph/identifiers';
 import type { Subject } from '../subject';
 import { inFolders, lookAtFiles } from './files';
-import { isDistinctive, type Page, type Part, partsOf, readPage } from './tables';
+import { isDistinctive, notAmong, type Page, type Part, partsOf, readPage } from './tables';
 
 const Counts = z.record(z.string(), z.record(z.string(), z.number()));
 const count = z.number().int().nonnegative();
+/** As many tables as a sentence holds. */
+const MOST_NAMED = 5;
 
 /** How far it is, and what it has seen; kept with the request. */
 export const Checked = z.object({
@@ -38,6 +40,8 @@ export const Checked = z.object({
   retained: Counts,
   /** Tables that could not be read. */
   unread: z.array(z.string()),
+  /** Tables that are in neither the map nor a policy, or lie elsewhere: what they hold is not known. */
+  notRead: z.array(z.string()).default([]),
   /** When the first of what is retained comes to its end; null: nothing does by itself. */
   until: z.string().nullable().default(null),
 });
@@ -55,6 +59,7 @@ const BEGIN: Checked = {
   found: {},
   retained: {},
   unread: [],
+  notRead: [],
   until: null,
 };
 
@@ -150,7 +155,7 @@ async function readTables(services: Services, checking: Checking, begin: Checked
     };
   }
   const isThrough = checked.next !== null && checked.next.part >= parts.length;
-  return isThrough ? { ...checked, next: null } : checked;
+  return isThrough ? { ...checked, next: null, notRead: await notAmong(services, parts) } : checked;
 }
 
 const nextPart = ({ part }: { part: number }) => ({ part: part + 1, block: 0 });
@@ -225,4 +230,10 @@ export function foundInWords({ found, filesFound, unread }: Checked): string {
     ...(filesFound > 0 ? [`${filesFound} files in the store`] : []),
     ...unread.map((table) => `${table}, which the role may not read (grant select on it to lapse_app)`),
   ].join(', ');
+}
+
+/** Where nobody looked. The certificate has all of them. */
+export function notReadInWords({ notRead }: Pick<Checked, 'notRead'>): string {
+  const more = notRead.length > MOST_NAMED ? ` and ${notRead.length - MOST_NAMED} more` : '';
+  return `what may stand in tables that were not read, because neither the data map nor a policy has them or their rows lie elsewhere (${notRead.slice(0, MOST_NAMED).join(', ')}${more})`;
 }

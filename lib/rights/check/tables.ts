@@ -79,6 +79,26 @@ export function partsOf(
   return askOne(database, parts, LIMITS);
 }
 
+/**
+ * What has rows of its own and is none of these parts: nobody said what it holds, or it is a foreign table, whose rows lie
+ * elsewhere. By the database's own catalog; a partition counts as its table. Not among them: what Lapse keeps for itself.
+ */
+export function notAmong(
+  { database }: Pick<Services, 'database'>,
+  parts: readonly Pick<Part, 'schema' | 'name'>[],
+): Promise<string[]> {
+  const read = array(parts.map((p) => `${p.schema}.${p.name}`));
+  const others = query(
+    sql`select distinct (n.nspname || '.' || c.relname) collate "C" as label from pg_class l join pg_namespace ln on ln.oid = l.relnamespace
+        join pg_class c on c.oid = coalesce(pg_partition_root(l.oid), l.oid) join pg_namespace n on n.oid = c.relnamespace
+      where l.relkind in ('r', 'm', 'f') and ln.nspname !~ '^pg_' and ln.nspname not in ('information_schema', 'retention', 'lapse_meta')
+        and not (ln.nspname = 'public' and l.relname in ('lapse_migrations', 'lapse_example_migrations'))
+        and ln.nspname || '.' || l.relname <> all(${read}) order by 1`,
+    rows(z.object({ label: z.string() })),
+  );
+  return askOne(database, others, LIMITS).then((found) => found.map((t) => t.label));
+}
+
 const array = (texts: readonly string[]): Sql =>
   sql`array(select jsonb_array_elements_text(${JSON.stringify(texts)}::jsonb))`;
 

@@ -211,4 +211,12 @@ export const erasureMutants: readonly Mutant[] = [
     replace: `const [WITHIN_LOCAL, WITHIN_DOMAIN] = ['*', '*'];`,
     tests: ['test/rights/check.test.ts:whatever stands beside it'],
   },
+  {
+    id: 'ER27',
+    promise: 'What the check of an erasure did not read is named.',
+    file: 'lib/rights/check/index.ts',
+    find: `notRead: await notAmong(services, parts)`,
+    replace: `notRead: []`,
+    tests: ['test/rights/check.test.ts:names each table that it did not read'],
+  },
 ];

@@ -79,6 +79,7 @@ function About({ request: r, now }: { request: ErasureRequest; now: Date }) {
             </>
           ) : null,
           'Rows found': r.rows_found === null ? 'more than could be counted' : countOf(r.rows_found),
+          'Not read by the check': r.not_read.length > 0 ? r.not_read.join(', ') : null,
         }}
       />
     </Section>

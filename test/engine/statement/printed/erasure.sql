@@ -1328,6 +1328,25 @@ select
 
 -- one request, READ ONLY
 
+select distinct (n.nspname || '.' || c.relname) collate "C" as label
+from
+  pg_class l
+  join pg_namespace ln on ln.oid = l.relnamespace
+  join pg_class c on c.oid = coalesce(pg_partition_root(l.oid), l.oid)
+  join pg_namespace n on n.oid = c.relnamespace
+where
+  l.relkind in ('r', 'm', 'f')
+  and ln.nspname !~ '^pg_'
+  and ln.nspname not in ('information_schema', 'retention', 'lapse_meta')
+  and not (ln.nspname = 'public' and l.relname in ('lapse_migrations', 'lapse_example_migrations'))
+  and ln.nspname || '.' || l.relname <> all (
+    array(select jsonb_array_elements_text(‹["public.things"]›::jsonb))
+  )
+order by 1;
+
+
+-- one request, READ ONLY
+
 select o.id::text, o.path, o.state
 from retention.outbox o
 where
@@ -1352,7 +1371,7 @@ select
   retention.note_erasure_check (
     ‹id-1›::uuid,
     nullif(
-      ‹{"next":null,"parts":"54124008a9f53bdda07068f04efb4110c39ce1bb932dad2029cf12d5d62d16e6","entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[],"until":null}›::jsonb,
+      ‹{"next":null,"parts":"54124008a9f53bdda07068f04efb4110c39ce1bb932dad2029cf12d5d62d16e6","entry":"0","tables":1,"rows":0,"files":0,"filesOpen":0,"filesFound":0,"found":{},"retained":{},"unread":[],"notRead":["public.artifact_files","public.artifacts","public.consents","public.documents","public.email_blacklist","public.generated_pdfs","public.magic_links","public.orders","public.organizations","public.purchases","public.quiz_responses","public.render_job_logs","public.render_jobs","public.render_outputs","public.subscriptions","public.support_messages","public.support_tickets","public.users","public.webhook_events"],"until":null}›::jsonb,
       'null'
     )
   );
