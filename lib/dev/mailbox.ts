@@ -8,30 +8,35 @@ export interface Mail {
   readonly html: string;
 }
 
+type Behavior = 'take' | 'refuse' | 'busy' | 'lost';
+
 export interface Mailbox {
   readonly url: string;
   readonly mails: Mail[];
-  /** `lost`: takes the mail and breaks the line before it says so. */
-  behave(how: 'take' | 'refuse' | 'lost'): void;
+  /** `lost`: takes the mail and breaks the line before it says so. `busy`: takes no mail now. To one address only, or to all. */
+  behave(how: Behavior, only?: string): void;
   close(): Promise<void>;
 }
 
 /** `port` 0: any that is free. */
 export async function mailbox(port = 0): Promise<Mailbox> {
   const mails: Mail[] = [];
-  let behavior: 'take' | 'refuse' | 'lost' = 'take';
+  let [behavior, of]: [Behavior, string | undefined] = ['take', undefined];
+  const isSo = (how: Behavior, to: string) => behavior === how && (of === undefined || of === to);
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
-    onRcptTo: (_, __, done) =>
-      done(behavior === 'refuse' ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : null),
+    onRcptTo: ({ address }, _, done) => {
+      const code = isSo('refuse', address) ? 550 : isSo('busy', address) ? 421 : null;
+      done(code === null ? null : Object.assign(new Error('not now, or never'), { responseCode: code }));
+    },
     onData: (stream, session, done) => {
       const parts: Buffer[] = [];
       stream.on('data', (piece: Buffer) => parts.push(piece));
       stream.on('end', () => {
         const to = session.envelope.rcptTo.map((r) => r.address).join();
         mails.push(read(to, Buffer.concat(parts).toString()));
-        if (behavior === 'lost') connectionOf(server, session.id)?.destroy();
+        if (isSo('lost', to)) connectionOf(server, session.id)?.destroy();
         else done();
       });
     },
@@ -42,8 +47,8 @@ export async function mailbox(port = 0): Promise<Mailbox> {
   return {
     url: `smtp://127.0.0.1:${at}`,
     mails,
-    behave: (how) => {
-      behavior = how;
+    behave: (how, only) => {
+      [behavior, of] = [how, only];
     },
     close: () => new Promise((done) => server.close(() => done())),
   };

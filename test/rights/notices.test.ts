@@ -245,6 +245,37 @@ describe('claimed before sent', () => {
     ).toEqual([{ delivered_at: null, announced: true }]);
   });
 
+  it.each(['lost', 'busy'] as const)(
+    'a message at which the server breaks off keeps nobody else back: %s',
+    async (how) => {
+      await ages('acme', 28.5);
+      await ages('bolt', 28.5);
+      box.behave(how, 'acme@example.com');
+      expect(await send()).toMatchObject({
+        outcome: 'succeeded',
+        notices: { delivered: 1, undelivered: 1, down: null },
+      });
+      expect(box.mails.filter((m) => m.to === 'bolt@example.com')).toHaveLength(1);
+      expect(
+        await e.db.sql('select delivered_at from retention.notice_part where delivered_at is null'),
+      ).toHaveLength(1);
+    },
+  );
+
+  it('who may have been told and breaks off each time is written to ever more rarely', async () => {
+    await ages('acme', 28.5);
+    box.behave('lost');
+    for (let hour = 6; hour < 24; hour++) {
+      await at(0, undefined, hour);
+      await send();
+    }
+    // At 6, 7, 8, 9, 11, 15 and 23 o'clock, each time with the same links.
+    expect(box.mails).toHaveLength(7);
+    expect(await e.db.sql('select delivered_at from retention.notice_part')).toEqual([
+      { delivered_at: null },
+    ]);
+  });
+
   it('a refusal is no delivery, and is tried again in the next hour', async () => {
     await ages('acme', 28.5);
     await ages('bolt', 28.5);

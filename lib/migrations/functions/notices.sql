@@ -11,7 +11,9 @@ begin
   insert into retention.notice as n (tenant, recipient, required, claimed_until)
     values (whose, whom, needed, retention.clock() + make_interval(secs => lease_seconds))
     on conflict (tenant) where state = 'open' do update set recipient = excluded.recipient, required = excluded.required,
-      attempts = n.attempts + 1, claimed_until = excluded.claimed_until, sending = true, error = null
+      attempts = n.attempts + 1, sending = true, error = null,
+      -- Twice as long each time, to a day: who is perhaps told and breaks the line each time is not written to every hour.
+      claimed_until = retention.clock() + make_interval(secs => least(lease_seconds * 2 ^ least(n.attempts, 10), 86400))
       where n.claimed_until <= retention.clock()
     returning n.id into claimed;
   if claimed is null then

@@ -18,6 +18,8 @@ const LEASE_SECONDS = 900;
 /** The next call of the job tries again. */
 const RETRY_SECONDS = 600;
 const DAY_MS = 86_400_000;
+/** Messages in a row that no server took: then it is the server, and not what one recipient's makes of a message. */
+const MOST_IN_A_ROW = 3;
 
 export interface Tally {
   /** Organizations with something to hear of. */
@@ -49,6 +51,7 @@ export class Notices {
     down: null,
     outOfTime: false,
   };
+  #untaken = 0;
 
   constructor(
     private readonly services: Services,
@@ -88,6 +91,9 @@ export class Notices {
     const told = announced.map((a) => a.told);
     const mail = await compose(this.links, { id, tenant, recipient: to.hash, zone: to.zone, told, now });
     const sent = await this.mailer.send(to.address, id, mail);
+    const isDown = sent.how === 'unknown' || (sent.how === 'refused' && sent.isDown);
+    this.#untaken = isDown ? this.#untaken + 1 : 0;
+    tally.down = sent.how !== 'taken' && isDown ? sent.because : null;
     if (sent.how === 'taken') {
       if (await this.#settle(id, null)) tally.delivered += 1;
       return true;
@@ -101,9 +107,7 @@ export class Notices {
     );
     // Not known: the claim runs out, and what is required is sent again then.
     if (sent.how === 'refused') await this.#settle(id, sent.because);
-    const isDown = sent.how === 'unknown' || sent.isDown;
-    if (isDown) tally.down = sent.because;
-    return !isDown;
+    return this.#untaken < MOST_IN_A_ROW;
   }
 
   #policy(part: Part): Policy {

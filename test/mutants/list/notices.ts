@@ -206,4 +206,28 @@ export const noticeMutants: readonly Mutant[] = [
     replace: '...(tenants && policy.notice && false ? {',
     tests: guard,
   },
+  {
+    id: 'NO26',
+    promise: 'A message at which the server breaks off keeps nobody else back.',
+    file: 'lib/rights/notices/organization.ts',
+    find: 'return this.#untaken < MOST_IN_A_ROW;',
+    replace: 'return this.#untaken < 1;',
+    tests: ['test/rights/notices.test.ts:keeps nobody else back'],
+  },
+  {
+    id: 'NO27',
+    promise: 'A copy unpacks into its own folder, and no file hides another.',
+    file: 'lib/rights/notices/copy.ts',
+    find: 'const isOwn = isPlain(pathname) && !this.#names.has(same);',
+    replace: 'const isOwn = true;',
+    tests: ['test/rights/notice-copy.test.ts:unpacks into its own folder'],
+  },
+  {
+    id: 'NO28',
+    promise: 'A copy asks the store for no file outside of its folder, however the row writes it.',
+    file: 'lib/rights/notices/copy.ts',
+    find: 'case when ${isThere} then ${path} end',
+    replace: '${path}',
+    tests: ['test/rights/notice-copy.test.ts'],
+  },
 ];
