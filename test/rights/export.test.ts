@@ -280,6 +280,14 @@ describe('an export', () => {
     );
     expect((await ask()).body.rows).toBe(15);
   });
+
+  it('of rows whose letters an answer escapes is read in smaller pages, too', async () => {
+    // Each quote is eight letters of the answer.
+    await f.db.sql(
+      `insert into tickets select i, '${me}', repeat('"', 2900) from generate_series(10, 1009) i`,
+    );
+    expect((await ask()).body).toMatchObject({ rows: 1007 });
+  });
 });
 
 describe('its link', () => {
@@ -407,7 +415,7 @@ describe('it goes', () => {
 describe('where it cannot be written', () => {
   it('because a row is larger than an answer of the database, it says in which table', async () => {
     await f.db.sql(
-      `insert into tickets select 9, '${me}', (select string_agg(md5(random()::text), '') from generate_series(1, 220000))`,
+      `insert into tickets select 9, '${me}', (select string_agg(md5(random()::text), '') from generate_series(1, 300000))`,
     );
     expect((await ask()).body.message).toContain('a row of public.tickets has more than');
   });

@@ -164,3 +164,82 @@ it('breaks off where the store does in the middle of a file, and takes nothing e
   };
   await expect(new Response(new Copy(broken, about).stream()).arrayBuffer()).rejects.toThrow('away');
 });
+
+const empty = () => e.db.sql('delete from remarks; delete from notes; delete from things');
+const manifestOf = (found: ReadonlyMap<string, Buffer>) =>
+  JSON.parse(found.get('manifest.json')!.toString()) as {
+    tables: Record<string, { rows: number }>;
+    files: { name: string; from: string }[];
+    missingFiles: string[];
+  };
+
+it('has rows that are too large together for one answer, and however much hangs on one of them', async () => {
+  await empty();
+  // Each quote is eight letters of the answer.
+  await e.db.sql(
+    `with t as (insert into things (org, at, note) select $1, $2::timestamptz - make_interval(secs => i), repeat('"', 7000) from generate_series(1, 300) i returning id, at)
+     insert into notes (thing, thing_at, text) select id, at, repeat('"', 7000) from (select * from t order by at limit 1) x, generate_series(1, 300)`,
+    [ORGS.acme, new Date(NOW.getTime() - 40 * DAY * 1000)],
+  );
+  const found = await entriesOf(new Copy(services, await announced()).stream());
+  const rows = (table: string) =>
+    [...found].flatMap(([name, content]) =>
+      name.startsWith(`rows/${table}`) ? content.toString().trim().split('\n') : [],
+    );
+  expect([rows('public.things').length, new Set(rows('public.things')).size]).toEqual([300, 300]);
+  expect([rows('public.notes').length, new Set(rows('public.notes')).size]).toEqual([300, 300]);
+  await empty();
+  await e.db.sql(`insert into things (org, at, note) select $1, $2, repeat('"', 2000000)`, [
+    ORGS.acme,
+    new Date(NOW.getTime() - 40 * DAY * 1000),
+  ]);
+  await expect(new Response(new Copy(services, await announced()).stream()).arrayBuffer()).rejects.toThrow(
+    'public.things',
+  );
+});
+
+it('unpacks into its own folder, whatever files are called, and no name hides another', async () => {
+  await empty();
+  const [long, plain] = [`things/${'x'.repeat(300)}`, 'things/Face.png'];
+  const odd = ['things/c:x', 'things/face.png', 'things/dot.', long];
+  // The store has the first by this name, and whoever asks for it gets the other.
+  const up = ['things/../elsewhere/c.txt', 'things/../../up'];
+  for (const name of [plain, ...odd, ...up]) await services.blob!.put(name, name);
+  await e.db.sql(
+    `insert into things (org, at, file) select $1, $2::timestamptz + make_interval(secs => i), f
+     from unnest($3::text[]) with ordinality x(f, i)`,
+    [ORGS.acme, new Date(NOW.getTime() - 40 * DAY * 1000), [plain, ...odd, ...up]],
+  );
+  const found = await entriesOf(new Copy(services, await announced()).stream());
+  const { files, missingFiles } = manifestOf(found);
+  expect(files.map((f) => f.from)).toEqual([plain, ...odd]);
+  expect(files.map((f) => f.name)).toEqual([
+    `files/${plain}`,
+    ...['renamed/2', 'renamed/3', 'renamed/4', 'renamed/5'],
+  ]);
+  for (const { name, from } of files) expect(found.get(name)!.toString()).toBe(from);
+  expect(missingFiles).toEqual(up);
+});
+
+it('names a file that goes while it is read, and has all others', async () => {
+  await empty();
+  await services.blob!.put('things/stays', 'x');
+  await services.blob!.put('things/goes', 'x');
+  await e.db.sql(
+    `insert into things (org, at, file) select $1, $2::timestamptz + make_interval(secs => i), f from unnest(array['things/goes', 'things/stays']) with ordinality x(f, i)`,
+    [ORGS.acme, new Date(NOW.getTime() - 40 * DAY * 1000)],
+  );
+  const going = {
+    ...services.blob!,
+    stream: async (name: string) => {
+      const opened = await services.blob!.stream(name);
+      if (name === 'things/goes') await services.blob!.del([name]);
+      return opened;
+    },
+  };
+  const found = await entriesOf(new Copy({ ...services, blob: going }, await announced()).stream());
+  expect(manifestOf(found)).toMatchObject({
+    files: [{ from: 'things/stays' }],
+    missingFiles: ['things/goes'],
+  });
+});

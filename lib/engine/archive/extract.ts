@@ -4,6 +4,7 @@
  * again in halves. Nothing is locked: what changes behind this is left by the deleting statement.
  */
 import { z } from 'zod';
+import { bytesInAnswer, MOST_ANSWER_BYTES } from '../../platform/answer-size';
 import { LapseError } from '../../platform/errors';
 import { ROW_TOO_LARGE } from '../../platform/outcome';
 import { oneRow, type Query, query } from '../../platform/query';
@@ -19,8 +20,6 @@ import { type Place, READING } from './walk';
 
 /** Rows asked for at once: an answer's fixed cost is spread over enough of them. */
 const PAGE = 2_000;
-/** Neon answers at most 10 MiB in all (PLATFORM §B6). */
-const MOST_BYTES = 6 * 1024 * 1024;
 
 const Row = z.object({
   key: z.string(),
@@ -77,7 +76,7 @@ class RowTooLargeError extends LapseError {
   constructor(policy: string) {
     super(
       ROW_TOO_LARGE,
-      `a row of "${policy}", or one that goes along, has more than ${MOST_BYTES} bytes, too many to archive; nothing was deleted. Shorten it, extend it, or delete it by hand`,
+      `a row of "${policy}", or one that goes along, has more than ${MOST_ANSWER_BYTES} bytes as JSON, too many to archive; nothing was deleted. Shorten it, extend it, or delete it by hand`,
     );
   }
 }
@@ -106,8 +105,10 @@ function pageOf({ policy, at, shape, stay }: Level, places: readonly Place[]): Q
   return query(
     sql`with r as materialized (select y.i, row_to_json(y)::text as line from ${asked}
         cross join lateral (${row} from ${tableId(at.table)} p where p.tableoid = x.o and p.ctid = x.c offset 0) y),
-      size as (select coalesce(sum(octet_length(line) + 1), 0) as bytes from r)
-    select case when bytes <= ${MOST_BYTES}::bigint then '[' || coalesce((select string_agg(line, ',' order by i) from r), '') || ']' end as rows from size`,
+      written as (select coalesce(sum(octet_length(line)), 0) as bytes from r),
+      size as (select case when bytes > ${MOST_ANSWER_BYTES}::bigint then bytes
+        else (select coalesce(sum(${bytesInAnswer(sql`line`)}), 0) from r) end as bytes from written)
+    select case when bytes <= ${MOST_ANSWER_BYTES}::bigint then '[' || coalesce((select string_agg(line, ',' order by i) from r), '') || ']' end as rows from size`,
     oneRow(Page),
   );
 }

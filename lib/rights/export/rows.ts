@@ -1,25 +1,19 @@
 /** The rows of one holding as JSON lines, page by page in the order of the key, READ ONLY; and the files that they name. */
 import { z } from 'zod';
+import { MOST_ANSWER_BYTES } from '../../platform/answer-size';
 import { RequestError } from '../../platform/errors';
-import { oneRow, type Query, query } from '../../platform/query';
+import { oneRow, query } from '../../platform/query';
 import type { Asking } from '../../platform/session';
 import { id, jsonObject, keyValue, list, literal, type Sql, sql, tableId } from '../../platform/sql';
+import { pageOf, pages } from '../pages';
 import type { Holding } from './holdings';
 
 /** A table without an index on what names the subject is read to its end for each page. */
 const LIMITS = { statementMs: 60_000, readOnly: true };
 const PAGE = 1_000;
-/** Neon answers at most 10 MiB in all (PLATFORM §B6). */
-const MOST_BYTES = 6 * 1024 * 1024;
 
-const Page = z.object({
-  bytes: z.coerce.number(),
-  count: z.number(),
-  /** Null: more bytes than fit an answer. */
-  rows: z
-    .array(z.object({ key: z.array(z.string()), line: z.string(), files: z.array(z.string()) }))
-    .nullable(),
-});
+const Row = z.object({ key: z.array(z.string()), line: z.string(), files: z.array(z.string()) });
+type Row = z.output<typeof Row>;
 
 export interface Paging {
   readonly reading: Asking;
@@ -28,53 +22,30 @@ export interface Paging {
 }
 
 /** Yields each row; `files`: canonical pathnames. Throws RequestError for a row that no answer can hold. */
-export async function* rowsOf(
-  { reading, inTime }: Paging,
-  holding: Holding,
-): AsyncGenerator<{ line: string; files: readonly string[] }> {
-  let size = PAGE;
-  let after: readonly string[] | null = null;
-  for (;;) {
+export async function* rowsOf({ reading, inTime }: Paging, holding: Holding): AsyncGenerator<Row> {
+  const ask = (after: Row | null, size: number) => {
     inTime();
-    const page: z.output<typeof Page> = await reading.askOne(pageOf(holding, after, size), LIMITS);
-    if (page.rows === null) {
-      if (size === 1) throw tooLarge(holding.label);
-      size = Math.max(1, Math.floor(size / 4));
-      continue;
-    }
-    yield* page.rows;
-    if (page.count < size) return;
-    after = page.rows.at(-1)!.key;
-  }
+    return reading.askOne(pageOf(rowsBehind(holding, after, size), Row), LIMITS);
+  };
+  for await (const page of pages(PAGE, ask, () => tooLarge(holding.label))) yield* page;
 }
 
 const tooLarge = (label: string): RequestError =>
   new RequestError(
     409,
     'row_too_large',
-    `a row of ${label} has more than ${MOST_BYTES} bytes, more than one answer of the database can hold: copy it by hand`,
+    `a row of ${label} has more than ${MOST_ANSWER_BYTES} bytes as JSON, more than one answer of the database can hold: copy it by hand`,
   );
 
-function pageOf(
-  holding: Holding,
-  after: readonly string[] | null,
-  size: number,
-): Query<z.output<typeof Page>> {
+function rowsBehind(holding: Holding, after: Row | null, size: number): Sql {
   const { table, key, columns, theirs, value } = holding;
   const keys = list(...key.map((k) => id('t', k.column)));
-  const behind = after === null ? null : list(...key.map((k, i) => keyValue(after[i] ?? null, k)));
+  const behind = after === null ? null : list(...key.map((k, i) => keyValue(after.key[i] ?? null, k)));
   const line = jsonObject(columns.map((c) => sql`${literal(c.name)}::text, ${value(c.name)}`));
-  return query(
-    sql`with page as materialized (
-      select jsonb_build_array(${list(...key.map((k) => sql`${id('t', k.column)}::text`))}) as key, (${line})::text as line,
-        to_jsonb(${filesIn(holding)}) as files
-      from ${tableId(table)} t where ${theirs}${behind === null ? sql`` : sql` and (${keys}) > (${behind})`}
-      order by ${keys} limit ${size}::int
-    ), size as (select coalesce(sum(octet_length(line) + 200), 0) as bytes, count(*)::int as count from page)
-    select bytes::text, count, case when bytes <= ${MOST_BYTES}::bigint
-      then coalesce((select jsonb_agg(to_jsonb(p)) from page p), '[]') end as rows from size`,
-    oneRow(Page),
-  );
+  return sql`select jsonb_build_array(${list(...key.map((k) => sql`${id('t', k.column)}::text`))}) as key, (${line})::text as line,
+      to_jsonb(${filesIn(holding)}) as files
+    from ${tableId(table)} t where ${theirs}${behind === null ? sql`` : sql` and (${keys}) > (${behind})`}
+    order by ${keys} limit ${size}::int`;
 }
 
 /** Names that mean one file below the column's prefix, whatever the host. */

@@ -324,10 +324,10 @@ it('rolls back, too, where a trigger might have kept it and has not', async () =
 
 it('reads rows that are too large together in parts, and refuses one that is too large alone', async () => {
   const ids = await pictures(2);
-  await e.db.sql(`update notes set words = repeat('x', 4000000) where file is not null`);
+  await e.db.sql(`update notes set words = repeat('"', 1400000) where file is not null`);
   expect(await e.runNow()).toMatchObject({ outcome: 'succeeded', deleted: 2, dependantsDeleted: 4 });
   const [third] = await e.rows([{ age: 40, file: null, org: ORG }]);
-  await e.db.sql(`insert into notes (picture, words) values ($1, repeat('x', 7000000))`, [third]);
+  await e.db.sql(`insert into notes (picture, words) values ($1, repeat('x', 10000000))`, [third]);
   const result = await e.runNow();
   expect(result).toMatchObject({ outcome: 'errored', reason: 'archive.row_too_large', deleted: 0 });
   expect(result.message).toContain('too many to archive');

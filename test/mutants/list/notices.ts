@@ -226,8 +226,8 @@ export const noticeMutants: readonly Mutant[] = [
     id: 'NO28',
     promise: 'A copy asks the store for no file outside of its folder, however the row writes it.',
     file: 'lib/rights/notices/copy.ts',
-    find: 'case when ${isThere} then ${path} end',
-    replace: '${path}',
+    find: `case when \${isThere} then \${path} end`,
+    replace: `\${path}`,
     tests: ['test/rights/notice-copy.test.ts'],
   },
 ];
