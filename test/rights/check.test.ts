@@ -120,6 +120,37 @@ describe('the check', () => {
     expect(done.message).toContain('2 rows with the subject in public.notes.extra');
   });
 
+  it('finds an address in letters of any script, however these are typed, and an id as it is written', async () => {
+    const own = 'Jürgen.Åberg@Bücher.example';
+    await f.db.sql('update people set email = $1 where id = $2', [own, me]);
+    const same = [
+      own.toUpperCase(),
+      own.normalize('NFD'),
+      `an „${own.toLowerCase().normalize('NFD')}“ schreiben`,
+      'jürgen.åberg%40bücher.example',
+    ];
+    // An accent is a letter's own, a tag a mailbox's, and xn-- another name of the domain: docs/DATA-MAP.md.
+    const others = [
+      'jurgen.aberg@bucher.example',
+      'jürgen.åberg+news@bücher.example',
+      'jürgen.åberg@xn--bcher-kva.example',
+    ];
+    for (const words of [...same, ...others]) await note(words);
+    await note(null, { to: own.normalize('NFD') });
+    const done = await erase(mapped());
+    expect(done.message).toContain(`${same.length} rows with the subject in public.notes.words`);
+    expect(done.message).toContain('1 rows with the subject in public.notes.extra');
+    await f.db.sql('delete from notes');
+    await note('of "ÜBER-GMBH" 00001');
+    await note(null, { of: 'Über-gmbh' });
+    const id = '"ÜBER-GMBH" 00001';
+    const columns = { impersonal: [], naming: [], endings: [], asOf: f.now().toISOString() };
+    const sought = { subject: { scope: 'user' as const, id }, hashes: {}, secrets: [] };
+    const [part] = await partsOf(mapped(), ['public.notes'], []);
+    const { page } = await readPage(mapped(), part!, 0, sought, columns);
+    expect(page).toMatchObject({ rows: 2, found: { words: 1 } });
+  });
+
   it('reads what a materialized view has kept', async () => {
     await note(EMAIL);
     await f.db.sql('create materialized view copies as select * from notes');

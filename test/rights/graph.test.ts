@@ -428,6 +428,16 @@ describe('rows that know the subject by an identifier', () => {
     expect(kept?.identifiers.email).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
   });
 
+  it('are found in letters of any script, in either form of an accent', async () => {
+    const own = 'Jürgen@Bücher.example';
+    await e.db.sql('update people set email = $1 where id = $2', [own, me]);
+    await add('events', { sender: own.toUpperCase() });
+    await add('events', { payload: JSON.stringify({ to: [{ email: own.normalize('NFD') }] }) });
+    await add('events', { sender: 'jurgen@bucher.example' });
+    expect(await erase(mapped(EVENTS))).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+    expect(await left(e.db, 'events')).toBe(1);
+  });
+
   it('are found when the row that had the address is gone already', async () => {
     const services = mapped(EVENTS);
     await add('events', { sender: 'me@example.com' });

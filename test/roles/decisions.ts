@@ -84,6 +84,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
       'local_time',
       'iso_instant',
       'marks_of',
+      'folded',
     ],
   ],
   everyone: ['blob_path', 'blob_path_of', 'blob_unescaped', 'is_plain_path'],

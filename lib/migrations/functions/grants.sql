@@ -55,7 +55,7 @@ to lapse_app, lapse_operator;
 -- What reading takes: names, hashes and formats. They change nothing.
 grant execute on function
   retention.keys_of, retention.uuids_of, retention.names_uuid, retention.receipt_hash, retention.audit_field, retention.chain_rows, retention.run_bounds,
-  retention.relation_named, retention.label_of, retention.root_of, retention.parts_of, retention.names_of, retention.local_time, retention.iso_instant, retention.marks_of
+  retention.relation_named, retention.label_of, retention.root_of, retention.parts_of, retention.names_of, retention.local_time, retention.iso_instant, retention.marks_of, retention.folded
 to lapse_app, lapse_reader;
 grant execute on function retention.clock to lapse_reader;
 

@@ -22,7 +22,7 @@ import {
 } from '../../platform/sql';
 import type { Services } from '../../services';
 import type { Ending } from '../ends';
-import { type Hashes, IDENTIFIER_PURPOSE } from '../graph/identifiers';
+import { folded, type Hashes, IDENTIFIER_PURPOSE } from '../graph/identifiers';
 import type { Subject } from '../subject';
 import { anyAddress } from './addresses';
 
@@ -168,7 +168,8 @@ export async function readPage(
 /** Whether column `e(key, value)` of a row, which reads `w.words`, holds anything of the subject. */
 function isTheirs({ subject, hashes, secrets }: Sought, { naming }: Columns): Sql {
   const byId = isDistinctive(subject)
-    ? sql`strpos(lower(w.words), ${subject.id.toLowerCase()}) > 0`
+    ? // In the same small letters, which each database has its own of, and as JSON writes it.
+      sql`strpos(lower(w.words), lower(${JSON.stringify(subject.id).slice(1, -1)}::text)) > 0`
     : anyOf(...naming.map((c) => sql`(e.key = ${literal(c)} and e.value #>> '{}' = ${subject.id})`));
   const all = [...new Set(Object.values(hashes).flat())];
   if (all.length === 0 || secrets.length === 0) return byId;
@@ -177,7 +178,7 @@ function isTheirs({ subject, hashes, secrets }: Sought, { naming }: Columns): Sq
     anyOf(
       ...secrets.map((secret) => {
         const { inner, outer } = hmacKeys(keyFor(secret, IDENTIFIER_PURPOSE));
-        return sql`encode(sha256(decode(${outer}, 'hex') || sha256(decode(${inner}, 'hex') || convert_to(lower(btrim(${value}) collate "C"), 'UTF8'))), 'hex') = any(${known})`;
+        return sql`encode(sha256(decode(${outer}, 'hex') || sha256(decode(${inner}, 'hex') || convert_to(${folded(value)}, 'UTF8'))), 'hex') = any(${known})`;
       }),
     );
   const values = sql`exists (select 1 from jsonb_path_query(e.value, 'lax $.** ? (@.type() == "string" || @.type() == "number")') v(x)

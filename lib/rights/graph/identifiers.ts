@@ -42,9 +42,12 @@ export function identifiersOf(hashes: Hashes, secrets: readonly string[]): Ident
   );
 }
 
-/** In small letters and without blanks around it: an address is one however it is written. */
+/** An address is one however it is typed (functions/folded.sql); most need no call for that. */
+export const folded = (value: Sql): Sql =>
+  sql`case when octet_length(${value}) = length(${value}) then lower(btrim(${value}) collate "C") else retention.folded(${value}) end`;
+
 const hashOf = (value: Sql, { inner, outer }: Key): Sql =>
-  sql`encode(sha256(decode(${outer}, 'hex') || sha256(decode(${inner}, 'hex') || convert_to(lower(btrim(${value}) collate "C"), 'UTF8'))), 'hex')`;
+  sql`encode(sha256(decode(${outer}, 'hex') || sha256(decode(${inner}, 'hex') || convert_to(${folded(value)}, 'UTF8'))), 'hex')`;
 
 export const isIdentifier = (value: Sql, { hashes, keys }: Hashed): Sql =>
   anyOf(...keys.map((key) => sql`${hashOf(value, key)} = any(${`{${hashes.join(',')}}`}::text[])`));

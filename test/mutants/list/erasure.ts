@@ -95,7 +95,7 @@ export const erasureMutants: readonly Mutant[] = [
     id: 'ER12',
     promise: 'The check looks into everything a row holds.',
     file: 'lib/rights/check/tables.ts',
-    find: `strpos(lower(w.words), \${subject.id.toLowerCase()}) > 0`,
+    find: `strpos(lower(w.words), lower(\${JSON.stringify(subject.id).slice(1, -1)}::text)) > 0`,
     replace: `e.value #>> '{}' = \${subject.id}`,
     tests: ['test/rights/check.test.ts:the id in a'],
   },
@@ -218,5 +218,13 @@ export const erasureMutants: readonly Mutant[] = [
     find: `notRead: await notAmong(services, parts)`,
     replace: `notRead: []`,
     tests: ['test/rights/check.test.ts:names each table that it did not read'],
+  },
+  {
+    id: 'ER28',
+    promise: 'An address in letters of any script is one, however it is typed.',
+    file: 'lib/rights/graph/identifiers.ts',
+    find: `else retention.folded(\${value}) end`,
+    replace: `else lower(btrim(\${value}) collate "C") end`,
+    tests: ['test/rights/graph.test.ts:are found in letters of any script'],
   },
 ];
