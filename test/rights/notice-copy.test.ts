@@ -151,19 +151,26 @@ it('of what has gone altogether is only a manifest that says so', async () => {
   expect(JSON.parse(found.get('manifest.json')!.toString())).toMatchObject({ tables: {}, files: [] });
 });
 
-it('breaks off where the store does in the middle of a file, and takes nothing else down with it', async () => {
-  await services.blob!.put('things/broken.bin', Buffer.alloc(3_000_000, 7));
-  await e.db.sql(`insert into things (org, at, file) values ($1, $2, 'things/broken.bin')`, [
-    ORGS.acme,
-    new Date(NOW.getTime() - 40 * DAY * 1000),
-  ]);
-  const about = await announced();
-  const broken = {
-    ...services,
-    blob: { ...services.blob!, stream: () => Promise.reject(new Error('away')) },
-  };
-  await expect(new Response(new Copy(broken, about).stream()).arrayBuffer()).rejects.toThrow('away');
-});
+it.each([0, 1])(
+  'breaks off where the store does after %i pieces of a file, and takes nothing else down with it',
+  async (pieces) => {
+    await services.blob!.put('things/broken.bin', Buffer.alloc(3_000_000, 7), { overwrite: true });
+    await e.db.sql(`insert into things (org, at, file) values ($1, $2, 'things/broken.bin')`, [
+      ORGS.acme,
+      new Date(NOW.getTime() - 40 * DAY * 1000),
+    ]);
+    const about = await announced();
+    const stream = async (name: string) => ({
+      ...(await services.blob!.stream(name))!,
+      content: (async function* () {
+        if (pieces > 0) yield Buffer.alloc(1_000);
+        throw new Error('away');
+      })(),
+    });
+    const broken = { ...services, blob: { ...services.blob!, stream } };
+    await expect(new Response(new Copy(broken, about).stream()).arrayBuffer()).rejects.toThrow('away');
+  },
+);
 
 const empty = () => e.db.sql('delete from remarks; delete from notes; delete from things');
 const manifestOf = (found: ReadonlyMap<string, Buffer>) =>

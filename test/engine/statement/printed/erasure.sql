@@ -1309,7 +1309,7 @@ with
       cross join lateral jsonb_each(seen.j) e
       cross join lateral (select e.value::text as words offset 0) w
       cross join lateral (select (seen.ends ->> e.key)::timestamptz as until) x
-    where strpos(lower(w.words), ‹00000000-0000-4000-8000-000000000100›) > 0
+    where strpos(lower(w.words), lower(‹00000000-0000-4000-8000-000000000100›::text)) > 0
     group by 1, 2
   )
 select
