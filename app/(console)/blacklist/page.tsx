@@ -43,7 +43,7 @@ const Find = ({ visit: v, table }: { visit: Visit; table: string | undefined }) 
         action="/acts/find-entry"
         values={{}}
         consequences={[
-          'Only the keyed hash of what you write goes on: no page, log or entry has the address.',
+          'Only the keyed hash of what you write is used: no page, log or entry has the address.',
         ]}
         yes="Find its hash"
         no={{ text: 'Back to the policies', href: '/' }}

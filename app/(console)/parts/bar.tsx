@@ -117,8 +117,8 @@ function StopAll({ at }: { at: string }) {
         className="absolute right-0 z-10 mt-2 grid w-80 max-w-[calc(100vw-2rem)] gap-3 rounded-lg border border-edge bg-surface p-4 shadow-lg"
       >
         <p>
-          Every policy stops at its next batch, a tenth of a second later, and no order is refunded. Files
-          already decided still go.
+          Every policy stops at its next batch, a tenth of a second later. Until it is resumed no file is
+          deleted and no order is refunded.
         </p>
         <label className="grid gap-1">
           Why (may follow)

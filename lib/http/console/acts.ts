@@ -47,7 +47,7 @@ export const pauseRoute = (provide: () => Services = services) =>
         unless(
           'paused',
           pausePolicy(acting(why), policy),
-          `${policy} is paused: no batch of it is running any more. Files already decided still go.`,
+          `${policy} is paused: no batch of it is running any more, and no file of its rows is deleted until it is resumed.`,
           `${policy} is paused already.`,
         ),
     },
@@ -77,7 +77,7 @@ export const stopAllRoute = (provide: () => Services = services) =>
         unless(
           'stopped',
           stopAll(acting(why)),
-          'Everything is stopped: no batch is running any more, and no order is refunded.',
+          'Everything is stopped: no batch is running any more, no file is deleted, and no order is refunded.',
           'Everything is stopped already.',
         ),
     },

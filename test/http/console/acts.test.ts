@@ -37,6 +37,7 @@ it('pauses with one form, says so on the page it came from, and resumes in the s
   const paused = await shown(s, await send('pause', 'otto', { policy: thing(), back: '/policies/x' }));
   expect(paused).toMatchObject({ status: 303, path: '/policies/x', said: { done: true } });
   expect(paused.said?.text).toContain('no batch of it is running any more');
+  expect(paused.said?.text).toContain('no file of its rows is deleted until it is resumed');
   expect(await state()).toMatchObject([{ paused: true, stopped: false }]);
   expect((await shown(s, await send('resume', 'maria', { policy: thing() }))).said?.done).toBe(true);
   expect(await state()).toMatchObject([{ paused: false }]);

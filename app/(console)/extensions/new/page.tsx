@@ -21,7 +21,7 @@ export default shown(async function NewExtension({ searchParams }: { searchParam
             action="/acts/extend-row"
             values={{}}
             consequences={[
-              'The row stays until the day you name, whatever its policy says, and is deleted after it.',
+              'The row stays until the day you name, whatever its policy says; from then on its policy decides again. An erasure does not wait for it.',
               'A shorter day than the one it has counts only after the cooling-off.',
             ]}
             yes="Extend the row"
