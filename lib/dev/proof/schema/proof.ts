@@ -86,8 +86,9 @@ async function prepared(request: SchemaRequest, template: string, mirror: string
   await migrate(cloud.ownerUrl(template), { sets: ['retention'], direction: 'up' });
   await cloud.createDatabase(mirror, template);
   await asOwner(cloud, mirror, async (owner) => {
-    const keys = await owner.query<{ statement: string }>(CASCADING);
-    for (const { statement } of keys.rows) await owner.query(statement);
+    for (const statements of [CASCADING, WAITING])
+      for (const { statement } of (await owner.query<{ statement: string }>(statements)).rows)
+        await owner.query(statement);
   });
   return empty;
 }
@@ -111,6 +112,14 @@ const CASCADING = `select format('alter table %s drop constraint %I, add constra
   from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
   where f.contype = 'f' and f.confdeltype in ('a', 'r') and f.conparentid = 0 and ${THEIRS} and not c.relispartition and c.relkind = 'r'
     and (select k.relkind from pg_class k where k.oid = f.confrelid) = 'r'`;
+
+/**
+ * A row whose references are set to null one after the other is checked in between, by PostgreSQL's own triggers, against rows
+ * that are gone already: the one DELETE would be refused. Here it is checked at its end.
+ */
+const WAITING = `select format('alter table %s alter constraint %I deferrable initially deferred', f.conrelid::regclass, f.conname) as statement
+  from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where f.contype = 'f' and f.conparentid = 0 and ${THEIRS}`;
 
 interface Governed {
   readonly policy: Policy;
@@ -201,14 +210,14 @@ interface Rows {
 type Everything = Record<string, Rows>;
 
 async function everyRow(owner: Client): Promise<Everything> {
-  const { rows: tables } = await owner.query<{ label: string }>(
-    `select format('%I.%I', n.nspname, c.relname) as label from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  const { rows: tables } = await owner.query<{ label: string; only: string }>(
+    `select format('%I.%I', n.nspname, c.relname) as label, case when c.relkind = 'r' then 'only ' else '' end as only from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p') and not c.relispartition and ${THEIRS}`,
   );
   if (tables.length === 0) return {};
   const each = tables.map(
-    ({ label }) =>
-      `select '${label.replaceAll("'", "''")}' as label, count(*)::int as rows, coalesce(sum(hashtextextended(x::text, 0)::numeric), 0)::text as sum from ${label} x`,
+    ({ label, only }) =>
+      `select '${label.replaceAll("'", "''")}' as label, count(*)::int as rows, coalesce(sum(hashtextextended(x::text, 0)::numeric), 0)::text as sum from ${only}${label} x`,
   );
   const { rows } = await owner.query<Rows & { label: string }>(each.join('\nunion all\n'));
   return Object.fromEntries(rows.map(({ label, ...r }) => [label, r]));
@@ -239,6 +248,7 @@ async function afterDelete(owner: Client, policy: Policy, asOf: string): Promise
         if ((await others()) !== staying) await owner.query('rollback to s');
       }
     }
+    await owner.query('set constraints all immediate');
     return await everyRow(owner);
   } finally {
     await owner.query('rollback');
