@@ -66,11 +66,21 @@ const USERS = new Set(['user', 'account', 'customer', 'person', 'profile', 'memb
 const ORGANIZATIONS = new Set([
   ...['organization', 'org', 'tenant', 'workspace', 'team', 'company', 'store', 'shop', 'site', 'project'],
 ]);
-/** Who wrote a row is not whom it is about; it is taken where nothing else names a user. */
-const USER_COLUMNS =
-  /^(user|account|customer|owner|author|member|person|profile|client|viewer|created_by|sender|recipient)(_?(id|uuid|uid))?$/;
-const ORGANIZATION_COLUMNS =
-  /^(organi[sz]ation|org|tenant|workspace|team|company|store|shop)_?(id|uuid|uid)$/;
+/** The first that a table has is taken: who wrote a row is not whom it is about. */
+const USER_COLUMNS = [
+  ...['user', 'account', 'customer', 'owner', 'author', 'member', 'person', 'profile', 'viewer'],
+  ...['created_by', 'sender', 'recipient', 'client'],
+].map((name) => new RegExp(`^${name}(_?(id|uuid|uid))?$`));
+const ORGANIZATION_COLUMNS = [
+  ...['organi[sz]ation', 'org', 'tenant', 'workspace', 'team', 'company', 'store', 'shop'],
+].map((name) => new RegExp(`^${name}_?(id|uuid|uid)$`));
+
+/** What asks for tokens is a program. */
+const PROGRAMS = /(^|_)(oauth2?|oidc|openid|api|auth|authorization|token|grant|consent)s?(_|$)/;
+const isProgram = (column: string, table: string): boolean =>
+  /^client(_|$)/.test(snake(column)) && PROGRAMS.test(snake(table));
+const isProgramTable = (table: string | undefined): boolean =>
+  table !== undefined && /clients?$/.test(snake(table)) && PROGRAMS.test(snake(table));
 
 /** `owner_id` beside `owner_type` names rows of whichever table stands there: number 5 of it is no user 5. */
 export const namesManyTables = ({ columns }: Pick<TableFacts, 'columns'>, column: string): boolean => {
@@ -91,7 +101,10 @@ export function subjectsOf(
   references: readonly ForeignKey[],
   nameOf: (oid: string) => string | undefined,
 ): Subjects {
-  const find = (tables: ReadonlySet<string>, columns: RegExp) => {
+  const find = (tables: ReadonlySet<string>, names: readonly RegExp[]) => {
+    const rank = (column: string) => names.findIndex((name) => name.test(snake(column)));
+    const ranked = (columns: string[]) =>
+      columns.filter((c) => rank(c) >= 0).sort((a, b) => rank(a) - rank(b));
     const keys = references.filter((f) => {
       const to = nameOf(f.to);
       const last = to === undefined ? undefined : wordsOf(to).at(-1);
@@ -99,16 +112,21 @@ export function subjectsOf(
         f.from === table.oid &&
         f.columns.length === 1 &&
         last !== undefined &&
-        tables.has(american(singular(last)))
+        tables.has(american(singular(last))) &&
+        !isProgramTable(to)
       );
     });
     // A bare `sender` may be an address, unless a foreign key says that it is somebody.
-    const named = table.columns
-      .map((c) => c.name)
-      .filter((c) => columns.test(snake(c)) && /(id|uuid|uid)$/.test(snake(c)) && !namesManyTables(table, c));
-    return (
-      keys.map((f) => f.columns[0]!).find((c) => columns.test(snake(c))) ?? named[0] ?? keys[0]?.columns[0]
+    const ofPrograms = references.filter((f) => f.from === table.oid && isProgramTable(nameOf(f.to)));
+    const named = ranked(table.columns.map((c) => c.name)).filter(
+      (c) =>
+        /(id|uuid|uid)$/.test(snake(c)) &&
+        !namesManyTables(table, c) &&
+        !isProgram(c, table.name) &&
+        !ofPrograms.some((f) => f.columns[0] === c),
     );
+    const own = keys.map((f) => f.columns[0]!);
+    return ranked(own)[0] ?? named[0] ?? own[0];
   };
   const organization = find(ORGANIZATIONS, ORGANIZATION_COLUMNS);
   const user = find(USERS, USER_COLUMNS);

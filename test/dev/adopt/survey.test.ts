@@ -124,6 +124,27 @@ describe('what it knows of a table', () => {
     expect(named('owner_id', 'mime_type')).toEqual({ user: 'owner_id' });
   });
 
+  it('takes the user of a row before any other, and no program that asks for tokens', async () => {
+    const own = await testDatabase({ empty: true });
+    try {
+      await own.sql(`create table users (id bigint primary key); create table oauth_clients (id uuid primary key, secret text);
+        create table user_sessions (id bigint primary key, client_id uuid references oauth_clients, created_by bigint references users,
+          user_id bigint references users);
+        create table oauth_tokens (id bigint primary key, client_id uuid not null, expires_at timestamptz);
+        create table visits (id bigint primary key, client_id uuid not null)`);
+      const { tables } = await reading(own.ownerUrl, (reader) => survey(reader));
+      const subjects = Object.fromEntries(tables.map((t) => [t.label, t.subjects]));
+      expect(subjects).toMatchObject({
+        user_sessions: { user: 'user_id' },
+        oauth_tokens: {},
+        visits: { user: 'client_id' },
+      });
+      expect(subjects.oauth_tokens).toEqual({});
+    } finally {
+      await own.stop();
+    }
+  });
+
   it('finds columns that name files of the store, and the folder they share', () => {
     expect(table('studio.recordings').files).toEqual([
       { column: 'audio_url', where: 'store', folder: 'recordings/', suffixed: true },
@@ -190,6 +211,11 @@ describe('the way it looks', () => {
     await sql('rollback');
     end();
     expect(logins.map((l) => l.name)).not.toContain(nobody);
+  });
+
+  it('has nothing compiled: a database that compiles questions would take minutes for a survey', async () => {
+    const asked = await reading(db.ownerUrl, (reader) => reader.ask<{ jit: string }>('show jit'));
+    expect(asked).toEqual([{ jit: 'off' }]);
   });
 
   it('cannot change the database, whatever is asked', async () => {
