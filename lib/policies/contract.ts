@@ -43,8 +43,8 @@ const KeyOf = z.object({
   /** Receipts keep keys for years: `false` says that a text key names no person (a cuid, a hash). */
   personal: z.literal(false).optional(),
 });
-/** Whether a type of this name holds text. */
-export const TEXT = /^(text|varchar|character|char|bpchar|citext|name)\b/i;
+/** Whether a type of this name holds text: that of an extension stands behind its schema, where that is not looked through. */
+export const TEXT = /^(text|varchar|character|char|bpchar|name|(.*\.)?citext)\b/i;
 
 const Scope = z
   .object({ organization: identifier.optional(), user: identifier.optional() })

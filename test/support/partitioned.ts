@@ -29,9 +29,9 @@ export async function addMonth(db: TestDatabase, month: string): Promise<void> {
 export async function partitioned(
   db: TestDatabase,
   changes: Partial<PolicyInput> = {},
-  grant: { files?: string } = {},
+  { files, at = 'timestamptz' }: { files?: string; at?: string } = {},
 ): Promise<Policy> {
-  await db.sql(`create table visits (id uuid not null default gen_random_uuid(), at timestamptz not null, org uuid, person uuid,
+  await db.sql(`create table visits (id uuid not null default gen_random_uuid(), at ${at} not null, org uuid, person uuid,
     file text, primary key (at, id)) partition by range (at)`);
   await db.sql('grant select, update, delete on visits to lapse_app');
   await db.sql(`select retention.protect('public.visits')`);
@@ -39,7 +39,7 @@ export async function partitioned(
   await db.sql(
     `insert into retention.partition_grant (table_name, policy, least_age, key_columns, organization_column, user_column, file_columns)
      values ('public.visits', 'visits', '30 days', '{id,at}', 'org', 'person', $1)`,
-    [grant.files ? [grant.files] : []],
+    [files ? [files] : []],
   );
   return visitsPolicy(changes);
 }

@@ -84,12 +84,19 @@ const attributes = (array: string, relation: string): string =>
   `(select coalesce(jsonb_agg(coalesce(a.attname, '') order by k.ord), '[]') from unnest(${array}) with ordinality k(attnum, ord)
       left join pg_attribute a on a.attrelid = ${relation} and a.attnum = k.attnum and k.attnum > 0)`;
 
+/** Of column `a`, below every domain. */
+const BASE = `(with recursive y(oid, below) as (
+        select t.oid, t.typbasetype from pg_type t where t.oid = a.atttypid
+        union all
+        select t.oid, t.typbasetype from y cross join lateral (select * from pg_type where oid = y.below offset 0) t where y.below <> 0)
+      select y.oid from y where y.below = 0)`;
+
 const COLUMNS = `(select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-      'plain', format_type(coalesce(nullif(ty.typbasetype, 0), ty.oid), null), 'not_null', a.attnotnull,
-      'labels', (select jsonb_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = a.atttypid),
+      'plain', format_type(${BASE}, null), 'not_null', a.attnotnull,
+      'labels', (select jsonb_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = ${BASE}),
       'null_share', (select s.null_frac from pg_stats s where s.schemaname = t.schema and s.tablename = t.name and s.attname = a.attname
         order by s.inherited desc limit 1)) order by a.attnum), '[]')
-    from pg_attribute a join pg_type ty on ty.oid = a.atttypid where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)`;
+    from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)`;
 
 const INDEXES = `(select coalesce(jsonb_agg(jsonb_build_object('unique', i.indisunique, 'partial', i.indpred is not null,
       'columns', ${attributes('(i.indkey::int2[])[0:i.indnkeyatts - 1]', 'i.indrelid')}) order by i.indisprimary desc, i.indnkeyatts, ic.relname), '[]')

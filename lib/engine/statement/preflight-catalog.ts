@@ -212,10 +212,17 @@ const names = (
 const OF_COLUMN = sql`(a.attnum = any(i.indkey::int2[]) or exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass
           and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = x.oid and d.refobjsubid = a.attnum))`;
 
+/** What the type of column `a` is below every domain: one may be made of another. Each is looked up by its oid. */
+const BASE = sql`(select case when d.typtype <> 'd' then d.oid else (with recursive y(oid, below) as (
+          select d.oid, d.typbasetype
+          union all
+          select t.oid, t.typbasetype from y cross join lateral (select * from pg_type where oid = y.below offset 0) t where y.below <> 0)
+        select y.oid from y where y.below = 0) end
+      from pg_type d where d.oid = a.atttypid)`;
+
 /** A NOT NULL that was never validated (PostgreSQL 18) keeps no old NULL out. */
 const COLUMN = sql`jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'plain', format_type(a.atttypid, null),
-      'type_oid', a.atttypid::text, 'base_oid', (select coalesce(nullif(t.typbasetype, 0), t.oid)::text from pg_type t where t.oid = a.atttypid),
-      'base', (select format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null) from pg_type t where t.oid = a.atttypid),
+      'type_oid', a.atttypid::text, 'base_oid', ${BASE}::text, 'base', format_type(${BASE}, null),
       'may_update', has_column_privilege(x.oid, a.attnum, 'UPDATE'),
       'not_null', a.attnotnull and not exists (select 1 from pg_constraint k
         where k.conrelid = x.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated),

@@ -69,11 +69,11 @@ const SPELLED: Record<string, string> = {
 export const clockType: Check = ({ policy, governed }) =>
   (policy.clock.in ? [] : clockColumns(policy.clock)).flatMap((c) => {
     const column = governed?.columns[c];
-    if (!column || scaleOf(policy.clock).columns.includes(column.plain)) return [];
+    if (!column || scaleOf(policy.clock).columns.includes(column.base)) return [];
     return [
       {
         problem: `the clock ${name(c)} is ${column.type}, the policy says ${policy.clock.type}`,
-        remedy: asClock(column.plain),
+        remedy: asClock(column.base),
       },
     ];
   });

@@ -38,11 +38,11 @@ export const clockElsewhere: Check = (catalog) => {
 
 function ofType({ policy: { clock } }: Catalog, r: Relation): Problem[] {
   const column = r.columns[clock.column];
-  if (!column || scaleOf(clock).columns.includes(column.plain)) return [];
+  if (!column || scaleOf(clock).columns.includes(column.base)) return [];
   return [
     {
       problem: `the clock ${name(clock.column)} of ${quoted(r)} is ${column.type}, the policy says ${clock.type}`,
-      remedy: asClock(column.plain),
+      remedy: asClock(column.base),
     },
   ];
 }

@@ -39,7 +39,7 @@ const Column = z.object({
   plain: z.string(),
   type_oid: z.string(),
   base_oid: z.string(),
-  /** The same, below a domain. */
+  /** The same, below every domain. */
   base: z.string(),
   not_null: z.boolean(),
   may_update: z.boolean(),

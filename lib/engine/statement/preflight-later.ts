@@ -77,11 +77,11 @@ function unseen(r: Relation): Problem[] {
 
 function ofType(r: Relation, of: Later, field: string): Problem[] {
   const column = r.columns[of.column]!;
-  if (scaleOf(of).columns.includes(column.plain)) return [];
+  if (scaleOf(of).columns.includes(column.base)) return [];
   return [
     {
       problem: `the clock ${name(of.column)} of ${quoted(r)} is ${column.type}, the policy says ${of.type}`,
-      remedy: /^(text|character)/.test(column.plain) ? COPY : `correct ${field}.type in the policy`,
+      remedy: /^(text|character)/.test(column.base) ? COPY : `correct ${field}.type in the policy`,
     },
   ];
 }

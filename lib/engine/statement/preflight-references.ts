@@ -5,7 +5,7 @@
 
 import type { Problem } from '../../platform/errors';
 import { name } from '../../platform/sql';
-import type { Dependant } from '../../policies/contract';
+import { type Dependant, TEXT } from '../../policies/contract';
 import { inOrderOf } from '../../policies/hanging';
 import {
   type Catalog,
@@ -113,7 +113,7 @@ function keyOf(r: Relation): string {
   return (unique?.columns ?? ['…'])
     .map((c) => {
       const type = r.columns[c]?.plain ?? '…';
-      const personal = /^(text|character|citext|name)/.test(type) ? ', personal: false' : '';
+      const personal = TEXT.test(r.columns[c]?.base ?? '') ? ', personal: false' : '';
       return `{ column: ${written(c)}, type: ${written(type)}${personal} }`;
     })
     .join(', ');

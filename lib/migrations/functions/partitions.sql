@@ -191,8 +191,13 @@ declare
   rows_past boolean;
 begin
   select * into strict g from retention.partition_grant where table_name = granted;
-  select a.attname, format_type(a.atttypid, null) into clock, clock_type
+  select a.attname, format_type(b.id, null) into clock, clock_type
     from pg_partitioned_table t join pg_attribute a on a.attrelid = t.partrelid and a.attnum = t.partattrs[0]
+      cross join lateral (with recursive y(id, below) as (
+          select p.oid, p.typbasetype from pg_type p where p.oid = a.atttypid
+          union all
+          select p.oid, p.typbasetype from y join pg_type p on p.oid = y.below)
+        select y.id from y where y.below = 0) b
     where t.partrelid = retention.relation_named(granted) and t.partstrat = 'r' and t.partnatts = 1;
   -- In the zone the owner says the clock was written in, whatever the caller's is.
   before := case clock_type

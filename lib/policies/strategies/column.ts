@@ -16,7 +16,7 @@ export const MARKED_NOW = sql`(select retention.clock())`;
 /** A mark is an instant. */
 export function unfitMark(table: Table, field: string, column: string): Problem[] {
   const mark = table.columns[column];
-  if (!mark || mark.plain === 'timestamp with time zone') return [];
+  if (!mark || mark.base === 'timestamp with time zone') return [];
   const [t, c] = [tableId(table).text, id(column).text];
   return [
     {

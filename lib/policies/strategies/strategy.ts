@@ -104,6 +104,8 @@ export interface Column {
   /** As PostgreSQL prints it, and without its length. */
   readonly type: string;
   readonly plain: string;
+  /** The same, below every domain. */
+  readonly base: string;
   readonly not_null: boolean;
   /** Made by the database, not by the writer. */
   readonly generated: boolean;

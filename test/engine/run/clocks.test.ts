@@ -27,6 +27,8 @@ const CUTOFF = NOW.getTime() - 30 * DAY * 1000;
 
 interface Kind {
   readonly called: string;
+  /** What its columns need before there is a table. */
+  readonly first?: string;
   readonly columns: string;
   readonly clock: PolicyInput['clock'];
   /** In which these are written. */
@@ -107,6 +109,36 @@ const KINDS: readonly Kind[] = [
     never: ['2020-04-31T00:00:00Z', 'n/a'],
   },
   {
+    called: 'an instant of a domain made of another',
+    first: `create domain moment as timestamptz; create domain instant as moment check (value > '1900-01-01')`,
+    columns: 'at instant',
+    clock: { column: 'at', type: 'timestamptz' },
+    written: iso,
+    index: '"at"',
+    tick: 1,
+    never: ['infinity'],
+  },
+  {
+    called: 'milliseconds of a domain that takes no negative number',
+    first: 'create domain biguint as bigint check (value is null or 0 <= value)',
+    columns: 'at biguint',
+    clock: { column: 'at', type: 'epoch', unit: 'milliseconds' },
+    written: String,
+    index: '"at"',
+    tick: 1,
+    never: ['0', '1700000000', '9223372036854775807'],
+  },
+  {
+    called: 'the first of two of a domain',
+    first: 'create domain moment as timestamptz',
+    columns: 'deleted_at moment, at moment',
+    clock: { column: 'deleted_at', otherwise: ['at'], type: 'timestamptz' },
+    written: iso,
+    index: '(coalesce("deleted_at", "at"))',
+    tick: 1,
+    never: ['-infinity', 'infinity'],
+  },
+  {
     called: 'the first of two that is set',
     columns: 'deleted_at timestamptz, at timestamptz',
     clock: { column: 'deleted_at', otherwise: ['at'], type: 'timestamptz' },
@@ -128,7 +160,8 @@ const KINDS: readonly Kind[] = [
 
 /** A table of this kind of clock, without its index, and its policy. */
 async function made(kind: Kind, changes: Partial<PolicyInput> = {}): Promise<Policy> {
-  await e.db.sql(`create table things (id int primary key, ${kind.columns});
+  await e.db.sql(`${kind.first ?? ''};
+    create table things (id int primary key, ${kind.columns});
     grant select, delete, update (id) on things to lapse_app`);
   await e.db.sql(`select retention.protect('public.things')`);
   return thingsPolicy({

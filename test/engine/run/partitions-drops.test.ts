@@ -55,6 +55,20 @@ describe('a partition that lies wholly before the cutoff', () => {
     expect(bounds).toEqual({ from: '2025-12-01 00:00:00+00', to: '2026-01-01 00:00:00+00' });
   });
 
+  it('is dropped also where its clock is of a domain made of another', async () => {
+    e = await engine();
+    await e.db.sql('create domain moment as timestamptz; create domain instant as moment');
+    const policy = await partitioned(e.db, {}, { at: 'instant' });
+    await visits(e.db, EXPIRED, 40);
+    await visits(e.db, BOUNDARY, 7);
+    expect(await e.run(policy)).toMatchObject({ outcome: 'succeeded', deleted: 47, path: 'partition' });
+    expect(await exists(e.db, EXPIRED)).toBe(false);
+    expect(await receipts()).toMatchObject([
+      { ...DROPPED, deleted: 40 },
+      { action: 'delete', deleted: 7, named: 7 },
+    ]);
+  });
+
   it('goes also when it is empty, as soon as anything has expired', async () => {
     const policy = await begin();
     await visits(e.db, BOUNDARY, 1);

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { explainRow } from '@/lib/operators/audit/explain-row';
 import { days, definePolicy, type Policy, type PolicyInput } from '@/lib/policies/contract';
-import { DAY, type Engine, engine, fitsDatabase, left, NOW } from '../../support/engine';
+import { DAY, type Engine, engine, fitsDatabase, left, NOW, thingsPolicy } from '../../support/engine';
 import { follow, named, refused } from '../../support/preflight';
 
 let e: Engine;
@@ -170,7 +170,8 @@ describe.each(KINDS)('a key of $called', (kind) => {
 });
 
 it('of text is refused until the declaration says that it names no person, whatever type it hides behind', async () => {
-  await e.db.sql(`create domain mail as text; create table things (id mail primary key, seen timestamptz)`);
+  await e.db.sql(`create domain address as text; create domain mail as address;
+    create table things (id mail primary key, seen timestamptz)`);
   const declared = (key: PolicyInput['key']) =>
     definePolicy({
       name: 'untyped',
@@ -194,6 +195,18 @@ it('of text is refused until the declaration says that it names no person, whate
   expect(await said([{ column: 'id', type: 'bigint', personal: false }])).toEqual([
     expect.stringContaining(`correct it in the policy: { column: 'id', type: 'mail' }`),
   ]);
+});
+
+it('of text is refused, too, where an extension brought the type into a schema of its own', async () => {
+  await e.db.sql(`create schema extensions; create extension citext schema extensions;
+    create table things (id extensions.citext primary key, seen timestamptz)`);
+  const policy = thingsPolicy({
+    key: [{ column: 'id' }],
+    scope: {},
+    clock: { column: 'seen', type: 'timestamptz' },
+  });
+  const said = (await fitsDatabase(e, policy)).map((p) => p.problem);
+  expect(said).toContainEqual(expect.stringMatching(/^key: "id" of .* is text/));
 });
 
 it('of a dependant is read from the catalog too, and both go', async () => {

@@ -52,6 +52,14 @@ export const clockMutants: readonly Mutant[] = [
     tests: [`${clocks}:of two columns`],
   },
   {
+    id: 'CK9',
+    promise: 'What a column is shows below every domain: a text as key behind two of them, too.',
+    file: 'lib/engine/statement/preflight-catalog.ts',
+    find: 'select y.oid from y where y.below = 0) end',
+    replace: 'select y.below from y limit 1) end',
+    tests: [`${keys}:of text is refused until`],
+  },
+  {
     id: 'CK6',
     promise: 'Only a clock that lies ahead may be kept for no time at all.',
     file: 'lib/policies/contract.ts',

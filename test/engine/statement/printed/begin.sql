@@ -235,15 +235,64 @@ with recursive
                         a.atttypid::text,
                         'base_oid',
                         (
-                          select coalesce(nullif(t.typbasetype, 0), t.oid)::text
-                          from pg_type t
-                          where t.oid = a.atttypid
-                        ),
+                          select
+                            case
+                              when d.typtype <> 'd' then d.oid
+                              else (
+                                with recursive
+                                  y (oid, below) as (
+                                    select d.oid, d.typbasetype
+                                    union all
+                                    select t.oid, t.typbasetype
+                                    from
+                                      y
+                                      cross join lateral (
+                                        select *
+                                        from pg_type
+                                        where oid = y.below
+                                        offset 0
+                                      ) t
+                                    where y.below <> 0
+                                  )
+                                select y.oid
+                                from y
+                                where y.below = 0
+                              )
+                            end
+                          from pg_type d
+                          where d.oid = a.atttypid
+                        )::text,
                         'base',
-                        (
-                          select format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null)
-                          from pg_type t
-                          where t.oid = a.atttypid
+                        format_type(
+                          (
+                            select
+                              case
+                                when d.typtype <> 'd' then d.oid
+                                else (
+                                  with recursive
+                                    y (oid, below) as (
+                                      select d.oid, d.typbasetype
+                                      union all
+                                      select t.oid, t.typbasetype
+                                      from
+                                        y
+                                        cross join lateral (
+                                          select *
+                                          from pg_type
+                                          where oid = y.below
+                                          offset 0
+                                        ) t
+                                      where y.below <> 0
+                                    )
+                                  select y.oid
+                                  from y
+                                  where y.below = 0
+                                )
+                              end
+                            from pg_type d
+                            where d.oid = a.atttypid
+                          ),
+                          null
                         ),
                         'may_update',
                         has_column_privilege(x.oid, a.attnum, 'UPDATE'),
