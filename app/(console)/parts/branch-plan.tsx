@@ -22,7 +22,7 @@ export function WhatThisBranchChanges({ visit: v }: { visit: Visit }) {
 
 const Unfinished = () => (
   <Empty>
-    The plan could not be finished within 15 seconds. It goes on as long as this function lives, and what it
+    The plan could not be finished within 15 seconds. It continues as long as this function lives, and what it
     finds is shown for five minutes: <a href="/#plan">look again</a>, or run <code>npm run plan</code>, which
     takes the time it needs.
   </Empty>

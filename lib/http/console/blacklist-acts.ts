@@ -10,7 +10,7 @@ import { confirmed, reason, take } from './take';
 
 const table = z.string().max(130);
 
-/** The address itself stands in no address of a page, in no log and in no entry: only its hash goes on. */
+/** The address itself stands in no address of a page, in no log and in no entry: only its hash is passed on. */
 export const findEntryRoute = (provide: () => Services = services) =>
   actRoute(
     {

@@ -61,7 +61,7 @@ export async function branchPlan(services: Services, mostMs = MOST_MS): Promise<
   const planned = madeOrFound(services, mostMs);
   const inTime = await Promise.race([planned, afterMs(mostMs)]);
   if (inTime === null) {
-    // It goes on, and who looks next finds it; its failure has no one left to read it.
+    // It continues, and who looks next finds it; its failure has no one left to read it.
     planned.catch((error: unknown) =>
       failed(error, { script: 'console', correlationId: randomUUID() }, services.log, 'plan.failed'),
     );

@@ -78,8 +78,8 @@ function explained(found: Found, here: Explanation): FoundInWords {
   }
   if (here.goesAt !== null && here.status === 'not_expired') {
     const told = here.toldAt === null ? '' : ` Its organization was told on ${utcInWords(here.toldAt)}.`;
-    const headline = `Goes on ${utcInWords(here.goesAt)}`;
-    const sentence = `${row} is kept until ${utcInWords(here.expiresAt!)} and goes on ${utcInWords(here.goesAt)}, unless it is held or extended.${told}`;
+    const headline = `Due on ${utcInWords(here.goesAt)}`;
+    const sentence = `${row} is kept until ${utcInWords(here.expiresAt!)} and goes with the run on ${utcInWords(here.goesAt)}, unless it is held or extended.${told}`;
     return { kind: 'going', headline, sentence, facts, extendable };
   }
   const past = here.reasons.some(

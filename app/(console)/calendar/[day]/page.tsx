@@ -24,7 +24,7 @@ export default shown(async function Day({ params, searchParams }: PageProps<'/ca
   const query = new URLSearchParams({ day, ...(policy ? { policy } : {}), ...(org ? { org } : {}) });
   return (
     <Page
-      title={`What goes on ${utcInWords(day)}`}
+      title={`Due on ${utcInWords(day)}`}
       said={v.said}
       asOf={v.now}
       acts={
@@ -70,7 +70,7 @@ function OfDay({ days, mayExtend }: { days: readonly PolicyDay[]; mayExtend: boo
   return (
     <>
       <p id="total">
-        {some.length === 0 ? 'Nothing goes on this day.' : `${amount(total)} in all.`}
+        {some.length === 0 ? 'Nothing is due on this day.' : `${amount(total)} in all.`}
         {days.some((d) => !d.complete) && ' There was no time to look at every organization: more may go.'}
       </p>
       {some.map((d) => (

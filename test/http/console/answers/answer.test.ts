@@ -144,7 +144,7 @@ it('says of an erasure that waits before anything else', async () => {
 it('says when a row goes, unless it is held or extended', async () => {
   const id = await one(10 * DAY);
   const [said] = await words(id);
-  expect(said).toMatchObject({ kind: 'going', headline: 'Goes on 22 Mar 2026, 02:00:00 UTC' });
+  expect(said).toMatchObject({ kind: 'going', headline: 'Due on 22 Mar 2026, 02:00:00 UTC' });
   expect(said?.sentence).toContain('kept until 21 Mar 2026, 02:00:00 UTC');
   expect(said?.sentence).toContain('unless it is held or extended');
   expect(await isLineage(id)).toBe('not_expired');

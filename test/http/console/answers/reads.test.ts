@@ -169,7 +169,7 @@ describe('the answer to keep', () => {
       const answer = await get(route, who, `id=${id}`);
       expect([answer.status, await answer.json()]).toEqual([200, await answerFor(s, { id: id! })]);
     }
-    expect(await (await get(route, 'audra', `id=${id}&format=text`)).text()).toContain('Goes on 22 Mar 2026');
+    expect(await (await get(route, 'audra', `id=${id}&format=text`)).text()).toContain('Due on 22 Mar 2026');
     expect((await get(route, 'vera', `id=${id}`)).status).toBe(403);
     expect((await get(route, null, `id=${id}`)).status).toBe(401);
     expect((await get(route, 'audra', `id=${id}&format=xml`)).status).toBe(400);
