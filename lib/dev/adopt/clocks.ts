@@ -69,10 +69,19 @@ const MEANINGS: readonly [Meaning, RegExp][] = [
 const OF_SOMETHING_ELSE =
   /birth|^dob$|^last_(?!(updated?|modified|changed))|anniversary|^(starts?|begins?|scheduled|planned|due|next|effective|valid_from|publish)|_(start|begin)s?(_|$)/;
 
-export function meaningOf(column: string): Meaning {
+export function meaningOf(column: string, table?: string): Meaning {
   const name = snake(column);
   if (OF_SOMETHING_ELSE.test(name)) return 'unknown';
-  return MEANINGS.find(([, form]) => form.test(name))?.[0] ?? 'unknown';
+  const [meaning, form] = MEANINGS.find(([, x]) => x.test(name)) ?? ['unknown'];
+  const what = /^(expires|ended)$/.test(meaning) ? form?.exec(name)?.[1] : undefined;
+  return what && table !== undefined && !isOfRow(what, table) ? 'unknown' : meaning;
+}
+
+/** `reset_sent_at` of a user says when a letter was sent, `token_expires_at` of a token that the row is over. */
+function isOfRow(what: string, table: string): boolean {
+  const last = wordsOf(what).at(-1)!;
+  if (/^(date|time|was|is)$/.test(last) || isMadeToPass(table)) return true;
+  return wordsOf(table).some((word) => singular(word) === singular(last));
 }
 
 /** The better a column says that its row is over, the earlier it stands. */
@@ -87,17 +96,17 @@ export function clocksOf(table: TableFacts): Clock[] {
       const type = TYPES[c.plain];
       return type === undefined
         ? []
-        : [{ column: c.name, type, meaning: meaningOf(c.name), nullable: !c.not_null }];
+        : [{ column: c.name, type, meaning: meaningOf(c.name, table.name), nullable: !c.not_null }];
     })
     .sort((a, b) => rank(a) - rank(b));
 }
 
 export const epochsOf = (table: TableFacts): ByRows[] =>
-  table.columns.filter(isEpoch).map((c) => ({ column: c.name }));
+  table.columns.filter((c) => isEpoch(c, table.name)).map((c) => ({ column: c.name }));
 
 export const isosOf = (table: TableFacts): ByRows[] =>
   table.columns
-    .filter((c) => /^(text|character varying)$/.test(c.plain) && meaningOf(c.name) !== 'unknown')
+    .filter((c) => /^(text|character varying)$/.test(c.plain) && meaningOf(c.name, table.name) !== 'unknown')
     .map((c) => ({ column: c.name }));
 
 interface Looked {
@@ -118,7 +127,7 @@ export function byRows({ facts, sample }: Looked): Clock[] {
   if (typeof sample !== 'object' || sample === null) return [];
   const found = facts.columns.flatMap((c): Clock[] => {
     const [unit, digits] = [sample.epochs.get(c.name), sample.isos.get(c.name)];
-    const common = { column: c.name, meaning: meaningOf(c.name), nullable: !c.not_null };
+    const common = { column: c.name, meaning: meaningOf(c.name, facts.name), nullable: !c.not_null };
     if (unit) return [{ ...common, type: 'epoch', epoch: { unit, numeric: c.plain === 'numeric' } }];
     return digits == null ? [] : [{ ...common, type: 'iso', digits }];
   });
@@ -166,9 +175,9 @@ export function withFallback(
   return made ? { ...clock, otherwise: made.column } : clock;
 }
 
-const isEpoch = (c: Column): boolean =>
+const isEpoch = (c: Column, table: string): boolean =>
   /^(bigint|integer|numeric)$/.test(c.plain) &&
-  meaningOf(c.name) !== 'unknown' &&
+  meaningOf(c.name, table) !== 'unknown' &&
   !/^used$/.test(snake(c.name));
 
 /** What rows are called that are written once and read for a while. Other names may mean what a business lives on. */

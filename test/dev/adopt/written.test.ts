@@ -202,6 +202,21 @@ describe('what names say', () => {
     expect(meaningOf(column)).toBe(meaning);
   });
 
+  it.each([
+    ['chatsLimitEmailSentAt', 'Workspace', 'unknown'],
+    ['reset_password_sent_at', 'users', 'unknown'],
+    ['reset_token_expires_at', 'users', 'unknown'],
+    ['onboarding_completed_at', 'accounts', 'unknown'],
+    ['verification_expiry', 'emails', 'unknown'],
+    ['refresh_token_expires_at', 'oauth_tokens', 'expires'],
+    ['letterSentAt', 'Letter', 'ended'],
+    ['date_completed', 'orders', 'ended'],
+    ['code_expires_at', 'password_resets', 'expires'],
+    ['expires_at', 'users', 'expires'],
+  ])('%s of %s means %s: of what stands before it, unless that is the row', (column, table, meaning) => {
+    expect(meaningOf(column, table)).toBe(meaning);
+  });
+
   it('rows are made to pass only where the table says so', () => {
     const names = ['VerificationToken', 'audit_logs', 'webhook_events', 'login_attempts', 'sessions'];
     expect(names.filter((name) => !isMadeToPass(name))).toEqual([]);

@@ -120,6 +120,15 @@ export const adoptMutants: readonly Mutant[] = [
     tests: [`${survey}:has nothing compiled`],
   },
   {
+    id: 'AD96',
+    promise:
+      'A date of something else than the row, as a letter that was sent to a user, does not say that the row is over.',
+    file: 'lib/dev/adopt/clocks.ts',
+    find: 'return wordsOf(table).some((word) => singular(word) === singular(last));',
+    replace: 'return true;',
+    tests: [`${written}:of what stands before it`],
+  },
+  {
     id: 'AD93',
     promise: 'What is counted of a table is counted of all of it, not of its first rows.',
     file: 'lib/dev/adopt/sample.ts',
