@@ -240,11 +240,15 @@ describe('the check', () => {
     expect(certificate.check.method).toBe('columns');
   });
 
-  it('says which table it may not read', async () => {
-    await f.db.sql('revoke select on notes from lapse_app');
-    const done = await erase(mapped());
+  it.each([
+    ['without the right to it', 'revoke select on notes from lapse_app', 'public.notes'],
+    ['with row-level security', 'alter table notes enable row level security', 'public.notes'],
+    ['in a schema of its own', 'create schema own; alter table notes set schema own', 'own.notes'],
+  ])('says which table it may not read: %s', async (_, change, label) => {
+    await f.db.sql(change);
+    const done = await erase(mapped({ [label]: { kept: 'while it lasts' } }));
     expect(done).toMatchObject({ outcome: 'errored', reason: 'left_behind' });
-    expect(done.message).toContain('public.notes, which the role may not read');
+    expect(done.message).toContain(`${label}, which the role may not read`);
   });
 
   it('names each table that it did not read, and says of none of them that nothing is left', async () => {

@@ -17,6 +17,8 @@ import { isDistinctive, notAmong, type Page, type Part, partsOf, readPage } from
 
 const Counts = z.record(z.string(), z.record(z.string(), z.number()));
 const count = z.number().int().nonnegative();
+const READABLE =
+  'grant select on it, and usage on its schema, to lapse_app; for row-level security: alter role <the login in DATABASE_URL> bypassrls';
 /** As many tables as a sentence holds. */
 const MOST_NAMED = 5;
 
@@ -228,7 +230,7 @@ export function foundInWords({ found, filesFound, unread }: Checked): string {
   return [
     ...rows,
     ...(filesFound > 0 ? [`${filesFound} files in the store`] : []),
-    ...unread.map((table) => `${table}, which the role may not read (grant select on it to lapse_app)`),
+    ...unread.map((table) => `${table}, which the role may not read (${READABLE})`),
   ].join(', ');
 }
 

@@ -47,6 +47,7 @@ const Part = z.object({
   key: z.array(z.string()),
   /** Its dates and timestamps. */
   instants: z.array(z.string()),
+  /** All of its rows: none is hidden from the role. */
   may_read: z.boolean(),
 });
 export type Part = z.infer<typeof Part>;
@@ -67,7 +68,7 @@ export function partsOf(
           where i.indrelid = c.oid and i.indisprimary), '[]') as key,
         coalesce((select jsonb_agg(a.attname) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
           and a.atttypid in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)), '[]') as instants,
-        has_table_privilege(l.oid, 'SELECT') as may_read
+        has_schema_privilege(ln.oid, 'USAGE') and has_table_privilege(l.oid, 'SELECT') and not row_security_active(l.oid) as may_read
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
       cross join lateral (select relid from retention.parts_of(c.oid) where isleaf union select c.oid where c.relkind in ('r', 'm')) p
       join pg_class l on l.oid = p.relid and l.relkind in ('r', 'm') join pg_namespace ln on ln.oid = l.relnamespace

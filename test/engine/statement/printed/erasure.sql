@@ -1262,7 +1262,9 @@ select
     ),
     '[]'
   ) as instants,
-  has_table_privilege(l.oid, 'SELECT') as may_read
+  has_schema_privilege(ln.oid, 'USAGE')
+  and has_table_privilege(l.oid, 'SELECT')
+  and not row_security_active(l.oid) as may_read
 from
   pg_class c
   join pg_namespace n on n.oid = c.relnamespace
