@@ -7,6 +7,7 @@ import { downloadRoute, extendRoute, unsubscribeRoute } from '@/lib/http/notice-
 import { compareWithEntries } from '@/lib/operators/audit/in-force';
 import type { Policy } from '@/lib/policies/contract';
 import { missingForNotices } from '@/lib/policies/notice';
+import { wordsIn } from '@/lib/rights/notices/compose';
 import { type NoticesResult, sendNotices } from '@/lib/rights/notices/job';
 import type { Services } from '@/lib/services';
 import { DAY, databaseClock, type Engine, engine, left, runRequest } from '../support/engine';
@@ -112,6 +113,21 @@ describe('the messages', () => {
       'auto-submitted': 'auto-generated',
     });
     expect(acme.headers['list-unsubscribe']).toBe(`<${linkIn(acme, 'unsubscribe')}>`);
+  });
+
+  it.each([
+    ['Europe/Berlin', '2026-10-25T00:30Z', '25 October 2026 at 02:30 (GMT+2)'],
+    ['Europe/Berlin', '2026-10-25T01:30Z', '25 October 2026 at 02:30 (GMT+1)'],
+    ['Europe/Berlin', '2026-10-25T02:30Z', '25 October 2026 at 03:30'],
+    ['Europe/Berlin', '2026-03-29T01:00Z', '29 March 2026 at 03:00'],
+    ['America/New_York', '2026-11-01T05:30Z', '1 November 2026 at 01:30 (GMT-4)'],
+    ['America/New_York', '2026-11-01T06:30Z', '1 November 2026 at 01:30 (GMT-5)'],
+    ['Australia/Lord_Howe', '2026-04-04T14:45Z', '5 April 2026 at 01:45 (GMT+11)'],
+    ['Australia/Lord_Howe', '2026-04-04T15:15Z', '5 April 2026 at 01:45 (GMT+10:30)'],
+    ['Australia/Lord_Howe', '2026-04-04T14:00Z', '5 April 2026 at 01:00'],
+    ['Asia/Kolkata', '2026-03-01T00:00Z', '1 March 2026 at 05:30'],
+  ])('say in %s which one of an hour that comes twice: %s', (zone, at, words) => {
+    expect(wordsIn(zone).instant(new Date(at))).toBe(words);
   });
 
   it('say what is kept for now, and what an unknown zone or a name with signs is', async () => {

@@ -138,8 +138,18 @@ export function wordsIn(zone: string | null): Say {
 function sayIn(timeZone: string): Say {
   const day = new Intl.DateTimeFormat('en-GB', { timeZone, dateStyle: 'long' });
   const instant = new Intl.DateTimeFormat('en-GB', { timeZone, dateStyle: 'long', timeStyle: 'short' });
-  return { zone: timeZone, day: (at) => day.format(at), instant: (at) => instant.format(at) };
+  const offset = new Intl.DateTimeFormat('en-GB', { timeZone, timeZoneName: 'shortOffset' });
+  const inWords = (at: Date): string => {
+    const [words, nameOf] = [instant.format(at), () => offset.formatToParts(at).find(isOffset)!.value];
+    const isTwice = BACK_MINUTES.some((m) => instant.format(at.getTime() + m * 60_000) === words);
+    return isTwice ? `${words} (${nameOf()})` : words;
+  };
+  return { zone: timeZone, day: (at) => day.format(at), instant: inWords };
 }
+
+/** By so much clocks are set back: what they showed before, they show again. Half an hour on Lord Howe Island. */
+const BACK_MINUTES = [-60, -30, 30, 60];
+const isOffset = ({ type }: Intl.DateTimeFormatPart): boolean => type === 'timeZoneName';
 
 const count = (n: number, unit: string): string =>
   `${n.toLocaleString('en-US')} ${unit}${n === 1 ? '' : 's'}`;
