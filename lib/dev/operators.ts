@@ -1,16 +1,16 @@
 /**
- * Binds operators to the database: table retention.operator says exactly what LAPSE_OPERATORS says, in one statement.
+ * Binds operators to the database: table retention.operator says what LAPSE_OPERATORS says of those who may act, in one statement.
  * Runs as the owner; the app can neither read nor write the table.
  */
 import { Client } from 'pg';
-import type { Operator } from '../platform/settings/operators';
+import { actorsIn, type Operator } from '../platform/settings/operators';
 
 /** Changes only what differs. Returns a line for each operator that was bound, changed or removed, by name. */
 export async function bindOperators(ownerUrl: string, operators: readonly Operator[]): Promise<string[]> {
   const client = new Client({ connectionString: ownerUrl });
   await client.connect();
   try {
-    const { rows } = await client.query(BIND, [JSON.stringify(operators)]);
+    const { rows } = await client.query(BIND, [JSON.stringify(actorsIn(operators))]);
     return rows.map((row) => `operator ${row.name}: ${row.what}`);
   } finally {
     await client.end();

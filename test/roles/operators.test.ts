@@ -1,6 +1,6 @@
 /** One set of credentials is one person at most: with operators bound to the database, a login alone is nobody. */
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bindOperators } from '@/lib/dev/operators';
@@ -58,6 +58,7 @@ const ofDoor = async (token: string, statement: string, params: readonly unknown
   return answer;
 };
 const reason = 'looked at';
+const hash = (token: string) => createHash('sha256').update(token).digest('hex');
 
 /** A hold, a stop, a pause, an erasure and a dry run that wait for a second person; made before anybody was bound. */
 async function waiting() {
@@ -125,6 +126,32 @@ describe('with operators bound to the database', () => {
     expect(await ofDoor(TOKENS.bob, ...release!)).toHaveLength(1);
     // For the transaction it was given in, and no longer.
     expect(await door.refusal(...releases('bob', w)[4]!)).toBe('LP016');
+  });
+
+  it('the token of a viewer or an auditor acts in no name, and where there is nobody else, no name without one does', async () => {
+    const lookers = `alice:viewer:${hash(TOKENS.alice)},bob:auditor:${hash(TOKENS.bob)}`;
+    const pause = "select retention.pause_policy('alice', 'x', 'things')";
+    await bind(e.db, `${lookers},carol:approver:${hash('carol-token-0123456789')}`);
+    expect(await ofDoor(TOKENS.alice, pause, [])).toBe('LP016');
+    expect(await ofDoor(TOKENS.bob, pause.replace('alice', 'bob'), [])).toBe('LP016');
+    await bind(e.db, lookers);
+    expect(await door.refusal(pause)).toBe('LP016');
+  });
+
+  it('health asks for the operators that are bound, and for no viewer', async () => {
+    const operators = operatorList.parse(`${OPERATORS},vera:viewer:${hash('vera-token-0123456789')}`);
+    await bindOperators(e.db.ownerUrl, operators);
+    const services = { ...e.services, settings: { ...e.services.settings, operators } };
+    const probe = allProbes(services).find((p) => p.name === 'operators');
+    expect(await probe!.ask()).toMatchObject({ status: 'ok' });
+  });
+
+  it('what was asked for a subject is told to no login without a token', async () => {
+    const asked = "select retention.request_erasure('user', 'u', 'why', 'alice', 3)";
+    const copy = "select retention.request_export('user', 'u', 'why', 'alice', 60)";
+    for (const statement of [asked, copy]) await door.sql(statement);
+    await bind();
+    for (const statement of [asked, copy]) expect(await door.refusal(statement)).toBe('LP016');
   });
 
   it('through the door each acts with their own token, which no log holds', async () => {

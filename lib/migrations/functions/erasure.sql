@@ -32,6 +32,7 @@ begin
     on conflict (scope, subject) where state in ('requested', 'confirmed', 'open') do nothing
     returning id into e;
   if e is null then
+    perform retention.prove_operator(who);
     select x.id into e from retention.erasure x
       where x.scope = whose and x.subject = id_of and x.state in ('requested', 'confirmed', 'open');
   else

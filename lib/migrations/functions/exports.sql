@@ -18,6 +18,7 @@ begin
     values (whose, id_of, why, who, retention.clock() + make_interval(secs => keep_seconds))
     on conflict (scope, subject) where state = 'requested' do nothing returning id into e;
   if e is null then
+    perform retention.prove_operator(who);
     select x.id into e from retention.export x where x.scope = whose and x.subject = id_of and x.state = 'requested';
   else
     perform retention.record_operator(who, 'export.requested', e::text, why, retention.export_detail(e));

@@ -6,7 +6,7 @@
 import { createHash, createPrivateKey, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { ORDER_JOB, OWN_JOBS } from '../jobs';
-import { ROLES, type Role, WITHOUT_ROLE } from './roles';
+import { may, ROLES, type Role, WITHOUT_ROLE } from './roles';
 
 export interface Operator {
   readonly name: string;
@@ -70,6 +70,15 @@ function problemOf(list: readonly Operator[]): string | null {
   if (unequal) return `has two roles for ${unequal.name}: join them by +, the same in both entries`;
   const isShared = new Set(list.map((o) => o.sha256)).size < list.length;
   return isShared ? 'has the same token in two entries' : null;
+}
+
+/**
+ * Those by whose token the database lets somebody act: who only looks is nobody there. Where nobody may more, all of them: with
+ * none in it a name would be enough.
+ */
+export function actorsIn(operators: readonly Operator[]): readonly Operator[] {
+  const actors = operators.filter((o) => may(o.roles, 'stop'));
+  return actors.length > 0 ? actors : operators;
 }
 
 /** A PKCS #8 Ed25519 key in base64, checked when the process starts. */

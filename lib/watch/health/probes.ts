@@ -4,6 +4,7 @@ import { entryHash } from '../../operators/audit/hash';
 import type { Database } from '../../platform/database';
 import { oneRow, type Query, query, rows } from '../../platform/query';
 import { askOne } from '../../platform/session';
+import { actorsIn } from '../../platform/settings/operators';
 import { sql, utc } from '../../platform/sql';
 import { nextRun } from '../../policies/next-run';
 import type { Services } from '../../services';
@@ -149,7 +150,7 @@ const operatorsProbe = (services: Services): Probe => ({
   remedy: 'ask the database first: it says whether it knows the operators',
   ask: async () => {
     const { operators } = services.settings;
-    const known = operators.map((o) => `${o.name}:${o.sha256}`);
+    const known = actorsIn(operators).map((o) => `${o.name}:${o.sha256}`);
     const { bound } = await read(
       services.database,
       query(sql`select retention.operators_bound(${known}::text[]) as bound`, oneRow(Bound)),

@@ -326,4 +326,28 @@ export const roleMutants: readonly Mutant[] = [
     replace: "where g.rolname = 'lapse_operator' and m.rolcanlogin",
     tests: ['test/dev/roles.test.ts:goes on with its one login'],
   },
+  {
+    id: 'L40',
+    promise: 'The token of who only looks acts in nobody’s name.',
+    file: 'lib/platform/settings/operators.ts',
+    find: 'return actors.length > 0 ? actors : operators;',
+    replace: 'return operators.length > 0 ? operators : actors;',
+    tests: ['test/roles/operators.test.ts'],
+  },
+  {
+    id: 'L41',
+    promise: 'Where everybody only looks, a name is still not enough to act.',
+    file: 'lib/platform/settings/operators.ts',
+    find: 'return actors.length > 0 ? actors : operators;',
+    replace: 'return actors;',
+    tests: ['test/roles/operators.test.ts'],
+  },
+  {
+    id: 'L42',
+    promise: 'A request that is under way is told to nobody without a token.',
+    file: 'lib/migrations/functions/erasure.sql',
+    find: '  if e is null then\n    perform retention.prove_operator(who);\n',
+    replace: '  if e is null then\n',
+    tests: ['test/roles/operators.test.ts'],
+  },
 ];
