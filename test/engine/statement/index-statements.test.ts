@@ -67,7 +67,7 @@ describe('the statements that make an index of a partitioned table', () => {
       expect(await statements('"note"')).toEqual(all.slice(i));
       await e.db.sql(s);
     }
-    expect((await valid('note')).every((x) => x.valid)).toBe(true);
+    expect((await valid('note')).map((x) => x.valid)).toEqual(Array(5).fill(true));
   });
 
   it('take what a part has already', async () => {
@@ -75,7 +75,7 @@ describe('the statements that make an index of a partitioned table', () => {
     const all = await statements('"note", "region"');
     expect(all.join('\n')).not.toMatch(/CONCURRENTLY \S+ ON public\.us/);
     for (const s of all) await e.db.sql(s);
-    expect((await valid('note, region')).every((x) => x.valid)).toBe(true);
+    expect((await valid('note, region')).map((x) => x.valid)).toEqual(Array(5).fill(true));
   });
 
   it('drop first what a build that failed has left', async () => {
@@ -92,7 +92,7 @@ describe('the statements that make an index of a partitioned table', () => {
     const again = await statements('"region", "note"', true);
     expect(again[0]).toMatch(/^DROP INDEX CONCURRENTLY /);
     for (const s of again) await e.db.sql(s);
-    expect((await valid('region, note')).every((x) => x.valid)).toBe(true);
+    expect((await valid('region, note')).map((x) => x.valid)).toEqual(Array(2).fill(true));
   });
 
   it('are refused of a table that is not there', async () => {
