@@ -15,7 +15,7 @@ import { undecidedInWords } from './preview';
 import { type ErasureCall, type ErasureResult, gone, masked, sum, total } from './result';
 import { retainedOf } from './retained';
 import { beginErasure, beginStep, type ErasureRecord, readSteps, recordSteps } from './store';
-import { withRows } from './with-rows';
+import { hasWaiting, withRows } from './with-rows';
 
 type Request = Pick<ErasureRecord, 'id' | 'scope' | 'subject' | 'identifiers'>;
 
@@ -111,12 +111,13 @@ async function sweep(
   const empty = graph.steps.filter((s) => !there.has(s)).map(nothingOf);
   if (empty.length > 0) await recordSteps(database, id, empty);
   const done: Erased[] = [...empty];
-  for (const step of graph.steps.filter((s) => there.has(s))) {
+  const steps = graph.steps.filter((s) => there.has(s));
+  for (const [i, step] of steps.entries()) {
     if (!(await wanted())) return { done, stillWanted: false, stopped: true };
-    const mustWait = done.some((e) => step.after.includes(e.step.label) && !isThrough(e));
-    const erased = mustWait
-      ? waiting(step)
-      : await erasePolicy(services, step, call, log, (run) => beginStep(database, id, step, run));
+    const isAfter = ({ label }: Step) => step.after.includes(label);
+    // Where tables refer to each other what it waits for may come behind it.
+    const mustWait = done.some((e) => isAfter(e.step) && !isThrough(e)) || steps.slice(i + 1).some(isAfter);
+    const erased = mustWait ? waiting(step) : await eraseStep(services, step, id, call, log);
     await recordSteps(database, id, [erased]);
     const { outcome, reason, changed, kept } = erased;
     log.info(
@@ -128,6 +129,19 @@ async function sweep(
     if (reason === 'stopped') return { done, stillWanted: true, stopped: true };
   }
   return { done, stillWanted: true, stopped: false };
+}
+
+async function eraseStep(
+  services: Services,
+  step: Step,
+  id: string,
+  call: ErasureCall,
+  log: Logger,
+): Promise<Erased> {
+  const begun = (run: string) => beginStep(services.database, id, step, run);
+  const erased = await erasePolicy(services, step, call, log, begun);
+  const waits = erased.outcome === 'succeeded' && (await hasWaiting(services, step));
+  return waits ? { ...erased, outcome: 'skipped', reason: 'waits' } : erased;
 }
 
 const isThrough = ({ outcome, kept }: Erased): boolean => outcome === 'succeeded' && sum(kept) === 0;

@@ -138,6 +138,19 @@ describe('below rows that no policy governs', () => {
   });
 });
 
+it('a dry run counts once what is reached by itself and declared to hang on rows that go, too', async () => {
+  const answers = { table: { name: 'answers' }, key: ID, references: ['paper'], fate: 'delete' as const };
+  const policy = policyOf({ name: 'papers', table: { name: 'papers' }, dependants: [answers] });
+  await table('papers', 'at timestamptz', 'person uuid references people');
+  await table('answers', 'paper uuid references papers on delete cascade');
+  await add('answers', { paper: await add('papers', { person: me }) });
+  const done = await erase([policy], {
+    'public.papers': { policy: 'papers', confidential: { delete: ['person'] } },
+    'public.answers': { kept: 'with its paper', confidential: { delete: ['paper'] } },
+  });
+  expect(done, done.message).toMatchObject({ outcome: 'succeeded', deleted: 3 });
+});
+
 describe('what the rows refer to', () => {
   const CONTENT = {
     table: { name: 'texts' },

@@ -182,6 +182,53 @@ describe('an erasure by the data map', () => {
     expect(await e.db.sql('select id, answers from posts')).toEqual([{ id: theirs, answers: null }]);
   });
 
+  it('takes of a reference of several columns only what the map says, not whose the row is', async () => {
+    await table(
+      'posts',
+      'team integer not null default 1',
+      'person uuid references people',
+      'unique (team, id)',
+    );
+    await table('replies', 'team integer not null default 1', 'post uuid', 'words text');
+    await e.db.sql('alter table replies add foreign key (team, post) references posts (team, id)');
+    await e.db.sql('create index on replies (team, post)');
+    const services = mapped({
+      'public.posts': { kept: 'while it lasts', confidential: { delete: ['person'] } },
+      'public.replies': { kept: 'while it lasts', detach: ['post'] },
+    });
+    // Referred to by its key: team and id.
+    await e.db.sql('alter table posts drop constraint posts_pkey, add primary key (team, id)');
+    await add('replies', { post: await add('posts', { person: me }) });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 2, masked: 1 });
+    expect(await e.db.sql('select team, post from replies')).toEqual([{ team: 1, post: null }]);
+  });
+
+  it('takes away the reference of a row of theirs that stays, and of none that goes', async () => {
+    await table('posts', 'person uuid references people', 'editor uuid references people');
+    await table('votes', 'person uuid references people', 'post uuid references posts');
+    const services = mapped({
+      'public.posts': { kept: 'while it lasts', detach: ['editor'], confidential: { delete: ['person'] } },
+      'public.votes': { kept: 'while it lasts', detach: ['post'], confidential: { mask: { person: null } } },
+    });
+    const post = await add('posts', { person: me, editor: me });
+    await add('votes', { person: me, post });
+    const done = await erase(services);
+    expect(done).toMatchObject({ outcome: 'succeeded', deleted: 2, masked: 2 });
+    expect(await e.db.sql('select person, post from votes')).toEqual([{ person: null, post: null }]);
+    expect(stepsOf(done)).toMatchObject({ 'erasure-detach:public.posts.editor': 0 });
+  });
+
+  it('takes a row that only refers to itself', async () => {
+    await table('posts', 'person uuid references people', 'top uuid references posts on delete restrict');
+    const services = mapped({
+      'public.posts': { kept: 'while it lasts', confidential: { delete: ['person', 'top'] } },
+    });
+    const post = await add('posts', { person: me });
+    await e.db.sql('update posts set top = id');
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 2 });
+    expect(await e.db.sql('select id from posts where id = $1', [post])).toEqual([]);
+  });
+
   it('never takes another subject, whatever refers to whom', async () => {
     await e.db.sql(
       'alter table people add column invited_by uuid references people; create index on people (invited_by)',
@@ -544,6 +591,36 @@ describe('a hold', () => {
     expect(await erase(mapped(MAP))).toMatchObject({ outcome: 'interrupted', deleted: 2, kept: 3 });
   });
 
+  it('on somebody else keeps every row that names them, in whichever column', async () => {
+    await table(
+      'talks',
+      'person uuid references people',
+      'guest uuid references people',
+      'host uuid',
+      'above uuid references talks',
+    );
+    const services = mapped({
+      ...MAP,
+      'public.talks': {
+        kept: 'while it lasts',
+        detach: ['guest'],
+        mentions: [{ column: 'host', is: 'user' }],
+        confidential: { mask: { person: null, host: null, above: null } },
+      },
+    });
+    const talk = await add('talks', { person: me, host: other });
+    await add('talks', { guest: me, above: talk });
+    await add('talks', { guest: me });
+    await hold('user', other);
+    const done = await attempt(services);
+    expect(done).toMatchObject({ outcome: 'interrupted' });
+    expect(await e.db.sql('select person, guest, host from talks order by person, above')).toEqual([
+      { person: me, guest: null, host: other },
+      { person: null, guest: me, host: null },
+      { person: null, guest: null, host: null },
+    ]);
+  });
+
   it('on the subject keeps all of it, also rows that do not name it', async () => {
     await hold('user', me);
     expect(await erase(mapped(MAP))).toMatchObject({ outcome: 'interrupted', deleted: 0, kept: 5 });
@@ -578,6 +655,77 @@ describe('a row that stays', () => {
     expect(await e.db.sql('select person from invoices')).toEqual([{ person: null }]);
   });
 
+  it('and leads to others in a circle of tables is masked after them', async () => {
+    await table('letters', 'person uuid references people');
+    await table('pages', 'letter uuid references letters', 'words text');
+    await e.db.sql(
+      'alter table letters add column page uuid references pages; create index on letters (page)',
+    );
+    const services = mapped({
+      'public.letters': { kept: 'for a while', confidential: { mask: { person: null, page: null } } },
+      'public.pages': {
+        kept: 'for a while',
+        confidential: {
+          mask: { words: null },
+          retain: { columns: ['letter'], ground: 'tax law, AO 147', until: 'removal' },
+        },
+      },
+    });
+    const page = await add('pages', { letter: await add('letters', { person: me }), words: 'of me' });
+    await add('pages', { letter: await add('letters', { page }), words: 'of me' });
+    await add('pages', { letter: await add('letters', { person: other }), words: 'theirs' });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 1, masked: 4 });
+    expect(await e.db.sql('select words from pages where words is not null')).toEqual([{ words: 'theirs' }]);
+    expect(await e.db.sql('select 1 from letters where page is not null')).toEqual([]);
+  });
+
+  it('and leads to others of its own table is masked after them, also where the ground of some has ended', async () => {
+    await table(
+      'notes',
+      'person uuid references people',
+      'answers uuid references notes',
+      'words text',
+      'vat text',
+      'paid_at date',
+    );
+    const services = mapped({
+      'public.notes': {
+        kept: 'for a while',
+        confidential: {
+          mask: { person: null, answers: null, words: null },
+          retain: { columns: ['vat'], ground: 'tax law, AO 147', until: { days: 1, after: 'paid_at' } },
+        },
+      },
+    });
+    const first = await add('notes', { person: me, words: 'of me', vat: 'x', paid_at: '2001-01-01' });
+    const second = await add('notes', { answers: first, words: 'of me', vat: 'x' });
+    await add('notes', { answers: second, words: 'of me', vat: 'x', paid_at: '2001-01-01' });
+    await add('notes', { person: other, words: 'theirs' });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 1, masked: 3 });
+    expect(await e.db.sql('select words, vat from notes order by words, vat')).toEqual([
+      { words: 'theirs', vat: null },
+      { words: null, vat: 'x' },
+      { words: null, vat: null },
+      { words: null, vat: null },
+    ]);
+  });
+
+  it('waits for what it leads to also where tables refer to each other by what is only detached', async () => {
+    await table('bookings', 'person uuid references people');
+    await table('bills', 'order_id uuid references bookings', 'words text');
+    await e.db.sql(
+      'alter table bookings add column bill uuid references bills; create index on bookings (bill)',
+    );
+    const services = mapped({
+      'public.bookings': { kept: 'for a while', detach: ['bill'], confidential: { mask: { person: null } } },
+      'public.bills': { kept: 'with its order', confidential: { delete: ['order_id', 'words'] } },
+    });
+    await add('bills', { order_id: await add('bookings', { person: me }) });
+    await add('bills', { order_id: await add('bookings', { person: other }) });
+    expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 2, masked: 1 });
+    expect(await left(e.db, 'bills')).toBe(1);
+  });
+
   it('of another kind of subject loses the name of this one, and nothing else', async () => {
     await table('teams', 'owner uuid references people on delete set null', 'title text');
     await add('teams', { owner: me, title: 'ours' });
@@ -604,6 +752,22 @@ describe('a row that stays', () => {
     };
     expect(() => thingsPolicy({ strategy })).toThrow('only an erasure masks so');
   });
+});
+
+it('what the role may not read refuses the erasure, with the rights it needs', async () => {
+  await table('a', 'person uuid references people on delete cascade');
+  await e.db.sql('revoke all on a from lapse_app');
+  const services = mapped({ 'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } } });
+  const refused = await eraseSubject(services, { ...order(), dryRun: true });
+  expect(refused).toMatchObject({ outcome: 'errored', reason: 'undecided' });
+  expect(refused.problems).toEqual([
+    {
+      problem: 'the role may not read public.a',
+      remedy: 'GRANT SELECT, UPDATE, DELETE ON "public"."a" TO lapse_app;',
+    },
+  ]);
+  await e.db.sql(refused.problems[0]!.remedy);
+  expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
 });
 
 it('a request that was taken back is not carried out', async () => {

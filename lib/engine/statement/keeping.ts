@@ -13,6 +13,7 @@ import type { Walk } from './legs/walk';
 import {
   ANY_HOLD,
   blocks,
+  blocksOf,
   deadLetters,
   extensions,
   heldByContents,
@@ -99,7 +100,7 @@ const governedOf = (policy: Policy): Place => treeOf(policy).places[0]!;
 function referencedBy(w: Walk): Sql | null {
   const { policy } = w;
   const stays = staysBelow(w);
-  const beside = blocks(policy, governedOf(policy), 't');
+  const beside = blocksOf(w);
   const below = (place: Place, alias: string) => blocks(policy, place, alias);
   if (stays) beside.push({ by: policy.table, is: stays });
   return saying('referenced', policy, { own: null, beside, below });

@@ -244,6 +244,20 @@ export const blocks = (policy: Policy, place: Place, alias: string): Keeper[] =>
     is: existsOne(sql`${tableId(d.table)} x`, belongs(d, policy, 'x', alias)),
   }));
 
+/** The same of the rows a walk is over: an erasure takes a row that only refers to itself. */
+export const blocksOf = ({ policy, besidesItself }: Walk): Keeper[] => {
+  const own = treeOf(policy).places[0]!;
+  if (!besidesItself) return blocks(policy, own, 't');
+  return hangingOn(policy, own, blocking(policy)).map((d) => {
+    const isItself =
+      sameTable(d.table, policy.table) && sql`(x.tableoid, x.ctid) is distinct from (t.tableoid, t.ctid)`;
+    return {
+      by: d.table,
+      is: existsOne(sql`${tableId(d.table)} x`, allOf(belongs(d, policy, 'x', 't'), isItself)),
+    };
+  });
+};
+
 /** Null where no row of the governed table goes with another. */
 export function staysBelow(w: Walk): Sql | null {
   if (!treeOf(w.policy).takesGoverned) return null;
@@ -255,7 +269,7 @@ export function staysBelow(w: Walk): Sql | null {
 export function referenced(w: Walk): Sql {
   const { policy } = w;
   return anyOf(
-    ...blocks(policy, treeOf(policy).places[0]!, 't').map(isTrue),
+    ...blocksOf(w).map(isTrue),
     anyBelow(policy, (place, alias) => {
       const found = blocks(policy, place, alias).map(isTrue);
       return found.length === 0 ? null : anyOf(...found);

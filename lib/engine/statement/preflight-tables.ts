@@ -101,7 +101,7 @@ export const noHeirs: Check = (catalog) =>
           : `take them out: ALTER TABLE … NO INHERIT ${quoted(r)};`,
     }));
 
-const GROUP = 'lapse_app';
+export const GROUP = 'lapse_app';
 
 export const seenWhole: Check = (catalog) =>
   touched(catalog)

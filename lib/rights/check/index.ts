@@ -40,7 +40,7 @@ export const Checked = z.object({
   /** Rows of the subject by table and column: left behind, and retained. */
   found: Counts,
   retained: Counts,
-  /** Tables that could not be read. */
+  /** Tables, and partitions, that could not be read. */
   unread: z.array(z.string()),
   /** Tables that are in neither the map nor a policy, or lie elsewhere: what they hold is not known. */
   notRead: z.array(z.string()).default([]),
@@ -135,7 +135,11 @@ async function readTables(services: Services, checking: Checking, begin: Checked
     const part = parts[checked.next.part]!;
     const line = lines.get(part.label);
     if (!part.may_read) {
-      checked = { ...checked, next: nextPart(checked.next), unread: [...checked.unread, part.label] };
+      checked = {
+        ...checked,
+        next: nextPart(checked.next),
+        unread: [...checked.unread, `${part.schema}.${part.name}`],
+      };
       continue;
     }
     const columns = {
@@ -230,7 +234,7 @@ export function foundInWords({ found, filesFound, unread }: Checked): string {
   return [
     ...rows,
     ...(filesFound > 0 ? [`${filesFound} files in the store`] : []),
-    ...unread.map((table) => `${table}, which the role may not read (${READABLE})`),
+    ...[...new Set(unread)].map((table) => `${table}, which the role may not read (${READABLE})`),
   ].join(', ');
 }
 

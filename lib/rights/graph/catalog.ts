@@ -24,6 +24,9 @@ const Table = z.object({
   columns: z.array(Column),
   /** Of the primary key, else of the first unique index that names every row; empty: there is neither. */
   key: z.array(z.string()),
+  may_use: z.boolean(),
+  may_read: z.boolean(),
+  may_read_parts: z.boolean(),
 });
 export type Table = z.output<typeof Table>;
 
@@ -72,7 +75,9 @@ const tablesOf = (labels: readonly string[]) =>
         from pg_index i where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
           and not exists (select from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k(attnum)
             join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where not a.attnotnull)
-        order by i.indisprimary desc, i.indexrelid limit 1), '[]') as key
+        order by i.indisprimary desc, i.indexrelid limit 1), '[]') as key,
+      has_schema_privilege(n.oid, 'USAGE') as may_use, has_any_column_privilege(c.oid, 'SELECT') as may_read,
+      not exists (select from pg_partition_tree(c.oid) l where not has_any_column_privilege(l.relid, 'SELECT')) as may_read_parts
     from wanted w join pg_class c on c.oid = w.oid join pg_namespace n on n.oid = c.relnamespace order by 1`,
     rows(Table),
   );

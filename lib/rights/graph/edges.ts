@@ -8,7 +8,16 @@ import type { TableInput } from '../../policies/data-map-contract';
 import { inputOf, lineOf } from '../../policies/data-map-line';
 import type { Subject } from '../subject';
 import type { Catalog, Reference } from './catalog';
-import { type Action, declaredAs, detaches, handlingOf, isUndecided, type Node, type Nodes } from './nodes';
+import {
+  type Action,
+  declaredAs,
+  detachedIn,
+  detaches,
+  handlingOf,
+  isUndecided,
+  type Node,
+  type Nodes,
+} from './nodes';
 import type { Seed } from './seeds';
 
 /** A table with rows of the subject. */
@@ -93,7 +102,8 @@ export class Walker {
       if (this.#isName(r)) continue;
       const from = this.nodes.get(r.from)!;
       const verdict = referring(from, r, to, this.#goes(to));
-      if (verdict === 'detached') this.detached.push({ node: from, columns: r.columns, by: r });
+      if (verdict === 'detached')
+        this.detached.push({ node: from, columns: detachedIn(from, r.columns), by: r });
       else if (typeof verdict === 'object') this.problems.push(verdict);
       else if (verdict === 'reached' || verdict === 'along') {
         const reached = this.#reach(from);

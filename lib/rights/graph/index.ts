@@ -5,7 +5,7 @@
 import type { SubjectLeg } from '../../engine/statement/leg';
 import { type Spelled, spell } from '../../operators/spelling';
 import { type Problem, RequestError } from '../../platform/errors';
-import { allOf, anyOf, type TableName, tableLabel } from '../../platform/sql';
+import { allOf, anyOf, type Sql, sql, type TableName, tableLabel } from '../../platform/sql';
 import { type Policy, TEXT } from '../../policies/contract';
 import type { MappedColumn } from '../../policies/data-map-contract';
 import type { Services } from '../../services';
@@ -13,10 +13,11 @@ import type { Subject } from '../subject';
 import { type Catalog, readCatalog } from './catalog';
 import { type Detached, type Edges, Walker } from './edges';
 import { Hashes, identifiersOf, joined, readIdentifiers } from './identifiers';
+import { circleOf, leadingRows } from './leading';
 import { keyOf, type Node, type Nodes, nodesOf, subjectTables } from './nodes';
 import { ownChanges } from './own-changes';
-import { type Change, nameOf, policyOf, unfit } from './policy';
-import { heldSubject, type Rows, referringRows, rowsOf, stuckRows } from './rows';
+import { type Change, isPending, nameOf, policyOf, unfit, unreadable } from './policy';
+import { namingRows, type Rows, referringRows, rowsOf, stuckRows } from './rows';
 import { type Naming, namings, type Spelling, seedsOf, spellingsOf } from './seeds';
 
 export { Hashes };
@@ -58,6 +59,8 @@ export interface Step {
   readonly seen: SubjectLeg;
   /** Tables whose reached rows refer to these: a mask waits until they are done, or it would take away how they are found. */
   readonly after: readonly string[];
+  /** Rows of a circle that wait for others of it, by which none is found any more once they are masked; null: there are none. */
+  readonly waiting: SubjectLeg | null;
 }
 
 export interface Graph {
@@ -119,6 +122,7 @@ export async function graphOf(services: Needs, asked: Subject, known: Hashes = {
 }
 
 const unfitIn = ({ reached, detached }: Edges): Problem[] => [
+  ...[...new Set([...reached.values(), ...detached].map(({ node }) => node))].flatMap(unreadable),
   ...[...reached.values()].flatMap(({ node, goesAlong }) =>
     goesAlong || node.action === null || node.action === 'retain' ? [] : unfit(node, node.action),
   ),
@@ -241,9 +245,12 @@ function inOrder({ edges, catalog }: Assembling): string[] {
 
 function stepsOf({ nodes, catalog, edges, subject, maskKey, asOf }: Assembling, label: string): Step[] {
   const { reached, detached } = edges;
+  const circle = circleOf(reached, label);
   const step = (node: Node, change: Change, rows: Rows): Step => {
     const { policy, erasing } = policyOf(node, change, { nodes, catalog, maskKey });
-    const leg = { kind: 'subject' as const, theirs: rows.theirs, held: rows.held };
+    const whole = { kind: 'subject' as const, theirs: rows.theirs, held: rows.held };
+    const leads = change.kind === 'mask' && circle.length > 0 ? leading(reached, label, asOf) : null;
+    const leg = leads ? { ...whole, theirs: allOf(whole.theirs, sql`not ${leads}`) } : whole;
     return {
       name: nameOf(node, change),
       label,
@@ -251,19 +258,23 @@ function stepsOf({ nodes, catalog, edges, subject, maskKey, asOf }: Assembling, 
       policy,
       erasing,
       leg,
-      previewing: { ...erasing, dependants: erasing.dependants.filter((d) => d.fate !== 'block') },
+      previewing: { ...erasing, dependants: leftBelow(erasing, reached) },
       seen:
         change.kind === 'delete'
           ? { ...leg, held: anyOf(leg.held, stuckRows(reached, catalog.references, label)) }
-          : leg,
-      after: change.kind === 'mask' ? referringTo(label, catalog, reached) : [],
+          : whole,
+      after:
+        change.kind === 'mask'
+          ? referringTo(label, catalog, reached).filter((of) => !circle.includes(of))
+          : [],
+      waiting: leads && { ...whole, theirs: allOf(whole.theirs, leads) },
     };
   };
   const here = reached.get(label);
   const mine = detached.filter((d) => d.node.label === label);
   const others = [...new Set(mine.map((d) => d.columns.join('\0')))].map((same) => {
     const of = mine.filter((d) => d.columns.join('\0') === same);
-    const rows = of.map((d) => detachedRows(d.by, reached, subject));
+    const rows = of.map((d) => detachedRows(d, reached, subject));
     const all = { theirs: anyOf(...rows.map((r) => r.theirs)), held: anyOf(...rows.map((r) => r.held)) };
     return step(of[0]!.node, { kind: 'detach', columns: of[0]!.columns }, all);
   });
@@ -276,6 +287,30 @@ function stepsOf({ nodes, catalog, edges, subject, maskKey, asOf }: Assembling, 
   ];
 }
 
+/** What goes or changes with the rows of a step once all that is reached by itself has gone, or loses its reference, in steps before. */
+function leftBelow(policy: Policy, reached: Edges['reached']): Policy['dependants'] {
+  const goneBefore = (label: string) => reached.get(label)?.node.action === 'delete';
+  const dropped = new Set<string>();
+  let left = policy.dependants.filter((d) => d.fate !== 'block');
+  for (let size = -1; size < dropped.size; ) {
+    size = dropped.size;
+    for (const d of left)
+      if (d.fate === 'delete' && goneBefore(tableLabel(d.table))) dropped.add(tableLabel(d.table));
+    left = left.filter(
+      (d) => !dropped.has(tableLabel(d.table)) && !(d.via && dropped.has(tableLabel(d.via))),
+    );
+  }
+  return left;
+}
+
+const leading = (reached: Edges['reached'], label: string, asOf: string): Sql =>
+  leadingRows(reached, label, (of) => {
+    const { node, goesAlong } = reached.get(of)!;
+    const changes = goesAlong && node.action !== 'mask' ? [] : ownChanges(node, asOf);
+    const pending = changes.map(({ change, rows }) => allOf(rows, isPending(node, change)));
+    return pending.length > 0 ? anyOf(...pending) : null;
+  });
+
 /** Tables with reached rows that refer to these. */
 const referringTo = (label: string, { references }: Catalog, reached: Edges['reached']): string[] => [
   ...new Set(
@@ -285,9 +320,10 @@ const referringTo = (label: string, { references }: Catalog, reached: Edges['rea
   ),
 ];
 
-function detachedRows(by: Detached['by'], reached: Edges['reached'], subject: Subject): Rows {
-  if ('to' in by) return referringRows(reached, by, subject);
-  return { theirs: by.condition, held: heldSubject(subject) };
+function detachedRows({ node, by }: Detached, reached: Edges['reached'], subject: Subject): Rows {
+  return 'to' in by
+    ? referringRows(reached, { node, by }, subject)
+    : namingRows(reached, { node, by }, subject);
 }
 
 /** What stays unchanged of a reached row, on its ground. */

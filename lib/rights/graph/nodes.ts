@@ -22,6 +22,8 @@ export interface Node {
   readonly action: Action;
   /** Its own references to such subjects. */
   readonly scope: Scope;
+  /** Every column that names one: a row may be of two people, and a hold on either keeps it. */
+  readonly owners: Owners;
 }
 
 interface Hanging {
@@ -33,6 +35,8 @@ interface Scope {
   readonly organization?: string | undefined;
   readonly user?: string | undefined;
 }
+
+type Owners = Readonly<Record<'organization' | 'user', readonly string[]>>;
 
 export type Nodes = ReadonlyMap<string, Node>;
 
@@ -50,7 +54,8 @@ export function nodesOf(catalog: Catalog, map: DataMap, policies: readonly Polic
       const dependant = dependants.get(table.label) ?? null;
       const scope = referencesIn(catalog, table.label, lines);
       const hanging = hangingOn(table.label, policies, policy);
-      const node = { label: table.label, table, line, policy, dependant, hanging, scope };
+      const owners = ownersIn(catalog, table.label, lines);
+      const node = { label: table.label, table, line, policy, dependant, hanging, scope, owners };
       return [table.label, { ...node, action: actionOf(node) }];
     }),
   );
@@ -67,17 +72,26 @@ function hangingOn(label: string, policies: readonly Policy[], own: Policy | nul
 }
 
 /** By its foreign keys to tables of which each row is a subject; the first of a kind. */
-function referencesIn(
+function referencesIn(catalog: Catalog, label: string, lines: ReadonlyMap<string, MappedTable>): Scope {
+  const { organization, user } = ownersIn(catalog, label, lines, false);
+  return { organization: organization[0], user: user[0] };
+}
+
+/** By such foreign keys, and by what the map says names one. */
+function ownersIn(
   { references }: Catalog,
   label: string,
   lines: ReadonlyMap<string, MappedTable>,
-): Scope {
-  const found: { organization?: string; user?: string } = {};
-  for (const r of references) {
-    const subject = lines.get(r.to)?.subject;
-    if (r.from === label && subject && r.columns.length === 1) found[subject] ??= r.columns[0]!;
-  }
-  return found;
+  mentioned = true,
+): Owners {
+  const mentions = mentioned ? (lines.get(label)?.mentions ?? []) : [];
+  const of = (kind: 'organization' | 'user'): string[] => [
+    ...references
+      .filter((r) => r.from === label && r.columns.length === 1 && lines.get(r.to)?.subject === kind)
+      .map((r) => r.columns[0]!),
+    ...mentions.filter((m) => m.is === kind && !m.path).map((m) => m.column),
+  ];
+  return { organization: of('organization'), user: of('user') };
 }
 
 /** The map decides; of a table it has no line for, the policy that deletes from it. */
@@ -92,8 +106,12 @@ export function handlingOf({ line }: Node, columns: readonly string[]): Handling
   return line?.columns.find((c) => columns.includes(c.column))?.handling ?? null;
 }
 
-export const detaches = ({ line }: Node, columns: readonly string[]): boolean =>
-  columns.some((c) => line?.detach.includes(c));
+/** Of a reference the columns that become null: of several one may say something of its own, such as whose the row is. */
+export const detachedIn = ({ line }: Node, columns: readonly string[]): string[] =>
+  columns.filter((c) => line?.detach.includes(c));
+
+export const detaches = (node: Node, columns: readonly string[]): boolean =>
+  detachedIn(node, columns).length > 0;
 
 /** Nobody has decided about the table, or that they will. */
 export const isUndecided = ({ line, policy, dependant }: Node): boolean =>

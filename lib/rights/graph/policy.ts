@@ -4,6 +4,7 @@
  * same batches, with a lease, a fence, a record and receipts of its own.
  */
 import { createHash } from 'node:crypto';
+import { GROUP, usageOf } from '../../engine/statement/preflight-tables';
 import type { Problem } from '../../platform/errors';
 import { allOf, anyOf, id, keyAsText, literal, type Sql, sql, table, tableLabel } from '../../platform/sql';
 import { type Dependant, forever, type Policy, PolicySchema, TEXT } from '../../policies/contract';
@@ -135,22 +136,27 @@ function maskOf(
   name: string,
   key: string | undefined,
 ): ErasureMask {
-  const columns =
-    change.kind === 'detach'
-      ? change.columns.map((column) => ({ column, to: null }))
-      : change.columns.map(({ column, handling }) => {
-          const leaves = handling.kind === 'mask' ? handling.leaves : null;
-          return { column, to: leaves === 'hash' ? { hash: purposeOf(node.label) } : leaves };
-        });
+  const columns = leavesOf(node, change);
   return erasureMaskOf(columns, pendingOf(node, columns, name), { LAPSE_MASK_KEY: key });
 }
 
+/** What a change leaves in its columns. */
+function leavesOf(node: Node, change: Exclude<Change, { kind: 'delete' }>): Leaves {
+  if (change.kind === 'detach') return change.columns.map((column) => ({ column, to: null }));
+  return change.columns.map(({ column, handling }) => {
+    const leaves = handling.kind === 'mask' ? handling.leaves : null;
+    return { column, to: leaves === 'hash' ? { hash: purposeOf(node.label) } : leaves };
+  });
+}
+
+type Leaves = { column: string; to: null | { constant: string } | { hash: string } }[];
+
+/** Whether a row `t` has anything left of what the change takes. */
+export const isPending = (node: Node, change: Change): Sql =>
+  change.kind === 'delete' ? sql`true` : pendingOf(node, leavesOf(node, change), nameOf(node, change));
+
 /** A hash does not tell what was hashed from what was not: such a row is masked once, as its receipts say. */
-function pendingOf(
-  node: Node,
-  columns: readonly { column: string; to: null | { constant: string } | { hash: string } }[],
-  name: string,
-): Sql {
+function pendingOf(node: Node, columns: Leaves, name: string): Sql {
   const key = keyOf(node);
   const isMasked = sql`exists (select 1 from retention.receipt m where m.policy = ${literal(name)} and m.action = 'mask'
       and ${keyAsText('t', key)} = any(retention.keys_of(m)))`;
@@ -161,6 +167,20 @@ function pendingOf(
       if ('constant' in to) return sql`${value}::text is distinct from ${literal(to.constant)}`;
       return allOf(sql`${value} is not null`, sql`not ${isMasked}`);
     }),
+  );
+}
+
+/** Without these rights not even a dry run says how many rows there are. What else an erasure needs, its steps ask for. */
+export function unreadable({ label, table: t }: Node): Problem[] {
+  const lacking = (what: string, remedy: string) => [
+    { problem: `the role may not ${what} ${label}`, remedy },
+  ];
+  if (!t.may_use) return lacking('use the schema of', usageOf(t.schema));
+  if (!t.may_read) return lacking('read', `GRANT SELECT, UPDATE, DELETE ON ${table(t)} TO ${GROUP};`);
+  if (t.may_read_parts) return [];
+  return lacking(
+    'read every partition of',
+    `SELECT retention.open_partitions(${literal(table(t)).text}); until it answers 0`,
   );
 }
 

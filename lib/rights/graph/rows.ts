@@ -8,8 +8,8 @@ import { allOf, anyOf, constant, id, literal, type Sql, sql, tableId, united } f
 import type { Subject } from '../subject';
 import type { Reference } from './catalog';
 import type { Reached } from './edges';
-import { keyOf, scopeOf } from './nodes';
-import { anySeed } from './seeds';
+import { keyOf, type Node, scopeOf } from './nodes';
+import { anySeed, type Seed } from './seeds';
 
 export interface Rows {
   /** Whether `t` is one of the rows. */
@@ -22,7 +22,7 @@ export type AllReached = ReadonlyMap<string, Reached>;
 
 export function rowsOf(all: AllReached, label: string, subject: Subject): Rows {
   const reached = all.get(label)!;
-  const whole = heldSubject(subject);
+  const whole = anyOf(heldSubject(subject), heldByName(reached.node));
   if (reached.through.length === 0) return { theirs: anySeed(reached.seeds), held: whole };
   return {
     theirs: isAt('t', reached, placesOf(all, label)),
@@ -31,34 +31,61 @@ export function rowsOf(all: AllReached, label: string, subject: Subject): Rows {
 }
 
 /** Rows of others that refer to reached ones by `r`. */
-export function referringRows(all: AllReached, r: Reference, subject: Subject): Rows {
+export function referringRows(
+  all: AllReached,
+  { node, by: r }: { node: Node; by: Reference },
+  subject: Subject,
+): Rows {
   const to = all.get(r.to)!;
   const parents = (more?: Sql) =>
     sql`exists (select 1 from ${tableId(to.node.table)} p where ${allOf(joins(r, 't', 'p'), isAt('p', to, placesOf(all, r.to, more)))})`;
-  const itself = all.get(r.from);
-  const isTheirs = itself && isAt('t', itself, placesOf(all, r.from));
   return {
-    // A row that is reached itself has a handling of its own.
-    theirs: allOf(parents(), isTheirs && sql`not ${isTheirs}`),
-    held: anyOf(heldSubject(subject), parents(sql`x.held`)),
+    theirs: allOf(parents(), staysOf(all, r.from)),
+    held: anyOf(heldSubject(subject), heldByName(node), heldAbove(all, node), parents(sql`x.held`)),
   };
 }
 
+/** Rows that name the subject in a column that they lose. */
+export const namingRows = (
+  all: AllReached,
+  { node, by }: { node: Node; by: Seed },
+  subject: Subject,
+): Rows => ({
+  theirs: allOf(by.condition, staysOf(all, node.label)),
+  held: anyOf(heldSubject(subject), heldByName(node), heldAbove(all, node)),
+});
+
+/** A row that is reached itself is held with what it is reached through. */
+function heldAbove(all: AllReached, { label }: Node): Sql | undefined {
+  const itself = all.get(label);
+  return itself && itself.through.length > 0
+    ? isAt('t', itself, placesOf(all, label, sql`x.held`))
+    : undefined;
+}
+
+/** A row that is reached itself, and goes, needs to lose nothing before. */
+function staysOf(all: AllReached, label: string): Sql | undefined {
+  const itself = all.get(label);
+  const goes =
+    itself && (itself.node.action === 'delete' || (itself.node.action === null && itself.goesAlong));
+  return goes ? sql`not ${isAt('t', itself, placesOf(all, label))}` : undefined;
+}
+
 /** A hold on the subject holds all of it. */
-export const heldSubject = ({ scope, id: subject }: Subject): Sql =>
+const heldSubject = ({ scope, id: subject }: Subject): Sql =>
   sql`exists (select 1 from retention.hold h where h.released_at is null and h.scope = ${literal(scope)} and h.subject = ${subject})`;
 
-const joins = (r: Reference, from: string, to: string): Sql =>
+export const joins = (r: Reference, from: string, to: string): Sql =>
   allOf(...r.columns.map((column, i) => sql`${id(from, column)} = ${id(to, r.to_columns[i]!)}`));
 
 /** Rows of a partitioned table are known by their partition, too. */
-const isAt = (alias: string, { node }: Reached, places: Sql): Sql =>
+export const isAt = (alias: string, { node }: Reached, places: Sql): Sql =>
   node.table.partitioned
     ? sql`(${id(alias, 'tableoid')}, ${id(alias, 'ctid')}) in (select x.o, x.c from ${places})`
     : sql`${id(alias, 'ctid')} = any(array(select x.c from ${places}))`;
 
 /** `(…) x where …`: places `(o, c)` of the reached rows of one table. */
-function placesOf(all: AllReached, label: string, more?: Sql): Sql {
+export function placesOf(all: AllReached, label: string, more?: Sql): Sql {
   const labels = above(all, label);
   const n = (of: string): Sql => constant(labels.indexOf(of));
   return sql`(${search(all, labels, n)}) x where ${allOf(sql`x.n = ${n(label)}`, more)}`;
@@ -97,7 +124,21 @@ function search(all: AllReached, labels: readonly string[], n: (label: string) =
 }
 
 const heldRow = ({ node }: Reached): Sql =>
-  sql`coalesce(${heldItself('t', scopeOf(node), node.table, keyOf(node))}, false)`;
+  sql`coalesce(${anyOf(heldItself('t', scopeOf(node), node.table, keyOf(node)), heldByName(node))}, false)`;
+
+/** By a hold on whom a row `t` names in another column than that by which its policy finds whose it is. */
+function heldByName(node: Node): Sql | undefined {
+  const scope = scopeOf(node);
+  const named = (['organization', 'user'] as const).flatMap((kind) =>
+    [...new Set(node.owners[kind])]
+      .filter((column) => column !== scope[kind])
+      .map(
+        (column) =>
+          sql`exists (select 1 from retention.hold h where h.released_at is null and h.scope = ${literal(kind)} and h.subject = ${id('t', column)}::text)`,
+      ),
+  );
+  return named.length > 0 ? whenAny(anyOf(...named)) : undefined;
+}
 
 /**
  * Whether a row that would go is kept here by another that a hold keeps: one that refers to it, at any depth. For a dry run,
@@ -129,7 +170,7 @@ export function stuckRows(all: AllReached, references: readonly Reference[], lab
 }
 
 /** The table and all that refer to it, at any depth. */
-function below(links: readonly Reference[], label: string): string[] {
+export function below(links: readonly Reference[], label: string): string[] {
   const found = new Set([label]);
   for (const one of found) for (const r of links) if (r.to === one) found.add(r.from);
   return [...found];

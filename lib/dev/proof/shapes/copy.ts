@@ -44,6 +44,8 @@ export interface ForeignKey {
 export interface Copy {
   readonly rows: ReadonlyMap<string, CopiedRow>;
   readonly tables: ReadonlyMap<string, readonly CopiedRow[]>;
+  /** Of each table the columns that name its rows. */
+  readonly primary: ReadonlyMap<string, readonly string[]>;
   readonly keys: readonly ForeignKey[];
   readonly notNull: ReadonlySet<string>;
   /** `label trigger` of every trigger there is. */
@@ -92,6 +94,7 @@ export async function copyOf(db: Client, policy: Policy | null, at: Date): Promi
   return {
     rows: new Map([...tables.values()].flat().map((row) => [row.id, row])),
     tables,
+    primary: new Map(facts.map((t) => [labelOf(t), t.unique ?? []])),
     keys,
     notNull: new Set(columns.map((c) => c.id)),
     triggers: new Set(triggers.map((t) => t.id)),

@@ -14,7 +14,7 @@ export interface Place {
   readonly ownerUrl: string;
   /** A second session of the owner's. */
   another(): Promise<Client>;
-  services(policy: Policy): Services;
+  services(...policies: readonly Policy[]): Services;
   end(): Promise<void>;
 }
 
@@ -23,7 +23,8 @@ export interface World {
   end(): Promise<void>;
 }
 
-export async function world(cloud: LocalCloud): Promise<World> {
+/** `env`: further settings. */
+export async function world(cloud: LocalCloud, env: Readonly<Record<string, string>> = {}): Promise<World> {
   const template = `shapes_${randomUUID().replaceAll('-', '')}`;
   await cloud.createDatabase(template);
   await migrate(cloud.ownerUrl(template), { sets: ['retention'], direction: 'up' });
@@ -31,7 +32,7 @@ export async function world(cloud: LocalCloud): Promise<World> {
   return {
     place: () => {
       made += 1;
-      return placeOf(cloud, `${template.slice(0, 40)}_${made}`, template);
+      return placeOf(cloud, `${template.slice(0, 40)}_${made}`, template, env);
     },
     end: () => cloud.dropDatabase(template),
   };
@@ -47,7 +48,12 @@ async function connect(url: string): Promise<Client> {
   return client;
 }
 
-async function placeOf(cloud: LocalCloud, name: string, template: string): Promise<Place> {
+async function placeOf(
+  cloud: LocalCloud,
+  name: string,
+  template: string,
+  more: Readonly<Record<string, string>>,
+): Promise<Place> {
   await cloud.createDatabase(name, template);
   const clients = [await connect(cloud.ownerUrl(name))];
   const env = cloud.env(name);
@@ -65,6 +71,7 @@ async function placeOf(cloud: LocalCloud, name: string, template: string): Promi
     CLEANUP_PERCENT_WHILE_OTHERS_WRITE: '100',
     LAPSE_MASK_KEY: MASK_KEY,
     LAPSE_NAMESPACE: name.replaceAll('_', '-'),
+    ...more,
   });
   return {
     owner: clients[0]!,
@@ -74,9 +81,9 @@ async function placeOf(cloud: LocalCloud, name: string, template: string): Promi
       clients.push(client);
       return client;
     },
-    services: (policy) => ({
+    services: (...policies) => ({
       ...made,
-      policies: [policy],
+      policies,
       clock: () => NOW,
       backoff: { retries: 8, minTimeout: 1, maxTimeout: 5, factor: 1, randomize: false },
     }),

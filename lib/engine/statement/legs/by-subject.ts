@@ -21,6 +21,7 @@ export function walkBySubject(policy: Policy, leg: SubjectLeg, asOf: Sql): Walk 
     cutoff: NEVER,
     unknown: sql`false`,
     isExtendable: false,
+    besidesItself: true,
     held: leg.held,
     instant: sql`null::timestamptz`,
     locksFirst: policy.dependants.some((d) => d.fate === 'block'),

@@ -42,6 +42,8 @@ export interface Walk {
   readonly unknown: Sql;
   /** Whether an extension keeps a row. */
   readonly isExtendable: boolean;
+  /** A row that only refers to itself is kept by nothing. */
+  readonly besidesItself?: true;
   /** A hold that keeps a row beside those on itself and on what goes with it; null where there is none to look for. */
   readonly held: Sql | null;
   /** The instant its period began, as a dry run shows it; null where none counts. */
