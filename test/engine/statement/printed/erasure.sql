@@ -79,7 +79,14 @@ select
       limit 1
     ),
     '[]'
-  ) as key
+  ) as key,
+  has_schema_privilege(n.oid, 'USAGE') as may_use,
+  has_any_column_privilege(c.oid, 'SELECT') as may_read,
+  not exists (
+    select
+    from pg_partition_tree(c.oid) l
+    where not has_any_column_privilege(l.relid, 'SELECT')
+  ) as may_read_parts
 from wanted w join pg_class c on c.oid = w.oid join pg_namespace n on n.oid = c.relnamespace
 order by 1;
 
@@ -284,13 +291,15 @@ with
                   and h.table_name in ('public.things')
               )
               or (
-                exists (
-                  select 1
-                  from retention.hold h
-                  where
-                    h.released_at is null
-                    and h.scope = 'organization'
-                    and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                (
+                  exists (
+                    select 1
+                    from retention.hold h
+                    where
+                      h.released_at is null
+                      and h.scope = 'organization'
+                      and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                  )
                 )
                 or false
               )
@@ -355,13 +364,15 @@ with
                         and h.table_name in ('public.things')
                     )
                     or (
-                      exists (
-                        select 1
-                        from retention.hold h
-                        where
-                          h.released_at is null
-                          and h.scope = 'organization'
-                          and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                      (
+                        exists (
+                          select 1
+                          from retention.hold h
+                          where
+                            h.released_at is null
+                            and h.scope = 'organization'
+                            and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                        )
                       )
                       or false
                     )
@@ -565,13 +576,15 @@ with
                 and h.subject = "t"."id"::text
                 and h.table_name in ('public.things')
             )
-            or exists (
-              select 1
-              from retention.hold h
-              where
-                h.released_at is null
-                and h.scope = 'organization'
-                and h.subject = ‹00000000-0000-4000-8000-000000000100›
+            or (
+              exists (
+                select 1
+                from retention.hold h
+                where
+                  h.released_at is null
+                  and h.scope = 'organization'
+                  and h.subject = ‹00000000-0000-4000-8000-000000000100›
+              )
             )
           )
           else false
@@ -736,13 +749,15 @@ with
                       and h.subject = "t"."id"::text
                       and h.table_name in ('public.things')
                   )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'organization'
-                      and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                  or (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'organization'
+                        and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                    )
                   )
                 ) then 'held'
               end
@@ -920,13 +935,15 @@ select
                       and h.subject = "t"."id"::text
                       and h.table_name in ('public.things')
                   )
-                  or exists (
-                    select 1
-                    from retention.hold h
-                    where
-                      h.released_at is null
-                      and h.scope = 'organization'
-                      and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                  or (
+                    exists (
+                      select 1
+                      from retention.hold h
+                      where
+                        h.released_at is null
+                        and h.scope = 'organization'
+                        and h.subject = ‹00000000-0000-4000-8000-000000000100›
+                    )
                   )
                 )
                 else false
