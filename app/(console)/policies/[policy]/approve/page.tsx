@@ -46,7 +46,7 @@ export default shown(async function Approve({
                 back: `/policies/${policy}/approve`,
               }}
             >
-              Keep stopped
+              Pause {policy}
             </Act>
           )}
           <a className="button" href={link('/holds/new', { scope: 'organization' })}>
@@ -57,8 +57,8 @@ export default shown(async function Approve({
           </a>
         </div>
         <p className="text-sm text-quiet">
-          Keep stopped pauses {policy}: no run of it tries again until somebody else resumes it. A hold keeps
-          rows whatever is approved.
+          Paused, {policy} stays stopped: no run of it tries again until somebody else resumes it. A hold
+          keeps rows whatever is approved.
         </p>
       </Section>
     </Page>
