@@ -770,6 +770,20 @@ it('what the role may not read refuses the erasure, with the rights it needs', a
   expect(await erase(services)).toMatchObject({ outcome: 'succeeded', deleted: 1 });
 });
 
+it('partitions that the role may not read refuse the erasure, with what opens them', async () => {
+  await e.db.sql(
+    'create table a (id uuid primary key, person uuid references people) partition by hash (id); create index on a (person)',
+  );
+  await e.db.sql('create table a_0 partition of a for values with (modulus 1, remainder 0)');
+  await e.db.sql('revoke all on a_0 from lapse_app; grant select, update, delete on a to lapse_app');
+  const services = mapped({ 'public.a': { kept: 'while it lasts', confidential: { delete: ['person'] } } });
+  const refused = await eraseSubject(services, { ...order(), dryRun: true });
+  expect(refused.problems).toContainEqual({
+    problem: 'the role may not read every partition of public.a',
+    remedy: `SELECT retention.open_partitions('"public"."a"'); until it answers 0`,
+  });
+});
+
 it('a request that was taken back is not carried out', async () => {
   await table('a', 'person uuid references people');
   const asked = await attempt(mapped({}));
