@@ -433,6 +433,18 @@ describe('what is retained until an instant', () => {
     ]);
   });
 
+  it('goes with its row, which then loses no reference before, and is in one receipt', async () => {
+    await table('bills', 'person uuid not null', 'editor uuid references people', 'paid_at date');
+    for (const years of [11, 1]) await paid('bills', years, { editor: me });
+    const done = await erase(mapped({ 'public.bills': { ...line(['person']), detach: ['editor'] } }));
+    expect(done).toMatchObject({ outcome: 'succeeded', masked: 1 });
+    expect(stepsOf(done)).toMatchObject({
+      'erasure-detach:public.bills.editor': 1,
+      'erasure:public.bills': 1,
+    });
+    expect(await e.db.sql('select person, editor from bills')).toEqual([{ person: me, editor: null }]);
+  });
+
   it('and is neither, is not called done', async () => {
     await table('bills', 'person uuid not null', 'vat text not null', 'paid_at date', 'sent text');
     await paid('bills', 11, { vat: 'x', sent: '2001' });

@@ -274,7 +274,7 @@ function stepsOf({ nodes, catalog, edges, subject, maskKey, asOf }: Assembling, 
   const mine = detached.filter((d) => d.node.label === label);
   const others = [...new Set(mine.map((d) => d.columns.join('\0')))].map((same) => {
     const of = mine.filter((d) => d.columns.join('\0') === same);
-    const rows = of.map((d) => detachedRows(d, reached, subject));
+    const rows = of.map((d) => detachedRows(d, reached, subject, asOf));
     const all = { theirs: anyOf(...rows.map((r) => r.theirs)), held: anyOf(...rows.map((r) => r.held)) };
     return step(of[0]!.node, { kind: 'detach', columns: of[0]!.columns }, all);
   });
@@ -320,10 +320,15 @@ const referringTo = (label: string, { references }: Catalog, reached: Edges['rea
   ),
 ];
 
-function detachedRows({ node, by }: Detached, reached: Edges['reached'], subject: Subject): Rows {
+function detachedRows(
+  { node, by }: Detached,
+  reached: Edges['reached'],
+  subject: Subject,
+  asOf: string,
+): Rows {
   return 'to' in by
-    ? referringRows(reached, { node, by }, subject)
-    : namingRows(reached, { node, by }, subject);
+    ? referringRows(reached, { node, by }, subject, asOf)
+    : namingRows(reached, { node, by }, subject, asOf);
 }
 
 /** What stays unchanged of a reached row, on its ground. */

@@ -9,6 +9,7 @@ import type { Subject } from '../subject';
 import type { Reference } from './catalog';
 import type { Reached } from './edges';
 import { keyOf, type Node, scopeOf } from './nodes';
+import { ownChanges } from './own-changes';
 import { anySeed, type Seed } from './seeds';
 
 export interface Rows {
@@ -35,12 +36,13 @@ export function referringRows(
   all: AllReached,
   { node, by: r }: { node: Node; by: Reference },
   subject: Subject,
+  asOf: string,
 ): Rows {
   const to = all.get(r.to)!;
   const parents = (more?: Sql) =>
     sql`exists (select 1 from ${tableId(to.node.table)} p where ${allOf(joins(r, 't', 'p'), isAt('p', to, placesOf(all, r.to, more)))})`;
   return {
-    theirs: allOf(parents(), staysOf(all, r.from)),
+    theirs: allOf(parents(), staysOf(all, r.from, asOf)),
     held: anyOf(heldSubject(subject), heldByName(node), heldAbove(all, node), parents(sql`x.held`)),
   };
 }
@@ -50,8 +52,9 @@ export const namingRows = (
   all: AllReached,
   { node, by }: { node: Node; by: Seed },
   subject: Subject,
+  asOf: string,
 ): Rows => ({
-  theirs: allOf(by.condition, staysOf(all, node.label)),
+  theirs: allOf(by.condition, staysOf(all, node.label, asOf)),
   held: anyOf(heldSubject(subject), heldByName(node), heldAbove(all, node)),
 });
 
@@ -64,11 +67,19 @@ function heldAbove(all: AllReached, { label }: Node): Sql | undefined {
 }
 
 /** A row that is reached itself, and goes, needs to lose nothing before. */
-function staysOf(all: AllReached, label: string): Sql | undefined {
+function staysOf(all: AllReached, label: string, asOf: string): Sql | undefined {
   const itself = all.get(label);
-  const goes =
-    itself && (itself.node.action === 'delete' || (itself.node.action === null && itself.goesAlong));
-  return goes ? sql`not ${isAt('t', itself, placesOf(all, label))}` : undefined;
+  const going = itself && goingOf(itself, asOf);
+  if (!going) return undefined;
+  return sql`not (${allOf(isAt('t', itself, placesOf(all, label)), ...going)})`;
+}
+
+/** What has to hold for a reached row to go, by itself or along with what it refers to; null: it never goes. */
+function goingOf({ node, goesAlong }: Reached, asOf: string): Sql[] | null {
+  if (node.action === 'delete' || (node.action === null && goesAlong)) return [];
+  if (goesAlong) return null;
+  const ended = ownChanges(node, asOf).find(({ change }) => change.kind === 'delete');
+  return ended ? [ended.rows] : null;
 }
 
 /** A hold on the subject holds all of it. */

@@ -271,8 +271,17 @@ export const erasureMutants: readonly Mutant[] = [
     id: 'ER34',
     promise: 'A row that an erasure leaves loses its reference to one that goes.',
     file: 'lib/rights/graph/rows.ts',
-    find: `return goes ? sql\`not`,
-    replace: `return itself ? sql\`not`,
+    find: `return ended ? [ended.rows] : null;`,
+    replace: `return [];`,
     tests: ['test/rights/graph.test.ts:of a row of theirs that stays'],
+  },
+  {
+    id: 'ER35',
+    promise:
+      'A row that goes because its ground has ended is changed by no step before, and stands in one receipt.',
+    file: 'lib/rights/graph/rows.ts',
+    find: `return ended ? [ended.rows] : null;`,
+    replace: `return null;`,
+    tests: ['test/rights/graph.test.ts:loses no reference before'],
   },
 ];
