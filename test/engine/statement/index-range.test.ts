@@ -252,11 +252,11 @@ async function withOrgs(): Promise<[Policy, string[]]> {
   return [policy, orgs.map((o) => String(o.id))];
 }
 
-/** Things of all kinds: each reason to stay, many with the same clock, some still young. */
+/** Things of all kinds: each reason to stay, many with the same clock, some still young. The same in each run of the test. */
 async function mixed(orgs: readonly string[]): Promise<void> {
   await e.db.sql(
-    `insert into things (at, org, person, note)
-     select case i % 13 when 0 then '-infinity' else $1::timestamptz - make_interval(days => 20 + i / 5) end,
+    `insert into things (id, at, org, person, note)
+     select md5(i::text)::uuid, case i % 13 when 0 then '-infinity' else $1::timestamptz - make_interval(days => 20 + i / 5) end,
        ($2::uuid[])[1 + i % cardinality($2::uuid[])], case i % 7 when 3 then $3::uuid end, case i % 11 when 5 then 'keep' end
      from generate_series(1, 300) i`,
     [NOW.toISOString(), orgs.length > 0 ? orgs : [randomUUID(), randomUUID()], PERSON],
