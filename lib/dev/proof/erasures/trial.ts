@@ -18,7 +18,7 @@ import { MASK_KEY } from '../shapes/masks';
 import { statementsIn } from '../shapes/remedies';
 import { tableOf } from '../shapes/shape';
 import { NOW } from '../shapes/times';
-import type { Place, World } from '../shapes/world';
+import { type Place, tried, type World } from '../shapes/world';
 import { certificateProblems } from './certificate';
 import { type Happened, unlikeTruth } from './compare';
 import { Oracle } from './oracle';
@@ -71,16 +71,7 @@ export async function attempt(
   meddling: Meddling = {},
 ): Promise<Trial> {
   const place = await world.place();
-  const trial = new Attempt(shape, place, cloud, meddling);
-  try {
-    return await trial.run();
-  } catch (error) {
-    return trial.ended([
-      `stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    ]);
-  } finally {
-    await place.end();
-  }
+  return tried(place, new Attempt(shape, place, cloud, meddling));
 }
 
 class Attempt {

@@ -20,7 +20,7 @@ import { restored } from './restored';
 import { labelOf, type Shape } from './shape';
 import { OLD_LETTER } from './surroundings';
 import { NOW } from './times';
-import type { Place, World } from './world';
+import { type Place, tried, type World } from './world';
 import { disturb, unlikeInvariants } from './writer';
 import { written } from './written';
 
@@ -60,16 +60,7 @@ export interface Meddling {
 
 export async function attempt(world: World, shape: Shape, meddling: Meddling = {}): Promise<Trial> {
   const place = await world.place();
-  const trial = new Attempt(shape, place, meddling);
-  try {
-    return await trial.run();
-  } catch (error) {
-    return trial.ended([
-      `stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    ]);
-  } finally {
-    await place.end();
-  }
+  return tried(place, new Attempt(shape, place, meddling));
 }
 
 class Attempt {

@@ -38,6 +38,22 @@ export async function world(cloud: LocalCloud, env: Readonly<Record<string, stri
   };
 }
 
+/** How a trial in this place ended, also where something threw; the place is left. */
+export async function tried<T>(
+  place: Place,
+  trial: { run(): Promise<T>; ended(problems: readonly string[]): T },
+): Promise<T> {
+  try {
+    return await trial.run();
+  } catch (error) {
+    return trial.ended([
+      `stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    ]);
+  } finally {
+    await place.end();
+  }
+}
+
 async function connect(url: string): Promise<Client> {
   const client = new Client({ connectionString: url });
   await client.connect();
